@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_ADDRBOOK_H
+#define SPEFW_ADDRBOOK_H
+
+/* Who is behind a name, until when. A state machine per (name, family); pure: the time is a parameter,
+ * always milliseconds of CLOCK_BOOTTIME, and random numbers come from the caller's seed. */
+
+#include "addr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	BOOK_ADDRESSES_MAX = 256, /* per (name, family); SPEC 4 */
+};
+
+enum book_state {
+	BOOK_FRESH,   /* the last query was answered with addresses, all are in the answer */
+	BOOK_GRACE,   /* answered; some (or all) addresses are no longer in the answer and stay for grace */
+	BOOK_STALE,   /* queries fail; the last answer serves */
+	BOOK_FAILING, /* queries fail and nothing serves */
+	BOOK_EMPTY,   /* answered, and there is no address (or none was ever asked for: next_query is now) */
+};
+
+enum book_origin { ORIGIN_ASKED, ORIGIN_OBSERVED, ORIGIN_REMEMBERED };
+
+struct book_address {
+	struct addr addr;
+	enum book_origin origin;
+	int64_t confirmed_ms; /* last time an answer held it */
+	int64_t expires_ms;   /* when the book will drop it if nothing is heard; INT64_MAX never occurs */
+	bool in_answer;       /* the newest answer held it */
+};
+
+struct book_limits {
+	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
+};
+
+/* An address that no name may have: the server's and the gateway's own. Called for each answered address. */
+typedef bool (*book_refuses)(void *userdata, const struct addr *addr);
+
+/* One (name, family), for reading. Pointers are valid until the book changes. */
+struct book_entry {
+	const char *name;
+	enum family family;
+	enum book_state state;
+	bool ever_answered;
+	const struct book_address *addresses; /* ascending */
+	size_t address_count;
+	int64_t next_query_ms;
+	bool query_running;
+	int64_t last_answer_ms;     /* 0: never */
+	const char *last_error;     /* "" where the last query was answered */
+	unsigned failures;          /* in a row */
+	uint64_t refused;           /* addresses refused by the sanity rules or the cap, in all */
+};
+
+struct addrbook;
+
+int addrbook_new(struct addrbook **ret, const struct book_limits *limits, uint32_t seed);
+void addrbook_free(struct addrbook *book);
+void addrbook_set_limits(struct addrbook *book, const struct book_limits *limits);
+void addrbook_set_refuses(struct addrbook *book, book_refuses refuses, void *userdata);
+
+/* The names wanted from now on, exact ones alone ("*." is for observe); entries of others are forgotten, new ones
+ * are due at once. allow_private[i] belongs to names[i]. 0 or -ENOMEM. */
+int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count, int64_t now_ms);
+
+size_t addrbook_count(const struct addrbook *book); /* entries: two a name */
+void addrbook_entry(const struct addrbook *book, size_t index, struct book_entry *ret);
+/* -ENOENT where the name is not wanted. */
+int addrbook_find(const struct addrbook *book, const char *name, enum family family, struct book_entry *ret);
+
+/* The next moment at which a query is due or an address expires; INT64_MAX: never. */
+int64_t addrbook_next_event(const struct addrbook *book);
+/* Takes one entry whose query is due and marks it running; false where none is. */
+bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry *ret);
+/* Makes the next query of a name (both families; NULL: all names) due now. -ENOENT where it is not wanted. */
+int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms);
+
+/* What a query brought. An answer with count 0 is NXDOMAIN or "no such data". *ret_changed: the set of
+ * addresses (not only their times) changed. -ENOENT: no longer wanted (harmless). -ENOMEM: nothing changed. */
+int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses, size_t count,
+		      uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed);
+int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms);
+/* Drops what has expired; true where the set of addresses changed. */
+bool addrbook_expire(struct addrbook *book, int64_t now_ms);
+/* From the state directory, before the first answer. age_ms: since it was confirmed. */
+int addrbook_remember(struct addrbook *book, const char *name, const struct addr *addr, int64_t age_ms, int64_t now_ms);
+
+const char *book_state_name(enum book_state state);   /* "fresh" ... */
+const char *book_origin_name(enum book_origin origin); /* "asked" ... */
+
+/* Why this address may not stand behind a name (RFC 6890 and SPEC 4), or NULL. Private ones only without allow_private. */
+const char *address_unfit(const struct addr *addr, bool allow_private);
+
+#endif

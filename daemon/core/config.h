@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_CONFIG_H
+#define SPEFW_CONFIG_H
+
+/* What was written, by line. Nothing is resolved or merged with the built-in flows here: policy does that.
+ * One table (config_schema, config.c) drives reading, checking and the list of keys in messages. */
+
+#include "addr.h"
+#include "diag.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	CONFIG_ID_MAX = 40,        /* characters of a role or flow name */
+	CONFIG_LINE_MAX = 199,     /* bytes of a line: what inih takes without splitting it */
+	CONFIG_NAME_MAX = 253,     /* characters of a host name without its trailing dot, RFC 1035 */
+	CONFIG_LINK_MAX = 15,      /* characters of a link's name, IFNAMSIZ - 1 */
+};
+
+enum member_kind { MEMBER_RANGE, MEMBER_NAME, MEMBER_ROLE, MEMBER_ANY };
+
+struct member {
+	enum member_kind kind;
+	struct range range; /* MEMBER_RANGE */
+	const char *text;   /* MEMBER_NAME: lower case, no trailing dot, may begin with "*."; MEMBER_ROLE: the role. Owned by the config. */
+	const char *file;   /* where it was written; owned by the config */
+	unsigned line;
+};
+
+struct members {
+	struct member *items;
+	size_t count, capacity;
+	unsigned line; /* of the key; 0 = not given */
+};
+
+struct port_range {
+	uint16_t first, last;
+};
+
+struct ports {
+	struct port_range *items;
+	size_t count;
+	unsigned line; /* 0 = not given */
+};
+
+enum protocol { PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP_ECHO, PROTOCOLS };
+enum preset { PRESET_SINGLE_SERVER, PRESET_NONE };
+enum mode { MODE_ENFORCE, MODE_AUDIT };
+enum interception { INTERCEPTION_PREVENT, INTERCEPTION_BLOCK, INTERCEPTION_REPORT, INTERCEPTION_OFF };
+enum interfaces { INTERFACES_AUTO, INTERFACES_NAMED, INTERFACES_ANY };
+
+struct config_role {
+	char name[CONFIG_ID_MAX + 1];
+	unsigned line; /* of its section */
+	struct members members;
+	bool is_protected;
+	bool allow_private;
+};
+
+struct config_flow {
+	char id[CONFIG_ID_MAX + 1];
+	unsigned line; /* of its section */
+	struct members from, to;
+	struct ports ports;
+	enum protocol protocol;
+	unsigned protocol_line; /* 0 = not given */
+	bool enabled;
+	unsigned enabled_line;  /* 0 = not given (then enabled is true) */
+	bool allow_private;
+	int64_t expect_ms;      /* 0 = not given */
+	unsigned expect_line;
+};
+
+struct dns_server {
+	struct addr addr;
+	uint16_t port; /* host order, 53 unless written */
+};
+
+struct config {
+	char *path; /* owned */
+
+	struct members server;       /* [server] address: ranges alone */
+	enum interfaces interfaces;
+	char (*links)[CONFIG_LINK_MAX + 1]; /* INTERFACES_NAMED */
+	size_t link_count;
+	struct members resolvers;    /* ranges alone, each one host */
+	struct members time_servers; /* ranges or names */
+
+	enum preset preset;
+	enum mode mode;
+	enum interception interception;
+	bool early_drop;
+	uint16_t log_group;
+	struct members nat_except;   /* ranges alone */
+
+	bool dns_system;             /* servers = system */
+	struct dns_server *dns_servers;
+	size_t dns_server_count;
+	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
+	bool observe;
+
+	struct config_role *roles;
+	size_t role_count;
+	struct config_flow *flows;
+	size_t flow_count;
+
+	char **strings; /* owns every text and file of the members */
+	size_t string_count, string_capacity;
+};
+
+/* How config gets at a file that the configuration names (file:PATH).
+ * On success *ret_bytes (free by the caller) has *ret_length bytes; otherwise a negative errno. */
+typedef int (*config_read_file)(void *userdata, const char *path, char **ret_bytes, size_t *ret_length);
+
+/* A configuration with every default set and nothing written. */
+int config_init(struct config *config, const char *path);
+
+/* One section header or key, in the order of the file. Complaints go to diags; -ENOMEM alone is returned.
+ * A key before any section has section "". */
+int config_section(struct config *config, const char *section, unsigned line, struct diags *diags);
+int config_key(struct config *config, const char *section, const char *key, const char *value, unsigned line,
+	       config_read_file read_file, void *userdata, struct diags *diags);
+/* After the last line: what is required and missing. */
+int config_finish(struct config *config, struct diags *diags);
+void config_free(struct config *config);
+
+const char *protocol_name(enum protocol protocol);
+const char *mode_name(enum mode mode);
+const char *interception_name(enum interception interception);
+
+/* The text of a duration: whole units, the largest that fits ("90s" is "90s", "3600000 ms" is "1h"). */
+char *duration_format(int64_t ms, char buffer[24]);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_LINKS_H
+#define SPEFW_LINKS_H
+
+/* What the kernel knows of links, addresses and routes (libnl-route-3), kept current. */
+
+#include "core/addr.h"
+#include "core/config.h"
+
+#include <systemd/sd-event.h>
+
+struct links;
+
+/* `changed` is called from the event loop, once for a burst of changes. */
+int links_new(struct links **ret, sd_event *event, void (*changed)(void *userdata), void *userdata);
+void links_free(struct links *links);
+
+/* The gateway's own addresses, normalised; valid until the next change. */
+const struct ranges *links_gateway_addresses(const struct links *links);
+/* The names of all links with a route to any of these addresses, whatever its metric and table; default routes
+ * count only where no other route covers the address. Sorted, unique; the caller frees *ret. */
+int links_towards(const struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count);
+
+#endif

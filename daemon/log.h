@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_LOG_H
+#define SPEFW_LOG_H
+
+/* Standard error, one line a message, with <N> priority prefixes under systemd (JOURNAL_STREAM is set). */
+
+#include <syslog.h>
+
+void log_message(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_message(LOG_ERR, __VA_ARGS__)
+#define log_warning(...) log_message(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...) log_message(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...) log_message(LOG_INFO, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_RESOLVER_H
+#define SPEFW_RESOLVER_H
+
+/* c-ares on sd-event: asks A or AAAA of absolute names, never blocks. The answer is read by core/dns_message. */
+
+#include "core/addr.h"
+#include "core/config.h"
+
+#include <systemd/sd-event.h>
+
+struct resolver;
+
+struct resolver_answer {
+	const char *name;       /* as asked */
+	enum family family;
+	const char *error;      /* NULL: answered, perhaps with no address; else a short reason ("SERVFAIL", "timeout", ...) */
+	const struct addr *addresses; /* valid during the call */
+	size_t count;
+	uint32_t ttl_s;         /* least of the chain; for an empty answer the negative TTL, 0 where there is none */
+};
+
+typedef void (*resolver_done)(void *userdata, const struct resolver_answer *answer);
+
+/* servers NULL: those of resolv.conf, read again whenever it changes (then `changed` is called). */
+int resolver_new(struct resolver **ret, sd_event *event, const struct dns_server *servers, size_t count,
+		 resolver_done done, void (*changed)(void *userdata), void *userdata);
+/* 0: `done` will be called, later and exactly once (unless the resolver is freed before). */
+int resolver_ask(struct resolver *resolver, const char *name, enum family family);
+void resolver_free(struct resolver *resolver);
+
+#endif
