@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# core: pure, libc alone. base: core with the INI reader and the Varlink wire, what spefwctl and the tests link as well.
+noinst_LIBRARIES += libcore.a libbase.a
+libcore_a_SOURCES = \
+	daemon/core/addr.c daemon/core/addr.h \
+	daemon/core/addrbook.c daemon/core/addrbook.h \
+	daemon/core/array.h \
+	daemon/core/builtin.c \
+	daemon/core/config.c daemon/core/config.h \
+	daemon/core/config_values.c daemon/core/config_values.h \
+	daemon/core/delta.c daemon/core/delta.h \
+	daemon/core/diag.c daemon/core/diag.h \
+	daemon/core/dns_message.c daemon/core/dns_message.h \
+	daemon/core/judge.c \
+	daemon/core/policy.c daemon/core/policy.h \
+	daemon/core/ruleset.c daemon/core/ruleset.h \
+	daemon/core/compile.c daemon/core/compile.h \
+	daemon/core/ruleset_text.c
+libbase_a_SOURCES = \
+	daemon/config_ini.c daemon/config_ini.h \
+	daemon/varlink_wire.c daemon/varlink_wire.h
+
+sbin_PROGRAMS += spefwd
+spefwd_SOURCES = \
+	daemon/control.c daemon/control.h \
+	daemon/gateway.c daemon/gateway.h \
+	daemon/links.c daemon/links.h \
+	daemon/log.c daemon/log.h \
+	daemon/main.c \
+	daemon/methods.c \
+	daemon/nft_encode.c daemon/nft_encode.h \
+	daemon/nft_read.c daemon/nft_read.h \
+	daemon/nft_socket.c daemon/nft_socket.h \
+	daemon/report.c daemon/report.h \
+	daemon/resolver.c daemon/resolver.h \
+	daemon/state_file.c daemon/state_file.h
+spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
