@@ -6,25 +6,30 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Makes room for one more item in a growing array; 0 or -1 without memory (the array is then as it was). */
-static inline int array_reserve(void **items, size_t count, size_t *capacity, size_t item_size)
+/* A larger block for a growing array, *capacity updated; NULL without memory (block and capacity are then as they were). */
+static inline void *array_grow(void *items, size_t *capacity, size_t item_size)
 {
-	if (count < *capacity)
-		return 0;
 	size_t wanted = *capacity ? *capacity * 2 : 8;
 	if (wanted > SIZE_MAX / item_size)
-		return -1;
-	void *grown = realloc(*items, wanted * item_size);
-	if (!grown)
-		return -1;
-	*items = grown;
-	*capacity = wanted;
-	return 0;
+		return NULL;
+	void *grown = realloc(items, wanted * item_size);
+	if (grown)
+		*capacity = wanted;
+	return grown;
 }
 
-/* ARRAY_PUSH(list, value): list has items, count and capacity. 0 or -1 without memory. */
-#define ARRAY_PUSH(list, ...) \
-	(array_reserve((void **)&(list)->items, (list)->count, &(list)->capacity, sizeof(*(list)->items)) \
-	 ? -1 : ((list)->items[(list)->count++] = (__VA_ARGS__), 0))
+/* ARRAY_PUSH(list, value): list points to a struct with items, count and capacity. 0, or -1 without memory. */
+#define ARRAY_PUSH(list, ...)                                                                                  \
+	({                                                                                                     \
+		__typeof__(list) list_ = (list);                                                               \
+		void *items_ = list_->count < list_->capacity                                                  \
+			? (void *)list_->items                                                                 \
+			: array_grow(list_->items, &list_->capacity, sizeof(*list_->items));                   \
+		if (items_) {                                                                                  \
+			list_->items = items_;                                                                 \
+			list_->items[list_->count++] = (__VA_ARGS__);                                          \
+		}                                                                                              \
+		items_ ? 0 : -1;                                                                               \
+	})
 
 #endif
