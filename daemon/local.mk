@@ -13,6 +13,7 @@ libcore_a_SOURCES = \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/judge.c \
 	daemon/core/policy.c daemon/core/policy.h \
+	daemon/core/policy_check.c daemon/core/policy_check.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h \
 	daemon/core/ruleset_text.c

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { ENDPOINT_WORDS = 8 };
+
 /* A DNS name that a flow depends on. */
 struct policy_name {
 	char *name;         /* owned; lower case, no trailing dot; may begin with "*." */
@@ -22,11 +24,13 @@ struct policy_name {
 /* A set of addresses, as one side of a flow or the members of a role. */
 struct endpoint {
 	bool any;              /* every address; as a target: every one that is not protected */
-	struct ranges ranges;  /* normalised; as a target without protected addresses, but for those in `protected_ranges` */
-	struct ranges protected_ranges; /* target only: protected addresses that it opens, by naming their role or them */
+	struct ranges ranges;  /* normalised; as a target it counts for addresses that are not protected */
+	struct ranges opens;   /* target only, normalised: the protected addresses that it opens, by naming their role or them */
 	size_t *names;         /* indices into policy.names, ascending, unique */
 	size_t name_count;
-	const char *role;      /* the role where the endpoint is exactly one role; else NULL. Owned by the policy. */
+	const char *set;       /* base name of its kernel sets where it is shared: "role_ADM", "resolvers"; else NULL. Owned by the policy. */
+	char **words;          /* as written, at most ENDPOINT_WORDS; then "(+N more)" */
+	size_t word_count;
 	unsigned rank;         /* 0 names and single addresses, 1 networks, 2 any: the widest member counts */
 };
 
@@ -35,6 +39,7 @@ struct policy_role {
 	bool is_protected;
 	unsigned line;
 	struct endpoint members;
+	struct ranges guarded; /* protected: members.ranges without what policy_leave_out() left out */
 };
 
 enum section { SECTION_OUTBOUND, SECTION_INBOUND, SECTION_INFRASTRUCTURE, SECTION_CUSTOM };
@@ -42,11 +47,12 @@ enum section { SECTION_OUTBOUND, SECTION_INBOUND, SECTION_INFRASTRUCTURE, SECTIO
 struct policy_flow {
 	char id[CONFIG_ID_MAX + 1];
 	enum section section;
-	enum protocol protocol;
+	unsigned protocols;       /* bits 1 << enum protocol; two for dns-out alone */
 	struct port_range *ports; /* normalised; none for icmp-echo */
 	size_t port_count;
 	struct endpoint from, to;
-	bool enabled;    /* written or by default, and its target is not empty */
+	bool enabled;    /* as written or by default, and neither side is empty */
+	const char *off; /* why not, static: "disabled", "no source", "no target"; NULL where enabled */
 	unsigned line;   /* of its section in the file; 0: as built in */
 	int64_t expect_ms;
 	const char *purpose; /* static text; NULL for custom flows */
@@ -59,7 +65,7 @@ struct policy {
 	size_t role_count;
 	struct policy_flow *flows; /* most specific first, then in the order of the table and the file */
 	size_t flow_count;
-	struct ranges protected_all; /* of all protected roles, normalised */
+	struct ranges protected_all; /* guarded ranges of all protected roles, normalised */
 	struct ranges resolvers;     /* of the server, normalised */
 	struct ranges nat_except;    /* normalised */
 
@@ -96,6 +102,23 @@ struct names_view {
  * !diags_failed(). Returns 0 or -ENOMEM. The policy owns all it holds: the configuration may be freed. */
 int policy_from_config(struct policy *ret, const struct config *config, struct diags *diags);
 void policy_free(struct policy *policy);
+
+/* Protected addresses that are the gateway's own would lock it: they are left out of what is guarded, anew at each
+ * call. *ret_changed: something guarded before is not now, or the other way round. 0 or -ENOMEM (then as before). */
+int policy_leave_out(struct policy *policy, const struct ranges *gateway, bool *ret_changed);
+/* The protected address that is one of these, or NULL: what policy_leave_out() would leave out. */
+const struct addr *policy_own_address(const struct policy *policy, const struct ranges *gateway);
+
+/* As a packet's source, or as its target. */
+bool endpoint_is_source(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr);
+bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint, const struct names_view *names,
+			const struct addr *addr);
+
+/* A flow is judged among the inbound ones of a protected role where it opens one of the role's addresses, and can
+ * send from the role where its source covers one. */
+bool flow_opens_role(const struct policy_flow *flow, const struct policy_role *role);
+bool flow_leaves_role(const struct policy_flow *flow, const struct policy_role *role);
+bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint16_t port);
 
 const struct policy_role *policy_protected_role(const struct policy *policy, const struct addr *addr);
 const struct policy_flow *policy_flow(const struct policy *policy, const char *id);
@@ -138,9 +161,9 @@ const char *section_name(enum section section);
 /* The vendor's flows and the three infrastructure ones, builtin.c; from flows.tsv. */
 struct builtin_flow {
 	const char *id;
-	enum protocol protocol;
+	unsigned protocols;
 	uint16_t port; /* 0: icmp-echo */
-	const char *from, *to; /* "ANY", a role, or a name */
+	const char *from, *to; /* "ANY", a role, a name, or "resolvers" and "time_servers" of [server] */
 	enum section section;
 	const char *purpose;
 };

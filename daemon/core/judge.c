@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The meaning of the product. compile.c says the same to the kernel, rule by rule. */
+
+static bool names_hold(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
+{
+	for (size_t i = 0; names && i < endpoint->name_count; i++) {
+		if (endpoint->names[i] >= names->count)
+			continue;
+		const struct name_addresses *list = &names->names[endpoint->names[i]][addr->family];
+		size_t low = 0, high = list->count;
+		while (low < high) {
+			size_t middle = low + (high - low) / 2;
+			int order = addr_compare(&list->items[middle].addr, addr);
+			if (order == 0)
+				return true;
+			if (order < 0)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+	}
+	return false;
+}
+
+bool endpoint_is_source(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
+{
+	return endpoint->any || ranges_contains(&endpoint->ranges, addr) || names_hold(endpoint, names, addr);
+}
+
+bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint, const struct names_view *names,
+			const struct addr *addr)
+{
+	if (ranges_contains(&policy->protected_all, addr))
+		return ranges_contains(&endpoint->opens, addr);
+	return endpoint_is_source(endpoint, names, addr);
+}
+
+static bool ranges_meet(const struct ranges *a, const struct ranges *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (ranges_overlap(a, &b->items[i]))
+			return true;
+	return false;
+}
+
+bool flow_opens_role(const struct policy_flow *flow, const struct policy_role *role)
+{
+	return flow->enabled && ranges_meet(&flow->to.opens, &role->guarded);
+}
+
+bool flow_leaves_role(const struct policy_flow *flow, const struct policy_role *role)
+{
+	return flow->enabled && (flow->from.any || ranges_meet(&flow->from.ranges, &role->guarded));
+}
+
+bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint16_t port)
+{
+	if (!(flow->protocols & 1u << protocol))
+		return false;
+	if (protocol == PROTOCOL_ICMP_ECHO)
+		return true;
+	for (size_t i = 0; i < flow->port_count; i++)
+		if (port >= flow->ports[i].first && port <= flow->ports[i].last)
+			return true;
+	return false;
+}
+
+const struct policy_role *policy_protected_role(const struct policy *policy, const struct addr *addr)
+{
+	for (size_t i = 0; i < policy->role_count; i++)
+		if (policy->roles[i].is_protected && ranges_contains(&policy->roles[i].guarded, addr))
+			return &policy->roles[i];
+	return NULL;
+}
+
+const struct policy_flow *policy_flow(const struct policy *policy, const char *id)
+{
+	for (size_t i = 0; i < policy->flow_count; i++)
+		if (strcmp(policy->flows[i].id, id) == 0)
+			return &policy->flows[i];
+	return NULL;
+}
+
+/* A connection as it was, or would be, opened: from whom, to whom, to which port. */
+struct connection {
+	const struct addr *source, *target;
+	enum protocol protocol;
+	uint16_t port;
+};
+
+/* The flow that allows the connection, or else one that opens its port for others, among those that open (or else
+ * leave) the role. */
+static const struct policy_flow *find_flow(const struct policy *policy, const struct names_view *names,
+					   const struct policy_role *role, bool opens,
+					   const struct connection *connection, bool *ret_allowed)
+{
+	const struct policy_flow *near = NULL;
+
+	*ret_allowed = false;
+	for (size_t i = 0; i < policy->flow_count; i++) {
+		const struct policy_flow *flow = &policy->flows[i];
+		if (!(opens ? flow_opens_role(flow, role) : flow_leaves_role(flow, role)) ||
+		    !flow_has_port(flow, connection->protocol, connection->port))
+			continue;
+		if (endpoint_is_source(&flow->from, names, connection->source) &&
+		    endpoint_is_target(policy, &flow->to, names, connection->target)) {
+			*ret_allowed = true;
+			return flow;
+		}
+		if (!near)
+			near = flow;
+	}
+	return near;
+}
+
+static bool is_service_port(const struct policy *policy, const struct policy_role *role, uint16_t port)
+{
+	for (size_t i = 0; i < policy->flow_count; i++)
+		if (flow_opens_role(&policy->flows[i], role) && flow_has_port(&policy->flows[i], PROTOCOL_TCP, port))
+			return true;
+	return false;
+}
+
+/* A piece of a lost connection that travels from the connection's target back to its source: the connection is that
+ * of an inbound flow where the role's end has a service port, and only else that of an outbound one. So both
+ * directions of one connection are judged alike, and a revoked one can't pass for another. */
+static bool is_answer(const struct policy *policy, const struct policy_role *role, bool inbound, const struct packet *packet)
+{
+	if (!packet->piece || packet->protocol != PROTOCOL_TCP)
+		return false;
+	if (!inbound)
+		return is_service_port(policy, role, packet->source_port);
+	if (is_service_port(policy, role, packet->target_port))
+		return false;
+	for (size_t i = 0; i < policy->flow_count; i++)
+		if (flow_leaves_role(&policy->flows[i], role) &&
+		    flow_has_port(&policy->flows[i], PROTOCOL_TCP, packet->source_port))
+			return true;
+	return false;
+}
+
+struct judgement policy_judge(const struct policy *policy, const struct names_view *names, const struct packet *packet)
+{
+	struct judgement result = { .verdict = VERDICT_NOT_OURS };
+
+	/* Where the target is protected, its flows decide. */
+	result.role = policy_protected_role(policy, &packet->target);
+	result.inbound = result.role != NULL;
+	if (!result.role)
+		result.role = policy_protected_role(policy, &packet->source);
+	if (!result.role)
+		return result;
+
+	struct connection connection = { &packet->source, &packet->target, packet->protocol, packet->target_port };
+	bool answer = is_answer(policy, result.role, result.inbound, packet);
+	if (answer)
+		connection = (struct connection){ &packet->target, &packet->source, packet->protocol, packet->source_port };
+
+	bool allowed;
+	result.flow = find_flow(policy, names, result.role, result.inbound != answer, &connection, &allowed);
+	result.verdict = allowed ? VERDICT_ALLOW : VERDICT_DENY;
+	result.reason = !allowed ? (result.flow ? REASON_WRONG_PEER : REASON_NO_FLOW)
+		      : packet->piece ? REASON_ANSWER : REASON_FLOW;
+	return result;
+}
+
+void names_view_free(struct names_view *view)
+{
+	for (size_t i = 0; i < view->count; i++)
+		for (int family = 0; family < FAMILIES; family++)
+			free(view->names[i][family].items);
+	free(view->names);
+	*view = (struct names_view){ 0 };
+}
