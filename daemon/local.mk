@@ -16,6 +16,7 @@ libcore_a_SOURCES = \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h \
+	daemon/core/compile_parts.h daemon/core/compile_role.c daemon/core/compile_rules.c \
 	daemon/core/ruleset_text.c
 libbase_a_SOURCES = \
 	daemon/config_ini.c daemon/config_ini.h \

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "compile.h"
+#include "compile_parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The whole table: sets that every table has, the chains that every packet meets, and the base chains. The flows of
+ * each protected role are made by compile_role.c. */
+
+const char *const guard_counters[] = {
+	"denied-in", "denied-out", "denied-early", "ignored", "invalid", "spoofed", "intercepted",
+};
+const size_t guard_counter_count = sizeof(guard_counters) / sizeof(guard_counters[0]);
+
+enum { IPPROTO_ICMP_ = 1, IPPROTO_ICMPV6_ = 58, PACKET_BROADCAST_ = 1, PACKET_MULTICAST_ = 2 };
+
+static void add_counters(struct compiler *c)
+{
+	for (size_t i = 0; i < c->policy->flow_count; i++)
+		if (c->policy->flows[i].enabled)
+			ruleset_counter(c->out, flow_counter(c, &c->policy->flows[i]));
+	for (size_t i = 0; i < guard_counter_count; i++)
+		ruleset_counter(c->out, ruleset_string(c->out, "%s", guard_counters[i]));
+}
+
+static void add_gateway_sets(struct compiler *c)
+{
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct set *set = ruleset_set(c->out, ruleset_string(c->out, "gateway_%c", family_digit(family)), family_key(family), 0);
+		for (size_t i = 0; i < c->around->gateway->count; i++) {
+			const struct range *range = &c->around->gateway->items[i];
+			struct addr addr = range->first;
+			if (addr.family != family)
+				continue;
+			do {
+				struct element element = { 0 };
+				memcpy(element.first, addr.bytes, addr_size(family));
+				memcpy(element.last, addr.bytes, addr_size(family));
+				set_add(c->out, set, &element);
+			} while (addr_compare(&addr, &range->last) < 0 && addr_next(&addr));
+		}
+	}
+}
+
+static void add_nd_sets(struct compiler *c)
+{
+	/* Neighbour discovery and multicast listening, RFC 4861, 2710, 3810: what a gateway hears, and what it says. */
+	static const uint8_t heard[] = { 131, 133, 134, 135, 136, 143 }, said[] = { 130, 133, 134, 135, 136, 137 };
+	const uint8_t *const types[] = { heard, said };
+	static const char *const names[] = { "nd_in", "nd_out" };
+
+	for (int i = 0; i < 2; i++) {
+		struct set *set = ruleset_set(c->out, ruleset_string(c->out, "%s", names[i]), KEY_ICMPV6_TYPE, 0);
+		for (size_t t = 0; t < sizeof(heard); t++)
+			set_add(c->out, set, &(struct element){ .first = { types[i][t] }, .last = { types[i][t] } });
+	}
+}
+
+static void add_protected_maps(struct compiler *c)
+{
+	static const struct { const char *map, *chain; uint8_t action; } kinds[] = {
+		{ "protected_dst", "in", ACTION_GOTO },
+		{ "protected_src", "out", ACTION_GOTO },
+		{ "early", "early", ACTION_JUMP },
+	};
+	for (size_t k = 0; k < 3; k++) {
+		if (k == 2 && !c->early)
+			continue;
+		for (enum family family = 0; family < FAMILIES; family++) {
+			const char *name = ruleset_string(c->out, "%s_%c", kinds[k].map, family_digit(family));
+			struct set *map = ruleset_set(c->out, name, family_key(family), SET_INTERVAL | SET_VERDICTS);
+			for (size_t r = 0; r < c->policy->role_count; r++) {
+				const struct policy_role *role = &c->policy->roles[r];
+				if (!role->is_protected)
+					continue;
+				const char *chain = ruleset_string(c->out, "%s_%s", role->name, kinds[k].chain);
+				add_ranges(c, map, &role->guarded, family, kinds[k].action, chain);
+			}
+		}
+	}
+}
+
+/* deny: the last rule is an explicit drop. Nothing may ever fall off its end: the base chains accept, for the
+ * gateway's other traffic. */
+static void add_deny(struct compiler *c, const char *direction)
+{
+	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "deny_%s", direction));
+
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_counter(c, rule, ruleset_string(c->out, "denied-%s", direction));
+	rule = chain_rule(c->out, chain);
+	rule_limited_log(c, rule, DENIAL_RATE, ruleset_string(c->out, "spefw denied-%s ", direction));
+	rule = chain_rule(c->out, chain);
+	rule_drop(c, rule);
+}
+
+static void add_not_new(struct compiler *c)
+{
+	struct chain *chain = ruleset_chain(c->out, "not_new");
+	static const uint8_t errors[] = { IPPROTO_ICMP_, IPPROTO_ICMPV6_ };
+
+	for (int i = 0; i < 2; i++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_bits(c, rule, FIELD_CT_STATE, CT_RELATED);
+		rule_byte(c, rule, FIELD_L4PROTO, errors[i]);
+		rule_action(c, rule, ACTION_ACCEPT, NULL);
+	}
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_bits(c, rule, FIELD_CT_STATE, CT_INVALID);
+	rule_counter(c, rule, "invalid");
+	rule_drop(c, rule);
+}
+
+static void rule_intercepted(struct compiler *c, struct rule *rule)
+{
+	rule_counter(c, rule, "intercepted");
+	rule_log(c, rule, "spefw intercepted ");
+	if (c->policy->interception == INTERCEPTION_BLOCK)
+		rule_drop(c, rule);
+}
+
+/* The server's connection was redirected by another table. To one of the gateway's own addresses it is an ordinary
+ * port forward, and what nat_except lists is meant; anything else is an interception. */
+static void add_intercept_out(struct compiler *c)
+{
+	static const enum field original[] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
+	struct chain *chain = ruleset_chain(c->out, "intercept_out");
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, original[family], false, ruleset_string(c->out, "gateway_%c", family_digit(family)));
+		rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+	for (enum family family = 0; family < FAMILIES; family++) {
+		if (!ranges_have(&c->policy->nat_except, family))
+			continue;
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, original[family], false, ruleset_string(c->out, "nat_except_%c", family_digit(family)));
+		rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+	rule_intercepted(c, chain_rule(c->out, chain));
+}
+
+/* A connection that was opened to the server and now goes elsewhere. */
+static void add_intercept_in(struct compiler *c)
+{
+	static const enum field original[] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
+	struct chain *chain = ruleset_chain(c->out, "intercept_in");
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		const char *set = ruleset_string(c->out, "protected_%c", family_digit(family));
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, original[family], false, set);
+		rule_in(c, rule, daddr_field(family), true, set);
+		rule_intercepted(c, rule);
+	}
+}
+
+/* While no link of a role is known, its guard is left out: an empty set must never cut the server off. */
+static void add_guard(struct compiler *c)
+{
+	struct chain *chain = ruleset_chain(c->out, "guard");
+	size_t roles = 0;
+
+	for (size_t r = 0; r < c->policy->role_count; r++)
+		roles += c->policy->roles[r].is_protected;
+	for (size_t r = 0; r < c->policy->role_count; r++) {
+		const struct policy_role *role = &c->policy->roles[r];
+		if (!role->is_protected || !c->around->links[r].count)
+			continue;
+		for (enum family family = 0; family < FAMILIES; family++) {
+			if (!ranges_have(&role->guarded, family))
+				continue;
+			struct rule *rule = chain_rule(c->out, chain);
+			if (roles == 1)
+				rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+			else
+				rule_in(c, rule, saddr_field(family), false, guarded_set(c, role, family));
+			rule_in(c, rule, FIELD_IIFNAME, true, ruleset_string(c->out, "%s_links", role->name));
+			rule_counter(c, rule, "spoofed");
+			rule_drop(c, rule);
+		}
+	}
+	if (c->policy->interception != INTERCEPTION_OFF) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
+		rule_action(c, rule, ACTION_JUMP, "intercept_in");
+	}
+}
+
+/* Where the destination is protected, the destination's table of flows decides. */
+static void add_judge(struct compiler *c)
+{
+	struct chain *chain = ruleset_chain(c->out, "judge");
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		rule_map(c, chain_rule(c->out, chain), daddr_field(family), ruleset_string(c->out, "protected_dst_%c", family_digit(family)));
+		rule_map(c, chain_rule(c->out, chain), saddr_field(family), ruleset_string(c->out, "protected_src_%c", family_digit(family)));
+	}
+}
+
+/* A Windows server's broadcasts are not denials that anybody should look at. */
+static void add_noise(struct compiler *c)
+{
+	struct chain *chain = ruleset_chain(c->out, "noise");
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_counter(c, rule, "ignored");
+		rule_drop(c, rule);
+	}
+}
+
+static struct chain *base_chain(struct compiler *c, const char *name, enum hook hook, int priority)
+{
+	struct chain *chain = ruleset_chain(c->out, name);
+	if (chain) {
+		chain->hook = hook;
+		chain->priority = priority;
+	}
+	return chain;
+}
+
+static void rule_established(struct compiler *c, struct chain *chain)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_bits(c, rule, FIELD_CT_STATE, CT_ESTABLISHED);
+	rule_action(c, rule, ACTION_ACCEPT, NULL);
+}
+
+static void rule_neighbours(struct compiler *c, struct chain *chain, const char *set)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_in(c, rule, FIELD_ICMPV6_TYPE, false, set);
+	rule_action(c, rule, ACTION_ACCEPT, NULL);
+}
+
+static void add_base_chains(struct compiler *c)
+{
+	struct chain *chain = base_chain(c, "forward", HOOK_FORWARD, 0);
+	rule_established(c, chain);
+	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "guard");
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
+
+	chain = base_chain(c, "input", HOOK_INPUT, 0);
+	rule_established(c, chain);
+	rule_neighbours(c, chain, "nd_in");
+	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "guard");
+	static const uint8_t types[] = { PACKET_BROADCAST_, PACKET_MULTICAST_ };
+	for (int i = 0; i < 2; i++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_byte(c, rule, FIELD_PKTTYPE, types[i]);
+		rule_action(c, rule, ACTION_GOTO, "noise");
+	}
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
+
+	chain = base_chain(c, "output", HOOK_OUTPUT, 0);
+	rule_established(c, chain);
+	rule_neighbours(c, chain, "nd_out");
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
+}
+
+/* A SYN to a port that no flow opens is gone before connection tracking begins. Other protocols go first: a match on
+ * TCP flags would not let them by. In audit mode the chain is there and empty, as that of pin below. */
+static void add_early(struct compiler *c)
+{
+	struct chain *chain = base_chain(c, "early", HOOK_PREROUTING, -310);
+	if (!c->early)
+		return;
+
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_byte_not(c, rule, FIELD_L4PROTO, 6);
+	rule_action(c, rule, ACTION_ACCEPT, NULL);
+	rule = chain_rule(c->out, chain);
+	rule_opens_nothing(c, rule);
+	rule_action(c, rule, ACTION_ACCEPT, NULL);
+	for (enum family family = 0; family < FAMILIES; family++)
+		rule_map(c, chain_rule(c->out, chain), daddr_field(family), ruleset_string(c->out, "early_%c", family_digit(family)));
+}
+
+/* interception = prevent: an identity DNAT right after connection tracking, and so before every usual nat chain. The
+ * connection then counts as translated already, and no later redirect or dnat touches it. What goes to the gateway
+ * itself may be a port forward. */
+static void add_pin(struct compiler *c)
+{
+	struct chain *chain = base_chain(c, "pin", HOOK_PREROUTING, -199);
+	if (!chain)
+		return;
+	chain->nat = true;
+	if (c->policy->mode == MODE_AUDIT)
+		return;
+
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_FIB_LOCAL });
+	rule_action(c, rule, ACTION_RETURN, NULL);
+	for (enum family family = 0; family < FAMILIES; family++) {
+		if (!ranges_have(&c->policy->nat_except, family))
+			continue;
+		rule = chain_rule(c->out, chain);
+		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "nat_except_%c", family_digit(family)));
+		rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+	for (size_t r = 0; r < c->policy->role_count; r++)
+		if (c->policy->roles[r].is_protected)
+			add_role_pin(c, chain, &c->policy->roles[r]);
+}
+
+static void add_shared_sets(struct compiler *c)
+{
+	struct set *set;
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		set = ruleset_set(c->out, ruleset_string(c->out, "protected_%c", family_digit(family)), family_key(family), SET_INTERVAL);
+		add_ranges(c, set, &c->policy->protected_all, family, ACTION_NONE, NULL);
+	}
+	add_gateway_sets(c);
+	for (size_t r = 0; r < c->policy->role_count; r++) {
+		const struct role_links *links = &c->around->links[r];
+		if (!c->policy->roles[r].is_protected || !links->count)
+			continue;
+		set = ruleset_set(c->out, ruleset_string(c->out, "%s_links", c->policy->roles[r].name), KEY_LINK, 0);
+		for (size_t i = 0; i < links->count; i++) {
+			struct element element = { 0 };
+			memcpy(element.first, links->names[i], strnlen(links->names[i], CONFIG_LINK_MAX));
+			memcpy(element.last, element.first, KEY_SIZE_MAX);
+			set_add(c->out, set, &element);
+		}
+	}
+	add_nd_sets(c);
+	for (enum family family = 0; family < FAMILIES; family++) {
+		if (!ranges_have(&c->policy->nat_except, family))
+			continue;
+		set = ruleset_set(c->out, ruleset_string(c->out, "nat_except_%c", family_digit(family)), family_key(family), SET_INTERVAL);
+		add_ranges(c, set, &c->policy->nat_except, family, ACTION_NONE, NULL);
+	}
+	add_protected_maps(c);
+}
+
+int compile(struct ruleset *ret, const struct policy *policy, const struct surroundings *around)
+{
+	struct compiler c = { .out = ret, .policy = policy, .around = around,
+		.early = policy->early_drop && policy->mode == MODE_ENFORCE };
+
+	*ret = (struct ruleset){ 0 };
+	add_counters(&c);
+	add_shared_sets(&c);
+	for (size_t r = 0; r < policy->role_count; r++)
+		if (policy->roles[r].is_protected)
+			add_role(&c, &policy->roles[r]);
+	add_deny(&c, "in");
+	add_deny(&c, "out");
+	add_not_new(&c);
+	if (policy->interception != INTERCEPTION_OFF) {
+		add_intercept_out(&c);
+		add_intercept_in(&c);
+	}
+	add_guard(&c);
+	add_judge(&c);
+	add_noise(&c);
+	add_base_chains(&c);
+	if (policy->early_drop)
+		add_early(&c);
+	if (policy->interception == INTERCEPTION_PREVENT)
+		add_pin(&c);
+
+	int r = ruleset_finish(ret);
+	if (r < 0)
+		ruleset_free(ret);
+	return r;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_COMPILE_H
+#define SPEFW_COMPILE_H
+
+/* Says to the kernel what policy_judge() means. */
+
+#include "policy.h"
+#include "ruleset.h"
+
+/* The links behind which a protected role lives. none: unknown or not to be guarded, then no rule looks at links. */
+struct role_links {
+	char (*names)[CONFIG_LINK_MAX + 1];
+	size_t count;
+};
+
+struct surroundings {
+	const struct ranges *gateway;   /* the gateway's own addresses, normalised */
+	const struct role_links *links; /* one a policy role, same index */
+	const struct names_view *names;
+};
+
+/* *ret is the whole table, finished (elements sorted). 0 or -ENOMEM; on error *ret is empty. */
+int compile(struct ruleset *ret, const struct policy *policy, const struct surroundings *around);
+
+/* The base name of the kernel sets of a DNS name ("name_my.mailstore.com"); "_4" or "_6" follows. */
+enum { NAME_SET_MAX = 250 };
+void name_set(const char *name, char buffer[NAME_SET_MAX]);
+
+/* For reports: the counters of the guards and denials that every table has. */
+extern const char *const guard_counters[];
+extern const size_t guard_counter_count;
+
+#endif

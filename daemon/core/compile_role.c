@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "compile_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The chains of one protected role. For each direction and protocol a map leads from the port to a chain that holds
+ * the flows of this port, most specific first: O(1) in flows. */
+
+enum direction {
+	TO_ROLE,     /* new connections to the role, by inbound flows */
+	FROM_ROLE,   /* new connections from it, by outbound flows */
+	ROLE_ANSWERS, /* pieces from the role's service ports, by inbound flows */
+	ROLE_ANSWERED, /* pieces to the role from an outbound flow's port, by outbound flows */
+};
+
+/* How each direction looks at a packet, and where what it does not allow goes. */
+static const struct direction_form {
+	const char *label;
+	bool opens;         /* by flows that open the role (else: that leave it) */
+	bool own_is_source; /* the role's side is the packet's source */
+	bool by_source_port;
+	bool counts;        /* the flow's counter counts new connections alone */
+	const char *deny;   /* NULL: reached by jump, and the caller goes on; else: reached by goto, and ends here */
+} forms[] = {
+	[TO_ROLE] = { "in", true, false, false, true, NULL },
+	[FROM_ROLE] = { "out", false, true, false, true, NULL },
+	[ROLE_ANSWERS] = { "back", true, true, true, false, "deny_out" },
+	[ROLE_ANSWERED] = { "answer", false, false, true, false, "deny_in" },
+};
+
+static const char *const protocol_labels[] = { "tcp", "udp", "icmp-echo" };
+
+const char *flow_counter(struct compiler *c, const struct policy_flow *flow)
+{
+	return ruleset_string(c->out, "flow-%s", flow->id);
+}
+
+static const char *ranges_set(struct compiler *c, const struct ranges *ranges, enum family family, const char *name)
+{
+	if (name && !ruleset_find_set(c->out, name))
+		add_ranges(c, ruleset_set(c->out, name, family_key(family), SET_INTERVAL), ranges, family, ACTION_NONE, NULL);
+	return name;
+}
+
+const char *guarded_set(struct compiler *c, const struct policy_role *role, enum family family)
+{
+	return ranges_set(c, &role->guarded, family, ruleset_string(c->out, "guarded_%s_%c", role->name, family_digit(family)));
+}
+
+void name_set(const char *name, char buffer[NAME_SET_MAX])
+{
+	const char *kind = name[0] == '*' ? "wild" : "name";
+	const char *rest = name[0] == '*' ? name + 2 : name;
+
+	if (strlen(rest) < 200) {
+		snprintf(buffer, NAME_SET_MAX, "%s_%s", kind, rest);
+		return;
+	}
+	/* The kernel takes 255 bytes; a longer name keeps its beginning and gets a hash (FNV-1a) for the rest. */
+	uint64_t hash = 0xcbf29ce484222325;
+	for (const char *p = rest; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+	snprintf(buffer, NAME_SET_MAX, "%s_%.180s_h%016llx", kind, rest, (unsigned long long)hash);
+}
+
+static const char *name_set_of(struct compiler *c, size_t index, enum family family)
+{
+	char base[NAME_SET_MAX];
+
+	name_set(c->policy->names[index].name, base);
+	const char *name = ruleset_string(c->out, "%s_%c", base, family_digit(family));
+	if (!name || ruleset_find_set(c->out, name))
+		return name;
+	struct set *set = ruleset_set(c->out, name, family_key(family), SET_TIMEOUT);
+	const struct name_addresses *list = index < c->around->names->count ? &c->around->names->names[index][family] : NULL;
+	for (size_t i = 0; list && i < list->count; i++) {
+		struct element element = { .deadline_ms = list->items[i].deadline_ms };
+		memcpy(element.first, list->items[i].addr.bytes, addr_size(family));
+		memcpy(element.last, element.first, KEY_SIZE_MAX);
+		set_add(c->out, set, &element);
+	}
+	return name;
+}
+
+/* One way in which a packet can match one side of a flow; several make alternatives, a rule each. */
+struct match {
+	enum { MATCH_ALL, MATCH_RANGE, MATCH_SET, MATCH_NOT_SET } kind;
+	const struct range *range;
+	const char *set;
+	bool outside; /* and not a protected address */
+};
+
+enum { MATCHES_MAX = 64 };
+
+struct matches {
+	struct match items[MATCHES_MAX];
+	size_t count;
+};
+
+static void add_match(struct compiler *c, struct matches *matches, struct match match)
+{
+	if (matches->count == MATCHES_MAX)
+		c->out->failed = true; /* bounded by callers: sets hold what is many */
+	else
+		matches->items[matches->count++] = match;
+}
+
+/* One range stands in the rule itself, several in a set. */
+static void match_ranges(struct compiler *c, struct matches *matches, const struct ranges *ranges, enum family family,
+			 const char *set_base, bool shared, bool outside)
+{
+	const struct range *only = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < ranges->count; i++) {
+		if (ranges->items[i].first.family == family) {
+			only = &ranges->items[i];
+			count++;
+		}
+	}
+	if (count == 1 && !shared) {
+		add_match(c, matches, (struct match){ .kind = MATCH_RANGE, .range = only, .outside = outside });
+	} else if (count) {
+		const char *name = ruleset_string(c->out, "%s_%c", set_base, family_digit(family));
+		add_match(c, matches, (struct match){ .kind = MATCH_SET, .set = ranges_set(c, ranges, family, name), .outside = outside });
+	}
+}
+
+static bool ranges_cover_all(const struct ranges *wide, const struct ranges *narrow)
+{
+	for (size_t i = 0; i < narrow->count; i++)
+		if (!ranges_cover(wide, &narrow->items[i]))
+			return false;
+	return true;
+}
+
+static bool ranges_touch(const struct ranges *a, const struct ranges *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (ranges_overlap(a, &b->items[i]))
+			return true;
+	return false;
+}
+
+/* The role's own side: nothing to look at where the flow is for all of the role. */
+static void own_matches(struct compiler *c, const struct policy_role *role, const struct policy_flow *flow,
+			const struct direction_form *form, enum family family, struct matches *ret)
+{
+	const struct endpoint *side = form->opens ? &flow->to : &flow->from;
+	const struct ranges *ranges = form->opens ? &side->opens : &side->ranges;
+	char base[CONFIG_ID_MAX + 8];
+
+	ret->count = 0;
+	if ((!form->opens && side->any) || ranges_cover_all(ranges, &role->guarded)) {
+		add_match(c, ret, (struct match){ .kind = MATCH_ALL });
+		return;
+	}
+	snprintf(base, sizeof(base), "%s_%s", form->opens ? "opens" : "from", flow->id);
+	match_ranges(c, ret, ranges, family, base, false, false);
+}
+
+static void peer_matches(struct compiler *c, const struct policy_flow *flow, const struct direction_form *form,
+			 enum family family, struct matches *ret)
+{
+	const struct endpoint *side = form->opens ? &flow->from : &flow->to;
+	/* A piece that comes to the role may come from another protected address: ANY does not mean that. */
+	bool answered = !form->opens && !form->own_is_source;
+	char base[CONFIG_ID_MAX + 16];
+
+	ret->count = 0;
+	if (side->any) {
+		add_match(c, ret, (struct match){ .kind = MATCH_ALL, .outside = answered });
+	} else {
+		bool is_role = side->set && side->set[0] >= 'A' && side->set[0] <= 'Z';
+		if (side->set)
+			snprintf(base, sizeof(base), "%s%s", is_role ? "role_" : "", side->set);
+		else
+			snprintf(base, sizeof(base), "%s_%s", form->opens ? "from" : "to", flow->id);
+		match_ranges(c, ret, &side->ranges, family, base, side->set != NULL,
+			     answered && ranges_touch(&side->ranges, &c->policy->protected_all));
+		for (size_t i = 0; i < side->name_count; i++)
+			add_match(c, ret, (struct match){ .kind = MATCH_SET, .set = name_set_of(c, side->names[i], family) });
+	}
+	if (answered && flow->to.opens.count) {
+		snprintf(base, sizeof(base), "opens_%s", flow->id);
+		match_ranges(c, ret, &flow->to.opens, family, base, false, false);
+	}
+}
+
+static void rule_match(struct compiler *c, struct rule *rule, enum field field, const struct match *match, enum family family)
+{
+	if (match->kind == MATCH_RANGE)
+		rule_range(c, rule, field, match->range);
+	else if (match->kind == MATCH_SET)
+		rule_in(c, rule, field, false, match->set);
+	if (match->outside)
+		rule_in(c, rule, field, true, ruleset_string(c->out, "protected_%c", family_digit(family)));
+}
+
+static void end_rule(struct compiler *c, struct rule *rule, const struct policy_flow *flow, const struct direction_form *form)
+{
+	if (form->counts)
+		rule_counter(c, rule, flow_counter(c, flow));
+	rule_action(c, rule, ACTION_ACCEPT, NULL);
+}
+
+/* True where the flow allows every packet that comes here: nothing after it would be reached. */
+static bool add_flow_rules(struct compiler *c, struct chain *chain, const struct policy_role *role,
+			   const struct policy_flow *flow, const struct direction_form *form)
+{
+	struct matches own, peer;
+
+	own_matches(c, role, flow, form, FAMILY_4, &own);
+	peer_matches(c, flow, form, FAMILY_4, &peer);
+	if (own.count == 1 && own.items[0].kind == MATCH_ALL && peer.count >= 1 && peer.items[0].kind == MATCH_ALL &&
+	    !peer.items[0].outside) {
+		end_rule(c, chain_rule(c->out, chain), flow, form);
+		return true;
+	}
+	for (enum family family = 0; family < FAMILIES; family++) {
+		enum field own_field = form->own_is_source ? saddr_field(family) : daddr_field(family);
+		enum field peer_field = form->own_is_source ? daddr_field(family) : saddr_field(family);
+		own_matches(c, role, flow, form, family, &own);
+		peer_matches(c, flow, form, family, &peer);
+		for (size_t o = 0; o < own.count; o++) {
+			for (size_t p = 0; p < peer.count; p++) {
+				struct rule *rule = chain_rule(c->out, chain);
+				rule_match(c, rule, own_field, &own.items[o], family);
+				rule_match(c, rule, peer_field, &peer.items[p], family);
+				end_rule(c, rule, flow, form);
+			}
+		}
+	}
+	return false;
+}
+
+/* Whether the flow is judged here at all. A flow that goes to protected addresses alone is judged where they are. */
+static bool flow_belongs(const struct policy_flow *flow, const struct policy_role *role, enum direction direction)
+{
+	switch (direction) {
+	case TO_ROLE:
+	case ROLE_ANSWERS:
+		return flow_opens_role(flow, role);
+	case FROM_ROLE:
+		return flow_leaves_role(flow, role) && (flow->to.any || flow->to.ranges.count || flow->to.name_count);
+	default:
+		return flow_leaves_role(flow, role);
+	}
+}
+
+/* The flows of one port (0: icmp-echo), in their own chain. */
+static void add_port_chain(struct compiler *c, const struct policy_role *role, enum direction direction,
+			   enum protocol protocol, uint16_t port, const char *name)
+{
+	const struct direction_form *form = &forms[direction];
+	struct chain *chain = ruleset_chain(c->out, name);
+	bool ask = false;
+
+	for (size_t i = 0; i < c->policy->flow_count; i++) {
+		const struct policy_flow *flow = &c->policy->flows[i];
+		if (!flow_belongs(flow, role, direction) || !flow_has_port(flow, protocol, port))
+			continue;
+		if (add_flow_rules(c, chain, role, flow, form))
+			return;
+		ask |= direction == FROM_ROLE && flow->to.name_count > 0;
+	}
+	/* A chain with a named target ends by telling the daemon: a fresh answer might cure the denial. */
+	if (ask)
+		rule_limited_log(c, chain_rule(c->out, chain), ASK_RATE, "spefw ask ");
+	if (form->deny)
+		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, form->deny);
+}
+
+/* The ports at which the set of flows may change: where one begins, and right after where one ends. */
+struct edges {
+	uint32_t *items;
+	size_t count, capacity;
+};
+
+static int edge_order(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+static void collect_edges(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol,
+			  struct edges *ret)
+{
+	size_t capacity = 0;
+
+	*ret = (struct edges){ 0 };
+	for (size_t i = 0; i < c->policy->flow_count; i++)
+		capacity += 2 * c->policy->flows[i].port_count;
+	ret->items = malloc((capacity + 1) * sizeof(*ret->items));
+	if (!ret->items) {
+		c->out->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < c->policy->flow_count; i++) {
+		const struct policy_flow *flow = &c->policy->flows[i];
+		if (!flow_belongs(flow, role, direction) || !(flow->protocols & 1u << protocol))
+			continue;
+		for (size_t p = 0; p < flow->port_count; p++) {
+			ret->items[ret->count++] = flow->ports[p].first;
+			ret->items[ret->count++] = flow->ports[p].last + 1u;
+		}
+	}
+	qsort(ret->items, ret->count, sizeof(*ret->items), edge_order);
+	size_t unique = 0;
+	for (size_t i = 0; i < ret->count; i++)
+		if (!unique || ret->items[unique - 1] != ret->items[i])
+			ret->items[unique++] = ret->items[i];
+	ret->count = unique;
+}
+
+static bool any_flow_at(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol, uint16_t port)
+{
+	for (size_t i = 0; i < c->policy->flow_count; i++)
+		if (flow_belongs(&c->policy->flows[i], role, direction) && flow_has_port(&c->policy->flows[i], protocol, port))
+			return true;
+	return false;
+}
+
+static void add_ports(struct compiler *c, const char *set_name, uint16_t first, uint16_t last, enum action action, const char *chain)
+{
+	struct element element = { .first = { first >> 8, first & 0xff }, .last = { last >> 8, last & 0xff }, .action = action, .chain = chain };
+	unsigned flags = SET_INTERVAL | (action == ACTION_NONE ? 0 : SET_VERDICTS);
+	struct set *set = set_name ? ruleset_find_set(c->out, set_name) : NULL;
+
+	if (!set)
+		set = ruleset_set(c->out, set_name, KEY_PORT, flags);
+	set_add(c->out, set, &element);
+}
+
+/* The map of a direction and protocol, with its chains. ports: also a plain set of all its ports, or NULL. False: no flow, no map. */
+static bool add_port_map(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol, const char *ports)
+{
+	const struct direction_form *form = &forms[direction];
+	const char *map = ruleset_string(c->out, "%s_%s_%s", role->name, form->label, protocol_labels[protocol]);
+	struct edges edges;
+
+	collect_edges(c, role, direction, protocol, &edges);
+	for (size_t i = 0; i + 1 < edges.count; i++) {
+		uint16_t first = (uint16_t)edges.items[i], last = (uint16_t)(edges.items[i + 1] - 1);
+		if (!any_flow_at(c, role, direction, protocol, first))
+			continue;
+		const char *chain = first == last ? ruleset_string(c->out, "%s_%u", map, first)
+						  : ruleset_string(c->out, "%s_%u-%u", map, first, last);
+		add_port_chain(c, role, direction, protocol, first, chain);
+		add_ports(c, map, first, last, form->deny ? ACTION_GOTO : ACTION_JUMP, chain);
+		if (ports)
+			add_ports(c, ports, first, last, ACTION_NONE, NULL);
+	}
+	free(edges.items);
+	return edges.count > 0;
+}
+
+static void rule_port_map(struct compiler *c, struct chain *chain, const struct policy_role *role, enum direction direction, enum protocol protocol)
+{
+	enum field field = protocol == PROTOCOL_UDP ? FIELD_UDP_DPORT
+			 : forms[direction].by_source_port ? FIELD_TCP_SPORT : FIELD_TCP_DPORT;
+	rule_map(c, chain_rule(c->out, chain), field,
+		 ruleset_string(c->out, "%s_%s_%s", role->name, forms[direction].label, protocol_labels[protocol]));
+}
+
+static void rules_echo(struct compiler *c, struct chain *chain, const char *echo_chain)
+{
+	static const enum field fields[] = { FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE };
+	static const uint8_t requests[] = { 8, 128 };
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_byte(c, rule, fields[family], requests[family]);
+		rule_action(c, rule, ACTION_JUMP, echo_chain);
+	}
+}
+
+static void rule_not_new(struct compiler *c, struct chain *chain)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_bits(c, rule, FIELD_CT_STATE, CT_INVALID | CT_RELATED);
+	rule_action(c, rule, ACTION_JUMP, "not_new");
+}
+
+static const char *role_ports(struct compiler *c, const struct policy_role *role, enum direction direction)
+{
+	return ruleset_string(c->out, "%s_%s_tcp", role->name, direction == TO_ROLE ? "open" : "reach");
+}
+
+static const char *add_echo_chain(struct compiler *c, const struct policy_role *role, enum direction direction)
+{
+	if (!any_flow_at(c, role, direction, PROTOCOL_ICMP_ECHO, 0))
+		return NULL;
+	const char *name = ruleset_string(c->out, "%s_%s_icmp-echo", role->name, forms[direction].label);
+	add_port_chain(c, role, direction, PROTOCOL_ICMP_ECHO, 0, name);
+	return name;
+}
+
+static void add_in(struct compiler *c, const struct policy_role *role)
+{
+	const char *open = role_ports(c, role, TO_ROLE);
+	bool tcp = add_port_map(c, role, TO_ROLE, PROTOCOL_TCP, open);
+	bool udp = add_port_map(c, role, TO_ROLE, PROTOCOL_UDP, NULL);
+	bool answered = add_port_map(c, role, ROLE_ANSWERED, PROTOCOL_TCP, NULL);
+	const char *echo = add_echo_chain(c, role, TO_ROLE);
+	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_in", role->name));
+
+	rule_not_new(c, chain);
+	if (tcp)
+		rule_port_map(c, chain, role, TO_ROLE, PROTOCOL_TCP);
+	if (answered) {
+		/* What is addressed to a service port was judged as a piece of an inbound connection, and stays denied. */
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_opens_nothing(c, rule);
+		if (tcp)
+			rule_in(c, rule, FIELD_TCP_DPORT, true, open);
+		rule_map(c, rule, FIELD_TCP_SPORT, ruleset_string(c->out, "%s_answer_tcp", role->name));
+	}
+	if (udp)
+		rule_port_map(c, chain, role, TO_ROLE, PROTOCOL_UDP);
+	if (echo)
+		rules_echo(c, chain, echo);
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_in");
+}
+
+static void add_out(struct compiler *c, const struct policy_role *role)
+{
+	const char *reach = c->policy->interception == INTERCEPTION_PREVENT && c->policy->mode == MODE_ENFORCE
+			  ? role_ports(c, role, FROM_ROLE) : NULL;
+	bool back = add_port_map(c, role, ROLE_ANSWERS, PROTOCOL_TCP, NULL);
+	bool tcp = add_port_map(c, role, FROM_ROLE, PROTOCOL_TCP, reach);
+	bool udp = add_port_map(c, role, FROM_ROLE, PROTOCOL_UDP, NULL);
+	const char *echo = add_echo_chain(c, role, FROM_ROLE);
+	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_out", role->name));
+
+	rule_not_new(c, chain);
+	if (back) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_opens_nothing(c, rule);
+		rule_map(c, rule, FIELD_TCP_SPORT, ruleset_string(c->out, "%s_back_tcp", role->name));
+	}
+	if (c->policy->interception != INTERCEPTION_OFF) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_byte(c, rule, FIELD_L4PROTO, 6);
+		rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
+		rule_action(c, rule, ACTION_JUMP, "intercept_out");
+	}
+	if (tcp)
+		rule_port_map(c, chain, role, FROM_ROLE, PROTOCOL_TCP);
+	if (udp)
+		rule_port_map(c, chain, role, FROM_ROLE, PROTOCOL_UDP);
+	if (echo)
+		rules_echo(c, chain, echo);
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_out");
+}
+
+static void add_role_early(struct compiler *c, const struct policy_role *role)
+{
+	const char *open = role_ports(c, role, TO_ROLE);
+	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_early", role->name));
+
+	if (open && ruleset_find_set(c->out, open)) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, FIELD_TCP_DPORT, false, open);
+		rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+	rule_counter(c, chain_rule(c->out, chain), "denied-early");
+	rule_limited_log(c, chain_rule(c->out, chain), DENIAL_RATE, "spefw denied-early ");
+	rule_drop(c, chain_rule(c->out, chain));
+}
+
+void add_role(struct compiler *c, const struct policy_role *role)
+{
+	add_in(c, role);
+	add_out(c, role);
+	if (c->early)
+		add_role_early(c, role);
+}
+
+void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_role *role)
+{
+	for (int inbound = 0; inbound < 2; inbound++) {
+		const char *ports = role_ports(c, role, inbound ? TO_ROLE : FROM_ROLE);
+		if (!ports || !ruleset_find_set(c->out, ports))
+			continue;
+		for (enum family family = 0; family < FAMILIES; family++) {
+			enum field own = inbound ? daddr_field(family) : saddr_field(family);
+			struct matches matches = { .count = 0 };
+			match_ranges(c, &matches, &role->guarded, family, ruleset_string(c->out, "guarded_%s", role->name), false, false);
+			for (size_t i = 0; i < matches.count; i++) {
+				struct rule *rule = chain_rule(c->out, chain);
+				rule_match(c, rule, own, &matches.items[i], family);
+				rule_in(c, rule, FIELD_TCP_DPORT, false, ports);
+				rule_add(c->out, rule, &(struct term){ .kind = TERM_PIN, .field = daddr_field(family) });
+			}
+		}
+	}
+}
