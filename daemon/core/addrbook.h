@@ -30,6 +30,8 @@ struct book_address {
 	enum book_origin origin;
 	int64_t confirmed_ms; /* last time an answer held it */
 	int64_t expires_ms;   /* when the book will drop it if nothing is heard; INT64_MAX never occurs */
+	int64_t held_ms;      /* until when the server may use it from an observed answer; else confirmed_ms */
+	int64_t omitted_ms;   /* first answer since then that did not hold it, from when grace counts; INT64_MAX: none yet */
 	bool in_answer;       /* the newest answer held it */
 };
 
@@ -63,8 +65,9 @@ void addrbook_free(struct addrbook *book);
 void addrbook_set_limits(struct addrbook *book, const struct book_limits *limits);
 void addrbook_set_refuses(struct addrbook *book, book_refuses refuses, void *userdata);
 
-/* The names wanted from now on, exact ones alone ("*." is for observe); entries of others are forgotten, new ones
- * are due at once. allow_private[i] belongs to names[i]. 0 or -ENOMEM. */
+/* The names wanted from now on, exact ones alone ("*." is for observe, and passed over); entries of others are forgotten,
+ * new ones are due at once (many of them: the first few at once, the rest within some seconds). What is kept is judged
+ * anew by allow_private and `refuses`. allow_private[i] belongs to names[i]. 0, or -ENOMEM and nothing changed. */
 int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count, int64_t now_ms);
 
 size_t addrbook_count(const struct addrbook *book); /* entries: two a name */
@@ -74,19 +77,27 @@ int addrbook_find(const struct addrbook *book, const char *name, enum family fam
 
 /* The next moment at which a query is due or an address expires; INT64_MAX: never. */
 int64_t addrbook_next_event(const struct addrbook *book);
-/* Takes one entry whose query is due and marks it running; false where none is. */
+/* Takes one entry whose query is due and marks it running; false where none is. A query that brings neither answer
+ * nor failure for two minutes counts as lost, and is due again. */
 bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry *ret);
-/* Makes the next query of a name (both families; NULL: all names) due now. -ENOENT where it is not wanted. */
+/* Makes the next query of a name (both families; NULL: all names, many of them spread as by addrbook_want) due now.
+ * -ENOENT where it is not wanted. */
 int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms);
 
 /* What a query brought. An answer with count 0 is NXDOMAIN or "no such data". *ret_changed: the set of
- * addresses (not only their times) changed. -ENOENT: no longer wanted (harmless). -ENOMEM: nothing changed. */
+ * addresses (not only their times) changed. -ENOENT: no longer wanted (harmless). -ENOMEM: nothing changed.
+ * An observed answer adds and confirms alone: the absence of an address in it says nothing, and it answers no query of
+ * ours. Its addresses are the server's for as long as its TTL runs (a day at most), so grace counts from its end.
+ * Where the cap is reached, what was confirmed longest ago gives way to what is answered now. */
 int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses, size_t count,
 		      uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed);
 int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms);
 /* Drops what has expired; true where the set of addresses changed. */
 bool addrbook_expire(struct addrbook *book, int64_t now_ms);
-/* From the state directory, before the first answer. age_ms: since it was confirmed. */
+/* Judges all addresses anew by `refuses` (the gateway's own may have changed); true where the set changed. */
+bool addrbook_recheck(struct addrbook *book);
+/* From the state directory, before the first answer. age_ms: since it was confirmed. What is older than stale, unfit or
+ * over the cap is not taken, which is no error. -ENOENT, -ENOMEM. */
 int addrbook_remember(struct addrbook *book, const char *name, const struct addr *addr, int64_t age_ms, int64_t now_ms);
 
 const char *book_state_name(enum book_state state);   /* "fresh" ... */

@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "addrbook.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	QUERY_LOST_MS = 120 * 1000,   /* longer than any resolver takes to give up */
+	INTERVAL_FLOOR_MS = 100,      /* whatever the limits say: never spin */
+	RETRY_FIRST_MS = 2 * 1000,
+	RETRY_NOTHING_SERVES_MS = 60 * 1000, /* retries slow down to this while there is no address at all */
+	AT_ONCE = 32,                 /* queries that may go out together */
+	SPREAD_STEP_MS = 4,           /* between the further ones: 1,000 names in 8 s */
+	HELD_MAX_MS = 24 * 60 * 60 * 1000, /* Windows and the usual resolvers keep no answer for longer */
+	ERROR_TEXT_MAX = 40,
+};
+
+struct entry {
+	struct book_address *addresses; /* ascending */
+	size_t count, capacity;
+	bool running, ever_answered;
+	unsigned failures;
+	int64_t next_query_ms;
+	int64_t scheduled_ms;     /* when next_query_ms was chosen */
+	int64_t lost_ms;          /* running: when the query counts as lost */
+	int64_t last_answer_ms;
+	int64_t failing_since_ms; /* failures > 0 */
+	int64_t next_expiry_ms;   /* least of the addresses' */
+	uint64_t refused;
+	char error[ERROR_TEXT_MAX];
+};
+
+struct named {
+	char *text;
+	bool allow_private;
+	struct entry entries[FAMILIES];
+};
+
+struct addrbook {
+	struct named *names; /* ascending */
+	size_t count;
+	struct book_limits limits;
+	book_refuses refuses;
+	void *refuses_userdata;
+	uint64_t random;
+};
+
+static const struct unfit {
+	uint8_t family, length, bytes[16];
+	bool is_private;
+	const char *reason;
+} unfit_networks[] = {
+	{ FAMILY_4, 32, { 255, 255, 255, 255 }, false, "broadcast" },
+	{ FAMILY_4, 8, { 0 }, false, "unspecified" },
+	{ FAMILY_4, 8, { 127 }, false, "loopback" },
+	{ FAMILY_4, 16, { 169, 254 }, false, "link-local" },
+	{ FAMILY_4, 4, { 224 }, false, "multicast" },
+	{ FAMILY_4, 4, { 240 }, false, "reserved" },
+	{ FAMILY_4, 8, { 10 }, true, "private" },
+	{ FAMILY_4, 12, { 172, 16 }, true, "private" },
+	{ FAMILY_4, 16, { 192, 168 }, true, "private" },
+	{ FAMILY_4, 10, { 100, 64 }, true, "private" },
+	{ FAMILY_6, 128, { 0 }, false, "unspecified" },
+	{ FAMILY_6, 128, { [15] = 1 }, false, "loopback" },
+	{ FAMILY_6, 96, { [10] = 0xff, 0xff }, false, "IPv4-mapped" },
+	{ FAMILY_6, 96, { 0 }, false, "IPv4-compatible" },
+	{ FAMILY_6, 10, { 0xfe, 0x80 }, false, "link-local" },
+	{ FAMILY_6, 8, { 0xff }, false, "multicast" },
+	{ FAMILY_6, 7, { 0xfc }, true, "private" },
+	{ FAMILY_6, 10, { 0xfe, 0xc0 }, true, "private" }, /* site-local, of old */
+};
+
+static bool in_network(const struct addr *addr, const struct unfit *network)
+{
+	size_t whole = network->length / 8;
+	unsigned rest = network->length % 8;
+
+	if (addr->family != network->family || memcmp(addr->bytes, network->bytes, whole) != 0)
+		return false;
+	return rest == 0 || (addr->bytes[whole] ^ network->bytes[whole]) >> (8 - rest) == 0;
+}
+
+const char *address_unfit(const struct addr *addr, bool allow_private)
+{
+	for (size_t i = 0; i < sizeof(unfit_networks) / sizeof(unfit_networks[0]); i++)
+		if (!(unfit_networks[i].is_private && allow_private) && in_network(addr, &unfit_networks[i]))
+			return unfit_networks[i].reason;
+	return NULL;
+}
+
+static bool is_refused(const struct addrbook *book, const struct named *named, const struct addr *addr)
+{
+	return address_unfit(addr, named->allow_private) || (book->refuses && book->refuses(book->refuses_userdata, addr));
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* A sum of times that may come from a file or a message. */
+static int64_t later(int64_t time, int64_t by)
+{
+	int64_t sum;
+	return __builtin_add_overflow(time, by, &sum) ? INT64_MAX - 1 : sum;
+}
+
+/* Up to a tenth less: what was asked together drifts apart. (splitmix64; nothing here is a secret.) */
+static int64_t jittered(struct addrbook *book, int64_t interval_ms)
+{
+	uint64_t z = book->random += UINT64_C(0x9e3779b97f4a7c15);
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	z ^= z >> 31;
+	return interval_ms - (int64_t)(z % (uint64_t)(interval_ms / 10 + 1));
+}
+
+static void schedule(struct addrbook *book, struct entry *entry, int64_t interval_ms, int64_t now_ms)
+{
+	entry->scheduled_ms = now_ms;
+	entry->next_query_ms = later(now_ms, jittered(book, most(interval_ms, INTERVAL_FLOOR_MS)));
+}
+
+static int64_t retry_interval(const struct addrbook *book, const struct entry *entry)
+{
+	int64_t cap = book->limits.max_interval_ms;
+	int64_t interval = least(RETRY_FIRST_MS, most(book->limits.min_interval_ms, INTERVAL_FLOOR_MS));
+
+	if (entry->count == 0)
+		cap = least(cap, RETRY_NOTHING_SERVES_MS);
+	for (unsigned i = 1; i < entry->failures && interval < cap; i++)
+		interval = interval > cap / 2 ? cap : interval * 2;
+	return least(interval, cap);
+}
+
+/* One that answers held lives until stale after the last of them; one that answers left out until grace after
+ * the first of those. While queries fail nothing is known to be left out, and grace stands still. */
+static int64_t expiry(const struct addrbook *book, const struct entry *entry, const struct book_address *address)
+{
+	if (address->omitted_ms != INT64_MAX && entry->failures == 0)
+		return later(address->omitted_ms, book->limits.grace_ms);
+	return later(address->confirmed_ms, book->limits.stale_ms);
+}
+
+static void update_expiry(const struct addrbook *book, struct entry *entry)
+{
+	entry->next_expiry_ms = INT64_MAX;
+	for (size_t i = 0; i < entry->count; i++) {
+		entry->addresses[i].expires_ms = expiry(book, entry, &entry->addresses[i]);
+		entry->next_expiry_ms = least(entry->next_expiry_ms, entry->addresses[i].expires_ms);
+	}
+}
+
+static int64_t due_at(const struct entry *entry)
+{
+	return entry->running ? entry->lost_ms : entry->next_query_ms;
+}
+
+int addrbook_new(struct addrbook **ret, const struct book_limits *limits, uint32_t seed)
+{
+	struct addrbook *book = calloc(1, sizeof(*book));
+	if (!book)
+		return -ENOMEM;
+	book->limits = *limits;
+	book->random = seed;
+	*ret = book;
+	return 0;
+}
+
+static void free_names(struct named *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(names[i].text);
+		for (size_t family = 0; family < FAMILIES; family++)
+			free(names[i].entries[family].addresses);
+	}
+	free(names);
+}
+
+void addrbook_free(struct addrbook *book)
+{
+	if (!book)
+		return;
+	free_names(book->names, book->count);
+	free(book);
+}
+
+void addrbook_set_limits(struct addrbook *book, const struct book_limits *limits)
+{
+	book->limits = *limits;
+	for (size_t i = 0; i < addrbook_count(book); i++) {
+		struct entry *entry = &book->names[i / FAMILIES].entries[i % FAMILIES];
+		entry->next_query_ms = least(entry->next_query_ms,
+					     later(entry->scheduled_ms, most(limits->max_interval_ms, INTERVAL_FLOOR_MS)));
+		update_expiry(book, entry);
+	}
+}
+
+void addrbook_set_refuses(struct addrbook *book, book_refuses refuses, void *userdata)
+{
+	book->refuses = refuses;
+	book->refuses_userdata = userdata;
+}
+
+static struct named *find_named(const struct addrbook *book, const char *name)
+{
+	size_t low = 0, high = book->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(name, book->names[middle].text);
+		if (order == 0)
+			return &book->names[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+static void remove_address(struct entry *entry, size_t index)
+{
+	entry->count--;
+	memmove(&entry->addresses[index], &entry->addresses[index + 1], (entry->count - index) * sizeof(*entry->addresses));
+}
+
+/* Drops what is no longer fit; true where something was. */
+static bool recheck(struct addrbook *book, struct named *named)
+{
+	bool changed = false;
+
+	for (size_t family = 0; family < FAMILIES; family++) {
+		struct entry *entry = &named->entries[family];
+		for (size_t i = entry->count; i-- > 0;) {
+			if (!is_refused(book, named, &entry->addresses[i].addr))
+				continue;
+			remove_address(entry, i);
+			entry->refused++;
+			changed = true;
+		}
+		update_expiry(book, entry);
+	}
+	return changed;
+}
+
+bool addrbook_recheck(struct addrbook *book)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < book->count; i++)
+		changed |= recheck(book, &book->names[i]);
+	return changed;
+}
+
+/* The index-th of many queries that are due together. */
+static int64_t spread(size_t index, int64_t now_ms)
+{
+	return index < AT_ONCE ? now_ms : later(now_ms, (int64_t)(index - AT_ONCE + 1) * SPREAD_STEP_MS);
+}
+
+static void make_due(struct entry *entry, int64_t at_ms, int64_t now_ms)
+{
+	entry->next_query_ms = at_ms;
+	entry->scheduled_ms = now_ms;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(((const struct named *)a)->text, ((const struct named *)b)->text);
+}
+
+/* Sorted, each name once, with texts of its own. */
+static int names_from(struct named **ret, size_t *ret_count, const char *const *names, const bool *allow_private, size_t count)
+{
+	struct named *list = calloc(count ? count : 1, sizeof(*list));
+	size_t filled = 0, unique = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		if (strncmp(names[i], "*.", 2) == 0)
+			continue;
+		list[filled].allow_private = allow_private[i];
+		list[filled].text = strdup(names[i]);
+		if (!list[filled++].text) {
+			free_names(list, filled);
+			return -ENOMEM;
+		}
+	}
+	qsort(list, filled, sizeof(*list), by_text);
+	for (size_t i = 0; i < filled; i++) {
+		if (unique > 0 && strcmp(list[unique - 1].text, list[i].text) == 0) {
+			list[unique - 1].allow_private |= list[i].allow_private;
+			free(list[i].text);
+		} else {
+			list[unique++] = list[i];
+		}
+	}
+	*ret = list;
+	*ret_count = unique;
+	return 0;
+}
+
+static void init_entry(struct entry *entry, int64_t at_ms, int64_t now_ms)
+{
+	entry->next_expiry_ms = INT64_MAX;
+	make_due(entry, at_ms, now_ms);
+}
+
+int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count, int64_t now_ms)
+{
+	struct named *list;
+	size_t list_count, fresh = 0;
+
+	if (names_from(&list, &list_count, names, allow_private, count) < 0)
+		return -ENOMEM;
+
+	for (size_t i = 0; i < list_count; i++) {
+		struct named *old = find_named(book, list[i].text);
+		for (size_t family = 0; family < FAMILIES; family++) {
+			struct entry *entry = &list[i].entries[family];
+			if (!old) {
+				init_entry(entry, spread(fresh++, now_ms), now_ms);
+				continue;
+			}
+			*entry = old->entries[family];
+			old->entries[family].addresses = NULL;
+			/* What was refused until now is in no entry: only a query can bring it. */
+			if (list[i].allow_private && !old->allow_private)
+				make_due(entry, spread(fresh++, now_ms), now_ms);
+		}
+		recheck(book, &list[i]);
+	}
+	free_names(book->names, book->count);
+	book->names = list;
+	book->count = list_count;
+	return 0;
+}
+
+size_t addrbook_count(const struct addrbook *book)
+{
+	return book->count * FAMILIES;
+}
+
+static enum book_state entry_state(const struct entry *entry)
+{
+	bool all = true;
+
+	if (entry->failures > 0)
+		return entry->count > 0 ? BOOK_STALE : BOOK_FAILING;
+	if (entry->count == 0)
+		return BOOK_EMPTY;
+	for (size_t i = 0; i < entry->count; i++)
+		all &= entry->addresses[i].in_answer;
+	if (all)
+		return BOOK_FRESH;
+	/* Remembered and not asked yet: the last answer that is known serves. */
+	return entry->ever_answered ? BOOK_GRACE : BOOK_STALE;
+}
+
+static void show(const struct named *named, enum family family, struct book_entry *ret)
+{
+	const struct entry *entry = &named->entries[family];
+
+	*ret = (struct book_entry){
+		.name = named->text,
+		.family = family,
+		.state = entry_state(entry),
+		.ever_answered = entry->ever_answered,
+		.addresses = entry->addresses,
+		.address_count = entry->count,
+		.next_query_ms = due_at(entry),
+		.query_running = entry->running,
+		.last_answer_ms = entry->last_answer_ms,
+		.last_error = entry->error,
+		.failures = entry->failures,
+		.refused = entry->refused,
+	};
+}
+
+void addrbook_entry(const struct addrbook *book, size_t index, struct book_entry *ret)
+{
+	show(&book->names[index / FAMILIES], (enum family)(index % FAMILIES), ret);
+}
+
+int addrbook_find(const struct addrbook *book, const char *name, enum family family, struct book_entry *ret)
+{
+	const struct named *named = find_named(book, name);
+
+	if (!named)
+		return -ENOENT;
+	show(named, family, ret);
+	return 0;
+}
+
+const char *book_state_name(enum book_state state)
+{
+	static const char *const names[] = { "fresh", "grace", "stale", "failing", "empty" };
+	return names[state];
+}
+
+const char *book_origin_name(enum book_origin origin)
+{
+	static const char *const names[] = { "asked", "observed", "remembered" };
+	return names[origin];
+}
+
+int64_t addrbook_next_event(const struct addrbook *book)
+{
+	int64_t next = INT64_MAX;
+
+	for (size_t i = 0; i < addrbook_count(book); i++) {
+		const struct entry *entry = &book->names[i / FAMILIES].entries[i % FAMILIES];
+		next = least(next, least(due_at(entry), entry->next_expiry_ms));
+	}
+	return next;
+}
+
+bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry *ret)
+{
+	struct entry *best = NULL;
+	size_t best_index = 0;
+
+	/* The one that waits longest, so that none starves. */
+	for (size_t i = 0; i < addrbook_count(book); i++) {
+		struct entry *entry = &book->names[i / FAMILIES].entries[i % FAMILIES];
+		if (due_at(entry) > now_ms || (best && due_at(entry) >= due_at(best)))
+			continue;
+		best = entry;
+		best_index = i;
+	}
+	if (!best)
+		return false;
+	best->running = true;
+	best->lost_ms = later(now_ms, QUERY_LOST_MS);
+	addrbook_entry(book, best_index, ret);
+	return true;
+}
+
+int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms)
+{
+	struct named *named = name ? find_named(book, name) : book->names;
+	size_t count = name ? 1 : book->count;
+
+	if (name && !named)
+		return -ENOENT;
+	for (size_t i = 0; i < count * FAMILIES; i++) {
+		struct entry *entry = &named[i / FAMILIES].entries[i % FAMILIES];
+		make_due(entry, least(entry->next_query_ms, spread(i, now_ms)), now_ms);
+	}
+	return 0;
+}
+
+/* Where the address is, or belongs. */
+static bool find_address(const struct entry *entry, const struct addr *addr, size_t *ret_index)
+{
+	size_t low = 0, high = entry->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = addr_compare(addr, &entry->addresses[middle].addr);
+		if (order == 0) {
+			*ret_index = middle;
+			return true;
+		}
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	*ret_index = low;
+	return false;
+}
+
+static int reserve(struct entry *entry, size_t more)
+{
+	size_t needed = more > BOOK_ADDRESSES_MAX - entry->count ? BOOK_ADDRESSES_MAX : entry->count + more;
+
+	if (needed <= entry->capacity)
+		return 0;
+	struct book_address *grown = realloc(entry->addresses, needed * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	entry->addresses = grown;
+	entry->capacity = needed;
+	return 0;
+}
+
+/* Room for one more where the cap is reached: the one confirmed longest ago goes, but none as new as now_ms. */
+static bool make_room(struct entry *entry, int64_t now_ms)
+{
+	size_t oldest = 0;
+
+	if (entry->count < BOOK_ADDRESSES_MAX)
+		return true;
+	for (size_t i = 1; i < entry->count; i++)
+		if (entry->addresses[i].confirmed_ms < entry->addresses[oldest].confirmed_ms)
+			oldest = i;
+	if (entry->addresses[oldest].confirmed_ms >= now_ms)
+		return false;
+	remove_address(entry, oldest);
+	entry->refused++;
+	return true;
+}
+
+/* Enough capacity was reserved. */
+static bool insert_address(struct entry *entry, const struct book_address *address)
+{
+	size_t index;
+
+	if (!make_room(entry, address->confirmed_ms)) {
+		entry->refused++;
+		return false;
+	}
+	find_address(entry, &address->addr, &index);
+	memmove(&entry->addresses[index + 1], &entry->addresses[index], (entry->count - index) * sizeof(*entry->addresses));
+	entry->addresses[index] = *address;
+	entry->count++;
+	return true;
+}
+
+static struct book_address answered_address(const struct addr *addr, uint32_t ttl_s, enum book_origin origin, int64_t now_ms)
+{
+	return (struct book_address){
+		.addr = *addr,
+		.origin = origin,
+		.confirmed_ms = now_ms,
+		.held_ms = origin == ORIGIN_OBSERVED ? later(now_ms, least((int64_t)ttl_s * 1000, HELD_MAX_MS)) : now_ms,
+		.omitted_ms = INT64_MAX,
+		.in_answer = true,
+	};
+}
+
+static bool fits(const struct addrbook *book, const struct named *named, enum family family, const struct addr *addr)
+{
+	return addr->family == family && !is_refused(book, named, addr);
+}
+
+/* The known ones first: what is confirmed must not give way to what is new in the same answer. */
+static bool merge(const struct addrbook *book, const struct named *named, struct entry *entry, enum family family,
+		  const struct addr *addresses, size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms)
+{
+	bool changed = false;
+	size_t index;
+
+	for (size_t i = 0; i < count; i++)
+		if (fits(book, named, family, &addresses[i]) && find_address(entry, &addresses[i], &index)) {
+			struct book_address *known = &entry->addresses[index];
+			int64_t held_ms = known->held_ms;
+			*known = answered_address(&addresses[i], ttl_s, origin, now_ms);
+			known->held_ms = most(known->held_ms, held_ms);
+		}
+	for (size_t i = 0; i < count; i++) {
+		if (!fits(book, named, family, &addresses[i])) {
+			entry->refused++;
+		} else if (!find_address(entry, &addresses[i], &index)) {
+			struct book_address address = answered_address(&addresses[i], ttl_s, origin, now_ms);
+			changed |= insert_address(entry, &address);
+		}
+	}
+	return changed;
+}
+
+/* Before an answer is merged: nothing is in it yet, and grace goes on where it stood when queries began to fail. */
+static void begin_answer(struct entry *entry, int64_t now_ms)
+{
+	int64_t outage = entry->failures > 0 ? most(now_ms - entry->failing_since_ms, 0) : 0;
+
+	for (size_t i = 0; i < entry->count; i++) {
+		struct book_address *address = &entry->addresses[i];
+		address->in_answer = false;
+		if (address->omitted_ms != INT64_MAX)
+			address->omitted_ms = later(address->omitted_ms, outage);
+	}
+	entry->failures = 0;
+	entry->running = false;
+	entry->ever_answered = true;
+	entry->last_answer_ms = now_ms;
+	entry->error[0] = '\0';
+}
+
+static void end_answer(struct entry *entry, int64_t now_ms)
+{
+	for (size_t i = 0; i < entry->count; i++) {
+		struct book_address *address = &entry->addresses[i];
+		if (!address->in_answer && address->omitted_ms == INT64_MAX)
+			address->omitted_ms = most(now_ms, address->held_ms);
+	}
+}
+
+int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses, size_t count,
+		      uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed)
+{
+	struct named *named = find_named(book, name);
+	struct entry *entry;
+
+	*ret_changed = false;
+	if (!named)
+		return -ENOENT;
+	entry = &named->entries[family];
+	if (reserve(entry, count) < 0)
+		return -ENOMEM;
+
+	if (origin == ORIGIN_ASKED)
+		begin_answer(entry, now_ms);
+	*ret_changed = merge(book, named, entry, family, addresses, count, ttl_s, origin, now_ms);
+	if (origin == ORIGIN_ASKED) {
+		end_answer(entry, now_ms);
+		int64_t ttl_ms = most((int64_t)ttl_s * 1000, book->limits.min_interval_ms);
+		schedule(book, entry, least(ttl_ms, book->limits.max_interval_ms), now_ms);
+	}
+	update_expiry(book, entry);
+	return 0;
+}
+
+int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms)
+{
+	struct named *named = find_named(book, name);
+	struct entry *entry;
+
+	if (!named)
+		return -ENOENT;
+	entry = &named->entries[family];
+	if (entry->failures == 0)
+		entry->failing_since_ms = now_ms;
+	if (entry->failures < UINT32_MAX)
+		entry->failures++;
+	entry->running = false;
+	snprintf(entry->error, sizeof(entry->error), "%s", error);
+	schedule(book, entry, retry_interval(book, entry), now_ms);
+	update_expiry(book, entry);
+	return 0;
+}
+
+bool addrbook_expire(struct addrbook *book, int64_t now_ms)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < addrbook_count(book); i++) {
+		struct entry *entry = &book->names[i / FAMILIES].entries[i % FAMILIES];
+		if (entry->next_expiry_ms > now_ms)
+			continue;
+		for (size_t k = entry->count; k-- > 0;)
+			if (entry->addresses[k].expires_ms <= now_ms)
+				remove_address(entry, k);
+		update_expiry(book, entry);
+		changed = true;
+	}
+	return changed;
+}
+
+int addrbook_remember(struct addrbook *book, const char *name, const struct addr *addr, int64_t age_ms, int64_t now_ms)
+{
+	struct named *named = find_named(book, name);
+	struct book_address address = {
+		.addr = *addr,
+		.origin = ORIGIN_REMEMBERED,
+		.confirmed_ms = later(now_ms, age_ms > 0 ? -age_ms : 0),
+		.omitted_ms = INT64_MAX,
+	};
+	struct entry *entry;
+	size_t index;
+
+	if (!named)
+		return -ENOENT;
+	entry = &named->entries[addr->family];
+	/* An age from a file may be any number. */
+	if (age_ms >= book->limits.stale_ms || find_address(entry, addr, &index))
+		return 0;
+	if (is_refused(book, named, addr)) {
+		entry->refused++;
+		return 0;
+	}
+	if (reserve(entry, 1) < 0)
+		return -ENOMEM;
+	address.held_ms = address.confirmed_ms;
+	insert_address(entry, &address);
+	update_expiry(book, entry);
+	return 0;
+}
