@@ -9,13 +9,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Addresses of all entries with the wall-clock second of their last confirmation. 0 or a negative errno. */
+/* The file of the addresses, "addresses": a line of the format's name and version, one line an address, a line with their
+ * number. Every line ends in a checksum of its own: a flipped bit must not become another address. */
+enum {
+	STATE_ADDRESSES_MAX = 64 << 20, /* bytes; 1,000 names that are full to the cap have about 50 MB */
+};
+
+/* Addresses of all entries with the wall-clock second of their last confirmation. 0 or a negative errno
+ * (-EFBIG: more than would be loaded again). */
 int state_save_addresses(const char *directory, const struct addrbook *book, int64_t now_ms, int64_t wall_s);
 /* Into the book (names not wanted are passed over). A damaged file gives -EBADMSG after what could be read whole was taken:
- * nothing of a damaged line. -ENOENT: none yet. */
+ * nothing of a damaged line. -ENOENT: none yet. -EFBIG, -ENOMEM and other negative errnos. The wall clock may have been
+ * wrong then or be wrong now: what was confirmed in its future is taken as confirmed now. */
 int state_load_addresses(const char *directory, struct addrbook *book, int64_t now_ms, int64_t wall_s);
 
-/* A named blob, for whoever needs one. Length is bounded by `max` on load (-EFBIG). */
+/* What state_load_addresses() does with the bytes of the file. */
+int state_read_addresses(const char *bytes, size_t length, struct addrbook *book, int64_t now_ms, int64_t wall_s);
+
+/* A named blob, for whoever needs one. Length is bounded by `max` on load (-EFBIG). The file is for its owner
+ * alone (0600); *ret_bytes has a NUL behind it that is not counted, and is the caller's to free. */
 int state_save(const char *directory, const char *file, const char *bytes, size_t length);
 int state_load(const char *directory, const char *file, size_t max, char **ret_bytes, size_t *ret_length);
 
