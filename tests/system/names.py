@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The vendor's host by its name: its addresses change, and the server's way to it follows."""
+import os
+import sys
+import time
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import DNS, EXCHANGE, FAMILIES, LICENSE, NARROW, Lab, Sniffer, dns, is_syn, main, probe_all, vendor  # noqa: E402
+
+NAME = vendor.LICENSE_NAME
+
+
+def opens(lab, target, port=443):
+    """True when the server's first SYN there is answered; also counts the SYNs that it took."""
+    with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dst == target, outgoing=True) as sniffer:
+        lab.connect("server", target, port).close()
+    return len(sniffer.packets) == 1
+
+
+def denied(lab, target, port=443):
+    with Sniffer("internet", keep=lambda packet: is_syn(packet) and packet.dst == target and packet.dport == port) as sniffer:
+        [probe] = probe_all([("server", target, port, False)], lambda: lab.connect("server", target, 80).close())
+    return probe.result is None and not sniffer.packets
+
+
+def knows(daemon, *addresses):
+    return daemon.wait_status(lambda status: set(addresses) <= set(daemon.addresses(NAME, status)), "%s has %s" % (NAME, ", ".join(addresses)))
+
+
+def followed(tap):
+    """Another address is answered: it opens, the old one stays for a while, and DNS may fail."""
+    with Lab(tap) as lab:
+        server = lab.dns({NAME: list(LICENSE[0].values())}, ttl=2)
+        lab.serve("internet", tcp=[80, 443])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        knows(daemon, *LICENSE[0].values())
+        for family in FAMILIES:
+            ipv = "IPv%d: " % family
+            tap.ok(opens(lab, LICENSE[0][family]), ipv + "443 opens to the address of " + NAME)
+            tap.ok(opens(lab, EXCHANGE[family]), ipv + "and to the address that ews-out names")
+            tap.ok(denied(lab, LICENSE[1][family]), ipv + "and to no other")
+
+        server.set(NAME, list(LICENSE[1].values()))
+        began = time.monotonic()
+        for family in FAMILIES:
+            knows(daemon, LICENSE[1][family])
+            tap.note("IPv%d: followed after %.1f s; the TTL is 2 s" % (family, time.monotonic() - began))
+            tap.ok(opens(lab, LICENSE[1][family]), "IPv%d: the new address is open, the first SYN passes" % family)
+            tap.ok(opens(lab, LICENSE[0][family]), "IPv%d: the old one still is" % family)
+        entries = {entry["address"]: entry for one in daemon.status()["names"] if one["name"] == NAME for entry in one["addresses"]}
+        tap.ok(all(entries[address]["in_answer"] for address in LICENSE[1].values())
+               and not any(entries[address]["in_answer"] for address in LICENSE[0].values()), "status tells the old addresses from the new", entries)
+        tap.ok(all(0 < entries[address]["expires_in_s"] <= 3600 for address in LICENSE[0].values()), "the old ones end with the grace of an hour", entries)
+
+        server.down()
+        status = daemon.wait_status(lambda now: all(one["last_error"] for one in now["names"]), "the failure of DNS is seen")
+        tap.ok(all(one["state"] in ("stale", "failing") for one in status["names"]), "the names are stale then", status["names"])
+        tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in status["reasons"]), "status says so", (status["health"], status["reasons"]))
+        done = daemon.ctl("status", check=False)
+        tap.equal(done.returncode, 1, "spefwctl status exits with 1 while degraded")
+        done = daemon.ctl("refresh", NAME, check=False)
+        tap.ok(done.returncode == 1, "refresh fails and says so", (done.returncode, done.stdout, done.stderr))
+        for family in FAMILIES:
+            tap.ok(opens(lab, LICENSE[0][family]) and opens(lab, LICENSE[1][family]), "IPv%d: without DNS both addresses stay open" % family)
+
+        server.set(NAME, list(LICENSE[2].values()))
+        done = daemon.ctl("refresh", NAME)
+        for family in FAMILIES:
+            tap.ok(LICENSE[2][family] in daemon.addresses(NAME) and opens(lab, LICENSE[2][family]), "IPv%d: refresh returns when the new address is open" % family)
+        tap.ok("198.51.100.79" in done.stdout and "2001:db8:51::79" in done.stdout, "refresh shows what it found", done.stdout)
+        daemon.wait_status(lambda now: now["health"] == "ok", "healthy again")
+        done = daemon.ctl("refresh", "nobody.example.net", check=False)
+        tap.ok(done.returncode == 1 and "nobody.example.net" in done.stderr, "refresh of a name that no flow uses is refused", done.stderr)
+
+
+def ends_after_grace(tap):
+    """An old address closes after the grace; its open connection goes on."""
+    with Lab(tap) as lab:
+        server = lab.dns({NAME: list(LICENSE[0].values())}, ttl=1)
+        lab.serve("internet", tcp=[80, 443])
+        daemon = lab.spefwd(lab.config(flows=NARROW, dns_section="grace = 3s"))
+        knows(daemon, *LICENSE[0].values())
+        old = {family: lab.connect("server", LICENSE[0][family], 443) for family in FAMILIES}
+        server.set(NAME, list(LICENSE[1].values()))
+        knows(daemon, *LICENSE[1].values())
+        daemon.wait_status(lambda status: not set(LICENSE[0].values()) & set(daemon.addresses(NAME, status)), "the old addresses end")
+        for family in FAMILIES:
+            tap.ok(denied(lab, LICENSE[0][family]), "IPv%d: after the grace the old address is closed" % family)
+            tap.ok(opens(lab, LICENSE[1][family]), "IPv%d: the new one is open" % family)
+            tap.ok(old[family].echo(), "IPv%d: the connection to the old one goes on" % family)
+        server.set(NAME, [])
+        daemon.wait_status(lambda status: not daemon.addresses(NAME, status), "a name without addresses is an answer: the grace ends them")
+        for family in FAMILIES:
+            tap.ok(denied(lab, LICENSE[1][family]), "IPv%d: then nothing is open" % family)
+
+
+def families_apart(tap):
+    """One family of a name fails: the other does not notice. Odd answers change nothing."""
+    with Lab(tap) as lab:
+        key4, key6 = (NAME, dns.A), (NAME, dns.AAAA)
+        server = lab.scripted_dns({key4: [LICENSE[0][4]], key6: [LICENSE[0][6]]}, ttl=1)
+        lab.serve("internet", tcp=[80, 443])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        knows(daemon, *LICENSE[0].values())
+
+        def state(status, family):
+            return [one for one in status["names"] if one["name"] == NAME and one["family"] == "ipv%d" % family][0]
+        for trouble in ("servfail", "refused", "garbage", "silent"):
+            server.answers[key6] = trouble
+            daemon.wait_status(lambda status: state(status, 6)["last_error"] and not state(status, 4)["last_error"], "IPv6 fails by %s" % trouble)
+            fresh = LICENSE[1 if trouble in ("servfail", "garbage") else 2][4]
+            server.answers[key4] = [fresh]
+            knows(daemon, fresh)
+            tap.ok(opens(lab, fresh) and opens(lab, LICENSE[0][6]), "%s for IPv6: IPv4 is followed, IPv6 serves its last answer" % trouble)
+            server.answers[key6] = [LICENSE[0][6]]
+            daemon.ctl("refresh")
+            tap.equal(state(daemon.status(), 6)["last_error"], "", "%s: over at the next answer" % trouble)
+        server.answers[key4] = "truncated"
+        server.truncated = [LICENSE[0][4], LICENSE[1][4], EXCHANGE[4]]
+        daemon.ctl("refresh")
+        tap.ok(EXCHANGE[4] in daemon.addresses(NAME) and (NAME, dns.A, "tcp") in server.asked, "a truncated answer is asked for again over TCP")
+
+
+def senseless_addresses(tap):
+    """Addresses that no public name may have are refused; private ones need allow_private."""
+    bad = ["127.0.0.1", "0.0.0.0", "224.0.0.5", "169.254.1.1", "255.255.255.255", "192.0.2.25", "192.0.2.1", "198.51.100.1",
+           "::1", "::", "ff02::1", "fe80::1", "2001:db8:2::25", "2001:db8:2::1", "2001:db8:51::1"]
+    private = ["10.1.2.3", "172.16.0.1", "192.168.0.1", "fd00::1"]
+    with Lab(tap) as lab:
+        lab.dns({NAME: bad + private + list(LICENSE[0].values())}, ttl=2)
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        status = knows(daemon, *LICENSE[0].values())
+        tap.equal(daemon.addresses(NAME, status), sorted(LICENSE[0].values()), "of all answered addresses only the sensible ones are taken")
+        tap.ok(sum(one["refused"] for one in status["names"]) >= len(bad), "the refused ones are counted", status["names"])
+        tap.ok("127.0.0.1" in daemon.log() or "refused" in daemon.log(), "and logged", daemon.log())
+        daemon.reload(lab.config(flows=NARROW + "\n[flow license-out]\nallow_private = yes\n"))
+        daemon.ctl("refresh")
+        tap.equal(daemon.addresses(NAME), sorted(private + list(LICENSE[0].values())), "with allow_private = yes the private ones as well")
+
+
+def aliases(tap):
+    """A name that is an alias of another."""
+    with Lab(tap) as lab:
+        lab.dns({"edge.example.net": list(LICENSE[2].values())}, ttl=2, aliases={NAME: "edge.example.net"})
+        lab.serve("internet", tcp=[80, 443])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        knows(daemon, *LICENSE[2].values())
+        for family in FAMILIES:
+            tap.ok(opens(lab, LICENSE[2][family]), "IPv%d: the alias is followed" % family)
+
+
+def remembered(tap):
+    """A start without DNS serves the last known addresses, from the disk."""
+    with Lab(tap) as lab:
+        server = lab.dns({NAME: list(LICENSE[0].values())}, ttl=2)
+        lab.serve("internet", tcp=[80, 443])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        knows(daemon, *LICENSE[0].values())
+        tap.equal(daemon.stop(), 0, "the daemon ends well")
+        server.down()
+        done = daemon.run("spefwd", "--clear")
+        tap.ok(done.returncode == 0 and daemon.table() is None, "its table is removed", done.stderr)
+        daemon.start()
+        for family in FAMILIES:
+            tap.ok(opens(lab, LICENSE[0][family]), "IPv%d: the last known address is open" % family)
+            tap.ok(denied(lab, LICENSE[1][family]), "IPv%d: no other" % family)
+        origins = {entry["origin"] for one in daemon.status()["names"] for entry in one["addresses"]}
+        tap.equal(origins, {"remembered"}, "status says where they are from")
+
+
+def system_resolver(tap):
+    """servers = system: resolv.conf is read again when it changes."""
+    with Lab(tap) as lab:
+        lab.dns({NAME: list(LICENSE[0].values())}, ttl=2)
+        with open("/run/resolv.conf", "w", encoding="ascii") as file:
+            file.write("nameserver %s\n" % LICENSE[1][4])
+        daemon = lab.spefwd(lab.config(flows=NARROW).replace("servers = " + DNS[4], "servers = system"))
+        daemon.wait_status(lambda status: all(one["last_error"] for one in status["names"]), "nobody answers there")
+        with open("/run/resolv.conf", "w", encoding="ascii") as file:
+            file.write("search example.net\nnameserver %s\nnameserver %s\n" % (DNS[6], DNS[4]))
+        knows(daemon, *LICENSE[0].values())
+        tap.ok(True, "the new resolver is asked")
+        tap.equal(daemon.status()["names"][0]["last_error"], "", "and no error is left")
+
+
+def unknown_at_first(tap):
+    """Until the name is known, 443 is closed; the rest is open."""
+    with Lab(tap) as lab:
+        lab.serve("internet", tcp=[80, 443])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        for family in FAMILIES:
+            tap.ok(denied(lab, LICENSE[0][family]), "IPv%d: closed without an answer" % family)
+            tap.ok(opens(lab, EXCHANGE[family]), "IPv%d: what needs no name is open" % family)
+        status = daemon.wait_status(lambda now: all(one["last_error"] for one in now["names"]), "the failure is seen")
+        tap.ok(status["health"] == "degraded" and status["names"][0]["state"] in ("failing", "empty"), "status says so", status)
+        lab.dns({NAME: list(LICENSE[0].values())}, ttl=2)
+        knows(daemon, *LICENSE[0].values())
+        for family in FAMILIES:
+            tap.ok(opens(lab, LICENSE[0][family]), "IPv%d: open with the first answer" % family)
+
+
+if __name__ == "__main__":
+    main(followed, ends_after_grace, families_apart, senseless_addresses, aliases, remembered, system_resolver, unknown_at_first)
