@@ -31,9 +31,19 @@ spefwd_SOURCES = \
 	daemon/main.c \
 	daemon/methods.c \
 	daemon/nft_encode.c daemon/nft_encode.h \
+	daemon/nft_rule.c \
 	daemon/nft_read.c daemon/nft_read.h \
 	daemon/nft_socket.c daemon/nft_socket.h \
 	daemon/report.c daemon/report.h \
 	daemon/resolver.c daemon/resolver.h \
 	daemon/state_file.c daemon/state_file.h
 spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
+
+# The interface description as a C string, for GetInterfaceDescription.
+BUILT_SOURCES = daemon/gateway_varlink.h
+CLEANFILES += daemon/gateway_varlink.h
+EXTRA_DIST += include/spefw/org.spefw.Gateway.varlink
+daemon/control.$(OBJEXT): daemon/gateway_varlink.h
+daemon/gateway_varlink.h: include/spefw/org.spefw.Gateway.varlink
+	@$(MKDIR_P) daemon
+	$(AM_V_GEN)$(SED) -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $(srcdir)/include/spefw/org.spefw.Gateway.varlink >$@.tmp && mv $@.tmp $@

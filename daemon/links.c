@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "links.h"
+#include "core/array.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <netlink/cache.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/route.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SETTLE_USEC = 50 * 1000,   /* a burst of changes is read once, this long after its first one */
+	RETRY_USEC = 1000 * 1000, /* where the kernel could not be read */
+};
+
+struct route {
+	struct range range;
+	int prefix_length;
+	char link[CONFIG_LINK_MAX + 1];
+};
+
+struct links {
+	sd_event *event;
+	struct nl_sock *notices;  /* joined to the groups; what it says is not looked at, only that it says something */
+	struct nl_sock *questions;
+	sd_event_source *source, *timer;
+	void (*changed)(void *userdata);
+	void *userdata;
+
+	struct ranges gateway;
+	struct { struct route *items; size_t count, capacity; } routes;
+};
+
+static bool address_of(struct nl_addr *from, struct addr *ret)
+{
+	int family = from ? nl_addr_get_family(from) : AF_UNSPEC;
+	size_t size = family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
+
+	if (!size || nl_addr_get_len(from) != size)
+		return false;
+	*ret = (struct addr){ .family = family == AF_INET ? FAMILY_4 : FAMILY_6 };
+	memcpy(ret->bytes, nl_addr_get_binary_addr(from), size);
+	return true;
+}
+
+static int read_addresses(struct links *links, struct ranges *ret)
+{
+	struct nl_cache *cache;
+	int r = rtnl_addr_alloc_cache(links->questions, &cache);
+
+	if (r < 0)
+		return -EIO;
+	r = 0;
+	for (struct nl_object *o = nl_cache_get_first(cache); o && r == 0; o = nl_cache_get_next(o)) {
+		struct addr addr;
+		if (!address_of(rtnl_addr_get_local((struct rtnl_addr *)o), &addr))
+			continue;
+		struct range range = range_of(&addr);
+		r = ranges_add(ret, &range);
+	}
+	nl_cache_free(cache);
+	ranges_normalise(ret);
+	return r;
+}
+
+/* The range that a route's destination stands for; a default route's has no address. */
+static bool destination_of(struct rtnl_route *route, struct range *ret, int *ret_length)
+{
+	struct nl_addr *to = rtnl_route_get_dst(route);
+	enum family family = rtnl_route_get_family(route) == AF_INET6 ? FAMILY_6 : FAMILY_4;
+	struct addr addr;
+
+	*ret_length = to ? (int)nl_addr_get_prefixlen(to) : 0;
+	if (*ret_length == 0) {
+		*ret = range_all(family);
+		return true;
+	}
+	if (!address_of(to, &addr))
+		return false;
+	*ret = range_of(&addr);
+	for (unsigned bit = (unsigned)*ret_length; bit < addr_bits(family); bit++) {
+		ret->first.bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		ret->last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	}
+	return true;
+}
+
+struct route_walk {
+	struct links *links;
+	struct nl_cache *links_cache;
+	struct route route;
+	int error;
+};
+
+static void add_nexthop(struct rtnl_nexthop *hop, void *userdata)
+{
+	struct route_walk *walk = userdata;
+	char name[64];
+
+	if (!rtnl_link_i2name(walk->links_cache, rtnl_route_nh_get_ifindex(hop), name, sizeof(name)))
+		return;
+	memset(walk->route.link, 0, sizeof(walk->route.link));
+	strncpy(walk->route.link, name, CONFIG_LINK_MAX);
+	if (ARRAY_PUSH(&walk->links->routes, walk->route) < 0)
+		walk->error = -ENOMEM;
+}
+
+static int read_routes(struct links *links)
+{
+	struct route_walk walk = { .links = links };
+	struct nl_cache *cache = NULL;
+
+	if (rtnl_link_alloc_cache(links->questions, AF_UNSPEC, &walk.links_cache) < 0)
+		return -EIO;
+	if (rtnl_route_alloc_cache(links->questions, AF_UNSPEC, 0, &cache) < 0) {
+		nl_cache_free(walk.links_cache);
+		return -EIO;
+	}
+	links->routes.count = 0;
+	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
+		struct rtnl_route *route = (struct rtnl_route *)o;
+		if (rtnl_route_get_type(route) == RTN_UNICAST && destination_of(route, &walk.route.range, &walk.route.prefix_length))
+			rtnl_route_foreach_nexthop(route, add_nexthop, &walk);
+	}
+	nl_cache_free(cache);
+	nl_cache_free(walk.links_cache);
+	return walk.error;
+}
+
+/* On error what was known stays. */
+static int read_all(struct links *links)
+{
+	struct ranges gateway = { 0 };
+	int r = read_addresses(links, &gateway);
+
+	if (r < 0) {
+		ranges_free(&gateway);
+		return r;
+	}
+	ranges_free(&links->gateway);
+	links->gateway = gateway;
+	return read_routes(links);
+}
+
+static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct links *links = userdata;
+
+	(void)source;
+	(void)usec;
+	if (read_all(links) == 0) {
+		links->changed(links->userdata);
+		return 0;
+	}
+	sd_event_source_set_time_relative(links->timer, RETRY_USEC);
+	sd_event_source_set_enabled(links->timer, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static int on_notice(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct links *links = userdata;
+	char buffer[16384];
+	int on = SD_EVENT_OFF;
+
+	(void)source;
+	(void)events;
+	while (recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT) > 0 || errno == ENOBUFS || errno == EINTR)
+		;
+	sd_event_source_get_enabled(links->timer, &on);
+	if (on == SD_EVENT_OFF) {
+		sd_event_source_set_time_relative(links->timer, SETTLE_USEC);
+		sd_event_source_set_enabled(links->timer, SD_EVENT_ONESHOT);
+	}
+	return 0;
+}
+
+static int open_sockets(struct links *links)
+{
+	links->questions = nl_socket_alloc();
+	links->notices = nl_socket_alloc();
+	if (!links->questions || !links->notices)
+		return -ENOMEM;
+	if (nl_connect(links->questions, NETLINK_ROUTE) < 0)
+		return -EIO;
+	nl_socket_disable_seq_check(links->notices);
+	if (nl_connect(links->notices, NETLINK_ROUTE) < 0 ||
+	    nl_socket_add_memberships(links->notices, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+				      RTNLGRP_IPV6_ROUTE, 0) < 0)
+		return -EIO;
+	return 0;
+}
+
+int links_new(struct links **ret, sd_event *event, void (*changed)(void *userdata), void *userdata)
+{
+	struct links *links = calloc(1, sizeof(*links));
+
+	if (!links)
+		return -ENOMEM;
+	links->event = sd_event_ref(event);
+	links->changed = changed;
+	links->userdata = userdata;
+	int r = open_sockets(links);
+	if (r >= 0)
+		r = sd_event_add_io(event, &links->source, nl_socket_get_fd(links->notices), EPOLLIN, on_notice, links);
+	if (r >= 0)
+		r = sd_event_add_time_relative(event, &links->timer, CLOCK_MONOTONIC, 0, 0, on_settled, links);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(links->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = read_all(links);
+	if (r < 0) {
+		links_free(links);
+		return r;
+	}
+	*ret = links;
+	return 0;
+}
+
+void links_free(struct links *links)
+{
+	if (!links)
+		return;
+	sd_event_source_unref(links->source);
+	sd_event_source_unref(links->timer);
+	if (links->notices)
+		nl_socket_free(links->notices);
+	if (links->questions)
+		nl_socket_free(links->questions);
+	ranges_free(&links->gateway);
+	free(links->routes.items);
+	sd_event_unref(links->event);
+	free(links);
+}
+
+const struct ranges *links_gateway_addresses(const struct links *links)
+{
+	return &links->gateway;
+}
+
+typedef char link_name[CONFIG_LINK_MAX + 1];
+
+struct link_names {
+	link_name *items;
+	size_t count, capacity;
+};
+
+static int add_name(struct link_names *names, const char *name)
+{
+	size_t at = 0;
+	while (at < names->count && strcmp(names->items[at], name) < 0)
+		at++;
+	if (at < names->count && strcmp(names->items[at], name) == 0)
+		return 0;
+	if (names->count == names->capacity) {
+		void *grown = array_grow(names->items, &names->capacity, sizeof(*names->items));
+		if (!grown)
+			return -ENOMEM;
+		names->items = grown;
+	}
+	memmove(names->items + at + 1, names->items + at, (names->count - at) * sizeof(*names->items));
+	memcpy(names->items[at], name, sizeof(link_name));
+	names->count++;
+	return 0;
+}
+
+/* One range of addresses: by all routes that meet it, or by the default routes where no other does. */
+static int add_links_of(const struct links *links, const struct range *range, struct link_names *names)
+{
+	struct ranges one = { .items = (struct range *)range, .count = 1 };
+	bool found = false;
+
+	for (int defaults = 0; defaults < 2 && !found; defaults++) {
+		for (size_t i = 0; i < links->routes.count; i++) {
+			const struct route *route = &links->routes.items[i];
+			if ((route->prefix_length == 0) != defaults || !ranges_overlap(&one, &route->range))
+				continue;
+			found = true;
+			if (add_name(names, route->link) < 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+int links_towards(const struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+{
+	struct link_names names = { 0 };
+
+	for (size_t i = 0; i < addresses->count; i++) {
+		if (add_links_of(links, &addresses->items[i], &names) < 0) {
+			free(names.items);
+			return -ENOMEM;
+		}
+	}
+	*ret = names.items;
+	*ret_count = names.count;
+	return 0;
+}

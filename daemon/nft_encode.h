@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_NFT_ENCODE_H
+#define SPEFW_NFT_ENCODE_H
+
+/* A delta as netlink messages (libnftnl): one transaction in one buffer. */
+
+#include "core/delta.h"
+
+#include <libnftnl/rule.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What this kernel can do. Probed once (nft_socket.c); tests override it. */
+struct nft_abilities {
+	bool owner;          /* table flag owner: no other program can change the table, Linux 5.12 */
+	bool persist;        /* and it stays when its owner dies, Linux 6.9; owner without persist is never used */
+	bool timeout_update; /* an element's timeout can be changed in place, Linux 6.12 */
+};
+
+struct nft_batch {
+	char *bytes;
+	size_t length, capacity;
+	uint32_t sequence, first_sequence; /* the last message's, and the first one's */
+	struct nft_abilities abilities;
+	int64_t now_ms; /* CLOCK_BOOTTIME, for timeouts */
+};
+
+/* All return 0 or a negative errno (-ENOMEM); the batch is then only good for nft_batch_free(). */
+int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities, uint32_t sequence, int64_t now_ms);
+int nft_batch_add(struct nft_batch *batch, const struct op *ops, size_t count);
+int nft_batch_end(struct nft_batch *batch); /* the kernel acknowledges this last message alone */
+void nft_batch_free(struct nft_batch *batch);
+
+/* One rule, for the golden tests; NULL without memory. nftnl_rule_free() is the caller's. */
+struct nftnl_rule *nft_encode_rule(const char *chain, const struct rule *rule);
+uint32_t nft_verdict(enum action action); /* as the kernel counts them */
+
+#endif

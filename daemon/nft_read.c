@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "nft_read.h"
+#include "core/array.h"
+
+#include <errno.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/object.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void put_name(struct nlmsghdr *header, uint16_t attribute, const void *name)
+{
+	mnl_attr_put_strz(header, attribute, name);
+}
+
+static void ask_table(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_TABLE_NAME, TABLE_NAME); }
+static void ask_chains(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_CHAIN_TABLE, TABLE_NAME); }
+static void ask_sets(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_SET_TABLE, TABLE_NAME); }
+
+static void ask_counters(struct nlmsghdr *header, const void *what)
+{
+	(void)what;
+	put_name(header, NFTA_OBJ_TABLE, TABLE_NAME);
+	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htobe32(NFT_OBJECT_COUNTER));
+}
+
+static void ask_elements(struct nlmsghdr *header, const void *what)
+{
+	put_name(header, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+	put_name(header, NFTA_SET_ELEM_LIST_SET, what);
+}
+
+/* The table itself. */
+
+static int find_comment(const struct nftnl_udata *attribute, void *userdata)
+{
+	int *layout = userdata;
+
+	if (nftnl_udata_type(attribute) == 0 /* NFTNL_UDATA_TABLE_COMMENT */ && nftnl_udata_len(attribute) > 0) {
+		const char *text = nftnl_udata_get(attribute);
+		char copy[32];
+		snprintf(copy, sizeof(copy), "%.*s", (int)nftnl_udata_len(attribute), text);
+		if (sscanf(copy, "layout %d", layout) != 1)
+			*layout = 0;
+	}
+	return 0;
+}
+
+static int each_table(const struct nlmsghdr *header, void *userdata)
+{
+	struct nft_table_info *info = userdata;
+	struct nftnl_table *table = nftnl_table_alloc();
+	uint32_t length = 0;
+
+	if (!table)
+		return MNL_CB_ERROR;
+	if (nftnl_table_nlmsg_parse(header, table) == 0) {
+		info->exists = true;
+		info->flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
+		if (nftnl_table_is_set(table, NFTNL_TABLE_OWNER))
+			info->owner = nftnl_table_get_u32(table, NFTNL_TABLE_OWNER);
+		const void *data = nftnl_table_is_set(table, NFTNL_TABLE_USERDATA)
+				 ? nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &length) : NULL;
+		if (data)
+			nftnl_udata_parse(data, length, find_comment, &info->layout);
+	}
+	nftnl_table_free(table);
+	return MNL_CB_STOP;
+}
+
+int nft_read_info(struct nft_socket *socket, struct nft_table_info *ret)
+{
+	*ret = (struct nft_table_info){ 0 };
+	int r = nft_ask(socket, NFT_MSG_GETTABLE, 0, ask_table, NULL, each_table, ret, NULL);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Its counters. */
+
+static void restart_counters(void *userdata)
+{
+	((struct nft_counters *)userdata)->count = 0;
+}
+
+static int each_counter(const struct nlmsghdr *header, void *userdata)
+{
+	struct nft_counters *counters = userdata;
+	struct nftnl_obj *object = nftnl_obj_alloc();
+	int r = MNL_CB_OK;
+
+	if (!object)
+		return MNL_CB_ERROR;
+	if (nftnl_obj_nlmsg_parse(header, object) == 0 && nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER) {
+		struct nft_counter counter = { .packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS),
+					       .bytes = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_BYTES) };
+		snprintf(counter.name, sizeof(counter.name), "%s", nftnl_obj_get_str(object, NFTNL_OBJ_NAME));
+		if (ARRAY_PUSH(counters, counter) < 0) {
+			errno = ENOMEM;
+			r = MNL_CB_ERROR;
+		}
+	}
+	nftnl_obj_free(object);
+	return r;
+}
+
+int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret)
+{
+	*ret = (struct nft_counters){ 0 };
+	int r = nft_ask(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, ask_counters, NULL, each_counter, ret, restart_counters);
+	if (r < 0 && r != -ENOENT) {
+		free(ret->items);
+		*ret = (struct nft_counters){ 0 };
+		return r;
+	}
+	return 0;
+}
+
+const struct nft_counter *nft_find_counter(const struct nft_counters *counters, const char *name)
+{
+	for (size_t i = 0; i < counters->count; i++)
+		if (strcmp(counters->items[i].name, name) == 0)
+			return &counters->items[i];
+	return NULL;
+}
+
+/* Its chains and sets. */
+
+struct reading {
+	struct ruleset *out;
+	struct set *set;   /* whose elements are being read */
+	struct raw *raw;
+	size_t raw_count, raw_capacity;
+	int64_t now_ms;
+	bool foreign;
+};
+
+static enum hook hook_of(uint32_t number)
+{
+	switch (number) {
+	case NF_INET_PRE_ROUTING: return HOOK_PREROUTING;
+	case NF_INET_LOCAL_IN: return HOOK_INPUT;
+	case NF_INET_FORWARD: return HOOK_FORWARD;
+	case NF_INET_LOCAL_OUT: return HOOK_OUTPUT;
+	default: return HOOK_NONE;
+	}
+}
+
+static void restart_chains(void *userdata)
+{
+	((struct reading *)userdata)->out->chains.count = 0;
+}
+
+static int each_chain(const struct nlmsghdr *header, void *userdata)
+{
+	struct reading *reading = userdata;
+	struct nftnl_chain *parsed = nftnl_chain_alloc();
+
+	if (!parsed)
+		return MNL_CB_ERROR;
+	if (nftnl_chain_nlmsg_parse(header, parsed) == 0 && strcmp(nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE), TABLE_NAME) == 0) {
+		struct chain *chain = ruleset_chain(reading->out, ruleset_string(reading->out, "%s", nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME)));
+		if (chain) {
+			chain->rules_unknown = true;
+			if (nftnl_chain_is_set(parsed, NFTNL_CHAIN_HOOKNUM)) {
+				chain->hook = hook_of(nftnl_chain_get_u32(parsed, NFTNL_CHAIN_HOOKNUM));
+				chain->priority = nftnl_chain_get_s32(parsed, NFTNL_CHAIN_PRIO);
+				const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
+				chain->nat = type && strcmp(type, "nat") == 0;
+				reading->foreign |= chain->hook == HOOK_NONE || nftnl_chain_get_u32(parsed, NFTNL_CHAIN_POLICY) != NF_ACCEPT;
+			}
+		}
+	}
+	nftnl_chain_free(parsed);
+	return MNL_CB_OK;
+}
+
+static bool key_type_of(uint32_t number, uint32_t length, enum key_type *ret)
+{
+	static const uint32_t numbers[] = { [KEY_IPV4] = 7, [KEY_IPV6] = 8, [KEY_PORT] = 13, [KEY_LINK] = 41, [KEY_ICMPV6_TYPE] = 29 };
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (numbers[i] == number && key_size((enum key_type)i) == length) {
+			*ret = (enum key_type)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void restart_sets(void *userdata)
+{
+	((struct reading *)userdata)->out->sets.count = 0;
+}
+
+static int each_set(const struct nlmsghdr *header, void *userdata)
+{
+	struct reading *reading = userdata;
+	struct nftnl_set *parsed = nftnl_set_alloc();
+	enum key_type type;
+
+	if (!parsed)
+		return MNL_CB_ERROR;
+	if (nftnl_set_nlmsg_parse(header, parsed) == 0 && strcmp(nftnl_set_get_str(parsed, NFTNL_SET_TABLE), TABLE_NAME) == 0) {
+		uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS);
+		uint32_t known = NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_MAP;
+		if (flags & ~known ||
+		    !key_type_of(nftnl_set_get_u32(parsed, NFTNL_SET_KEY_TYPE), nftnl_set_get_u32(parsed, NFTNL_SET_KEY_LEN), &type))
+			reading->foreign = true;
+		else
+			ruleset_set(reading->out, ruleset_string(reading->out, "%s", nftnl_set_get_str(parsed, NFTNL_SET_NAME)), type,
+				    (flags & NFT_SET_INTERVAL ? SET_INTERVAL : 0u) | (flags & NFT_SET_TIMEOUT ? SET_TIMEOUT : 0u) |
+				    (flags & NFT_SET_MAP ? SET_VERDICTS : 0u));
+	}
+	nftnl_set_free(parsed);
+	return MNL_CB_OK;
+}
+
+/* An element as the kernel keeps it: intervals are a start and an end. */
+struct raw {
+	struct element element;
+	bool end;
+};
+
+static enum action action_of(uint32_t verdict)
+{
+	switch ((int32_t)verdict) {
+	case NF_ACCEPT: return ACTION_ACCEPT;
+	case NF_DROP: return ACTION_DROP;
+	case NFT_RETURN: return ACTION_RETURN;
+	case NFT_JUMP: return ACTION_JUMP;
+	case NFT_GOTO: return ACTION_GOTO;
+	default: return ACTION_NONE;
+	}
+}
+
+static int take_element(struct nftnl_set_elem *parsed, void *userdata)
+{
+	struct reading *reading = userdata;
+	struct raw raw = { .end = false };
+	uint32_t length = 0;
+	const void *key = nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length);
+
+	if (!key || length != key_size(reading->set->type)) {
+		reading->foreign = true;
+		return 0;
+	}
+	memcpy(raw.element.first, key, length);
+	memcpy(raw.element.last, key, length);
+	if (nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS))
+		raw.end = nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END;
+	if (reading->set->flags & SET_VERDICTS && !raw.end) {
+		const char *chain = nftnl_set_elem_get_str(parsed, NFTNL_SET_ELEM_CHAIN);
+		raw.element.action = action_of(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT));
+		raw.element.chain = chain ? ruleset_string(reading->out, "%s", chain) : NULL;
+	}
+	if (reading->set->flags & SET_TIMEOUT && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_EXPIRATION))
+		raw.element.deadline_ms = reading->now_ms + (int64_t)nftnl_set_elem_get_u64(parsed, NFTNL_SET_ELEM_EXPIRATION);
+
+	if (reading->raw_count == reading->raw_capacity) {
+		void *grown = array_grow(reading->raw, &reading->raw_capacity, sizeof(*reading->raw));
+		if (!grown)
+			return -1;
+		reading->raw = grown;
+	}
+	reading->raw[reading->raw_count++] = raw;
+	return 0;
+}
+
+static void restart_elements(void *userdata)
+{
+	((struct reading *)userdata)->raw_count = 0;
+}
+
+static int each_element(const struct nlmsghdr *header, void *userdata)
+{
+	struct nftnl_set *parsed = nftnl_set_alloc();
+	int r = MNL_CB_OK;
+
+	if (!parsed)
+		return MNL_CB_ERROR;
+	if (nftnl_set_elems_nlmsg_parse(header, parsed) == 0 && nftnl_set_elem_foreach(parsed, take_element, userdata) < 0) {
+		errno = ENOMEM;
+		r = MNL_CB_ERROR;
+	}
+	nftnl_set_free(parsed);
+	return r;
+}
+
+/* An end that stands where another interval begins belongs to the one before. */
+static int raw_order(const void *a, const void *b)
+{
+	const struct raw *x = a, *y = b;
+	int order = memcmp(x->element.first, y->element.first, KEY_SIZE_MAX);
+	return order ? order : (int)y->end - (int)x->end;
+}
+
+static void key_before(uint8_t *key, size_t size)
+{
+	for (size_t i = size; i-- > 0;)
+		if (key[i]-- != 0)
+			return;
+}
+
+static void join_intervals(struct reading *reading)
+{
+	size_t size = key_size(reading->set->type);
+	struct element *open = NULL;
+
+	qsort(reading->raw, reading->raw_count, sizeof(*reading->raw), raw_order);
+	for (size_t i = 0; i < reading->raw_count; i++) {
+		struct raw *raw = &reading->raw[i];
+		if (open) {
+			memcpy(open->last, raw->element.first, size);
+			key_before(open->last, size);
+			set_add(reading->out, reading->set, open);
+			open = NULL;
+		}
+		if (!raw->end)
+			open = &raw->element;
+	}
+	if (open) {
+		memset(open->last, 0xff, size);
+		set_add(reading->out, reading->set, open);
+	}
+}
+
+static int read_elements(struct nft_socket *socket, struct reading *reading)
+{
+	for (size_t i = 0; i < reading->out->sets.count; i++) {
+		reading->set = &reading->out->sets.items[i];
+		reading->raw_count = 0;
+		int r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_elements, reading->set->name, each_element, reading, restart_elements);
+		if (r < 0)
+			return r;
+		if (reading->set->flags & SET_INTERVAL) {
+			join_intervals(reading);
+			continue;
+		}
+		for (size_t e = 0; e < reading->raw_count; e++)
+			set_add(reading->out, reading->set, &reading->raw[e].element);
+	}
+	return 0;
+}
+
+int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_ms, bool *ret_foreign)
+{
+	struct reading reading = { .out = ret, .now_ms = now_ms };
+	struct nft_counters counters = { 0 };
+
+	*ret = (struct ruleset){ 0 };
+	int r = nft_ask(socket, NFT_MSG_GETCHAIN, NLM_F_DUMP, ask_chains, NULL, each_chain, &reading, restart_chains);
+	if (r == 0)
+		r = nft_ask(socket, NFT_MSG_GETSET, NLM_F_DUMP, ask_sets, NULL, each_set, &reading, restart_sets);
+	if (r == 0)
+		r = read_elements(socket, &reading);
+	if (r == 0)
+		r = nft_read_counters(socket, &counters);
+	for (size_t i = 0; r == 0 && i < counters.count; i++)
+		ruleset_counter(ret, ruleset_string(ret, "%s", counters.items[i].name));
+	free(counters.items);
+	free(reading.raw);
+	if (r == 0)
+		r = ruleset_finish(ret);
+	if (r < 0)
+		ruleset_free(ret);
+	*ret_foreign = reading.foreign;
+	return r;
+}

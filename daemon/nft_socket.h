@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_NFT_SOCKET_H
+#define SPEFW_NFT_SOCKET_H
+
+/* The netlink sockets to nf_tables (libmnl): one that writes, one that reads. */
+
+#include "nft_encode.h"
+
+#include <libmnl/libmnl.h>
+
+struct nft_socket {
+	struct mnl_socket *writer; /* every transaction; its port id is the table's owner */
+	struct mnl_socket *reader; /* dumps */
+	uint32_t sequence;
+	uint32_t send_buffer;      /* bytes that the writer's socket takes now */
+	struct nft_abilities abilities;
+	char error[160];           /* of the last call that failed: what the kernel said, one line */
+};
+
+/* 0 or a negative errno: -EPERM without CAP_NET_ADMIN, -EPROTONOSUPPORT or -EOPNOTSUPP without nf_tables. */
+int nft_open(struct nft_socket *ret);
+void nft_close(struct nft_socket *socket);
+
+/* Sends these ops as one transaction in one sendmsg, and waits for what the kernel says: 0, or the first error; then
+ * nothing of it is in force, but for -ENOBUFS and -EIO: the reply was lost, and only reading the table can tell. */
+int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, int64_t now_ms);
+
+/* A request on the reader, each answer to `each` (a libmnl callback). 0 or a negative errno; -EINTR: the dump was not
+ * consistent, even after some tries. prepare fills in the request, called anew for each try. */
+int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*prepare)(struct nlmsghdr *header, const void *what),
+	    const void *what, int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata, void (*restart)(void *userdata));
+
+#endif
