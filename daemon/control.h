@@ -6,6 +6,9 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 struct control;
@@ -14,15 +17,36 @@ struct control_call; /* one request that waits for its reply */
 struct control_method {
 	const char *name;  /* "org.spefw.Gateway.Reload" */
 	bool privileged;   /* uid 0 alone */
-	/* Must end in control_reply() or control_fail(), now or later. parameters belong to the caller. */
+	/* Must end in control_reply() or control_fail(), now or later. parameters (never NULL) belong to the caller, and
+	 * are gone when this returns. */
 	void (*run)(void *userdata, struct control_call *call, json_t *parameters);
 };
 
-/* Listens on path (mode 0660); methods end with a NULL name. The path is removed by control_free().
- * -EADDRINUSE: a live daemon listens there; a dead one's socket is replaced. */
+/* Listens on path (mode 0660); methods end with a NULL name. The path is removed by control_free(), which must not be
+ * called by a method or by `gone`.
+ * -EADDRINUSE: a live daemon listens there; a dead one's socket is replaced. PATH.lock decides between two that start. */
 int control_new(struct control **ret, sd_event *event, const char *path, const struct control_method *methods, void *userdata);
 void control_free(struct control *control);
 size_t control_clients(const struct control *control);
+
+/* What clients may cost. Bytes, microseconds, counts. */
+struct control_limits {
+	size_t clients;              /* connections in all: beyond, root evicts others, and never the other way round */
+	size_t unprivileged;         /* of all but root */
+	size_t one_uid;              /* of one uid that is not root: beyond, its own idlest one is evicted */
+	size_t request;              /* of root */
+	size_t request_unprivileged;
+	size_t queue;                /* waiting for one client */
+	size_t queue_unprivileged;   /* waiting for all of them but root */
+	uint64_t idle_us;            /* without a request */
+	uint64_t request_us;         /* from the first byte of a request to its last */
+	uint64_t write_us;           /* for replies to be read */
+	uid_t root;                  /* 0 */
+};
+
+struct control_limits control_limits_default(void);
+/* From now on; clients that are there keep their rights and deadlines. */
+void control_set_limits(struct control *control, const struct control_limits *limits);
 
 /* Each ends the call. parameters/error parameters are stolen (NULL: none). With a client that is gone, they only free.
  * error is "org.spefw.Gateway.NAME". */
