@@ -17,6 +17,8 @@ enum {
 	CONFIG_LINE_MAX = 199,     /* bytes of a line: what inih takes without splitting it */
 	CONFIG_NAME_MAX = 253,     /* characters of a host name without its trailing dot, RFC 1035 */
 	CONFIG_LINK_MAX = 15,      /* characters of a link's name, IFNAMSIZ - 1 */
+	CONFIG_KEYS = 26,          /* rows of config_schema */
+	CONFIG_SECTIONS = 3,       /* the sections without a name: server, gateway, dns */
 };
 
 enum member_kind { MEMBER_RANGE, MEMBER_NAME, MEMBER_ROLE, MEMBER_ANY };
@@ -108,6 +110,10 @@ struct config {
 
 	char **strings; /* owns every text and file of the members */
 	size_t string_count, string_capacity;
+
+	/* Where each was written, so that nothing is given twice; keys of roles and flows: in the last one. 0 = not given. */
+	unsigned section_lines[CONFIG_SECTIONS];
+	unsigned key_lines[CONFIG_KEYS];
 };
 
 /* How config gets at a file that the configuration names (file:PATH).
@@ -118,13 +124,16 @@ typedef int (*config_read_file)(void *userdata, const char *path, char **ret_byt
 int config_init(struct config *config, const char *path);
 
 /* One section header or key, in the order of the file. Complaints go to diags; -ENOMEM alone is returned.
- * A key before any section has section "". */
+ * section is what stands between the brackets; a key before any section has section "". A value that goes on in
+ * further lines is given as a whole, with one '\n' for each step to the next line, so that complaints name the right one. */
 int config_section(struct config *config, const char *section, unsigned line, struct diags *diags);
 int config_key(struct config *config, const char *section, const char *key, const char *value, unsigned line,
 	       config_read_file read_file, void *userdata, struct diags *diags);
 /* After the last line: what is required and missing. */
 int config_finish(struct config *config, struct diags *diags);
 void config_free(struct config *config);
+
+bool config_is_key(const char *word); /* of any section */
 
 const char *protocol_name(enum protocol protocol);
 const char *mode_name(enum mode mode);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_CONFIG_VALUES_H
+#define SPEFW_CONFIG_VALUES_H
+
+/* Readers of single values, for config.c alone. All of them complain to value->diags and return 0, or -ENOMEM;
+ * after a complaint *ret holds what was right, or is untouched. */
+
+#include "config.h"
+
+struct value {
+	struct config *config;
+	const char *key;
+	char *text;       /* lists are cut into words in place */
+	const char *file; /* where it is written; owned by the config */
+	unsigned line;    /* of the first line of text; each '\n' in it is one more */
+	config_read_file read_file;
+	void *userdata;
+	struct diags *diags;
+};
+
+/* What a list of members may hold. */
+enum member_accept {
+	ACCEPT_HOSTS = 1 << 0,  /* single addresses */
+	ACCEPT_RANGES = 1 << 1, /* also prefixes and ranges */
+	ACCEPT_NAMES = 1 << 2,
+	ACCEPT_STAR = 1 << 3,   /* also *.example.com */
+	ACCEPT_ROLES = 1 << 4,  /* role names and any */
+	ACCEPT_FILES = 1 << 5,  /* file:PATH */
+};
+
+/* Walks over the words of a list, which is cut in place. Begin with { .rest = text, .next_line = line }. */
+struct words {
+	char *rest;
+	unsigned next_line;
+	char *word;
+	unsigned line; /* of word */
+};
+
+bool words_next(struct words *words);
+
+int value_members(const struct value *value, unsigned accept, struct members *ret);
+int value_ports(const struct value *value, struct ports *ret);
+int value_links(const struct value *value);       /* into value->config */
+int value_dns_servers(const struct value *value); /* into value->config */
+int value_choice(const struct value *value, const char *const *choices, unsigned count, unsigned *ret);
+int value_yes_no(const struct value *value, bool *ret);
+int value_number(const struct value *value, unsigned most, uint16_t *ret);
+int value_duration(const struct value *value, int64_t least_ms, int64_t most_ms, int64_t *ret_ms);
+
+/* Whether word is a role's name, [A-Z][A-Z0-9_]*, or a flow's, [a-z][a-z0-9-]*; of any length. */
+bool is_role_name(const char *word);
+bool is_flow_name(const char *word);
+
+/* Whether bytes are text; complains if not. *ret_start is where it begins, behind a byte order mark. */
+bool config_check_text(const char *file, const char *bytes, size_t length, struct diags *diags, size_t *ret_start);
+/* What a negative errno of a config_read_file means, for people. */
+const char *config_read_error(int error);
+
+/* Keeps a copy of text as long as the config lives; NULL without memory. */
+const char *config_keep_string(struct config *config, const char *text);
+
+#endif
