@@ -21,6 +21,7 @@ struct entry {
 	struct book_address *addresses; /* ascending */
 	size_t count, capacity;
 	bool running, ever_answered;
+	bool hurried;             /* while running: a failure does not make the next one wait */
 	unsigned failures;
 	int64_t next_query_ms;
 	int64_t scheduled_ms;     /* when next_query_ms was chosen */
@@ -440,6 +441,7 @@ bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry 
 	if (!best)
 		return false;
 	best->running = true;
+	best->hurried = false;
 	best->lost_ms = later(now_ms, QUERY_LOST_MS);
 	addrbook_entry(book, best_index, ret);
 	return true;
@@ -455,6 +457,7 @@ int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms)
 	for (size_t i = 0; i < count * FAMILIES; i++) {
 		struct entry *entry = &named[i / FAMILIES].entries[i % FAMILIES];
 		make_due(entry, least(entry->next_query_ms, spread(i, now_ms)), now_ms);
+		entry->hurried = entry->running;
 	}
 	return 0;
 }
@@ -581,7 +584,7 @@ static void begin_answer(struct entry *entry, int64_t now_ms)
 			address->omitted_ms = later(address->omitted_ms, outage);
 	}
 	entry->failures = 0;
-	entry->running = false;
+	entry->running = entry->hurried = false;
 	entry->ever_answered = true;
 	entry->last_answer_ms = now_ms;
 	entry->error[0] = '\0';
@@ -633,9 +636,11 @@ int addrbook_failed(struct addrbook *book, const char *name, enum family family,
 		entry->failing_since_ms = now_ms;
 	if (entry->failures < UINT32_MAX)
 		entry->failures++;
-	entry->running = false;
 	snprintf(entry->error, sizeof(entry->error), "%s", error);
 	schedule(book, entry, retry_interval(book, entry), now_ms);
+	if (entry->hurried)
+		make_due(entry, now_ms, now_ms);
+	entry->running = entry->hurried = false;
 	update_expiry(book, entry);
 	return 0;
 }

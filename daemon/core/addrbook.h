@@ -80,8 +80,8 @@ int64_t addrbook_next_event(const struct addrbook *book);
 /* Takes one entry whose query is due and marks it running; false where none is. A query that brings neither answer
  * nor failure for two minutes counts as lost, and is due again. */
 bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry *ret);
-/* Makes the next query of a name (both families; NULL: all names, many of them spread as by addrbook_want) due now.
- * -ENOENT where it is not wanted. */
+/* Makes the next query of a name (both families; NULL: all names, many of them spread as by addrbook_want) due now;
+ * where one is under way, it will do unless it fails: then the next is due at once. -ENOENT where it is not wanted. */
 int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms);
 
 /* What a query brought. An answer with count 0 is NXDOMAIN or "no such data". *ret_changed: the set of

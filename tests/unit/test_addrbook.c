@@ -1,0 +1,762 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The book is compiled into this test with an allocator that fails when told to. */
+static long allocations_left = -1; /* < 0: never fail */
+
+static bool may_allocate(void)
+{
+	if (allocations_left > 0)
+		allocations_left--;
+	else if (allocations_left == 0)
+		return false;
+	return true;
+}
+
+static void *test_allocate(void *old, size_t size)
+{
+	return may_allocate() ? realloc(old, size) : NULL;
+}
+
+static void *test_allocate_zeroed(size_t count, size_t size)
+{
+	return may_allocate() ? calloc(count, size) : NULL;
+}
+
+static char *test_copy(const char *text)
+{
+	return may_allocate() ? strdup(text) : NULL;
+}
+
+#undef strdup
+#define realloc test_allocate
+#define calloc test_allocate_zeroed
+#define strdup test_copy
+#include "core/addrbook.c"
+#undef realloc
+#undef calloc
+#undef strdup
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+#define DAY (24 * (int64_t)HOUR)
+
+static const struct book_limits limits = { 30 * SECOND, 15 * MINUTE, HOUR, 7 * DAY };
+static const char *const one_name[] = { "my.mailstore.com" };
+#define NAME one_name[0]
+
+static struct addrbook *new_book(const char *const *names, size_t count, int64_t now)
+{
+	struct addrbook *book;
+	bool *allow = calloc(count ? count : 1, sizeof(*allow));
+	assert_non_null(allow);
+	assert_int_equal(addrbook_new(&book, &limits, 42), 0);
+	assert_int_equal(addrbook_want(book, names, allow, count, now), 0);
+	free(allow);
+	return book;
+}
+
+static struct addr address(const char *text)
+{
+	struct addr addr;
+	assert_true(addr_parse(text, &addr));
+	return addr;
+}
+
+static struct addr numbered(unsigned number)
+{
+	return (struct addr){ FAMILY_4, { 198, 51, (uint8_t)(number >> 8), (uint8_t)number } };
+}
+
+/* The texts end with NULL. */
+static bool answer_of(struct addrbook *book, enum book_origin origin, uint32_t ttl_s, int64_t now, ...)
+{
+	struct addr list[8];
+	size_t count = 0;
+	bool changed;
+	va_list texts;
+
+	va_start(texts, now);
+	for (const char *text; (text = va_arg(texts, const char *)) != NULL;)
+		list[count++] = address(text);
+	va_end(texts);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, count, ttl_s, origin, now, &changed), 0);
+	return changed;
+}
+#define answer(book, ttl_s, now, ...) answer_of(book, ORIGIN_ASKED, ttl_s, now, __VA_ARGS__)
+
+static struct book_entry entry_of(struct addrbook *book)
+{
+	struct book_entry entry;
+	assert_int_equal(addrbook_find(book, NAME, FAMILY_4, &entry), 0);
+	return entry;
+}
+
+static const struct book_address *find(struct addrbook *book, const char *text)
+{
+	struct book_entry entry = entry_of(book);
+	struct addr addr = address(text);
+
+	for (size_t i = 0; i < entry.address_count; i++)
+		if (addr_compare(&entry.addresses[i].addr, &addr) == 0)
+			return &entry.addresses[i];
+	return NULL;
+}
+
+static void expect_state(struct addrbook *book, enum book_state expected)
+{
+	assert_string_equal(book_state_name(entry_of(book).state), book_state_name(expected));
+}
+
+static void take_all(struct addrbook *book, int64_t now)
+{
+	struct book_entry entry;
+	while (addrbook_take_due(book, now, &entry))
+		assert_true(entry.query_running);
+}
+
+static void states(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 5);
+
+	(void)state;
+	assert_int_equal(addrbook_count(book), 2);
+	expect_state(book, BOOK_EMPTY);
+	assert_false(entry_of(book).ever_answered);
+	assert_int_equal(entry_of(book).next_query_ms, 5);
+
+	assert_int_equal(addrbook_failed(book, NAME, FAMILY_4, "timeout", 10), 0);
+	expect_state(book, BOOK_FAILING);
+	assert_string_equal(entry_of(book).last_error, "timeout");
+	assert_int_equal(entry_of(book).failures, 1);
+
+	assert_true(answer(book, 300, 1000, "192.0.2.2", "192.0.2.1", NULL));
+	expect_state(book, BOOK_FRESH);
+	assert_string_equal(entry_of(book).last_error, "");
+	assert_int_equal(entry_of(book).address_count, 2);
+	assert_true(addr_compare(&entry_of(book).addresses[0].addr, &entry_of(book).addresses[1].addr) < 0);
+	assert_int_equal(entry_of(book).last_answer_ms, 1000);
+
+	assert_false(answer(book, 300, 2000, "192.0.2.1", NULL));
+	expect_state(book, BOOK_GRACE);
+	assert_false(answer(book, 300, 3000, NULL));
+	expect_state(book, BOOK_GRACE);
+	addrbook_failed(book, NAME, FAMILY_4, "SERVFAIL", 4000);
+	expect_state(book, BOOK_STALE);
+
+	/* The other family noticed nothing. */
+	struct book_entry other;
+	assert_int_equal(addrbook_find(book, NAME, FAMILY_6, &other), 0);
+	assert_int_equal(other.state, BOOK_EMPTY);
+	assert_string_equal(other.last_error, "");
+	assert_false(other.ever_answered);
+
+	assert_int_equal(addrbook_find(book, "unknown.example", FAMILY_4, &other), -ENOENT);
+	assert_int_equal(addrbook_failed(book, "unknown.example", FAMILY_4, "x", 0), -ENOENT);
+	assert_int_equal(addrbook_hurry(book, "unknown.example", 0), -ENOENT);
+	addrbook_free(book);
+}
+
+static void grace(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+
+	(void)state;
+	answer(book, 300, 0, "192.0.2.1", NULL);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 7 * DAY);
+	answer(book, 300, 5 * MINUTE, "192.0.2.2", NULL);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 5 * MINUTE + HOUR);
+	assert_false(find(book, "192.0.2.1")->in_answer);
+	/* The first answer without it began the grace, not the last. */
+	answer(book, 300, 10 * MINUTE, "192.0.2.2", NULL);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 5 * MINUTE + HOUR);
+
+	assert_false(addrbook_expire(book, 5 * MINUTE + HOUR - 1));
+	assert_true(addrbook_expire(book, 5 * MINUTE + HOUR));
+	assert_null(find(book, "192.0.2.1"));
+	assert_non_null(find(book, "192.0.2.2"));
+
+	/* Answered again in time: as if never away. */
+	answer(book, 300, 2 * HOUR, "192.0.2.3", NULL);
+	answer(book, 300, 2 * HOUR + 50 * MINUTE, "192.0.2.2", NULL);
+	assert_true(find(book, "192.0.2.2")->in_answer);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 2 * HOUR + 50 * MINUTE + 7 * DAY);
+	addrbook_free(book);
+}
+
+static void stale(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+
+	(void)state;
+	answer(book, 300, 0, "192.0.2.1", "192.0.2.2", NULL);
+	answer(book, 300, 10 * MINUTE, "192.0.2.1", NULL);
+	addrbook_failed(book, NAME, FAMILY_4, "timeout", 20 * MINUTE);
+	/* Failures leave nothing out: both live until stale after they were last confirmed. */
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 10 * MINUTE + 7 * DAY);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 7 * DAY);
+	assert_false(addrbook_expire(book, 3 * DAY));
+
+	/* Of the hour of grace ten minutes were gone when queries began to fail. */
+	answer(book, 300, 3 * DAY, "192.0.2.1", NULL);
+	expect_state(book, BOOK_GRACE);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 3 * DAY + 50 * MINUTE);
+
+	addrbook_failed(book, NAME, FAMILY_4, "timeout", 3 * DAY + MINUTE);
+	assert_false(addrbook_expire(book, 7 * DAY - 1));
+	assert_true(addrbook_expire(book, 7 * DAY));
+	assert_null(find(book, "192.0.2.2"));
+	assert_true(addrbook_expire(book, 10 * DAY));
+	expect_state(book, BOOK_FAILING);
+	addrbook_free(book);
+}
+
+static void refused_addresses(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+
+	(void)state;
+	assert_true(answer(book, 300, 0, "127.0.0.1", "192.168.1.1", "2001:db8::1", "192.0.2.1", "192.0.2.1", NULL));
+	assert_int_equal(entry_of(book).address_count, 1);
+	assert_int_equal(entry_of(book).refused, 3);
+	/* Nothing but nonsense is an answer without addresses. */
+	assert_false(answer(book, 300, 0, "0.0.0.0", NULL));
+	expect_state(book, BOOK_GRACE);
+	addrbook_free(book);
+}
+
+static bool refuse_listed(void *userdata, const struct addr *addr)
+{
+	const struct addr *listed = userdata;
+	return addr_compare(addr, listed) == 0;
+}
+
+static void refused_by_callback(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+	struct addr server = address("192.0.2.25");
+
+	(void)state;
+	answer(book, 300, 0, "192.0.2.25", "192.0.2.1", NULL);
+	addrbook_set_refuses(book, refuse_listed, &server);
+	assert_true(addrbook_recheck(book));
+	assert_false(addrbook_recheck(book));
+	assert_null(find(book, "192.0.2.25"));
+	assert_false(answer(book, 300, 0, "192.0.2.25", "192.0.2.1", NULL));
+	assert_null(find(book, "192.0.2.25"));
+	assert_int_equal(entry_of(book).refused, 2);
+	addrbook_free(book);
+}
+
+static void private_addresses(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+	const bool yes = true, no = false;
+
+	(void)state;
+	answer(book, 600, 0, "192.0.2.1", "10.0.0.1", NULL);
+	assert_int_equal(entry_of(book).address_count, 1);
+	assert_true(entry_of(book).next_query_ms >= 9 * MINUTE);
+
+	/* What was refused can come now, with a query. */
+	assert_int_equal(addrbook_want(book, one_name, &yes, 1, 1000), 0);
+	assert_int_equal(entry_of(book).next_query_ms, 1000);
+	assert_non_null(find(book, "192.0.2.1"));
+	assert_true(answer(book, 600, 2000, "192.0.2.1", "10.0.0.1", NULL));
+	assert_int_equal(entry_of(book).address_count, 2);
+
+	assert_int_equal(addrbook_want(book, one_name, &no, 1, 3000), 0);
+	assert_null(find(book, "10.0.0.1"));
+	assert_non_null(find(book, "192.0.2.1"));
+	assert_true(entry_of(book).next_query_ms > MINUTE);
+	addrbook_free(book);
+}
+
+static void unfit(void **state)
+{
+	static const struct {
+		const char *text, *reason, *reason_if_private;
+	} table[] = {
+		{ "0.0.0.0", "unspecified", "unspecified" },
+		{ "0.255.255.255", "unspecified", "unspecified" },
+		{ "127.0.0.1", "loopback", "loopback" },
+		{ "127.255.255.255", "loopback", "loopback" },
+		{ "126.255.255.255", NULL, NULL },
+		{ "128.0.0.0", NULL, NULL },
+		{ "169.254.0.1", "link-local", "link-local" },
+		{ "169.253.255.255", NULL, NULL },
+		{ "223.255.255.255", NULL, NULL },
+		{ "224.0.0.1", "multicast", "multicast" },
+		{ "239.255.255.255", "multicast", "multicast" },
+		{ "240.0.0.1", "reserved", "reserved" },
+		{ "255.255.255.254", "reserved", "reserved" },
+		{ "255.255.255.255", "broadcast", "broadcast" },
+		{ "9.255.255.255", NULL, NULL },
+		{ "10.0.0.0", "private", NULL },
+		{ "11.0.0.0", NULL, NULL },
+		{ "100.63.255.255", NULL, NULL },
+		{ "100.64.0.0", "private", NULL },
+		{ "100.127.255.255", "private", NULL },
+		{ "100.128.0.0", NULL, NULL },
+		{ "172.15.255.255", NULL, NULL },
+		{ "172.16.0.0", "private", NULL },
+		{ "172.31.255.255", "private", NULL },
+		{ "172.32.0.0", NULL, NULL },
+		{ "192.168.255.255", "private", NULL },
+		{ "192.169.0.0", NULL, NULL },
+		{ "192.0.2.1", NULL, NULL },
+		{ "198.51.100.1", NULL, NULL },
+		{ "203.0.113.1", NULL, NULL },
+		{ "::", "unspecified", "unspecified" },
+		{ "::1", "loopback", "loopback" },
+		{ "::7f00:1", "IPv4-compatible", "IPv4-compatible" },
+		{ "fe80::1", "link-local", "link-local" },
+		{ "febf::1", "link-local", "link-local" },
+		{ "fec0::1", "private", NULL },
+		{ "ff02::1", "multicast", "multicast" },
+		{ "fc00::1", "private", NULL },
+		{ "fdff::1", "private", NULL },
+		{ "fe00::1", NULL, NULL },
+		{ "2001:db8::1", NULL, NULL },
+		{ "64:ff9b::c000:201", NULL, NULL },
+		{ "2606:4700::1111", NULL, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct addr addr = address(table[i].text);
+		const char *without = address_unfit(&addr, false), *with = address_unfit(&addr, true);
+		if (strcmp(without ? without : "fit", table[i].reason ? table[i].reason : "fit") != 0 ||
+		    strcmp(with ? with : "fit", table[i].reason_if_private ? table[i].reason_if_private : "fit") != 0)
+			fail_msg("%s: %s, with allow_private %s", table[i].text, without, with);
+	}
+	struct addr mapped = { FAMILY_6, { [10] = 0xff, 0xff, 8, 8, 8, 8 } };
+	assert_string_equal(address_unfit(&mapped, true), "IPv4-mapped");
+}
+
+static void intervals(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+	bool varies = false;
+	int64_t first = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		answer(book, 300, 0, "192.0.2.1", NULL);
+		int64_t next = entry_of(book).next_query_ms;
+		assert_in_range(next, 270 * SECOND, 300 * SECOND);
+		varies |= i > 0 && next != first;
+		first = next;
+		answer(book, 0, 0, "192.0.2.1", NULL);
+		assert_in_range(entry_of(book).next_query_ms, 27 * SECOND, 30 * SECOND);
+		answer(book, UINT32_MAX, 0, "192.0.2.1", NULL);
+		assert_in_range(entry_of(book).next_query_ms, 13 * MINUTE + 30 * SECOND, 15 * MINUTE);
+	}
+	assert_true(varies);
+
+	/* Shorter limits count at once. */
+	struct book_limits shorter = { SECOND, 2 * MINUTE, MINUTE, HOUR };
+	addrbook_set_limits(book, &shorter);
+	assert_int_equal(entry_of(book).next_query_ms, 2 * MINUTE);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, HOUR);
+	assert_true(addrbook_expire(book, HOUR));
+	addrbook_free(book);
+}
+
+static void backoff(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+	int64_t previous = 0;
+
+	(void)state;
+	answer(book, 300, 0, "192.0.2.1", NULL);
+	for (unsigned i = 1; i <= 40; i++) {
+		addrbook_failed(book, NAME, FAMILY_4, "timeout", 0);
+		int64_t wait = entry_of(book).next_query_ms;
+		assert_int_equal(entry_of(book).failures, i);
+		if (i == 1)
+			assert_in_range(wait, 1, 2 * SECOND);
+		assert_true(wait <= 15 * MINUTE);
+		/* Jitter may shrink it, growth is more than that. */
+		assert_true(wait >= previous || wait >= 13 * MINUTE);
+		previous = wait;
+	}
+	assert_true(previous >= 13 * MINUTE);
+	answer(book, 300, 0, "192.0.2.1", NULL);
+	addrbook_failed(book, NAME, FAMILY_4, "timeout", 0);
+	assert_in_range(entry_of(book).next_query_ms, 1, 2 * SECOND);
+
+	/* With nothing to serve it stays eager. */
+	for (unsigned i = 0; i < 40; i++)
+		addrbook_failed(book, NAME, FAMILY_6, "timeout", 0);
+	struct book_entry other;
+	addrbook_find(book, NAME, FAMILY_6, &other);
+	assert_in_range(other.next_query_ms, 54 * SECOND, 60 * SECOND);
+	addrbook_free(book);
+}
+
+static void queries(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 100);
+	struct book_entry entry;
+
+	(void)state;
+	assert_int_equal(addrbook_next_event(book), 100);
+	assert_false(addrbook_take_due(book, 99, &entry));
+	assert_true(addrbook_take_due(book, 100, &entry));
+	assert_true(addrbook_take_due(book, 100, &entry));
+	assert_false(addrbook_take_due(book, 100, &entry));
+
+	/* No answer ever comes: the entry is not lost with the query. */
+	int64_t again = addrbook_next_event(book);
+	assert_in_range(again, 100 + MINUTE, 100 + 5 * MINUTE);
+	assert_true(addrbook_take_due(book, again, &entry));
+	take_all(book, again);
+
+	/* In a hurry while one is under way: it will do, unless it fails. */
+	assert_int_equal(addrbook_hurry(book, NAME, again), 0);
+	assert_false(addrbook_take_due(book, again, &entry));
+	addrbook_failed(book, NAME, FAMILY_4, "timeout", again + 5);
+	assert_int_equal(entry_of(book).next_query_ms, again + 5);
+	assert_true(addrbook_take_due(book, again + 5, &entry));
+	addrbook_failed(book, NAME, FAMILY_4, "timeout", again + 6);
+	assert_true(entry_of(book).next_query_ms > again + 1000);
+
+	answer(book, 300, again + 10, "192.0.2.1", NULL);
+	assert_false(entry_of(book).query_running);
+	assert_int_equal(addrbook_hurry(book, NULL, again + 20), 0);
+	assert_int_equal(entry_of(book).next_query_ms, again + 20);
+	assert_true(addrbook_take_due(book, again + 20, &entry));
+	assert_int_equal(entry.family, FAMILY_4);
+	addrbook_free(book);
+}
+
+static void observed(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+
+	(void)state;
+	answer(book, 300, 0, "192.0.2.1", NULL);
+	int64_t next = entry_of(book).next_query_ms;
+	assert_true(answer_of(book, ORIGIN_OBSERVED, 2 * 3600, MINUTE, "192.0.2.2", NULL));
+	expect_state(book, BOOK_FRESH);
+	assert_int_equal(entry_of(book).next_query_ms, next);
+	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_OBSERVED);
+	assert_true(find(book, "192.0.2.1")->in_answer);
+	/* It says nothing by what it lacks, and ends no failure of ours. */
+	assert_false(answer_of(book, ORIGIN_OBSERVED, 60, MINUTE, NULL));
+	assert_true(find(book, "192.0.2.1")->in_answer);
+	addrbook_failed(book, NAME, FAMILY_4, "timeout", 2 * MINUTE);
+	assert_false(answer_of(book, ORIGIN_OBSERVED, 60, 3 * MINUTE, "192.0.2.2", NULL));
+	expect_state(book, BOOK_STALE);
+
+	/* Our resolver never answers it: the server may use it for two hours, then grace. */
+	answer(book, 300, 5 * MINUTE, "192.0.2.1", NULL);
+	expect_state(book, BOOK_GRACE);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, MINUTE + 2 * HOUR + HOUR);
+	answer_of(book, ORIGIN_OBSERVED, UINT32_MAX, 6 * MINUTE, "192.0.2.3", NULL);
+	answer(book, 300, 7 * MINUTE, "192.0.2.1", NULL);
+	assert_int_equal(find(book, "192.0.2.3")->expires_ms, 6 * MINUTE + DAY + HOUR);
+	addrbook_free(book);
+}
+
+static void remembered(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 1000);
+	struct addr first = address("192.0.2.1"), second = address("192.0.2.2"), loopback = address("127.0.0.1");
+
+	(void)state;
+	assert_int_equal(addrbook_remember(book, NAME, &first, DAY, 1000), 0);
+	assert_int_equal(addrbook_remember(book, NAME, &second, 7 * DAY, 1000), 0);
+	assert_int_equal(addrbook_remember(book, NAME, &second, INT64_MAX, 1000), 0);
+	assert_int_equal(addrbook_remember(book, NAME, &loopback, 0, 1000), 0);
+	assert_int_equal(addrbook_remember(book, "unknown.example", &first, 0, 1000), -ENOENT);
+	assert_int_equal(entry_of(book).address_count, 1);
+	assert_int_equal(find(book, "192.0.2.1")->origin, ORIGIN_REMEMBERED);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 1000 + 6 * DAY);
+	expect_state(book, BOOK_STALE);
+	assert_int_equal(entry_of(book).next_query_ms, 1000);
+
+	/* An age of the future is none. */
+	assert_int_equal(addrbook_remember(book, NAME, &second, INT64_MIN, 1000), 0);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 1000 + 7 * DAY);
+
+	answer(book, 300, 2000, "192.0.2.2", NULL);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 2000 + HOUR);
+	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_ASKED);
+	addrbook_free(book);
+}
+
+static void cap(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+	struct addr list[300];
+	bool changed;
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++)
+		list[i] = numbered(i);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, 300, 60, ORIGIN_ASKED, 0, &changed), 0);
+	assert_true(changed);
+	assert_int_equal(entry_of(book).address_count, BOOK_ADDRESSES_MAX);
+	assert_int_equal(entry_of(book).refused, 44);
+	/* The same again: those that are known stay, none is swapped. */
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, 300, 60, ORIGIN_ASKED, MINUTE, &changed), 0);
+	assert_false(changed);
+
+	/* What is answered now comes in, what was confirmed longest ago goes; what is in this answer stays. */
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list + 200, 100, 60, ORIGIN_ASKED, 2 * MINUTE, &changed), 0);
+	assert_true(changed);
+	assert_int_equal(entry_of(book).address_count, BOOK_ADDRESSES_MAX);
+	for (unsigned i = 200; i < 300; i++) {
+		char text[ADDR_TEXT_MAX];
+		assert_non_null(find(book, addr_format(&list[i], text)));
+	}
+	addrbook_free(book);
+}
+
+static void wanted_names(void **state)
+{
+	static const char *const names[] = { "c.example", "a.example", "*.b.example", "a.example", "b.example" };
+	static const char *const fewer[] = { "b.example", "d.example" };
+	static const bool allow[] = { false, false, false, true, false };
+	struct addrbook *book;
+	struct book_entry entry;
+	struct addr private = address("10.1.1.1"), public = address("192.0.2.1");
+	bool changed;
+
+	(void)state;
+	assert_int_equal(addrbook_new(&book, &limits, 1), 0);
+	assert_int_equal(addrbook_next_event(book), INT64_MAX);
+	assert_false(addrbook_take_due(book, INT64_MAX, &entry));
+	assert_int_equal(addrbook_want(book, names, allow, 5, 0), 0);
+	assert_int_equal(addrbook_count(book), 6);
+	assert_int_equal(addrbook_find(book, "*.b.example", FAMILY_4, &entry), -ENOENT);
+	/* Named twice, allowed once. */
+	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &private, 1, 60, ORIGIN_ASKED, 0, &changed), 0);
+	assert_true(changed);
+	assert_int_equal(addrbook_answered(book, "b.example", FAMILY_4, &public, 1, 60, ORIGIN_ASKED, 0, &changed), 0);
+
+	assert_int_equal(addrbook_want(book, fewer, allow, 2, 10), 0);
+	assert_int_equal(addrbook_count(book), 4);
+	assert_int_equal(addrbook_find(book, "a.example", FAMILY_4, &entry), -ENOENT);
+	assert_int_equal(addrbook_find(book, "b.example", FAMILY_4, &entry), 0);
+	assert_int_equal(entry.address_count, 1);
+	assert_true(entry.next_query_ms > 10);
+	assert_int_equal(addrbook_find(book, "d.example", FAMILY_4, &entry), 0);
+	assert_int_equal(entry.next_query_ms, 10);
+	/* A late answer for what nobody wants is harmless. */
+	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &public, 1, 60, ORIGIN_ASKED, 20, &changed), -ENOENT);
+	assert_int_equal(addrbook_want(book, NULL, NULL, 0, 30), 0);
+	assert_int_equal(addrbook_count(book), 0);
+	addrbook_free(book);
+}
+
+/* 1,000 names: some queries at once, then a trickle, in any window of a tenth of a second. */
+static void many_names(void **state)
+{
+	static char texts[1000][32];
+	const char *names[1000];
+	unsigned together = 0, total = 0;
+	struct book_entry entry;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "host%u.example", i * 7919 % 1000);
+		names[i] = texts[i];
+	}
+	struct addrbook *book = new_book(names, 1000, 0);
+	assert_true(addrbook_take_due(book, 0, &entry));
+	for (together = 1; addrbook_take_due(book, 0, &entry);)
+		together++;
+	assert_in_range(together, 2, 64);
+	total = together;
+	for (int64_t now = 100; now <= 10 * SECOND; now += 100) {
+		for (together = 0; addrbook_take_due(book, now, &entry);)
+			together++;
+		assert_in_range(together, 0, 64);
+		total += together;
+	}
+	assert_int_equal(total, 2000);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(addrbook_find(book, texts[i], FAMILY_6, &entry), 0);
+	addrbook_free(book);
+}
+
+/* Each step fails at its first, second ... allocation until it does not, and until then nothing has changed. */
+static void without_memory(void **state)
+{
+	static const char *const more[] = { "a.example", "b.example", "my.mailstore.com" };
+	static const bool allow[3];
+	struct addrbook *book = NULL;
+	struct addr list[40];
+	bool changed;
+	int status;
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++)
+		list[i] = numbered(i);
+	allocations_left = 0;
+	assert_int_equal(addrbook_new(&book, &limits, 1), -ENOMEM);
+	allocations_left = -1;
+	book = new_book(one_name, 1, 0);
+	answer(book, 300, 0, "192.0.2.1", NULL);
+
+	long steps = 0;
+	do {
+		allocations_left = steps;
+		status = addrbook_want(book, more, allow, 3, 100);
+		allocations_left = -1;
+		if (status == 0)
+			break;
+		assert_int_equal(status, -ENOMEM);
+		assert_int_equal(addrbook_count(book), 2);
+		assert_non_null(find(book, "192.0.2.1"));
+	} while (steps++ < 100);
+	assert_int_equal(status, 0);
+	assert_true(steps >= 3);
+	assert_non_null(find(book, "192.0.2.1"));
+
+	addrbook_failed(book, NAME, FAMILY_4, "timeout", 200);
+	struct book_entry before = entry_of(book);
+	allocations_left = 0;
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, 40, 60, ORIGIN_ASKED, 300, &changed), -ENOMEM);
+	assert_int_equal(addrbook_remember(book, NAME, &list[0], 0, 300), -ENOMEM);
+	allocations_left = -1;
+	assert_false(changed);
+	struct book_entry after = entry_of(book);
+	assert_int_equal(after.state, before.state);
+	assert_int_equal(after.failures, before.failures);
+	assert_int_equal(after.next_query_ms, before.next_query_ms);
+	assert_int_equal(after.address_count, before.address_count);
+	assert_int_equal(after.refused, before.refused);
+	assert_string_equal(after.last_error, "timeout");
+	addrbook_free(book);
+}
+
+/* 30 days of three names: one rotates through eight addresses, four at a time; one moves once a day; one has an
+ * outage of three days and one of ten. Every rule is checked at every event. */
+
+enum { ROTATING, MOVING, BROKEN, WORLD };
+static const char *const world_names[WORLD] = { "broken.example", "moving.example", "rotating.example" };
+
+static int world_of(const char *name)
+{
+	return name[0] == 'r' ? ROTATING : name[0] == 'm' ? MOVING : BROKEN;
+}
+
+static bool is_out(int64_t now)
+{
+	return (now >= 5 * DAY && now < 8 * DAY) || (now >= 15 * DAY && now < 25 * DAY);
+}
+
+static void reply(struct addrbook *book, const struct book_entry *entry, int64_t now, unsigned *turn)
+{
+	struct addr list[4];
+	size_t count = 0;
+	bool changed;
+
+	switch (world_of(entry->name)) {
+	case ROTATING:
+		for (; count < 4; count++)
+			list[count] = numbered((*turn * 4 + (unsigned)count) % 8);
+		*turn += entry->family == FAMILY_4;
+		break;
+	case MOVING:
+		list[count++] = numbered(100 + (unsigned)(now / DAY));
+		break;
+	case BROKEN:
+		if (is_out(now)) {
+			assert_int_equal(addrbook_failed(book, entry->name, entry->family, "SERVFAIL", now), 0);
+			return;
+		}
+		list[count++] = numbered(200);
+	}
+	for (size_t i = 0; i < count; i++)
+		list[i].family = FAMILY_4;
+	assert_int_equal(addrbook_answered(book, entry->name, entry->family, list, entry->family == FAMILY_4 ? count : 0, 300,
+					   ORIGIN_ASKED, now, &changed), 0);
+}
+
+static void check_world(const struct addrbook *book, int64_t now)
+{
+	struct book_entry entry;
+
+	addrbook_find(book, "rotating.example", FAMILY_4, &entry);
+	if (now > 10 * MINUTE)
+		assert_int_equal(entry.address_count, 8);
+
+	addrbook_find(book, "moving.example", FAMILY_4, &entry);
+	assert_true(entry.address_count <= 2);
+	/* An hour of grace and at most one interval after it moved, the old address is gone. */
+	if (now % DAY > HOUR + 5 * MINUTE)
+		assert_int_equal(entry.address_count, 1);
+
+	addrbook_find(book, "broken.example", FAMILY_4, &entry);
+	if (now > 15 * DAY + 7 * DAY && now < 25 * DAY)
+		assert_int_equal(entry.state, BOOK_FAILING);
+	else if (now > 10 * MINUTE && (now < 22 * DAY - 5 * MINUTE || now > 25 * DAY + MINUTE))
+		assert_int_equal(entry.address_count, 1);
+	assert_int_equal(addrbook_find(book, "moving.example", FAMILY_6, &entry), 0);
+	assert_int_equal(entry.address_count, 0);
+	assert_int_equal(entry.failures, 0);
+}
+
+static void thirty_days(void **state)
+{
+	struct addrbook *book = new_book(world_names, WORLD, 0);
+	unsigned turn = 0, events = 0, asked = 0;
+	struct book_entry entry;
+	int64_t now;
+
+	(void)state;
+	for (now = 0; now < 30 * DAY; now = addrbook_next_event(book)) {
+		addrbook_expire(book, now);
+		while (addrbook_take_due(book, now, &entry)) {
+			reply(book, &entry, now, &turn);
+			asked++;
+		}
+		check_world(book, now);
+		/* Every event is dealt with: time goes on. */
+		assert_true(addrbook_next_event(book) > now);
+		events++;
+	}
+	/* Every 285 s or so while answered: 36,400 for four entries, 10,300 for two in 17 of the days. For 13 days these
+	 * two fail: every 14 minutes while an address serves, once a minute while none does (16 of the 26 days). */
+	assert_in_range(asked, 65000, 76000);
+	assert_true(events <= asked + 40);
+	addrbook_free(book);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(states),
+		cmocka_unit_test(grace),
+		cmocka_unit_test(stale),
+		cmocka_unit_test(refused_addresses),
+		cmocka_unit_test(refused_by_callback),
+		cmocka_unit_test(private_addresses),
+		cmocka_unit_test(unfit),
+		cmocka_unit_test(intervals),
+		cmocka_unit_test(backoff),
+		cmocka_unit_test(queries),
+		cmocka_unit_test(observed),
+		cmocka_unit_test(remembered),
+		cmocka_unit_test(cap),
+		cmocka_unit_test(wanted_names),
+		cmocka_unit_test(many_names),
+		cmocka_unit_test(without_memory),
+		cmocka_unit_test(thirty_days),
+	};
+
+	return cmocka_run_group_tests_name("addrbook", tests, NULL, NULL);
+}
