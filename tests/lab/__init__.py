@@ -14,7 +14,7 @@
 import os
 
 from .daemon import BUILD, Daemon, NotReady, VarlinkError, counters, frozen, program
-from .dns import DnsServer
+from .dns import DnsServer, ScriptedDns
 from .namespaces import Refused, enter, has_second_user
 from .packets import ACK, FIN, PSH, RST, SYN, RawSender, Sniffer, is_syn, ping
 from .services import Listener, Probe, connect, probe_all, udp_exchange
@@ -64,6 +64,11 @@ class Lab(Network):
     def dns(self, records=None, ttl=2, aliases=None):
         server = DnsServer(self, records, ttl, aliases)
         self.at_close(server.down)
+        return server
+
+    def scripted_dns(self, answers, **more):
+        server = ScriptedDns(answers, **more)
+        self.at_close(server.close)
         return server
 
     def connect(self, machine, target, port, **more):

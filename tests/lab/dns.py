@@ -2,10 +2,12 @@
 """A real DNS server, dnsmasq, on the machine `internet`, whose records change at run time."""
 import os
 import random
+import select
 import shutil
 import signal
 import socket
 import struct
+import threading
 
 from . import namespaces
 from .tap import wait_for
@@ -116,3 +118,83 @@ class DnsServer:
                         return False
             return True if self.records else query("internet", DNS[4], "nobody.invalid", A) is not None
         wait_for(answers, "dnsmasq answers what it was told")
+
+
+class ScriptedDns:
+    """A DNS server of the test's own on `internet`, for what a real one never does on request.
+
+    answers: {(name, A or AAAA): answer}; an answer is a list of addresses, or "silent", "servfail", "refused", "nxdomain",
+    "garbage", "truncated" (over UDP alone; over TCP .truncated is answered). Names that are not there do not exist."""
+
+    RCODES = {"servfail": 2, "nxdomain": 3, "refused": 5}
+
+    def __init__(self, answers, ttl=2, truncated=()):
+        self.answers, self.ttl, self.truncated = dict(answers), ttl, list(truncated)
+        self.asked = []  # (name, kind, "udp" or "tcp")
+        self._ends = False
+        self._sockets = []
+        with namespaces.inside("internet"):
+            for address in DNS.values():
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    sock = socket.socket(family, kind)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    sock.bind((address, 53))
+                    if kind == socket.SOCK_STREAM:
+                        sock.listen(16)
+                    self._sockets.append(sock)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._ends:
+            for sock in select.select(self._sockets, [], [], 0.05)[0]:
+                try:
+                    if sock.type == socket.SOCK_DGRAM:
+                        message, peer = sock.recvfrom(65536)
+                        reply = self._reply(message, "udp")
+                        if reply is not None:
+                            sock.sendto(reply, peer)
+                    else:
+                        connection, _ = sock.accept()
+                        with connection:
+                            connection.settimeout(5)
+                            message = connection.recv(65536)[2:]
+                            reply = self._reply(message, "tcp")
+                            if reply is not None:
+                                connection.sendall(struct.pack("!H", len(reply)) + reply)
+                except (OSError, IndexError, struct.error):
+                    pass
+
+    def _reply(self, message, way):
+        at, labels = 12, []
+        while message[at]:
+            labels.append(message[at + 1:at + 1 + message[at]].decode("ascii").lower())
+            at += 1 + message[at]
+        question = message[12:at + 5]
+        name, kind = ".".join(labels), struct.unpack("!H", message[at + 1:at + 3])[0]
+        self.asked.append((name, kind, way))
+        answer = self.answers.get((name, kind), "nxdomain")
+        if answer == "silent":
+            return None
+        if answer == "garbage":
+            return message[:2] + b"\x81\x80\x00\x01\x00\xff\x00\x00\x00\x00" + question + b"\xc0\xff\x00"
+        flags, addresses = 0x8180, []
+        if answer == "truncated":
+            if way == "udp":
+                flags |= 0x0200
+            else:
+                addresses = self.truncated
+        elif isinstance(answer, str):
+            flags |= self.RCODES[answer]
+        else:
+            addresses = answer
+        records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, self.ttl, 4 if kind == A else 16)
+                           + socket.inet_pton(socket.AF_INET if kind == A else socket.AF_INET6, address) for address in addresses)
+        return message[:2] + struct.pack("!HHHHH", flags, 1, len(addresses), 0, 0) + question + records
+
+    def close(self):
+        self._ends = True
+        self._thread.join()
+        for sock in self._sockets:
+            sock.close()

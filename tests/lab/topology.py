@@ -13,10 +13,12 @@ The gateway is .1 (::1) of each network, .129 at wan2.
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 
 from . import namespaces
+from .tap import wait_for
 
 MACHINES = ("gateway", "server", "admin", "client", "internet")
 
@@ -150,6 +152,26 @@ class Network:
                 lines.append("addr add %s/%d dev eth0 nodad%s" % (address[1], lengths[1], "" if address == addresses[0] else " preferred_lft 0"))
             lines += ["link set eth0 up", "route add default via %s" % gateway[0], "route add default via %s" % gateway[1]]
             self.ip(peer, *lines)
+        for _, peer, _, gateway, addresses in LINKS:
+            self.wait_neighbours("gateway", gateway[1])
+            self.wait_neighbours(peer, *[address[1] for address in addresses])
+
+    @staticmethod
+    def wait_neighbours(machine, *addresses):
+        """Until the machine answers neighbour solicitations for these: after `up`, the kernel joins their groups and makes the
+        link-local addresses in its own time. A solicitation that comes too early costs a second, and counted packets a failure."""
+        wanted = {"ff0200000000000000000001ff" + socket.inet_pton(socket.AF_INET6, address)[-3:].hex() for address in addresses}
+
+        def joined():
+            with namespaces.inside(machine):
+                with open("/proc/thread-self/net/igmp6", encoding="ascii") as file:
+                    groups = {line.split()[2] for line in file}
+                with open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
+                    lines = [line.split() for line in file]
+            links = {line[5] for line in lines if line[5] != "lo"}
+            ready = {line[5] for line in lines if line[0].startswith("fe80") and not int(line[4], 16) & 0x40}
+            return wanted <= groups and links == ready
+        wait_for(joined, "%s answers for %s" % (machine, ", ".join(addresses)), pause=0.005)
 
     @staticmethod
     def _sysctl(path, value):

@@ -82,6 +82,8 @@ def far_network(lab, mtu_near, mtu_far):
            "addr add 2001:db8:60::1/64 dev far nodad", "link set far mtu %d up" % mtu_far)
     lab.ip("far", "link set lo up", "addr add 203.0.113.130/25 dev eth0", "addr add 2001:db8:60::130/64 dev eth0 nodad", "link set eth0 mtu %d up" % mtu_far,
            "route add default via 203.0.113.129", "route add default via 2001:db8:60::1")
+    lab.wait_neighbours("internet", "2001:db8:60::1")
+    lab.wait_neighbours("far", "2001:db8:60::130")
     lab.ip("internet", "link set eth0 mtu %d" % mtu_near)
     lab.ip("gateway", "link set wan mtu %d" % mtu_near, "route add 203.0.113.128/25 via 198.51.100.20", "route add 2001:db8:60::/64 via 2001:db8:51::20")
     return {4: "203.0.113.130", 6: "2001:db8:60::130"}

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reloads under traffic: nothing allowed is lost, nothing denied leaks, counters and connections go on."""
+import os
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import ADDRESS, EXCHANGE, FAMILIES, LICENSE, NARROW, Lab, VarlinkError, counters, frozen, main, vendor  # noqa: E402
+from lab.streams import Allowed, Denied, Sink, syn_retransmits  # noqa: E402
+
+RELOADS = 1000 if os.environ.get("SPEFW_TEST_LONG") else 100
+# What they allow differs in everything but the streams of this test.
+POLICIES = (
+    dict(gateway="early_drop = yes"),
+    dict(flows=NARROW + "[flow console-in]\nport = 18470\n\n[flow pop3-out]\nenabled = no\n",
+         server="192.0.2.25 192.0.2.28-192.0.2.31 2001:db8:2::25", adm="203.0.113.0/25 198.51.100.200 2001:db8:3::/64 2001:db8:99::/48"),
+    dict(gateway="early_drop = no", flows="[flow backup-in]\nfrom = 203.0.113.77\nto = SERVER\nport = 445, 10000-10100\n\n[flow api-in]\nenabled = no\n",
+         adm="203.0.113.9 203.0.113.16/28 2001:db8:3::10"),
+    dict(flows="[flow imaps-in]\nenabled = no\n\n[flow ews-out]\nto = %s %s\n\n[role IH]\nmembers = 192.0.2.40 2001:db8:2::40\nprotected = yes\n\n"
+               "[flow ih-in]\nfrom = ANY\nto = IH\nport = 443\n" % (EXCHANGE[4], EXCHANGE[6])),
+)
+
+
+def under_traffic(tap):
+    """Many reloads that alternate policies, under steady traffic."""
+    with Lab(tap) as lab:
+        lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())})
+        daemon = lab.spefwd(lab.config(**POLICIES[0]))
+        lab.serve("server", tcp=[993, 143])
+        kept = {family: lab.connect("client", ADDRESS[family]["server"], 143) for family in FAMILIES}
+        again = {machine: syn_retransmits(machine) for machine in ("client", "server")}
+        sinks = [Sink("server", 443), Sink("internet", 443)]
+        allowed, denied = [], []
+        for family in FAMILIES:
+            server = ADDRESS[family]["server"]
+            allowed += [Allowed("client", server, 443), Allowed("server", EXCHANGE[family], 443)]
+            denied += [Denied("client", ADDRESS[family]["client"], server, (8470, 8474, 3389, 22), "server"),
+                       Denied("server", server, LICENSE[2][family], (25, 3389), "internet")]
+        generation, problems, seen = daemon.status()["generation"], [], counters(daemon.table())
+        for number in range(1, RELOADS + 1):
+            changed = daemon.reload(lab.config(**POLICIES[number % len(POLICIES)]))
+            if not changed["changed"] or changed["generation"] <= generation or not changed["changes"]:
+                problems.append((number, changed, generation))
+            generation = changed["generation"]
+            if number % 10 == 0:
+                now = counters(daemon.table())
+                backwards = [name for name, count in seen.items() if name in now and now[name] < count]
+                problems += [(number, name, seen[name], now[name]) for name in backwards]
+                seen = now
+                problems += [(number, "a connection broke", family) for family in FAMILIES if not kept[family].echo()]
+        for stream in allowed + denied:
+            stream.close()
+        for sink in sinks:
+            sink.close()
+        tap.note("%d reloads, %d connections, %d denied SYNs" % (RELOADS, sum(s.opened for s in allowed), sum(s.sent for s in denied)))
+        tap.equal(problems, [], "each reload changed what it should; counters and connections go on")
+        tap.equal([stream.errors for stream in allowed], [[]] * 4, "no allowed connection failed")
+        tap.ok(all(stream.opened > RELOADS for stream in allowed), "there were many", [stream.opened for stream in allowed])
+        tap.equal({machine: syn_retransmits(machine) - count for machine, count in again.items()}, {"client": 0, "server": 0},
+                  "and no SYN was needed twice")
+        tap.equal([stream.leaked for stream in denied], [0] * 4, "no denied SYN came through")
+        tap.ok(all(stream.sent > RELOADS for stream in denied), "there were many", [stream.sent for stream in denied])
+        opened = sum(stream.opened for stream in allowed if stream._where[0] == "client")
+        flow = [flow for flow in daemon.status()["flows"] if flow["id"] == "https-in"][0]
+        tap.ok(flow["connections"] >= opened, "status counted each of them through all reloads", (flow["connections"], opened))
+
+
+def the_same_again(tap):
+    """A file that says the same changes nothing in the kernel; a bad one neither."""
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config())
+        before, generation = frozen(daemon.table(handles=True), handles=True), daemon.status()["generation"]
+        again = daemon.reload(lab.config())
+        tap.equal((again["changed"], again["generation"], again["changes"]), (False, generation, []), "the same file: nothing changed")
+        again = daemon.reload(lab.config().replace("\n", "\r\n") + "\r\n; a remark\r\n")
+        tap.equal((again["changed"], again["generation"]), (False, generation), "other line ends and a remark: nothing changed")
+        tap.ok(frozen(daemon.table(handles=True), handles=True) == before, "no handle in the kernel changed")
+        try:
+            daemon.reload(lab.config(flows="[flow https-in]\nport = 70000\n"))
+            tap.ok(False, "a bad file is refused")
+        except VarlinkError as error:
+            tap.ok(error.error.endswith(".ConfigInvalid") and "70000" in str(error.parameters["errors"]), "a bad file is refused", error)
+        status = daemon.status()
+        tap.equal((status["config"]["matches_disk"], status["generation"]), (False, generation), "status says that the file is not the policy")
+        tap.ok(frozen(daemon.table(handles=True), handles=True) == before, "and the policy stays")
+        again = daemon.reload(lab.config())
+        tap.equal((again["changed"], daemon.status()["config"]["matches_disk"]), (False, True), "the good file again: all is well")
+
+
+if __name__ == "__main__":
+    main(the_same_again, under_traffic)
