@@ -264,9 +264,11 @@ static int64_t age_ms(int64_t second, int64_t wall_s)
 {
 	int64_t age_s;
 
+	if (second >= wall_s)
+		return 0;
 	if (__builtin_sub_overflow(wall_s, second, &age_s) || age_s > INT64_MAX / 1000)
 		return INT64_MAX;
-	return age_s > 0 ? age_s * 1000 : 0;
+	return age_s * 1000;
 }
 
 static int remember_line(char *line, struct addrbook *book, int64_t now_ms, int64_t wall_s)
