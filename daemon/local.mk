@@ -14,22 +14,26 @@ libcore_a_SOURCES = \
 	daemon/core/judge.c \
 	daemon/core/policy.c daemon/core/policy.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
+	daemon/core/policy_diff.c daemon/core/policy_diff.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h \
 	daemon/core/compile_parts.h daemon/core/compile_role.c daemon/core/compile_rules.c \
 	daemon/core/ruleset_text.c
 libbase_a_SOURCES = \
 	daemon/config_ini.c daemon/config_ini.h \
+	daemon/local_addresses.c daemon/local_addresses.h \
+	daemon/policy_file.c daemon/policy_file.h \
 	daemon/varlink_wire.c daemon/varlink_wire.h
 
 sbin_PROGRAMS += spefwd
 spefwd_SOURCES = \
 	daemon/control.c daemon/control.h \
-	daemon/gateway.c daemon/gateway.h \
+	daemon/gateway.c daemon/gateway.h daemon/gateway_links.c daemon/gateway_names.c \
 	daemon/links.c daemon/links.h \
 	daemon/log.c daemon/log.h \
 	daemon/main.c \
 	daemon/methods.c \
+	daemon/offline.c daemon/offline.h \
 	daemon/nft_encode.c daemon/nft_encode.h \
 	daemon/nft_rule.c \
 	daemon/nft_read.c daemon/nft_read.h \

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/object.h>
+#include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
@@ -346,6 +348,41 @@ static int read_elements(struct nft_socket *socket, struct reading *reading)
 			set_add(reading->out, reading->set, &reading->raw[e].element);
 	}
 	return 0;
+}
+
+static void ask_deny_rules(struct nlmsghdr *header, const void *what)
+{
+	(void)what;
+	put_name(header, NFTA_RULE_TABLE, TABLE_NAME);
+	put_name(header, NFTA_RULE_CHAIN, "deny_in");
+}
+
+static int take_verdict(struct nftnl_expr *expr, void *userdata)
+{
+	bool *audit = userdata;
+	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
+
+	if (name && strcmp(name, "immediate") == 0 && nftnl_expr_is_set(expr, NFTNL_EXPR_IMM_VERDICT))
+		*audit = (int32_t)nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_VERDICT) == NF_ACCEPT;
+	return 0;
+}
+
+static int each_deny_rule(const struct nlmsghdr *header, void *userdata)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+
+	if (!rule)
+		return MNL_CB_ERROR;
+	if (nftnl_rule_nlmsg_parse(header, rule) == 0)
+		nftnl_expr_foreach(rule, take_verdict, userdata);
+	nftnl_rule_free(rule);
+	return MNL_CB_OK;
+}
+
+int nft_read_audit(struct nft_socket *socket, bool *ret_audit)
+{
+	*ret_audit = false;
+	return nft_ask(socket, NFT_MSG_GETRULE, NLM_F_DUMP, ask_deny_rules, NULL, each_deny_rule, ret_audit, NULL);
 }
 
 int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_ms, bool *ret_foreign)

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_GATEWAY_H
+#define SPEFW_GATEWAY_H
+
+/* The one module that owns state that changes: which policy is in force, what the kernel holds, who is behind the
+ * names. Everything else is asked by it, or tells it. */
+
+#include "control.h"
+#include "core/addrbook.h"
+#include "core/config.h"
+#include "core/diag.h"
+#include "core/policy.h"
+#include "core/ruleset.h"
+#include "links.h"
+#include "nft_read.h"
+#include "nft_socket.h"
+#include "policy_file.h"
+#include "resolver.h"
+
+#include <systemd/sd-event.h>
+
+enum { DENIAL_MINUTES = 60 };
+
+struct gateway_paths {
+	const char *config, *socket, *state;
+};
+
+struct gateway {
+	sd_event *event;
+	struct gateway_paths paths;
+	int64_t started_ms;
+
+	/* What is wanted. */
+	struct policy_file file;    /* the configuration in force, and the files it came from */
+	bool file_refused;          /* the last reload was refused: the file on disk is not the policy in force */
+	struct addrbook *book;
+	struct resolver *resolver;
+	struct links *links;
+
+	/* What the kernel holds. */
+	struct nft_socket nft;
+	struct ruleset current;
+	bool current_known;         /* false: the kernel is to be read before the next change */
+	bool cleared;               /* the table was removed on request */
+	char failure[200];          /* why the last change failed; "" where it did not */
+	uint64_t generation;        /* changes of the policy or of the table that this daemon has made */
+	int64_t applied_ms;         /* the last time that deadlines were compared with the kernel's */
+
+	struct control *control;
+	struct refresh *refreshes;  /* callers that wait for answers; gateway_names.c */
+	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer;
+	bool addresses_dirty;       /* the book has news that the state directory lacks */
+	int64_t saved_ms;
+	bool save_failed;
+	uint64_t denied_minutes[DENIAL_MINUTES + 1]; /* totals at the last minutes, a ring */
+	size_t minute;              /* the newest one */
+	size_t minutes;             /* how many are there */
+};
+
+int64_t now_ms(void); /* CLOCK_BOOTTIME */
+
+/* Reads the configuration, adopts or builds the table, and begins to resolve. Errors have been logged. Returns 0, or
+ * -EINVAL where the configuration is bad (exit 78), or another negative errno. */
+int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_paths *paths);
+void gateway_free(struct gateway *gateway); /* the table stays */
+
+/* Reads the configuration again and applies it. 0 or a negative errno, with the errors in diags (-EINVAL) or in
+ * gateway->failure; the old policy then stays in force. Each change is told to `line`. */
+int gateway_reload(struct gateway *gateway, struct diags *diags, void (*line)(void *userdata, const char *text), void *userdata);
+/* Removes the table; until the next reload the daemon doesn't guard. */
+int gateway_clear(struct gateway *gateway, bool *ret_removed);
+/* Brings the kernel to what is wanted now. 0 or a negative errno (then a later try is due). */
+int gateway_apply(struct gateway *gateway);
+
+/* gateway_names.c */
+int gateway_names_begin(struct gateway *gateway);
+int gateway_names_limits(struct gateway *gateway);      /* after the configuration changed: servers, intervals */
+int gateway_names_want(struct gateway *gateway, const struct policy *policy, const struct policy *also); /* also may be NULL */
+int gateway_names_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret);
+void gateway_names_drive(struct gateway *gateway);      /* asks what is due, drops what has expired, arms the timer */
+void gateway_names_save(struct gateway *gateway, bool now);
+/* names NULL or empty: all. The call is answered when each has an answer. -ENOENT: *ret_unknown is not a name of the policy. */
+int gateway_names_refresh(struct gateway *gateway, struct control_call *call, const char *const *names, size_t count, const char **ret_unknown);
+void gateway_names_end(struct gateway *gateway);
+int64_t name_margin_ms(int64_t stale_ms); /* what a kernel element gets beyond stale */
+
+/* gateway_links.c */
+/* The links of each role, and the gateway's addresses, as compile() wants them. gateway_surroundings_free() must follow. */
+struct surroundings_store {
+	struct role_links *links;
+	size_t count;
+};
+int gateway_surroundings(struct gateway *gateway, const struct policy *policy, struct surroundings_store *ret);
+void gateway_surroundings_free(struct surroundings_store *store);
+void gateway_links_changed(void *userdata);
+
+extern const struct control_method gateway_methods[]; /* methods.c */
+
+#endif

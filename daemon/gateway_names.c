@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway.h"
+#include "log.h"
+#include "report.h"
+#include "state_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SAVE_EVERY_MS = 5 * 60 * 1000 };
+
+/* A caller of Refresh, until each (name, family) it asked for has an answer. */
+struct refresh {
+	struct refresh *next;
+	struct control_call *call;
+	struct awaited {
+		char *name;
+		enum family family;
+	} *awaited;
+	size_t count;
+};
+
+int64_t name_margin_ms(int64_t stale_ms)
+{
+	int64_t margin = stale_ms / 28; /* 6 hours for 7 days */
+	return margin > 60 * 1000 ? margin : 60 * 1000;
+}
+
+static bool is_our_own(void *userdata, const struct addr *addr)
+{
+	struct gateway *gateway = userdata;
+
+	if (ranges_contains(links_gateway_addresses(gateway->links), addr))
+		return true;
+	const struct policy *policy = &gateway->file.policy;
+	for (size_t i = 0; i < policy->role_count; i++)
+		if (policy->roles[i].is_protected && ranges_contains(&policy->roles[i].members.ranges, addr))
+			return true;
+	return false;
+}
+
+static void log_state(const char *name, enum family family, enum book_state before, const struct book_entry *entry)
+{
+	static const char *const families[] = { "IPv4", "IPv6" };
+
+	if (before == entry->state)
+		return;
+	int priority = entry->state == BOOK_FAILING || entry->state == BOOK_STALE ? LOG_WARNING : LOG_INFO;
+	log_message(priority, "%s (%s): %s, %zu addresses%s%s", name, families[family], book_state_name(entry->state),
+		    entry->address_count, entry->last_error[0] ? ": " : "", entry->last_error);
+}
+
+static void answer_refreshes(struct gateway *gateway, const char *name, enum family family);
+
+static void on_answer(void *userdata, const struct resolver_answer *answer)
+{
+	struct gateway *gateway = userdata;
+	struct book_entry entry;
+	int64_t now = now_ms();
+	bool changed = false;
+
+	if (addrbook_find(gateway->book, answer->name, answer->family, &entry) == 0) {
+		enum book_state before = entry.ever_answered || entry.failures || entry.address_count ? entry.state : BOOK_EMPTY;
+		int r = answer->error
+		      ? addrbook_failed(gateway->book, answer->name, answer->family, answer->error, now)
+		      : addrbook_answered(gateway->book, answer->name, answer->family, answer->addresses, answer->count,
+					  answer->ttl_s, ORIGIN_ASKED, now, &changed);
+		if (r == -ENOMEM)
+			log_error("out of memory: an answer for %s is lost", answer->name);
+		if (addrbook_find(gateway->book, answer->name, answer->family, &entry) == 0)
+			log_state(answer->name, answer->family, before, &entry);
+	}
+	/* New addresses at once; mere confirmation when the kernel's timeouts have lost a part of their margin. */
+	int64_t slack = name_margin_ms(gateway->file.policy.stale_ms) / 2;
+	if (changed || now - gateway->applied_ms > slack)
+		gateway_apply(gateway);
+	gateway->addresses_dirty = true;
+	gateway_names_save(gateway, changed);
+	answer_refreshes(gateway, answer->name, answer->family);
+	gateway_names_drive(gateway);
+}
+
+static void on_servers_changed(void *userdata)
+{
+	struct gateway *gateway = userdata;
+
+	log_info("the system's DNS servers changed: all names are asked anew");
+	addrbook_hurry(gateway->book, NULL, now_ms());
+	gateway_names_drive(gateway);
+}
+
+static struct book_limits limits_of(const struct policy_file *file)
+{
+	return (struct book_limits){ file->min_interval_ms, file->max_interval_ms, file->grace_ms, file->stale_ms };
+}
+
+int gateway_names_limits(struct gateway *gateway)
+{
+	const struct policy_file *file = &gateway->file;
+	struct book_limits limits = limits_of(file);
+	struct resolver *resolver;
+
+	addrbook_set_limits(gateway->book, &limits);
+	int r = resolver_new(&resolver, gateway->event, file->dns_system ? NULL : file->dns_servers, file->dns_server_count,
+			     on_answer, on_servers_changed, gateway);
+	if (r < 0)
+		return r;
+	resolver_free(gateway->resolver);
+	gateway->resolver = resolver;
+	/* What was under way with the old one is asked of the new one. */
+	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
+		struct book_entry entry;
+		addrbook_entry(gateway->book, i, &entry);
+		if (entry.query_running && resolver_ask(resolver, entry.name, entry.family) < 0)
+			addrbook_failed(gateway->book, entry.name, entry.family, "not asked", now_ms());
+	}
+	return 0;
+}
+
+static int on_names_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	gateway_names_drive(userdata);
+	return 0;
+}
+
+int gateway_names_begin(struct gateway *gateway)
+{
+	struct book_limits limits = limits_of(&gateway->file);
+	int64_t now = now_ms();
+
+	int r = addrbook_new(&gateway->book, &limits, (uint32_t)now ^ (uint32_t)getpid() << 16);
+	if (r < 0)
+		return r;
+	addrbook_set_refuses(gateway->book, is_our_own, gateway);
+	r = gateway_names_want(gateway, &gateway->file.policy, NULL);
+	if (r < 0)
+		return r;
+	r = state_load_addresses(gateway->paths.state, gateway->book, now, (int64_t)time(NULL));
+	if (r < 0 && r != -ENOENT)
+		log_warning("the remembered addresses in %s are not whole: %s", gateway->paths.state, strerror(-r));
+	r = sd_event_add_time(gateway->event, &gateway->names_timer, CLOCK_BOOTTIME, 0, 0, on_names_timer, gateway);
+	if (r < 0)
+		return r;
+	sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_OFF);
+	return gateway_names_limits(gateway);
+}
+
+/* A name that no policy has any more is not waited for. */
+static void forget_awaited(struct gateway *gateway)
+{
+	struct book_entry entry;
+	struct refresh *refresh = gateway->refreshes;
+
+	while (refresh) {
+		struct refresh *next = refresh->next;
+		const char *gone = NULL;
+		for (size_t i = 0; i < refresh->count && !gone; i++)
+			if (addrbook_find(gateway->book, refresh->awaited[i].name, refresh->awaited[i].family, &entry) < 0)
+				gone = refresh->awaited[i].name;
+		if (!gone) {
+			refresh = next;
+			continue;
+		}
+		char *name = strdup(gone);
+		for (enum family family = 0; name && family < FAMILIES; family++)
+			answer_refreshes(gateway, name, family);
+		free(name);
+		refresh = name ? gateway->refreshes : NULL;
+	}
+}
+
+int gateway_names_want(struct gateway *gateway, const struct policy *policy, const struct policy *also)
+{
+	size_t room = policy->name_count + (also ? also->name_count : 0), count = 0;
+	const char **names = calloc(room + 1, sizeof(*names));
+	bool *private = calloc(room + 1, sizeof(*private));
+	int r = names && private ? 0 : -ENOMEM;
+
+	for (int i = 0; r == 0 && i < 2; i++) {
+		const struct policy *from = i ? also : policy;
+		for (size_t n = 0; from && n < from->name_count; n++) {
+			const struct policy_name *name = &from->names[n];
+			size_t at = 0;
+			while (at < count && strcmp(names[at], name->name) != 0)
+				at++;
+			if (!name->used || name->name[0] == '*')
+				continue;
+			names[at] = name->name;
+			private[at] |= name->allow_private;
+			count = at == count ? count + 1 : count;
+		}
+	}
+	if (r == 0)
+		r = addrbook_want(gateway->book, names, private, count, now_ms());
+	forget_awaited(gateway);
+	free(names);
+	free(private);
+	return r;
+}
+
+static int view_of(const struct book_entry *entry, int64_t life_ms, struct name_addresses *ret)
+{
+	ret->items = calloc(entry->address_count + 1, sizeof(*ret->items));
+	if (!ret->items)
+		return -ENOMEM;
+	for (size_t i = 0; i < entry->address_count; i++)
+		ret->items[ret->count++] = (struct name_address){ entry->addresses[i].addr, entry->addresses[i].confirmed_ms + life_ms };
+	return 0;
+}
+
+int gateway_names_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret)
+{
+	int64_t life = policy->stale_ms + name_margin_ms(policy->stale_ms);
+	struct book_entry entry;
+
+	*ret = (struct names_view){ .names = calloc(policy->name_count + 1, sizeof(*ret->names)), .count = policy->name_count };
+	if (!ret->names)
+		return -ENOMEM;
+	for (size_t i = 0; i < policy->name_count; i++)
+		for (enum family family = 0; family < FAMILIES; family++)
+			if (addrbook_find(gateway->book, policy->names[i].name, family, &entry) == 0 &&
+			    view_of(&entry, life, &ret->names[i][family]) < 0)
+				return -ENOMEM;
+	return 0;
+}
+
+void gateway_names_drive(struct gateway *gateway)
+{
+	struct book_entry entry;
+	int64_t now = now_ms();
+
+	if (!gateway->names_timer)
+		return;
+	if (addrbook_expire(gateway->book, now)) {
+		gateway->addresses_dirty = true;
+		gateway_apply(gateway);
+	}
+	while (addrbook_take_due(gateway->book, now, &entry)) {
+		int r = resolver_ask(gateway->resolver, entry.name, entry.family);
+		if (r < 0) {
+			addrbook_failed(gateway->book, entry.name, entry.family, strerror(-r), now);
+			answer_refreshes(gateway, entry.name, entry.family);
+		}
+	}
+	int64_t next = addrbook_next_event(gateway->book);
+	if (next == INT64_MAX) {
+		sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_OFF);
+		return;
+	}
+	sd_event_source_set_time(gateway->names_timer, (uint64_t)(next > now ? next : now + 1) * 1000);
+	sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_ONESHOT);
+}
+
+void gateway_names_save(struct gateway *gateway, bool at_once)
+{
+	int64_t now = now_ms();
+
+	if (!gateway->addresses_dirty || (!at_once && now - gateway->saved_ms < SAVE_EVERY_MS))
+		return;
+	int r = state_save_addresses(gateway->paths.state, gateway->book, now, (int64_t)time(NULL));
+	if (r < 0 && !gateway->save_failed)
+		log_error("can't save the addresses in %s: %s", gateway->paths.state, strerror(-r));
+	gateway->save_failed = r < 0;
+	gateway->saved_ms = now;
+	gateway->addresses_dirty = r < 0;
+}
+
+static void refresh_free(struct refresh *refresh)
+{
+	for (size_t i = 0; i < refresh->count; i++)
+		free(refresh->awaited[i].name);
+	free(refresh->awaited);
+	free(refresh);
+}
+
+static void refresh_unlink(struct gateway *gateway, struct refresh *refresh)
+{
+	struct refresh **at = &gateway->refreshes;
+	while (*at && *at != refresh)
+		at = &(*at)->next;
+	if (*at)
+		*at = refresh->next;
+}
+
+static void answer_refreshes(struct gateway *gateway, const char *name, enum family family)
+{
+	struct refresh *next;
+
+	for (struct refresh *refresh = gateway->refreshes; refresh; refresh = next) {
+		next = refresh->next;
+		for (size_t i = 0; i < refresh->count; i++) {
+			struct awaited *awaited = &refresh->awaited[i];
+			if (awaited->family != family || strcmp(awaited->name, name) != 0)
+				continue;
+			free(awaited->name);
+			*awaited = refresh->awaited[--refresh->count];
+			break;
+		}
+		if (refresh->count)
+			continue;
+		refresh_unlink(gateway, refresh);
+		control_reply(refresh->call, report_names(gateway));
+		refresh_free(refresh);
+	}
+}
+
+/* The caller went away before its answer. */
+static void refresh_gone(void *userdata, struct control_call *call)
+{
+	struct gateway *gateway = userdata;
+
+	for (struct refresh *refresh = gateway->refreshes; refresh; refresh = refresh->next) {
+		if (refresh->call != call)
+			continue;
+		refresh_unlink(gateway, refresh);
+		refresh_free(refresh);
+		return;
+	}
+}
+
+static int await(struct refresh *refresh, const char *name)
+{
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct awaited *grown = realloc(refresh->awaited, (refresh->count + 1) * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		refresh->awaited = grown;
+		grown[refresh->count] = (struct awaited){ strdup(name), family };
+		if (!grown[refresh->count].name)
+			return -ENOMEM;
+		refresh->count++;
+	}
+	return 0;
+}
+
+static int await_all(struct gateway *gateway, struct refresh *refresh, const char *const *names, size_t count, const char **ret_unknown)
+{
+	struct book_entry entry;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		*ret_unknown = names[i];
+		r = addrbook_find(gateway->book, names[i], FAMILY_4, &entry);
+		if (r == 0)
+			r = await(refresh, names[i]);
+	}
+	for (size_t i = 0; r == 0 && !count && i < addrbook_count(gateway->book); i += FAMILIES) {
+		addrbook_entry(gateway->book, i, &entry);
+		r = await(refresh, entry.name);
+	}
+	return r;
+}
+
+int gateway_names_refresh(struct gateway *gateway, struct control_call *call, const char *const *names, size_t count, const char **ret_unknown)
+{
+	struct refresh *refresh = calloc(1, sizeof(*refresh));
+	int64_t now = now_ms();
+
+	int r = refresh ? await_all(gateway, refresh, names, count, ret_unknown) : -ENOMEM;
+	if (r < 0) {
+		if (refresh)
+			refresh_free(refresh);
+		return r;
+	}
+	if (!refresh->count) {
+		control_reply(call, report_names(gateway));
+		refresh_free(refresh);
+		return 0;
+	}
+	refresh->call = call;
+	refresh->next = gateway->refreshes;
+	gateway->refreshes = refresh;
+	control_on_gone(call, refresh_gone);
+	for (size_t i = 0; i < refresh->count; i++)
+		addrbook_hurry(gateway->book, refresh->awaited[i].name, now);
+	gateway_names_drive(gateway);
+	return 0;
+}
+
+void gateway_names_end(struct gateway *gateway)
+{
+	resolver_free(gateway->resolver);
+	gateway->resolver = NULL;
+	if (gateway->book)
+		gateway_names_save(gateway, true);
+	while (gateway->refreshes) {
+		struct refresh *refresh = gateway->refreshes;
+		gateway->refreshes = refresh->next;
+		refresh_free(refresh);
+	}
+	addrbook_free(gateway->book);
+	gateway->book = NULL;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway.h"
+#include "log.h"
+#include "offline.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+enum { EXIT_USAGE = 2, EXIT_CONFIG = 78 }; /* 78: sysexits.h, and what systemd calls CONFIG */
+
+static const char usage[] =
+	"Usage: spefwd [-c FILE] [-s SOCKET] [-d STATE_DIR]\n"
+	"       spefwd --check [-c FILE] | --inspect [--json] | --clear\n"
+	"\n"
+	"Guards a MailStore SPE server from the gateway in front of it.\n"
+	"\n"
+	"  -c, --config FILE     configuration (" SYSCONFDIR "/spefw/spefw.ini)\n"
+	"  -s, --socket SOCKET   control socket (" RUNSTATEDIR "/control.sock)\n"
+	"  -d, --state DIR       state directory (" SHAREDSTATEDIR ")\n"
+	"      --check           judge the configuration and exit: 0 good, 1 bad\n"
+	"      --inspect         say what table is loaded and whether it guards: 0 it does, 1 it does not\n"
+	"      --json            with --inspect: as JSON\n"
+	"      --clear           remove the table: the server is not guarded any more\n"
+	"  -h, --help            this text\n"
+	"  -V, --version         the version\n";
+
+enum task { TASK_RUN, TASK_CHECK, TASK_INSPECT, TASK_CLEAR };
+
+struct arguments {
+	struct gateway_paths paths;
+	enum task task;
+	bool json;
+};
+
+/* -1: go on; else the exit status. */
+static int parse(int argc, char **argv, struct arguments *ret)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' }, { "socket", required_argument, NULL, 's' }, { "state", required_argument, NULL, 'd' },
+		{ "check", no_argument, NULL, 'k' }, { "inspect", no_argument, NULL, 'i' }, { "clear", no_argument, NULL, 'r' },
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 },
+	};
+	int option;
+
+	*ret = (struct arguments){ .paths = { SYSCONFDIR "/spefw/spefw.ini", RUNSTATEDIR "/control.sock", SHAREDSTATEDIR } };
+	while ((option = getopt_long(argc, argv, "c:s:d:hV", options, NULL)) >= 0) {
+		switch (option) {
+		case 'c': ret->paths.config = optarg; break;
+		case 's': ret->paths.socket = optarg; break;
+		case 'd': ret->paths.state = optarg; break;
+		case 'k': ret->task = TASK_CHECK; break;
+		case 'i': ret->task = TASK_INSPECT; break;
+		case 'r': ret->task = TASK_CLEAR; break;
+		case 'j': ret->json = true; break;
+		case 'h': fputs(usage, stdout); return 0;
+		case 'V': puts("spefwd " PACKAGE_VERSION); return 0;
+		default: fputs(usage, stderr); return EXIT_USAGE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "spefwd: unexpected argument %s\n%s", argv[optind], usage);
+	return EXIT_USAGE;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	(void)userdata;
+	log_notice("stopping on %s: the table stays and guards", strsignal((int)info->ssi_signo));
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct diags diags = { 0 };
+
+	(void)source;
+	(void)info;
+	gateway_reload(userdata, &diags, NULL, NULL);
+	diags_free(&diags);
+	return 0;
+}
+
+static int block_signals(void)
+{
+	sigset_t mask;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+}
+
+static int watch_signals(sd_event *event, struct gateway *gateway)
+{
+	int r = sd_event_add_signal(event, NULL, SIGTERM, on_stop, gateway);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGINT, on_stop, gateway);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, gateway);
+	return r;
+}
+
+static int run(const struct gateway_paths *paths)
+{
+	struct gateway gateway;
+	sd_event *event = NULL;
+
+	int r = block_signals();
+	if (r >= 0)
+		r = sd_event_default(&event);
+	if (r < 0) {
+		log_error("can't start: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	sd_event_set_watchdog(event, true);
+	int begun = gateway_start(&gateway, event, paths);
+	r = begun;
+	if (r >= 0) {
+		r = control_new(&gateway.control, event, paths->socket, gateway_methods, &gateway);
+		if (r == -EADDRINUSE)
+			log_error("%s: another spefwd is running there: stop it first, or give another socket with -s", paths->socket);
+		else if (r < 0)
+			log_error("%s: can't listen: %s", paths->socket, strerror(-r));
+	}
+	if (r >= 0)
+		r = watch_signals(event, &gateway);
+	if (r >= 0) {
+		log_notice("spefwd " PACKAGE_VERSION " guards by %s", paths->config);
+		sd_notify(0, "READY=1");
+		r = sd_event_loop(event);
+		sd_notify(0, "STOPPING=1");
+	}
+	gateway_free(&gateway);
+	sd_event_unref(event);
+	if (begun == -EINVAL) {
+		log_error("%s is missing or bad, and nothing was changed: mend it (spefwctl check says what is wrong), or write a first one", paths->config);
+		return EXIT_CONFIG;
+	}
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments;
+	int status = parse(argc, argv, &arguments);
+
+	if (status >= 0)
+		return status;
+	switch (arguments.task) {
+	case TASK_CHECK:
+		return offline_check(arguments.paths.config);
+	case TASK_INSPECT:
+		return offline_inspect(arguments.json);
+	case TASK_CLEAR:
+		return offline_clear();
+	default:
+		return run(&arguments.paths);
+	}
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy_file.h"
+#include "config_ini.h"
+#include "core/array.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t hash_of(const char *bytes, size_t length)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3;
+	return hash;
+}
+
+/* Reads from disk, and remembers what was read. */
+static int read_and_note(void *userdata, const char *path, char **ret_bytes, size_t *ret_length)
+{
+	struct policy_file *file = userdata;
+	int r = config_read_disk(NULL, path, ret_bytes, ret_length);
+
+	if (r < 0)
+		return r;
+	struct source_file source = { .path = strdup(path), .hash = hash_of(*ret_bytes, *ret_length) };
+	if (!source.path || ARRAY_PUSH(&file->sources, source) < 0) {
+		free(source.path);
+		free(*ret_bytes);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int take_settings(struct policy_file *file, struct config *config)
+{
+	file->dns_system = config->dns_system;
+	file->dns_servers = config->dns_servers;
+	file->dns_server_count = config->dns_server_count;
+	config->dns_servers = NULL;
+	config->dns_server_count = 0;
+	file->min_interval_ms = config->min_interval_ms;
+	file->max_interval_ms = config->max_interval_ms;
+	file->grace_ms = config->grace_ms;
+	file->stale_ms = config->stale_ms;
+	file->loaded_at = time(NULL);
+	return 0;
+}
+
+static void refuse_own_address(const struct config *config, const struct policy *policy, const struct ranges *gateway, struct diags *diags)
+{
+	const struct addr *own = policy_own_address(policy, gateway);
+	char text[ADDR_TEXT_MAX];
+
+	if (own)
+		diag_error(diags, config->path, config->server.line,
+			   "%s is this gateway's own address: guarding it would lock the gateway: name the server's alone",
+			   addr_format(own, text));
+}
+
+int policy_file_load(struct policy_file *ret, const char *path, const struct ranges *gateway, struct diags *diags)
+{
+	struct config config;
+
+	*ret = (struct policy_file){ .path = strdup(path) };
+	if (!ret->path)
+		return -ENOMEM;
+	int r = config_load(&config, path, read_and_note, ret, diags);
+	if (r < 0 && r != -ENOMEM)
+		r = -EINVAL; /* the reason is in diags */
+	if (r == 0)
+		r = policy_from_config(&ret->policy, &config, diags);
+	if (r == 0 && gateway)
+		refuse_own_address(&config, &ret->policy, gateway, diags);
+	if (r == 0 && diags_failed(diags))
+		r = -EINVAL;
+	if (r == 0)
+		r = take_settings(ret, &config);
+	config_free(&config);
+	diags_sort(diags);
+	if (r < 0)
+		policy_file_free(ret);
+	return r;
+}
+
+bool policy_file_unchanged(const struct policy_file *file)
+{
+	for (size_t i = 0; i < file->sources.count; i++) {
+		char *bytes;
+		size_t length;
+		if (config_read_disk(NULL, file->sources.items[i].path, &bytes, &length) < 0)
+			return false;
+		bool same = hash_of(bytes, length) == file->sources.items[i].hash;
+		free(bytes);
+		if (!same)
+			return false;
+	}
+	return true;
+}
+
+void policy_file_free(struct policy_file *file)
+{
+	for (size_t i = 0; i < file->sources.count; i++)
+		free(file->sources.items[i].path);
+	free(file->sources.items);
+	free(file->dns_servers);
+	policy_free(&file->policy);
+	free(file->path);
+	*file = (struct policy_file){ 0 };
+}

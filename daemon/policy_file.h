@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_POLICY_FILE_H
+#define SPEFW_POLICY_FILE_H
+
+/* A policy together with the files it was read from, so that it can be told whether they are still the same. */
+
+#include "core/config.h"
+#include "core/policy.h"
+
+#include <time.h>
+
+struct source_file {
+	char *path;
+	uint64_t hash; /* FNV-1a of its bytes */
+};
+
+struct policy_file {
+	char *path;
+	struct policy policy;
+	/* What the daemon needs of the configuration beside the policy. */
+	bool dns_system;
+	struct dns_server *dns_servers;
+	size_t dns_server_count;
+	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
+	time_t loaded_at;
+	struct { struct source_file *items; size_t count, capacity; } sources;
+};
+
+/* Reads and checks path and all it names. gateway: this machine's addresses, none of which may be protected; NULL: not
+ * to be checked. 0 where *ret is good; -EINVAL with the errors in diags; or another negative errno. *ret is empty then. */
+int policy_file_load(struct policy_file *ret, const char *path, const struct ranges *gateway, struct diags *diags);
+bool policy_file_unchanged(const struct policy_file *file); /* reads the files again */
+void policy_file_free(struct policy_file *file);
+
+#endif

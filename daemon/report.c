@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "report.h"
+#include "core/policy_diff.h"
+#include "gateway.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static json_t *endpoint_words(const struct endpoint *endpoint)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < endpoint->word_count; i++)
+		json_array_append_new(list, json_string(endpoint->words[i]));
+	return list;
+}
+
+static json_t *flow_ports(const struct policy_flow *flow)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < flow->port_count; i++) {
+		const struct port_range *range = &flow->ports[i];
+		json_array_append_new(list, range->first == range->last ? json_sprintf("%u", range->first)
+									: json_sprintf("%u-%u", range->first, range->last));
+	}
+	return list;
+}
+
+static json_t *report_flow(const struct policy_flow *flow, const struct nft_counters *counters)
+{
+	char counter_name[CONFIG_ID_MAX + 8], protocols[24];
+
+	snprintf(counter_name, sizeof(counter_name), "flow-%s", flow->id);
+	const struct nft_counter *counter = nft_find_counter(counters, counter_name);
+	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:I, s:I}", "id", flow->id, "section", section_name(flow->section),
+				"from", endpoint_words(&flow->from), "to", endpoint_words(&flow->to),
+				"protocol", protocols_text(flow->protocols, protocols), "ports", flow_ports(flow), "enabled", flow->enabled,
+				"connections", (json_int_t)(counter ? counter->packets : 0), "bytes", (json_int_t)(counter ? counter->bytes : 0));
+	if (flow->off)
+		json_object_set_new(out, "off", json_string(flow->off));
+	if (flow->line)
+		json_object_set_new(out, "line", json_integer(flow->line));
+	if (flow->purpose)
+		json_object_set_new(out, "purpose", json_string(flow->purpose));
+	return out;
+}
+
+/* As the vendor's table has them, not as they are judged. */
+static json_t *flow_list(const struct policy *policy, const struct nft_counters *counters)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < builtin_flow_count; i++) {
+		const struct policy_flow *flow = policy_flow(policy, builtin_flows[i].id);
+		if (flow)
+			json_array_append_new(list, report_flow(flow, counters));
+	}
+	for (size_t i = 0; i < policy->flow_count; i++)
+		if (policy->flows[i].section == SECTION_CUSTOM)
+			json_array_append_new(list, report_flow(&policy->flows[i], counters));
+	return list;
+}
+
+static bool uses_name(const struct endpoint *endpoint, size_t index)
+{
+	for (size_t i = 0; i < endpoint->name_count; i++)
+		if (endpoint->names[i] == index)
+			return true;
+	return false;
+}
+
+static json_t *flows_of_name(const struct policy *policy, const char *name)
+{
+	json_t *list = json_array();
+	size_t index = 0;
+
+	while (index < policy->name_count && strcmp(policy->names[index].name, name) != 0)
+		index++;
+	for (size_t i = 0; i < policy->flow_count; i++)
+		if (policy->flows[i].enabled && (uses_name(&policy->flows[i].from, index) || uses_name(&policy->flows[i].to, index)))
+			json_array_append_new(list, json_string(policy->flows[i].id));
+	return list;
+}
+
+static json_int_t seconds_until(int64_t when_ms, int64_t now)
+{
+	return when_ms > now ? (when_ms - now + 999) / 1000 : 0;
+}
+
+static json_t *report_name(struct gateway *gateway, const struct book_entry *entry, int64_t now)
+{
+	json_t *addresses = json_array();
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < entry->address_count; i++) {
+		const struct book_address *address = &entry->addresses[i];
+		json_array_append_new(addresses, json_pack("{s:s, s:I, s:s, s:b}", "address", addr_format(&address->addr, text),
+							   "expires_in_s", seconds_until(address->expires_ms, now),
+							   "origin", book_origin_name(address->origin), "in_answer", address->in_answer));
+	}
+	json_t *out = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:I, s:o}", "name", entry->name,
+				"family", entry->family == FAMILY_4 ? "ipv4" : "ipv6", "state", book_state_name(entry->state),
+				"addresses", addresses, "next_query_in_s", seconds_until(entry->next_query_ms, now),
+				"last_error", entry->last_error, "refused", (json_int_t)entry->refused,
+				"flows", flows_of_name(&gateway->file.policy, entry->name));
+	if (entry->ever_answered)
+		json_object_set_new(out, "last_answer_s", json_integer((now - entry->last_answer_ms) / 1000));
+	return out;
+}
+
+static json_t *name_list(struct gateway *gateway)
+{
+	json_t *list = json_array();
+	struct book_entry entry;
+	int64_t now = now_ms();
+
+	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
+		addrbook_entry(gateway->book, i, &entry);
+		json_array_append_new(list, report_name(gateway, &entry, now));
+	}
+	return list;
+}
+
+json_t *report_names(struct gateway *gateway)
+{
+	return json_pack("{s:o}", "names", name_list(gateway));
+}
+
+static json_t *range_list(const struct ranges *ranges)
+{
+	json_t *list = json_array();
+	char text[RANGE_TEXT_MAX];
+
+	for (size_t i = 0; i < ranges->count; i++)
+		json_array_append_new(list, json_string(range_format(&ranges->items[i], text)));
+	return list;
+}
+
+static json_t *role_list(const struct policy *policy)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < policy->role_count; i++) {
+		const struct policy_role *role = &policy->roles[i];
+		json_t *words = role->members.any ? json_pack("[s]", "ANY") : endpoint_words(&role->members);
+		json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:I}", "name", role->name, "protected", role->is_protected, "members", words,
+						      "count", (json_int_t)(role->members.ranges.count + role->members.name_count)));
+	}
+	return list;
+}
+
+json_t *report_flows(struct gateway *gateway)
+{
+	struct nft_counters counters;
+
+	if (nft_read_counters(&gateway->nft, &counters) < 0)
+		counters = (struct nft_counters){ 0 };
+	json_t *out = json_pack("{s:o, s:o}", "flows", flow_list(&gateway->file.policy, &counters), "roles", role_list(&gateway->file.policy));
+	free(counters.items);
+	return out;
+}
+
+/* Health: why it is not ok, worst first. */
+struct health {
+	json_t *reasons;
+	bool failed;
+};
+
+static void say(struct health *health, bool failed, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void say(struct health *health, bool failed, const char *format, ...)
+{
+	char text[400];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	health->failed |= failed;
+	json_array_append_new(health->reasons, json_string(text));
+}
+
+/* A family that never had an address is no fault where the other family has one: few names have both. */
+static bool other_family_serves(struct gateway *gateway, const struct book_entry *entry)
+{
+	struct book_entry other;
+	return addrbook_find(gateway->book, entry->name, entry->family == FAMILY_4 ? FAMILY_6 : FAMILY_4, &other) == 0 && other.address_count > 0;
+}
+
+static void say_names(struct gateway *gateway, struct health *health)
+{
+	static const char *const families[] = { "IPv4", "IPv6" };
+	struct book_entry entry;
+
+	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
+		addrbook_entry(gateway->book, i, &entry);
+		bool asked = entry.ever_answered || entry.failures > 0;
+		if (entry.state == BOOK_STALE || entry.state == BOOK_FAILING)
+			say(health, false, "%s (%s) is %s: %s", entry.name, families[entry.family], book_state_name(entry.state), entry.last_error);
+		else if (entry.state == BOOK_EMPTY && asked && !other_family_serves(gateway, &entry) && entry.family == FAMILY_4)
+			say(health, false, "%s has no address: DNS answers so", entry.name);
+		else if (entry.state == BOOK_EMPTY && !asked && entry.family == FAMILY_4 && !other_family_serves(gateway, &entry))
+			say(health, false, "%s is not resolved yet", entry.name);
+	}
+}
+
+static bool matches_disk(const struct gateway *gateway)
+{
+	return !gateway->file_refused && policy_file_unchanged(&gateway->file);
+}
+
+static void collect_reasons(struct gateway *gateway, bool matches, struct health *health)
+{
+	const struct addr *own = policy_own_address(&gateway->file.policy, links_gateway_addresses(gateway->links));
+	char text[ADDR_TEXT_MAX];
+
+	if (gateway->cleared)
+		say(health, true, "the table was removed on request: spefwctl reload brings it back");
+	else if (gateway->failure[0])
+		say(health, !gateway->current_known, "%s", gateway->failure);
+	if (!matches)
+		say(health, false, gateway->file_refused ? "%s was refused: the old policy is in force" : "%s was changed and is not loaded: spefwctl reload",
+		    gateway->file.path);
+	if (own)
+		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
+	if (gateway->save_failed)
+		say(health, false, "the addresses can't be saved in %s", gateway->paths.state);
+	say_names(gateway, health);
+}
+
+static json_int_t count_of(const struct nft_counters *counters, const char *name)
+{
+	const struct nft_counter *counter = nft_find_counter(counters, name);
+	return counter ? (json_int_t)counter->packets : 0;
+}
+
+static json_int_t denied_last_hour(const struct gateway *gateway, json_int_t total)
+{
+	if (!gateway->minutes)
+		return 0;
+	size_t ring = DENIAL_MINUTES + 1, back = gateway->minutes <= DENIAL_MINUTES ? gateway->minutes - 1 : DENIAL_MINUTES;
+	json_int_t then = (json_int_t)gateway->denied_minutes[(gateway->minute + ring - back) % ring];
+	return total > then ? total - then : 0;
+}
+
+static json_t *report_denied(const struct gateway *gateway, const struct nft_counters *counters)
+{
+	json_int_t in = count_of(counters, "denied-in"), out = count_of(counters, "denied-out");
+	json_int_t early = count_of(counters, "denied-early"), invalid = count_of(counters, "invalid");
+	json_int_t total = in + out + early + invalid + count_of(counters, "spoofed");
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "in", in, "out", out, "early", early, "invalid", invalid,
+			 "last_hour", denied_last_hour(gateway, total));
+}
+
+static json_t *report_config(const struct gateway *gateway, bool matches)
+{
+	char when[32];
+	struct tm parts;
+
+	gmtime_r(&gateway->file.loaded_at, &parts);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
+	return json_pack("{s:s, s:s, s:b}", "path", gateway->file.path, "loaded_at", when, "matches_disk", matches);
+}
+
+json_t *report_status(struct gateway *gateway)
+{
+	const struct policy *policy = &gateway->file.policy;
+	struct health health = { .reasons = json_array() };
+	struct nft_counters counters;
+	bool matches = matches_disk(gateway);
+
+	if (nft_read_counters(&gateway->nft, &counters) < 0) {
+		counters = (struct nft_counters){ 0 };
+		say(&health, true, "the kernel's counters can't be read");
+	}
+	collect_reasons(gateway, matches, &health);
+	const char *word = health.failed ? "failed" : json_array_size(health.reasons) ? "degraded" : "ok";
+	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I}, s:s, s:b, s:s, s:I}",
+		"health", word, "reasons", health.reasons, "mode", mode_name(policy->mode), "version", PACKAGE_VERSION,
+		"generation", (json_int_t)gateway->generation, "uptime_s", (json_int_t)((now_ms() - gateway->started_ms) / 1000),
+		"server", range_list(&policy->roles[0].guarded), "config", report_config(gateway, matches),
+		"flows", flow_list(policy, &counters), "names", name_list(gateway), "denied", report_denied(gateway, &counters),
+		"guards", "intercepted", count_of(&counters, "intercepted"), "spoofed", count_of(&counters, "spoofed"), "repaired", (json_int_t)0,
+		"interception", interception_name(policy->interception), "early_drop", policy->early_drop,
+		"ownership", "monitor", "clients", (json_int_t)control_clients(gateway->control));
+	free(counters.items);
+	return out;
+}

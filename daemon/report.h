@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_REPORT_H
+#define SPEFW_REPORT_H
+
+/* What the gateway says of itself, as the JSON of include/spefw/org.spefw.Gateway.varlink. Each returns a new
+ * reference for the caller, or NULL without memory. */
+
+#include <jansson.h>
+
+struct gateway;
+
+json_t *report_status(struct gateway *gateway);
+json_t *report_flows(struct gateway *gateway);
+json_t *report_names(struct gateway *gateway);
+
+#endif
