@@ -162,8 +162,8 @@ def inside(name):
         os.close(other)
 
 
-def joiner(name, uid=None):
-    """A preexec_fn: the child runs in the namespace, as the user, and never outlives the test."""
+def joiner(name, uid=None, gid=None):
+    """A preexec_fn: the child runs in the namespace, as the user (group gid, else of the same number), and never outlives the test."""
     def prepare():
         die_with_parent()
         fd = os.open("/run/netns/" + name, os.O_RDONLY)
@@ -173,7 +173,8 @@ def joiner(name, uid=None):
             if hasattr(os, "setgroups"):
                 with contextlib.suppress(PermissionError):
                     os.setgroups([])
-            os.setresgid(uid, uid, uid)
+            group = uid if gid is None else gid
+            os.setresgid(group, group, group)
             os.setresuid(uid, uid, uid)
             die_with_parent()
     return prepare

@@ -82,11 +82,11 @@ class Network:
 
     # -- processes
 
-    def run(self, machine, *argv, check=True, text=None, bound=120, uid=None, env=None):
+    def run(self, machine, *argv, check=True, text=None, bound=120, uid=None, gid=None, env=None):
         """Runs a command to its end; what it wrote is in .stdout and .stderr."""
         done = subprocess.run(argv, input=text, stdin=subprocess.DEVNULL if text is None else None, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True, timeout=bound, check=False,
-                              preexec_fn=namespaces.joiner(machine, uid), env=env)
+                              preexec_fn=namespaces.joiner(machine, uid, gid), env=env)
         if check and done.returncode != 0:
             raise Failed("%s: %s: exit %d\n%s%s" % (machine, " ".join(argv), done.returncode, done.stdout, done.stderr))
         return done

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""spefwctl and the control socket: exit statuses, what they print, who may do what, and clients that mean harm."""
+import json
+import os
+import re
+import socket
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import LICENSE, NARROW, Lab, VarlinkError, has_second_user, main, vendor, wait_for  # noqa: E402
+from lab.daemon import TOP  # noqa: E402
+from lab.varlink import Interface  # noqa: E402
+
+NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
+
+
+def one_line(text):
+    return text.strip() != "" and "\n" not in text.strip()
+
+
+def running(lab):
+    lab.dns(NAMES)
+    daemon = lab.spefwd(lab.config(flows=NARROW))
+    daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+    return daemon
+
+
+def verbs(tap):
+    """Each verb's exit status and output."""
+    with Lab(tap) as lab:
+        daemon = running(lab)
+        for words, code in ((["nonsense"], 2), ([], 2), (["status", "surplus"], 2), (["--nonsense"], 2), (["status", "--nonsense"], 2),
+                            (["clear"], 2), (["--help"], 0), (["--version"], 0)):
+            done = daemon.ctl(*words, check=False)
+            tap.ok(done.returncode == code, "spefwctl %s: exit %d" % (" ".join(words), code), (done.returncode, done.stdout, done.stderr))
+            if code == 2 and words:
+                tap.ok(one_line(done.stderr), "spefwctl %s: one line says what to do" % " ".join(words), done.stderr)
+        done = daemon.ctl("stauts", check=False)
+        tap.ok("status" in done.stderr, "the nearest verb is named", done.stderr)
+        done = daemon.ctl("status")
+        for word in ("192.0.2.25", "2001:db8:2::25", vendor.LICENSE_NAME, LICENSE[0][4], "enforce"):
+            tap.ok(word in done.stdout, "status shows " + word, done.stdout)
+        tap.ok("\033" not in done.stdout, "no colours in a pipe")
+        tap.ok(len(done.stdout.split("\n")) <= 50, "one screen", done.stdout)
+        tap.note(done.stdout)
+        for verb in ("status", "flows", "names", "reload", "refresh"):
+            done = daemon.ctl(verb, "--json")
+            try:
+                json.loads(done.stdout)
+                tap.ok(True, verb + " --json is JSON")
+            except ValueError:
+                tap.ok(False, verb + " --json is JSON", done.stdout)
+        for verb in ("flows", "names"):
+            done = daemon.ctl(verb)
+            tap.ok(done.stdout.strip() and "\033" not in done.stdout, verb + " prints a table", done.stdout)
+            tap.note(done.stdout)
+        done = daemon.ctl("flows")
+        for flow in vendor.FLOWS:
+            tap.ok(re.search(r"^\W*%s\b.*\b%d\b" % (re.escape(flow.id), flow.port), done.stdout, re.M), "flows: %s with its port" % flow.id, done.stdout)
+        daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n"))
+        done = daemon.ctl("reload")
+        tap.ok("api-in" in done.stdout, "reload says what changed", done.stdout)
+        daemon.write(lab.config(flows="[flow api-im]\nenabled = no\n"))
+        done = daemon.ctl("reload", check=False)
+        tap.ok(done.returncode == 1 and daemon.config + ":" in done.stderr, "reload of a bad file: 1 and FILE:LINE", (done.returncode, done.stderr))
+        done = daemon.ctl("check", daemon.config, check=False)
+        tap.ok(done.returncode == 1 and daemon.config + ":" in done.stderr, "check of a bad file: 1 and FILE:LINE", (done.returncode, done.stdout, done.stderr))
+        daemon.stop()
+        for words in (["status"], ["status", "--json"], ["reload"], ["flows"], ["names"], ["refresh"]):
+            done = daemon.ctl(*words, check=False)
+            tap.ok(done.returncode == 3, "without a daemon, %s: exit 3" % " ".join(words), (done.returncode, done.stdout, done.stderr))
+        daemon.write(lab.config())
+        tap.equal(daemon.ctl("check", daemon.config, check=False).returncode, 0, "check needs no daemon")
+
+
+def who_may(tap):
+    """Whoever may open the socket may read; root alone may change anything."""
+    with Lab(tap) as lab:
+        daemon = running(lab)
+        mode = os.stat(daemon.socket).st_mode & 0o777
+        tap.equal("%o" % mode, "660", "the socket's mode")
+        if not has_second_user():
+            tap.skip("another user may not reload", "there is but one user here: run as root")
+            return
+        os.chmod(daemon.dir, 0o755)
+        group = os.stat(daemon.socket).st_gid
+        done = daemon.ctl("status", check=False, uid=12345, gid=12345)
+        tap.ok(done.returncode == 4 and one_line(done.stderr), "another user may not open the socket: exit 4", (done.returncode, done.stderr))
+        done = daemon.ctl("status", check=False, uid=12345, gid=group)
+        tap.ok(done.returncode == 0, "a member of the group may read", (done.returncode, done.stderr))
+        generation = daemon.status()["generation"]
+        for words in (["reload"], ["clear", "--yes"]):
+            done = daemon.ctl(*words, check=False, uid=12345, gid=group)
+            tap.ok(done.returncode == 4 and one_line(done.stderr), "but not %s: exit 4" % words[0], (done.returncode, done.stderr))
+        tap.ok(daemon.status()["generation"] == generation and daemon.table(), "nothing changed")
+
+
+def replies(tap):
+    """What the socket says is what the interface description promises."""
+    with open(os.path.join(TOP, "include", "spefw", "org.spefw.Gateway.varlink"), encoding="utf-8") as file:
+        text = file.read()
+    interface = Interface(text)
+    with Lab(tap) as lab:
+        daemon = running(lab)
+        for method, parameters in (("Status", None), ("Flows", None), ("Names", None), ("Reload", None), ("Refresh", None),
+                                   ("Refresh", {"names": [vendor.LICENSE_NAME]}), ("Clear", None), ("Status", None), ("Reload", None), ("Status", {})):
+            reply = daemon.call(method, parameters)
+            tap.equal(interface.complaints(interface.methods[method][1], reply), [], "%s replies as described" % method)
+        daemon.write("[server]\n")
+        for method, parameters, error in (("Reload", None, "ConfigInvalid"), ("Refresh", {"names": ["nobody.example.net"]}, "NameUnknown")):
+            try:
+                daemon.call(method, parameters)
+                tap.ok(False, "%s fails by %s" % (method, error))
+            except VarlinkError as failed:
+                tap.equal(failed.error, "org.spefw.Gateway." + error, "%s fails by %s" % (method, error))
+                tap.equal(interface.complaints(interface.errors[error], failed.parameters), [], error + " is as described")
+        for method, parameters, error in (("org.spefw.Gateway.Nonsense", {}, "org.varlink.service.MethodNotFound"),
+                                          ("org.nonsense.Thing.Do", {}, "org.varlink.service.InterfaceNotFound"),
+                                          ("org.spefw.Gateway.Refresh", {"names": 5}, "org.varlink.service.InvalidParameter")):
+            reply = raw(daemon, json.dumps({"method": method, "parameters": parameters}).encode() + b"\0")
+            tap.equal(reply and json.loads(reply.rstrip(b"\0").decode()).get("error"), error, "%s %s" % (method, parameters))
+        reply = raw(daemon, b'{"method":"org.varlink.service.GetInfo"}\0')
+        tap.ok(reply and "org.spefw.Gateway" in json.loads(reply[:-1].decode())["parameters"]["interfaces"], "GetInfo names the interface", reply)
+        reply = raw(daemon, b'{"method":"org.varlink.service.GetInterfaceDescription","parameters":{"interface":"org.spefw.Gateway"}}\0')
+        tap.ok(reply and json.loads(reply[:-1].decode())["parameters"]["description"].strip() == text.strip(), "GetInterfaceDescription gives the file", reply)
+
+
+def raw(daemon, message, bound=30):
+    """What comes back for these bytes, up to the first NUL; b"" where the daemon closed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(bound)
+        sock.connect(daemon.socket)
+        try:
+            sock.sendall(message)
+            reply = b""
+            while not reply.endswith(b"\0"):
+                piece = sock.recv(65536)
+                if not piece:
+                    return b""
+                reply += piece
+            return reply
+        except (BrokenPipeError, ConnectionResetError):
+            return b""
+
+
+def hostile_clients(tap):
+    """Broken, huge, dead and many clients: the daemon answers the honest one."""
+    with Lab(tap) as lab:
+        daemon = running(lab)
+        for title, message in (("no JSON", b"hello\0"), ("an empty message", b"\0"), ("a list", b"[]\0"), ("a number as method", b'{"method":1}\0'),
+                               ("broken UTF-8", b'{"method":"\xff\xfe"}\0'), ("deep nesting", b"[" * 50000 + b"]" * 50000 + b"\0"),
+                               ("64 MB without an end", b"x" * (64 << 20)), ("a method without dots", b'{"method":"x"}\0')):
+            raw(daemon, message)
+            tap.equal(daemon.status()["health"], "ok", title + ": the daemon goes on")
+        held = []
+        try:
+            for number in range(300):
+                sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                sock.settimeout(5)
+                held.append(sock)
+                sock.connect(daemon.socket)
+                if number % 3 == 0:
+                    sock.sendall(b'{"method":"org.spefw.Gateway.Sta')
+        except OSError as error:
+            tap.note("client %d: %s" % (len(held), error))
+        # Those hold what they got; the honest one may have to wait until some are gone, but not for long.
+        try:
+            tap.ok(daemon.call("Status", bound=5)["clients"] >= 1, "%d idle clients: one more is answered" % len(held))
+        except OSError as error:
+            tap.note("with %d idle clients: %s" % (len(held), error))
+        for sock in held:
+            sock.close()
+        wait_for(lambda: daemon.status()["clients"] <= 2, "the idle clients are gone")
+        tap.ok(True, "all are let go")
+        deaf = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        deaf.connect(daemon.socket)
+        deaf.setblocking(False)
+        try:
+            while True:
+                deaf.send(b'{"method":"org.spefw.Gateway.Status"}\0' * 100)
+        except OSError:
+            pass
+        tap.equal(daemon.status()["health"], "ok", "a client that asks and never reads: the daemon goes on")
+        deaf.close()
+        with open("/proc/%d/status" % daemon.process.pid, encoding="ascii") as file:
+            tap.note([line.strip() for line in file if line.startswith("VmHWM")][0])
+
+
+if __name__ == "__main__":
+    main(verbs, who_may, replies, hostile_clients)

@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Starts, stops, crashes and strangers: the server stays guarded."""
+import os
+import random
+import signal
+import sys
+import threading
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import (ADDRESS, EXCHANGE, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, RawSender, Sniffer, counters, frozen, is_syn, main,  # noqa: E402
+                 probe_all, vendor, wait_for)
+from lab.streams import Denied  # noqa: E402
+
+NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
+
+
+def guarded(lab):
+    """True when the server is open where it should be and nowhere else, both families."""
+    for family in FAMILIES:
+        server = ADDRESS[family]["server"]
+        with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dport in (8470, 3389)) as sniffer:
+            probes = probe_all([("client", server, 443, True), ("client", server, 8470, False), ("client", server, 3389, False)],
+                               lambda: lab.connect("client", server, 443).close())
+        if [probe.result for probe in probes] != ["open server", None, None] or sniffer.packets:
+            return False
+    return True
+
+
+def handles(daemon, kinds=("chain", "set", "map", "counter")):
+    """{(kind, name): handle} of the table, read apart from counts and elements."""
+    return {(kind, one[kind]["name"]): one[kind]["handle"] for one in daemon.table(handles=True) for kind in kinds if kind in one}
+
+
+def serve(lab):
+    lab.serve("server", tcp=[443, 8470, 3389])
+
+
+def killed(tap):
+    """kill -9 and a new start: the table filters meanwhile and is adopted as it is."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        serve(lab)
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+        tap.ok(guarded(lab), "the daemon guards")
+        before, counts = handles(daemon), counters(daemon.table())
+        kept = {family: lab.connect("client", ADDRESS[family]["server"], 443) for family in FAMILIES}
+        daemon.kill()
+        tap.equal(handles(daemon), before, "killed: the table stays")
+        tap.ok(guarded(lab), "killed: the table filters")
+        tap.equal(daemon.ctl("status", check=False).returncode, 3, "killed: spefwctl status says that nobody runs (3)")
+        done = daemon.run("spefwd", "--inspect")
+        tap.ok(done.returncode == 0 and done.stdout.strip(), "killed: spefwd --inspect finds the table", (done.returncode, done.stdout, done.stderr))
+        tap.note(done.stdout)
+        seen = counters(daemon.table())
+        daemon.start()
+        tap.equal(handles(daemon), before, "started again: chains, sets, maps and counters are the same, not new ones")
+        now = counters(daemon.table())
+        tap.ok(all(now[name] >= seen[name] >= counts[name] for name in counts) and now["flow-https-in"] >= 4, "counters go on", (counts, seen, now))
+        flow = [flow for flow in daemon.status()["flows"] if flow["id"] == "https-in"][0]
+        tap.ok(flow["connections"] >= seen["flow-https-in"], "status counts on as well", flow)
+        tap.ok(guarded(lab) and all(connection.echo() for connection in kept.values()), "it guards, and connections go on")
+        tap.equal(sorted(daemon.addresses(vendor.LICENSE_NAME)), sorted(NAMES[vendor.LICENSE_NAME]), "addresses of names are known at once")
+
+
+def killed_while_reloading(tap):
+    """kill -9 at any moment of a reload: the old policy or the new one, never an open server."""
+    with Lab(tap) as lab:
+        serve(lab)
+        configs = [lab.config(), lab.config(flows="[flow api-in]\nenabled = no\n\n[flow backup-in]\nfrom = 203.0.113.77\nto = SERVER\nport = 445, 10000-10100\n",
+                                            adm="203.0.113.0/24 198.51.100.200 2001:db8:3::/64", gateway="early_drop = no")]
+        daemon = lab.spefwd(configs[0])
+        chance = random.Random(7)
+        streams = [Denied("client", ADDRESS[family]["client"], ADDRESS[family]["server"], (8470, 3389), "server") for family in FAMILIES]
+        problems = []
+        for number in range(20):
+            daemon.write(configs[(number + 1) % 2])
+            process = daemon.process
+            timer = threading.Timer(chance.uniform(0, 0.03), process.kill)
+            timer.start()
+            try:
+                daemon.call("Reload")
+            except OSError:
+                pass
+            timer.join()
+            process.wait()
+            daemon.kill()
+            if not guarded(lab):
+                problems.append("%d: not guarded when dead" % number)
+            daemon.start()
+            if not daemon.status()["config"]["matches_disk"]:
+                problems.append("%d: not the policy on disk" % number)
+        for stream in streams:
+            stream.close()
+        tap.equal(problems, [], "20 kills: always guarded, always adopted")
+        tap.equal([stream.leaked for stream in streams], [0, 0], "and no denied SYN came through meanwhile")
+
+
+def stopped(tap):
+    """SIGTERM leaves the table; a second start changes nothing in the kernel."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        serve(lab)
+        daemon = lab.spefwd(lab.config())
+        daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+        tap.equal(daemon.stop(), 0, "SIGTERM: exit 0")
+        tap.ok(not os.path.exists(daemon.socket), "the socket is gone")
+
+        def all_of_it():
+            return [one for one in frozen(daemon.table(handles=True), handles=True) if "table" not in one]
+        before = all_of_it()
+        tap.ok(before and guarded(lab), "the table stays and filters")
+        daemon.start()
+        tap.ok(guarded(lab), "started again, it guards")
+        after = all_of_it()
+        tap.ok(after == before, "not one rule, element or handle was changed",
+               "\n".join("%s" % one for one in before + after if one not in before or one not in after))
+        tap.equal(daemon.stop(signal.SIGINT), 0, "SIGINT: exit 0")
+
+
+def inspected_and_cleared(tap):
+    """spefwd --inspect and --clear, spefwctl clear."""
+    with Lab(tap) as lab:
+        serve(lab)
+        daemon = lab.spefwd(lab.config())
+        done = daemon.ctl("clear", check=False)
+        tap.ok(done.returncode == 2 and "--yes" in done.stderr and daemon.table(), "clear without --yes is refused (2)", (done.returncode, done.stderr))
+        done = daemon.ctl("clear", "--yes")
+        tap.ok(daemon.table() is None, "clear --yes removes the table", done.stdout + done.stderr)
+        status = daemon.status()
+        tap.ok(status["health"] == "failed" and status["reasons"], "status says that nothing is guarded", (status["health"], status["reasons"]))
+        with lab.connect("client", "192.0.2.25", 3389) as connection:
+            tap.ok(connection.echo(), "then the server is open")
+        daemon.reload()
+        tap.ok(guarded(lab), "reload guards again")
+        tap.equal(daemon.stop(), 0, "stop")
+        done = daemon.run("spefwd", "--inspect")
+        tap.equal(done.returncode, 0, "--inspect with a table: 0")
+        done = daemon.run("spefwd", "--clear")
+        tap.ok(done.returncode == 0 and daemon.table() is None, "--clear without a daemon removes it", done.stdout + done.stderr)
+        done = daemon.run("spefwd", "--clear")
+        tap.equal(done.returncode, 0, "--clear again: nothing to do is no failure")
+        done = daemon.run("spefwd", "--inspect")
+        tap.ok(done.returncode == 1, "--inspect without a table: 1", (done.returncode, done.stdout, done.stderr))
+        done = daemon.ctl("status", check=False)
+        tap.ok(done.returncode == 3 and "not running" in done.stderr + done.stdout, "status without a daemon: 3, and what is the matter", done.stdout + done.stderr)
+
+
+def audited(tap):
+    """Audit mode drops nothing, and counts what it would have dropped."""
+    with Lab(tap) as lab:
+        ports = [22, 443, 3389, 8470, 8474]
+        lab.serve("server", tcp=ports, udp=[123])
+        lab.serve("internet", tcp=[25, 443])
+        daemon = lab.spefwd(lab.config().replace("mode = enforce", "mode = audit"))
+        tap.equal(daemon.status()["mode"], "audit", "status says audit")
+        for family in FAMILIES:
+            ipv = "IPv%d: " % family
+            probes = probe_all([("client", ADDRESS[family]["server"], port, True) for port in ports] + [("server", EXCHANGE[family], 25, True)])
+            tap.ok(all(probe.open for probe in probes), ipv + "all ports are open, in and out", [(probe.port, probe.result) for probe in probes])
+            with Sniffer("server", keep=lambda packet: packet.src == ADDRESS[family]["client"]) as sniffer:
+                with RawSender("client", ADDRESS[family]["client"], ADDRESS[family]["server"]) as sender:
+                    sender.echo()
+                    sender.udp(40000, 123)
+                    sender.tcp(40000, 8470, 0)
+                    sender.tcp(40001, 443)
+                wait_for(lambda: sniffer.seen(lambda packet: packet.sport == 40001), "the mark arrives")
+            tap.equal(len(sniffer.packets), 4, ipv + "echo, UDP and an invalid packet arrive")
+            with Sniffer("internet", keep=is_syn) as sniffer:
+                with RawSender("client", ADDRESS[family]["server"], EXCHANGE[family]) as thief:
+                    thief.tcp(40002, 80)
+                wait_for(sniffer.seen, "the stolen address arrives")
+        status = daemon.status()
+        tap.ok(status["denied"]["in"] + status["denied"]["early"] >= 10 and status["denied"]["out"] >= 2 and status["guards"]["spoofed"] >= 2,
+               "what would have been dropped is counted", (status["denied"], status["guards"]))
+        daemon.reload(lab.config())
+        tap.ok(guarded(lab), "mode = enforce: guarded")
+        daemon.reload(lab.config().replace("mode = enforce", "mode = audit"))
+        [probe] = probe_all([("client", "192.0.2.25", 3389, True)])
+        tap.ok(probe.open, "and back")
+
+
+def bad_starts(tap):
+    """A start with a bad or missing file: on the last good one, or not at all and with advice."""
+    with Lab(tap) as lab:
+        serve(lab)
+        daemon = Daemon(lab, "[server]\nadress = 192.0.2.25\n")
+        try:
+            daemon.start()
+            tap.ok(False, "a bad file and nothing to fall back on: no start")
+        except NotReady as error:
+            tap.equal(error.returncode, 78, "a bad file and nothing to fall back on: exit 78")
+            tap.ok("spefw.ini:2: " in daemon.log() and "did you mean address?" in daemon.log(), "with the error and its line", daemon.log())
+        daemon.process = None
+        tap.ok(daemon.table() is None, "and no table")
+        os.unlink(daemon.config)
+        try:
+            daemon.start()
+            tap.ok(False, "no file: no start")
+        except NotReady as error:
+            tap.equal(error.returncode, 78, "no file: exit 78")
+            tap.ok("spefw.ini" in daemon.log() and "init" in daemon.log(), "with advice", daemon.log())
+        daemon.process = None
+        daemon.write(lab.config())
+        daemon.start()
+        tap.ok(guarded(lab), "a good file: guarded")
+        second = Daemon(lab, lab.config(), name="second")
+        second.socket = daemon.socket
+        try:
+            second.start(wait=False)
+            wait_for(lambda: second.process.poll() is not None, "the second one ends")
+            tap.ok(second.process.returncode not in (0, None) and "sock" in second.log(), "a second daemon on the same socket refuses to start", second.log())
+        finally:
+            second.process = None
+        tap.equal(daemon.status()["health"], "ok", "the first one does not mind")
+
+
+def strangers(tap):
+    """Another program flushes the ruleset, or changes the table; a table of our name is there already."""
+    with Lab(tap) as lab:
+        serve(lab)
+        lab.nft("gateway", "table inet spefw {\n\tchain forward { type filter hook forward priority filter; policy accept; tcp dport 3389 accept; }\n}\n")
+        daemon = lab.spefwd(lab.config())
+        tap.ok(guarded(lab), "a foreign table of our name is replaced")
+        before = handles(daemon)
+        owner = daemon.status()["ownership"] == "owner"
+        lab.run("gateway", "nft", "flush", "ruleset", check=False)
+        if owner:
+            tap.equal(handles(daemon), before, "a foreign flush ruleset passes it over")
+        else:
+            daemon.wait_status(lambda status: status["guards"]["repaired"], "the repair is counted")
+        tap.ok(guarded(lab), "guarded after a foreign flush ruleset")
+        for command in ("delete table inet spefw", "flush chain inet spefw forward", "delete rule inet spefw forward handle %d" % before[("chain", "forward")]):
+            done = lab.run("gateway", "nft", *command.split(), check=False)
+            if owner:
+                tap.ok(done.returncode != 0, "refused: nft " + command.split(" handle")[0], done.stderr)
+        tap.ok(guarded(lab), "guarded after other foreign changes")
+        daemon.kill()
+        lab.run("gateway", "nft", "delete", "table", "inet", "spefw")
+        daemon.start()
+        tap.ok(guarded(lab), "deleted while the daemon was dead: there again with it")
+        daemon.kill()
+        lab.run("gateway", "nft", "insert", "rule", "inet", "spefw", "forward", "accept")
+        [probe] = probe_all([("client", "192.0.2.25", 3389, True)])
+        tap.ok(probe.open, "a rule was put in while the daemon was dead")
+        daemon.start()
+        tap.ok(guarded(lab), "started again, it is gone")
+
+
+def links_change(tap):
+    """The server's link comes late, or goes; the gateway's addresses change."""
+    with Lab(tap) as lab:
+        lab.ip("gateway", "link set lan down")
+        serve(lab)
+        daemon = lab.spefwd(lab.config())
+        lab.ip("gateway", "link set lan up", "addr add 2001:db8:2::1/64 dev lan nodad")
+        lab.wait_neighbours("gateway", "2001:db8:2::1")
+        wait_for(lambda: guarded_quickly(lab), "guarded once the link is up")
+        tap.ok(guarded(lab), "the link came later: guarded")
+        for family in FAMILIES:
+            stolen, target = ADDRESS[family]["server"], EXCHANGE[family]
+
+            def dropped():
+                with Sniffer("internet", keep=is_syn) as sniffer:
+                    with RawSender("client", stolen, target) as thief, RawSender("client", ADDRESS[family]["client"], target) as honest:
+                        thief.tcp(40000, 80)
+                        honest.tcp(40001, 80)
+                    wait_for(lambda: sniffer.seen(lambda packet: packet.sport == 40001), "the honest SYN arrives")
+                return not [packet for packet in sniffer.packets if packet.src == stolen]
+            tap.ok(wait_for(dropped, "the spoof guard is there", bound=20), "IPv%d: the server's address on other links is dropped then" % family)
+        lab.ip("gateway", "link set lan down", "link set lan name inside", "link set inside up", "addr add 2001:db8:2::1/64 dev inside nodad")
+        lab.wait_neighbours("gateway", "2001:db8:2::1")
+        wait_for(lambda: guarded_quickly(lab), "guarded once the link has another name")
+        tap.ok(guarded(lab), "the link has another name: guarded")
+        tap.equal(daemon.status()["health"], "ok", "healthy")
+
+
+def guarded_quickly(lab):
+    try:
+        for family in FAMILIES:
+            lab.connect("client", ADDRESS[family]["server"], 443, bound=2).close()
+        return True
+    except OSError:
+        return False
+
+
+def hung_up(tap):
+    """SIGHUP reads the file again."""
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config())
+        generation = daemon.status()["generation"]
+        daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n"))
+        daemon.process.send_signal(signal.SIGHUP)
+        status = daemon.wait_status(lambda now: now["generation"] > generation, "the file is read")
+        tap.equal([flow["enabled"] for flow in status["flows"] if flow["id"] == "api-in"], [False], "SIGHUP applies the file")
+        daemon.write("[server]\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        status = daemon.wait_status(lambda now: not now["config"]["matches_disk"], "the bad file is noticed")
+        tap.ok(status["health"] == "degraded" and "spefw.ini:" in daemon.log(), "a bad file: degraded, and the errors are logged", (status["reasons"], daemon.log()))
+
+
+if __name__ == "__main__":
+    main(killed, stopped, inspected_and_cleared, audited, bad_starts, strangers, links_change, hung_up, killed_while_reloading)
