@@ -43,11 +43,20 @@ struct query {
 	uint32_t ttl_s;
 };
 
+/* Two of them: FIRST asks, and goes on to the next server where one fails. In c-ares 1.18 it then can't tell SERVFAIL and
+ * REFUSED of all servers from a closed port, so that VERDICT, which takes the first response as it is, is asked for the word. */
+enum { FIRST, VERDICT, CHANNELS };
+
+struct channel {
+	ares_channel handle; /* NULL: no server */
+	struct resolver *resolver;
+};
+
 struct socket_watch {
 	struct socket_watch *next;
 	ares_socket_t fd;
 	sd_event_source *source;
-	struct resolver *resolver;
+	struct channel *channel;
 };
 
 /* One step of the way from RESOLV_CONF to the file: a directory, and the name in it that matters ("": any). */
@@ -63,7 +72,7 @@ struct resolver {
 	void (*changed)(void *userdata);
 	void *userdata;
 
-	ares_channel channel; /* NULL: no server */
+	struct channel channels[CHANNELS];
 	char *servers;        /* as c-ares reads them; NULL: those of resolv.conf */
 	struct socket_watch *sockets;
 	sd_event_source *timer;
@@ -85,10 +94,13 @@ struct resolver {
 
 static void arm_timer(struct resolver *resolver)
 {
-	struct timeval wait;
+	struct timeval longest = { .tv_sec = 24 * 60 * 60 }, wait = longest, kept;
 	uint64_t now;
 
-	if (!resolver->channel || !ares_timeout(resolver->channel, NULL, &wait)) {
+	for (size_t i = 0; i < CHANNELS; i++)
+		if (resolver->channels[i].handle)
+			wait = *ares_timeout(resolver->channels[i].handle, &wait, &kept);
+	if (wait.tv_sec == longest.tv_sec) {
 		sd_event_source_set_enabled(resolver->timer, SD_EVENT_OFF);
 		return;
 	}
@@ -104,7 +116,9 @@ static int on_timer(sd_event_source *source, uint64_t time, void *userdata)
 
 	(void)source;
 	(void)time;
-	ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	for (size_t i = 0; i < CHANNELS; i++)
+		if (resolver->channels[i].handle)
+			ares_process_fd(resolver->channels[i].handle, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 	arm_timer(resolver);
 	return 0;
 }
@@ -112,14 +126,14 @@ static int on_timer(sd_event_source *source, uint64_t time, void *userdata)
 static int on_socket(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct socket_watch *watch = userdata;
-	struct resolver *resolver = watch->resolver;
+	struct channel *channel = watch->channel;
 	bool failed = events & (EPOLLERR | EPOLLHUP);
 
 	(void)source;
 	/* The watch may be gone after this. */
-	ares_process_fd(resolver->channel, events & EPOLLIN || failed ? fd : ARES_SOCKET_BAD,
+	ares_process_fd(channel->handle, events & EPOLLIN || failed ? fd : ARES_SOCKET_BAD,
 			events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
-	arm_timer(resolver);
+	arm_timer(channel->resolver);
 	return 0;
 }
 
@@ -133,8 +147,9 @@ static void forget_socket(struct socket_watch **link)
 }
 
 /* c-ares can't be told that this failed: the query then runs into its timeout. */
-static void watch_socket(struct resolver *resolver, ares_socket_t fd, uint32_t events)
+static void watch_socket(struct channel *channel, ares_socket_t fd, uint32_t events)
 {
+	struct resolver *resolver = channel->resolver;
 	struct socket_watch *watch = calloc(1, sizeof(*watch));
 
 	if (!watch || sd_event_add_io(resolver->event, &watch->source, fd, events, on_socket, watch) < 0) {
@@ -143,16 +158,16 @@ static void watch_socket(struct resolver *resolver, ares_socket_t fd, uint32_t e
 		return;
 	}
 	watch->fd = fd;
-	watch->resolver = resolver;
+	watch->channel = channel;
 	watch->next = resolver->sockets;
 	resolver->sockets = watch;
 }
 
 static void on_socket_state(void *userdata, ares_socket_t fd, int readable, int writable)
 {
-	struct resolver *resolver = userdata;
+	struct channel *channel = userdata;
 	uint32_t events = (readable ? EPOLLIN : 0) | (writable ? EPOLLOUT : 0);
-	struct socket_watch **link = &resolver->sockets;
+	struct socket_watch **link = &channel->resolver->sockets;
 
 	while (*link && (*link)->fd != fd)
 		link = &(*link)->next;
@@ -161,7 +176,7 @@ static void on_socket_state(void *userdata, ares_socket_t fd, int readable, int 
 	else if (events && *link)
 		sd_event_source_set_io_events((*link)->source, events);
 	else if (events)
-		watch_socket(resolver, fd, events);
+		watch_socket(channel, fd, events);
 }
 
 /* Answers. */
@@ -245,7 +260,7 @@ static const char *read_message(struct query *query, const uint8_t *bytes, size_
 	return NULL;
 }
 
-static void on_answer(void *userdata, int status, int timeouts, unsigned char *bytes, int length)
+static void on_verdict(void *userdata, int status, int timeouts, unsigned char *bytes, int length)
 {
 	struct query *query = userdata;
 	bool answered = status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND;
@@ -257,6 +272,22 @@ static void on_answer(void *userdata, int status, int timeouts, unsigned char *b
 		finish(query, NULL);
 	else
 		finish(query, status_word(status));
+}
+
+static void ask_channel(struct channel *channel, struct query *query, ares_callback callback)
+{
+	ares_query(channel->handle, query->name, 1, query->family == FAMILY_4 ? DNS_TYPE_A : DNS_TYPE_AAAA, callback, query);
+}
+
+static void on_answer(void *userdata, int status, int timeouts, unsigned char *bytes, int length)
+{
+	struct query *query = userdata;
+	struct channel *verdict = &query->resolver->channels[VERDICT];
+
+	if (status == ARES_ECONNREFUSED && verdict->handle)
+		ask_channel(verdict, query, on_verdict);
+	else
+		on_verdict(userdata, status, timeouts, bytes, length);
 }
 
 static void tell(struct resolver *resolver, const struct query *query)
@@ -300,18 +331,19 @@ static int on_deliver(sd_event_source *source, void *userdata)
 
 /* The channel: servers and how to ask them. */
 
-static int open_channel(struct resolver *resolver)
+static int open_channel(struct channel *channel, int flags)
 {
+	struct resolver *resolver = channel->resolver;
 	/* Lookups are given so that c-ares reads no nsswitch.conf; queries never use the hosts file. */
 	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS,
+		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | flags,
 		.timeout = TRY_MS,
 		.tries = TRIES,
 		.ednspsz = EDNS_SIZE,
 		.lookups = (char[]){ "b" },
 		.resolvconf_path = resolver->servers ? (char[]){ "/dev/null" } : (char[]){ RESOLV_CONF },
 		.sock_state_cb = on_socket_state,
-		.sock_state_cb_data = resolver,
+		.sock_state_cb_data = channel,
 	};
 	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ | ARES_OPT_LOOKUPS |
 		   ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB | ARES_OPT_NOROTATE;
@@ -321,28 +353,46 @@ static int open_channel(struct resolver *resolver)
 	mask |= ARES_OPT_QUERY_CACHE;
 #endif
 
-	if (resolver->servers && !*resolver->servers)
-		return 0;
-	int status = ares_init_options(&resolver->channel, &options, mask);
+	int status = ares_init_options(&channel->handle, &options, mask);
 	if (status == ARES_SUCCESS && resolver->servers) {
-		status = ares_set_servers_ports_csv(resolver->channel, resolver->servers);
+		status = ares_set_servers_ports_csv(channel->handle, resolver->servers);
 		if (status != ARES_SUCCESS)
-			ares_destroy(resolver->channel);
+			ares_destroy(channel->handle);
 	}
 	if (status == ARES_SUCCESS)
 		return 0;
-	resolver->channel = NULL;
+	channel->handle = NULL;
 	return status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
 }
 
 /* Every query under way finishes. */
-static void close_channel(struct resolver *resolver)
+static void close_channels(struct resolver *resolver)
 {
-	if (resolver->channel)
-		ares_destroy(resolver->channel);
-	resolver->channel = NULL;
+	for (size_t i = 0; i < CHANNELS; i++) {
+		/* Not to be asked by what the other one ends. */
+		ares_channel handle = resolver->channels[i].handle;
+		resolver->channels[i].handle = NULL;
+		if (handle)
+			ares_destroy(handle);
+	}
 	while (resolver->sockets)
 		forget_socket(&resolver->sockets);
+}
+
+static int open_channels(struct resolver *resolver)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < CHANNELS; i++)
+		resolver->channels[i].resolver = resolver;
+	if (resolver->servers && !*resolver->servers)
+		return 0;
+	status = open_channel(&resolver->channels[FIRST], 0);
+	if (status == 0)
+		status = open_channel(&resolver->channels[VERDICT], ARES_FLAG_NOCHECKRESP);
+	if (status < 0)
+		close_channels(resolver);
+	return status;
 }
 
 /* Following resolv.conf. */
@@ -474,8 +524,8 @@ static void watch_paths(struct resolver *resolver)
 
 static void reopen(struct resolver *resolver)
 {
-	close_channel(resolver);
-	int status = open_channel(resolver);
+	close_channels(resolver);
+	int status = open_channels(resolver);
 	if (status < 0)
 		log_error("Cannot ask the DNS servers of %s: %s", RESOLV_CONF, strerror(-status));
 	arm_timer(resolver);
@@ -568,7 +618,7 @@ int resolver_new(struct resolver **ret, sd_event *event, const struct dns_server
 		resolver->content = read_content();
 	}
 	if (status >= 0)
-		status = open_channel(resolver);
+		status = open_channels(resolver);
 	/* A file that can't be read now may be readable later. */
 	if (status == -EINVAL && !servers) {
 		log_error("Cannot ask the DNS servers of %s", RESOLV_CONF);
@@ -595,11 +645,11 @@ int resolver_ask(struct resolver *resolver, const char *name, enum family family
 	strcpy(query->name, name);
 	query->family = family;
 	query->resolver = resolver;
-	if (!resolver->channel) {
+	if (!resolver->channels[FIRST].handle) {
 		finish(query, "no DNS server");
 		return 0;
 	}
-	ares_query(resolver->channel, query->name, 1, family == FAMILY_4 ? DNS_TYPE_A : DNS_TYPE_AAAA, on_answer, query);
+	ask_channel(&resolver->channels[FIRST], query, on_answer);
 	arm_timer(resolver);
 	return 0;
 }
@@ -611,7 +661,7 @@ void resolver_free(struct resolver *resolver)
 	if (!resolver)
 		return;
 	resolver->freeing = true;
-	close_channel(resolver);
+	close_channels(resolver);
 	for (struct query *query = resolver->finished; query; query = next) {
 		next = query->next;
 		free_query(query);
