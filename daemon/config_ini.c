@@ -265,10 +265,11 @@ static char *read_line(char *buffer, int num, void *stream)
 	reader->next = *end == '\r' ? end + 2 : end + 1;
 	*end = '\0';
 	reader->line++;
-	if (take_line(reader, line, length))
-		memcpy(buffer, line, length + 1);
-	else
+	if (!take_line(reader, line, length))
 		snprintf(buffer, (size_t)num, "\n");
+	else
+		/* inih 55 leaves the comment in an indented line, later versions take it out. */
+		snprintf(buffer, (size_t)num, "%.*s", (int)(reader->indented ? find(line, "") : length), line);
 	return buffer;
 }
 

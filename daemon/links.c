@@ -104,7 +104,7 @@ static void add_nexthop(struct rtnl_nexthop *hop, void *userdata)
 	if (!rtnl_link_i2name(walk->links_cache, rtnl_route_nh_get_ifindex(hop), name, sizeof(name)))
 		return;
 	memset(walk->route.link, 0, sizeof(walk->route.link));
-	strncpy(walk->route.link, name, CONFIG_LINK_MAX);
+	memcpy(walk->route.link, name, strnlen(name, CONFIG_LINK_MAX));
 	if (ARRAY_PUSH(&walk->links->routes, walk->route) < 0)
 		walk->error = -ENOMEM;
 }

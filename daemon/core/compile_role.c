@@ -178,8 +178,9 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 			snprintf(base, sizeof(base), "%s%s", is_role ? "role_" : "", side->set);
 		else
 			snprintf(base, sizeof(base), "%s_%s", form->opens ? "from" : "to", flow->id);
-		match_ranges(c, ret, &side->ranges, family, base, side->set != NULL,
-			     answered && ranges_touch(&side->ranges, &c->policy->protected_all));
+		bool outside = answered && ranges_touch(&side->ranges, &c->policy->protected_all);
+		if (!outside || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
+			match_ranges(c, ret, &side->ranges, family, base, side->set != NULL, outside);
 		for (size_t i = 0; i < side->name_count; i++)
 			add_match(c, ret, (struct match){ .kind = MATCH_SET, .set = name_set_of(c, side->names[i], family) });
 	}

@@ -296,7 +296,7 @@ int config_section(struct config *config, const char *header, unsigned line, str
 	else if (before && !has_name(section))
 		diag_error(diags, config->path, line, "section [%s] was given in line %u already: put its keys there", section_names[section], before);
 
-	for (size_t i = 0; i < COUNT_OF(config_schema); i++)
+	for (size_t i = 0; has_name(section) && i < COUNT_OF(config_schema); i++)
 		if (config_schema[i].section == section)
 			config->key_lines[i] = 0;
 	r = open_section(config, section, name, line);

@@ -236,10 +236,6 @@ static bool check_name(const struct member_reader *reader, const char *name)
 {
 	const char *label = strncmp(name, "*.", 2) == 0 ? name + 2 : name;
 
-	if (strlen(name) > CONFIG_NAME_MAX) {
-		complain(reader, "name of %zu characters: a name has up to %d", strlen(name), CONFIG_NAME_MAX);
-		return false;
-	}
 	for (;; label += strcspn(label, ".") + 1) {
 		size_t length = strcspn(label, ".");
 
@@ -326,11 +322,13 @@ static int take_member(const struct member_reader *reader, char *word)
 {
 	struct range range;
 	enum range_error error;
+	size_t length = strlen(word);
 
 	if (strncmp(word, "file:", 5) == 0)
 		return take_file(reader, word + 5);
-	if (strlen(word) > CONFIG_NAME_MAX + 1) {
-		complain(reader, "name of %zu characters: a name has up to %d", strlen(word), CONFIG_NAME_MAX);
+	length -= word[length - 1] == '.';
+	if (length > CONFIG_NAME_MAX) { /* nothing else is that long */
+		complain(reader, "name of %zu characters: a name has up to %d", length, CONFIG_NAME_MAX);
 		return 0;
 	}
 	error = range_parse(word, &range);
