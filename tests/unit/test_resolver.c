@@ -416,11 +416,13 @@ static void failures(void **state)
 	ask("servfail.test", FAMILY_4);
 	ask("refused.test", FAMILY_4);
 	ask("notimp.test", FAMILY_4);
-	ask("garbage.test", FAMILY_4);
 	ask("silent.test", FAMILY_4);
 	ask("other.test", FAMILY_4);
 	ask("no..name", FAMILY_4);
 	ask("ok.test", FAMILY_4);
+	run_until(7, 0);
+	/* Apart from the others: c-ares 1.34 takes what it can't read as the end of the socket, and of what waits on it. */
+	ask("garbage.test", FAMILY_4);
 	run_until(8, 0);
 	assert_string_equal(told_of("servfail.test", FAMILY_4)->error, "SERVFAIL");
 	assert_string_equal(told_of("refused.test", FAMILY_4)->error, "REFUSED");
