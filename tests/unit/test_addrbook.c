@@ -55,7 +55,7 @@ static const char *const one_name[] = { "my.mailstore.com" };
 
 static struct addrbook *new_book(const char *const *names, size_t count, int64_t now)
 {
-	struct addrbook *book;
+	struct addrbook *book = NULL;
 	bool *allow = calloc(count ? count : 1, sizeof(*allow));
 	assert_non_null(allow);
 	assert_int_equal(addrbook_new(&book, &limits, 42), 0);
@@ -528,7 +528,7 @@ static void wanted_names(void **state)
 	static const char *const names[] = { "c.example", "a.example", "*.b.example", "a.example", "b.example" };
 	static const char *const fewer[] = { "b.example", "d.example" };
 	static const bool allow[] = { false, false, false, true, false };
-	struct addrbook *book;
+	struct addrbook *book = NULL;
 	struct book_entry entry;
 	struct addr private = address("10.1.1.1"), public = address("192.0.2.1");
 	bool changed;
