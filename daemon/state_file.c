@@ -320,8 +320,8 @@ int state_read_addresses(const char *bytes, size_t length, struct addrbook *book
 
 int state_load_addresses(const char *directory, struct addrbook *book, int64_t now_ms, int64_t wall_s)
 {
-	char *bytes;
-	size_t length;
+	char *bytes = NULL;
+	size_t length = 0;
 	int status = state_load(directory, ADDRESSES_FILE, STATE_ADDRESSES_MAX, &bytes, &length);
 
 	if (status < 0)

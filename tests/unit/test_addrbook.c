@@ -153,7 +153,7 @@ static void states(void **state)
 	expect_state(book, BOOK_STALE);
 
 	/* The other family noticed nothing. */
-	struct book_entry other;
+	struct book_entry other = { 0 };
 	assert_int_equal(addrbook_find(book, NAME, FAMILY_6, &other), 0);
 	assert_int_equal(other.state, BOOK_EMPTY);
 	assert_string_equal(other.last_error, "");
