@@ -1,4 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# All but main, so that tests can run whole commands in their own process.
+noinst_LIBRARIES += libctl.a
+libctl_a_SOURCES = \
+	cli/call.c \
+	cli/client.c cli/client.h \
+	cli/ctl.c cli/ctl.h \
+	cli/output.h cli/output_json.c cli/output_text.c \
+	cli/screen.c cli/screen.h \
+	cli/spefwd.c cli/spefwd.h \
+	cli/table.c \
+	cli/text_status.c \
+	cli/verbs_change.c cli/verbs_offline.c cli/verbs_read.c
+
 bin_PROGRAMS += spefwctl
-spefwctl_SOURCES = cli/main.c
-spefwctl_LDADD = libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
+spefwctl_SOURCES = cli/main.c include/spefw/protocol.h
+spefwctl_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)

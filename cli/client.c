@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "client.h"
+#include "varlink_wire.h"
+
+#include <spefw/protocol.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+struct client {
+	int fd;
+	int64_t deadline_ms;
+	struct wire_buffer in, out;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* One deadline for all: a daemon that sends a byte now and then does not hold us. */
+static int wait_for(const struct client *client, short events)
+{
+	struct pollfd pollfd = { .fd = client->fd, .events = events };
+	int64_t left = client->deadline_ms - now_ms();
+	int n = left > 0 ? poll(&pollfd, 1, (int)left) : 0;
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	return n ? 0 : -ETIMEDOUT;
+}
+
+/* A stopped daemon's backlog fills up, and then connect() waits as well: SO_SNDTIMEO ends that. */
+static int open_connection(struct client *client, const char *path, unsigned timeout_s)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval timeout = { .tv_sec = timeout_s };
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (client->fd < 0 || setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
+		return -errno;
+	if (connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : errno == ENOTDIR ? -ENOENT : -errno;
+	return fcntl(client->fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int send_all(struct client *client)
+{
+	while (wire_length(&client->out)) {
+		ssize_t n = send(client->fd, client->out.bytes + client->out.start, wire_length(&client->out), MSG_NOSIGNAL);
+		int r = 0;
+		if (n >= 0)
+			wire_consume(&client->out, (size_t)n);
+		else if (errno == EAGAIN)
+			r = wait_for(client, POLLOUT);
+		else if (errno != EINTR)
+			r = errno == EPIPE ? -ECONNRESET : -errno;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int receive(struct client *client, json_t **ret)
+{
+	for (;;) {
+		int r = wire_take(&client->in, SPEFW_REPLY_MAX, ret);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		size_t room;
+		char *bytes = wire_room(&client->in, &room);
+		ssize_t n = bytes ? recv(client->fd, bytes, room, 0) : -1;
+		if (!bytes)
+			return -ENOMEM;
+		if (n == 0)
+			return -ECONNRESET;
+		if (n > 0)
+			wire_filled(&client->in, (size_t)n);
+		else if (errno == EAGAIN)
+			r = wait_for(client, POLLIN);
+		else if (errno != EINTR)
+			r = -errno;
+		if (r < 0)
+			return r;
+	}
+}
+
+int client_call(const char *socket, const char *method, json_t *parameters, unsigned timeout_s, json_t **ret)
+{
+	struct client client = { .fd = -1, .deadline_ms = now_ms() + (int64_t)timeout_s * 1000 };
+	json_t *call = wire_call_new(method, parameters);
+
+	int r = call ? wire_put(&client.out, call, SPEFW_REPLY_MAX) : -ENOMEM;
+	json_decref(call);
+	if (r == 0)
+		r = open_connection(&client, socket, timeout_s);
+	if (r == 0)
+		r = send_all(&client);
+	if (r == 0)
+		r = receive(&client, ret);
+	wire_buffer_free(&client.in);
+	wire_buffer_free(&client.out);
+	if (client.fd >= 0)
+		close(client.fd);
+	return r;
+}

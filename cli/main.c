@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl.h"
+#include "spefwd.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	char *spefwd = spefwd_find();
+	if (!spefwd) {
+		fputs("spefwctl: out of memory\n", stderr);
+		return EXIT_FAILED;
+	}
+	const struct ctl_world world = { .out = stdout, .err = stderr, .spefwd = spefwd, .root = geteuid() == 0 };
+
+	int status = ctl_run(&world, argc, argv);
+	free(spefwd);
+	return status;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "output.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void text_add_list(struct text *text, const json_t *array, size_t max)
+{
+	size_t count = json_array_size(array);
+
+	/* "+1 more" takes as much room as the one itself. */
+	size_t shown = count <= max + 1 ? count : max;
+	for (size_t i = 0; i < shown; i++)
+		text_add(text, "%s%s", i ? ", " : "", json_text(json_array_get(array, i)));
+	if (shown < count)
+		text_add(text, ", +%zu more", count - shown);
+}
+
+void text_add_ports(struct text *text, const json_t *flow)
+{
+	const json_t *ports = json_object_get(flow, "ports");
+
+	text_add(text, "%s", json_text_of(flow, "protocol"));
+	for (size_t i = 0; i < json_array_size(ports); i++)
+		text_add(text, " %s", json_text(json_array_get(ports, i)));
+}
+
+enum tone tone_of_state(const char *state)
+{
+	static const struct { const char *state; enum tone tone; } tones[] = {
+		{ "ok", TONE_GOOD }, { "fresh", TONE_GOOD }, { "grace", TONE_GOOD }, { "degraded", TONE_WARNING }, { "stale", TONE_WARNING },
+		{ "failed", TONE_BAD }, { "failing", TONE_BAD }, { "empty", TONE_FAINT },
+	};
+
+	for (size_t i = 0; i < sizeof(tones) / sizeof(tones[0]); i++)
+		if (strcmp(tones[i].state, state) == 0)
+			return tones[i].tone;
+	return TONE_PLAIN;
+}
+
+void ctl_print_table(const struct ctl *ctl, struct table *table)
+{
+	if (table_print(table, &ctl->screen) < 0)
+		ctl_complain(ctl, "out of memory");
+}
+
+/* The last two columns of a flow. */
+static void add_use(struct table *table, const json_t *flow)
+{
+	int64_t connections = json_number_of(flow, "connections");
+	char count[32], bytes[32];
+
+	if (!json_truth_of(flow, "enabled")) {
+		const char *off = json_text_of(flow, "off");
+		table_cell(table, TONE_FAINT, "off: %s", *off ? off : "disabled");
+		table_cell(table, TONE_PLAIN, "%s", "");
+	} else if (connections == 0) {
+		table_cell(table, TONE_PLAIN, "never used");
+		table_cell(table, TONE_PLAIN, "%s", "");
+	} else {
+		table_cell(table, TONE_PLAIN, "%s", format_count(connections, count));
+		table_cell(table, TONE_PLAIN, "%s", format_bytes(json_number_of(flow, "bytes"), bytes));
+	}
+}
+
+static void add_list_cell(struct table *table, enum tone tone, const json_t *array)
+{
+	struct text text = { 0 };
+
+	text_add_list(&text, array, 8);
+	table->failed |= text.failed;
+	table_cell(table, tone, "%s", text_of(&text));
+	text_free(&text);
+}
+
+static void print_flows(const struct ctl *ctl, const json_t *flows)
+{
+	static const char *const titles[] = { "FLOW", "FROM", "TO", "PORTS", "CONNECTIONS", "BYTES" };
+	struct table table;
+
+	table_init(&table, "peeerr");
+	table_titles(&table, titles);
+	for (size_t i = 0; i < json_array_size(flows); i++) {
+		const json_t *flow = json_array_get(flows, i);
+		enum tone tone = json_truth_of(flow, "enabled") ? TONE_PLAIN : TONE_FAINT;
+		struct text ports = { 0 };
+		text_add_ports(&ports, flow);
+		table.failed |= ports.failed;
+		table_cell(&table, tone, "%s", json_text_of(flow, "id"));
+		add_list_cell(&table, tone, json_object_get(flow, "from"));
+		add_list_cell(&table, tone, json_object_get(flow, "to"));
+		table_cell(&table, tone, "%s", text_of(&ports));
+		add_use(&table, flow);
+		text_free(&ports);
+	}
+	ctl_print_table(ctl, &table);
+}
+
+static void print_roles(const struct ctl *ctl, const json_t *roles)
+{
+	static const char *const titles[] = { "ROLE", "GUARDED", "COUNT", "MEMBERS" };
+	struct table table;
+	char count[32];
+
+	table_init(&table, "ppre");
+	table_titles(&table, titles);
+	for (size_t i = 0; i < json_array_size(roles); i++) {
+		const json_t *role = json_array_get(roles, i);
+		bool guarded = json_truth_of(role, "protected");
+		table_cell(&table, TONE_PLAIN, "%s", json_text_of(role, "name"));
+		table_cell(&table, guarded ? TONE_GOOD : TONE_PLAIN, guarded ? "yes" : "no");
+		table_cell(&table, TONE_PLAIN, "%s", format_count(json_number_of(role, "count"), count));
+		add_list_cell(&table, TONE_PLAIN, json_object_get(role, "members"));
+	}
+	ctl_print_table(ctl, &table);
+}
+
+void text_flows(const struct ctl *ctl, const json_t *reply)
+{
+	const json_t *roles = json_object_get(reply, "roles");
+
+	print_flows(ctl, json_object_get(reply, "flows"));
+	if (json_array_size(roles)) {
+		putc('\n', ctl->screen.file);
+		print_roles(ctl, roles);
+	}
+}
+
+static void add_address(struct table *table, const json_t *address)
+{
+	char expires[32];
+
+	table_cell(table, TONE_PLAIN, "%s", json_text_of(address, "address"));
+	/* An address of a former answer lives on for grace, or while DNS fails. */
+	table_cell(table, TONE_PLAIN, "%s%s", json_text_of(address, "origin"), json_truth_of(address, "in_answer") ? "" : ", before");
+	table_cell(table, TONE_PLAIN, "%s", format_seconds(json_number_of(address, "expires_in_s"), expires));
+}
+
+static void add_name(struct table *table, const json_t *name, bool again)
+{
+	const json_t *addresses = json_object_get(name, "addresses");
+	const char *state = json_text_of(name, "state");
+	size_t count = json_array_size(addresses);
+	char next[32];
+
+	table_cell(table, TONE_PLAIN, "%s", again ? "" : json_text_of(name, "name"));
+	table_cell(table, TONE_PLAIN, "%s", json_text_of(name, "family"));
+	table_cell(table, tone_of_state(state), "%s", state);
+	table_cell(table, TONE_PLAIN, "%s", format_seconds(json_number_of(name, "next_query_in_s"), next));
+	for (size_t i = 0; i < count; i++) {
+		for (int blank = 0; i > 0 && blank < 4; blank++)
+			table_cell(table, TONE_PLAIN, "%s", "");
+		add_address(table, json_array_get(addresses, i));
+	}
+	for (int blank = 0; count == 0 && blank < 3; blank++)
+		table_cell(table, TONE_FAINT, "%s", blank ? "" : "none");
+}
+
+/* What a table has no room for: one line where there is something to say. */
+static void print_name_note(const struct ctl *ctl, const json_t *name)
+{
+	const char *error = json_text_of(name, "last_error");
+	int64_t refused = json_number_of(name, "refused");
+	const json_t *answered = json_object_get(name, "last_answer_s");
+	struct text note = { 0 };
+	char when[32];
+
+	if (!*error && !refused)
+		return;
+	text_add(&note, "%s (%s):", json_text_of(name, "name"), json_text_of(name, "family"));
+	if (*error && json_is_integer(answered))
+		text_add(&note, " %s, last answered %s ago", error, format_seconds(json_integer_value(answered), when));
+	else if (*error)
+		text_add(&note, " %s, never answered", error);
+	if (refused)
+		text_add(&note, "%s %s answered addresses refused", *error ? ";" : "", format_count(refused, when));
+	screen_text(&ctl->screen, *error ? TONE_WARNING : TONE_PLAIN, text_of(&note));
+	putc('\n', ctl->screen.file);
+	text_free(&note);
+}
+
+void text_names(const struct ctl *ctl, const json_t *reply)
+{
+	static const char *const titles[] = { "NAME", "FAMILY", "STATE", "ASKS IN", "ADDRESS", "ORIGIN", "EXPIRES IN" };
+	const json_t *names = json_object_get(reply, "names");
+	const char *before = "";
+	struct table table;
+
+	if (json_array_size(names) == 0) {
+		fputs("no flow uses a name\n", ctl->screen.file);
+		return;
+	}
+	table_init(&table, "epppppp");
+	table_titles(&table, titles);
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const json_t *name = json_array_get(names, i);
+		add_name(&table, name, strcmp(before, json_text_of(name, "name")) == 0);
+		before = json_text_of(name, "name");
+	}
+	ctl_print_table(ctl, &table);
+	for (size_t i = 0; i < json_array_size(names); i++)
+		print_name_note(ctl, json_array_get(names, i));
+}
+
+static void text_reload(const struct ctl *ctl, const json_t *reply)
+{
+	const json_t *changes = json_object_get(reply, "changes"), *warnings = json_object_get(reply, "warnings");
+	size_t count = json_array_size(changes);
+	char generation[32];
+
+	for (size_t i = 0; i < json_array_size(warnings); i++) {
+		char *line = text_harmless(json_text(json_array_get(warnings, i)));
+		fprintf(ctl->world->err, "%s\n", line ? line : "?");
+		free(line);
+	}
+	format_count(json_number_of(reply, "generation"), generation);
+	if (!json_truth_of(reply, "changed"))
+		fprintf(ctl->screen.file, "reloaded: nothing changes, generation %s stays\n", generation);
+	else
+		fprintf(ctl->screen.file, "reloaded: generation %s, %zu change%s\n", generation, count, count == 1 ? "" : "s");
+	for (size_t i = 0; i < count; i++) {
+		fputs("  ", ctl->screen.file);
+		screen_text(&ctl->screen, TONE_PLAIN, json_text(json_array_get(changes, i)));
+		putc('\n', ctl->screen.file);
+	}
+}
+
+static void text_clear(const struct ctl *ctl, const json_t *reply)
+{
+	if (json_truth_of(reply, "removed"))
+		screen_text(&ctl->screen, TONE_WARNING, "the table is removed: the server is open to everyone until it is loaded again");
+	else
+		screen_text(&ctl->screen, TONE_PLAIN, "there was no table to remove");
+	putc('\n', ctl->screen.file);
+}
+
+static void print_diags(const struct ctl *ctl, const struct diags *diags)
+{
+	for (size_t i = 0; i < diags->count; i++) {
+		char *text = diag_format(&diags->items[i]);
+		char *line = text ? text_harmless(text) : NULL;
+		fprintf(ctl->world->err, "%s\n", line ? line : "out of memory");
+		free(line);
+		free(text);
+	}
+	if (diags->out_of_memory)
+		ctl_complain(ctl, "out of memory: there is more to say");
+}
+
+static size_t count_open(const struct policy *policy)
+{
+	size_t open = 0;
+
+	for (size_t i = 0; i < policy->flow_count; i++)
+		open += policy->flows[i].enabled;
+	return open;
+}
+
+static void text_check(const struct ctl *ctl, const char *path, const struct policy *policy, const struct diags *diags)
+{
+	size_t warnings = diags->count - diags->errors;
+	bool failed = diags_failed(diags);
+
+	print_diags(ctl, diags);
+	screen_text(&ctl->screen, TONE_PLAIN, path);
+	fputs(": ", ctl->screen.file);
+	screen_text(&ctl->screen, failed ? TONE_BAD : TONE_GOOD, failed ? "not usable" : "good");
+	if (failed)
+		fprintf(ctl->screen.file, ", %zu error%s", diags->errors, diags->errors == 1 ? "" : "s");
+	else
+		fprintf(ctl->screen.file, ", %zu flow%s (%zu open)", policy->flow_count, policy->flow_count == 1 ? "" : "s", count_open(policy));
+	if (warnings)
+		fprintf(ctl->screen.file, ", %zu warning%s", warnings, warnings == 1 ? "" : "s");
+	putc('\n', ctl->screen.file);
+}
+
+/* Standard error says it all. */
+static void text_error(const struct ctl *ctl, const char *error, const json_t *parameters)
+{
+	(void)ctl;
+	(void)error;
+	(void)parameters;
+}
+
+const struct output output_text = {
+	.status = text_status,
+	.not_running = text_not_running,
+	.flows = text_flows,
+	.names = text_names,
+	.reload = text_reload,
+	.clear = text_clear,
+	.check = text_check,
+	.error = text_error,
+};

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "screen.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+struct screen screen_of(FILE *file)
+{
+	struct screen screen = { .file = file };
+	struct winsize size;
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+	int fd = fileno(file);
+
+	if (fd < 0 || !isatty(fd))
+		return screen;
+	screen.terminal = true;
+	screen.width = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+	screen.colour = !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+	return screen;
+}
+
+/* One character of UTF-8 as its bytes; 0: broken. */
+static size_t decode(const unsigned char *at, uint32_t *ret)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t length = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
+		      : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
+	uint32_t c = length == 1 ? at[0] : length ? at[0] & (0x7f >> length) : 0;
+
+	for (size_t i = 1; i < length; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (at[i] & 0x3f);
+	}
+	if (length > 1 && (c < least[length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)))
+		return 0;
+	*ret = c;
+	return length;
+}
+
+static bool harmful(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+char *text_harmless(const char *text)
+{
+	char *copy = malloc(strlen(text) + 1), *to = copy;
+	uint32_t c = 0;
+
+	if (!copy)
+		return NULL;
+	for (const char *from = text; *from;) {
+		size_t length = decode((const unsigned char *)from, &c);
+		if (length && !harmful(c)) {
+			memcpy(to, from, length);
+			to += length;
+		} else {
+			*to++ = '?';
+		}
+		from += length ? length : 1;
+	}
+	*to = '\0';
+	return copy;
+}
+
+size_t text_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += (*text & 0xc0) != 0x80;
+	return width;
+}
+
+static const char *tone_begin(const struct screen *screen, enum tone tone)
+{
+	static const char *const codes[] = { "", "\033[1m", "\033[2m", "\033[1;32m", "\033[1;33m", "\033[1;31m" };
+	return screen->colour ? codes[tone] : "";
+}
+
+static const char *tone_end(const struct screen *screen, enum tone tone)
+{
+	return screen->colour && tone != TONE_PLAIN ? "\033[0m" : "";
+}
+
+void screen_text(const struct screen *screen, enum tone tone, const char *text)
+{
+	char *harmless = text_harmless(text);
+
+	fprintf(screen->file, "%s%s%s", tone_begin(screen, tone), harmless ? harmless : "?", tone_end(screen, tone));
+	free(harmless);
+}
+
+static void text_fail(struct text *text)
+{
+	free(text->bytes);
+	*text = (struct text){ .failed = true };
+}
+
+void text_add(struct text *text, const char *format, ...)
+{
+	char *more = NULL;
+	va_list arguments;
+
+	if (text->failed)
+		return;
+	va_start(arguments, format);
+	int length = vasprintf(&more, format, arguments);
+	va_end(arguments);
+	if (length < 0) {
+		text_fail(text);
+		return;
+	}
+	if (text->length + (size_t)length + 1 > text->capacity) {
+		size_t wanted = 2 * (text->length + (size_t)length + 1);
+		char *grown = realloc(text->bytes, wanted);
+		if (!grown) {
+			free(more);
+			text_fail(text);
+			return;
+		}
+		text->bytes = grown;
+		text->capacity = wanted;
+	}
+	memcpy(text->bytes + text->length, more, (size_t)length + 1);
+	text->length += (size_t)length;
+	free(more);
+}
+
+const char *text_of(const struct text *text)
+{
+	return text->bytes ? text->bytes : "";
+}
+
+void text_free(struct text *text)
+{
+	free(text->bytes);
+	*text = (struct text){ 0 };
+}
+
+char *format_seconds(int64_t seconds, char buffer[32])
+{
+	static const struct { int64_t length; char letter; } units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	size_t i = 0;
+
+	if (seconds < 0)
+		seconds = 0;
+	while (units[i].length > 1 && seconds < units[i].length)
+		i++;
+	int64_t rest = i < 3 ? seconds % units[i].length / units[i + 1].length : 0;
+	int n = snprintf(buffer, 32, "%" PRId64 "%c", seconds / units[i].length, units[i].letter);
+	if (rest && n > 0 && n < 24)
+		snprintf(buffer + n, 32 - (size_t)n, " %" PRId64 "%c", rest, units[i + 1].letter);
+	return buffer;
+}
+
+char *format_count(int64_t count, char buffer[32])
+{
+	char digits[24];
+	int length = snprintf(digits, sizeof(digits), "%" PRId64, count < 0 ? 0 : count);
+	char *to = buffer;
+
+	for (int i = 0; i < length; i++) {
+		if (i && (length - i) % 3 == 0)
+			*to++ = ',';
+		*to++ = digits[i];
+	}
+	*to = '\0';
+	return buffer;
+}
+
+char *format_bytes(int64_t bytes, char buffer[32])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = bytes < 0 ? 0 : (double)bytes;
+	size_t i = 0;
+
+	while (value >= 1024 && i < 6) {
+		value /= 1024;
+		i++;
+	}
+	snprintf(buffer, 32, "%.*f %s", i && value < 10 ? 1 : 0, value, units[i]);
+	return buffer;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_SCREEN_H
+#define SPEFW_SCREEN_H
+
+/* Text for people: made harmless, coloured, in tables as wide as the terminal. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct screen {
+	FILE *file;
+	unsigned width; /* columns; 0: no terminal, nothing is shortened */
+	bool terminal, colour;
+};
+
+enum tone { TONE_PLAIN, TONE_STRONG, TONE_FAINT, TONE_GOOD, TONE_WARNING, TONE_BAD };
+
+struct screen screen_of(FILE *file);
+
+/* A copy without what could steer a terminal (control and bidirectional characters, broken UTF-8: each a '?').
+ * NULL without memory. */
+char *text_harmless(const char *text);
+size_t text_width(const char *text); /* characters of harmless text */
+/* Harmless, in this tone. */
+void screen_text(const struct screen *screen, enum tone tone, const char *text);
+
+/* A text that grows. After a failure it stays empty and `failed`. */
+struct text {
+	char *bytes; /* NULL: empty */
+	size_t length, capacity;
+	bool failed;
+};
+void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *text_of(const struct text *text);
+void text_free(struct text *text);
+
+/* In buffer, which is returned. */
+char *format_seconds(int64_t seconds, char buffer[32]); /* "6d 23h", "45s" */
+char *format_count(int64_t count, char buffer[32]);     /* "88,120" */
+char *format_bytes(int64_t bytes, char buffer[32]);     /* "1.2 GiB" */
+
+enum column_kind {
+	COLUMN_PLAIN,
+	COLUMN_RIGHT,   /* numbers */
+	COLUMN_ELASTIC, /* gives way where the terminal is narrow */
+	COLUMN_WRAPPED, /* the last one only: goes on below itself, at spaces */
+};
+
+enum { COLUMNS_MAX = 8, WRAP_WIDTH = 80 };
+
+struct table {
+	size_t columns;
+	enum column_kind kinds[COLUMNS_MAX];
+	struct cell { char *text; enum tone tone; } *cells;
+	size_t count, capacity;
+	bool failed;
+};
+
+/* kinds has one letter a column: p, r, e or w. */
+void table_init(struct table *table, const char *kinds);
+/* Row by row, cell by cell. */
+void table_cell(struct table *table, enum tone tone, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A row of titles, one word a column. */
+void table_titles(struct table *table, const char *const *titles);
+/* 0 or -ENOMEM. Frees what the table holds. */
+int table_print(struct table *table, const struct screen *screen);
+
+#endif

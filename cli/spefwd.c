@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "spefwd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { OUTPUT_MAX = 64 * 1024, PATIENCE_MS = 10000 };
+
+extern char **environ;
+
+char *spefwd_find(void)
+{
+	char self[4096], *path = NULL;
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (length > 0) {
+		self[length] = '\0';
+		char *slash = strrchr(self, '/');
+		if (slash && asprintf(&path, "%.*s/spefwd", (int)(slash - self), self) < 0)
+			return NULL;
+		if (path && access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
+	return strdup(SBINDIR "/spefwd");
+}
+
+static int start(const char *program, const char *option, const char *another, pid_t *ret_pid, int *ret_fd)
+{
+	char *arguments[] = { (char *)program, (char *)option, (char *)another, NULL };
+	posix_spawn_file_actions_t actions;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	int r = posix_spawn_file_actions_init(&actions);
+	if (r == 0) {
+		r = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+		if (r == 0)
+			r = posix_spawn(ret_pid, program, &actions, NULL, arguments, environ);
+		posix_spawn_file_actions_destroy(&actions);
+	}
+	close(ends[1]);
+	if (r != 0) {
+		close(ends[0]);
+		return -r;
+	}
+	*ret_fd = ends[0];
+	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Until the end of file: the program has ended, or has said all. */
+static int collect(int fd, char *output)
+{
+	int64_t deadline = now_ms() + PATIENCE_MS;
+	size_t length = 0;
+
+	for (;;) {
+		struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+		int64_t left = deadline - now_ms();
+		int ready = left > 0 ? poll(&pollfd, 1, (int)left) : 0;
+		if (ready == 0)
+			return -ETIMEDOUT;
+		ssize_t n = ready > 0 ? read(fd, output + length, OUTPUT_MAX - length) : -1;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0) {
+			output[length] = '\0';
+			return 0;
+		}
+		if (n > 0)
+			length += (size_t)n;
+		if (length == OUTPUT_MAX)
+			return -EMSGSIZE;
+	}
+}
+
+int spefwd_run(const char *program, const char *option, const char *another, char **ret_output)
+{
+	char *output = malloc(OUTPUT_MAX);
+	pid_t pid;
+	int fd = -1, status;
+
+	if (!output)
+		return -ENOMEM;
+	int r = start(program, option, another, &pid, &fd);
+	if (r < 0) {
+		free(output);
+		return r;
+	}
+	r = collect(fd, output);
+	close(fd);
+	if (r < 0)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r == 0)
+		r = WIFEXITED(status) ? WEXITSTATUS(status) : -ECHILD;
+	if (r < 0) {
+		free(output);
+		return r;
+	}
+	*ret_output = output;
+	return r;
+}
+
+json_t *spefwd_inspect(const char *program, int *ret_status)
+{
+	char *output = NULL;
+
+	*ret_status = spefwd_run(program, "--inspect", "--json", &output);
+	json_t *table = *ret_status >= 0 ? json_loads(output, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	free(output);
+	if (json_is_object(table))
+		return table;
+	json_decref(table);
+	return NULL;
+}
