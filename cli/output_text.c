@@ -107,9 +107,10 @@ static void print_roles(const struct ctl *ctl, const json_t *roles)
 	for (size_t i = 0; i < json_array_size(roles); i++) {
 		const json_t *role = json_array_get(roles, i);
 		bool guarded = json_truth_of(role, "protected");
+		bool any = strcmp(json_text(json_array_get(json_object_get(role, "members"), 0)), "ANY") == 0;
 		table_cell(&table, TONE_PLAIN, "%s", json_text_of(role, "name"));
 		table_cell(&table, guarded ? TONE_GOOD : TONE_PLAIN, guarded ? "yes" : "no");
-		table_cell(&table, TONE_PLAIN, "%s", format_count(json_number_of(role, "count"), count));
+		table_cell(&table, TONE_PLAIN, "%s", any ? "all" : format_count(json_number_of(role, "count"), count));
 		add_list_cell(&table, TONE_PLAIN, json_object_get(role, "members"));
 	}
 	ctl_print_table(ctl, &table);
@@ -132,7 +133,7 @@ static void add_address(struct table *table, const json_t *address)
 
 	table_cell(table, TONE_PLAIN, "%s", json_text_of(address, "address"));
 	/* An address of a former answer lives on for grace, or while DNS fails. */
-	table_cell(table, TONE_PLAIN, "%s%s", json_text_of(address, "origin"), json_truth_of(address, "in_answer") ? "" : ", before");
+	table_cell(table, TONE_PLAIN, "%s%s", json_text_of(address, "origin"), json_truth_of(address, "in_answer") ? "" : " (gone)");
 	table_cell(table, TONE_PLAIN, "%s", format_seconds(json_number_of(address, "expires_in_s"), expires));
 }
 
@@ -181,7 +182,7 @@ static void print_name_note(const struct ctl *ctl, const json_t *name)
 
 void text_names(const struct ctl *ctl, const json_t *reply)
 {
-	static const char *const titles[] = { "NAME", "FAMILY", "STATE", "ASKS IN", "ADDRESS", "ORIGIN", "EXPIRES IN" };
+	static const char *const titles[] = { "NAME", "FAMILY", "STATE", "NEXT", "ADDRESS", "ORIGIN", "EXPIRES" };
 	const json_t *names = json_object_get(reply, "names");
 	const char *before = "";
 	struct table table;

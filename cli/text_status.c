@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* One screen, 80 by 24 for an ordinary server: what is longer is cut short, and says which verb shows all. */
-enum { REASONS = 5, ROUTES = 9, OFF = 4, NAMES = 6, ADDRESSES = 3, SERVERS = 6 };
+enum { REASONS = 5, OFF = 4, NAMES = 6, ADDRESSES = 3, SERVERS = 6 };
 
 static void print_line(const struct ctl *ctl, enum tone tone, const char *text)
 {
@@ -63,7 +63,7 @@ static void add_mode(struct table *table, const json_t *reply)
 
 	add_label(table, "Mode");
 	table_cell(table, audit ? TONE_WARNING : TONE_PLAIN, "%s%s, generation %s, spefwd %s up %s", mode,
-		   audit ? " (nothing is denied, only counted and logged)" : "",
+		   audit ? " (denies nothing)" : "",
 		   format_count(json_number_of(reply, "generation"), generation), json_text_of(reply, "version"),
 		   format_seconds(json_number_of(reply, "uptime_s"), uptime));
 }
@@ -85,7 +85,7 @@ static void add_config(struct table *table, const json_t *reply)
 
 	text_add(&text, "%s, loaded ", json_text_of(config, "path"));
 	add_time(&text, json_text_of(config, "loaded_at"));
-	text_add(&text, matches ? ", as on disk" : "; NOT as on disk now");
+	text_add(&text, matches ? ", as on disk" : ", NOT as on disk");
 	table->failed |= text.failed;
 	add_label(table, "Config");
 	table_cell(table, matches ? TONE_PLAIN : TONE_WARNING, "%s", text_of(&text));
@@ -236,12 +236,14 @@ static void add_route(struct table *table, const json_t *flows, const json_t *ro
 	text_free(&ports);
 }
 
-static void add_more(struct table *table, size_t blanks, size_t count, const char *verb)
+static void print_more(const struct ctl *ctl, size_t count, const char *verb)
 {
-	add_label(table, "");
-	for (size_t i = 0; i < blanks; i++)
-		table_cell(table, TONE_PLAIN, "%s", "");
-	table_cell(table, TONE_FAINT, "... and %zu more, see spefwctl %s", count, verb);
+	char text[64];
+
+	if (!count)
+		return;
+	snprintf(text, sizeof(text), "         ... and %zu more, see spefwctl %s", count, verb);
+	print_line(ctl, TONE_FAINT, text);
 }
 
 static void print_off(const struct ctl *ctl, const json_t *flows)
@@ -269,31 +271,34 @@ static void print_off(const struct ctl *ctl, const json_t *flows)
 	text_free(&text);
 }
 
+/* Each direction has its own share of the screen. */
 static void print_routes(const struct ctl *ctl, const json_t *flows)
 {
-	static const char *const labels[DIRECTIONS] = { "In", "Out", "Other" };
+	static const struct { const char *label; size_t most; } shares[DIRECTIONS] = { { "In", 5 }, { "Out", 5 }, { "Other", 2 } };
+	size_t routes = 0, hidden = 0;
 	struct table table;
-	size_t routes = 0;
 
 	table_init(&table, "pew");
 	for (int direction = 0; direction < DIRECTIONS; direction++) {
-		const char *label = labels[direction];
+		size_t shown = 0;
 		for (size_t i = 0; i < json_array_size(flows); i++) {
 			const json_t *flow = json_array_get(flows, i);
-			if (direction_of(flow) != (enum direction)direction || !stands_for_route(flows, i) || routes++ >= ROUTES)
+			if (direction_of(flow) != (enum direction)direction || !stands_for_route(flows, i))
 				continue;
-			add_route(&table, flows, flow, label);
-			label = "";
+			routes++;
+			if (shown < shares[direction].most)
+				add_route(&table, flows, flow, shown++ ? "" : shares[direction].label);
+			else
+				hidden++;
 		}
 	}
-	if (routes > ROUTES)
-		add_more(&table, 1, routes - ROUTES, "flows");
 	if (routes == 0) {
 		add_label(&table, "Flows");
 		table_cell(&table, TONE_WARNING, "none is open");
 		table_cell(&table, TONE_PLAIN, "%s", "");
 	}
 	ctl_print_table(ctl, &table);
+	print_more(ctl, hidden, "flows");
 	print_off(ctl, flows);
 }
 
@@ -317,16 +322,15 @@ static void add_name_addresses(struct text *text, const json_t *name)
 	const char *error = json_text_of(name, "last_error");
 	char expires[32];
 
+	/* A name that lives on old addresses is among the reasons. */
 	if (count == 0)
-		text_add(text, "no address");
+		text_add(text, "no address%s%s", *error ? ": " : "", error);
 	for (size_t i = 0; i < shown; i++)
 		text_add(text, "%s%s", i ? ", " : "", json_text_of(json_array_get(addresses, i), "address"));
 	if (shown < count)
 		text_add(text, ", +%zu more", count - shown);
 	if (count)
 		text_add(text, " (for %s)", format_seconds(least_expiry(addresses), expires));
-	if (*error)
-		text_add(text, ": %s", error);
 }
 
 static void add_name(struct table *table, const json_t *name, const char *label, bool again)
@@ -368,11 +372,10 @@ static void print_names(const struct ctl *ctl, const json_t *names)
 			shown++;
 		}
 	}
-	if (shown < count)
-		add_more(&table, 3, count - shown, "names");
 	if (count)
 		putc('\n', ctl->screen.file);
 	ctl_print_table(ctl, &table);
+	print_more(ctl, count - shown, "names");
 }
 
 void text_status(const struct ctl *ctl, const json_t *reply)

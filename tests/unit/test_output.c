@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* spefwctl as a whole: against a real server with canned replies, and against none. What it prints is compared with
+ * tests/golden-cli (written anew with UPDATE_GOLDEN=1 in the environment). */
+#include "client.h"
+#include "control.h"
+#include "ctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+	char directory[64], socket[80], spefwd[80];
+	pid_t server;
+	char *out, *err;
+	bool root;
+	unsigned width; /* of a terminal; 0: none */
+};
+
+/* The server: its userdata is the canned answer */
+
+struct canned {
+	const char *error;
+	const char *parameters; /* JSON */
+};
+
+static void run_canned(void *userdata, struct control_call *call, json_t *parameters)
+{
+	const struct canned *canned = userdata;
+	json_t *reply = json_loads(canned->parameters, 0, NULL);
+
+	(void)parameters;
+	if (canned->error)
+		control_fail(call, canned->error, reply);
+	else
+		control_reply(call, reply);
+}
+
+static void run_silent(void *userdata, struct control_call *call, json_t *parameters)
+{
+	(void)userdata;
+	(void)parameters;
+	control_on_gone(call, NULL);
+}
+
+static void run_server(const char *path, struct canned *canned, bool privileged, int ready)
+{
+	const struct control_method methods[] = {
+		{ "org.spefw.Gateway.Status", privileged, run_canned },
+		{ "org.spefw.Gateway.Flows", privileged, run_canned },
+		{ "org.spefw.Gateway.Names", privileged, run_canned },
+		{ "org.spefw.Gateway.Reload", privileged, run_canned },
+		{ "org.spefw.Gateway.Refresh", privileged, run_canned },
+		{ "org.spefw.Gateway.Clear", privileged, canned->parameters ? run_canned : run_silent },
+		{ 0 },
+	};
+	struct control_limits limits = control_limits_default();
+	struct control *control;
+	sd_event *event;
+
+	if (sd_event_new(&event) < 0 || control_new(&control, event, path, methods, canned) < 0)
+		_exit(1);
+	limits.root = geteuid() + 1; /* so that `privileged` refuses us */
+	control_set_limits(control, &limits);
+	if (write(ready, "", 1) != 1)
+		_exit(1);
+	sd_event_loop(event);
+	_exit(1);
+}
+
+static void serve(struct fixture *f, struct canned canned, bool privileged)
+{
+	int ends[2];
+	char byte;
+
+	assert_int_equal(pipe(ends), 0);
+	f->server = fork();
+	assert_true(f->server >= 0);
+	if (f->server == 0)
+		run_server(f->socket, &canned, privileged, ends[1]);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+}
+
+static void stop_serving(struct fixture *f)
+{
+	if (f->server > 0) {
+		kill(f->server, SIGKILL);
+		waitpid(f->server, NULL, 0);
+	}
+	f->server = 0;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	snprintf(f->directory, sizeof(f->directory), "/tmp/spefw-test-XXXXXX");
+	assert_non_null(mkdtemp(f->directory));
+	snprintf(f->socket, sizeof(f->socket), "%s/sock", f->directory);
+	snprintf(f->spefwd, sizeof(f->spefwd), "%s/spefwd", f->directory);
+	f->root = true;
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char lock[96];
+
+	stop_serving(f);
+	snprintf(lock, sizeof(lock), "%s.lock", f->socket);
+	unlink(lock);
+	unlink(f->socket);
+	unlink(f->spefwd);
+	assert_int_equal(rmdir(f->directory), 0);
+	free(f->out);
+	free(f->err);
+	free(f);
+	return 0;
+}
+
+/* Runs "spefwctl -s SOCKET words..."; its output is in f->out and f->err. */
+static int run(struct fixture *f, const char *const *words)
+{
+	char *argv[16] = { (char *)"spefwctl", (char *)"-s", f->socket };
+	struct ctl_world world = { .spefwd = f->spefwd, .root = f->root };
+	size_t out_size, err_size;
+	int argc = 3;
+
+	for (; *words; words++)
+		argv[argc++] = (char *)*words;
+	free(f->out);
+	free(f->err);
+	world.out = open_memstream(&f->out, &out_size);
+	world.err = open_memstream(&f->err, &err_size);
+	assert_non_null(world.out);
+	assert_non_null(world.err);
+	int status = ctl_run(&world, argc, argv);
+	fclose(world.out);
+	fclose(world.err);
+	return status;
+}
+
+#define RUN(f, ...) run(f, (const char *const[]){ __VA_ARGS__, NULL })
+
+static char *read_whole(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *bytes = calloc(1, 1 << 20);
+
+	if (!file) {
+		free(bytes);
+		return NULL;
+	}
+	assert_true(fread(bytes, 1, (1 << 20) - 1, file) > 0 || feof(file));
+	fclose(file);
+	return bytes;
+}
+
+static char *golden_path(const char *name, const char *ending)
+{
+	const char *top = getenv("srcdir");
+	char *path;
+
+	assert_true(asprintf(&path, "%s/tests/golden-cli/%s%s", top ? top : ".", name, ending) > 0);
+	return path;
+}
+
+static void compare_golden(const char *name, const char *ending, const char *text)
+{
+	char *path = golden_path(name, ending);
+
+	if (getenv("UPDATE_GOLDEN")) {
+		FILE *file = fopen(path, "we");
+		assert_non_null(file);
+		fputs(text, file);
+		assert_int_equal(fclose(file), 0);
+	}
+	char *expected = read_whole(path);
+	assert_non_null(expected);
+	assert_string_equal(text, expected);
+	free(expected);
+	free(path);
+}
+
+static void check_golden(struct fixture *f, const char *name, int expected_status)
+{
+	char *path = golden_path(name, ".json"), *reply = read_whole(path);
+	char verb[32];
+
+	snprintf(verb, sizeof(verb), "%.*s", (int)strcspn(name, "-"), name);
+	assert_non_null(reply);
+	serve(f, (struct canned){ .parameters = reply }, false);
+	assert_int_equal(RUN(f, verb), expected_status);
+	compare_golden(name, ".txt", f->out);
+
+	/* JSON is the reply itself, its keys in their order. */
+	assert_int_equal(RUN(f, "--json", verb), expected_status);
+	json_t *sent = json_loads(reply, 0, NULL), *printed = json_loads(f->out, 0, NULL);
+	assert_true(json_equal(sent, printed));
+	char *one = json_dumps(sent, 0), *other = json_dumps(printed, 0);
+	assert_string_equal(one, other);
+	free(one);
+	free(other);
+	json_decref(sent);
+	json_decref(printed);
+	stop_serving(f);
+	free(reply);
+	free(path);
+}
+
+static void test_status(void **state)
+{
+	struct fixture *f = *state;
+
+	check_golden(f, "status-ok", EXIT_DONE);
+	check_golden(f, "status-degraded", EXIT_FAILED);
+	check_golden(f, "status-crowded", EXIT_DONE);
+}
+
+static size_t count_lines(const char *text, size_t *ret_widest)
+{
+	size_t lines = 0, width = 0;
+
+	*ret_widest = 0;
+	for (; *text; text++) {
+		width = *text == '\n' ? 0 : width + 1;
+		lines += *text == '\n';
+		if (width > *ret_widest)
+			*ret_widest = width;
+	}
+	return lines;
+}
+
+static void test_status_fits_a_screen(void **state)
+{
+	static const char *const names[] = { "status-ok", "status-degraded" };
+	size_t widest;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char *path = golden_path(names[i], ".txt"), *text = read_whole(path);
+		assert_in_range(count_lines(text, &widest), 10, 24);
+		assert_in_range(widest, 60, 80);
+		free(text);
+		free(path);
+	}
+}
+
+static void test_status_of_a_hostile_daemon(void **state)
+{
+	struct fixture *f = *state;
+
+	check_golden(f, "status-hostile", EXIT_FAILED);
+	check_golden(f, "status-empty", EXIT_FAILED);
+	char *path = golden_path("status-hostile", ".txt"), *text = read_whole(path);
+	for (const char *c = text; *c; c++)
+		assert_true(*c == '\n' || (*c >= ' ' && *c < 0x7f));
+	free(text);
+	free(path);
+}
+
+static void test_flows_and_names(void **state)
+{
+	struct fixture *f = *state;
+
+	check_golden(f, "flows-ok", EXIT_DONE);
+	check_golden(f, "names-ok", EXIT_DONE);
+	check_golden(f, "names-trouble", EXIT_DONE);
+	check_golden(f, "names-none", EXIT_DONE);
+}
+
+static void test_changes(void **state)
+{
+	struct fixture *f = *state;
+
+	check_golden(f, "reload-changed", EXIT_DONE);
+	check_golden(f, "reload-unchanged", EXIT_DONE);
+	check_golden(f, "refresh-ok", EXIT_DONE);
+	serve(f, (struct canned){ .parameters = "{\"removed\":true}" }, false);
+	assert_int_equal(RUN(f, "clear", "--yes"), EXIT_DONE);
+	assert_string_equal(f->out, "the table is removed: the server is open to everyone until it is loaded again\n");
+	assert_int_equal(RUN(f, "clear"), EXIT_USAGE);
+	assert_string_equal(f->out, "");
+	assert_non_null(strstr(f->err, "removes table inet spefw"));
+	stop_serving(f);
+	serve(f, (struct canned){ .parameters = "{\"names\":[{\"name\":\"a.b\",\"last_error\":\"SERVFAIL\"}]}" }, false);
+	assert_int_equal(RUN(f, "refresh", "a.b"), EXIT_FAILED);
+	assert_int_equal(RUN(f, "refresh", "a\xff"), EXIT_USAGE);
+}
+
+static void test_errors_of_the_daemon(void **state)
+{
+	struct fixture *f = *state;
+
+	serve(f, (struct canned){ "org.spefw.Gateway.ConfigInvalid", "{\"errors\":[\"a.ini:1: wrong\",\"a.ini:2: bad\\u001b[2J\"]}" }, false);
+	assert_int_equal(RUN(f, "reload"), EXIT_FAILED);
+	assert_string_equal(f->err, "a.ini:1: wrong\na.ini:2: bad?[2J\nspefwctl: nothing was changed, the policy before is still in force: "
+				    "correct the file, see spefwctl check\n");
+	assert_string_equal(f->out, "");
+	assert_int_equal(RUN(f, "reload", "--json"), EXIT_FAILED);
+	assert_non_null(strstr(f->out, "\"error\": \"org.spefw.Gateway.ConfigInvalid\""));
+	stop_serving(f);
+	serve(f, (struct canned){ "org.spefw.Gateway.NameUnknown", "{\"name\":\"a.b\"}" }, false);
+	assert_int_equal(RUN(f, "refresh", "a.b"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: no flow uses the name a.b: spefwctl names lists those that are used\n");
+	stop_serving(f);
+	serve(f, (struct canned){ "org.spefw.Gateway.Failed", "{\"what\":\"the kernel refused\"}" }, false);
+	assert_int_equal(RUN(f, "status"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: the kernel refused\n");
+	stop_serving(f);
+	serve(f, (struct canned){ .parameters = "{}" }, true);
+	assert_int_equal(RUN(f, "reload"), EXIT_PERMISSION);
+	assert_string_equal(f->err, "spefwctl: permission denied: org.spefw.Gateway.Reload is for root alone: run it as root\n");
+}
+
+/* Something else listens there: what it says is not taken for an answer. */
+static void answer_with(struct fixture *f, const char *bytes, size_t count)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	unlink(f->socket);
+	memcpy(address.sun_path, f->socket, sizeof(f->socket));
+	assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	f->server = fork();
+	if (f->server == 0) {
+		char buffer[256];
+		int fd = accept(listener, NULL, NULL);
+		if (read(fd, buffer, sizeof(buffer)) > 0)
+			send(fd, bytes, count, MSG_NOSIGNAL);
+		_exit(0);
+	}
+	close(listener);
+}
+
+static void test_strange_answers(void **state)
+{
+	struct fixture *f = *state;
+
+	answer_with(f, "HTTP/1.1 400 Bad Request\r\n\r\n", 29);
+	assert_int_equal(RUN(f, "status"), EXIT_FAILED);
+	assert_non_null(strstr(f->err, "is it the right socket?"));
+	stop_serving(f);
+	answer_with(f, "{\"parameters\":7}", 17);
+	assert_int_equal(RUN(f, "flows"), EXIT_FAILED);
+	stop_serving(f);
+	answer_with(f, "{\"parameters\":{", 15); /* and hangs up */
+	assert_int_equal(RUN(f, "names"), EXIT_FAILED);
+	assert_non_null(strstr(f->err, "hung up"));
+	stop_serving(f);
+	char *endless = malloc(SPEFW_REPLY_MAX + 1);
+	memset(endless, ' ', SPEFW_REPLY_MAX + 1);
+	answer_with(f, endless, SPEFW_REPLY_MAX + 1);
+	assert_int_equal(RUN(f, "names"), EXIT_FAILED);
+	assert_non_null(strstr(f->err, "is it the right socket?"));
+	free(endless);
+}
+
+static void test_silent_daemon(void **state)
+{
+	struct fixture *f = *state;
+	json_t *reply = NULL;
+
+	serve(f, (struct canned){ 0 }, false);
+	assert_int_equal(client_call(f->socket, "org.spefw.Gateway.Clear", NULL, 1, &reply), -ETIMEDOUT);
+	assert_null(reply);
+	kill(f->server, SIGSTOP); /* its kernel still takes the connection */
+	assert_int_equal(client_call(f->socket, "org.spefw.Gateway.Status", NULL, 1, &reply), -ETIMEDOUT);
+	/* ... until its backlog is full: then connecting itself would wait for ever. */
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fds[1024], count = 0;
+	memcpy(address.sun_path, f->socket, sizeof(f->socket));
+	for (bool full = false; !full && count < 1024; count++) {
+		fds[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		assert_true(fds[count] >= 0);
+		full = connect(fds[count], (const struct sockaddr *)&address, sizeof(address)) < 0;
+	}
+	assert_in_range(count, 2, 1023);
+	assert_int_equal(client_call(f->socket, "org.spefw.Gateway.Status", NULL, 1, &reply), -ETIMEDOUT);
+	while (count)
+		close(fds[--count]);
+}
+
+static void write_spefwd(const struct fixture *f, const char *script)
+{
+	int fd = open(f->spefwd, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0755);
+
+	assert_true(fd >= 0);
+	assert_int_equal(dprintf(fd, "#!/bin/sh\n%s\n", script), 11 + strlen(script));
+	close(fd);
+}
+
+static void test_no_daemon(void **state)
+{
+	static const char *const verbs[] = { "flows", "names", "reload", "refresh" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(RUN(f, verbs[i]), EXIT_NOT_RUNNING);
+		assert_string_equal(f->out, "");
+		assert_non_null(strstr(f->err, "spefwd is not running"));
+	}
+	/* A socket that nobody listens on is the same. */
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	memcpy(address.sun_path, f->socket, sizeof(f->socket));
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+	assert_int_equal(RUN(f, "flows"), EXIT_NOT_RUNNING);
+}
+
+static void test_status_without_daemon(void **state)
+{
+	struct fixture *f = *state;
+
+	write_spefwd(f, "[ \"$*\" = '--inspect --json' ] || exit 9\n"
+			"echo '{\"loaded\":true,\"guards\":true,\"layout\":1,\"protected\":[\"192.0.2.25\",\"2001:db8:2::25\"],\"mode\":\"enforce\",\"owner\":true}'");
+	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
+	compare_golden("status-not-running", ".txt", f->out);
+	assert_int_equal(RUN(f, "status", "--json"), EXIT_NOT_RUNNING);
+	compare_golden("status-not-running", ".out.json", f->out);
+	f->root = false;
+	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
+	compare_golden("status-not-running-user", ".txt", f->out);
+	f->root = true;
+	write_spefwd(f, "echo '{\"loaded\":false,\"guards\":false}'; exit 1");
+	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
+	assert_non_null(strstr(f->out, "not loaded: nothing is protected"));
+	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false}'; exit 1");
+	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
+	assert_non_null(strstr(f->out, "does not guard"));
+	write_spefwd(f, "echo broken; exit 1");
+	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
+	assert_non_null(strstr(f->out, "not known"));
+	unlink(f->spefwd);
+	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
+	assert_non_null(strstr(f->out, "No such file"));
+}
+
+static void test_clear_without_daemon(void **state)
+{
+	struct fixture *f = *state;
+
+	write_spefwd(f, "case $1 in --inspect) echo '{\"loaded\":true}';; --clear) exit 0;; esac");
+	assert_int_equal(RUN(f, "clear"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "clear", "--yes"), EXIT_DONE);
+	assert_non_null(strstr(f->out, "the table is removed"));
+	write_spefwd(f, "case $1 in --inspect) echo '{\"loaded\":false}'; exit 1;; --clear) exit 0;; esac");
+	assert_int_equal(RUN(f, "clear", "--yes", "--json"), EXIT_DONE);
+	assert_string_equal(f->out, "{\"removed\": false}\n");
+	write_spefwd(f, "exit 1");
+	assert_int_equal(RUN(f, "clear", "--yes"), EXIT_FAILED);
+	f->root = false;
+	assert_int_equal(RUN(f, "clear", "--yes"), EXIT_PERMISSION);
+}
+
+static void test_usage(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(run(f, (const char *const[]){ NULL }), EXIT_USAGE);
+	assert_int_equal(RUN(f, "statsu"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: unknown verb statsu: did you mean status?\n");
+	assert_int_equal(RUN(f, "status", "now"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "status", "--yes"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "status", "-c", "x"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "check", "x", "-c", "y"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "--frobnicate", "status"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: unknown option --frobnicate: see spefwctl --help\n");
+	assert_int_equal(RUN(f, "status", "-s"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "--help"), EXIT_DONE);
+	assert_string_equal(f->err, "");
+	assert_non_null(strstr(f->out, "clear --yes"));
+	assert_int_equal(RUN(f, "--version"), EXIT_DONE);
+	assert_string_equal(f->out, "spefwctl " PACKAGE_VERSION "\n");
+}
+
+static void test_check(void **state)
+{
+	struct fixture *f = *state;
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/spefw.ini", f->directory);
+	FILE *file = fopen(path, "we");
+	fputs("[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n[role ADM]\nmembers = 192.0.2.0/24\n", file);
+	fclose(file);
+	assert_int_equal(RUN(f, "check", path), EXIT_DONE);
+	assert_non_null(strstr(f->out, "spefw.ini: good, 20 flows ("));
+	assert_int_equal(RUN(f, "--json", "-c", path, "check"), EXIT_DONE);
+	assert_non_null(strstr(f->out, "\"errors\": []"));
+
+	file = fopen(path, "we");
+	fputs("[server]\naddress = 192.0.2.300\n[gatway]\n", file);
+	fclose(file);
+	assert_int_equal(RUN(f, "check", path), EXIT_FAILED);
+	assert_non_null(strstr(f->out, "spefw.ini: not usable, "));
+	assert_non_null(strstr(f->err, "spefw.ini:2: "));
+	assert_non_null(strstr(f->err, "spefw.ini:3: "));
+	assert_int_equal(RUN(f, "check", path, "--json"), EXIT_FAILED);
+	json_t *printed = json_loads(f->out, 0, NULL);
+	json_t *first = json_array_get(json_object_get(printed, "errors"), 0);
+	assert_string_equal(json_string_value(json_object_get(first, "file")), path);
+	assert_int_equal(json_integer_value(json_object_get(first, "line")), 2);
+	json_decref(printed);
+	unlink(path);
+	assert_int_equal(RUN(f, "check", path), EXIT_FAILED);
+	assert_true(strlen(f->err) > 0);
+}
+
+/* What a terminal of this width would show. */
+static void run_on_terminal(struct fixture *f, unsigned short width, char *const *words, int count, char *ret, size_t size)
+{
+	struct winsize window = { .ws_row = 24, .ws_col = width };
+	char *argv[8] = { (char *)"spefwctl", (char *)"-s", f->socket };
+	struct ctl_world world = { .err = stderr, .spefwd = f->spefwd };
+	int master, slave;
+	size_t length = 0;
+	ssize_t n;
+
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, &window), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(master);
+		world.out = fdopen(slave, "w");
+		memcpy(argv + 3, words, (size_t)count * sizeof(*argv));
+		ctl_run(&world, count + 3, argv);
+		fclose(world.out);
+		_exit(0);
+	}
+	close(slave);
+	while ((n = read(master, ret + length, size - 1 - length)) > 0)
+		length += (size_t)n;
+	ret[length] = '\0';
+	close(master);
+	waitpid(pid, NULL, 0);
+}
+
+static void check_width(const char *text, size_t width)
+{
+	size_t at = 0;
+
+	for (; *text; text++) {
+		at = *text == '\n' || *text == '\r' ? 0 : at + 1;
+		assert_true(at <= width);
+	}
+}
+
+static void test_terminal(void **state)
+{
+	struct fixture *f = *state;
+	char *path = golden_path("status-ok", ".json"), *reply = read_whole(path);
+	char *status[] = { (char *)"status" }, *json[] = { (char *)"--json", (char *)"status" };
+	static char text[1 << 16];
+
+	serve(f, (struct canned){ .parameters = reply }, false);
+	setenv("TERM", "xterm", 1);
+	unsetenv("NO_COLOR");
+	run_on_terminal(f, 80, status, 1, text, sizeof(text));
+	assert_non_null(strstr(text, "spefw is \033[1;32mok\033[0m"));
+	run_on_terminal(f, 80, json, 2, text, sizeof(text));
+	assert_null(strchr(text, '\033'));
+	assert_non_null(strstr(text, "{\r\n  \"health\": \"ok\"")); /* indented */
+	setenv("NO_COLOR", "1", 1);
+	run_on_terminal(f, 60, status, 1, text, sizeof(text));
+	assert_null(strchr(text, '\033'));
+	assert_non_null(strstr(text, "spefw is ok"));
+	check_width(text, 60);
+	unsetenv("NO_COLOR");
+	setenv("TERM", "dumb", 1);
+	run_on_terminal(f, 80, status, 1, text, sizeof(text));
+	assert_null(strchr(text, '\033'));
+	stop_serving(f);
+	free(reply);
+	free(path);
+
+	char *flows[] = { (char *)"flows" };
+	path = golden_path("flows-ok", ".json");
+	reply = read_whole(path);
+	serve(f, (struct canned){ .parameters = reply }, false);
+	run_on_terminal(f, 80, flows, 1, text, sizeof(text));
+	check_width(text, 80);
+	free(reply);
+	free(path);
+}
+
+static void test_harmless_text(void **state)
+{
+	static const struct { const char *text, *expected; } all[] = {
+		{ "plain", "plain" }, { "a\033[31mb\177", "a?[31mb?" }, { "\xc3\xa4\xe2\x82\xac", "\xc3\xa4\xe2\x82\xac" },
+		{ "\xc2\x9b", "?" }, { "\xe2\x80\xae", "?" }, { "\xff\xfe", "??" }, { "\xc0\x80", "??" }, { "\xed\xa0\x80", "???" },
+		{ "\xe2\x82", "??" }, { "\xf4\x90\x80\x80", "????" }, { "a\nb\tc", "a?b?c" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		char *harmless = text_harmless(all[i].text);
+		assert_string_equal(harmless, all[i].expected);
+		free(harmless);
+	}
+}
+
+static void test_formats(void **state)
+{
+	char buffer[32];
+
+	(void)state;
+	assert_string_equal(format_seconds(0, buffer), "0s");
+	assert_string_equal(format_seconds(59, buffer), "59s");
+	assert_string_equal(format_seconds(252, buffer), "4m 12s");
+	assert_string_equal(format_seconds(3600, buffer), "1h");
+	assert_string_equal(format_seconds(604730, buffer), "6d 23h");
+	assert_string_equal(format_seconds(-5, buffer), "0s");
+	assert_true(strlen(format_seconds(INT64_MAX, buffer)) > 10);
+	assert_string_equal(format_count(999, buffer), "999");
+	assert_string_equal(format_count(1000, buffer), "1,000");
+	assert_string_equal(format_count(88120000, buffer), "88,120,000");
+	assert_string_equal(format_count(INT64_MAX, buffer), "9,223,372,036,854,775,807");
+	assert_string_equal(format_bytes(1023, buffer), "1023 B");
+	assert_string_equal(format_bytes(1536, buffer), "1.5 KiB");
+	assert_string_equal(format_bytes(INT64_MAX, buffer), "8.0 EiB");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_status), TEST(test_status_of_a_hostile_daemon), TEST(test_flows_and_names), TEST(test_changes),
+		TEST(test_errors_of_the_daemon), TEST(test_strange_answers), TEST(test_silent_daemon), TEST(test_no_daemon), TEST(test_status_without_daemon),
+		TEST(test_clear_without_daemon), TEST(test_usage), TEST(test_check), TEST(test_terminal),
+		cmocka_unit_test(test_status_fits_a_screen), cmocka_unit_test(test_harmless_text), cmocka_unit_test(test_formats),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
