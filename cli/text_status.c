@@ -395,10 +395,10 @@ static void describe_table(struct table *table, const json_t *inspect)
 	table->failed |= list.failed;
 	if (!json_truth_of(inspect, "loaded"))
 		table_cell(table, TONE_BAD, "not loaded: nothing is protected");
+	else if (strcmp(json_text_of(inspect, "mode"), "audit") == 0)
+		table_cell(table, TONE_WARNING, "is in audit mode, which denies nothing, for %s", text_of(&list));
 	else if (!json_truth_of(inspect, "guards"))
 		table_cell(table, TONE_BAD, "loaded, but it does not guard: nothing is protected");
-	else if (strcmp(json_text_of(inspect, "mode"), "audit") == 0)
-		table_cell(table, TONE_WARNING, "loaded in audit mode, denies nothing: %s", text_of(&list));
 	else
 		table_cell(table, TONE_GOOD, "still protects %s", text_of(&list));
 	text_free(&list);

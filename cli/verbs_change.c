@@ -56,7 +56,7 @@ int verb_refresh(struct ctl *ctl)
 	if (status == EXIT_DONE) {
 		ctl->output->names(ctl, reply);
 		if (any_error(reply)) {
-			ctl_complain(ctl, "not every query was answered: the last known addresses go on to serve");
+			ctl_complain(ctl, "not every query was answered: spefwd goes on asking, and what it knew stays in force");
 			status = EXIT_FAILED;
 		}
 	}

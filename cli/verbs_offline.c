@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "config_ini.h"
 #include "ctl.h"
+#include "local_addresses.h"
 #include "output.h"
-
-#include "core/policy.h"
+#include "policy_file.h"
 
 #include <string.h>
 
 /* The daemon's own code on the file: the two can't differ. */
-static int judge_file(const char *path, struct policy *policy, struct diags *diags)
+static int judge_file(const char *path, struct policy_file *file, struct diags *diags)
 {
-	struct config config;
+	struct ranges own = { 0 };
 
-	int r = config_load(&config, path, config_read_disk, NULL, diags);
-	if (r == 0)
-		r = policy_from_config(policy, &config, diags);
-	config_free(&config);
-	diags_sort(diags);
+	int r = local_addresses(&own);
+	r = policy_file_load(file, path, r == 0 ? &own : NULL, diags);
+	ranges_free(&own);
 	return r;
 }
 
 int verb_check(struct ctl *ctl)
 {
-	struct policy policy = { 0 };
+	struct policy_file file = { 0 };
 	struct diags diags = { 0 };
 
 	if (ctl->config && ctl->argument_count) {
@@ -30,12 +27,13 @@ int verb_check(struct ctl *ctl)
 		return EXIT_USAGE;
 	}
 	const char *path = ctl->config ? ctl->config : ctl->argument_count ? ctl->arguments[0] : SPEFW_CONFIG;
-	int r = judge_file(path, &policy, &diags);
+	int r = judge_file(path, &file, &diags);
 	if (r < 0 && !diags.errors)
 		ctl_complain(ctl, "%s: %s", path, strerror(-r));
-	ctl->output->check(ctl, path, &policy, &diags);
+	ctl->output->check(ctl, path, &file.policy, &diags);
 	bool failed = r < 0 || diags_failed(&diags);
-	policy_free(&policy);
+	if (r == 0)
+		policy_file_free(&file);
 	diags_free(&diags);
 	return failed ? EXIT_FAILED : EXIT_DONE;
 }

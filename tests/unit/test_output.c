@@ -447,6 +447,9 @@ static void test_status_without_daemon(void **state)
 	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false}'; exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	assert_non_null(strstr(f->out, "does not guard"));
+	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false,\"mode\":\"audit\",\"protected\":[\"192.0.2.25\"]}'; exit 1");
+	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
+	assert_non_null(strstr(f->out, "audit mode, which denies nothing, for 192.0.2.25"));
 	write_spefwd(f, "echo broken; exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	assert_non_null(strstr(f->out, "not known"));
@@ -506,6 +509,12 @@ static void test_check(void **state)
 	assert_non_null(strstr(f->out, "spefw.ini: good, 20 flows ("));
 	assert_int_equal(RUN(f, "--json", "-c", path, "check"), EXIT_DONE);
 	assert_non_null(strstr(f->out, "\"errors\": []"));
+
+	file = fopen(path, "we"); /* what only this machine can tell */
+	fputs("[server]\naddress = 192.0.2.25 127.0.0.1\n", file);
+	fclose(file);
+	assert_int_equal(RUN(f, "check", path), EXIT_FAILED);
+	assert_non_null(strstr(f->err, "127.0.0.1 is this gateway's own address"));
 
 	file = fopen(path, "we");
 	fputs("[server]\naddress = 192.0.2.300\n[gatway]\n", file);
