@@ -14,10 +14,10 @@ POLICIES = (
     dict(gateway="early_drop = yes"),
     dict(flows=NARROW + "[flow console-in]\nport = 18470\n\n[flow pop3-out]\nenabled = no\n",
          server="192.0.2.25 192.0.2.28-192.0.2.31 2001:db8:2::25", adm="203.0.113.0/25 198.51.100.200 2001:db8:3::/64 2001:db8:99::/48"),
-    dict(gateway="early_drop = no", flows="[flow backup-in]\nfrom = 203.0.113.77\nto = SERVER\nport = 445, 10000-10100\n\n[flow api-in]\nenabled = no\n",
+    dict(gateway="early_drop = no", flows="[flow backup-in]\nfrom = 203.0.113.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n\n[flow api-in]\nenabled = no\n",
          adm="203.0.113.9 203.0.113.16/28 2001:db8:3::10"),
     dict(flows="[flow imaps-in]\nenabled = no\n\n[flow ews-out]\nto = %s %s\n\n[role IH]\nmembers = 192.0.2.40 2001:db8:2::40\nprotected = yes\n\n"
-               "[flow ih-in]\nfrom = ANY\nto = IH\nport = 443\n" % (EXCHANGE[4], EXCHANGE[6])),
+               "[flow ih-in]\nfrom = ANY\nto = IH\nprotocol = tcp\nport = 443\n" % (EXCHANGE[4], EXCHANGE[6])),
 )
 
 
@@ -37,21 +37,23 @@ def under_traffic(tap):
             denied += [Denied("client", ADDRESS[family]["client"], server, (8470, 8474, 3389, 22), "server"),
                        Denied("server", server, LICENSE[2][family], (25, 3389), "internet")]
         generation, problems, seen = daemon.status()["generation"], [], counters(daemon.table())
-        for number in range(1, RELOADS + 1):
-            changed = daemon.reload(lab.config(**POLICIES[number % len(POLICIES)]))
-            if not changed["changed"] or changed["generation"] <= generation or not changed["changes"]:
-                problems.append((number, changed, generation))
-            generation = changed["generation"]
-            if number % 10 == 0:
-                now = counters(daemon.table())
-                backwards = [name for name, count in seen.items() if name in now and now[name] < count]
-                problems += [(number, name, seen[name], now[name]) for name in backwards]
-                seen = now
-                problems += [(number, "a connection broke", family) for family in FAMILIES if not kept[family].echo()]
-        for stream in allowed + denied:
-            stream.close()
-        for sink in sinks:
-            sink.close()
+        try:
+            for number in range(1, RELOADS + 1):
+                changed = daemon.reload(lab.config(**POLICIES[number % len(POLICIES)]))
+                if not changed["changed"] or changed["generation"] <= generation or not changed["changes"]:
+                    problems.append((number, changed, generation))
+                generation = changed["generation"]
+                if number % 10 == 0:
+                    now = counters(daemon.table())
+                    backwards = [name for name, count in seen.items() if name in now and now[name] < count]
+                    problems += [(number, name, seen[name], now[name]) for name in backwards]
+                    seen = now
+                    problems += [(number, "a connection broke", family) for family in FAMILIES if not kept[family].echo()]
+        finally:
+            for stream in allowed + denied:
+                stream.close()
+            for sink in sinks:
+                sink.close()
         tap.note("%d reloads, %d connections, %d denied SYNs" % (RELOADS, sum(s.opened for s in allowed), sum(s.sent for s in denied)))
         tap.equal(problems, [], "each reload changed what it should; counters and connections go on")
         tap.equal([stream.errors for stream in allowed], [[]] * 4, "no allowed connection failed")
