@@ -35,6 +35,8 @@ spefwd_SOURCES = \
 	daemon/methods.c \
 	daemon/offline.c daemon/offline.h \
 	daemon/nft_encode.c daemon/nft_encode.h \
+	daemon/nft_monitor.c daemon/nft_monitor.h \
+	daemon/nft_probe.c \
 	daemon/nft_rule.c \
 	daemon/nft_read.c daemon/nft_read.h \
 	daemon/nft_socket.c daemon/nft_socket.h \

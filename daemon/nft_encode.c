@@ -40,18 +40,16 @@ static int batch_room(struct nft_batch *batch)
 	return 0;
 }
 
-/* NULL without memory. message_done() must follow. */
-static struct nlmsghdr *message(struct nft_batch *batch, uint16_t type, uint16_t flags)
+struct nlmsghdr *nft_message(struct nft_batch *batch, uint16_t type, uint16_t flags)
 {
 	if (batch_room(batch) < 0)
 		return NULL;
 	return nftnl_nlmsg_build_hdr(batch->bytes + batch->length, type, NFPROTO_INET, flags, ++batch->sequence);
 }
 
-static int message_done(struct nft_batch *batch, const struct nlmsghdr *header)
+void nft_message_done(struct nft_batch *batch, const struct nlmsghdr *header)
 {
 	batch->length += NLMSG_ALIGN(header->nlmsg_len);
-	return 0;
 }
 
 int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities, uint32_t sequence, int64_t now_ms)
@@ -59,7 +57,8 @@ int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities
 	*ret = (struct nft_batch){ .abilities = *abilities, .sequence = sequence, .first_sequence = sequence, .now_ms = now_ms };
 	if (batch_room(ret) < 0)
 		return -ENOMEM;
-	return message_done(ret, nftnl_batch_begin(ret->bytes, ret->sequence));
+	nft_message_done(ret, nftnl_batch_begin(ret->bytes, ret->sequence));
+	return 0;
 }
 
 int nft_batch_end(struct nft_batch *batch)
@@ -68,7 +67,8 @@ int nft_batch_end(struct nft_batch *batch)
 		return -ENOMEM;
 	struct nlmsghdr *header = nftnl_batch_end(batch->bytes + batch->length, ++batch->sequence);
 	header->nlmsg_flags |= NLM_F_ACK;
-	return message_done(batch, header);
+	nft_message_done(batch, header);
+	return 0;
 }
 
 void nft_batch_free(struct nft_batch *batch)
@@ -80,11 +80,11 @@ void nft_batch_free(struct nft_batch *batch)
 static int encode_rule_add(struct nft_batch *batch, const struct op *op)
 {
 	struct nftnl_rule *rule = nft_encode_rule(op->name, op->rule);
-	struct nlmsghdr *header = rule ? message(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND) : NULL;
+	struct nlmsghdr *header = rule ? nft_message(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND) : NULL;
 
 	if (header) {
 		nftnl_rule_nlmsg_build_payload(header, rule);
-		message_done(batch, header);
+		nft_message_done(batch, header);
 	}
 	nftnl_rule_free(rule);
 	return header ? 0 : -ENOMEM;
@@ -96,10 +96,10 @@ static int encode_rules_flush(struct nft_batch *batch, const struct op *op)
 	struct nlmsghdr *header = NULL;
 
 	if (rule && nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, TABLE_NAME) == 0 && nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, op->name) == 0)
-		header = message(batch, NFT_MSG_DELRULE, 0);
+		header = nft_message(batch, NFT_MSG_DELRULE, 0);
 	if (header) {
 		nftnl_rule_nlmsg_build_payload(header, rule);
-		message_done(batch, header);
+		nft_message_done(batch, header);
 	}
 	if (rule)
 		nftnl_rule_free(rule);
@@ -124,17 +124,18 @@ static int set_layout_comment(struct nftnl_table *table)
 
 static int encode_table(struct nft_batch *batch, const struct op *op)
 {
-	bool add = op->kind == OP_TABLE_ADD;
+	bool delete = op->kind == OP_TABLE_DELETE;
 	struct nftnl_table *table = nftnl_table_alloc();
 	struct nlmsghdr *header = NULL;
 
-	if (table && nftnl_table_set_str(table, NFTNL_TABLE_NAME, TABLE_NAME) == 0 && (!add || set_layout_comment(table) == 0))
-		header = message(batch, add ? NFT_MSG_NEWTABLE : NFT_MSG_DELTABLE, add ? NLM_F_CREATE : 0);
+	if (table && nftnl_table_set_str(table, NFTNL_TABLE_NAME, TABLE_NAME) == 0 &&
+	    (op->kind != OP_TABLE_ADD || set_layout_comment(table) == 0))
+		header = nft_message(batch, delete ? NFT_MSG_DELTABLE : NFT_MSG_NEWTABLE, delete ? 0 : NLM_F_CREATE);
 	if (header) {
-		if (add)
-			nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, 0);
+		if (!delete)
+			nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, batch->abilities.owner ? TABLE_OWNED : 0);
 		nftnl_table_nlmsg_build_payload(header, table);
-		message_done(batch, header);
+		nft_message_done(batch, header);
 	}
 	if (table)
 		nftnl_table_free(table);
@@ -150,11 +151,11 @@ static int encode_counter_add(struct nft_batch *batch, const struct op *op)
 		nftnl_obj_set_str(object, NFTNL_OBJ_TABLE, TABLE_NAME);
 		nftnl_obj_set_str(object, NFTNL_OBJ_NAME, op->name);
 		nftnl_obj_set_u32(object, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
-		header = message(batch, NFT_MSG_NEWOBJ, NLM_F_CREATE);
+		header = nft_message(batch, NFT_MSG_NEWOBJ, NLM_F_CREATE);
 	}
 	if (header) {
 		nftnl_obj_nlmsg_build_payload(header, object);
-		message_done(batch, header);
+		nft_message_done(batch, header);
 	}
 	if (object)
 		nftnl_obj_free(object);
@@ -180,11 +181,11 @@ static int encode_chain(struct nft_batch *batch, const struct op *op)
 			whole = nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, op->chain->nat ? "nat" : "filter") == 0;
 		}
 		if (whole)
-			header = message(batch, add ? NFT_MSG_NEWCHAIN : NFT_MSG_DELCHAIN, add ? NLM_F_CREATE : 0);
+			header = nft_message(batch, add ? NFT_MSG_NEWCHAIN : NFT_MSG_DELCHAIN, add ? NLM_F_CREATE : 0);
 	}
 	if (header) {
 		nftnl_chain_nlmsg_build_payload(header, chain);
-		message_done(batch, header);
+		nft_message_done(batch, header);
 	}
 	if (chain)
 		nftnl_chain_free(chain);
@@ -215,7 +216,7 @@ static int encode_set(struct nft_batch *batch, const struct op *op)
 {
 	bool add = op->kind == OP_SET_ADD;
 	struct nftnl_set *set = make_set(op->name);
-	struct nlmsghdr *header = set ? message(batch, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET, add ? NLM_F_CREATE : 0) : NULL;
+	struct nlmsghdr *header = set ? nft_message(batch, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET, add ? NLM_F_CREATE : 0) : NULL;
 
 	if (header) {
 		if (add) {
@@ -229,7 +230,7 @@ static int encode_set(struct nft_batch *batch, const struct op *op)
 			nftnl_set_set_u32(set, NFTNL_SET_ID, batch->sequence);
 		}
 		nftnl_set_nlmsg_build_payload(header, set);
-		message_done(batch, header);
+		nft_message_done(batch, header);
 	}
 	if (set)
 		nftnl_set_free(set);
@@ -299,12 +300,12 @@ static int encode_some(struct nft_batch *batch, const struct set *set, const str
 	}
 	if (r == 0) {
 		bool add = use != ELEMENT_DELETE;
-		header = message(batch, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0);
+		header = nft_message(batch, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0);
 		r = header ? 0 : -ENOMEM;
 	}
 	if (r == 0) {
 		nftnl_set_elems_nlmsg_build_payload(header, out);
-		message_done(batch, header);
+		nft_message_done(batch, header);
 	}
 	if (out)
 		nftnl_set_free(out);
@@ -339,6 +340,7 @@ static int encode_op(struct nft_batch *batch, const struct op *op)
 {
 	switch (op->kind) {
 	case OP_TABLE_ADD:
+	case OP_TABLE_CLAIM:
 	case OP_TABLE_DELETE:
 		return encode_table(batch, op);
 	case OP_COUNTER_ADD:

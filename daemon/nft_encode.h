@@ -7,13 +7,16 @@
 #include "core/delta.h"
 
 #include <libnftnl/rule.h>
+#include <linux/netlink.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* What this kernel can do. Probed once (nft_socket.c); tests override it. */
+/* Table flags: owned by one netlink socket, and there to stay when that is closed. Older headers lack the latter. */
+enum { TABLE_OWNED = 0x2 | 0x4 };
+
+/* What this kernel can do. Probed once (nft_probe.c); tests override it. */
 struct nft_abilities {
-	bool owner;          /* table flag owner: no other program can change the table, Linux 5.12 */
-	bool persist;        /* and it stays when its owner dies, Linux 6.9; owner without persist is never used */
+	bool owner;          /* a table can be owned: no other program can change it, and it stays when its owner dies, Linux 6.9 */
 	bool timeout_update; /* an element's timeout can be changed in place, Linux 6.12 */
 };
 
@@ -30,6 +33,10 @@ int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities
 int nft_batch_add(struct nft_batch *batch, const struct op *ops, size_t count);
 int nft_batch_end(struct nft_batch *batch); /* the kernel acknowledges this last message alone */
 void nft_batch_free(struct nft_batch *batch);
+
+/* Room for one message more, begun (NULL without memory), and closed once its payload is there. */
+struct nlmsghdr *nft_message(struct nft_batch *batch, uint16_t type, uint16_t flags);
+void nft_message_done(struct nft_batch *batch, const struct nlmsghdr *header);
 
 /* One rule, for the golden tests; NULL without memory. nftnl_rule_free() is the caller's. */
 struct nftnl_rule *nft_encode_rule(const char *chain, const struct rule *rule);

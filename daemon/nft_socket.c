@@ -26,14 +26,14 @@ static void set_buffer(const struct mnl_socket *socket, int force, int plain, ui
 		setsockopt(fd, SOL_SOCKET, plain, &size, sizeof(size));
 }
 
-static struct mnl_socket *open_one(void)
+static struct mnl_socket *open_one(int stored_fd)
 {
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	struct mnl_socket *socket = stored_fd >= 0 ? mnl_socket_fdopen(stored_fd) : mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	int on = 1;
 
 	if (!socket)
 		return NULL;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+	if (stored_fd < 0 && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		int saved = errno;
 		mnl_socket_close(socket);
 		errno = saved;
@@ -45,11 +45,11 @@ static struct mnl_socket *open_one(void)
 	return socket;
 }
 
-int nft_open(struct nft_socket *ret)
+int nft_open(struct nft_socket *ret, int stored_fd)
 {
 	*ret = (struct nft_socket){ .sequence = 1 };
-	ret->writer = open_one();
-	ret->reader = ret->writer ? open_one() : NULL;
+	ret->writer = open_one(stored_fd);
+	ret->reader = ret->writer ? open_one(-1) : NULL;
 	if (!ret->reader) {
 		int r = -errno;
 		snprintf(ret->error, sizeof(ret->error), "can't open a netlink socket: %s", strerror(-r));
@@ -57,6 +57,11 @@ int nft_open(struct nft_socket *ret)
 		return r;
 	}
 	return 0;
+}
+
+uint32_t nft_port(const struct nft_socket *socket)
+{
+	return mnl_socket_get_portid(socket->writer);
 }
 
 void nft_close(struct nft_socket *socket)
@@ -165,6 +170,22 @@ static int send_batch(struct nft_socket *socket, const struct nft_batch *batch)
 	return r;
 }
 
+/* What is left in a socket's queue must not be taken for an answer to the next question. */
+static void drain(const struct mnl_socket *socket)
+{
+	char buffer[REPLY_SIZE];
+	while (recv(mnl_socket_get_fd(socket), buffer, sizeof(buffer), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
+		;
+}
+
+int nft_commit_batch(struct nft_socket *socket, const struct nft_batch *batch)
+{
+	socket->sequence = batch->sequence + 1;
+	drain(socket->writer);
+	int r = send_batch(socket, batch);
+	return r == 0 ? collect_replies(socket, batch->sequence) : r;
+}
+
 int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, int64_t now_ms)
 {
 	struct nft_batch batch;
@@ -178,10 +199,7 @@ int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, in
 		nft_batch_free(&batch);
 		return fail(socket, r, "can't make the change");
 	}
-	socket->sequence = batch.sequence + 1;
-	r = send_batch(socket, &batch);
-	if (r == 0)
-		r = collect_replies(socket, batch.sequence);
+	r = nft_commit_batch(socket, &batch);
 	nft_batch_free(&batch);
 	return r;
 }
@@ -201,14 +219,6 @@ static int run_dump(struct nft_socket *socket, uint32_t sequence, int (*each)(co
 		if (r == MNL_CB_STOP)
 			return 0;
 	}
-}
-
-/* Whatever an aborted dump left in the socket's queue must not be taken for an answer to the next question. */
-static void drain(const struct mnl_socket *socket)
-{
-	char buffer[REPLY_SIZE];
-	while (recv(mnl_socket_get_fd(socket), buffer, sizeof(buffer), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
-		;
 }
 
 int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*prepare)(struct nlmsghdr *header, const void *what),

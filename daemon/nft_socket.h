@@ -17,17 +17,24 @@ struct nft_socket {
 	char error[160];           /* of the last call that failed: what the kernel said, one line */
 };
 
-/* 0 or a negative errno: -EPERM without CAP_NET_ADMIN, -EPROTONOSUPPORT or -EOPNOTSUPP without nf_tables. */
-int nft_open(struct nft_socket *ret);
+/* stored_fd: the writer's socket of a daemon before us, which owns the table still, or -1; it is ours then.
+ * 0 or a negative errno: -EPERM without CAP_NET_ADMIN, -EPROTONOSUPPORT without nf_tables. */
+int nft_open(struct nft_socket *ret, int stored_fd);
+uint32_t nft_port(const struct nft_socket *socket); /* of the writer: the owner that the kernel knows */
 void nft_close(struct nft_socket *socket);
 
 /* Sends these ops as one transaction in one sendmsg, and waits for what the kernel says: 0, or the first error; then
  * nothing of it is in force, but for -ENOBUFS and -EIO: the reply was lost, and only reading the table can tell. */
+int nft_commit_batch(struct nft_socket *socket, const struct nft_batch *batch); /* a finished one */
 int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, int64_t now_ms);
 
 /* A request on the reader, each answer to `each` (a libmnl callback). 0 or a negative errno; -EINTR: the dump was not
  * consistent, even after some tries. prepare fills in the request, called anew for each try. */
 int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*prepare)(struct nlmsghdr *header, const void *what),
 	    const void *what, int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata, void (*restart)(void *userdata));
+
+/* Finds out what the kernel can do, on a scratch table (nft_probe.c). The environment variable SPEFW_ABILITIES
+ * ("none", or some of "owner,timeout_update") restricts it: the tests' way to be on an older kernel. */
+int nft_probe(struct nft_socket *socket);
 
 #endif

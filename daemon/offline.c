@@ -65,7 +65,7 @@ static int find(struct finding *ret)
 	bool foreign;
 
 	*ret = (struct finding){ 0 };
-	int r = nft_open(&nft);
+	int r = nft_open(&nft, -1);
 	if (r == 0)
 		r = nft_read_info(&nft, &ret->info);
 	if (r == 0 && ret->info.exists)
@@ -147,7 +147,7 @@ int offline_clear(void)
 	struct nft_table_info info;
 	struct nft_socket nft;
 
-	int r = nft_open(&nft);
+	int r = nft_open(&nft, -1);
 	if (r == 0)
 		r = nft_read_info(&nft, &info);
 	if (r == 0 && info.exists)

@@ -280,6 +280,8 @@ static int build_anew(struct work *w, bool replace)
 static int change_table(struct work *w)
 {
 	int r = keep_old_objects(w);
+	if (r == 0 && w->options->claim)
+		r = push(w->delta, (struct op){ .kind = OP_TABLE_CLAIM });
 	if (r == 0)
 		r = add_new_objects(w);
 	if (r == 0)

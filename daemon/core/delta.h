@@ -10,6 +10,7 @@
 enum op_kind {
 	OP_TABLE_DELETE,
 	OP_TABLE_ADD,
+	OP_TABLE_CLAIM,     /* an orphaned table gets its owner again */
 	OP_COUNTER_ADD,     /* name */
 	OP_SET_ADD,         /* set, without its elements */
 	OP_SET_DELETE,      /* name */
@@ -46,6 +47,7 @@ struct delta {
 struct delta_options {
 	bool exists;            /* there is a table in the kernel; old describes it */
 	bool replace;           /* it is not to be adopted: delete it and build anew, in one batch */
+	bool claim;             /* it has lost its owner: the first batch makes us that */
 	int64_t rearm_slack_ms; /* an element's deadline is moved where it would move by more than this */
 };
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_NFT_MONITOR_H
+#define SPEFW_NFT_MONITOR_H
+
+/* Hears of every change that another program makes to our table. */
+
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+struct nft_monitor;
+
+/* own_port: the port of the socket that we write by; its changes are not told. `changed` gets, once a transaction,
+ * what was changed and by whom, in words; NULL: notices were lost, anything may have changed. 0 or a negative errno. */
+int nft_monitor_new(struct nft_monitor **ret, sd_event *event, uint32_t own_port,
+		    void (*changed)(void *userdata, const char *what), void *userdata);
+void nft_monitor_free(struct nft_monitor *monitor);
+
+#endif
