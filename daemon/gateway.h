@@ -9,9 +9,12 @@
 #include "core/addrbook.h"
 #include "core/config.h"
 #include "core/diag.h"
+#include "core/held.h"
 #include "core/policy.h"
 #include "core/ruleset.h"
+#include "core/totals.h"
 #include "links.h"
+#include "nft_monitor.h"
 #include "nft_read.h"
 #include "nft_socket.h"
 #include "policy_file.h"
@@ -34,16 +37,22 @@ struct gateway {
 	struct policy_file file;    /* the configuration in force, and the files it came from */
 	bool file_refused;          /* the last reload was refused: the file on disk is not the policy in force */
 	struct addrbook *book;
+	struct held held;           /* what every name has held, for connections that are there already */
 	struct resolver *resolver;
 	struct links *links;
 
 	/* What the kernel holds. */
 	struct nft_socket nft;
+	struct nft_monitor *monitor;
 	struct ruleset current;
 	bool current_known;         /* false: the kernel is to be read before the next change */
 	bool cleared;               /* the table was removed on request */
 	char failure[200];          /* why the last change failed; "" where it did not */
 	uint64_t generation;        /* changes of the policy or of the table that this daemon has made */
+	uint64_t repaired;          /* transactions of other programs that changed our table */
+	char last_repair[200];      /* what the last of them changed */
+	bool cut_failed;            /* denied connections could not all be cut */
+	struct totals totals;       /* the table's counters, never falling */
 	int64_t applied_ms;         /* the last time that deadlines were compared with the kernel's */
 
 	struct control *control;
@@ -64,19 +73,47 @@ int64_t now_ms(void); /* CLOCK_BOOTTIME */
 int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_paths *paths);
 void gateway_free(struct gateway *gateway); /* the table stays */
 
+struct reload_result {
+	void (*line)(void *userdata, const char *text); /* is told each change, before it is made; may be NULL */
+	void *userdata;
+	size_t cut; /* connections that the new policy denies, and that were cut */
+};
+
 /* Reads the configuration again and applies it. 0 or a negative errno, with the errors in diags (-EINVAL) or in
- * gateway->failure; the old policy then stays in force. Each change is told to `line`. */
-int gateway_reload(struct gateway *gateway, struct diags *diags, void (*line)(void *userdata, const char *text), void *userdata);
-/* Removes the table; until the next reload the daemon doesn't guard. */
-int gateway_clear(struct gateway *gateway, bool *ret_removed);
+ * gateway->failure; the old policy then stays in force. */
+int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_result *ret);
+
+/* For the parts of the gateway. A timer of 0 usec is made, but not armed. */
+int add_timer(struct gateway *gateway, sd_event_source **ret, sd_event_time_handler_t handler, uint64_t usec);
+void arm_timer(sd_event_source *timer, uint64_t usec);
+
+/* gateway_kernel.c */
+int gateway_kernel_begin(struct gateway *gateway, int stored_fd); /* -1: no socket was kept for us */
 /* Brings the kernel to what is wanted now. 0 or a negative errno (then a later try is due). */
 int gateway_apply(struct gateway *gateway);
+int gateway_apply_policy(struct gateway *gateway, const struct policy *policy); /* once; nothing is noted or tried again */
+void gateway_note_failure(struct gateway *gateway, const char *what); /* "": it is made up for */
+const char *gateway_reason(const struct gateway *gateway, int r);     /* the kernel's words, where it said any */
+/* Removes the table; until the next reload the daemon doesn't guard. */
+int gateway_clear(struct gateway *gateway, bool *ret_removed);
+
+/* gateway_watch.c */
+int gateway_watch_begin(struct gateway *gateway);
+void gateway_watch_started(struct gateway *gateway);
+void gateway_watch_end(struct gateway *gateway);
+size_t gateway_cut(struct gateway *gateway, const char *why); /* deletes the connections that the policy denies; how many */
+int gateway_count(struct gateway *gateway);                   /* the kernel's counters into the totals */
+uint64_t gateway_total(const struct gateway *gateway, const char *counter); /* packets */
+uint64_t gateway_denied(const struct gateway *gateway);       /* of all kinds */
 
 /* gateway_names.c */
 int gateway_names_begin(struct gateway *gateway);
-int gateway_names_limits(struct gateway *gateway);      /* after the configuration changed: servers, intervals */
+/* After the configuration changed: servers, intervals. old NULL: for the first time. */
+int gateway_names_limits(struct gateway *gateway, const struct policy_file *old);
 int gateway_names_want(struct gateway *gateway, const struct policy *policy, const struct policy *also); /* also may be NULL */
 int gateway_names_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret);
+/* Likewise, with every address that the names have held. */
+int gateway_names_held_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret);
 void gateway_names_drive(struct gateway *gateway);      /* asks what is due, drops what has expired, arms the timer */
 void gateway_names_save(struct gateway *gateway, bool now);
 /* names NULL or empty: all. The call is answered when each has an answer. -ENOENT: *ret_unknown is not a name of the policy. */

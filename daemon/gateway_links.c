@@ -62,7 +62,10 @@ void gateway_links_changed(void *userdata)
 			  addr_format(left_out, text));
 	else if (changed)
 		log_notice("all protected addresses are guarded again");
+	addrbook_recheck(gateway->book);
 	gateway_apply(gateway);
+	if (changed)
+		gateway_cut(gateway, "the guarded addresses changed");
 	addrbook_hurry(gateway->book, NULL, now_ms()); /* a link came or went: who is behind the names may have changed */
 	gateway_names_drive(gateway);
 }

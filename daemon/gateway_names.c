@@ -10,7 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SAVE_EVERY_MS = 5 * 60 * 1000 };
+enum {
+	SAVE_EVERY_MS = 5 * 60 * 1000,
+	REFUSED_LOGGED = 8, /* addresses of one answer */
+	HELD_FILE_MAX = 64 * 1024 * 1024, /* bytes */
+};
+
+#define HELD_FILE "held"
 
 /* A caller of Refresh, until each (name, family) it asked for has an answer. */
 struct refresh {
@@ -55,14 +61,38 @@ static void log_state(const char *name, enum family family, enum book_state befo
 
 static void answer_refreshes(struct gateway *gateway, const char *name, enum family family);
 
+static void log_refused(struct gateway *gateway, const struct resolver_answer *answer)
+{
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < answer->count && i < REFUSED_LOGGED; i++) {
+		const char *why = address_unfit(&answer->addresses[i], false);
+		if (!why && is_our_own(gateway, &answer->addresses[i]))
+			why = "the server's or this gateway's own";
+		if (why)
+			log_warning("%s: the answer %s is %s: refused", answer->name, addr_format(&answer->addresses[i], text), why);
+	}
+}
+
+/* Every address that a name has now, it has held. */
+static void note_held(struct gateway *gateway, const struct book_entry *entry)
+{
+	int64_t wall_s = (int64_t)time(NULL);
+
+	for (size_t i = 0; i < entry->address_count; i++)
+		if (held_note(&gateway->held, entry->name, &entry->addresses[i].addr, wall_s) < 0)
+			log_error("out of memory: an address that %s has held is forgotten", entry->name);
+}
+
 static void on_answer(void *userdata, const struct resolver_answer *answer)
 {
 	struct gateway *gateway = userdata;
 	struct book_entry entry;
 	int64_t now = now_ms();
-	bool changed = false;
+	bool changed = false, again = false;
 
 	if (addrbook_find(gateway->book, answer->name, answer->family, &entry) == 0) {
+		uint64_t refused = entry.refused;
 		enum book_state before = entry.ever_answered || entry.failures || entry.address_count ? entry.state : BOOK_EMPTY;
 		int r = answer->error
 		      ? addrbook_failed(gateway->book, answer->name, answer->family, answer->error, now)
@@ -70,8 +100,13 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 					  answer->ttl_s, ORIGIN_ASKED, now, &changed);
 		if (r == -ENOMEM)
 			log_error("out of memory: an answer for %s is lost", answer->name);
-		if (addrbook_find(gateway->book, answer->name, answer->family, &entry) == 0)
+		if (addrbook_find(gateway->book, answer->name, answer->family, &entry) == 0) {
 			log_state(answer->name, answer->family, before, &entry);
+			note_held(gateway, &entry);
+			if (entry.refused != refused)
+				log_refused(gateway, answer);
+			again = answer->error && entry.next_query_ms <= now; /* someone waits, and it is tried again at once */
+		}
 	}
 	/* New addresses at once; mere confirmation when the kernel's timeouts have lost a part of their margin. */
 	int64_t slack = name_margin_ms(gateway->file.policy.stale_ms) / 2;
@@ -79,7 +114,8 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 		gateway_apply(gateway);
 	gateway->addresses_dirty = true;
 	gateway_names_save(gateway, changed);
-	answer_refreshes(gateway, answer->name, answer->family);
+	if (!again)
+		answer_refreshes(gateway, answer->name, answer->family);
 	gateway_names_drive(gateway);
 }
 
@@ -97,13 +133,25 @@ static struct book_limits limits_of(const struct policy_file *file)
 	return (struct book_limits){ file->min_interval_ms, file->max_interval_ms, file->grace_ms, file->stale_ms };
 }
 
-int gateway_names_limits(struct gateway *gateway)
+static bool same_servers(const struct policy_file *a, const struct policy_file *b)
+{
+	if (a->dns_system != b->dns_system || a->dns_server_count != b->dns_server_count)
+		return false;
+	for (size_t i = 0; i < a->dns_server_count; i++)
+		if (addr_compare(&a->dns_servers[i].addr, &b->dns_servers[i].addr) != 0 || a->dns_servers[i].port != b->dns_servers[i].port)
+			return false;
+	return true;
+}
+
+int gateway_names_limits(struct gateway *gateway, const struct policy_file *old)
 {
 	const struct policy_file *file = &gateway->file;
 	struct book_limits limits = limits_of(file);
 	struct resolver *resolver;
 
 	addrbook_set_limits(gateway->book, &limits);
+	if (old && same_servers(old, file))
+		return 0;
 	int r = resolver_new(&resolver, gateway->event, file->dns_system ? NULL : file->dns_servers, file->dns_server_count,
 			     on_answer, on_servers_changed, gateway);
 	if (r < 0)
@@ -118,6 +166,20 @@ int gateway_names_limits(struct gateway *gateway)
 			addrbook_failed(gateway->book, entry.name, entry.family, "not asked", now_ms());
 	}
 	return 0;
+}
+
+static void load_held(struct gateway *gateway)
+{
+	char *text;
+	size_t length;
+
+	int r = state_load(gateway->paths.state, HELD_FILE, HELD_FILE_MAX, &text, &length);
+	if (r == 0) {
+		r = held_from_text(&gateway->held, text);
+		free(text);
+	}
+	if (r < 0 && r != -ENOENT)
+		log_warning("what names have held in %s can't be read: %s", gateway->paths.state, strerror(-r));
 }
 
 static int on_names_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -147,7 +209,13 @@ int gateway_names_begin(struct gateway *gateway)
 	if (r < 0)
 		return r;
 	sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_OFF);
-	return gateway_names_limits(gateway);
+	load_held(gateway);
+	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
+		struct book_entry entry;
+		addrbook_entry(gateway->book, i, &entry);
+		note_held(gateway, &entry);
+	}
+	return gateway_names_limits(gateway, NULL);
 }
 
 /* A name that no policy has any more is not waited for. */
@@ -229,6 +297,27 @@ int gateway_names_view(struct gateway *gateway, const struct policy *policy, str
 	return 0;
 }
 
+int gateway_names_held_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret)
+{
+	*ret = (struct names_view){ .names = calloc(policy->name_count + 1, sizeof(*ret->names)), .count = policy->name_count };
+	if (!ret->names)
+		return -ENOMEM;
+	for (size_t i = 0; i < policy->name_count; i++) {
+		size_t count;
+		const struct held_address *held = held_of(&gateway->held, policy->names[i].name, &count);
+		for (enum family family = 0; family < FAMILIES; family++) {
+			struct name_addresses *list = &ret->names[i][family];
+			list->items = calloc(count + 1, sizeof(*list->items));
+			if (!list->items)
+				return -ENOMEM;
+			for (size_t h = 0; h < count; h++)
+				if (held[h].addr.family == family)
+					list->items[list->count++] = (struct name_address){ .addr = held[h].addr };
+		}
+	}
+	return 0;
+}
+
 void gateway_names_drive(struct gateway *gateway)
 {
 	struct book_entry entry;
@@ -263,6 +352,10 @@ void gateway_names_save(struct gateway *gateway, bool at_once)
 	if (!gateway->addresses_dirty || (!at_once && now - gateway->saved_ms < SAVE_EVERY_MS))
 		return;
 	int r = state_save_addresses(gateway->paths.state, gateway->book, now, (int64_t)time(NULL));
+	char *held = held_text(&gateway->held);
+	if (r == 0)
+		r = held ? state_save(gateway->paths.state, HELD_FILE, held, strlen(held)) : -ENOMEM;
+	free(held);
 	if (r < 0 && !gateway->save_failed)
 		log_error("can't save the addresses in %s: %s", gateway->paths.state, strerror(-r));
 	gateway->save_failed = r < 0;
@@ -395,4 +488,5 @@ void gateway_names_end(struct gateway *gateway)
 	}
 	addrbook_free(gateway->book);
 	gateway->book = NULL;
+	held_free(&gateway->held);
 }

@@ -11,6 +11,7 @@ libcore_a_SOURCES = \
 	daemon/core/delta.c daemon/core/delta.h \
 	daemon/core/diag.c daemon/core/diag.h \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
+	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
 	daemon/core/policy.c daemon/core/policy.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
@@ -18,7 +19,8 @@ libcore_a_SOURCES = \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h \
 	daemon/core/compile_parts.h daemon/core/compile_role.c daemon/core/compile_rules.c \
-	daemon/core/ruleset_text.c
+	daemon/core/ruleset_text.c \
+	daemon/core/totals.c daemon/core/totals.h
 libbase_a_SOURCES = \
 	daemon/config_ini.c daemon/config_ini.h \
 	daemon/local_addresses.c daemon/local_addresses.h \
@@ -27,8 +29,10 @@ libbase_a_SOURCES = \
 
 sbin_PROGRAMS += spefwd
 spefwd_SOURCES = \
+	daemon/conntrack.c daemon/conntrack.h \
 	daemon/control.c daemon/control.h \
-	daemon/gateway.c daemon/gateway.h daemon/gateway_links.c daemon/gateway_names.c \
+	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c \
+	daemon/gateway_links.c daemon/gateway_names.c daemon/gateway_watch.c \
 	daemon/links.c daemon/links.h \
 	daemon/log.c daemon/log.h \
 	daemon/main.c \
@@ -43,7 +47,7 @@ spefwd_SOURCES = \
 	daemon/report.c daemon/report.h \
 	daemon/resolver.c daemon/resolver.h \
 	daemon/state_file.c daemon/state_file.h
-spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
+spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
 
 # The interface description as a C string, for GetInterfaceDescription.
 BUILT_SOURCES = daemon/gateway_varlink.h

@@ -78,10 +78,11 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	struct diags diags = { 0 };
+	struct reload_result result = { 0 };
 
 	(void)source;
 	(void)info;
-	gateway_reload(userdata, &diags, NULL, NULL);
+	gateway_reload(userdata, &diags, &result);
 	diags_free(&diags);
 	return 0;
 }
@@ -123,13 +124,6 @@ static int run(const struct gateway_paths *paths)
 	sd_event_set_watchdog(event, true);
 	int begun = gateway_start(&gateway, event, paths);
 	r = begun;
-	if (r >= 0) {
-		r = control_new(&gateway.control, event, paths->socket, gateway_methods, &gateway);
-		if (r == -EADDRINUSE)
-			log_error("%s: another spefwd is running there: stop it first, or give another socket with -s", paths->socket);
-		else if (r < 0)
-			log_error("%s: can't listen: %s", paths->socket, strerror(-r));
-	}
 	if (r >= 0)
 		r = watch_signals(event, &gateway);
 	if (r >= 0) {

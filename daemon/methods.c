@@ -58,13 +58,15 @@ static void run_reload(void *userdata, struct control_call *call, json_t *parame
 	struct gateway *gateway = userdata;
 	struct diags diags = { 0 };
 	json_t *changes = json_array();
+	struct reload_result result = { .line = add_line, .userdata = changes };
 	uint64_t before = gateway->generation;
 
 	(void)parameters;
-	int r = gateway_reload(gateway, &diags, add_line, changes);
+	int r = gateway_reload(gateway, &diags, &result);
 	if (r == 0)
-		reply_or_fail(call, json_pack("{s:b, s:I, s:O, s:o}", "changed", gateway->generation != before,
+		reply_or_fail(call, json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed", gateway->generation != before,
 					      "generation", (json_int_t)gateway->generation, "changes", changes,
+					      "cut", (json_int_t)result.cut,
 					      "warnings", diag_list(&diags, DIAG_WARNING)));
 	else if (r == -EINVAL && diags_failed(&diags))
 		control_fail(call, NAMED("ConfigInvalid"), json_pack("{s:o}", "errors", diag_list(&diags, DIAG_ERROR)));

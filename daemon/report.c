@@ -28,12 +28,12 @@ static json_t *flow_ports(const struct policy_flow *flow)
 	return list;
 }
 
-static json_t *report_flow(const struct policy_flow *flow, const struct nft_counters *counters)
+static json_t *report_flow(const struct gateway *gateway, const struct policy_flow *flow)
 {
 	char counter_name[CONFIG_ID_MAX + 8], protocols[24];
 
 	snprintf(counter_name, sizeof(counter_name), "flow-%s", flow->id);
-	const struct nft_counter *counter = nft_find_counter(counters, counter_name);
+	const struct total *counter = totals_find(&gateway->totals, counter_name);
 	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:I, s:I}", "id", flow->id, "section", section_name(flow->section),
 				"from", endpoint_words(&flow->from), "to", endpoint_words(&flow->to),
 				"protocol", protocols_text(flow->protocols, protocols), "ports", flow_ports(flow), "enabled", flow->enabled,
@@ -48,18 +48,19 @@ static json_t *report_flow(const struct policy_flow *flow, const struct nft_coun
 }
 
 /* As the vendor's table has them, not as they are judged. */
-static json_t *flow_list(const struct policy *policy, const struct nft_counters *counters)
+static json_t *flow_list(const struct gateway *gateway)
 {
+	const struct policy *policy = &gateway->file.policy;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < builtin_flow_count; i++) {
 		const struct policy_flow *flow = policy_flow(policy, builtin_flows[i].id);
 		if (flow)
-			json_array_append_new(list, report_flow(flow, counters));
+			json_array_append_new(list, report_flow(gateway, flow));
 	}
 	for (size_t i = 0; i < policy->flow_count; i++)
 		if (policy->flows[i].section == SECTION_CUSTOM)
-			json_array_append_new(list, report_flow(&policy->flows[i], counters));
+			json_array_append_new(list, report_flow(gateway, &policy->flows[i]));
 	return list;
 }
 
@@ -153,13 +154,8 @@ static json_t *role_list(const struct policy *policy)
 
 json_t *report_flows(struct gateway *gateway)
 {
-	struct nft_counters counters;
-
-	if (nft_read_counters(&gateway->nft, &counters) < 0)
-		counters = (struct nft_counters){ 0 };
-	json_t *out = json_pack("{s:o, s:o}", "flows", flow_list(&gateway->file.policy, &counters), "roles", role_list(&gateway->file.policy));
-	free(counters.items);
-	return out;
+	gateway_count(gateway);
+	return json_pack("{s:o, s:o}", "flows", flow_list(gateway), "roles", role_list(&gateway->file.policy));
 }
 
 /* Health: why it is not ok, worst first. */
@@ -224,34 +220,42 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		    gateway->file.path);
 	if (own)
 		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
+	if (gateway->cut_failed)
+		say(health, false, "connections that the policy denies could not all be cut");
 	if (gateway->save_failed)
-		say(health, false, "the addresses can't be saved in %s", gateway->paths.state);
+		say(health, false, "the addresses or counters can't be saved in %s", gateway->paths.state);
 	say_names(gateway, health);
 }
 
-static json_int_t count_of(const struct nft_counters *counters, const char *name)
+static json_int_t count_of(const struct gateway *gateway, const char *name)
 {
-	const struct nft_counter *counter = nft_find_counter(counters, name);
-	return counter ? (json_int_t)counter->packets : 0;
+	return (json_int_t)gateway_total(gateway, name);
 }
 
-static json_int_t denied_last_hour(const struct gateway *gateway, json_int_t total)
+static json_int_t denied_last_hour(const struct gateway *gateway)
 {
+	uint64_t total = gateway_denied(gateway);
+
 	if (!gateway->minutes)
 		return 0;
 	size_t ring = DENIAL_MINUTES + 1, back = gateway->minutes <= DENIAL_MINUTES ? gateway->minutes - 1 : DENIAL_MINUTES;
-	json_int_t then = (json_int_t)gateway->denied_minutes[(gateway->minute + ring - back) % ring];
-	return total > then ? total - then : 0;
+	return (json_int_t)(total - gateway->denied_minutes[(gateway->minute + ring - back) % ring]);
 }
 
-static json_t *report_denied(const struct gateway *gateway, const struct nft_counters *counters)
+static json_t *report_denied(const struct gateway *gateway)
 {
-	json_int_t in = count_of(counters, "denied-in"), out = count_of(counters, "denied-out");
-	json_int_t early = count_of(counters, "denied-early"), invalid = count_of(counters, "invalid");
-	json_int_t total = in + out + early + invalid + count_of(counters, "spoofed");
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "in", count_of(gateway, "denied-in"), "out", count_of(gateway, "denied-out"),
+			 "early", count_of(gateway, "denied-early"), "invalid", count_of(gateway, "invalid"),
+			 "last_hour", denied_last_hour(gateway));
+}
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "in", in, "out", out, "early", early, "invalid", invalid,
-			 "last_hour", denied_last_hour(gateway, total));
+static json_t *report_guards(const struct gateway *gateway)
+{
+	json_t *out = json_pack("{s:I, s:I, s:I}", "intercepted", count_of(gateway, "intercepted"), "spoofed", count_of(gateway, "spoofed"),
+				"repaired", (json_int_t)gateway->repaired);
+	if (gateway->last_repair[0])
+		json_object_set_new(out, "last_repair", json_string(gateway->last_repair));
+	return out;
 }
 
 static json_t *report_config(const struct gateway *gateway, bool matches)
@@ -268,23 +272,19 @@ json_t *report_status(struct gateway *gateway)
 {
 	const struct policy *policy = &gateway->file.policy;
 	struct health health = { .reasons = json_array() };
-	struct nft_counters counters;
 	bool matches = matches_disk(gateway);
 
-	if (nft_read_counters(&gateway->nft, &counters) < 0) {
-		counters = (struct nft_counters){ 0 };
+	if (gateway_count(gateway) < 0)
 		say(&health, true, "the kernel's counters can't be read");
-	}
 	collect_reasons(gateway, matches, &health);
 	const char *word = health.failed ? "failed" : json_array_size(health.reasons) ? "degraded" : "ok";
-	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I}, s:s, s:b, s:s, s:I}",
+	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s, s:I}",
 		"health", word, "reasons", health.reasons, "mode", mode_name(policy->mode), "version", PACKAGE_VERSION,
 		"generation", (json_int_t)gateway->generation, "uptime_s", (json_int_t)((now_ms() - gateway->started_ms) / 1000),
 		"server", range_list(&policy->roles[0].guarded), "config", report_config(gateway, matches),
-		"flows", flow_list(policy, &counters), "names", name_list(gateway), "denied", report_denied(gateway, &counters),
-		"guards", "intercepted", count_of(&counters, "intercepted"), "spoofed", count_of(&counters, "spoofed"), "repaired", (json_int_t)0,
+		"flows", flow_list(gateway), "names", name_list(gateway), "denied", report_denied(gateway),
+		"guards", report_guards(gateway),
 		"interception", interception_name(policy->interception), "early_drop", policy->early_drop,
-		"ownership", "monitor", "clients", (json_int_t)control_clients(gateway->control));
-	free(counters.items);
+		"ownership", gateway->nft.abilities.owner ? "owner" : "monitor", "clients", (json_int_t)control_clients(gateway->control));
 	return out;
 }

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_TOTALS_H
+#define SPEFW_TOTALS_H
+
+/* Counters that only grow: the kernel's begin anew with a new table, and anybody may reset them. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct total {
+	char name[64];
+	uint64_t packets, bytes;           /* ever */
+	uint64_t seen_packets, seen_bytes; /* what the kernel's counter said last */
+};
+
+struct totals {
+	struct total *items;
+	size_t count, capacity;
+};
+
+/* What the kernel says now. A counter that went back was reset: what it says is new. 0 or -ENOMEM. */
+int totals_see(struct totals *totals, const char *name, uint64_t packets, uint64_t bytes);
+/* The kernel's counters are about to begin at zero. */
+void totals_restart(struct totals *totals);
+const struct total *totals_find(const struct totals *totals, const char *name); /* NULL: never seen */
+
+/* boot: the identity of this boot. What the kernel said last counts only where it is the same still: with another
+ * boot the counters began anew. text: NULL without memory, to be freed. What can't be read is passed over. */
+char *totals_text(const struct totals *totals, const char *boot);
+int totals_from_text(struct totals *ret, const char *text, const char *boot); /* 0 or -ENOMEM */
+void totals_free(struct totals *totals);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "conntrack.h"
+#include "gateway.h"
+#include "log.h"
+#include "state_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What the gateway does with traffic that is there already: it cuts what the policy denies, and it counts. */
+
+enum {
+	MINUTE_USEC = 60 * 1000 * 1000,
+	STATE_MAX = 64 * 1024 * 1024, /* bytes of a file in the state directory */
+};
+
+#define COUNTERS_FILE "counters"
+
+/* Cutting. */
+
+struct cutter {
+	const struct policy *policy;
+	struct names_view names;
+};
+
+static bool is_denied(void *userdata, const struct tracked *tracked)
+{
+	const struct cutter *cutter = userdata;
+	struct packet packet = tracked->packet;
+
+	if (policy_judge(cutter->policy, &cutter->names, &packet).verdict != VERDICT_DENY)
+		return false;
+	/* An entry may have been made by a packet from the middle of a connection, of either direction; what would be let
+	 * in again as a piece must not be cut. */
+	packet.piece = packet.protocol == PROTOCOL_TCP;
+	return !packet.piece || policy_judge(cutter->policy, &cutter->names, &packet).verdict == VERDICT_DENY;
+}
+
+size_t gateway_cut(struct gateway *gateway, const char *why)
+{
+	struct cutter cutter = { .policy = &gateway->file.policy };
+	size_t count = 0;
+
+	if (cutter.policy->mode == MODE_AUDIT || gateway->cleared)
+		return 0;
+	int r = gateway_names_held_view(gateway, cutter.policy, &cutter.names);
+	if (r == 0)
+		r = conntrack_cut(&cutter.policy->protected_all, is_denied, &cutter, &count);
+	names_view_free(&cutter.names);
+	if (count)
+		log_notice("%s: %zu connections that the policy denies were cut", why, count);
+	if (r < 0 && !gateway->cut_failed)
+		log_error("connections that the policy denies could not all be cut: %s", strerror(-r));
+	gateway->cut_failed = r < 0;
+	return count;
+}
+
+/* Counting. */
+
+static void boot_id(char buffer[64])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	snprintf(buffer, 64, "unknown");
+	if (!file)
+		return;
+	if (!fgets(buffer, 64, file))
+		snprintf(buffer, 64, "unknown");
+	buffer[strcspn(buffer, "\n")] = '\0';
+	fclose(file);
+}
+
+int gateway_count(struct gateway *gateway)
+{
+	struct nft_counters counters;
+
+	int r = nft_read_counters(&gateway->nft, &counters);
+	for (size_t i = 0; r == 0 && i < counters.count; i++)
+		r = totals_see(&gateway->totals, counters.items[i].name, counters.items[i].packets, counters.items[i].bytes);
+	free(counters.items);
+	return r;
+}
+
+uint64_t gateway_total(const struct gateway *gateway, const char *counter)
+{
+	const struct total *total = totals_find(&gateway->totals, counter);
+	return total ? total->packets : 0;
+}
+
+uint64_t gateway_denied(const struct gateway *gateway)
+{
+	static const char *const denials[] = { "denied-in", "denied-out", "denied-early", "invalid", "spoofed" };
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(denials) / sizeof(denials[0]); i++)
+		sum += gateway_total(gateway, denials[i]);
+	return sum;
+}
+
+static void save_counters(struct gateway *gateway)
+{
+	char boot[64];
+
+	boot_id(boot);
+	char *text = totals_text(&gateway->totals, boot);
+	int r = text ? state_save(gateway->paths.state, COUNTERS_FILE, text, strlen(text)) : -ENOMEM;
+	if (r < 0 && !gateway->save_failed)
+		log_error("can't save the counters in %s: %s", gateway->paths.state, strerror(-r));
+	gateway->save_failed |= r < 0;
+	free(text);
+}
+
+static void load_counters(struct gateway *gateway)
+{
+	char boot[64], *text;
+	size_t length;
+
+	boot_id(boot);
+	int r = state_load(gateway->paths.state, COUNTERS_FILE, STATE_MAX, &text, &length);
+	if (r == 0) {
+		r = totals_from_text(&gateway->totals, text, boot);
+		free(text);
+	}
+	if (r < 0 && r != -ENOENT)
+		log_warning("the counters in %s can't be read, they begin anew: %s", gateway->paths.state, strerror(-r));
+}
+
+static void sample(struct gateway *gateway)
+{
+	if (gateway_count(gateway) < 0)
+		return;
+	gateway->minute = (gateway->minute + 1) % (DENIAL_MINUTES + 1);
+	gateway->denied_minutes[gateway->minute] = gateway_denied(gateway);
+	if (gateway->minutes <= DENIAL_MINUTES)
+		gateway->minutes++;
+}
+
+static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct gateway *gateway = userdata;
+
+	(void)usec;
+	sample(gateway);
+	save_counters(gateway);
+	gateway_names_save(gateway, false);
+	arm_timer(source, MINUTE_USEC);
+	return 0;
+}
+
+int gateway_watch_begin(struct gateway *gateway)
+{
+	load_counters(gateway);
+	return add_timer(gateway, &gateway->minute_timer, on_minute, MINUTE_USEC);
+}
+
+void gateway_watch_started(struct gateway *gateway)
+{
+	sample(gateway);
+	save_counters(gateway);
+}
+
+void gateway_watch_end(struct gateway *gateway)
+{
+	if (gateway->minutes) {
+		gateway_count(gateway);
+		save_counters(gateway);
+	}
+	totals_free(&gateway->totals);
+}
