@@ -224,6 +224,9 @@ static void text_reload(const struct ctl *ctl, const json_t *reply)
 		screen_text(&ctl->screen, TONE_PLAIN, json_text(json_array_get(changes, i)));
 		putc('\n', ctl->screen.file);
 	}
+	int64_t cut = json_number_of(reply, "cut");
+	if (cut > 0)
+		fprintf(ctl->screen.file, "cut: %" PRId64 " connection%s that the new policy denies\n", cut, cut == 1 ? "" : "s");
 }
 
 static void text_clear(const struct ctl *ctl, const json_t *reply)

@@ -5,7 +5,6 @@
 #include "log.h"
 
 #include <errno.h>
-#include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +48,10 @@ static void remember_elements(struct gateway *gateway, const struct policy *poli
 /* Whether a table that is there can be adopted, and what that takes. */
 static int judge_table(struct gateway *gateway, const struct nft_table_info *info, struct delta_options *options)
 {
-	bool owned = info->flags & NFT_TABLE_F_OWNER;
+	/* The kernel takes the owner's flag from an orphan; that it may have one shows in the other flag. */
+	bool ownable = info->flags & TABLE_OWNED;
 
-	if (owned && info->owner && info->owner != nft_port(&gateway->nft)) {
+	if (info->owner && info->owner != nft_port(&gateway->nft)) {
 		snprintf(gateway->nft.error, sizeof(gateway->nft.error),
 			 "table inet " TABLE_NAME " is owned by another program (netlink port %u): stop that first", info->owner);
 		return -EBUSY;
@@ -59,7 +59,7 @@ static int judge_table(struct gateway *gateway, const struct nft_table_info *inf
 	if (info->layout != TABLE_LAYOUT) {
 		log_notice("table inet " TABLE_NAME " has another layout (%d): it is replaced", info->layout);
 		options->replace = true;
-	} else if (gateway->nft.abilities.owner && !owned) {
+	} else if (gateway->nft.abilities.owner && !ownable) {
 		log_notice("table inet " TABLE_NAME " can't be owned as it is: it is replaced");
 		options->replace = true;
 	} else {
@@ -214,7 +214,7 @@ int gateway_apply(struct gateway *gateway)
 	return r;
 }
 
-void gateway_changed_by_others(void *userdata, const char *what)
+static void changed_by_others(void *userdata, const char *what)
 {
 	struct gateway *gateway = userdata;
 
@@ -285,6 +285,6 @@ int gateway_kernel_begin(struct gateway *gateway, int stored_fd)
 	if (r >= 0)
 		r = add_timer(gateway, &gateway->retry_timer, on_retry, 0);
 	if (r >= 0)
-		r = nft_monitor_new(&gateway->monitor, gateway->event, nft_port(&gateway->nft), gateway_changed_by_others, gateway);
+		r = nft_monitor_new(&gateway->monitor, gateway->event, nft_port(&gateway->nft), changed_by_others, gateway);
 	return r;
 }

@@ -314,7 +314,8 @@ static void join_intervals(struct reading *reading)
 	size_t size = key_size(reading->set->type);
 	struct element *open = NULL;
 
-	qsort(reading->raw, reading->raw_count, sizeof(*reading->raw), raw_order);
+	if (reading->raw_count)
+		qsort(reading->raw, reading->raw_count, sizeof(*reading->raw), raw_order);
 	for (size_t i = 0; i < reading->raw_count; i++) {
 		struct raw *raw = &reading->raw[i];
 		if (open) {

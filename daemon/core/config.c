@@ -93,10 +93,12 @@ static const struct {
 	enum section section;
 	const char *key, *value;
 	const char *effect;
+	bool partly;
 } later[] = {
-	{ SECTION_GATEWAY, "interception", "block", "intercepted connections are counted and reported, but pass" },
-	{ SECTION_DNS, "observe", "yes", "nothing is learned from the answers that the server receives" },
-	{ SECTION_FLOW, "expect", NULL, "nothing watches whether the flow is used" },
+	{ SECTION_GATEWAY, "interception", "block", "redirects to the gateway itself and tproxy are not found yet", true },
+	{ SECTION_GATEWAY, "interception", "report", "redirects to the gateway itself and tproxy are not found yet", true },
+	{ SECTION_DNS, "observe", "yes", "nothing is learned from the answers that the server receives", false },
+	{ SECTION_FLOW, "expect", NULL, "nothing watches whether the flow is used", false },
 };
 
 const char *protocol_name(enum protocol protocol)
@@ -417,7 +419,8 @@ static void warn_later(const struct value *value, enum section section)
 	for (size_t i = 0; i < COUNT_OF(later); i++)
 		if (later[i].section == section && strcmp(later[i].key, value->key) == 0 &&
 		    (!later[i].value || strcmp(later[i].value, value->text) == 0))
-			diag_warning(value->diags, value->file, value->line, "%s = %s is not in effect yet: %s", value->key, value->text, later[i].effect);
+			diag_warning(value->diags, value->file, value->line, "%s = %s is not in %s: %s", value->key, value->text,
+				     later[i].partly ? "full effect yet" : "effect yet", later[i].effect);
 }
 
 /* What the fields of a section are part of: the last role or flow, or the configuration itself. */
