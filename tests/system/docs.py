@@ -1,0 +1,351 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""README, the manual pages and doc/: what they say of the programs is what the programs say of themselves."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import DNS, LICENSE, Lab, Tap, namespaces, program, vendor, wait_for  # noqa: E402
+from lab.daemon import TOP, sanitizer_report  # noqa: E402
+
+PAGES = ("spefwd.8", "spefwctl.8", "spefw.ini.5")
+MARKDOWN = ("README.md", "NEWS", "doc/architecture.md")
+# What an example leaves out, for it to be a whole configuration.
+SURROUNDINGS = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n\n[role ADM]\nmembers = 203.0.113.0/24\n\n"
+# What no judgement of the file can tell before it is on the machine.
+INSTALLED = "/etc/spefw/"
+
+
+def text_of(path):
+    with open(os.path.join(TOP, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def page_of(name):
+    return text_of(os.path.join("doc", name))
+
+
+def run(name, *args):
+    done = subprocess.run([program(name)] + list(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          universal_newlines=True, timeout=120, check=False)
+    if sanitizer_report(done.stderr):
+        raise RuntimeError(done.stderr)
+    return done
+
+
+def plain(text):
+    """roff without its escapes."""
+    text = re.sub(r"\\f[A-Z]|\\&", "", text.replace("\\-", "-"))
+    return text.replace("\\(aq", "'").replace("\\e", "\\")
+
+
+def items(name):
+    """(section, subsection, tag, lines) of what is listed with tags in a page, be it mdoc or man."""
+    found, section, sub, tag = [], "", "", None
+    lines = page_of(name).split("\n")
+    for at, line in enumerate(lines):
+        macro, _, rest = line.partition(" ")
+        if macro in (".Sh", ".SH"):
+            section, sub, tag = rest, "", None
+        elif macro in (".Ss", ".SS"):
+            sub, tag = plain(rest), None
+        elif macro in (".It", ".TP", ".TQ"):
+            tag = rest if macro == ".It" else re.sub(r"^\.\w+ ", "", lines[at + 1]).replace('"', "")
+            found.append((section, sub, plain(tag), []))
+        elif macro in (".El", ".PP"):
+            tag = None
+        elif tag is not None:
+            found[-1][3].append(plain(line))
+    return found
+
+
+def options_in_page(name):
+    """Every option that is listed, as -c or --config."""
+    options = set()
+    for _, _, tag, _ in items(name):
+        flag = False
+        for word in tag.split():
+            if word == "Ar":
+                break
+            if word == "Fl":
+                flag = True
+            elif flag and re.match(r"-?\w", word):
+                options.add("-" + word)
+            elif re.match(r"--?[A-Za-z]", word):
+                options.add(word)
+            elif word != ",":
+                flag = False
+    return options
+
+
+def options_in_help(name):
+    options = set()
+    for line in run(name, "--help").stdout.split("\n"):
+        if line.strip().startswith("-"):
+            options |= set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", re.split(r"  +", line.strip())[0]))
+    return options
+
+
+def verbs_in_help():
+    return set(re.findall(r"^  ([a-z]+)\b", run("spefwctl", "--help").stdout, re.M))
+
+
+def options(tap):
+    """Options of --help are those of the manual page, and the other way round; likewise verbs."""
+    for name in ("spefwd", "spefwctl"):
+        told = options_in_help(name)
+        tap.ok(len(told) >= 6, "%s --help lists its options" % name, told)
+        tap.equal(sorted(options_in_page(name + ".8")), sorted(told), "%s(8) has the options of %s --help" % (name, name))
+    listed = {tag.split()[0] for section, _, tag, _ in items("spefwctl.8") if section in ("VERBS", "COMMANDS")}
+    tap.ok(len(verbs_in_help()) >= 7, "spefwctl --help lists its verbs", verbs_in_help())
+    tap.equal(sorted(listed), sorted(verbs_in_help()), "spefwctl(8) has the verbs of spefwctl --help")
+
+
+def judge(text, name="example.ini", files=()):
+    """The exit status of spefwd --check, and its complaints without the file's name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, name)
+        for file in files:
+            with open(os.path.join(folder, file), "w", encoding="utf-8") as out:
+                out.write("# none\n")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text.replace(INSTALLED, folder + "/"))
+        done = run("spefwd", "--check", "-c", path)
+    return done.returncode, [line.replace(path, name) for line in done.stderr.split("\n") if line]
+
+
+def keys_in_program():
+    """{section: keys}, by the complaints about one that nobody knows."""
+    known = {}
+    said = [line for line in judge("[xyzzyxyzzy]\n")[1] if "the sections are" in line][0]
+    for section in re.findall(r"\[(\w+(?: NAME)?)\]", said.partition("the sections are")[2]):
+        name = {"role NAME": "role ADM", "flow NAME": "flow imap-in"}.get(section, section)
+        said = [line for line in judge("[%s]\nxyzzyxyzzy = 1\n" % name)[1] if "its keys are" in line][0]
+        known[section] = set(re.findall(r"\w+", said.partition("its keys are")[2].replace(" and ", " ")))
+    return known
+
+
+def keys_in_page():
+    known = {}
+    for section, sub, tag, lines in items("spefw.ini.5"):
+        if section == "SECTIONS":
+            words = tag.split()
+            known.setdefault(sub.strip("[]"), {})[words[1]] = "\n".join([tag] + lines)
+    return known
+
+
+def settings(tap):
+    """Sections, keys, words and bounds of spefw.ini(5) are those of the parser."""
+    program_has, page_has = keys_in_program(), keys_in_page()
+    tap.equal(sorted(page_has), sorted(program_has), "spefw.ini(5) has the parser's sections")
+    for section, keys in sorted(program_has.items()):
+        tap.equal(sorted(page_has.get(section, ())), sorted(keys), "[%s]: and its keys" % section)
+    for section, keys in sorted(page_has.items()):
+        for key, text in sorted(keys.items()):
+            name = {"role NAME": "role ADM", "flow NAME": "flow imap-in"}.get(section, section)
+            said = " ".join(judge("[%s]\n%s = xyzzyxyzzy\n" % (name, key))[1])
+            words = re.search(r"unknown value xyzzyxyzzy for %s: write ([\w ,-]+)" % key, said)
+            if words:
+                written = set(re.sub(r"^Cm \w+ No = Cm ", "", text.split("\n")[0]).split(" | "))
+                tap.equal(sorted(written), sorted(re.split(r", | or ", re.split(r" example\.ini", words.group(1))[0].strip())),
+                          "[%s] %s: the words that it takes" % (section, key))
+            if "is not a duration" in said:
+                bounds = re.search(r"write (\w+) to (\w+)", " ".join(judge("[%s]\n%s = 99999d\n" % (name, key))[1])).groups()
+                # Those of two keys may stand in one item: the latter's.
+                where = text if "from" in text else keys["max_interval"]
+                tap.ok("from %s to %s" % bounds in where.replace("\n", " "), "[%s] %s: from %s to %s" % ((section, key) + bounds), where)
+
+
+def blocks_of(path):
+    """(first line, text, expected warnings) of what is literal in a manual page or fenced in Markdown."""
+    lines = text_of(path).split("\n")
+    begins, ends = (r"^\.(Bd -literal.*|EX)$", r"^\.(Ed|EE)$") if path.startswith("doc/spefw") else (r"^```\w*$", r"^```$")
+    found, block, expected, told = [], None, [], []
+    for number, line in enumerate(lines, 1):
+        warns = re.match(r'^(?:\.\\"|<!--) warns: (.*?)(?: -->)?$', line)
+        if block is not None and re.match(ends, line):
+            found.append((block, "\n".join(told) + "\n", expected))
+            block, expected, told = None, [], []
+        elif block is not None:
+            told.append(plain(line) if path.startswith("doc/spefw") else line)
+        elif warns:
+            expected.append(warns.group(1))
+        elif re.match(begins, line):
+            block = number
+    return found
+
+
+def documents():
+    return ["doc/" + name for name in PAGES] + list(MARKDOWN)
+
+
+def examples(tap):
+    """Each configuration in the documents is good, with no warning but those that are announced."""
+    count = 0
+    for path in documents():
+        for number, text, expected in blocks_of(path):
+            if not re.search(r"^\[(server|gateway|dns|role \w+|flow [\w-]+)\]", text, re.M):
+                continue
+            count += 1
+            files = re.findall(r"file:%s(\S+)" % INSTALLED, text)
+            status, said = judge(text if re.search(r"^\[server\]", text, re.M) else SURROUNDINGS + text, files=files)
+            missing = [warning for warning in expected if not any(warning in line for line in said)]
+            surplus = [line for line in said if not any(warning in line for warning in expected)]
+            tap.ok(status == 0 and not missing and not surplus, "%s:%d: a good configuration" % (path, number),
+                   "exit %d\nunexpected: %s\nmissing: %s\n%s" % (status, surplus, missing, text))
+    tap.ok(count >= 6, "there are examples", count)
+
+
+def commands(tap):
+    """The commands that documents tell to run: their verbs and options are known."""
+    verbs, known = verbs_in_help(), {name: options_in_help(name) for name in ("spefwd", "spefwctl")}
+    count = 0
+    for path in documents():
+        for line in plain(text_of(path)).split("\n"):
+            for name, rest in re.findall(r"(?:^\.Dl |^)[$#] .*?\b(spefwd|spefwctl)( [^|;&>\n]*)?", line):
+                words = rest.split()
+                bad = [word for word in words if re.match(r"--?[a-z]", word) and word.partition("=")[0] not in known[name]]
+                given = [word for word in words if re.match(r"[a-z]+$", word)]
+                if name == "spefwctl" and not (given and given[0] in verbs):
+                    bad.append("no verb")
+                count += 1
+                tap.equal(bad, [], "%s: %s" % (path, line.strip()))
+    tap.ok(count >= 5, "there are commands", count)
+
+
+def links(tap):
+    """Pages and files that a document points to are there; so is what README tells to run."""
+    for name in PAGES:
+        text = plain(page_of(name))
+        named = {match for match in re.findall(r"^\.Xr (\S+) (\d)", text, re.M) + re.findall(r"^\.BR (\S+) \((\d)\)", text, re.M)}
+        own = {"%s.%s" % one for one in named if one[0].startswith("spefw")}
+        tap.equal(sorted(own - set(PAGES)), [], "%s: pages of this project that it names exist" % name)
+        tap.equal(sorted(set(PAGES) - {name} - own), [], "%s: it names the other pages" % name)
+        title = re.search(r"^\.(?:Dt|TH) (\S+) (\d)", text, re.M).groups()
+        tap.equal("%s.%s" % (title[0].lower(), title[1]), name, "%s: its title" % name)
+        tap.ok(re.search(r"^dist_man_MANS \+=.*\bdoc/%s\b" % re.escape(name), text_of("doc/local.mk").replace("\\\n", ""), re.M), "%s: it is installed" % name)
+    for path in MARKDOWN:
+        for target in re.findall(r"\]\(([^)#]+)\)", text_of(path)):
+            if "://" not in target:
+                tap.ok(os.path.exists(os.path.join(TOP, os.path.dirname(path), target)), "%s: %s exists" % (path, target))
+    readme = text_of("README.md")
+    for command in ("packaging/quickstart", "tests/run"):
+        tap.ok(re.search(r"^[$#] (sudo )?%s\b" % command, readme, re.M), "README: %s" % command)
+        tap.ok(os.access(os.path.join(TOP, command), os.X_OK), "%s can be run" % command)
+    packages = re.findall(r"^SPEFW_NEED\(\[\w+\], \[[^]]*\], \[([^]]*)\], \[([\w+-]+)", text_of("configure.ac"), re.M)
+    tap.ok(len(packages) >= 7, "configure.ac names packages", packages)
+    for both in packages:
+        for package in both:
+            tap.ok(re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(package), readme), "README names the package " + package)
+
+
+def structure(tap):
+    """doc/architecture.md knows each source file of the programs, and none that is not there."""
+    text = text_of("doc/architecture.md")
+    named = set(re.findall(r"`((?:\w[\w.-]*/)+[\w.-]*)`", text))
+    absent = [path for path in sorted(named) if not os.path.exists(os.path.join(TOP, path))]
+    tap.equal(absent, [], "what it names exists")
+    words = set(re.findall(r"[\w.-]*\w", text))
+    for folder in ("daemon", "daemon/core", "cli", "include/spefw", "tests/lab"):
+        sources = {os.path.splitext(name)[0] for name in os.listdir(os.path.join(TOP, folder)) if re.search(r"^[a-z].*\.(c|h|py|varlink)$", name)}
+        tap.equal(sorted(sources - words - {name for name in sources if name + ".varlink" in words}), [], "it knows all of %s/" % folder)
+
+
+def lint(tap):
+    """mandoc has nothing to say about the pages."""
+    if not shutil.which("mandoc"):
+        tap.skip("manual pages", "mandoc is missing: install mandoc")
+        return
+    for name in PAGES:
+        done = subprocess.run(["mandoc", "-Tlint", os.path.join(TOP, "doc", name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              universal_newlines=True, check=False)
+        # Which other pages are installed is the machine's matter; links() looks after ours.
+        said = [line for line in done.stdout.split("\n") if line and "referenced manual not found" not in line and "mandoc.db" not in line and "longer than 80 bytes" not in line]
+        tap.equal(said, [], "mandoc -Tlint %s" % name)
+
+
+def built_in(tap, daemon):
+    """The table of flows in spefw.ini(5) is the daemon's."""
+    rows = [tuple(tag.split(" Ta ")) for _, sub, tag, _ in items("spefw.ini.5") if sub == "Built-in flows" and not tag.startswith("Em")]
+    flows = []
+    for flow in daemon.call("Flows")["flows"]:
+        ports = "/".join(flow["ports"] + [flow["protocol"]])
+        own = {"dns-out": "resolvers", "ntp-out": "time_servers"}.get(flow["id"], " ".join(flow["to"]))
+        flows.append((flow["id"], ports, " ".join(flow["from"]), own))
+    tap.equal(rows, flows, "spefw.ini(5): the built-in flows")
+
+
+def defaults(tap, daemon):
+    """Defaults that can be seen from outside."""
+    page, status = keys_in_page(), daemon.status()
+    early = "yes" if status["early_drop"] else "no"
+    for section, key, value in (("gateway", "mode", status["mode"]), ("gateway", "interception", status["interception"]), ("gateway", "early_drop", early)):
+        tap.ok(re.search(r"Default:\n?\s*(\.Cm )?%s\b" % value, page[section][key]), "[%s] %s: default %s" % (section, key, value), page[section][key])
+    rules = daemon.network.run("gateway", "nft", "list", "table", "inet", "spefw").stdout
+    groups = set(re.findall(r" group (\d+)", rules))
+    tap.ok(len(groups) == 1 and "Default: %s." % groups.pop() in page["gateway"]["log_group"], "[gateway] log_group: its default", page["gateway"]["log_group"])
+    least = re.search(r"min_interval (\w+) is over", " ".join(judge("[dns]\nmax_interval = 1s\n")[1])).group(1)
+    most = re.search(r"over max_interval (\w+)", " ".join(judge("[dns]\nmin_interval = 1d\n")[1])).group(1)
+    tap.ok("Defaults: %s and %s." % (least, most) in page["dns"]["max_interval"], "[dns] intervals: defaults %s and %s" % (least, most))
+    stale = max(entry["expires_in_s"] for name in status["names"] for entry in name["addresses"])
+    tap.ok("Default: %dd." % -(-stale // 86400) in page["dns"]["stale"], "[dns] stale: its default", stale)
+
+
+def shape(screen):
+    """A screen as its words, whatever the numbers, the times, the path and the width."""
+    screen = re.sub(r"\S*/spefw\.ini", "PATH", screen)
+    screen = re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", screen)
+    screen = re.sub(r"\b\d+[dhms](?: \d+[hms])?(?!\w)", "SPAN", screen)
+    screen = re.sub(r"(?<![\w.:])\d[\d,]*(?![\w.:/])", "N", screen)
+    return screen.split()
+
+
+def screen(tap):
+    """README's first configuration runs, and its picture of spefwctl status is what comes of it."""
+    whole = [text for _, text, _ in blocks_of("README.md") if re.search(r"^\[server\]", text, re.M)]
+    shown = [text for _, text, _ in blocks_of("README.md") if text.startswith("# spefwctl status\n")]
+    if not tap.ok(whole and len(shown) == 1, "README has a first configuration and a screen"):
+        return
+    with Lab(tap) as lab:
+        with open("/etc/resolv.conf", "w", encoding="ascii") as file:
+            file.write("nameserver %s\n" % DNS[4])
+        lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())}, ttl=300)
+        lab.serve("server", tcp=[443])
+        daemon = lab.spefwd(whole[0])
+        daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+        lab.connect("client", "192.0.2.25", 443).close()
+        wait_for(lambda: daemon.status()["uptime_s"] >= 1, "some time")
+        done = daemon.ctl("status", check=False)
+        tap.note(done.stdout)
+        tap.equal(done.returncode, 0, "spefwctl status: healthy")
+        tap.equal(shape(shown[0].partition("\n")[2]), shape(done.stdout), "README's screen is what spefwctl status prints")
+        built_in(tap, daemon)
+        defaults(tap, daemon)
+
+
+def main():
+    """Most of it needs no namespaces, and is not to be skipped where there are none."""
+    tap = Tap()
+    only = sys.argv[1:]
+
+    def section(function):
+        if not only or any(word in function.__name__ for word in only):
+            tap.section(function)
+    for function in (options, settings, examples, commands, links, structure, lint):
+        section(function)
+    try:
+        namespaces.enter()
+        section(screen)
+    except namespaces.Refused as refused:
+        tap.skip("screen", str(refused))
+    print("1..%d" % (tap.passed + tap.failed + tap.skipped))
+    print("# %d passed, %d failed, %d skipped" % (tap.passed, tap.failed, tap.skipped), flush=True)
+    sys.exit(1 if tap.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
