@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The resolver against a DNS server in the same event loop, in a network of its own, with an /etc of its own. Where such
  * namespaces are not allowed, the test is skipped (77). */
-#define _GNU_SOURCE
 #include "resolver.h"
 
 #include <errno.h>

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A test links the few objects it is about, and so proves what they need.
+UNIT_TESTS = \
+	tests/unit/test_addr \
+	tests/unit/test_addrbook \
+	tests/unit/test_config \
+	tests/unit/test_control \
+	tests/unit/test_dns_message \
+	tests/unit/test_output \
+	tests/unit/test_resolver \
+	tests/unit/test_state_file \
+	tests/unit/test_varlink_wire
+UNIT_LIBS = $(CMOCKA_LIBS)
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+else
+# Skipped, and counted so.
+TESTS += tests/unit/no-cmocka
+endif
+EXTRA_DIST += tests/unit/no-cmocka tests/golden-cli
+
+tests_unit_test_addr_SOURCES = tests/unit/test_addr.c
+tests_unit_test_addr_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+
+# It includes addrbook.c, for an allocator that fails when told to.
+tests_unit_test_addrbook_SOURCES = tests/unit/test_addrbook.c
+tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+
+UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
+	daemon/core/diag.$(OBJEXT) daemon/config_ini.$(OBJEXT)
+tests_unit_test_config_SOURCES = tests/unit/test_config.c
+tests_unit_test_config_LDADD = $(UNIT_CONFIG_OBJECTS) $(INIH_LIBS) $(UNIT_LIBS)
+
+tests_unit_test_control_SOURCES = tests/unit/test_control.c
+tests_unit_test_control_LDADD = daemon/control.$(OBJEXT) daemon/varlink_wire.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
+
+tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
+tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+
+tests_unit_test_output_SOURCES = tests/unit/test_output.c
+tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
+tests_unit_test_output_LDADD = daemon/control.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
+
+tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
+tests_unit_test_resolver_LDADD = daemon/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) \
+	daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
+
+tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.c
+tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) $(UNIT_LIBS)
+
+tests_unit_test_varlink_wire_SOURCES = tests/unit/test_varlink_wire.c
+tests_unit_test_varlink_wire_LDADD = daemon/varlink_wire.$(OBJEXT) $(JANSSON_LIBS) $(UNIT_LIBS)
