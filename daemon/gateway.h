@@ -32,6 +32,7 @@ struct gateway {
 	sd_event *event;
 	struct gateway_paths paths;
 	int64_t started_ms;
+	bool started;               /* the table is up, and the counters were looked at once */
 
 	/* What is wanted. */
 	struct policy_file file;    /* the configuration in force, and the files it came from */
@@ -52,6 +53,8 @@ struct gateway {
 	uint64_t repaired;          /* transactions of other programs that changed our table */
 	char last_repair[200];      /* what the last of them changed */
 	bool cut_failed;            /* denied connections could not all be cut */
+	uint64_t intercepted;       /* what the counter said last */
+	int64_t intercepted_ms;     /* when it last grew; 0: never */
 	struct totals totals;       /* the table's counters, never falling */
 	int64_t applied_ms;         /* the last time that deadlines were compared with the kernel's */
 
@@ -104,6 +107,7 @@ void gateway_watch_end(struct gateway *gateway);
 size_t gateway_cut(struct gateway *gateway, const char *why); /* deletes the connections that the policy denies; how many */
 int gateway_count(struct gateway *gateway);                   /* the kernel's counters into the totals */
 uint64_t gateway_total(const struct gateway *gateway, const char *counter); /* packets */
+bool gateway_is_intercepted(const struct gateway *gateway);   /* not long ago */
 uint64_t gateway_denied(const struct gateway *gateway);       /* of all kinds */
 
 /* gateway_names.c */

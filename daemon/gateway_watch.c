@@ -14,6 +14,7 @@
 
 enum {
 	MINUTE_USEC = 60 * 1000 * 1000,
+	INTERCEPTED_MS = 10 * 60 * 1000, /* health remembers an interception for so long */
 	STATE_MAX = 64 * 1024 * 1024, /* bytes of a file in the state directory */
 };
 
@@ -73,6 +74,23 @@ static void boot_id(char buffer[64])
 	fclose(file);
 }
 
+static void note_interception(struct gateway *gateway)
+{
+	uint64_t total = gateway_total(gateway, "intercepted");
+
+	if (total > gateway->intercepted && gateway->started) {
+		if (!gateway_is_intercepted(gateway))
+			log_warning("connections of the guarded server are intercepted: another table redirects them");
+		gateway->intercepted_ms = now_ms();
+	}
+	gateway->intercepted = total;
+}
+
+bool gateway_is_intercepted(const struct gateway *gateway)
+{
+	return gateway->intercepted_ms && now_ms() - gateway->intercepted_ms < INTERCEPTED_MS;
+}
+
 int gateway_count(struct gateway *gateway)
 {
 	struct nft_counters counters;
@@ -81,6 +99,7 @@ int gateway_count(struct gateway *gateway)
 	for (size_t i = 0; r == 0 && i < counters.count; i++)
 		r = totals_see(&gateway->totals, counters.items[i].name, counters.items[i].packets, counters.items[i].bytes);
 	free(counters.items);
+	note_interception(gateway);
 	return r;
 }
 
@@ -159,6 +178,7 @@ int gateway_watch_begin(struct gateway *gateway)
 void gateway_watch_started(struct gateway *gateway)
 {
 	sample(gateway);
+	gateway->started = true;
 	save_counters(gateway);
 }
 

@@ -220,6 +220,8 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		    gateway->file.path);
 	if (own)
 		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
+	if (gateway_is_intercepted(gateway))
+		say(health, false, "connections of the server are intercepted by another table: %llu so far", (unsigned long long)gateway->intercepted);
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut");
 	if (gateway->save_failed)
