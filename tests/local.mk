@@ -3,3 +3,4 @@
 
 include tests/unit/local.mk
 include tests/fuzz/local.mk
+include tests/golden/local.mk

@@ -254,7 +254,7 @@ def strangers(tap):
         tap.ok(guarded(lab), "deleted while the daemon was dead: there again with it")
         daemon.kill()
         lab.run("gateway", "nft", "insert", "rule", "inet", "spefw", "forward", "accept")
-        [probe] = probe_all([("client", "192.0.2.25", 3389, True)])
+        [probe] = probe_all([("client", "192.0.2.25", 8470, True)])
         tap.ok(probe.open, "a rule was put in while the daemon was dead")
         daemon.start()
         tap.ok(guarded(lab), "started again, it is gone")

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Sourced by tests/run and packaging/quickstart: finds out what is missing to build and to run the lab, and installs it.
+# The libraries are those that configure.ac names, with their packages; this file adds tools alone.
+
+# Lines "pkg-config condition|Debian package|RHEL package".
+spefw_libraries() {
+	sed -n 's/^SPEFW_NEED(\[[A-Z_0-9]*\], \[\([^]]*\)\], \[\([^]]*\)\], \[\([^]]*\)\]).*/\1|\2|\3/p' "$1/configure.ac" | sed 's/ (CRB)//'
+	echo "cmocka >= 1.1|libcmocka-dev|libcmocka-devel"
+	echo "libnftables >= 1.0|libnftables-dev|nftables-devel"
+}
+
+# Lines "program|Debian package|RHEL package".
+spefw_tools() {
+	cat <<-'END'
+		gcc|gcc libc6-dev|gcc
+		make|make|make
+		autoreconf|autoconf|autoconf
+		automake|automake|automake
+		pkg-config|pkg-config|pkgconf-pkg-config
+		python3|python3|python3
+		ip|iproute2|iproute
+		nft|nftables|nftables
+		dnsmasq|dnsmasq-base|dnsmasq
+	END
+}
+
+spefw_has_sanitizers() {
+	echo 'int main(void) { return 0; }' | gcc -fsanitize=address,undefined -x c -o /dev/null - 2>/dev/null
+}
+
+# Lines "what|Debian package|RHEL package" of what is missing.
+spefw_missing() {
+	local what debian rhel
+	while IFS='|' read -r what debian rhel; do
+		PATH=$PATH:/usr/sbin:/sbin command -v "$what" >/dev/null || echo "$what|$debian|$rhel"
+	done < <(spefw_tools)
+	while IFS='|' read -r what debian rhel; do
+		pkg-config --exists "$what" 2>/dev/null || echo "$what|$debian|$rhel"
+	done < <(spefw_libraries "$1")
+	spefw_has_sanitizers || echo "sanitizers||libasan libubsan"
+}
+
+# spefw_dependencies TOP: 0 when all is there (now).
+spefw_dependencies() {
+	local top=$1 missing sudo= packages
+	PATH=$PATH:/usr/sbin:/sbin
+	missing=$(spefw_missing "$top")
+	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" -ne 0 ]; then
+		sudo=$(command -v sudo) || sudo=none
+	fi
+	if command -v apt-get >/dev/null; then
+		packages=$(cut -d'|' -f2 <<<"$missing" | tr '\n' ' ')
+		set -- apt-get install -y --no-install-recommends $packages
+	elif command -v dnf >/dev/null; then
+		packages=$(cut -d'|' -f3 <<<"$missing" | tr '\n' ' ')
+		set -- dnf install -y $packages
+	else
+		echo "missing, and neither apt-get nor dnf is here to install it:"
+		cut -d'|' -f1 <<<"$missing"
+		return 1
+	fi >&2
+	if [ "$sudo" = none ]; then
+		echo "missing: $(cut -d'|' -f1 <<<"$missing" | tr '\n' ' ')" >&2
+		echo "as root: $*" >&2
+		return 1
+	fi
+	echo "installing: $packages" >&2
+	if [ "$1" = apt-get ]; then
+		$sudo apt-get update -q >&2 || echo "apt-get update failed: trying with the lists that are here" >&2
+		DEBIAN_FRONTEND=noninteractive $sudo "$@" >&2
+	else
+		# Most -devel packages of RHEL and its kin are in CRB, some in EPEL; Fedora has them all.
+		if ! grep -q '^ID=fedora' /etc/os-release; then
+			$sudo dnf install -y dnf-plugins-core epel-release >&2
+			$sudo dnf config-manager --set-enabled crb >&2 ||
+				echo "CRB could not be enabled: on RHEL, subscription-manager repos --enable codeready-builder-for-rhel-9-\$(arch)-rpms" >&2
+		fi
+		$sudo "$@" >&2
+	fi
+	missing=$(spefw_missing "$top")
+	[ -z "$missing" ] && return 0
+	echo "still missing: $(cut -d'|' -f1 <<<"$missing" | tr '\n' ' ')" >&2
+	return 1
+}
+
+# spefw_copy TOP DIR: the sources, without products of earlier builds, so that TOP stays as it is.
+spefw_copy() {
+	mkdir -p "$2"
+	if git -C "$1" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+		(cd "$1" && git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+			[ -e "$file" ] && printf '%s\0' "$file"
+		done | tar -c --null -T - -f -) | tar -x -C "$2" -f -
+	else
+		tar -c -C "$1" --exclude=.git --exclude='*.o' --exclude='*.a' --exclude=.deps --exclude=autom4te.cache --exclude=./build* \
+			--exclude=./config.status --exclude=./Makefile --exclude=./config.h -f - . | tar -x -C "$2" -f -
+	fi
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Makes of a configuration what the daemon would, in surroundings that never change:
+ *   golden text FILE.conf      the ruleset in nft's words
+ *   golden bytecode FILE.conf  its rules as the kernel gets them, printed as `nft --debug=netlink` does
+ *   golden load FILE.conf      nothing is printed: the table is loaded into the kernel of this network namespace
+ * FILE.input, where it is there, tells more of the surroundings, a line each:
+ *   gateway ADDRESS...         the gateway's own addresses (else 192.0.2.1 198.51.100.1)
+ *   links ROLE [NAME...]       the links behind which a protected role lives (else lan)
+ *   name NAME ADDRESS...       what is behind a name */
+#include "config_ini.h"
+#include "core/compile.h"
+#include "nft_encode.h"
+#include "nft_socket.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a kernel element gets: the stale limit of 7 days and its margin. */
+#define DEADLINE_MS ((int64_t)(7 * 24 + 6) * 3600 * 1000)
+#define SEPARATORS " \t\n"
+
+struct golden {
+	struct config config;
+	struct policy policy;
+	struct ranges gateway;
+	struct role_links *links;
+	struct names_view names;
+	struct ruleset ruleset;
+};
+
+static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+static void die(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	exit(EXIT_FAILURE);
+}
+
+static void require_memory(bool there)
+{
+	if (!there)
+		die("out of memory");
+}
+
+static void read_policy(struct golden *g, const char *path)
+{
+	struct diags diags = { 0 };
+	int r = config_load(&g->config, path, config_read_disk, NULL, &diags);
+
+	if (r == 0 && !diags_failed(&diags))
+		r = policy_from_config(&g->policy, &g->config, &diags);
+	for (size_t i = 0; i < diags.count; i++) {
+		char *text = diag_format(&diags.items[i]);
+		if (diags.items[i].severity == DIAG_ERROR)
+			fprintf(stderr, "%s\n", text ? text : "out of memory");
+		free(text);
+	}
+	if (r < 0 || diags_failed(&diags))
+		die("%s: no policy", path);
+	diags_free(&diags);
+}
+
+static void add_gateway(struct golden *g, const char *word)
+{
+	struct range range;
+
+	if (range_parse(word, &range) != RANGE_OK)
+		die("gateway %s: not an address", word);
+	require_memory(ranges_add(&g->gateway, &range) == 0);
+}
+
+static void set_links(struct role_links *links, const char *word)
+{
+	links->names = realloc(links->names, (links->count + 1) * sizeof(*links->names));
+	require_memory(links->names != NULL);
+	snprintf(links->names[links->count++], sizeof(*links->names), "%s", word);
+}
+
+static void default_links(struct golden *g)
+{
+	const struct policy *policy = &g->policy;
+
+	g->links = calloc(policy->role_count, sizeof(*g->links));
+	require_memory(g->links != NULL);
+	for (size_t i = 0; i < policy->role_count; i++) {
+		if (i == 0 && policy->interfaces == INTERFACES_NAMED) {
+			for (size_t l = 0; l < policy->link_count; l++)
+				set_links(&g->links[i], policy->links[l]);
+		} else if (policy->roles[i].is_protected && (i > 0 || policy->interfaces == INTERFACES_AUTO)) {
+			set_links(&g->links[i], "lan");
+		}
+	}
+}
+
+static void input_links(struct golden *g, char *rest)
+{
+	const char *role = strtok_r(NULL, SEPARATORS, &rest), *word;
+
+	for (size_t i = 0; role && i < g->policy.role_count; i++) {
+		if (strcmp(g->policy.roles[i].name, role) != 0)
+			continue;
+		g->links[i].count = 0;
+		while ((word = strtok_r(NULL, SEPARATORS, &rest)))
+			set_links(&g->links[i], word);
+		return;
+	}
+	die("links: no such role");
+}
+
+static int name_address_order(const void *a, const void *b)
+{
+	return addr_compare(&((const struct name_address *)a)->addr, &((const struct name_address *)b)->addr);
+}
+
+static void add_name_address(struct name_addresses *list, const struct addr *addr)
+{
+	list->items = realloc(list->items, (list->count + 1) * sizeof(*list->items));
+	require_memory(list->items != NULL);
+	list->items[list->count++] = (struct name_address){ *addr, DEADLINE_MS };
+	qsort(list->items, list->count, sizeof(*list->items), name_address_order);
+}
+
+static void input_name(struct golden *g, char *rest)
+{
+	const char *name = strtok_r(NULL, SEPARATORS, &rest), *word;
+	size_t index = 0;
+
+	while (name && index < g->policy.name_count && strcmp(g->policy.names[index].name, name) != 0)
+		index++;
+	if (!name || index == g->policy.name_count)
+		die("name %s: no flow or role has it", name ? name : "");
+	while ((word = strtok_r(NULL, SEPARATORS, &rest))) {
+		struct addr addr;
+		if (!addr_parse(word, &addr))
+			die("name %s: %s is not an address", name, word);
+		add_name_address(&g->names.names[index][addr.family], &addr);
+	}
+}
+
+static void read_input(struct golden *g, const char *conf)
+{
+	char path[4096], line[4096];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%.*s.input", (int)(strlen(conf) - strlen(".conf")), conf);
+	file = fopen(path, "r");
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file)) {
+		char *rest, *key = strtok_r(line, SEPARATORS, &rest), *word;
+		if (!key || key[0] == '#')
+			continue;
+		if (strcmp(key, "links") == 0)
+			input_links(g, rest);
+		else if (strcmp(key, "name") == 0)
+			input_name(g, rest);
+		else if (strcmp(key, "gateway") == 0)
+			while ((word = strtok_r(NULL, SEPARATORS, &rest)))
+				add_gateway(g, word);
+		else
+			die("%s: unknown key %s", path, key);
+	}
+	fclose(file);
+}
+
+static void make_ruleset(struct golden *g, const char *conf)
+{
+	bool changed;
+
+	read_policy(g, conf);
+	g->names.count = g->policy.name_count;
+	g->names.names = calloc(g->names.count + 1, sizeof(*g->names.names));
+	require_memory(g->names.names != NULL);
+	default_links(g);
+	read_input(g, conf);
+	if (!g->gateway.count) {
+		add_gateway(g, "192.0.2.1");
+		add_gateway(g, "198.51.100.1");
+	}
+	ranges_normalise(&g->gateway);
+	require_memory(policy_leave_out(&g->policy, &g->gateway, &changed) == 0);
+
+	struct surroundings around = { &g->gateway, g->links, &g->names };
+	require_memory(compile(&g->ruleset, &g->policy, &around) == 0);
+}
+
+static void print_text(const struct golden *g)
+{
+	char *text = ruleset_text(&g->ruleset, 0);
+	require_memory(text != NULL);
+	fputs(text, stdout);
+	free(text);
+}
+
+static void print_bytecode(const struct golden *g)
+{
+	for (size_t c = 0; c < g->ruleset.chains.count; c++) {
+		const struct chain *chain = &g->ruleset.chains.items[c];
+		for (size_t i = 0; i < chain->count; i++) {
+			struct nftnl_rule *rule = nft_encode_rule(chain->name, &chain->items[i]);
+			char text[4096];
+			require_memory(rule != NULL);
+			nftnl_rule_snprintf(text, sizeof(text), rule, NFTNL_OUTPUT_DEFAULT, 0);
+			printf("%s\n\n", text);
+			nftnl_rule_free(rule);
+		}
+	}
+}
+
+static void load(struct golden *g)
+{
+	static const struct ruleset nothing;
+	const struct delta_options options = { .exists = false };
+	struct nft_socket socket;
+	struct delta delta;
+
+	require_memory(delta_compute(&delta, &nothing, &g->ruleset, &options) == 0);
+	if (nft_open(&socket, -1) < 0 || nft_commit(&socket, delta.items, delta.count, 0) < 0)
+		die("%s", socket.error);
+	nft_close(&socket);
+	delta_free(&delta);
+}
+
+static void golden_free(struct golden *g)
+{
+	for (size_t i = 0; i < g->policy.role_count; i++)
+		free(g->links[i].names);
+	free(g->links);
+	ruleset_free(&g->ruleset);
+	names_view_free(&g->names);
+	ranges_free(&g->gateway);
+	policy_free(&g->policy);
+	config_free(&g->config);
+}
+
+int main(int argc, char **argv)
+{
+	struct golden g = { 0 };
+
+	if (argc != 3 || strlen(argv[2]) <= strlen(".conf"))
+		die("usage: golden text|bytecode|load FILE.conf");
+	make_ruleset(&g, argv[2]);
+	if (strcmp(argv[1], "text") == 0)
+		print_text(&g);
+	else if (strcmp(argv[1], "bytecode") == 0)
+		print_bytecode(&g);
+	else if (strcmp(argv[1], "load") == 0)
+		load(&g);
+	else
+		die("unknown: %s", argv[1]);
+	golden_free(&g);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Configurations, the rulesets that they must make, and what nft and the kernel think of them.
+check_PROGRAMS += tests/golden/golden
+TESTS += tests/golden/run
+EXTRA_DIST += tests/golden
+
+tests_golden_golden_SOURCES = tests/golden/golden.c
+tests_golden_golden_LDADD = daemon/nft_encode.$(OBJEXT) daemon/nft_rule.$(OBJEXT) daemon/nft_socket.$(OBJEXT) \
+	libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS)
+
+# Writes the rulesets anew: read the difference before it is committed.
+golden-update: tests/golden/golden$(EXEEXT)
+	srcdir=$(srcdir) $(srcdir)/tests/golden/run --update
+.PHONY: golden-update

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""policy_judge() and the kernel agree on every port: each TCP and UDP port, each pair of peers, both directions, both families;
+and on pieces of lost connections, swept over the ports of either side."""
+import os
+import random
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from judge_lab import JudgeLab, Totals  # noqa: E402
+from lab import ADDRESS, EXCHANGE, FAMILIES, LICENSE, main, vendor  # noqa: E402
+
+ALL = "1-65535"
+# An odd port of the dynamic range, which no flow has.
+OWN = "53217"
+IH = {4: "192.0.2.131", 6: "2001:db8:2:100::31"}
+
+# A second guarded machine, flows between the two, ranges, narrowed and widened flows, and one that is off.
+FLOWS = """[role IH]
+members = %s %s
+protected = yes
+
+[flow ews-out]
+to = %s %s
+
+[flow icewarp-out]
+enabled = no
+
+[flow console-in]
+port = 18470
+
+[flow crl]
+from = SERVER
+
+[flow ih-in]
+from = ANY
+to = IH
+protocol = tcp
+port = 443, 9000-9010
+
+[flow server-to-ih]
+from = SERVER
+to = IH
+protocol = tcp
+port = 8463, 20000-20100
+
+[flow ih-to-server]
+from = IH
+to = SERVER
+protocol = tcp
+port = 8461
+
+[flow backup-in]
+from = %s %s
+to = SERVER
+protocol = tcp
+port = 445, 10000-10100
+
+[flow syslog-in]
+from = ADM
+to = SERVER IH
+protocol = udp
+port = 514, 5000-5009
+
+[flow server-ping]
+from = SERVER
+to = ANY
+protocol = icmp-echo
+""" % (IH[4], IH[6], EXCHANGE[4], EXCHANGE[6], ADDRESS[4]["client"], ADDRESS[6]["client"])
+EXTRA_PORTS = (53, 123, 443, 445, 514, 5000, 5009, 8461, 8463, 9000, 9010, 10000, 10100, 18470, 20000, 20100)
+
+# An acknowledgement of nothing is swept over all ports of either side; what the flows' ports do to each other is tried in full.
+STRAYS = ("syn-ack", "fin", "reset")
+
+
+def port_edges():
+    edges = {edge for port in tuple(vendor.PORTS) + EXTRA_PORTS for edge in (port - 1, port, port + 1)}
+    return sorted(edges | {1, 2, 1023, 1024, 65534, 65535})
+
+
+def peers(family):
+    """Who is on the other side of the server."""
+    gateway = {4: "192.0.2.1", 6: "2001:db8:2::1"}[family]
+    yield "any", ADDRESS[family]["client"]
+    yield "admin", ADDRESS[family]["admin"]
+    yield "the vendor's name", LICENSE[0][family]
+    yield "gateway", gateway
+    yield "another protected role", IH[family]
+
+
+def sweeps(kind, source, target):
+    """(what it is, probes)"""
+    edges, some = port_edges(), random.Random(1).sample(range(1, 65536), 100)
+    if kind == "new":
+        yield "all TCP ports", ("syn", [source], [target], OWN, ALL)
+        yield "all UDP ports", ("udp", [source], [target], OWN, ALL)
+        yield "ICMP echo", ("echo", [source], [target], "1", "1")
+        # A port that a flow has must mean nothing as the source of a new connection.
+        yield "source ports", ("syn", [source], [target], edges, vendor.PORTS + [445, 3389])
+    else:
+        yield "pieces to all ports", ("ack", [source], [target], OWN, ALL)
+        yield "pieces from all ports", ("ack", [source], [target], ALL, OWN)
+        yield "pieces between the flows' ports", ("push", [source], [target], edges, edges)
+        yield "pieces between others", ("ack", [source], [target], some, edges)
+        for stray in STRAYS:
+            yield stray, (stray, [source], [target], edges[:40], edges[:40])
+
+
+def try_policy(tap, title, **config):
+    totals = Totals()
+    with JudgeLab(tap) as lab:
+        lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())})
+        daemon = lab.spefwd(lab.config(**config).replace("[gateway]", "time_servers = %s\n\n[gateway]" % ADDRESS[4]["internet"], 1))
+        known = daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the vendor's name is known")
+        tap.equal(lab.load(daemon.config), None, title + ": the judge takes the same file")
+        lab.ask("name %s %s" % (vendor.LICENSE_NAME, " ".join(daemon.addresses(vendor.LICENSE_NAME, known))))
+        for family in FAMILIES:
+            server = ADDRESS[family]["server"]
+            for name, peer in peers(family):
+                for way, source, target in (("to the server from", peer, server), ("from the server to", server, peer)):
+                    for kind in ("new", "pieces"):
+                        label = "%s: IPv%d, %s %s %s" % (title, family, "new connections" if kind == "new" else kind, way, name)
+                        sum_up = Totals()
+                        remarks = []
+                        for _, probe in sweeps(kind, source, target):
+                            got, said = lab.probe(probe)
+                            sum_up.add(got)
+                            remarks += said
+                        totals.add(sum_up)
+                        tap.ok(sum_up["mismatches"] == 0 and sum_up["allowed"] and sum_up["denied"], label,
+                               "\n".join(["%s" % sum_up] + remarks))
+    tap.note("%s: %s" % (title, totals))
+    tap.equal(totals["mismatches"], 0, title + ": the judge and the kernel agree on each of %d packets" % totals["probes"])
+
+
+def everything(tap):
+    """The vendor's flows, a second protected role, narrowed and custom flows."""
+    try_policy(tap, "early drop, prevent", flows=FLOWS, gateway="early_drop = yes\ninterception = prevent")
+
+
+def without_help(tap):
+    """The vendor's flows as they are; no early drop, nothing about interception."""
+    try_policy(tap, "the vendor's table", gateway="early_drop = no\ninterception = off",
+               flows="[role IH]\nmembers = %s %s\nprotected = yes\n" % (IH[4], IH[6]))
+
+
+if __name__ == "__main__":
+    main(everything, without_help)

@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Compares policy_judge() with the kernel, packet by packet: sends each packet through the gateway of the lab, sees whether it
+ * arrives, and looks at what the table of spefwd has counted for it. Commands come on standard input, one a line, and each is
+ * answered by a line "ok ..." or "no ..."; what disagrees is told in lines "# ..." before it.
+ *
+ *   machine NAME [LINK]              a network namespace; the first is the gateway; LINK: the gateway's link towards it
+ *   place RANGE NAME                 behind which machine these addresses are; the smallest range counts
+ *   marker SOURCE TARGET             addresses whose packets no policy touches
+ *   load FILE                        the configuration that spefwd has in force; "no": it is refused
+ *   name NAME ADDRESS...             the addresses that spefwd has for a name of it
+ *   probe KIND SOURCES TARGETS SOURCE-PORTS TARGET-PORTS    notes each combination (lists with commas, ports also as A-B)
+ *   run                              sends what was noted
+ *
+ * Each batch begins without any tracked connection and holds no packet that belongs to the connection of another one. A packet
+ * counts as denied where the table says that it denied one and it did not arrive: one that is lost on its way is neither, and its
+ * batch is sent anew. */
+
+#include "kernel_wire.h"
+#include "core/diag.h"
+#include "policy_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLACES_MAX = 64, LIST_MAX = 512, BATCH_MAX = 8192, TRIES = 3, TOLD_MAX = 10, MARKER = 0xffff, HANG_SECONDS = 60 };
+
+struct probe {
+	struct wire_packet packet;
+	uint8_t from, to; /* machines */
+	bool passes;      /* what the judge says: it is to arrive */
+	bool arrived;
+	enum { COUNTS_NOTHING, COUNTS_IN, COUNTS_OUT, COUNTS_INVALID, COUNTS_FLOW } counts;
+	const struct policy_flow *flow;
+	enum reason reason;
+};
+
+struct place {
+	struct range range;
+	uint8_t machine;
+};
+
+struct list {
+	struct addr addrs[LIST_MAX];
+	uint8_t machines[LIST_MAX];
+	size_t count;
+};
+
+struct port_list {
+	struct port_range items[LIST_MAX];
+	size_t count;
+};
+
+struct totals {
+	unsigned long probes, allowed, denied, other, again, mismatches;
+};
+
+struct judge {
+	struct wire wire;
+	struct place places[PLACES_MAX];
+	size_t place_count;
+	struct wire_packet marker;
+	uint8_t marker_from;
+	struct policy_file file;
+	struct names_view names;
+	struct probe *probes;
+	size_t count, capacity;
+	struct totals totals;
+	unsigned told;
+
+	/* The batch under way. */
+	struct probe *batch;
+	size_t batch_count;
+	uint16_t nonce;
+	bool marker_arrived;
+	unsigned altered;
+};
+
+/* What one pass of a batch has shown. */
+struct finding {
+	size_t missing, leaked;
+	unsigned altered;
+	char counters[400]; /* which of them disagree; "" where none */
+};
+
+/* Verdicts */
+
+static void judge_probe(const struct judge *judge, struct probe *probe)
+{
+	const struct wire_packet *packet = &probe->packet;
+	bool stray = packet->kind == WIRE_SYN_ACK || packet->kind == WIRE_FIN || packet->kind == WIRE_RESET;
+	struct packet question = { .source = packet->source, .target = packet->target,
+		.protocol = packet->kind == WIRE_UDP ? PROTOCOL_UDP : packet->kind == WIRE_ECHO ? PROTOCOL_ICMP_ECHO : PROTOCOL_TCP,
+		.source_port = packet->kind == WIRE_ECHO ? 0 : packet->source_port, .target_port = packet->target_port,
+		.piece = packet->kind == WIRE_ACK || packet->kind == WIRE_PUSH || stray };
+
+	struct judgement judgement = policy_judge(&judge->file.policy, &judge->names, &question);
+	probe->flow = judgement.flow;
+	probe->reason = judgement.reason;
+	probe->passes = judgement.verdict != VERDICT_DENY;
+	probe->counts = judgement.verdict == VERDICT_NOT_OURS ? COUNTS_NOTHING : judgement.verdict == VERDICT_ALLOW ? COUNTS_FLOW
+		      : judgement.inbound ? COUNTS_IN : COUNTS_OUT;
+	/* Connection tracking takes up nothing by these: whoever sends them, they are no connection. */
+	if (stray && judgement.verdict != VERDICT_NOT_OURS) {
+		probe->passes = false;
+		probe->counts = COUNTS_INVALID;
+	}
+	if (judge->file.policy.mode == MODE_AUDIT)
+		probe->passes = true;
+}
+
+static bool is_piece(const struct probe *probe)
+{
+	return probe->packet.kind == WIRE_ACK || probe->packet.kind == WIRE_PUSH;
+}
+
+/* Sending a batch */
+
+static bool same_packet(const struct wire_packet *sent, const struct wire_packet *got)
+{
+	uint8_t kind = sent->kind == WIRE_UDP || sent->kind == WIRE_ECHO ? sent->kind : WIRE_SYN;
+
+	return kind == got->kind && sent->source_port == got->source_port && sent->target_port == got->target_port &&
+	       addr_compare(&sent->source, &got->source) == 0 && addr_compare(&sent->target, &got->target) == 0;
+}
+
+static void on_arrival(void *userdata, size_t machine, const struct wire_packet *packet)
+{
+	struct judge *judge = userdata;
+	size_t index = packet->id & 0xffff;
+
+	if (packet->id >> 16 != judge->nonce)
+		return;
+	if (index == MARKER) {
+		judge->marker_arrived = true;
+		return;
+	}
+	struct probe *probe = index < judge->batch_count ? &judge->batch[index] : NULL;
+	if (probe && probe->to == machine && same_packet(&probe->packet, packet))
+		probe->arrived = true;
+	else
+		judge->altered++;
+}
+
+/* Until everything sent before has arrived or is gone for good. */
+static void settle(struct judge *judge)
+{
+	judge->marker_arrived = false;
+	for (int i = 0; i < HANG_SECONDS; i++) {
+		struct wire_packet marker = judge->marker;
+		marker.id = (uint32_t)judge->nonce << 16 | MARKER;
+		wire_send(&judge->wire, judge->marker_from, &marker, 1);
+		do {
+			wire_receive(&judge->wire, on_arrival, judge);
+			if (judge->marker_arrived)
+				return;
+		} while (wire_wait(&judge->wire, 1000));
+	}
+	wire_fail("the marker does not arrive");
+}
+
+static void send_batch(struct judge *judge)
+{
+	static struct wire_packet packets[WIRE_BURST];
+	size_t to_gateway = 0;
+
+	for (size_t i = 0; i < judge->batch_count;) {
+		size_t count = 0;
+		uint8_t from = judge->batch[i].from;
+		for (; i < judge->batch_count && count < WIRE_BURST && judge->batch[i].from == from; i++) {
+			packets[count] = judge->batch[i].packet;
+			packets[count++].id = (uint32_t)judge->nonce << 16 | (uint32_t)i;
+			to_gateway += judge->batch[i].to == 0;
+		}
+		wire_send(&judge->wire, from, packets, count);
+		if (to_gateway > WIRE_BURST / 2) {
+			settle(judge);
+			to_gateway = 0;
+		}
+	}
+	settle(judge);
+}
+
+/* What it has counted */
+
+static uint64_t difference(const struct wire_counters *before, const struct wire_counters *after, const char *name)
+{
+	return wire_count(after, name) - wire_count(before, name);
+}
+
+static void compare_count(struct finding *finding, const char *name, uint64_t judged, uint64_t counted)
+{
+	size_t at = strlen(finding->counters);
+
+	if (judged != counted)
+		snprintf(finding->counters + at, sizeof(finding->counters) - at, "%s%s: judge %llu, kernel %llu", at ? "; " : "", name,
+			 (unsigned long long)judged, (unsigned long long)counted);
+}
+
+static uint64_t judged_for(const struct judge *judge, int counts, const struct policy_flow *flow)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < judge->batch_count; i++)
+		count += (int)judge->batch[i].counts == counts && (!flow || judge->batch[i].flow == flow);
+	return count;
+}
+
+static void compare_counters(const struct judge *judge, const struct wire_counters *before, const struct wire_counters *after, struct finding *finding)
+{
+	static const char *const never[] = { "ignored", "spoofed", "intercepted" };
+	const struct policy *policy = &judge->file.policy;
+	char name[80];
+
+	compare_count(finding, "denied inbound", judged_for(judge, COUNTS_IN, NULL),
+		      difference(before, after, "denied-in") + difference(before, after, "denied-early"));
+	compare_count(finding, "denied outbound", judged_for(judge, COUNTS_OUT, NULL), difference(before, after, "denied-out"));
+	compare_count(finding, "invalid", judged_for(judge, COUNTS_INVALID, NULL), difference(before, after, "invalid"));
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		compare_count(finding, never[i], 0, difference(before, after, never[i]));
+	/* A piece that is judged as an answer opens nothing, and its flow counts nothing: only all else can be told by counters. */
+	if (is_piece(&judge->batch[0]))
+		return;
+	for (size_t i = 0; i < policy->flow_count; i++) {
+		snprintf(name, sizeof(name), "flow-%s", policy->flows[i].id);
+		compare_count(finding, name, judged_for(judge, COUNTS_FLOW, &policy->flows[i]), difference(before, after, name));
+	}
+}
+
+static void try_once(struct judge *judge, struct finding *ret)
+{
+	struct wire_counters before, after;
+
+	*ret = (struct finding){ 0 };
+	judge->nonce++;
+	judge->altered = 0;
+	for (size_t i = 0; i < judge->batch_count; i++)
+		judge->batch[i].arrived = false;
+	wire_flush_conntrack(&judge->wire);
+	wire_read_counters(&judge->wire, &before);
+	send_batch(judge);
+	wire_read_counters(&judge->wire, &after);
+	for (size_t i = 0; i < judge->batch_count; i++) {
+		ret->missing += judge->batch[i].passes && !judge->batch[i].arrived;
+		ret->leaked += !judge->batch[i].passes && judge->batch[i].arrived;
+	}
+	ret->altered = judge->altered;
+	compare_counters(judge, &before, &after, ret);
+}
+
+static bool agrees(const struct finding *finding)
+{
+	return !finding->missing && !finding->leaked && !finding->altered && !finding->counters[0];
+}
+
+/* What has leaked counts at once; what may have been lost on the way is sent again. */
+static bool try_batch(struct judge *judge, struct probe *batch, size_t count, struct finding *ret)
+{
+	judge->batch = batch;
+	judge->batch_count = count;
+	for (int i = 0; i < TRIES; i++) {
+		try_once(judge, ret);
+		if (agrees(ret) || ret->leaked)
+			break;
+		judge->totals.again += i + 1 < TRIES;
+	}
+	return agrees(ret);
+}
+
+/* Telling what disagrees */
+
+static void tell_probe(struct judge *judge, const struct probe *probe, const char *kernel)
+{
+	static const char *const reasons[] = { "flow", "answer", "no flow", "wrong peer" };
+	const struct wire_packet *packet = &probe->packet;
+	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
+
+	if (judge->told++ >= TOLD_MAX)
+		return;
+	printf("# %s %s %u > %s %u (%s to %s): the judge says %s, %s%s%s%s; the kernel: %s\n", wire_kind_name(packet->kind), addr_format(&packet->source, source),
+	       packet->source_port, addr_format(&packet->target, target), packet->target_port, wire_name(&judge->wire, probe->from),
+	       wire_name(&judge->wire, probe->to), probe->passes ? "passes" : "denied",
+	       probe->counts == COUNTS_NOTHING ? "not ours" : probe->counts == COUNTS_INVALID ? "invalid" : reasons[probe->reason],
+	       probe->counts == COUNTS_IN ? ", inbound" : probe->counts == COUNTS_OUT ? ", outbound" : "",
+	       probe->flow ? ", near or by " : "", probe->flow ? probe->flow->id : "", kernel);
+}
+
+/* The first packet by itself for which the counters disagree, by halving. */
+static void find_miscounted(struct judge *judge, struct probe *batch, size_t count, const struct finding *whole)
+{
+	struct finding finding;
+	char text[480];
+
+	if (count > 1) {
+		for (int half = 0; half < 2; half++) {
+			struct probe *part = half ? batch + count / 2 : batch;
+			size_t size = half ? count - count / 2 : count / 2;
+			if (!try_batch(judge, part, size, &finding) && finding.counters[0]) {
+				find_miscounted(judge, part, size, &finding);
+				return;
+			}
+		}
+	}
+	snprintf(text, sizeof(text), "counts otherwise%s (%s)", count > 1 ? ", in a batch that begins with this" : "", whole->counters);
+	tell_probe(judge, batch, text);
+}
+
+static void tell_finding(struct judge *judge, struct probe *batch, size_t count, const struct finding *finding)
+{
+	for (size_t i = 0; i < count; i++)
+		if (batch[i].passes != batch[i].arrived)
+			tell_probe(judge, &batch[i], batch[i].arrived ? "passes" : "denied");
+	if (finding->altered)
+		printf("# %u packets arrived altered, or elsewhere\n", finding->altered);
+	if (!finding->missing && !finding->leaked && finding->counters[0])
+		find_miscounted(judge, batch, count, finding);
+	judge->totals.mismatches += finding->missing + finding->leaked + finding->altered;
+	if (!finding->missing && !finding->leaked && !finding->altered)
+		judge->totals.mismatches++;
+}
+
+/* Running */
+
+/* Packets of one kind and one direction never belong to each other's connections: such are a batch. */
+static int probe_order(const void *a, const void *b)
+{
+	const struct probe *p = a, *q = b;
+	bool p_up = addr_compare(&p->packet.source, &p->packet.target) < 0, q_up = addr_compare(&q->packet.source, &q->packet.target) < 0;
+	int order;
+
+	if (p->packet.kind != q->packet.kind)
+		return p->packet.kind - q->packet.kind;
+	if (p_up != q_up)
+		return p_up - q_up;
+	if ((order = addr_compare(&p->packet.source, &q->packet.source)) != 0 || (order = addr_compare(&p->packet.target, &q->packet.target)) != 0)
+		return order;
+	if (p->packet.target_port != q->packet.target_port)
+		return p->packet.target_port - q->packet.target_port;
+	return p->packet.source_port - q->packet.source_port;
+}
+
+static bool same_batch(const struct probe *a, const struct probe *b)
+{
+	return a->packet.kind == b->packet.kind &&
+	       (addr_compare(&a->packet.source, &a->packet.target) < 0) == (addr_compare(&b->packet.source, &b->packet.target) < 0);
+}
+
+static void sort_probes(struct judge *judge)
+{
+	size_t unique = 0;
+
+	qsort(judge->probes, judge->count, sizeof(*judge->probes), probe_order);
+	for (size_t i = 0; i < judge->count; i++)
+		if (!unique || probe_order(&judge->probes[unique - 1], &judge->probes[i]) != 0)
+			judge->probes[unique++] = judge->probes[i];
+	judge->count = unique;
+}
+
+static void count_probes(struct judge *judge)
+{
+	judge->totals.probes += judge->count;
+	for (size_t i = 0; i < judge->count; i++) {
+		judge_probe(judge, &judge->probes[i]);
+		judge->totals.allowed += judge->probes[i].counts == COUNTS_FLOW;
+		judge->totals.other += judge->probes[i].counts == COUNTS_NOTHING;
+		judge->totals.denied += judge->probes[i].counts != COUNTS_FLOW && judge->probes[i].counts != COUNTS_NOTHING;
+	}
+}
+
+static void do_run(struct judge *judge)
+{
+	struct finding finding;
+
+	judge->totals = (struct totals){ 0 };
+	judge->told = 0;
+	sort_probes(judge);
+	count_probes(judge);
+	for (size_t i = 0; i < judge->count;) {
+		size_t count = 1;
+		while (i + count < judge->count && count < BATCH_MAX && same_batch(&judge->probes[i], &judge->probes[i + count]))
+			count++;
+		if (!try_batch(judge, &judge->probes[i], count, &finding))
+			tell_finding(judge, &judge->probes[i], count, &finding);
+		i += count;
+	}
+	wire_flush_conntrack(&judge->wire);
+	judge->count = 0;
+	printf("ok probes %lu allowed %lu denied %lu other %lu again %lu mismatches %lu\n", judge->totals.probes, judge->totals.allowed,
+	       judge->totals.denied, judge->totals.other, judge->totals.again, judge->totals.mismatches);
+}
+
+/* Commands */
+
+static const struct place *place_of(const struct judge *judge, const struct addr *addr)
+{
+	const struct place *best = NULL;
+
+	for (size_t i = 0; i < judge->place_count; i++) {
+		const struct place *place = &judge->places[i];
+		if (range_contains(&place->range, addr) && (!best || range_contains(&best->range, &place->range.first)))
+			best = place;
+	}
+	return best;
+}
+
+/* Addresses that are nowhere in the lab are left out. */
+static void take_addresses(const struct judge *judge, char *text, struct list *ret)
+{
+	char *rest;
+
+	ret->count = 0;
+	for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+		struct addr addr;
+		if (!addr_parse(word, &addr) || ret->count == LIST_MAX)
+			wire_fail("not an address, or too many: %s", word);
+		const struct place *place = place_of(judge, &addr);
+		if (!place)
+			continue;
+		ret->addrs[ret->count] = addr;
+		ret->machines[ret->count++] = place->machine;
+	}
+}
+
+static void take_ports(char *text, struct port_list *ret)
+{
+	char *rest;
+
+	ret->count = 0;
+	for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+		unsigned first, last;
+		int got = sscanf(word, "%u-%u", &first, &last);
+		if (got < 1 || first > 65535 || ret->count == LIST_MAX)
+			wire_fail("not a port, or too many: %s", word);
+		ret->items[ret->count++] = (struct port_range){ (uint16_t)first, (uint16_t)(got == 2 ? last : first) };
+	}
+}
+
+static void add_probe(struct judge *judge, const struct probe *probe)
+{
+	if (judge->count == judge->capacity) {
+		judge->capacity = judge->capacity ? 2 * judge->capacity : 4096;
+		judge->probes = realloc(judge->probes, judge->capacity * sizeof(*judge->probes));
+		if (!judge->probes)
+			wire_fail("out of memory");
+	}
+	judge->probes[judge->count++] = *probe;
+}
+
+static void add_ports(struct judge *judge, struct probe *probe, const struct port_list *source_ports, const struct port_list *target_ports)
+{
+	for (size_t s = 0; s < source_ports->count; s++) {
+		for (size_t t = 0; t < target_ports->count; t++) {
+			for (unsigned source = source_ports->items[s].first; source <= source_ports->items[s].last; source++) {
+				for (unsigned target = target_ports->items[t].first; target <= target_ports->items[t].last; target++) {
+					probe->packet.source_port = (uint16_t)source;
+					probe->packet.target_port = (uint16_t)target;
+					add_probe(judge, probe);
+				}
+			}
+		}
+	}
+}
+
+static void do_probe(struct judge *judge, char **words)
+{
+	static struct list sources, targets;
+	static struct port_list source_ports, target_ports;
+	unsigned kind = 0;
+
+	while (kind < WIRE_KINDS && strcmp(wire_kind_name(kind), words[0]) != 0)
+		kind++;
+	if (kind == WIRE_KINDS)
+		wire_fail("unknown kind %s", words[0]);
+	take_addresses(judge, words[1], &sources);
+	take_addresses(judge, words[2], &targets);
+	take_ports(words[3], &source_ports);
+	take_ports(words[4], &target_ports);
+	if (kind == WIRE_ECHO) {
+		source_ports = (struct port_list){ .items = { { 77, 77 } }, .count = 1 };
+		target_ports = (struct port_list){ .items = { { 0, 0 } }, .count = 1 };
+	}
+	for (size_t s = 0; s < sources.count; s++) {
+		for (size_t t = 0; t < targets.count; t++) {
+			struct probe probe = { .packet = { .source = sources.addrs[s], .target = targets.addrs[t], .kind = (uint8_t)kind },
+				.from = sources.machines[s], .to = targets.machines[t] };
+			if (sources.addrs[s].family != targets.addrs[t].family || addr_compare(&sources.addrs[s], &targets.addrs[t]) == 0 ||
+			    (probe.from == 0 && probe.to == 0))
+				continue;
+			add_ports(judge, &probe, &source_ports, &target_ports);
+		}
+	}
+	puts("ok");
+}
+
+static void do_load(struct judge *judge, const char *path)
+{
+	struct diags diags = { 0 };
+
+	names_view_free(&judge->names);
+	policy_file_free(&judge->file);
+	int r = policy_file_load(&judge->file, path, NULL, &diags);
+	for (size_t i = 0; r < 0 && i < diags.count; i++) {
+		char *text = diags.items[i].severity == DIAG_ERROR ? diag_format(&diags.items[i]) : NULL;
+		if (text)
+			printf("# %s\n", text);
+		free(text);
+	}
+	diags_free(&diags);
+	judge->names.count = judge->file.policy.name_count;
+	judge->names.names = calloc(judge->names.count + 1, sizeof(*judge->names.names));
+	if (!judge->names.names)
+		wire_fail("out of memory");
+	puts(r < 0 ? "no" : "ok");
+}
+
+static int address_order(const void *a, const void *b)
+{
+	return addr_compare(&((const struct name_address *)a)->addr, &((const struct name_address *)b)->addr);
+}
+
+static void do_name(struct judge *judge, char **words, size_t count)
+{
+	size_t index = 0;
+
+	while (index < judge->names.count && strcmp(judge->file.policy.names[index].name, words[0]) != 0)
+		index++;
+	for (size_t i = 1; index < judge->names.count && i < count; i++) {
+		struct addr addr;
+		if (!addr_parse(words[i], &addr))
+			wire_fail("not an address: %s", words[i]);
+		struct name_addresses *list = &judge->names.names[index][addr.family];
+		list->items = realloc(list->items, (list->count + 1) * sizeof(*list->items));
+		if (!list->items)
+			wire_fail("out of memory");
+		list->items[list->count++] = (struct name_address){ .addr = addr };
+		qsort(list->items, list->count, sizeof(*list->items), address_order);
+	}
+	puts(index < judge->names.count ? "ok" : "no");
+}
+
+static void do_place(struct judge *judge, const char *text, const char *machine)
+{
+	struct place *place = &judge->places[judge->place_count];
+	int index = wire_find(&judge->wire, machine);
+
+	if (judge->place_count == PLACES_MAX || index < 0 || range_parse(text, &place->range) != RANGE_OK)
+		wire_fail("can't place %s behind %s", text, machine);
+	place->machine = (uint8_t)index;
+	judge->place_count++;
+	puts("ok");
+}
+
+static void do_marker(struct judge *judge, const char *source, const char *target)
+{
+	struct wire_packet *marker = &judge->marker;
+
+	*marker = (struct wire_packet){ .kind = WIRE_UDP, .source_port = 9, .target_port = 9 };
+	if (!addr_parse(source, &marker->source) || !addr_parse(target, &marker->target) || !place_of(judge, &marker->source))
+		wire_fail("no such marker: %s %s", source, target);
+	judge->marker_from = place_of(judge, &marker->source)->machine;
+	puts("ok");
+}
+
+enum { WORDS_MAX = 64 };
+
+static void do_command(struct judge *judge, char **words, size_t count)
+{
+	if (strcmp(words[0], "machine") == 0 && count >= 2) {
+		wire_add(&judge->wire, words[1], count > 2 ? words[2] : "");
+		puts("ok");
+	} else if (strcmp(words[0], "place") == 0 && count == 3) {
+		do_place(judge, words[1], words[2]);
+	} else if (strcmp(words[0], "marker") == 0 && count == 3) {
+		do_marker(judge, words[1], words[2]);
+	} else if (strcmp(words[0], "load") == 0 && count == 2) {
+		do_load(judge, words[1]);
+	} else if (strcmp(words[0], "name") == 0 && count >= 2) {
+		do_name(judge, words + 1, count - 1);
+	} else if (strcmp(words[0], "probe") == 0 && count == 6) {
+		do_probe(judge, words + 1);
+	} else if (strcmp(words[0], "run") == 0) {
+		do_run(judge);
+	} else {
+		wire_fail("what is %s?", words[0]);
+	}
+	fflush(stdout);
+}
+
+int main(void)
+{
+	static struct judge judge;
+	char *words[WORDS_MAX], *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, stdin) > 0) {
+		size_t count = 0;
+		char *rest;
+		for (char *word = strtok_r(line, " \n", &rest); word && count < WORDS_MAX; word = strtok_r(NULL, " \n", &rest))
+			words[count++] = word;
+		if (count)
+			do_command(&judge, words, count);
+	}
+	free(line);
+	free(judge.probes);
+	names_view_free(&judge.names);
+	policy_file_free(&judge.file);
+	wire_free(&judge.wire);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# System tests: programs in network namespaces. They are no part of `make check`, which must work everywhere.
+system_tests = matrix names transit nat badconfig reload life cli
+system_test_files = $(system_tests:%=tests/system/%.py)
+EXTRA_DIST += tests/run .ci/run packaging/dependencies.sh packaging/quickstart $(lab_files) $(system_test_files)
+lab_files = \
+	tests/lab/__init__.py tests/lab/daemon.py tests/lab/dns.py tests/lab/namespaces.py tests/lab/packets.py tests/lab/quickstart.py \
+	tests/lab/services.py tests/lab/streams.py tests/lab/tap.py tests/lab/topology.py tests/lab/varlink.py tests/lab/vendor.py
+
+.PHONY: check-system
+check-system: spefwd spefwctl
+	@status=0; for test in $(system_test_files); do \
+		echo "== $$test"; SPEFW_BUILD=$(abs_top_builddir) $(PYTHON3) $(srcdir)/$$test || status=1; done; exit $$status
+PYTHON3 = python3
