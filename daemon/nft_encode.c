@@ -212,11 +212,25 @@ static uint32_t set_flags(const struct set *set)
 	       (set->flags & SET_VERDICTS ? NFT_SET_MAP : 0u);
 }
 
+/* A link's name is a string, in the machine's own order: unless told so, nft lists it reversed, as "". */
+static int set_byte_order(struct nftnl_set *set, enum key_type type)
+{
+	struct nftnl_udata_buf *buffer = type == KEY_LINK ? nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN) : NULL;
+
+	if (!buffer)
+		return type == KEY_LINK ? -ENOMEM : 0;
+	int r = nftnl_udata_put_u32(buffer, NFTNL_UDATA_SET_KEYBYTEORDER, 1 /* nft's BYTEORDER_HOST_ENDIAN */) &&
+		nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(buffer), nftnl_udata_buf_len(buffer)) == 0 ? 0 : -ENOMEM;
+	nftnl_udata_buf_free(buffer);
+	return r;
+}
+
 static int encode_set(struct nft_batch *batch, const struct op *op)
 {
 	bool add = op->kind == OP_SET_ADD;
 	struct nftnl_set *set = make_set(op->name);
-	struct nlmsghdr *header = set ? nft_message(batch, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET, add ? NLM_F_CREATE : 0) : NULL;
+	bool whole = set && (!add || set_byte_order(set, op->set->type) == 0);
+	struct nlmsghdr *header = whole ? nft_message(batch, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET, add ? NLM_F_CREATE : 0) : NULL;
 
 	if (header) {
 		if (add) {

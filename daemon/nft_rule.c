@@ -185,7 +185,7 @@ static void match_interval(struct rule_builder *b, const struct term *term, size
 	if (bits > 0 && bits % 8 == 0) { /* whole bytes: load no more than these */
 		load_field(b, term->field, (size_t)bits / 8);
 		compare(b, equal, term->first, (size_t)bits / 8);
-	} else if (bits > 0) {
+	} else if (bits >= 0) {
 		uint8_t netmask[KEY_SIZE_MAX] = { 0 };
 		for (int bit = 0; bit < bits; bit++)
 			netmask[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
