@@ -207,7 +207,7 @@ static void print_bytecode(const struct golden *g)
 			char text[4096];
 			require_memory(rule != NULL);
 			nftnl_rule_snprintf(text, sizeof(text), rule, NFTNL_OUTPUT_DEFAULT, 0);
-			printf("%s\n\n", text);
+			printf("%s\n", text);
 			nftnl_rule_free(rule);
 		}
 	}
