@@ -15,6 +15,7 @@ struct role_source {
 	bool is_protected, allow_private;
 	unsigned line;
 	enum { ROLE_UNSEEN, ROLE_OPEN, ROLE_DONE } progress;
+	bool opening; /* add_opened() is inside it: a role that is a member of itself has been complained about, and must end */
 };
 
 struct builder {
@@ -259,10 +260,13 @@ static int add_opened(struct builder *b, struct ranges *opens, const struct memb
 			r = ranges_add(opens, &member->range);
 		} else if (member->kind == MEMBER_ROLE) {
 			int index = find_role(b, member->text);
-			if (index >= 0 && b->sources[index].is_protected)
+			if (index >= 0 && b->sources[index].is_protected) {
 				r = ranges_add_all(opens, &b->policy->roles[index].members.ranges);
-			else if (index >= 0 && b->sources[index].members)
+			} else if (index >= 0 && b->sources[index].members && !b->sources[index].opening) {
+				b->sources[index].opening = true;
 				r = add_opened(b, opens, b->sources[index].members);
+				b->sources[index].opening = false;
+			}
 		}
 		if (r < 0)
 			return r;
