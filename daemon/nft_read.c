@@ -41,18 +41,25 @@ static void ask_elements(struct nlmsghdr *header, const void *what)
 
 /* The table itself. */
 
-static int find_comment(const struct nftnl_udata *attribute, void *userdata)
+/* The number in a comment "layout N" among what nft keeps with a table; another program may have put anything there. */
+static int find_layout(const uint8_t *bytes, size_t length)
 {
-	int *layout = userdata;
+	int layout = 0;
 
-	if (nftnl_udata_type(attribute) == 0 /* NFTNL_UDATA_TABLE_COMMENT */ && nftnl_udata_len(attribute) > 0) {
-		const char *text = nftnl_udata_get(attribute);
+	while (length >= 2 && bytes[1] <= length - 2) { /* type, length, value */
 		char copy[32];
-		snprintf(copy, sizeof(copy), "%.*s", (int)nftnl_udata_len(attribute), text);
-		if (sscanf(copy, "layout %d", layout) != 1)
-			*layout = 0;
+		snprintf(copy, sizeof(copy), "%.*s", (int)bytes[1], (const char *)bytes + 2);
+		if (bytes[0] == NFTNL_UDATA_TABLE_COMMENT && sscanf(copy, "layout %d", &layout) != 1)
+			layout = 0;
+		length -= bytes[1] + 2u;
+		bytes += bytes[1] + 2u;
 	}
-	return 0;
+	return layout;
+}
+
+static bool is_ours(const char *table, const char *name)
+{
+	return table && name && strcmp(table, TABLE_NAME) == 0;
 }
 
 static int each_table(const struct nlmsghdr *header, void *userdata)
@@ -71,7 +78,7 @@ static int each_table(const struct nlmsghdr *header, void *userdata)
 		const void *data = nftnl_table_is_set(table, NFTNL_TABLE_USERDATA)
 				 ? nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &length) : NULL;
 		if (data)
-			nftnl_udata_parse(data, length, find_comment, &info->layout);
+			info->layout = find_layout(data, length);
 	}
 	nftnl_table_free(table);
 	return MNL_CB_STOP;
@@ -99,7 +106,8 @@ static int each_counter(const struct nlmsghdr *header, void *userdata)
 
 	if (!object)
 		return MNL_CB_ERROR;
-	if (nftnl_obj_nlmsg_parse(header, object) == 0 && nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER) {
+	if (nftnl_obj_nlmsg_parse(header, object) == 0 && nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&
+	    is_ours(nftnl_obj_get_str(object, NFTNL_OBJ_TABLE), nftnl_obj_get_str(object, NFTNL_OBJ_NAME))) {
 		struct nft_counter counter = { .packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS),
 					       .bytes = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_BYTES) };
 		snprintf(counter.name, sizeof(counter.name), "%s", nftnl_obj_get_str(object, NFTNL_OBJ_NAME));
@@ -166,7 +174,8 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 
 	if (!parsed)
 		return MNL_CB_ERROR;
-	if (nftnl_chain_nlmsg_parse(header, parsed) == 0 && strcmp(nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE), TABLE_NAME) == 0) {
+	if (nftnl_chain_nlmsg_parse(header, parsed) == 0 &&
+	    is_ours(nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE), nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME))) {
 		struct chain *chain = ruleset_chain(reading->out, ruleset_string(reading->out, "%s", nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME)));
 		if (chain) {
 			chain->rules_unknown = true;
@@ -208,7 +217,8 @@ static int each_set(const struct nlmsghdr *header, void *userdata)
 
 	if (!parsed)
 		return MNL_CB_ERROR;
-	if (nftnl_set_nlmsg_parse(header, parsed) == 0 && strcmp(nftnl_set_get_str(parsed, NFTNL_SET_TABLE), TABLE_NAME) == 0) {
+	if (nftnl_set_nlmsg_parse(header, parsed) == 0 &&
+	    is_ours(nftnl_set_get_str(parsed, NFTNL_SET_TABLE), nftnl_set_get_str(parsed, NFTNL_SET_NAME))) {
 		uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS);
 		uint32_t known = NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_MAP;
 		if (flags & ~known ||
@@ -256,7 +266,7 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 	memcpy(raw.element.last, key, length);
 	if (nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS))
 		raw.end = nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END;
-	if (reading->set->flags & SET_VERDICTS && !raw.end) {
+	if (reading->set->flags & SET_VERDICTS && !raw.end && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT)) {
 		const char *chain = nftnl_set_elem_get_str(parsed, NFTNL_SET_ELEM_CHAIN);
 		raw.element.action = action_of(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT));
 		raw.element.chain = chain ? ruleset_string(reading->out, "%s", chain) : NULL;
