@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Fuzz target: what the kernel may answer over netlink, to the readers of tables, changes and connections.
+ *
+ * The input: a byte that chooses the reader, then datagrams, each after its length (2 bytes, little endian; the two
+ * highest are a receive that fails). The readers are the daemon's own files; only their sockets are not real. */
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h> /* ahead of libnetfilter_conntrack's own of that name, which is older */
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/object.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { LOST = 0xffff, INTERRUPTED = 0xfffe };
+
+static struct {
+	const uint8_t *bytes;
+	size_t left;
+} input;
+
+static ssize_t next_datagram(void *buffer, size_t size)
+{
+	size_t length = input.left >= 2 ? (size_t)(input.bytes[0] | input.bytes[1] << 8) : 0;
+
+	if (input.left < 2) {
+		errno = EAGAIN;
+		return -1;
+	}
+	input.bytes += 2;
+	input.left -= 2;
+	if (length >= INTERRUPTED) {
+		errno = length == LOST ? ENOBUFS : EINTR;
+		return -1;
+	}
+	length = length < input.left ? length : input.left;
+	size_t taken = length < size ? length : size;
+	memcpy(buffer, input.bytes, taken);
+	input.bytes += length;
+	input.left -= length;
+	return (ssize_t)taken;
+}
+
+/* libmnl takes a length beyond INT_MAX for a negative one; no datagram that the kernel makes is so long. */
+static size_t sane_length(const char *bytes, size_t length)
+{
+	struct nlmsghdr header;
+	size_t at = 0;
+
+	while (length - at >= sizeof(header)) {
+		memcpy(&header, bytes + at, sizeof(header));
+		if (header.nlmsg_len > INT32_MAX)
+			return at;
+		if (header.nlmsg_len < sizeof(header) || MNL_ALIGN(header.nlmsg_len) >= length - at)
+			break;
+		at += MNL_ALIGN(header.nlmsg_len);
+	}
+	return length;
+}
+
+/* A buffer of just that size, so that a read beyond its end shows; but for a NUL, since libnftnl takes for granted that
+ * the kernel ends its strings. */
+static void *exact_copy(const void *bytes, size_t *length)
+{
+	*length = sane_length(bytes, *length);
+	void *copy = calloc(1, *length + 1);
+	if (!copy)
+		abort();
+	memcpy(copy, bytes, *length);
+	return copy;
+}
+
+/* Any sequence number and port is right. */
+static int run_callbacks(const void *buffer, size_t length, mnl_cb_t each, void *userdata)
+{
+	void *copy = exact_copy(buffer, &length);
+	int r = mnl_cb_run(copy, length, 0, 0, each, userdata), saved = errno;
+	free(copy);
+	errno = saved;
+	return r;
+}
+
+/* libnftnl and libnetfilter_conntrack end the program over an attribute of another size than they know. Here that is a
+ * message that can't be parsed. What they had allocated by then is lost, and must not count as a leak of ours. */
+static jmp_buf not_parsed;
+static bool parsing;
+
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
+void exit(int status)
+{
+	if (parsing)
+		longjmp(not_parsed, 1);
+	((void (*)(int))dlsym(RTLD_NEXT, "exit"))(status);
+	__builtin_unreachable();
+}
+
+static void set_parsing(bool on)
+{
+	parsing = on;
+	if (on && __lsan_disable)
+		__lsan_disable();
+	else if (!on && __lsan_enable)
+		__lsan_enable();
+}
+
+#define PARSE(function, object_type) \
+	static int tame_##function(const struct nlmsghdr *header, object_type *object) \
+	{ \
+		set_parsing(true); \
+		int r = setjmp(not_parsed) ? -1 : function(header, object); \
+		set_parsing(false); \
+		return r; \
+	}
+PARSE(nftnl_table_nlmsg_parse, struct nftnl_table)
+PARSE(nftnl_chain_nlmsg_parse, struct nftnl_chain)
+PARSE(nftnl_rule_nlmsg_parse, struct nftnl_rule)
+PARSE(nftnl_set_nlmsg_parse, struct nftnl_set)
+PARSE(nftnl_set_elems_nlmsg_parse, struct nftnl_set)
+PARSE(nftnl_obj_nlmsg_parse, struct nftnl_obj)
+PARSE(nfct_nlmsg_parse, struct nf_conntrack)
+#define nftnl_table_nlmsg_parse tame_nftnl_table_nlmsg_parse
+#define nftnl_chain_nlmsg_parse tame_nftnl_chain_nlmsg_parse
+#define nftnl_rule_nlmsg_parse tame_nftnl_rule_nlmsg_parse
+#define nftnl_set_nlmsg_parse tame_nftnl_set_nlmsg_parse
+#define nftnl_set_elems_nlmsg_parse tame_nftnl_set_elems_nlmsg_parse
+#define nftnl_obj_nlmsg_parse tame_nftnl_obj_nlmsg_parse
+#define nfct_nlmsg_parse tame_nfct_nlmsg_parse
+
+static int some_socket;
+
+#define mnl_cb_run(buffer, length, sequence, port, each, userdata) ((void)(sequence), (void)(port), run_callbacks(buffer, length, each, userdata))
+#define mnl_socket_recvfrom(socket, buffer, size) ((void)(socket), next_datagram(buffer, size))
+#define mnl_socket_sendto(socket, bytes, length) ((void)(socket), (void)(bytes), (ssize_t)(length))
+#define mnl_socket_open2(bus, flags) ((struct mnl_socket *)&some_socket)
+#define mnl_socket_fdopen(fd) ((void)(fd), (struct mnl_socket *)&some_socket)
+#define mnl_socket_bind(socket, groups, port) ((void)(socket), 0)
+#define mnl_socket_setsockopt(socket, option, value, size) ((void)(socket), (void)(value), 0)
+#define mnl_socket_get_fd(socket) ((void)(socket), -1)
+#define mnl_socket_get_portid(socket) ((void)(socket), 1u)
+#define mnl_socket_close(socket) ((void)(socket), 0)
+#define recv(fd, buffer, size, flags) ((void)(fd), next_datagram(buffer, size))
+#define setsockopt(fd, level, option, value, size) ((void)(fd), (void)(option), (void)(value), 0)
+
+#define RECEIVE_BUFFER SOCKET_RECEIVE_BUFFER
+#define REPLY_SIZE SOCKET_REPLY_SIZE
+#define DUMP_TRIES SOCKET_DUMP_TRIES
+#include "../../daemon/nft_socket.c"
+#undef RECEIVE_BUFFER
+#undef REPLY_SIZE
+#undef DUMP_TRIES
+#define fail read_fail
+#include "../../daemon/nft_read.c"
+#undef fail
+#define RECEIVE_BUFFER MONITOR_RECEIVE_BUFFER
+#include "../../daemon/nft_monitor.c"
+#undef RECEIVE_BUFFER
+#define dump conntrack_dump
+#include "../../daemon/conntrack.c"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static void check_elements(const struct ruleset *ruleset)
+{
+	for (size_t i = 0; i < ruleset->sets.count; i++) {
+		const struct set *set = &ruleset->sets.items[i];
+		for (size_t e = 1; e < set->count; e++)
+			if (element_compare(&set->items[e - 1], &set->items[e], key_size(set->type)) > 0)
+				abort();
+	}
+}
+
+static void read_table(void)
+{
+	struct nft_socket socket;
+	struct nft_table_info info;
+	struct ruleset ruleset;
+	struct nft_counters counters;
+	bool foreign, audit;
+
+	if (nft_open(&socket, -1) < 0)
+		abort();
+	nft_read_info(&socket, &info);
+	if (nft_read_table(&socket, &ruleset, 1000, &foreign) == 0) {
+		check_elements(&ruleset);
+		char *text = ruleset_text(&ruleset, 0);
+		free(text);
+		ruleset_free(&ruleset);
+	}
+	nft_read_audit(&socket, &audit);
+	if (nft_read_counters(&socket, &counters) == 0)
+		free(counters.items);
+	nft_close(&socket);
+}
+
+static void on_change(void *userdata, const char *what)
+{
+	if (what && !strlen(what))
+		abort();
+	(*(size_t *)userdata)++;
+}
+
+static void hear_changes(void)
+{
+	size_t changes = 0;
+	struct nft_monitor monitor = { .changed = on_change, .userdata = &changes };
+	static _Alignas(struct nlmsghdr) char buffer[NOTICE_SIZE];
+	ssize_t length;
+
+	while ((length = next_datagram(buffer, sizeof(buffer))) >= 0 || errno != EAGAIN) {
+		if (length < 0)
+			continue;
+		size_t size = (size_t)length;
+		void *copy = exact_copy(buffer, &size);
+		take_notices(&monitor, copy, size);
+		free(copy);
+	}
+}
+
+static bool cut_odd(void *userdata, const struct tracked *tracked)
+{
+	if (tracked->packet.source.family != tracked->packet.target.family || tracked->packet.protocol > PROTOCOLS)
+		abort();
+	(void)userdata;
+	return tracked->packet.source_port & 1;
+}
+
+static void cut_connections(void)
+{
+	struct ranges addresses = { 0 };
+	struct addr low = { .family = FAMILY_4 }, high = { .family = FAMILY_4 };
+	struct range all = { low, high };
+	size_t cut;
+
+	for (int family = 0; family < FAMILIES; family++) {
+		all.first.family = all.last.family = (enum family)family;
+		memset(all.last.bytes, 0xff, addr_size((enum family)family));
+		if (ranges_add(&addresses, &all) < 0)
+			abort();
+	}
+	ranges_normalise(&addresses);
+	conntrack_cut(&addresses, cut_odd, NULL, &cut);
+	ranges_free(&addresses);
+}
+
+static void read_verdicts(void)
+{
+	struct nft_socket socket = { .error = "" };
+	struct verdicts verdicts = { .error = 0 };
+	char buffer[SOCKET_REPLY_SIZE];
+	ssize_t length;
+
+	while ((length = next_datagram(buffer, sizeof(buffer))) >= 0 || errno != EAGAIN) {
+		if (length < 0)
+			continue;
+		size_t size = (size_t)length;
+		void *copy = exact_copy(buffer, &size);
+		read_replies(&socket, copy, size, 1, &verdicts);
+		free(copy);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	static void (*const readers[])(void) = { read_table, hear_changes, cut_connections, read_verdicts };
+
+	if (!size)
+		return 0;
+	input.bytes = bytes + 1;
+	input.left = size - 1;
+	readers[bytes[0] % 4]();
+	return 0;
+}
