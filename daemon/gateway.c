@@ -123,6 +123,7 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 		return r;
 	if (stored_fd < 0)
 		store_socket(gateway);
+	gateway_observe_begin(gateway);
 	gateway_watch_started(gateway);
 	if (listening < 0)
 		return listening;
@@ -134,6 +135,7 @@ void gateway_free(struct gateway *gateway)
 {
 	gateway_watch_end(gateway);
 	gateway_names_end(gateway);
+	nflog_free(gateway->nflog);
 	nft_monitor_free(gateway->monitor);
 	sd_event_source_unref(gateway->names_timer);
 	sd_event_source_unref(gateway->retire_timer);
@@ -198,6 +200,7 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 		if (r == 0) {
 			ret->cut = gateway_cut(gateway, "the policy changed");
 			follow_names(gateway, &file);
+			gateway_observe_begin(gateway);
 		}
 		policy_file_free(&file);
 	}

@@ -7,6 +7,7 @@
 
 #include "control.h"
 #include "core/addrbook.h"
+#include "core/aliases.h"
 #include "core/config.h"
 #include "core/diag.h"
 #include "core/held.h"
@@ -14,6 +15,7 @@
 #include "core/ruleset.h"
 #include "core/totals.h"
 #include "links.h"
+#include "nflog.h"
 #include "nft_monitor.h"
 #include "nft_read.h"
 #include "nft_socket.h"
@@ -39,7 +41,12 @@ struct gateway {
 	bool file_refused;          /* the last reload was refused: the file on disk is not the policy in force */
 	struct addrbook *book;
 	struct held held;           /* what every name has held, for connections that are there already */
+	struct aliases aliases;     /* what else the server may ask for when it means a name */
 	struct resolver *resolver;
+	struct nflog *nflog;        /* NULL: its group is another program's, or the kernel refuses */
+	uint16_t nflog_group;
+	bool nflog_told;            /* that it could not be had was logged */
+	uint64_t observed;          /* answers to the server that taught something */
 	struct links *links;
 
 	/* What the kernel holds. */
@@ -95,6 +102,8 @@ int gateway_kernel_begin(struct gateway *gateway, int stored_fd); /* -1: no sock
 /* Brings the kernel to what is wanted now. 0 or a negative errno (then a later try is due). */
 int gateway_apply(struct gateway *gateway);
 int gateway_apply_policy(struct gateway *gateway, const struct policy *policy); /* once; nothing is noted or tried again */
+/* The same for the addresses of names alone: it looks at nothing else, whatever the size of the policy. */
+int gateway_apply_names(struct gateway *gateway);
 void gateway_note_failure(struct gateway *gateway, const char *what); /* "": it is made up for */
 const char *gateway_reason(const struct gateway *gateway, int r);     /* the kernel's words, where it said any */
 /* Removes the table; until the next reload the daemon doesn't guard. */
@@ -124,6 +133,13 @@ void gateway_names_save(struct gateway *gateway, bool now);
 int gateway_names_refresh(struct gateway *gateway, struct control_call *call, const char *const *names, size_t count, const char **ret_unknown);
 void gateway_names_end(struct gateway *gateway);
 int64_t name_margin_ms(int64_t stale_ms); /* what a kernel element gets beyond stale */
+
+/* What a name has now, in all its consequences but the kernel's: held addresses, dirty state. */
+void gateway_names_noted(struct gateway *gateway, const char *name, enum family family);
+
+/* gateway_observe.c */
+/* Listens to the packets that our rules copy to us, by the group of the policy in force; tried again each minute. */
+void gateway_observe_begin(struct gateway *gateway);
 
 /* gateway_links.c */
 /* The links of each role, and the gateway's addresses, as compile() wants them. gateway_surroundings_free() must follow. */

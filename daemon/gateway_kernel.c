@@ -214,6 +214,34 @@ int gateway_apply(struct gateway *gateway)
 	return r;
 }
 
+int gateway_apply_names(struct gateway *gateway)
+{
+	const struct policy *policy = &gateway->file.policy;
+	struct names_view names = { 0 };
+	struct ruleset wanted = { 0 };
+	struct delta delta = { 0 };
+
+	if (!gateway->current_known || gateway->cleared)
+		return gateway_apply(gateway);
+	int r = gateway_names_view(gateway, policy, &names);
+	if (r == 0)
+		r = compile_names(&wanted, &gateway->current, policy, &names);
+	if (r == 0)
+		r = delta_sets(&delta, &gateway->current, &wanted, name_margin_ms(policy->stale_ms) / 2);
+	if (r == 0 && delta.count) {
+		r = nft_commit(&gateway->nft, delta.items, delta.count, now_ms());
+		gateway->current_known = r == 0;
+	}
+	if (r == 0) {
+		delta_take_sets(&gateway->current, &wanted);
+		gateway->applied_ms = now_ms();
+	}
+	delta_free(&delta);
+	ruleset_free(&wanted);
+	names_view_free(&names);
+	return r == 0 ? 0 : gateway_apply(gateway); /* the long way, which reads the kernel where need be */
+}
+
 static void changed_by_others(void *userdata, const char *what)
 {
 	struct gateway *gateway = userdata;

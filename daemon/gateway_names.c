@@ -84,6 +84,15 @@ static void note_held(struct gateway *gateway, const struct book_entry *entry)
 			log_error("out of memory: an address that %s has held is forgotten", entry->name);
 }
 
+void gateway_names_noted(struct gateway *gateway, const char *name, enum family family)
+{
+	struct book_entry entry;
+
+	if (addrbook_find(gateway->book, name, family, &entry) == 0)
+		note_held(gateway, &entry);
+	gateway->addresses_dirty = true;
+}
+
 static void on_answer(void *userdata, const struct resolver_answer *answer)
 {
 	struct gateway *gateway = userdata;
@@ -98,6 +107,9 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 		      ? addrbook_failed(gateway->book, answer->name, answer->family, answer->error, now)
 		      : addrbook_answered(gateway->book, answer->name, answer->family, answer->addresses, answer->count,
 					  answer->ttl_s, ORIGIN_ASKED, now, &changed);
+		if (r == 0 && !answer->error)
+			r = aliases_set(&gateway->aliases, answer->name, answer->family, (const char *)answer->aliases,
+					sizeof(*answer->aliases), answer->alias_count);
 		if (r == -ENOMEM)
 			log_error("out of memory: an answer for %s is lost", answer->name);
 		if (addrbook_find(gateway->book, answer->name, answer->family, &entry) == 0) {
@@ -111,7 +123,7 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 	/* New addresses at once; mere confirmation when the kernel's timeouts have lost a part of their margin. */
 	int64_t slack = name_margin_ms(gateway->file.policy.stale_ms) / 2;
 	if (changed || now - gateway->applied_ms > slack)
-		gateway_apply(gateway);
+		gateway_apply_names(gateway);
 	gateway->addresses_dirty = true;
 	gateway_names_save(gateway, changed);
 	if (!again)
@@ -256,7 +268,7 @@ int gateway_names_want(struct gateway *gateway, const struct policy *policy, con
 			size_t at = 0;
 			while (at < count && strcmp(names[at], name->name) != 0)
 				at++;
-			if (!name->used || name->name[0] == '*')
+			if (!name->used)
 				continue;
 			names[at] = name->name;
 			private[at] |= name->allow_private;
@@ -327,7 +339,7 @@ void gateway_names_drive(struct gateway *gateway)
 		return;
 	if (addrbook_expire(gateway->book, now)) {
 		gateway->addresses_dirty = true;
-		gateway_apply(gateway);
+		gateway_apply_names(gateway);
 	}
 	while (addrbook_take_due(gateway->book, now, &entry)) {
 		int r = resolver_ask(gateway->resolver, entry.name, entry.family);
@@ -418,6 +430,8 @@ static void refresh_gone(void *userdata, struct control_call *call)
 
 static int await(struct refresh *refresh, const char *name)
 {
+	if (name[0] == '*') /* a pattern can't be asked for */
+		return 0;
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct awaited *grown = realloc(refresh->awaited, (refresh->count + 1) * sizeof(*grown));
 		if (!grown)
@@ -489,4 +503,5 @@ void gateway_names_end(struct gateway *gateway)
 	addrbook_free(gateway->book);
 	gateway->book = NULL;
 	held_free(&gateway->held);
+	aliases_free(&gateway->aliases);
 }

@@ -164,6 +164,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	sample(gateway);
 	save_counters(gateway);
+	gateway_observe_begin(gateway);
 	gateway_names_save(gateway, false);
 	arm_timer(source, MINUTE_USEC);
 	return 0;

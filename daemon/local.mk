@@ -4,6 +4,7 @@ noinst_LIBRARIES += libcore.a libbase.a
 libcore_a_SOURCES = \
 	daemon/core/addr.c daemon/core/addr.h \
 	daemon/core/addrbook.c daemon/core/addrbook.h \
+	daemon/core/aliases.c daemon/core/aliases.h \
 	daemon/core/array.h \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
@@ -20,6 +21,7 @@ libcore_a_SOURCES = \
 	daemon/core/compile.c daemon/core/compile.h \
 	daemon/core/compile_parts.h daemon/core/compile_role.c daemon/core/compile_rules.c \
 	daemon/core/ruleset_text.c \
+	daemon/core/seen_packet.c daemon/core/seen_packet.h \
 	daemon/core/totals.c daemon/core/totals.h
 libbase_a_SOURCES = \
 	daemon/config_ini.c daemon/config_ini.h \
@@ -32,12 +34,14 @@ spefwd_SOURCES = \
 	daemon/conntrack.c daemon/conntrack.h \
 	daemon/control.c daemon/control.h \
 	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c \
-	daemon/gateway_links.c daemon/gateway_names.c daemon/gateway_watch.c \
+	daemon/gateway_links.c daemon/gateway_names.c \
+	daemon/gateway_observe.c daemon/gateway_watch.c \
 	daemon/links.c daemon/links.h \
 	daemon/log.c daemon/log.h \
 	daemon/main.c \
 	daemon/methods.c \
 	daemon/offline.c daemon/offline.h \
+	daemon/nflog.c daemon/nflog.h \
 	daemon/nft_encode.c daemon/nft_encode.h \
 	daemon/nft_monitor.c daemon/nft_monitor.h \
 	daemon/nft_probe.c \

@@ -87,6 +87,8 @@ static json_t *flows_of_name(const struct policy *policy, const char *name)
 
 static json_int_t seconds_until(int64_t when_ms, int64_t now)
 {
+	if (when_ms == INT64_MAX) /* never: a pattern is not asked for */
+		return 0;
 	return when_ms > now ? (when_ms - now + 999) / 1000 : 0;
 }
 
@@ -192,6 +194,8 @@ static void say_names(struct gateway *gateway, struct health *health)
 	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
 		addrbook_entry(gateway->book, i, &entry);
 		bool asked = entry.ever_answered || entry.failures > 0;
+		if (entry.name[0] == '*')
+			continue;
 		if (entry.state == BOOK_STALE || entry.state == BOOK_FAILING)
 			say(health, false, "%s (%s) is %s: %s", entry.name, families[entry.family], book_state_name(entry.state), entry.last_error);
 		else if (entry.state == BOOK_EMPTY && asked && !other_family_serves(gateway, &entry) && entry.family == FAMILY_4)
@@ -208,7 +212,8 @@ static bool matches_disk(const struct gateway *gateway)
 
 static void collect_reasons(struct gateway *gateway, bool matches, struct health *health)
 {
-	const struct addr *own = policy_own_address(&gateway->file.policy, links_gateway_addresses(gateway->links));
+	const struct policy *policy = &gateway->file.policy;
+	const struct addr *own = policy_own_address(policy, links_gateway_addresses(gateway->links));
 	char text[ADDR_TEXT_MAX];
 
 	if (gateway->cleared)
@@ -220,6 +225,9 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		    gateway->file.path);
 	if (own)
 		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
+	if (!gateway->nflog && !gateway->cleared)
+		say(health, false, "NFLOG group %u is taken by another program: denials and DNS answers are not seen: choose another log_group",
+		    policy->log_group);
 	if (gateway_is_intercepted(gateway))
 		say(health, false, "connections of the server are intercepted by another table: %llu so far", (unsigned long long)gateway->intercepted);
 	if (gateway->cut_failed)

@@ -39,6 +39,8 @@ struct query {
 	enum family family;
 	const char *error;
 	struct addr *addresses;
+	char (*aliases)[DNS_ALIAS_TEXT_MAX];
+	size_t alias_count;
 	size_t count;
 	uint32_t ttl_s;
 };
@@ -184,6 +186,7 @@ static void on_socket_state(void *userdata, ares_socket_t fd, int readable, int 
 static void free_query(struct query *query)
 {
 	free(query->addresses);
+	free(query->aliases);
 	free(query);
 }
 
@@ -256,6 +259,12 @@ static const char *read_message(struct query *query, const uint8_t *bytes, size_
 		memcpy(query->addresses, message.addresses, message.address_count * sizeof(*query->addresses));
 	}
 	query->count = message.address_count;
+	if (message.aliases > 0) { /* without memory for them the addresses still count */
+		query->aliases = malloc(message.aliases * sizeof(*query->aliases));
+		if (query->aliases)
+			memcpy(query->aliases, message.alias_names, message.aliases * sizeof(*query->aliases));
+		query->alias_count = query->aliases ? message.aliases : 0;
+	}
 	query->ttl_s = message.ttl_s;
 	return NULL;
 }
@@ -298,6 +307,8 @@ static void tell(struct resolver *resolver, const struct query *query)
 		.error = query->error,
 		.addresses = query->addresses,
 		.count = query->count,
+		.aliases = (const char (*)[DNS_ALIAS_TEXT_MAX])query->aliases,
+		.alias_count = query->alias_count,
 		.ttl_s = query->ttl_s,
 	};
 

@@ -6,6 +6,7 @@
 
 #include "core/addr.h"
 #include "core/config.h"
+#include "core/dns_message.h"
 
 #include <systemd/sd-event.h>
 
@@ -17,6 +18,8 @@ struct resolver_answer {
 	const char *error;      /* NULL: answered, perhaps with no address; else a short reason ("SERVFAIL", "timeout", ...) */
 	const struct addr *addresses; /* valid during the call */
 	size_t count;
+	const char (*aliases)[DNS_ALIAS_TEXT_MAX]; /* the names that CNAMEs led to, "" for odd ones; valid during the call */
+	size_t alias_count;
 	uint32_t ttl_s;         /* least of the chain; for an empty answer the negative TTL, 0 where there is none */
 };
 

@@ -21,6 +21,7 @@ struct entry {
 	struct book_address *addresses; /* ascending */
 	size_t count, capacity;
 	bool running, ever_answered;
+	bool is_pattern;          /* "*.": never asked, only observed */
 	bool hurried;             /* while running: a failure does not make the next one wait */
 	unsigned failures;
 	int64_t next_query_ms;
@@ -161,6 +162,8 @@ static void update_expiry(const struct addrbook *book, struct entry *entry)
 
 static int64_t due_at(const struct entry *entry)
 {
+	if (entry->is_pattern)
+		return INT64_MAX;
 	return entry->running ? entry->lost_ms : entry->next_query_ms;
 }
 
@@ -330,6 +333,7 @@ int addrbook_want(struct addrbook *book, const char *const *names, const bool *a
 			struct entry *entry = &list[i].entries[family];
 			if (!old) {
 				init_entry(entry, spread(fresh++, now_ms), now_ms);
+				entry->is_pattern = list[i].text[0] == '*';
 				continue;
 			}
 			*entry = old->entries[family];

@@ -50,7 +50,7 @@ struct book_entry {
 	bool ever_answered;
 	const struct book_address *addresses; /* ascending */
 	size_t address_count;
-	int64_t next_query_ms;
+	int64_t next_query_ms; /* INT64_MAX for a pattern */
 	bool query_running;
 	int64_t last_answer_ms;     /* 0: never */
 	const char *last_error;     /* "" where the last query was answered */

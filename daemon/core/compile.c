@@ -214,6 +214,43 @@ static void add_noise(struct compiler *c)
 	}
 }
 
+/* The answers that the server gets from its resolvers, seen before the fast path. False: nobody to learn from or for. */
+static bool add_observe(struct compiler *c)
+{
+	bool wanted = false;
+
+	for (size_t i = 0; i < c->policy->name_count; i++)
+		wanted |= c->policy->names[i].used;
+	if (!c->policy->observe || !wanted || !c->policy->resolvers.count)
+		return false;
+	struct chain *chain = ruleset_chain(c->out, "observe");
+	for (enum family family = 0; family < FAMILIES; family++) {
+		if (!ranges_have(&c->policy->resolvers, family))
+			continue;
+		const char *set = ruleset_string(c->out, "resolvers_%c", family_digit(family));
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, saddr_field(family), false, ranges_set(c, &c->policy->resolvers, family, set));
+		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_bits(c, rule, FIELD_CT_STATE, CT_ESTABLISHED);
+		rule_limited_log(c, rule, OBSERVE_RATE, "spefw dns ");
+	}
+	return true;
+}
+
+static void rule_observe(struct compiler *c, struct chain *chain, bool observe)
+{
+	static const uint8_t port[] = { 0, 53 };
+
+	if (!observe)
+		return;
+	struct rule *rule = chain_rule(c->out, chain);
+	struct term term = { .kind = TERM_MATCH, .field = FIELD_UDP_SPORT };
+	memcpy(term.first, port, sizeof(port));
+	memcpy(term.last, port, sizeof(port));
+	rule_add(c->out, rule, &term);
+	rule_action(c, rule, ACTION_JUMP, "observe");
+}
+
 static struct chain *base_chain(struct compiler *c, const char *name, enum hook hook, int priority)
 {
 	struct chain *chain = ruleset_chain(c->out, name);
@@ -240,7 +277,9 @@ static void rule_neighbours(struct compiler *c, struct chain *chain, const char 
 
 static void add_base_chains(struct compiler *c)
 {
+	bool observe = add_observe(c);
 	struct chain *chain = base_chain(c, "forward", HOOK_FORWARD, 0);
+	rule_observe(c, chain, observe);
 	rule_established(c, chain);
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "guard");
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
@@ -258,6 +297,7 @@ static void add_base_chains(struct compiler *c)
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
 
 	chain = base_chain(c, "output", HOOK_OUTPUT, 0);
+	rule_observe(c, chain, observe);
 	rule_established(c, chain);
 	rule_neighbours(c, chain, "nd_out");
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");

@@ -22,6 +22,9 @@ struct surroundings {
 /* *ret is the whole table, finished (elements sorted). 0 or -ENOMEM; on error *ret is empty. */
 int compile(struct ruleset *ret, const struct policy *policy, const struct surroundings *around);
 
+/* Only the sets of names, as far as `current` has them. 0 or -ENOMEM; on error *ret is empty. */
+int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy, const struct names_view *names);
+
 /* The base name of the kernel sets of a DNS name ("name_my.mailstore.com"); "_4" or "_6" follows. */
 enum { NAME_SET_MAX = 250 };
 void name_set(const char *name, char buffer[NAME_SET_MAX]);

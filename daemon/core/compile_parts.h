@@ -7,8 +7,8 @@
 #include "compile.h"
 
 /* Budgets of NFLOG copies a second; each kind of message has its own, so that a flood of one can't hide another. */
-enum log_rate { DENIAL_RATE = 20, ASK_RATE = 10 };
-enum { LOG_SNAPLEN = 128 };
+enum log_rate { DENIAL_RATE = 20, ASK_RATE = 10, OBSERVE_RATE = 200 };
+enum { LOG_SNAPLEN = 128 }; /* headers are enough, but for answers */
 
 struct compiler {
 	struct ruleset *out;
@@ -39,6 +39,8 @@ void rule_log(struct compiler *c, struct rule *rule, const char *prefix);
 void rule_action(struct compiler *c, struct rule *rule, enum action action, const char *chain);
 void rule_drop(struct compiler *c, struct rule *rule); /* in audit mode: accept */
 
+/* The interval set of this name, made at first use. */
+const char *ranges_set(struct compiler *c, const struct ranges *ranges, enum family family, const char *name);
 const char *flow_counter(struct compiler *c, const struct policy_flow *flow);
 /* The interval set of what a role guards, made at first use. */
 const char *guarded_set(struct compiler *c, const struct policy_role *role, enum family family);

@@ -37,7 +37,7 @@ const char *flow_counter(struct compiler *c, const struct policy_flow *flow)
 	return ruleset_string(c->out, "flow-%s", flow->id);
 }
 
-static const char *ranges_set(struct compiler *c, const struct ranges *ranges, enum family family, const char *name)
+const char *ranges_set(struct compiler *c, const struct ranges *ranges, enum family family, const char *name)
 {
 	if (name && !ruleset_find_set(c->out, name))
 		add_ranges(c, ruleset_set(c->out, name, family_key(family), SET_INTERVAL), ranges, family, ACTION_NONE, NULL);
@@ -65,6 +65,16 @@ void name_set(const char *name, char buffer[NAME_SET_MAX])
 	snprintf(buffer, NAME_SET_MAX, "%s_%.180s_h%016llx", kind, rest, (unsigned long long)hash);
 }
 
+static void fill_name_set(struct ruleset *out, struct set *set, const struct name_addresses *list, enum family family)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct element element = { .deadline_ms = list->items[i].deadline_ms };
+		memcpy(element.first, list->items[i].addr.bytes, addr_size(family));
+		memcpy(element.last, element.first, KEY_SIZE_MAX);
+		set_add(out, set, &element);
+	}
+}
+
 static const char *name_set_of(struct compiler *c, size_t index, enum family family)
 {
 	char base[NAME_SET_MAX];
@@ -74,14 +84,27 @@ static const char *name_set_of(struct compiler *c, size_t index, enum family fam
 	if (!name || ruleset_find_set(c->out, name))
 		return name;
 	struct set *set = ruleset_set(c->out, name, family_key(family), SET_TIMEOUT);
-	const struct name_addresses *list = index < c->around->names->count ? &c->around->names->names[index][family] : NULL;
-	for (size_t i = 0; list && i < list->count; i++) {
-		struct element element = { .deadline_ms = list->items[i].deadline_ms };
-		memcpy(element.first, list->items[i].addr.bytes, addr_size(family));
-		memcpy(element.last, element.first, KEY_SIZE_MAX);
-		set_add(c->out, set, &element);
-	}
+	if (index < c->around->names->count)
+		fill_name_set(c->out, set, &c->around->names->names[index][family], family);
 	return name;
+}
+
+int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy, const struct names_view *names)
+{
+	*ret = (struct ruleset){ 0 };
+	for (size_t i = 0; i < policy->name_count && i < names->count; i++) {
+		char base[NAME_SET_MAX];
+		name_set(policy->names[i].name, base);
+		for (enum family family = 0; family < FAMILIES; family++) {
+			const char *name = ruleset_string(ret, "%s_%c", base, family_digit(family));
+			if (name && ruleset_find_set(current, name))
+				fill_name_set(ret, ruleset_set(ret, name, family_key(family), SET_TIMEOUT), &names->names[i][family], family);
+		}
+	}
+	int r = ruleset_finish(ret);
+	if (r < 0)
+		ruleset_free(ret);
+	return r;
 }
 
 /* One way in which a packet can match one side of a flow; several make alternatives, a rule each. */

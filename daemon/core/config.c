@@ -97,7 +97,6 @@ static const struct {
 } later[] = {
 	{ SECTION_GATEWAY, "interception", "block", "redirects to the gateway itself and tproxy are not found yet", true },
 	{ SECTION_GATEWAY, "interception", "report", "redirects to the gateway itself and tproxy are not found yet", true },
-	{ SECTION_DNS, "observe", "yes", "nothing is learned from the answers that the server receives", false },
 	{ SECTION_FLOW, "expect", NULL, "nothing watches whether the flow is used", false },
 };
 

@@ -306,6 +306,16 @@ static int change_table(struct work *w)
 	return r;
 }
 
+static void free_changes(struct work *w)
+{
+	for (size_t i = 0; w->changes && i < w->known_sets; i++) {
+		free(w->changes[i].gone.items);
+		free(w->changes[i].come.items);
+		free(w->changes[i].rearmed.items);
+	}
+	free(w->changes);
+}
+
 int delta_compute(struct delta *ret, const struct ruleset *old, struct ruleset *new, const struct delta_options *options)
 {
 	static const struct ruleset nothing;
@@ -319,15 +329,38 @@ int delta_compute(struct delta *ret, const struct ruleset *old, struct ruleset *
 	if (!w.changes)
 		return -ENOMEM;
 	int r = anew ? build_anew(&w, options->exists && options->replace) : change_table(&w);
-	for (size_t i = 0; i < w.known_sets; i++) {
-		free(w.changes[i].gone.items);
-		free(w.changes[i].come.items);
-		free(w.changes[i].rearmed.items);
-	}
-	free(w.changes);
+	free_changes(&w);
 	if (r < 0)
 		delta_free(ret);
 	return r;
+}
+
+int delta_sets(struct delta *ret, const struct ruleset *old, struct ruleset *new, int64_t rearm_slack_ms)
+{
+	struct delta_options options = { .exists = true, .rearm_slack_ms = rearm_slack_ms };
+	struct work w = { .delta = ret, .old = old, .new = new, .options = &options, .known_sets = new->sets.count };
+
+	*ret = (struct delta){ 0 };
+	w.changes = calloc(new->sets.count + 1, sizeof(*w.changes));
+	int r = w.changes ? change_elements(&w) : -ENOMEM;
+	free_changes(&w);
+	if (r < 0)
+		delta_free(ret);
+	return r;
+}
+
+void delta_take_sets(struct ruleset *old, struct ruleset *new)
+{
+	for (size_t i = 0; i < new->sets.count; i++) {
+		struct set *from = &new->sets.items[i], *to = ruleset_find_set(old, from->name);
+		struct element *items = to->items;
+		to->items = from->items;
+		from->items = items;
+		size_t capacity = to->capacity;
+		to->capacity = from->capacity;
+		from->capacity = capacity;
+		to->count = from->count;
+	}
 }
 
 int delta_retire(struct delta *ret, const struct ruleset *current)

@@ -56,6 +56,11 @@ struct delta_options {
  * more, sets to be retired (rules of the outgoing generation may still look into them), deadlines not worth moving. */
 int delta_compute(struct delta *ret, const struct ruleset *old, struct ruleset *new, const struct delta_options *options);
 
+/* The difference of the sets of `new` alone, all of which old has; delta_take_sets() puts them into old once it is
+ * committed. */
+int delta_sets(struct delta *ret, const struct ruleset *old, struct ruleset *new, int64_t rearm_slack_ms);
+void delta_take_sets(struct ruleset *old, struct ruleset *new);
+
 /* The retired sets of `current`, to be deleted by a later batch; once it is committed, delta_retired() takes them out. */
 int delta_retire(struct delta *ret, const struct ruleset *current);
 void delta_retired(struct ruleset *current);

@@ -314,20 +314,31 @@ static bool find_alias(struct reader *reader, const struct sections *sections, c
 	return true;
 }
 
+static void keep_alias(const struct wire_name *name, char text[DNS_ALIAS_TEXT_MAX])
+{
+	char whole[DNS_NAME_TEXT_MAX];
+
+	name_to_text(name, whole);
+	text[0] = '\0';
+	if (strlen(whole) < DNS_ALIAS_TEXT_MAX && !strchr(whole, '\\'))
+		memcpy(text, whole, strlen(whole) + 1);
+}
+
 static bool follow_aliases(struct reader *reader, const struct sections *sections, struct wire_name *name,
-			   uint32_t *ttl, unsigned *ret_aliases)
+			   uint32_t *ttl, struct dns_message *ret)
 {
 	struct wire_name target;
 	bool found;
 
 	/* A loop has no end and so runs into the limit. */
-	for (*ret_aliases = 0;; (*ret_aliases)++) {
+	for (ret->aliases = 0;; ret->aliases++) {
 		if (!find_alias(reader, sections, name, &target, ttl, &found))
 			return false;
 		if (!found)
 			return true;
-		if (*ret_aliases == DNS_ALIASES_MAX)
+		if (ret->aliases == DNS_ALIASES_MAX)
 			return bad(reader, "aliases in a loop, or too many");
+		keep_alias(&target, ret->alias_names[ret->aliases]);
 		*name = target;
 	}
 }
@@ -392,7 +403,7 @@ static bool read_answer(struct reader *reader, const struct sections *sections, 
 
 	if (ret->question_class != CLASS_IN || (ret->question_type != DNS_TYPE_A && ret->question_type != DNS_TYPE_AAAA))
 		return true;
-	if (!follow_aliases(reader, sections, name, &ttl, &ret->aliases))
+	if (!follow_aliases(reader, sections, name, &ttl, ret))
 		return false;
 	if (ret->rcode == DNS_NOERROR && !read_addresses(reader, sections, name, &ttl, ret))
 		return false;

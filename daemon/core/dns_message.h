@@ -15,6 +15,7 @@
 enum {
 	DNS_ADDRESSES_MAX = 512, /* twice what the address book takes, so that its own rules choose */
 	DNS_ALIASES_MAX = 16,
+	DNS_ALIAS_TEXT_MAX = 254, /* a host name that an administrator may write, and its NUL */
 	DNS_NAME_TEXT_MAX = 1008, /* 250 octets of labels, each perhaps escaped as \DDD, with dots and NUL */
 };
 
@@ -38,6 +39,8 @@ struct dns_message {
 	struct addr addresses[DNS_ADDRESSES_MAX]; /* of the question's type, in the order of the message, repeats included */
 	size_t address_count;
 	size_t address_excess; /* further ones, not kept */
+	/* The names that the aliases lead to, in that order; "" for one that is no host name that could be written. */
+	char alias_names[DNS_ALIASES_MAX][DNS_ALIAS_TEXT_MAX];
 
 	/* How long the answer holds: the least of aliases and addresses; without addresses the negative TTL (RFC 2308)
 	 * counts as well. 0 where nothing tells. */

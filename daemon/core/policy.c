@@ -449,7 +449,7 @@ static int copy_settings(struct policy *policy, const struct config *config)
 	policy->mode = config->mode;
 	policy->interception = config->interception;
 	policy->early_drop = config->early_drop;
-	policy->observe = false; /* not in effect yet; config.c warns where it is asked for */
+	policy->observe = config->observe;
 	policy->log_group = config->log_group;
 	policy->interfaces = config->interfaces;
 	policy->stale_ms = config->stale_ms;

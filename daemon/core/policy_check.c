@@ -235,9 +235,9 @@ static void warn_flow(struct diags *diags, const struct config *config, const st
 		diag_warning(diags, config->path, flow->line,
 			     "flow license-out goes to no name: the vendor says by DNS hostname, since the addresses change");
 	for (size_t i = 0; i < flow->to.name_count; i++)
-		if (policy->names[flow->to.names[i]].name[0] == '*')
+		if (policy->names[flow->to.names[i]].name[0] == '*' && (!policy->observe || !policy->resolvers.count))
 			diag_warning(diags, config->path, flow->line,
-				     "flow %s: %s opens nothing yet: patterns are learned by observe, which is not in effect in this version",
+				     "flow %s: %s opens nothing: it is learned from the answers that the server gets: write resolvers = ADDRESS in [server] and observe = yes in [dns]",
 				     flow->id, policy->names[flow->to.names[i]].name);
 	if (flow->line)
 		warn_shadowed(diags, config, policy, flow);
