@@ -95,8 +95,8 @@ static const struct {
 	const char *effect;
 	bool partly;
 } later[] = {
-	{ SECTION_GATEWAY, "interception", "block", "redirects to the gateway itself and tproxy are not found yet", true },
-	{ SECTION_GATEWAY, "interception", "report", "redirects to the gateway itself and tproxy are not found yet", true },
+	{ SECTION_GATEWAY, "interception", "block", "interception by tproxy is not found yet", true },
+	{ SECTION_GATEWAY, "interception", "report", "interception by tproxy is not found yet", true },
 	{ SECTION_FLOW, "expect", NULL, "nothing watches whether the flow is used", false },
 };
 
