@@ -140,18 +140,23 @@ PARSE(nfct_nlmsg_parse, struct nf_conntrack)
 
 static int some_socket;
 
+static int succeed(void)
+{
+	return 0;
+}
+
 #define mnl_cb_run(buffer, length, sequence, port, each, userdata) ((void)(sequence), (void)(port), run_callbacks(buffer, length, each, userdata))
 #define mnl_socket_recvfrom(socket, buffer, size) ((void)(socket), next_datagram(buffer, size))
 #define mnl_socket_sendto(socket, bytes, length) ((void)(socket), (void)(bytes), (ssize_t)(length))
 #define mnl_socket_open2(bus, flags) ((struct mnl_socket *)&some_socket)
 #define mnl_socket_fdopen(fd) ((void)(fd), (struct mnl_socket *)&some_socket)
-#define mnl_socket_bind(socket, groups, port) ((void)(socket), 0)
-#define mnl_socket_setsockopt(socket, option, value, size) ((void)(socket), (void)(value), 0)
+#define mnl_socket_bind(socket, groups, port) ((void)(socket), succeed())
+#define mnl_socket_setsockopt(socket, option, value, size) ((void)(socket), (void)(value), succeed())
 #define mnl_socket_get_fd(socket) ((void)(socket), -1)
 #define mnl_socket_get_portid(socket) ((void)(socket), 1u)
-#define mnl_socket_close(socket) ((void)(socket), 0)
+#define mnl_socket_close(socket) ((void)(socket), succeed())
 #define recv(fd, buffer, size, flags) ((void)(fd), next_datagram(buffer, size))
-#define setsockopt(fd, level, option, value, size) ((void)(fd), (void)(option), (void)(value), 0)
+#define setsockopt(fd, level, option, value, size) ((void)(fd), (void)(option), (void)(value), succeed())
 
 #define RECEIVE_BUFFER SOCKET_RECEIVE_BUFFER
 #define REPLY_SIZE SOCKET_REPLY_SIZE
