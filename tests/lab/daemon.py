@@ -125,10 +125,10 @@ class Daemon:
 
     # -- asking it
 
-    def run(self, name, *args, check=False, bound=120, uid=None, gid=None, text=None):
+    def run(self, name, *args, check=False, bound=120, text=None):
         """spefwd or spefwctl with these arguments, on the gateway, to its end."""
         try:
-            done = self.network.run("gateway", program(name), *args, check=False, bound=bound, uid=uid, gid=gid, env=self._environment(), text=text)
+            done = self.network.run("gateway", program(name), *args, check=False, bound=bound, env=self._environment(), text=text)
         except subprocess.TimeoutExpired as error:
             raise Failed("%s %s hangs: %s %s" % (name, " ".join(args), error.stdout, error.stderr)) from None
         report = sanitizer_report(done.stderr)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Steady traffic while something else happens: connections that must all come through, and SYNs that must not."""
 import errno
+import json
 import selectors
 import socket
 import struct
@@ -8,6 +9,7 @@ import threading
 import time
 
 from . import namespaces
+from .daemon import counters
 from .packets import RawSender, Sniffer, family_of, is_syn
 
 
@@ -45,11 +47,34 @@ class Sink:
         self.close()
 
 
-def syn_retransmits(machine):
-    """How often this machine had to send a SYN again."""
-    with namespaces.inside(machine), open("/proc/thread-self/net/netstat", encoding="ascii") as file:
-        lines = [line.split() for line in file if line.startswith("TcpExt:")]
-    return int(dict(zip(*lines))["TCPSynRetrans"])
+class Ledger:
+    """Counts, in the kernels of the machines at both ends, what is sent to and from a TCP port and what arrives: a packet
+    that got lost between them shows. (Retransmits of the machines' own making, as where a port is used anew, don't.)"""
+
+    RULES = """table inet ledger {
+	counter sent { }
+	counter received { }
+	counter syn-sent { }
+	counter syn-received { }
+	chain output { type filter hook output priority 0; tcp dport %(port)d jump sends; tcp sport %(port)d jump sends; }
+	chain prerouting { type filter hook prerouting priority -400; tcp dport %(port)d jump receives; tcp sport %(port)d jump receives; }
+	chain sends { counter name sent; tcp flags & (syn | ack) == syn counter name syn-sent; }
+	chain receives { counter name received; tcp flags & (syn | ack) == syn counter name syn-received; }
+}
+"""
+
+    def __init__(self, network, machines, port):
+        self._network, self._machines = network, machines
+        for machine in machines:
+            network.nft(machine, self.RULES % {"port": port})
+
+    def totals(self):
+        result = {}
+        for machine in self._machines:
+            done = self._network.run(machine, "nft", "-j", "list", "counters", "table", "inet", "ledger")
+            for name, packets in counters(json.loads(done.stdout)["nftables"]).items():
+                result[name] = result.get(name, 0) + packets
+        return result
 
 
 class Allowed:

@@ -17,6 +17,8 @@ ROOM = (
     ("internet", "198.51.100.64/26", "2001:db8:51:100::/56"),
     ("internet", "198.19.0.0/16", "2001:db8:d000::/36"),
 )
+# These lie in them, but are the gateway's own links' broadcast addresses.
+BROADCAST = ("192.0.2.255", "203.0.113.255", "198.51.100.127")
 MARKER = ("198.18.255.254", "198.19.255.254")
 # Packets of kernel_judge bear this class (0xf4): nobody answers them.
 QUIET = """table inet quiet {
@@ -24,6 +26,15 @@ QUIET = """table inet quiet {
 		type filter hook prerouting priority -400; policy accept;
 		ip dscp 61 drop
 		ip6 dscp 61 drop
+	}
+}
+"""
+# The gateway answers what reaches it; of that, a RST to no connection would count as one more packet of the server's.
+MODEST = """table inet modest {
+	chain output {
+		type filter hook output priority -150; policy accept;
+		ip dscp 61 tcp flags & (syn | ack | rst) == rst drop
+		ip6 dscp 61 tcp flags & (syn | ack | rst) == rst drop
 	}
 }
 """
@@ -44,6 +55,7 @@ class JudgeLab(Lab):
         return self
 
     def _widen(self):
+        self.nft("gateway", MODEST)
         for _, machine, _, _, addresses in LINKS:
             link = LINK_OF[machine]
             mac = self._mac(machine)
@@ -76,6 +88,8 @@ class JudgeLab(Lab):
         for machine, *networks in ROOM:
             for network in networks:
                 self.ask("place %s %s" % (network, machine))
+        for address in BROADCAST:
+            self.ask("place %s nowhere" % address)
         for addresses in GATEWAY.values():
             for address in addresses.values():
                 self.ask("place %s gateway" % address)

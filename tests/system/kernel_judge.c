@@ -5,7 +5,7 @@
  * answered by a line "ok ..." or "no ..."; what disagrees is told in lines "# ..." before it.
  *
  *   machine NAME [LINK]              a network namespace; the first is the gateway; LINK: the gateway's link towards it
- *   place RANGE NAME                 behind which machine these addresses are; the smallest range counts
+ *   place RANGE NAME                 behind which machine these addresses are; the smallest range counts; "nowhere": not to be probed
  *   marker SOURCE TARGET             addresses whose packets no policy touches
  *   load FILE                        the configuration that spefwd has in force; "no": it is refused
  *   name NAME ADDRESS...             the addresses that spefwd has for a name of it
@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACES_MAX = 64, LIST_MAX = 512, BATCH_MAX = 8192, TRIES = 3, TOLD_MAX = 10, MARKER = 0xffff, HANG_SECONDS = 60 };
+enum { PLACES_MAX = 64, LIST_MAX = 512, BATCH_MAX = 8192, TRIES = 3, TOLD_MAX = 10, MARKER = 0xffff, NOWHERE = 0xff, HANG_SECONDS = 60 };
 
 struct probe {
 	struct wire_packet packet;
@@ -75,6 +75,10 @@ struct judge {
 	uint16_t nonce;
 	bool marker_arrived;
 	unsigned altered;
+	struct stray {
+		struct wire_packet packet;
+		size_t machine;
+	} stray; /* the first of them */
 };
 
 /* What one pass of a batch has shown. */
@@ -139,8 +143,8 @@ static void on_arrival(void *userdata, size_t machine, const struct wire_packet 
 	struct probe *probe = index < judge->batch_count ? &judge->batch[index] : NULL;
 	if (probe && probe->to == machine && same_packet(&probe->packet, packet))
 		probe->arrived = true;
-	else
-		judge->altered++;
+	else if (!judge->altered++)
+		judge->stray = (struct stray){ *packet, machine };
 }
 
 /* Until everything sent before has arrived or is gone for good. */
@@ -286,6 +290,23 @@ static void tell_probe(struct judge *judge, const struct probe *probe, const cha
 	       probe->flow ? ", near or by " : "", probe->flow ? probe->flow->id : "", kernel);
 }
 
+static void tell_altered(const struct judge *judge, unsigned count)
+{
+	const struct wire_packet *packet = &judge->stray.packet;
+	size_t index = packet->id & 0xffff;
+	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
+
+	printf("# %u packets arrived altered, or elsewhere: the first is %s %s %u > %s %u, at %s, ", count, wire_kind_name(packet->kind),
+	       addr_format(&packet->source, source), packet->source_port, addr_format(&packet->target, target), packet->target_port,
+	       wire_name(&judge->wire, judge->stray.machine));
+	if (index < judge->batch_count)
+		printf("sent as %s %s %u > %s %u to %s\n", wire_kind_name(judge->batch[index].packet.kind), addr_format(&judge->batch[index].packet.source, source),
+		       judge->batch[index].packet.source_port, addr_format(&judge->batch[index].packet.target, target),
+		       judge->batch[index].packet.target_port, wire_name(&judge->wire, judge->batch[index].to));
+	else
+		puts("never sent");
+}
+
 /* The first packet by itself for which the counters disagree, by halving. */
 static void find_miscounted(struct judge *judge, struct probe *batch, size_t count, const struct finding *whole)
 {
@@ -312,7 +333,7 @@ static void tell_finding(struct judge *judge, struct probe *batch, size_t count,
 		if (batch[i].passes != batch[i].arrived)
 			tell_probe(judge, &batch[i], batch[i].arrived ? "passes" : "denied");
 	if (finding->altered)
-		printf("# %u packets arrived altered, or elsewhere\n", finding->altered);
+		tell_altered(judge, finding->altered);
 	if (!finding->missing && !finding->leaked && finding->counters[0])
 		find_miscounted(judge, batch, count, finding);
 	judge->totals.mismatches += finding->missing + finding->leaked + finding->altered;
@@ -415,7 +436,7 @@ static void take_addresses(const struct judge *judge, char *text, struct list *r
 		if (!addr_parse(word, &addr) || ret->count == LIST_MAX)
 			wire_fail("not an address, or too many: %s", word);
 		const struct place *place = place_of(judge, &addr);
-		if (!place)
+		if (!place || place->machine == NOWHERE)
 			continue;
 		ret->addrs[ret->count] = addr;
 		ret->machines[ret->count++] = place->machine;
@@ -542,7 +563,7 @@ static void do_name(struct judge *judge, char **words, size_t count)
 static void do_place(struct judge *judge, const char *text, const char *machine)
 {
 	struct place *place = &judge->places[judge->place_count];
-	int index = wire_find(&judge->wire, machine);
+	int index = strcmp(machine, "nowhere") == 0 ? NOWHERE : wire_find(&judge->wire, machine);
 
 	if (judge->place_count == PLACES_MAX || index < 0 || range_parse(text, &place->range) != RANGE_OK)
 		wire_fail("can't place %s behind %s", text, machine);
