@@ -129,13 +129,14 @@ class JudgeLab(Lab):
         well, _, remarks = self.answer()
         return None if well else remarks
 
-    def probe(self, *probes):
-        """Sends the probes, each (kind, sources, targets, source ports, target ports). (totals, remarks)."""
+    def probe(self, *probes, one_of=1):
+        """Sends the probes, each (kind, sources, targets, source ports, target ports); of what no policy touches, one of so many.
+        (totals, remarks)."""
         for kind, sources, targets, source_ports, target_ports in probes:
             self.send("probe %s %s %s %s %s" % (kind, ",".join(sources), ",".join(targets), ports(source_ports), ports(target_ports)))
             if not self.answer()[0]:
                 raise Failed("kernel_judge refuses a probe")
-        self.send("run")
+        self.send("run %d" % one_of)
         _, rest, remarks = self.answer()
         words = rest.split()
         return Totals({word: int(count) for word, count in zip(words[::2], words[1::2])}), remarks

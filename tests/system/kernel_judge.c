@@ -10,7 +10,7 @@
  *   load FILE                        the configuration that spefwd has in force; "no": it is refused
  *   name NAME ADDRESS...             the addresses that spefwd has for a name of it
  *   probe KIND SOURCES TARGETS SOURCE-PORTS TARGET-PORTS    notes each combination (lists with commas, ports also as A-B)
- *   run                              sends what was noted
+ *   run [N]                          sends what was noted; of what no policy touches, one of N alone
  *
  * Each batch begins without any tracked connection and holds no packet that belongs to the connection of another one. A packet
  * counts as denied where the table says that it denied one and it did not arrive: one that is lost on its way is neither, and its
@@ -378,25 +378,33 @@ static void sort_probes(struct judge *judge)
 	judge->count = unique;
 }
 
-static void count_probes(struct judge *judge)
+static void judge_probes(struct judge *judge, unsigned one_of)
 {
+	size_t kept = 0, others = 0;
+
+	for (size_t i = 0; i < judge->count; i++) {
+		struct probe probe = judge->probes[i];
+		judge_probe(judge, &probe);
+		if (probe.counts != COUNTS_NOTHING || others++ % one_of == 0)
+			judge->probes[kept++] = probe;
+	}
+	judge->count = kept;
 	judge->totals.probes += judge->count;
 	for (size_t i = 0; i < judge->count; i++) {
-		judge_probe(judge, &judge->probes[i]);
 		judge->totals.allowed += judge->probes[i].counts == COUNTS_FLOW;
 		judge->totals.other += judge->probes[i].counts == COUNTS_NOTHING;
 		judge->totals.denied += judge->probes[i].counts != COUNTS_FLOW && judge->probes[i].counts != COUNTS_NOTHING;
 	}
 }
 
-static void do_run(struct judge *judge)
+static void do_run(struct judge *judge, unsigned one_of)
 {
 	struct finding finding;
 
 	judge->totals = (struct totals){ 0 };
 	judge->told = 0;
 	sort_probes(judge);
-	count_probes(judge);
+	judge_probes(judge, one_of);
 	for (size_t i = 0; i < judge->count;) {
 		size_t count = 1;
 		while (i + count < judge->count && count < BATCH_MAX && same_batch(&judge->probes[i], &judge->probes[i + count]))
@@ -601,7 +609,8 @@ static void do_command(struct judge *judge, char **words, size_t count)
 	} else if (strcmp(words[0], "probe") == 0 && count == 6) {
 		do_probe(judge, words + 1);
 	} else if (strcmp(words[0], "run") == 0) {
-		do_run(judge);
+		int one_of = count > 1 ? atoi(words[1]) : 1;
+		do_run(judge, one_of > 1 ? (unsigned)one_of : 1);
 	} else {
 		wire_fail("what is %s?", words[0]);
 	}
