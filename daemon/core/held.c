@@ -4,11 +4,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_SIZE = 256 };
+enum { NAME_SIZE = 256, LINE_SIZE = NAME_SIZE + ADDR_TEXT_MAX + 24 };
 
 static int compare(const struct held_address *item, const char *name, const struct addr *addr)
 {
@@ -101,21 +102,31 @@ char *held_text(const struct held *held)
 	return text;
 }
 
+/* sscanf() measures all that follows, so it gets a line at a time. One that is too long, or that was cut off at the
+ * end of a damaged file, is "". Returns where the next one begins. */
+static const char *take_line(const char *text, char line[LINE_SIZE])
+{
+	size_t length = strcspn(text, "\n");
+	bool whole = text[length] == '\n' && length < LINE_SIZE;
+
+	memcpy(line, text, whole ? length : 0);
+	line[whole ? length : 0] = '\0';
+	return text + length + (text[length] == '\n');
+}
+
 int held_from_text(struct held *ret, const char *text)
 {
 	*ret = (struct held){ 0 };
 	while (*text) {
-		char name[NAME_SIZE], address[ADDR_TEXT_MAX];
-		size_t length = strcspn(text, "\n");
+		char line[LINE_SIZE], name[NAME_SIZE], address[ADDR_TEXT_MAX];
 		struct addr addr;
 		int64_t seen_s;
-		/* A line that was cut off at the end of a damaged file lacks its newline. */
-		if (text[length] == '\n' && sscanf(text, "%255[^ \n] %45[^ \n] %" SCNd64, name, address, &seen_s) == 3 &&
+		text = take_line(text, line);
+		if (sscanf(line, "%255[^ ] %45[^ ] %" SCNd64, name, address, &seen_s) == 3 &&
 		    addr_parse(address, &addr) && held_note(ret, name, &addr, seen_s) < 0) {
 			held_free(ret);
 			return -ENOMEM;
 		}
-		text += length + (text[length] == '\n');
 	}
 	return 0;
 }

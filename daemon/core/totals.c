@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LINE_SIZE = 64 + 4 * 21 };
+
 static struct total *find(const struct totals *totals, const char *name)
 {
 	for (size_t i = 0; i < totals->count; i++)
@@ -75,6 +77,18 @@ char *totals_text(const struct totals *totals, const char *boot)
 	return text;
 }
 
+/* sscanf() measures all that follows, so it gets a line at a time. One that is too long, or that was cut off at the
+ * end of a damaged file, is "". Returns where the next one begins. */
+static const char *take_line(const char *text, char line[LINE_SIZE])
+{
+	size_t length = strcspn(text, "\n");
+	bool whole = text[length] == '\n' && length < LINE_SIZE;
+
+	memcpy(line, text, whole ? length : 0);
+	line[whole ? length : 0] = '\0';
+	return text + length + (text[length] == '\n');
+}
+
 int totals_from_text(struct totals *ret, const char *text, const char *boot)
 {
 	bool same_boot = false;
@@ -82,19 +96,17 @@ int totals_from_text(struct totals *ret, const char *text, const char *boot)
 	*ret = (struct totals){ 0 };
 	while (*text) {
 		struct total total;
-		char word[64];
-		size_t length = strcspn(text, "\n");
-		bool whole = text[length] == '\n';
-		if (whole && sscanf(text, "boot %63[^ \n]", word) == 1) {
+		char line[LINE_SIZE], word[64];
+		text = take_line(text, line);
+		if (sscanf(line, "boot %63[^ ]", word) == 1) {
 			same_boot = strcmp(word, boot) == 0;
-		} else if (whole && sscanf(text, "%63[^ \n] %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, total.name, &total.packets,
-					   &total.bytes, &total.seen_packets, &total.seen_bytes) == 5 && !find(ret, total.name)) {
+		} else if (sscanf(line, "%63[^ ] %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, total.name, &total.packets,
+				  &total.bytes, &total.seen_packets, &total.seen_bytes) == 5 && !find(ret, total.name)) {
 			if (ARRAY_PUSH(ret, total) < 0) {
 				totals_free(ret);
 				return -ENOMEM;
 			}
 		}
-		text += length + whole;
 	}
 	if (!same_boot)
 		totals_restart(ret);
