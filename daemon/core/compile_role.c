@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile_parts.h"
+#include "array.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,19 +116,16 @@ struct match {
 	bool outside; /* and not a protected address */
 };
 
-enum { MATCHES_MAX = 64 };
-
+/* Addresses make one or two; names one each, and there may be many. */
 struct matches {
-	struct match items[MATCHES_MAX];
-	size_t count;
+	struct match *items;
+	size_t count, capacity;
 };
 
 static void add_match(struct compiler *c, struct matches *matches, struct match match)
 {
-	if (matches->count == MATCHES_MAX)
-		c->out->failed = true; /* bounded by callers: sets hold what is many */
-	else
-		matches->items[matches->count++] = match;
+	if (ARRAY_PUSH(matches, match) < 0)
+		c->out->failed = true;
 }
 
 /* One range stands in the rule itself, several in a set. */
@@ -234,21 +232,20 @@ static void end_rule(struct compiler *c, struct rule *rule, const struct policy_
 static bool add_flow_rules(struct compiler *c, struct chain *chain, const struct policy_role *role,
 			   const struct policy_flow *flow, const struct direction_form *form)
 {
-	struct matches own, peer;
+	struct matches own = { 0 }, peer = { 0 };
+	bool all = false;
 
-	own_matches(c, role, flow, form, FAMILY_4, &own);
-	peer_matches(c, flow, form, FAMILY_4, &peer);
-	if (own.count == 1 && own.items[0].kind == MATCH_ALL && peer.count >= 1 && peer.items[0].kind == MATCH_ALL &&
-	    !peer.items[0].outside) {
-		end_rule(c, chain_rule(c->out, chain), flow, form);
-		return true;
-	}
-	for (enum family family = 0; family < FAMILIES; family++) {
+	for (enum family family = 0; family < FAMILIES && !all; family++) {
 		enum field own_field = form->own_is_source ? saddr_field(family) : daddr_field(family);
 		enum field peer_field = form->own_is_source ? daddr_field(family) : saddr_field(family);
 		own_matches(c, role, flow, form, family, &own);
 		peer_matches(c, flow, form, family, &peer);
-		for (size_t o = 0; o < own.count; o++) {
+		/* That is then so in both families. */
+		all = own.count == 1 && own.items[0].kind == MATCH_ALL && peer.count >= 1 && peer.items[0].kind == MATCH_ALL &&
+		      !peer.items[0].outside;
+		if (all)
+			end_rule(c, chain_rule(c->out, chain), flow, form);
+		for (size_t o = 0; o < own.count && !all; o++) {
 			for (size_t p = 0; p < peer.count; p++) {
 				struct rule *rule = chain_rule(c->out, chain);
 				rule_match(c, rule, own_field, &own.items[o], family);
@@ -257,7 +254,9 @@ static bool add_flow_rules(struct compiler *c, struct chain *chain, const struct
 			}
 		}
 	}
-	return false;
+	free(own.items);
+	free(peer.items);
+	return all;
 }
 
 /* Whether the flow is judged here at all. A flow that goes to protected addresses alone is judged where they are. */
@@ -511,7 +510,7 @@ void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_r
 			continue;
 		for (enum family family = 0; family < FAMILIES; family++) {
 			enum field own = inbound ? daddr_field(family) : saddr_field(family);
-			struct matches matches = { .count = 0 };
+			struct matches matches = { 0 };
 			match_ranges(c, &matches, &role->guarded, family, ruleset_string(c->out, "guarded_%s", role->name), false, false);
 			for (size_t i = 0; i < matches.count; i++) {
 				struct rule *rule = chain_rule(c->out, chain);
@@ -519,6 +518,7 @@ void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_r
 				rule_in(c, rule, FIELD_TCP_DPORT, false, ports);
 				rule_add(c->out, rule, &(struct term){ .kind = TERM_PIN, .field = daddr_field(family) });
 			}
+			free(matches.items);
 		}
 	}
 }
