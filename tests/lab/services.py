@@ -160,6 +160,12 @@ class Listener:
                 self._connections.discard(sock)
             sock.close()
 
+    def push(self, text):
+        """Every open connection gets this line, unasked."""
+        with self._lock:
+            for sock in self._connections:
+                sock.sendall(text.encode() + b"\n")
+
     def close(self):
         if self._wake_write is None:
             return

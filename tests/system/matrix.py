@@ -127,7 +127,7 @@ def all_tcp_ports(tap):
 def arrivals(source, target, family, who, send, last):
     """What arrives of send(sender), as a list of packets, until last(sender)'s mark is there."""
     address = ADDRESS[family][source]
-    with Sniffer(who, keep=lambda packet: packet.src == address) as sniffer:
+    with Sniffer(who, keep=lambda packet: packet.src == address and packet.dst == target) as sniffer:
         with RawSender(source, address, target) as sender:
             send(sender)
             last(sender)

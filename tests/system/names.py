@@ -200,5 +200,26 @@ def unknown_at_first(tap):
             tap.ok(opens(lab, LICENSE[0][family]), "IPv%d: open with the first answer" % family)
 
 
+def observed(tap):
+    """What the server's resolver tells the server is learned at once, long before spefwd would ask again."""
+    with Lab(tap) as lab:
+        server = lab.dns({NAME: list(LICENSE[0].values())}, ttl=600)
+        lab.serve("internet", tcp=[80, 443])
+        daemon = lab.spefwd(lab.config(flows=NARROW).replace("min_interval = 1s", "min_interval = 10m"))
+        knows(daemon, *LICENSE[0].values())
+        server.set(NAME, list(LICENSE[1].values()))
+        for family, kind in ((4, dns.A), (6, dns.AAAA)):
+            tap.ok(denied(lab, LICENSE[1][family]), "IPv%d: the new address is closed" % family)
+            answer = dns.query("server", DNS[family], NAME, kind, bound=30)
+            tap.equal([address for address, _ in answer[1]], [LICENSE[1][family]], "IPv%d: the server asks for it" % family)
+            status = knows(daemon, LICENSE[1][family])
+            tap.ok(opens(lab, LICENSE[1][family]), "IPv%d: it is open" % family)
+            origins = {entry["address"]: entry["origin"] for one in status["names"] for entry in one["addresses"]}
+            tap.equal(origins[LICENSE[1][family]], "observed", "IPv%d: status says where it is from" % family)
+        server.set("other.example.net", [LICENSE[2][4]])
+        dns.query("server", DNS[4], "other.example.net", dns.A, bound=30)
+        tap.ok(denied(lab, LICENSE[2][4]), "another name's answer opens nothing")
+
+
 if __name__ == "__main__":
-    main(followed, ends_after_grace, families_apart, senseless_addresses, aliases, remembered, system_resolver, unknown_at_first)
+    main(followed, ends_after_grace, families_apart, senseless_addresses, aliases, remembered, system_resolver, unknown_at_first, observed)

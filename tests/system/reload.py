@@ -5,7 +5,7 @@ import os
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, LICENSE, NARROW, Lab, VarlinkError, counters, frozen, main, vendor, wait_for  # noqa: E402
+from lab import ADDRESS, EXCHANGE, FAMILIES, LICENSE, NARROW, Lab, Sniffer, VarlinkError, counters, frozen, main, vendor, wait_for  # noqa: E402
 from lab.streams import Allowed, Denied, Ledger, Sink  # noqa: E402
 
 RELOADS = 1000 if os.environ.get("SPEFW_TEST_LONG") else 100
@@ -97,5 +97,43 @@ def the_same_again(tap):
         tap.equal((again["changed"], daemon.status()["config"]["matches_disk"]), (False, True), "the good file again: all is well")
 
 
+def what_is_no_longer_allowed(tap):
+    """Connections that the new policy denies are cut, from both sides; all others go on."""
+    with Lab(tap) as lab:
+        lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())})
+        daemon = lab.spefwd(lab.config())
+        console = lab.serve("server", tcp=[8470])
+        lab.serve("server", tcp=[143, 443])
+        lab.serve("admin", tcp=[443])
+        lab.serve("internet", tcp=[110, 443])
+        for family in FAMILIES:
+            ipv, server, admin = "IPv%d: " % family, ADDRESS[family]["server"], ADDRESS[family]["admin"]
+            cut_in, cut_out = lab.connect("admin", server, 8470), lab.connect("server", EXCHANGE[family], 110)
+            kept = [lab.connect("admin", server, 443), lab.connect("client", server, 143), lab.connect("server", EXCHANGE[family], 443),
+                    lab.connect("client", EXCHANGE[family], 110)]
+            tap.ok(cut_in.echo() and cut_out.echo() and all(connection.echo() for connection in kept), ipv + "all connections work")
+            # What looks like an answer must not slip out either: the administrator's port 80 is one that the server may go to.
+            odd = lab.connect("admin", server, 8470, sport=80)
+            daemon.reload(lab.config(adm="203.0.113.200 2001:db8:3::200", flows="[flow pop3-out]\nenabled = no\n"))
+
+            def arrive(machine, condition, send, fence):
+                with Sniffer(machine, keep=lambda packet: packet.family == family and packet.kind == "tcp" and condition(packet)) as sniffer:
+                    send()
+                    lab.connect(*fence).close()
+                return len(sniffer.packets)
+            inwards = ("admin", server, 443)
+            tap.equal(arrive("server", lambda packet: packet.dport == 8470, lambda: cut_in.socket.send(b"echo x\n"), inwards), 0,
+                      ipv + "an inbound one is cut: nothing of its client's arrives")
+            tap.equal(arrive("admin", lambda packet: packet.sport == 8470 and packet.src == server, lambda: console.push("x"), ("server", admin, 443)), 0,
+                      ipv + "and nothing of the server's")
+            tap.equal(arrive("internet", lambda packet: packet.dport == 110 and packet.src == server, lambda: cut_out.socket.send(b"echo x\n"),
+                             ("server", EXCHANGE[family], 443)), 0, ipv + "an outbound one is cut")
+            tap.ok(all(connection.echo() for connection in kept), ipv + "all others go on")
+            daemon.reload(lab.config())
+            tap.ok(cut_in.socket.recv(1024).endswith(b"x\n") and odd.socket.recv(1024), ipv + "allowed again, the old one goes on where it stood")
+            for connection in [cut_in, cut_out, odd] + kept:
+                connection.close()
+
+
 if __name__ == "__main__":
-    main(the_same_again, under_traffic)
+    main(the_same_again, what_is_no_longer_allowed, under_traffic)
