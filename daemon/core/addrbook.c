@@ -290,8 +290,6 @@ static int names_from(struct named **ret, size_t *ret_count, const char *const *
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		if (strncmp(names[i], "*.", 2) == 0)
-			continue;
 		list[filled].allow_private = allow_private[i];
 		list[filled].text = strdup(names[i]);
 		if (!list[filled++].text) {
@@ -367,8 +365,8 @@ static enum book_state entry_state(const struct entry *entry)
 		all &= entry->addresses[i].in_answer;
 	if (all)
 		return BOOK_FRESH;
-	/* Remembered and not asked yet: the last answer that is known serves. */
-	return entry->ever_answered ? BOOK_GRACE : BOOK_STALE;
+	/* Remembered and not asked yet: the last answer that is known serves. A pattern never is asked. */
+	return entry->ever_answered || entry->is_pattern ? BOOK_GRACE : BOOK_STALE;
 }
 
 static void show(const struct named *named, enum family family, struct book_entry *ret)

@@ -65,7 +65,7 @@ void addrbook_free(struct addrbook *book);
 void addrbook_set_limits(struct addrbook *book, const struct book_limits *limits);
 void addrbook_set_refuses(struct addrbook *book, book_refuses refuses, void *userdata);
 
-/* The names wanted from now on, exact ones alone ("*." is for observe, and passed over); entries of others are forgotten,
+/* The names wanted from now on; a pattern ("*.") is never due and learns from what is observed. Entries of others are forgotten,
  * new ones are due at once (many of them: the first few at once, the rest within some seconds). What is kept is judged
  * anew by allow_private and `refuses`. allow_private[i] belongs to names[i]. 0, or -ENOMEM and nothing changed. */
 int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count, int64_t now_ms);

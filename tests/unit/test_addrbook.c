@@ -538,8 +538,21 @@ static void wanted_names(void **state)
 	assert_int_equal(addrbook_next_event(book), INT64_MAX);
 	assert_false(addrbook_take_due(book, INT64_MAX, &entry));
 	assert_int_equal(addrbook_want(book, names, allow, 5, 0), 0);
-	assert_int_equal(addrbook_count(book), 6);
-	assert_int_equal(addrbook_find(book, "*.b.example", FAMILY_4, &entry), -ENOENT);
+	assert_int_equal(addrbook_count(book), 8);
+	/* A pattern is never asked for; it learns from what is observed. */
+	assert_int_equal(addrbook_find(book, "*.b.example", FAMILY_4, &entry), 0);
+	assert_int_equal(entry.next_query_ms, INT64_MAX);
+	assert_int_equal(addrbook_hurry(book, "*.b.example", 0), 0);
+	for (int asked = 0; asked < 6; asked++) {
+		assert_true(addrbook_take_due(book, 0, &entry));
+		assert_int_not_equal(entry.name[0], '*');
+	}
+	assert_false(addrbook_take_due(book, 0, &entry));
+	assert_int_equal(addrbook_answered(book, "*.b.example", FAMILY_4, &public, 1, 60, ORIGIN_OBSERVED, 0, &changed), 0);
+	assert_true(changed);
+	assert_int_equal(addrbook_find(book, "*.b.example", FAMILY_4, &entry), 0);
+	assert_int_equal(entry.state, BOOK_FRESH);
+	assert_int_equal(entry.address_count, 1);
 	/* Named twice, allowed once. */
 	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &private, 1, 60, ORIGIN_ASKED, 0, &changed), 0);
 	assert_true(changed);
