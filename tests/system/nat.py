@@ -145,8 +145,8 @@ PROXY = """table inet proxy {
 
 
 def interception(tap):
-    """Another table redirects the server's channels to a proxy: prevented, or reported."""
-    for mode in ("prevent", "report", "off"):
+    """Another table redirects the server's channels to a proxy: prevented, blocked, reported, or let be."""
+    for mode in ("prevent", "block", "report", "off"):
         with Lab(tap) as lab:
             lab.nft("gateway", PROXY)
             lab.dns(NAMES)
@@ -162,6 +162,12 @@ def interception(tap):
                             ("client", ADDRESS[family]["server"], 443, "server"))
                 for source, target, port, honest in attempts:
                     title = ipv + "%s to %s port %d " % (source, honest, port)
+                    if mode == "block":
+                        before = daemon.status()["guards"]["intercepted"] if daemon else 0
+                        [probe] = probe_all([(source, target, port, False)], lambda: lab.connect("client", EXCHANGE[family], 8080).close())
+                        tap.equal(probe.result, None, title + "is dropped")
+                        tap.ok(daemon is None or daemon.status()["guards"]["intercepted"] > before, title + "is counted")
+                        continue
                     with lab.connect(source, target, port) as connection:
                         if mode == "prevent":
                             tap.equal(connection.greeting[0], honest, title + "reaches it")
@@ -169,9 +175,9 @@ def interception(tap):
                             tap.equal(connection.greeting[0], "gateway", title + "is the proxy's")
             if daemon is not None:
                 taken = daemon.status()["guards"]["intercepted"]
-                if mode == "report":
-                    tap.ok(taken >= 6, "interception = report: it is counted", taken)
-                    tap.equal(daemon.status()["health"], "degraded", "interception = report: status is degraded")
+                if mode in ("block", "report"):
+                    tap.ok(taken >= 6, "interception = %s: it is counted" % mode, taken)
+                    tap.equal(daemon.status()["health"], "degraded", "interception = %s: status is degraded" % mode)
                 else:
                     tap.equal(taken, 0, "interception = %s: nothing is counted" % mode)
 
