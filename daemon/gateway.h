@@ -137,6 +137,9 @@ int64_t name_margin_ms(int64_t stale_ms); /* what a kernel element gets beyond s
 /* What a name has now, in all its consequences but the kernel's: held addresses, dirty state. */
 void gateway_names_noted(struct gateway *gateway, const char *name, enum family family);
 
+/* Logs the addresses of an answer that were refused, where they are others than in the one before (mark: its refused_mark). */
+void gateway_names_refused(struct gateway *gateway, const struct book_entry *entry, uint64_t mark, const struct addr *addresses, size_t count);
+
 /* gateway_observe.c */
 /* Listens to the packets that our rules copy to us, by the group of the policy in force; tried again each minute. */
 void gateway_observe_begin(struct gateway *gateway);

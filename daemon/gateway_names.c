@@ -12,6 +12,7 @@
 
 enum {
 	SAVE_EVERY_MS = 5 * 60 * 1000,
+	MARGIN_MIN_MS = 5 * 1000,
 	REFUSED_LOGGED = 8, /* addresses of one answer */
 	HELD_FILE_MAX = 64 * 1024 * 1024, /* bytes */
 };
@@ -29,10 +30,12 @@ struct refresh {
 	size_t count;
 };
 
+/* Elements are armed anew when they have lost half of it, so that it bounds how often that happens: the floor matters
+ * where stale is a matter of minutes alone, and must not make that a matter of other minutes. */
 int64_t name_margin_ms(int64_t stale_ms)
 {
 	int64_t margin = stale_ms / 28; /* 6 hours for 7 days */
-	return margin > 60 * 1000 ? margin : 60 * 1000;
+	return margin > MARGIN_MIN_MS ? margin : MARGIN_MIN_MS;
 }
 
 static bool is_our_own(void *userdata, const struct addr *addr)
@@ -61,16 +64,21 @@ static void log_state(const char *name, enum family family, enum book_state befo
 
 static void answer_refreshes(struct gateway *gateway, const char *name, enum family family);
 
-static void log_refused(struct gateway *gateway, const struct resolver_answer *answer)
+void gateway_names_refused(struct gateway *gateway, const struct book_entry *entry, uint64_t mark, const struct addr *addresses, size_t count)
 {
 	char text[ADDR_TEXT_MAX];
+	size_t logged = 0;
 
-	for (size_t i = 0; i < answer->count && i < REFUSED_LOGGED; i++) {
-		const char *why = address_unfit(&answer->addresses[i], false);
-		if (!why && is_our_own(gateway, &answer->addresses[i]))
+	if (!entry->refused_mark || entry->refused_mark == mark)
+		return;
+	for (size_t i = 0; i < count && logged < REFUSED_LOGGED; i++) {
+		const char *why = address_unfit(&addresses[i], entry->allow_private);
+		if (!why && is_our_own(gateway, &addresses[i]))
 			why = "the server's or this gateway's own";
-		if (why)
-			log_warning("%s: the answer %s is %s: refused", answer->name, addr_format(&answer->addresses[i], text), why);
+		if (!why)
+			continue;
+		log_warning("%s: the answer %s is %s: refused", entry->name, addr_format(&addresses[i], text), why);
+		logged++;
 	}
 }
 
@@ -101,7 +109,7 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 	bool changed = false, again = false;
 
 	if (addrbook_find(gateway->book, answer->name, answer->family, &entry) == 0) {
-		uint64_t refused = entry.refused;
+		uint64_t refused = entry.refused_mark;
 		enum book_state before = entry.ever_answered || entry.failures || entry.address_count ? entry.state : BOOK_EMPTY;
 		int r = answer->error
 		      ? addrbook_failed(gateway->book, answer->name, answer->family, answer->error, now)
@@ -115,8 +123,8 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 		if (addrbook_find(gateway->book, answer->name, answer->family, &entry) == 0) {
 			log_state(answer->name, answer->family, before, &entry);
 			note_held(gateway, &entry);
-			if (entry.refused != refused)
-				log_refused(gateway, answer);
+			if (!answer->error)
+				gateway_names_refused(gateway, &entry, refused, answer->addresses, answer->count);
 			again = answer->error && entry.next_query_ms <= now; /* someone waits, and it is tried again at once */
 		}
 	}
@@ -283,19 +291,26 @@ int gateway_names_want(struct gateway *gateway, const struct policy *policy, con
 	return r;
 }
 
-static int view_of(const struct book_entry *entry, int64_t life_ms, struct name_addresses *ret)
+/* The kernel must not drop what the book still has: grace may be longer than stale, and count from an observed TTL's end. */
+static int64_t deadline(const struct book_address *address, int64_t stale_ms, int64_t margin_ms)
+{
+	int64_t stale_end = address->confirmed_ms + stale_ms;
+	return (address->expires_ms > stale_end ? address->expires_ms : stale_end) + margin_ms;
+}
+
+static int view_of(const struct book_entry *entry, int64_t stale_ms, int64_t margin_ms, struct name_addresses *ret)
 {
 	ret->items = calloc(entry->address_count + 1, sizeof(*ret->items));
 	if (!ret->items)
 		return -ENOMEM;
 	for (size_t i = 0; i < entry->address_count; i++)
-		ret->items[ret->count++] = (struct name_address){ entry->addresses[i].addr, entry->addresses[i].confirmed_ms + life_ms };
+		ret->items[ret->count++] = (struct name_address){ entry->addresses[i].addr, deadline(&entry->addresses[i], stale_ms, margin_ms) };
 	return 0;
 }
 
 int gateway_names_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret)
 {
-	int64_t life = policy->stale_ms + name_margin_ms(policy->stale_ms);
+	int64_t margin = name_margin_ms(policy->stale_ms);
 	struct book_entry entry;
 
 	*ret = (struct names_view){ .names = calloc(policy->name_count + 1, sizeof(*ret->names)), .count = policy->name_count };
@@ -304,7 +319,7 @@ int gateway_names_view(struct gateway *gateway, const struct policy *policy, str
 	for (size_t i = 0; i < policy->name_count; i++)
 		for (enum family family = 0; family < FAMILIES; family++)
 			if (addrbook_find(gateway->book, policy->names[i].name, family, &entry) == 0 &&
-			    view_of(&entry, life, &ret->names[i][family]) < 0)
+			    view_of(&entry, policy->stale_ms, margin, &ret->names[i][family]) < 0)
 				return -ENOMEM;
 	return 0;
 }
@@ -330,6 +345,27 @@ int gateway_names_held_view(struct gateway *gateway, const struct policy *policy
 	return 0;
 }
 
+/* That the last address of a name is gone while DNS fails is what an administrator must hear. */
+static void expire(struct gateway *gateway, int64_t now)
+{
+	struct book_entry entry;
+	bool changed = false;
+
+	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
+		addrbook_entry(gateway->book, i, &entry);
+		enum book_state before = entry.state;
+		if (!addrbook_expire_entry(gateway->book, i, now))
+			continue;
+		addrbook_entry(gateway->book, i, &entry);
+		log_state(entry.name, entry.family, before, &entry);
+		changed = true;
+	}
+	if (!changed)
+		return;
+	gateway->addresses_dirty = true;
+	gateway_apply_names(gateway);
+}
+
 void gateway_names_drive(struct gateway *gateway)
 {
 	struct book_entry entry;
@@ -337,10 +373,7 @@ void gateway_names_drive(struct gateway *gateway)
 
 	if (!gateway->names_timer)
 		return;
-	if (addrbook_expire(gateway->book, now)) {
-		gateway->addresses_dirty = true;
-		gateway_apply_names(gateway);
-	}
+	expire(gateway, now);
 	while (addrbook_take_due(gateway->book, now, &entry)) {
 		int r = resolver_ask(gateway->resolver, entry.name, entry.family);
 		if (r < 0) {

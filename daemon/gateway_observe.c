@@ -15,7 +15,7 @@
 
 enum {
 	DNS_PORT = 53,
-	ASK_AGAIN_MS = 1000, /* a denied server makes us ask for a name no more often */
+	ASK_AGAIN_MS = 500, /* a denied server makes us ask for a name no more often, and a SYN is sent again after a second */
 };
 
 static bool waits_for_name(const struct policy_flow *flow, const struct policy_role *role, const struct packet *packet)
@@ -23,17 +23,17 @@ static bool waits_for_name(const struct policy_flow *flow, const struct policy_r
 	return flow->to.name_count && flow_leaves_role(flow, role) && flow_has_port(flow, packet->protocol, packet->target_port);
 }
 
-static void hurry_name(struct gateway *gateway, const char *name)
+/* A query that began before the denial may have missed what the server knows: then another follows, soon enough for the
+ * SYN's first retransmit. The other family is left alone, it may have troubles of its own. */
+static void hurry_name(struct gateway *gateway, const char *name, enum family family)
 {
 	struct book_entry entry;
 	int64_t now = now_ms();
 
-	for (enum family family = 0; family < FAMILIES; family++) {
-		if (addrbook_find(gateway->book, name, family, &entry) < 0 || entry.query_running ||
-		    (entry.ever_answered && now - entry.last_answer_ms < ASK_AGAIN_MS))
-			return;
-	}
-	addrbook_hurry(gateway->book, name, now);
+	if (addrbook_find(gateway->book, name, family, &entry) < 0)
+		return;
+	bool lately = entry.asked_ms > now - ASK_AGAIN_MS;
+	addrbook_ask_by(gateway->book, name, family, lately ? entry.asked_ms + ASK_AGAIN_MS : now, now);
 }
 
 /* The server was denied on a port that a named flow covers: whoever it asked may know more than we do. */
@@ -47,20 +47,27 @@ static void take_denial(struct gateway *gateway, const struct packet *packet)
 		if (!waits_for_name(flow, role, packet))
 			continue;
 		for (size_t n = 0; n < flow->to.name_count; n++)
-			hurry_name(gateway, policy->names[flow->to.names[n]].name);
+			hurry_name(gateway, policy->names[flow->to.names[n]].name, (enum family)packet->target.family);
 	}
 	gateway_names_drive(gateway);
 }
 
 static bool learn(struct gateway *gateway, const char *name, enum family family, const struct dns_message *message)
 {
+	struct book_entry entry;
 	bool changed = false;
+
+	if (addrbook_find(gateway->book, name, family, &entry) < 0)
+		return false;
+	uint64_t mark = entry.refused_mark;
 	int r = addrbook_answered(gateway->book, name, family, message->addresses, message->address_count, message->ttl_s,
 				  ORIGIN_OBSERVED, now_ms(), &changed);
 	if (r == -ENOMEM)
 		log_error("out of memory: an answer for %s is lost", name);
 	if (r < 0)
 		return false;
+	if (addrbook_find(gateway->book, name, family, &entry) == 0)
+		gateway_names_refused(gateway, &entry, mark, message->addresses, message->address_count);
 	gateway->observed++;
 	if (changed) {
 		log_info("%s: learned from an answer to the server", name);

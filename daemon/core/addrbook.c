@@ -26,11 +26,15 @@ struct entry {
 	unsigned failures;
 	int64_t next_query_ms;
 	int64_t scheduled_ms;     /* when next_query_ms was chosen */
+	int64_t asked_ms;         /* when the last query began; ever_asked: there was one */
+	bool ever_asked;
+	int64_t again_ms;         /* running: the next query is due then at the latest; INT64_MAX: as usual */
 	int64_t lost_ms;          /* running: when the query counts as lost */
 	int64_t last_answer_ms;
 	int64_t failing_since_ms; /* failures > 0 */
 	int64_t next_expiry_ms;   /* least of the addresses' */
 	uint64_t refused;
+	uint64_t refused_mark;    /* of the refused addresses of the newest answer, whatever their order; 0: none */
 	char error[ERROR_TEXT_MAX];
 };
 
@@ -276,6 +280,14 @@ static void make_due(struct entry *entry, int64_t at_ms, int64_t now_ms)
 	entry->scheduled_ms = now_ms;
 }
 
+/* After a query: someone wanted the next one while it was under way. */
+static void again(struct entry *entry, int64_t now_ms)
+{
+	if (entry->again_ms < entry->next_query_ms)
+		make_due(entry, most(entry->again_ms, now_ms), now_ms);
+	entry->again_ms = INT64_MAX;
+}
+
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(((const struct named *)a)->text, ((const struct named *)b)->text);
@@ -313,7 +325,7 @@ static int names_from(struct named **ret, size_t *ret_count, const char *const *
 
 static void init_entry(struct entry *entry, int64_t at_ms, int64_t now_ms)
 {
-	entry->next_expiry_ms = INT64_MAX;
+	entry->next_expiry_ms = entry->again_ms = INT64_MAX;
 	make_due(entry, at_ms, now_ms);
 }
 
@@ -376,16 +388,20 @@ static void show(const struct named *named, enum family family, struct book_entr
 	*ret = (struct book_entry){
 		.name = named->text,
 		.family = family,
+		.allow_private = named->allow_private,
 		.state = entry_state(entry),
 		.ever_answered = entry->ever_answered,
 		.addresses = entry->addresses,
 		.address_count = entry->count,
 		.next_query_ms = due_at(entry),
+		.next_expiry_ms = entry->next_expiry_ms,
+		.asked_ms = entry->ever_asked ? entry->asked_ms : INT64_MIN,
 		.query_running = entry->running,
 		.last_answer_ms = entry->last_answer_ms,
 		.last_error = entry->error,
 		.failures = entry->failures,
 		.refused = entry->refused,
+		.refused_mark = entry->refused_mark,
 	};
 }
 
@@ -444,6 +460,9 @@ bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry 
 		return false;
 	best->running = true;
 	best->hurried = false;
+	best->ever_asked = true;
+	best->asked_ms = now_ms;
+	best->again_ms = INT64_MAX;
 	best->lost_ms = later(now_ms, QUERY_LOST_MS);
 	addrbook_entry(book, best_index, ret);
 	return true;
@@ -461,6 +480,20 @@ int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms)
 		make_due(entry, least(entry->next_query_ms, spread(i, now_ms)), now_ms);
 		entry->hurried = entry->running;
 	}
+	return 0;
+}
+
+int addrbook_ask_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms)
+{
+	struct named *named = find_named(book, name);
+
+	if (!named)
+		return -ENOENT;
+	struct entry *entry = &named->entries[family];
+	if (entry->running)
+		entry->again_ms = least(entry->again_ms, at_ms);
+	else if (at_ms < entry->next_query_ms)
+		make_due(entry, at_ms, now_ms);
 	return 0;
 }
 
@@ -549,6 +582,16 @@ static bool fits(const struct addrbook *book, const struct named *named, enum fa
 	return addr->family == family && !is_refused(book, named, addr);
 }
 
+/* FNV-1a, so that the sum over some addresses tells whether they are the same as before. */
+static uint64_t mark_of(const struct addr *addr)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ addr->family;
+
+	for (size_t i = 0; i < addr_size((enum family)addr->family); i++)
+		hash = (hash ^ addr->bytes[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
 /* The known ones first: what is confirmed must not give way to what is new in the same answer. */
 static bool merge(const struct addrbook *book, const struct named *named, struct entry *entry, enum family family,
 		  const struct addr *addresses, size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms)
@@ -556,6 +599,7 @@ static bool merge(const struct addrbook *book, const struct named *named, struct
 	bool changed = false;
 	size_t index;
 
+	entry->refused_mark = 0;
 	for (size_t i = 0; i < count; i++)
 		if (fits(book, named, family, &addresses[i]) && find_address(entry, &addresses[i], &index)) {
 			struct book_address *known = &entry->addresses[index];
@@ -566,6 +610,7 @@ static bool merge(const struct addrbook *book, const struct named *named, struct
 	for (size_t i = 0; i < count; i++) {
 		if (!fits(book, named, family, &addresses[i])) {
 			entry->refused++;
+			entry->refused_mark += mark_of(&addresses[i]);
 		} else if (!find_address(entry, &addresses[i], &index)) {
 			struct book_address address = answered_address(&addresses[i], ttl_s, origin, now_ms);
 			changed |= insert_address(entry, &address);
@@ -621,6 +666,7 @@ int addrbook_answered(struct addrbook *book, const char *name, enum family famil
 		end_answer(entry, now_ms);
 		int64_t ttl_ms = most((int64_t)ttl_s * 1000, book->limits.min_interval_ms);
 		schedule(book, entry, least(ttl_ms, book->limits.max_interval_ms), now_ms);
+		again(entry, now_ms);
 	}
 	update_expiry(book, entry);
 	return 0;
@@ -642,25 +688,31 @@ int addrbook_failed(struct addrbook *book, const char *name, enum family family,
 	schedule(book, entry, retry_interval(book, entry), now_ms);
 	if (entry->hurried)
 		make_due(entry, now_ms, now_ms);
+	again(entry, now_ms);
 	entry->running = entry->hurried = false;
 	update_expiry(book, entry);
 	return 0;
+}
+
+bool addrbook_expire_entry(struct addrbook *book, size_t index, int64_t now_ms)
+{
+	struct entry *entry = &book->names[index / FAMILIES].entries[index % FAMILIES];
+
+	if (entry->next_expiry_ms > now_ms)
+		return false;
+	for (size_t i = entry->count; i-- > 0;)
+		if (entry->addresses[i].expires_ms <= now_ms)
+			remove_address(entry, i);
+	update_expiry(book, entry);
+	return true;
 }
 
 bool addrbook_expire(struct addrbook *book, int64_t now_ms)
 {
 	bool changed = false;
 
-	for (size_t i = 0; i < addrbook_count(book); i++) {
-		struct entry *entry = &book->names[i / FAMILIES].entries[i % FAMILIES];
-		if (entry->next_expiry_ms > now_ms)
-			continue;
-		for (size_t k = entry->count; k-- > 0;)
-			if (entry->addresses[k].expires_ms <= now_ms)
-				remove_address(entry, k);
-		update_expiry(book, entry);
-		changed = true;
-	}
+	for (size_t i = 0; i < addrbook_count(book); i++)
+		changed |= addrbook_expire_entry(book, i, now_ms);
 	return changed;
 }
 

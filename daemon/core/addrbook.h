@@ -46,16 +46,20 @@ typedef bool (*book_refuses)(void *userdata, const struct addr *addr);
 struct book_entry {
 	const char *name;
 	enum family family;
+	bool allow_private;
 	enum book_state state;
 	bool ever_answered;
 	const struct book_address *addresses; /* ascending */
 	size_t address_count;
 	int64_t next_query_ms; /* INT64_MAX for a pattern */
+	int64_t next_expiry_ms; /* when the first of the addresses goes; INT64_MAX: none */
+	int64_t asked_ms;      /* when the last query began; INT64_MIN: never */
 	bool query_running;
 	int64_t last_answer_ms;     /* 0: never */
 	const char *last_error;     /* "" where the last query was answered */
 	unsigned failures;          /* in a row */
 	uint64_t refused;           /* addresses refused by the sanity rules or the cap, in all */
+	uint64_t refused_mark;      /* changes with the addresses of an answer that the sanity rules refused; 0: none in the newest */
 };
 
 struct addrbook;
@@ -84,6 +88,9 @@ bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry 
  * where one is under way, it will do unless it fails: then the next is due at once. -ENOENT where it is not wanted. */
 int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms);
 
+/* Makes the next query of one family due at at_ms at the latest; where one is under way, the one after it. */
+int addrbook_ask_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms);
+
 /* What a query brought. An answer with count 0 is NXDOMAIN or "no such data". *ret_changed: the set of
  * addresses (not only their times) changed. -ENOENT: no longer wanted (harmless). -ENOMEM: nothing changed.
  * An observed answer adds and confirms alone: the absence of an address in it says nothing, and it answers no query of
@@ -94,6 +101,7 @@ int addrbook_answered(struct addrbook *book, const char *name, enum family famil
 int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms);
 /* Drops what has expired; true where the set of addresses changed. */
 bool addrbook_expire(struct addrbook *book, int64_t now_ms);
+bool addrbook_expire_entry(struct addrbook *book, size_t index, int64_t now_ms); /* of one, by its index */
 /* Judges all addresses anew by `refuses` (the gateway's own may have changed); true where the set changed. */
 bool addrbook_recheck(struct addrbook *book);
 /* From the state directory, before the first answer. age_ms: since it was confirmed. What is older than stale, unfit or
