@@ -15,6 +15,7 @@ enum {
 	RECEIVE_BUFFER = 8 * 1024 * 1024,
 	REPLY_SIZE = 32 * 1024, /* more than one netlink message of a dump ever holds (NLMSG_GOODSIZE) */
 	DUMP_TRIES = 8,
+	ERRNO_MAX = 4095, /* the kernel's MAX_ERRNO */
 };
 
 /* Beyond net.core.*mem_max where we may (not in a user namespace's own network namespace); else as far as that goes. */
@@ -115,10 +116,10 @@ static void read_replies(struct nft_socket *socket, const char *bytes, size_t le
 		}
 		if (verdicts->error)
 			continue;
-		verdicts->error = error->error;
+		verdicts->error = error->error < 0 && error->error >= -ERRNO_MAX ? error->error : -EPROTO;
 		error_words(header, words, sizeof(words));
 		snprintf(socket->error, sizeof(socket->error), "the kernel refused the change (message type %u): %s%s",
-			 error->msg.nlmsg_type & 0xff, strerror(-error->error), words);
+			 error->msg.nlmsg_type & 0xff, strerror(-verdicts->error), words);
 	}
 }
 
