@@ -69,7 +69,7 @@ struct gateway {
 	struct refresh *refreshes;  /* callers that wait for answers; gateway_names.c */
 	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer;
 	bool addresses_dirty;       /* the book has news that the state directory lacks */
-	int64_t saved_ms;
+	int64_t saved_ms, save_due_ms; /* 0: nothing is in a hurry */
 	bool save_failed;
 	uint64_t denied_minutes[DENIAL_MINUTES + 1]; /* totals at the last minutes, a ring */
 	size_t minute;              /* the newest one */
@@ -128,7 +128,8 @@ int gateway_names_view(struct gateway *gateway, const struct policy *policy, str
 /* Likewise, with every address that the names have held. */
 int gateway_names_held_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret);
 void gateway_names_drive(struct gateway *gateway);      /* asks what is due, drops what has expired, arms the timer */
-void gateway_names_save(struct gateway *gateway, bool now);
+/* The news of the book onto the disk. soon: within a second, together with what else comes; else now and then. */
+void gateway_names_save(struct gateway *gateway, bool soon);
 /* names NULL or empty: all. The call is answered when each has an answer. -ENOENT: *ret_unknown is not a name of the policy. */
 int gateway_names_refresh(struct gateway *gateway, struct control_call *call, const char *const *names, size_t count, const char **ret_unknown);
 void gateway_names_end(struct gateway *gateway);

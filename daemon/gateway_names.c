@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 enum {
+	SAVE_SOON_MS = 1000, /* a disk takes its time, and the next answer may be waiting */
 	SAVE_EVERY_MS = 5 * 60 * 1000,
 	MARGIN_MIN_MS = 5 * 1000,
 	REFUSED_LOGGED = 8, /* addresses of one answer */
@@ -90,6 +91,16 @@ static void note_held(struct gateway *gateway, const struct book_entry *entry)
 	for (size_t i = 0; i < entry->address_count; i++)
 		if (held_note(&gateway->held, entry->name, &entry->addresses[i].addr, wall_s) < 0)
 			log_error("out of memory: an address that %s has held is forgotten", entry->name);
+}
+
+static void note_all_held(struct gateway *gateway)
+{
+	struct book_entry entry;
+
+	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
+		addrbook_entry(gateway->book, i, &entry);
+		note_held(gateway, &entry);
+	}
 }
 
 void gateway_names_noted(struct gateway *gateway, const char *name, enum family family)
@@ -230,11 +241,7 @@ int gateway_names_begin(struct gateway *gateway)
 		return r;
 	sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_OFF);
 	load_held(gateway);
-	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
-		struct book_entry entry;
-		addrbook_entry(gateway->book, i, &entry);
-		note_held(gateway, &entry);
-	}
+	note_all_held(gateway);
 	return gateway_names_limits(gateway, NULL);
 }
 
@@ -329,6 +336,7 @@ int gateway_names_held_view(struct gateway *gateway, const struct policy *policy
 	*ret = (struct names_view){ .names = calloc(policy->name_count + 1, sizeof(*ret->names)), .count = policy->name_count };
 	if (!ret->names)
 		return -ENOMEM;
+	note_all_held(gateway); /* what came from the elements of an adopted table is in no file yet */
 	for (size_t i = 0; i < policy->name_count; i++) {
 		size_t count;
 		const struct held_address *held = held_of(&gateway->held, policy->names[i].name, &count);
@@ -343,6 +351,21 @@ int gateway_names_held_view(struct gateway *gateway, const struct policy *policy
 		}
 	}
 	return 0;
+}
+
+static void save(struct gateway *gateway, int64_t now)
+{
+	int r = state_save_addresses(gateway->paths.state, gateway->book, now, (int64_t)time(NULL));
+	char *held = held_text(&gateway->held);
+	if (r == 0)
+		r = held ? state_save(gateway->paths.state, HELD_FILE, held, strlen(held)) : -ENOMEM;
+	free(held);
+	if (r < 0 && !gateway->save_failed)
+		log_error("can't save the addresses in %s: %s", gateway->paths.state, strerror(-r));
+	gateway->save_failed = r < 0;
+	gateway->saved_ms = now;
+	gateway->save_due_ms = 0;
+	gateway->addresses_dirty = r < 0;
 }
 
 /* That the last address of a name is gone while DNS fails is what an administrator must hear. */
@@ -381,7 +404,11 @@ void gateway_names_drive(struct gateway *gateway)
 			answer_refreshes(gateway, entry.name, entry.family);
 		}
 	}
+	if (gateway->save_due_ms && gateway->save_due_ms <= now)
+		save(gateway, now);
 	int64_t next = addrbook_next_event(gateway->book);
+	if (gateway->save_due_ms && gateway->save_due_ms < next)
+		next = gateway->save_due_ms;
 	if (next == INT64_MAX) {
 		sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_OFF);
 		return;
@@ -390,22 +417,14 @@ void gateway_names_drive(struct gateway *gateway)
 	sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_ONESHOT);
 }
 
-void gateway_names_save(struct gateway *gateway, bool at_once)
+void gateway_names_save(struct gateway *gateway, bool soon)
 {
 	int64_t now = now_ms();
 
-	if (!gateway->addresses_dirty || (!at_once && now - gateway->saved_ms < SAVE_EVERY_MS))
-		return;
-	int r = state_save_addresses(gateway->paths.state, gateway->book, now, (int64_t)time(NULL));
-	char *held = held_text(&gateway->held);
-	if (r == 0)
-		r = held ? state_save(gateway->paths.state, HELD_FILE, held, strlen(held)) : -ENOMEM;
-	free(held);
-	if (r < 0 && !gateway->save_failed)
-		log_error("can't save the addresses in %s: %s", gateway->paths.state, strerror(-r));
-	gateway->save_failed = r < 0;
-	gateway->saved_ms = now;
-	gateway->addresses_dirty = r < 0;
+	if (gateway->addresses_dirty && soon && !gateway->save_due_ms)
+		gateway->save_due_ms = now + SAVE_SOON_MS;
+	else if (gateway->addresses_dirty && !soon && now - gateway->saved_ms >= SAVE_EVERY_MS)
+		save(gateway, now);
 }
 
 static void refresh_free(struct refresh *refresh)
@@ -526,8 +545,8 @@ void gateway_names_end(struct gateway *gateway)
 {
 	resolver_free(gateway->resolver);
 	gateway->resolver = NULL;
-	if (gateway->book)
-		gateway_names_save(gateway, true);
+	if (gateway->book && gateway->addresses_dirty)
+		save(gateway, now_ms());
 	while (gateway->refreshes) {
 		struct refresh *refresh = gateway->refreshes;
 		gateway->refreshes = refresh->next;

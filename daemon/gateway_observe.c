@@ -103,7 +103,7 @@ static void take_answer(struct gateway *gateway, const struct seen_packet *seen)
 			changed |= learn(gateway, policy->names[i].name, family, &message);
 	if (!changed)
 		return;
-	/* The server has its answer already: the kernel first, then the disk. */
+	/* The server has its answer already. */
 	gateway_apply_names(gateway);
 	gateway_names_save(gateway, true);
 	gateway_names_drive(gateway);
