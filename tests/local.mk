@@ -4,3 +4,5 @@
 include tests/unit/local.mk
 include tests/fuzz/local.mk
 include tests/golden/local.mk
+include tests/system/local.mk
+include tests/system/judge.mk

@@ -3,12 +3,17 @@
 UNIT_TESTS = \
 	tests/unit/test_addr \
 	tests/unit/test_addrbook \
+	tests/unit/test_compile \
 	tests/unit/test_config \
 	tests/unit/test_control \
 	tests/unit/test_dns_message \
+	tests/unit/test_held \
+	tests/unit/test_judge \
 	tests/unit/test_output \
+	tests/unit/test_policy \
 	tests/unit/test_resolver \
 	tests/unit/test_state_file \
+	tests/unit/test_totals \
 	tests/unit/test_varlink_wire
 UNIT_LIBS = $(CMOCKA_LIBS)
 
@@ -39,6 +44,9 @@ tests_unit_test_control_LDADD = daemon/control.$(OBJEXT) daemon/varlink_wire.$(O
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
 tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
+tests_unit_test_held_SOURCES = tests/unit/test_held.c
+tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+
 tests_unit_test_output_SOURCES = tests/unit/test_output.c
 tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
 tests_unit_test_output_LDADD = daemon/control.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
@@ -50,5 +58,22 @@ tests_unit_test_resolver_LDADD = daemon/resolver.$(OBJEXT) daemon/core/addr.$(OB
 tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.c
 tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) $(UNIT_LIBS)
 
+tests_unit_test_totals_SOURCES = tests/unit/test_totals.c
+tests_unit_test_totals_LDADD = daemon/core/totals.$(OBJEXT) $(UNIT_LIBS)
+
 tests_unit_test_varlink_wire_SOURCES = tests/unit/test_varlink_wire.c
 tests_unit_test_varlink_wire_LDADD = daemon/varlink_wire.$(OBJEXT) $(JANSSON_LIBS) $(UNIT_LIBS)
+
+# Policies and rulesets from the text of a configuration, and an allocator that fails when told to.
+UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c
+UNIT_WRAPPED = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=vasprintf
+UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
+tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_judge_SOURCES = tests/unit/test_judge.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_judge_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_policy_SOURCES = tests/unit/test_policy.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_policy_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_policy_LDADD = $(UNIT_MAKE_LIBS)

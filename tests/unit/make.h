@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_TEST_MAKE_H
+#define SPEFW_TEST_MAKE_H
+
+/* For tests of core: a policy and a ruleset from the text of a configuration. Link make.c. */
+
+#include "config_ini.h"
+#include "core/compile.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Reads "t.ini" with this text (admins.txt beside it holds 203.0.113.0/24 and the name file.example.net). All
+ * complaints as lines, the caller's to free; policy is empty where there are errors. */
+char *make_policy(struct policy *ret, const char *text);
+/* The same where nothing but warnings is expected. */
+void make_good_policy(struct policy *ret, const char *text);
+
+/* Names' addresses: "NAME ADDRESS..." separated by ';'. Free by names_view_free(). */
+struct names_view make_names(const struct policy *policy, const char *text);
+struct addr make_addr(const char *text);
+/* Separated by blanks. Free by ranges_free(). */
+struct ranges make_ranges(const char *text);
+
+/* What compile() makes of a policy on a gateway that is 192.0.2.1 and 2001:db8:2::1 and has the link lan.
+ * names NULL: none. -ENOMEM as of compile(). */
+int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct names_view *names);
+
+/* Allocations fail from the n-th one on (0: the next), or never (-1), where the test is linked with
+ * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=vasprintf and wrap.c. */
+extern long allocations_left;
+extern unsigned long allocations_refused; /* so far */
+
+#endif

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The compiled ruleset means what policy_judge() says: shown with random policies in a world of few addresses and ports,
+ * packet by packet, in an interpreter of rulesets (vm.c). SPEFW_SEED and SPEFW_ROUNDS in the environment change the dice. */
+#include "make.h"
+#include "vm.h"
+
+#include <errno.h>
+
+static uint64_t dice;
+
+static unsigned roll(unsigned sides) /* 0 .. sides - 1 */
+{
+	dice ^= dice << 13;
+	dice ^= dice >> 7;
+	dice ^= dice << 17;
+	return (unsigned)((dice >> 33) % sides);
+}
+
+/* The world: 10.0.0.0-31 and fd00::0-1f. Addresses from 16 on may be protected; those from 28 on belong to names alone. */
+
+static void put_address(FILE *out, unsigned host)
+{
+	fprintf(out, roll(3) ? "10.0.0.%u" : "fd00::%x", host);
+}
+
+static void put_range(FILE *out, unsigned from, unsigned to)
+{
+	unsigned first = from + roll(to - from), last = first + roll(to - first);
+	switch (roll(4)) {
+	case 0:
+		fprintf(out, "10.0.0.%u-10.0.0.%u", first, last);
+		break;
+	case 1:
+		fprintf(out, "fd00::%x-fd00::%x", first, last);
+		break;
+	default:
+		put_address(out, first);
+	}
+	fputc(' ', out);
+}
+
+static void put_side(FILE *out, bool target)
+{
+	static const char *const words[] = { "any", "ADM", "SERVER", "IH", "MIX", "CA", "one.example.net", "two.example.net" };
+	for (unsigned n = 1 + roll(3); n > 0; n--) {
+		if (roll(2))
+			fprintf(out, "%s ", words[roll(COUNT_OF(words))]);
+		else if (roll(3) == 0)
+			fputs(roll(2) ? "10.0.0.16/29 " : "0.0.0.0/0 ", out);
+		else
+			put_range(out, target ? 8 : 0, 28);
+	}
+	fputc('\n', out);
+}
+
+static unsigned some_port(void)
+{
+	static const unsigned ports[] = { 1, 2, 3, 79, 80, 81, 443, 444, 993, 8470, 65534, 65535, 40000 };
+	return ports[roll(COUNT_OF(ports))];
+}
+
+static void put_ports(FILE *out)
+{
+	fputs("port = ", out);
+	for (unsigned n = 1 + roll(3); n > 0; n--) {
+		unsigned first = some_port(), last = some_port();
+		if (roll(2) || last < first)
+			fprintf(out, "%u ", first);
+		else
+			fprintf(out, "%u-%u ", first, last);
+	}
+	fputc('\n', out);
+}
+
+static void put_flows(FILE *out)
+{
+	static const char *const built_in[] = { "crl", "https-in", "imaps-in", "imaps-out", "ews-out", "license-out", "console-in", "ping", "dns-out" };
+	static const char *const protocols[] = { "tcp", "tcp", "udp", "icmp-echo" };
+
+	for (size_t i = 0; i < COUNT_OF(built_in); i++) {
+		if (roll(2))
+			continue;
+		fprintf(out, "[flow %s]\n", built_in[i]);
+		if (roll(3) == 0)
+			fprintf(out, "enabled = %s\n", roll(2) ? "yes" : "no");
+		if (roll(3) == 0) {
+			fputs("from = ", out);
+			put_side(out, false);
+		}
+		if (roll(3) == 0) {
+			fputs("to = ", out);
+			put_side(out, true);
+		}
+		if (roll(3) == 0 && strcmp(built_in[i], "ping") != 0)
+			put_ports(out);
+	}
+	for (unsigned i = roll(7); i > 0; i--) {
+		unsigned protocol = roll(COUNT_OF(protocols));
+		fprintf(out, "[flow own-%u]\nfrom = ", i);
+		put_side(out, false);
+		fputs("to = ", out);
+		put_side(out, true);
+		fprintf(out, "protocol = %s\n", protocols[protocol]);
+		if (protocol < 3)
+			put_ports(out);
+	}
+}
+
+static char *random_config(void)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	assert_non_null(out);
+	fprintf(out, "[gateway]\npreset = %s\nearly_drop = %s\ninterception = %s\n", roll(2) ? "none" : "single-server",
+		roll(4) ? "yes" : "no", roll(2) ? "prevent" : "off");
+	fputs("[server]\naddress = ", out);
+	for (unsigned n = 1 + roll(2); n > 0; n--)
+		put_range(out, 16, 20);
+	fputs("\nresolvers = 10.0.0.3 fd00::3\n[role IH]\nmembers = ", out);
+	put_range(out, 20, 24);
+	put_range(out, 24, 28);
+	fputs(roll(3) ? "\nprotected = yes\n" : "\n", out);
+	fputs("[role ADM]\nmembers = ", out);
+	put_range(out, 0, 24);
+	fputs(roll(2) ? "one.example.net\n" : "\n", out);
+	fputs("[role MIX]\nmembers = ", out);
+	put_range(out, 0, 28);
+	fputs(roll(2) ? "IH " : "SERVER ", out);
+	fputs(roll(2) ? "two.example.net ADM\n" : "\n", out);
+	put_flows(out);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+/* Names hold addresses that are not protected: the address book refuses others. */
+static struct names_view random_names(const struct policy *policy)
+{
+	char text[600] = "";
+	for (size_t i = 0; i < policy->name_count; i++) {
+		unsigned a = roll(16), b = 28 + roll(4);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s 10.0.0.%u fd00::%x%s;", policy->names[i].name, a, b,
+			 roll(2) ? " 10.0.0.30" : "");
+	}
+	return make_names(policy, text);
+}
+
+static struct addr random_addr(bool ipv6)
+{
+	struct addr addr = make_addr(ipv6 ? "fd00::" : "10.0.0.0");
+	addr.bytes[ipv6 ? 15 : 3] = (uint8_t)roll(32);
+	return addr;
+}
+
+/* Mostly from or to what is protected. */
+static struct packet random_packet(const struct policy *policy)
+{
+	struct addr protected = policy->protected_all.items[roll((unsigned)policy->protected_all.count)].first;
+	bool ipv6 = protected.family == FAMILY_6;
+	struct packet packet = { random_addr(ipv6), random_addr(ipv6), (enum protocol)roll(PROTOCOLS), 0, 0, false };
+
+	if (roll(4))
+		*(roll(2) ? &packet.source : &packet.target) = protected;
+	if (roll(2))
+		packet.protocol = PROTOCOL_TCP;
+	if (packet.protocol != PROTOCOL_ICMP_ECHO) {
+		packet.source_port = (uint16_t)some_port();
+		packet.target_port = (uint16_t)some_port();
+	}
+	packet.piece = packet.protocol == PROTOCOL_TCP && roll(2);
+	return packet;
+}
+
+static struct vm_packet vm_packet_of(const struct packet *packet)
+{
+	bool ipv6 = packet->source.family == FAMILY_6;
+	struct vm_packet out = { .ipv6 = ipv6, .source_port = packet->source_port, .target_port = packet->target_port,
+		.syn = !packet->piece, .icmp_type = ipv6 ? 128 : 8, .state = CT_NEW, .link = "lan" };
+
+	out.protocol = packet->protocol == PROTOCOL_TCP ? 6 : packet->protocol == PROTOCOL_UDP ? 17 : ipv6 ? 58 : 1;
+	memcpy(out.source, packet->source.bytes, 16);
+	memcpy(out.target, packet->target.bytes, 16);
+	memcpy(out.original, packet->target.bytes, 16);
+	return out;
+}
+
+static bool asks(const struct policy *policy, const struct judgement *j, const struct packet *packet)
+{
+	for (size_t i = 0; i < policy->flow_count; i++)
+		if (flow_leaves_role(&policy->flows[i], j->role) && policy->flows[i].to.name_count &&
+		    flow_has_port(&policy->flows[i], packet->protocol, packet->target_port))
+			return true;
+	return false;
+}
+
+/* NULL, or how ruleset and judge disagree. */
+static const char *disagreement(const struct policy *policy, const struct packet *packet, const struct judgement *j, const struct vm_result *vm)
+{
+	char counter[CONFIG_ID_MAX + 8] = "";
+	const char *denied = j->inbound ? "denied-in" : "denied-out";
+
+	if (j->flow)
+		snprintf(counter, sizeof(counter), "flow-%s", j->flow->id);
+	if (vm->error)
+		return vm->error;
+	switch (j->verdict) {
+	case VERDICT_NOT_OURS:
+		return vm->fell_through && !vm->counter_count && !vm->log_count ? NULL : "what is not ours is touched";
+	case VERDICT_ALLOW:
+		if (vm->action != ACTION_ACCEPT || vm->fell_through)
+			return "the judge allows it";
+		if (!packet->piece && (vm->counter_count != 1 || strcmp(vm->counters[0], counter) != 0))
+			return "another flow gets the credit";
+		return vm->counter_count > 1 || (vm->counter_count == 1 && strcmp(vm->counters[0], counter) != 0) ? "a piece is counted wrongly" : NULL;
+	default:
+		if (vm->action != ACTION_DROP)
+			return "the judge denies it";
+		if (vm->counter_count != 1 || strcmp(vm->counters[0], denied) != 0)
+			return "it is not counted as denied, or not in its direction";
+		bool asked = vm->log_count == 2 && strcmp(vm->logs[0], "spefw ask ") == 0;
+		if (!packet->piece && asked != (!j->inbound && asks(policy, j, packet)))
+			return "the daemon is asked for a fresh answer, or is not, wrongly";
+		return NULL;
+	}
+}
+
+static const char *early_disagreement(const struct judgement *j, const struct packet *packet, const struct vm_result *vm)
+{
+	bool dropped = vm->action == ACTION_DROP;
+
+	if (vm->error)
+		return vm->error;
+	if (dropped && (packet->protocol != PROTOCOL_TCP || packet->piece))
+		return "early drops what is no SYN";
+	if (dropped && (j->verdict != VERDICT_DENY || !j->inbound))
+		return "early drops what the judge does not deny";
+	if (!dropped && j->verdict == VERDICT_DENY && j->reason == REASON_NO_FLOW && j->inbound &&
+	    packet->protocol == PROTOCOL_TCP && !packet->piece)
+		return "early lets a SYN by that no flow opens";
+	return NULL;
+}
+
+struct tally {
+	size_t policies, allowed, denied, answers, other;
+};
+
+static void say_packet(const struct packet *packet, const struct judgement *j, const struct vm_result *vm, const char *what)
+{
+	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
+
+	print_error("%s %s:%u -> %s:%u%s: %s: verdict %d reason %d flow %s; ruleset: action %d, %s\n", protocol_name(packet->protocol),
+		    addr_format(&packet->source, source), packet->source_port, addr_format(&packet->target, target), packet->target_port,
+		    packet->piece ? " piece" : "", what, j->verdict, j->reason, j->flow ? j->flow->id : "-", vm->action,
+		    vm->counter_count ? vm->counters[0] : "-");
+}
+
+static bool compare(const struct policy *policy, const struct names_view *names, const struct ruleset *ruleset, struct tally *tally)
+{
+	for (int i = 0; i < 1500; i++) {
+		struct packet packet = random_packet(policy);
+		struct vm_packet vm_packet = vm_packet_of(&packet);
+		struct judgement j = policy_judge(policy, names, &packet);
+		struct vm_result vm = vm_run(ruleset, "forward", &vm_packet);
+		const char *what = disagreement(policy, &packet, &j, &vm);
+		if (!what && policy->early_drop) {
+			vm = vm_run(ruleset, "early", &vm_packet);
+			what = early_disagreement(&j, &packet, &vm);
+		}
+		if (what) {
+			say_packet(&packet, &j, &vm, what);
+			return false;
+		}
+		tally->allowed += j.verdict == VERDICT_ALLOW;
+		tally->answers += j.verdict == VERDICT_ALLOW && j.reason == REASON_ANSWER;
+		tally->denied += j.verdict == VERDICT_DENY;
+		tally->other += j.verdict == VERDICT_NOT_OURS;
+	}
+	return true;
+}
+
+/* The gateway itself has one of the protected addresses. */
+static void leave_out_some(struct policy *policy)
+{
+	struct range range = range_of(&policy->protected_all.items[roll((unsigned)policy->protected_all.count)].last);
+	struct ranges gateway = { &range, 1, 1 };
+	bool changed;
+
+	assert_int_equal(policy_leave_out(policy, &gateway, &changed), 0);
+	assert_true(changed);
+}
+
+static void run_policy(const char *text, const struct policy *policy, struct tally *tally)
+{
+	struct names_view names = random_names(policy);
+	struct ruleset ruleset;
+
+	assert_int_equal(make_ruleset(&ruleset, policy, &names), 0);
+	if (!compare(policy, &names, &ruleset, tally))
+		fail_msg("in the policy of\n%s", text);
+	tally->policies++;
+	ruleset_free(&ruleset);
+	names_view_free(&names);
+}
+
+static void test_judge_and_ruleset(void **state)
+{
+	const char *seed = getenv("SPEFW_SEED"), *rounds = getenv("SPEFW_ROUNDS");
+	struct tally tally = { 0 };
+
+	(void)state;
+	dice = seed ? strtoull(seed, NULL, 0) : 0x5eed5eed5eed5eed;
+	for (int i = rounds ? atoi(rounds) : 300; i > 0; i--) {
+		struct policy policy;
+		char *text = random_config();
+		free(make_policy(&policy, text));
+		if (policy.role_count && roll(3) == 0)
+			leave_out_some(&policy);
+		if (policy.role_count && policy.protected_all.count)
+			run_policy(text, &policy, &tally);
+		policy_free(&policy);
+		free(text);
+	}
+	print_message("%zu policies; packets: %zu allowed (%zu as answers), %zu denied, %zu not ours\n", tally.policies, tally.allowed,
+		      tally.answers, tally.denied, tally.other);
+	/* The dice must have shown something. */
+	assert_true(rounds || tally.policies > 100);
+	assert_true(rounds || (tally.allowed > 1000 && tally.answers > 1000 && tally.denied > 1000 && tally.other > 1000));
+}
+
+#define PLAIN "[server]\naddress = 10.0.0.16 fd00::10\nresolvers = 10.0.0.3\n[role ADM]\nmembers = 10.0.0.1 10.0.0.4/30\n"
+
+static struct vm_packet tcp_packet(const char *source, uint16_t source_port, const char *target, uint16_t target_port)
+{
+	struct packet packet = { make_addr(source), make_addr(target), PROTOCOL_TCP, source_port, target_port, false };
+	return vm_packet_of(&packet);
+}
+
+static void assert_counted(const struct ruleset *ruleset, const char *chain, const struct vm_packet *packet, enum action action, const char *counter)
+{
+	struct vm_result vm = vm_run(ruleset, chain, packet);
+	assert_null(vm.error);
+	assert_int_equal(vm.action, action);
+	if (!counter) {
+		assert_int_equal(vm.counter_count, 0);
+		return;
+	}
+	assert_true(vm.counter_count > 0);
+	assert_string_equal(vm.counters[0], counter);
+}
+
+/* What stands around the flows: established connections, errors, invalid packets, neighbours, noise, spoofing. */
+static void check_surroundings(const struct ruleset *r, bool audit)
+{
+	enum action drop = audit ? ACTION_ACCEPT : ACTION_DROP;
+	struct vm_packet p = tcp_packet("10.0.0.9", 1, "10.0.0.16", 22);
+
+	assert_counted(r, "forward", &p, drop, "denied-in");
+	p.state = CT_ESTABLISHED;
+	assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);
+	p.state = CT_INVALID;
+	assert_counted(r, "forward", &p, drop, "invalid");
+	p.state = CT_RELATED; /* no ICMP error: a connection that a helper expects is judged as any other */
+	assert_counted(r, "forward", &p, drop, "denied-in");
+	p.protocol = 1;
+	p.icmp_type = 3;
+	assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);
+	p.state = CT_NEW;
+	assert_counted(r, "forward", &p, drop, "denied-in");
+
+	p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
+	assert_counted(r, "forward", &p, ACTION_ACCEPT, "flow-imaps-out");
+	p.link = "wan";
+	assert_counted(r, "forward", &p, drop, "spoofed");
+	assert_counted(r, "input", &p, drop, "spoofed");
+	p.link = "la";
+	assert_counted(r, "forward", &p, drop, "spoofed");
+	p = tcp_packet("10.0.0.9", 1, "10.0.0.10", 22);
+	p.link = "wan";
+	assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);
+
+	p = tcp_packet("10.0.0.16", 137, "10.0.0.255", 137);
+	p.protocol = 17;
+	for (uint8_t type = 0; type < 3; type++) {
+		p.packet_type = type;
+		assert_counted(r, "input", &p, drop, type ? "ignored" : "denied-out");
+	}
+	for (unsigned type = 128; type < 145; type++) {
+		bool heard = type == 131 || (type >= 133 && type <= 136) || type == 143;
+		bool said = type == 130 || (type >= 133 && type <= 137);
+		p = tcp_packet("fd00::10", 0, "fd00::9", 0);
+		p.protocol = 58;
+		p.icmp_type = (uint8_t)type;
+		assert_counted(r, "input", &p, heard ? ACTION_ACCEPT : drop, heard ? NULL : "denied-out");
+		assert_counted(r, "forward", &p, drop, "denied-out");
+		p = tcp_packet("fd00::9", 0, "fd00::10", 0);
+		p.protocol = 58;
+		p.icmp_type = (uint8_t)type;
+		assert_counted(r, "output", &p, said ? ACTION_ACCEPT : drop, said ? NULL : "denied-in");
+	}
+}
+
+static void test_surroundings(void **state)
+{
+	static const char *const modes[] = { "[gateway]\nmode = enforce\n" PLAIN, "[gateway]\nmode = audit\n" PLAIN };
+
+	(void)state;
+	for (int audit = 0; audit < 2; audit++) {
+		struct policy policy;
+		struct ruleset ruleset;
+		make_good_policy(&policy, modes[audit]);
+		assert_int_equal(make_ruleset(&ruleset, &policy, NULL), 0);
+		check_surroundings(&ruleset, audit);
+		ruleset_free(&ruleset);
+		policy_free(&policy);
+	}
+}
+
+static void test_interception(void **state)
+{
+	static const struct { const char *word; const char *counter; bool dropped; } ways[] = {
+		{ "off", NULL, false }, { "report", "intercepted", false }, { "prevent", "intercepted", false }, { "block", "intercepted", true },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ways) * 2; i++) {
+		bool audit = i & 1, dropped = ways[i / 2].dropped && !audit;
+		const char *counter = ways[i / 2].counter;
+		struct policy policy;
+		struct ruleset r;
+		char text[600];
+
+		snprintf(text, sizeof(text), "[gateway]\nmode = %s\ninterception = %s\nnat_except = 10.0.0.12\n" PLAIN,
+			 audit ? "audit" : "enforce", ways[i / 2].word);
+		make_good_policy(&policy, text);
+		assert_int_equal(make_ruleset(&r, &policy, NULL), 0);
+		assert_int_equal(ruleset_find_chain(&r, "pin") != NULL, strcmp(ways[i / 2].word, "prevent") == 0);
+
+		/* The server's connection goes elsewhere than it was opened to. */
+		struct vm_packet p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
+		p.status = CT_STATUS_DNAT;
+		memcpy(p.original, make_addr("10.0.0.8").bytes, 16);
+		assert_counted(&r, "forward", &p, dropped ? ACTION_DROP : ACTION_ACCEPT, counter ? counter : "flow-imaps-out");
+		/* It was opened to the gateway, or to what is translated on purpose: a port forward. */
+		memcpy(p.original, make_addr("192.0.2.1").bytes, 16);
+		assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-imaps-out");
+		memcpy(p.original, make_addr("10.0.0.12").bytes, 16);
+		assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-imaps-out");
+		/* Opened to the server, and it goes elsewhere; and the other way round, which is a port forward. */
+		p = tcp_packet("10.0.0.9", 1, "10.0.0.8", 443);
+		p.status = CT_STATUS_DNAT;
+		memcpy(p.original, make_addr("10.0.0.16").bytes, 16);
+		assert_counted(&r, "forward", &p, dropped ? ACTION_DROP : ACTION_ACCEPT, counter);
+		p = tcp_packet("10.0.0.9", 1, "10.0.0.16", 443);
+		p.status = CT_STATUS_DNAT;
+		memcpy(p.original, make_addr("192.0.2.1").bytes, 16);
+		assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-https-in");
+		ruleset_free(&r);
+		policy_free(&policy);
+	}
+}
+
+/* While no link is known the guard is left out: an empty set must never cut the server off. */
+static void test_no_links(void **state)
+{
+	struct vm_packet p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
+	struct role_links links[3] = { 0 };
+	struct ranges gateway = { 0 };
+	struct names_view names = { 0 };
+	struct surroundings around = { &gateway, links, &names };
+	struct policy policy;
+	struct ruleset r;
+
+	(void)state;
+	make_good_policy(&policy, PLAIN);
+	assert_int_equal(compile(&r, &policy, &around), 0);
+	p.link = "whatever";
+	assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-imaps-out");
+	assert_null(ruleset_find_set(&r, "SERVER_links"));
+	ruleset_free(&r);
+	policy_free(&policy);
+}
+
+/* What is many stands in sets; names have a set each, however many there are. */
+static void test_many_names(void **state)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	struct policy policy;
+	struct ruleset r;
+
+	(void)state;
+	assert_non_null(out);
+	fputs(PLAIN "[flow many-in]\nfrom =\n", out);
+	for (int i = 0; i < 500; i++)
+		fprintf(out, "\tn%d.example.net\n", i);
+	fputs("to = SERVER\nprotocol = tcp\nport = 1000\n", out);
+	assert_int_equal(fclose(out), 0);
+	make_good_policy(&policy, text);
+	struct names_view names = make_names(&policy, "n499.example.net 10.0.0.30");
+	assert_int_equal(make_ruleset(&r, &policy, &names), 0);
+	struct vm_packet p = tcp_packet("10.0.0.30", 1, "10.0.0.16", 1000);
+	assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-many-in");
+	p = tcp_packet("10.0.0.31", 1, "10.0.0.16", 1000);
+	assert_counted(&r, "forward", &p, ACTION_DROP, "denied-in");
+	ruleset_free(&r);
+	names_view_free(&names);
+	policy_free(&policy);
+	free(text);
+}
+
+static void test_name_sets(void **state)
+{
+	char a[NAME_SET_MAX], b[NAME_SET_MAX], name[260];
+
+	(void)state;
+	name_set("my.mailstore.com", a);
+	assert_string_equal(a, "name_my.mailstore.com");
+	name_set("*.example.com", a);
+	assert_string_equal(a, "wild_example.com");
+	for (size_t length = 190; length <= 253; length++) {
+		memset(name, 'a', length);
+		name[length] = '\0';
+		name[50] = '.';
+		name_set(name, a);
+		name[length - 1] = 'b';
+		name_set(name, b);
+		assert_string_not_equal(a, b);
+		assert_true(strlen(a) + 2 < 255); /* "_4", and the kernel's limit */
+		assert_int_equal(strncmp(a, "name_aaa", 8), 0);
+	}
+}
+
+/* Each allocation fails in its turn: it is told, and nothing leaks. */
+static void test_no_memory(void **state)
+{
+	struct policy policy;
+	struct ruleset r;
+	long n;
+
+	(void)state;
+	make_good_policy(&policy, PLAIN "[role IH]\nmembers = 10.0.0.20 10.0.0.22\nprotected = yes\n"
+		"[flow x]\nfrom = IH 10.0.0.1 10.0.0.9\nto = SERVER 10.0.0.22\nprotocol = tcp\nport = 1-9 20\n[gateway]\nnat_except = 10.0.0.12\n");
+	struct names_view names = make_names(&policy, "my.mailstore.com 10.0.0.30");
+	for (n = 0;; n++) {
+		allocations_left = n;
+		allocations_refused = 0;
+		int result = make_ruleset(&r, &policy, &names);
+		allocations_left = -1;
+		if (!allocations_refused) {
+			assert_int_equal(result, 0);
+			break;
+		}
+		assert_int_equal(result, -ENOMEM);
+		assert_int_equal(r.chains.count, 0);
+		assert_null(r.strings.items);
+	}
+	assert_true(n > 500);
+	ruleset_free(&r);
+	names_view_free(&names);
+	policy_free(&policy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_judge_and_ruleset),
+		cmocka_unit_test(test_surroundings),
+		cmocka_unit_test(test_interception),
+		cmocka_unit_test(test_no_links),
+		cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_name_sets),
+		cmocka_unit_test(test_no_memory),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

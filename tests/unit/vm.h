@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_TEST_VM_H
+#define SPEFW_TEST_VM_H
+
+/* What the kernel would do with a packet in the chains of a ruleset. Link vm.c. */
+
+#include "core/ruleset.h"
+
+struct vm_packet {
+	bool ipv6;
+	uint8_t source[16], target[16];
+	uint8_t protocol;     /* IPPROTO_* */
+	uint16_t source_port, target_port;
+	bool syn;             /* TCP: SYN and no ACK */
+	uint8_t icmp_type;
+	uint32_t state;       /* CT_NEW ... */
+	uint32_t status;      /* CT_STATUS_DNAT or 0 */
+	uint8_t original[16]; /* target before translation */
+	const char *link;     /* it came in on */
+	uint8_t packet_type;
+	bool to_local;        /* fib daddr type local */
+};
+
+enum { VM_COUNTERS = 8 };
+
+struct vm_result {
+	enum action action;  /* ACTION_ACCEPT or ACTION_DROP; a base chain that ends accepts */
+	bool fell_through;   /* and this is how */
+	const char *counters[VM_COUNTERS]; /* that it passed, in order */
+	size_t counter_count;
+	const char *logs[VM_COUNTERS];
+	size_t log_count;
+	const char *error;   /* the ruleset makes no sense: what is missing, or a loop */
+};
+
+struct vm_result vm_run(const struct ruleset *ruleset, const char *base_chain, const struct vm_packet *packet);
+
+#endif
