@@ -18,6 +18,8 @@ static const struct verb verbs[] = {
 	{ "flows", "", "each flow: from, to, ports, connections", 0, 0, verb_flows },
 	{ "names", "", "each name: state, addresses, when they expire", 0, 0, verb_names },
 	{ "refresh", "[NAME...]", "resolve names now and wait for the answers", 0, ANY_NUMBER, verb_refresh },
+	{ "metrics", "", "OpenMetrics text for node_exporter", 0, 0, verb_metrics },
+	{ "init", "--server ADDRESS", "write a first configuration, in audit mode", VERB_CONFIG | VERB_INIT, 0, verb_init },
 	{ "clear", "--yes", "remove the table: nothing is protected then", VERB_YES, 0, verb_clear },
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -45,15 +47,18 @@ static void print_help(FILE *file)
 	      "Shows and steers spefwd, the guard of a MailStore SPE server.\n"
 	      "\n", file);
 	for (size_t i = 0; i < VERBS; i++) {
-		char call[32];
+		char call[40];
 		snprintf(call, sizeof(call), "%s %s", verbs[i].name, verbs[i].synopsis);
-		fprintf(file, "  %-18s%s\n", call, verbs[i].help);
+		fprintf(file, "  %-24s%s\n", call, verbs[i].help);
 	}
 	fputs("\n"
 	      "  -s, --socket PATH   control socket of spefwd (" SPEFW_SOCKET ")\n"
-	      "  -c, --config FILE   configuration to check (" SPEFW_CONFIG ")\n"
+	      "  -c, --config FILE   configuration to check, or to write (" SPEFW_CONFIG ")\n"
 	      "      --json          print JSON\n"
 	      "      --yes           really clear\n"
+	      "      --server LIST   init: addresses of the server\n"
+	      "      --adm LIST      init: networks of the administrators\n"
+	      "      --resolvers LIST  init: DNS servers that the server asks\n"
 	      "  -h, --help\n"
 	      "      --version\n"
 	      "\n"
@@ -96,6 +101,10 @@ static int run_verb(struct ctl *ctl, char **words, size_t count)
 		ctl_complain(ctl, "%s is too much: spefwctl %s %s", words[1 + verb->arguments_max], verb->name, verb->synopsis);
 		return EXIT_USAGE;
 	}
+	if ((ctl->server || ctl->adm || ctl->resolvers) && !(verb->options & VERB_INIT)) {
+		ctl_complain(ctl, "%s does not take --server, --adm or --resolvers: spefwctl init does", verb->name);
+		return EXIT_USAGE;
+	}
 	if ((ctl->yes && !(verb->options & VERB_YES)) || (ctl->config && !(verb->options & VERB_CONFIG))) {
 		ctl_complain(ctl, "%s does not take %s: spefwctl %s %s", verb->name,
 			     ctl->yes && !(verb->options & VERB_YES) ? "--yes" : "--config", verb->name, verb->synopsis);
@@ -106,7 +115,7 @@ static int run_verb(struct ctl *ctl, char **words, size_t count)
 	return verb->run(ctl);
 }
 
-enum { OPTION_JSON = 256, OPTION_YES, OPTION_VERSION };
+enum { OPTION_JSON = 256, OPTION_YES, OPTION_VERSION, OPTION_SERVER, OPTION_ADM, OPTION_RESOLVERS };
 
 /* -1: go on; else the exit status. */
 static int read_options(struct ctl *ctl, int argc, char **argv)
@@ -116,6 +125,9 @@ static int read_options(struct ctl *ctl, int argc, char **argv)
 		{ "config", required_argument, NULL, 'c' },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "yes", no_argument, NULL, OPTION_YES },
+		{ "server", required_argument, NULL, OPTION_SERVER },
+		{ "adm", required_argument, NULL, OPTION_ADM },
+		{ "resolvers", required_argument, NULL, OPTION_RESOLVERS },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPTION_VERSION },
 		{ 0 },
@@ -130,6 +142,9 @@ static int read_options(struct ctl *ctl, int argc, char **argv)
 		case 'c': ctl->config = optarg; break;
 		case OPTION_JSON: ctl->json = true; break;
 		case OPTION_YES: ctl->yes = true; break;
+		case OPTION_SERVER: ctl->server = optarg; break;
+		case OPTION_ADM: ctl->adm = optarg; break;
+		case OPTION_RESOLVERS: ctl->resolvers = optarg; break;
 		case 'h':
 			print_help(ctl->world->out);
 			return EXIT_DONE;

@@ -26,12 +26,13 @@ struct ctl {
 	const struct output *output;
 	const char *socket;
 	const char *config; /* -c; NULL: not given */
+	const char *server, *adm, *resolvers; /* of init; NULL: not given */
 	bool json, yes;
 	char *const *arguments; /* after the verb */
 	size_t argument_count;
 };
 
-enum { VERB_YES = 1, VERB_CONFIG = 2 }; /* options of its own */
+enum { VERB_YES = 1, VERB_CONFIG = 2, VERB_INIT = 4 }; /* options of its own */
 
 struct verb {
 	const char *name, *synopsis, *help;
@@ -61,5 +62,7 @@ int verb_reload(struct ctl *ctl);
 int verb_refresh(struct ctl *ctl);
 int verb_clear(struct ctl *ctl);
 int verb_check(struct ctl *ctl);
+int verb_init(struct ctl *ctl);
+int verb_metrics(struct ctl *ctl);
 
 #endif

@@ -16,6 +16,7 @@ struct output {
 	void (*names)(const struct ctl *ctl, const json_t *reply);
 	void (*reload)(const struct ctl *ctl, const json_t *reply);
 	void (*clear)(const struct ctl *ctl, const json_t *reply);
+	void (*init)(const struct ctl *ctl, const char *path);
 	void (*check)(const struct ctl *ctl, const char *path, const struct policy *policy, const struct diags *diags);
 	/* On standard output; standard error has its line already. */
 	void (*error)(const struct ctl *ctl, const char *error, const json_t *parameters);

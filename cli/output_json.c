@@ -90,6 +90,11 @@ static void json_check(const struct ctl *ctl, const char *path, const struct pol
 	print_new(ctl, json_pack("{s:o, s:o}", "errors", diags_of(diags, DIAG_ERROR), "warnings", diags_of(diags, DIAG_WARNING)));
 }
 
+static void json_init(const struct ctl *ctl, const char *path)
+{
+	print_new(ctl, json_pack("{s:o}", "written", harmless_string(path)));
+}
+
 const struct output output_json = {
 	.status = print_json,
 	.not_running = json_not_running,
@@ -97,6 +102,7 @@ const struct output output_json = {
 	.names = print_json,
 	.reload = print_json,
 	.clear = print_json,
+	.init = json_init,
 	.check = json_check,
 	.error = json_error,
 };

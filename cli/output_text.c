@@ -287,6 +287,16 @@ static void text_error(const struct ctl *ctl, const char *error, const json_t *p
 	(void)parameters;
 }
 
+static void text_init(const struct ctl *ctl, const char *path)
+{
+	FILE *out = ctl->screen.file;
+
+	fprintf(out, "%s is written, in audit mode: nothing is denied yet. Now:\n", path);
+	fputs("  1. systemctl enable --now spefwd\n"
+	      "  2. spefwctl status: what it counts as denied is what enforce will deny\n"
+	      "  3. mode = enforce in the file, and spefwctl reload\n", out);
+}
+
 const struct output output_text = {
 	.status = text_status,
 	.not_running = text_not_running,
@@ -294,6 +304,7 @@ const struct output output_text = {
 	.names = text_names,
 	.reload = text_reload,
 	.clear = text_clear,
+	.init = text_init,
 	.check = text_check,
 	.error = text_error,
 };

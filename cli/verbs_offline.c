@@ -12,7 +12,8 @@ static int judge_file(const char *path, struct policy_file *file, struct diags *
 	struct ranges own = { 0 };
 
 	int r = local_addresses(&own);
-	r = policy_file_load(file, path, r == 0 ? &own : NULL, diags);
+	struct policy_source source = { .gateway = r == 0 ? &own : NULL };
+	r = policy_file_load(file, path, &source, diags);
 	ranges_free(&own);
 	return r;
 }

@@ -2,6 +2,8 @@
 #include "gateway.h"
 #include "core/policy_diff.h"
 #include "log.h"
+#include "report.h"
+#include "state_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +14,9 @@
 #include <unistd.h>
 
 #define STORED_SOCKET "nftables"
+#define LAST_GOOD_FILE "configuration"
+
+enum { LAST_GOOD_MAX = 256 * 1024 * 1024 }; /* bytes, of all its files */
 
 int64_t now_ms(void)
 {
@@ -68,15 +73,60 @@ static void store_socket(const struct gateway *gateway)
 	sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=" STORED_SOCKET, &fd, 1);
 }
 
+/* What was in force last, with the files it names, is kept: a reboot with a broken file must not leave the server open. */
+static void keep_configuration(struct gateway *gateway, const struct archive *archive)
+{
+	size_t length;
+	char *bytes = archive_pack(archive, &length);
+
+	int r = bytes ? state_save(gateway->paths.state, LAST_GOOD_FILE, bytes, length) : -ENOMEM;
+	if (r < 0)
+		log_error("can't keep the configuration in %s: %s", gateway->paths.state, strerror(-r));
+	gateway->keep_failed = r < 0;
+	free(bytes);
+}
+
+static int load_last_good(struct gateway *gateway)
+{
+	struct archive archive = { 0 };
+	struct diags diags = { 0 };
+	char *bytes;
+	size_t length;
+
+	int r = state_load(gateway->paths.state, LAST_GOOD_FILE, LAST_GOOD_MAX, &bytes, &length);
+	if (r == 0) {
+		r = archive_unpack(&archive, bytes, length);
+		free(bytes);
+	}
+	/* Its warnings were told when it was new; what of it is this gateway's own address by now will be left out. */
+	if (r == 0)
+		r = policy_file_load(&gateway->file, gateway->paths.config, &(struct policy_source){ .archive = &archive }, &diags);
+	if (r == 0)
+		log_error("%s can't be used: the last good configuration is in force", gateway->paths.config);
+	else if (r != -ENOENT)
+		log_error("the last good configuration in %s can't be used either: %s", gateway->paths.state, strerror(-r));
+	archive_free(&archive);
+	diags_free(&diags);
+	gateway->file_refused = true;
+	return r;
+}
+
 static int load_first(struct gateway *gateway)
 {
+	const struct ranges *own = links_gateway_addresses(gateway->links);
+	struct archive archive = { 0 };
 	struct diags diags = { 0 };
 	bool changed;
 
-	int r = policy_file_load(&gateway->file, gateway->paths.config, links_gateway_addresses(gateway->links), &diags);
+	int r = policy_file_load(&gateway->file, gateway->paths.config, &(struct policy_source){ .copy = &archive, .gateway = own }, &diags);
 	log_diags(&diags);
 	diags_free(&diags);
-	return r < 0 ? r : policy_leave_out(&gateway->file.policy, links_gateway_addresses(gateway->links), &changed);
+	if (r == 0)
+		keep_configuration(gateway, &archive);
+	else if (r == -EINVAL && load_last_good(gateway) == 0)
+		r = 0;
+	archive_free(&archive);
+	return r < 0 ? r : policy_leave_out(&gateway->file.policy, own, &changed);
 }
 
 static int listen_first(struct gateway *gateway)
@@ -128,6 +178,7 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 	if (listening < 0)
 		return listening;
 	gateway_names_drive(gateway);
+	report_to_manager(gateway);
 	return 0;
 }
 
@@ -190,22 +241,27 @@ static void follow_names(struct gateway *gateway, const struct policy_file *old)
 
 int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_result *ret)
 {
+	const struct ranges *own = links_gateway_addresses(gateway->links);
+	struct archive archive = { 0 };
 	struct policy_file file;
 
-	int r = policy_file_load(&file, gateway->paths.config, links_gateway_addresses(gateway->links), diags);
+	int r = policy_file_load(&file, gateway->paths.config, &(struct policy_source){ .copy = &archive, .gateway = own }, diags);
 	if (r == 0) {
 		if (ret->line)
 			policy_diff(&gateway->file.policy, &file.policy, ret->line, ret->userdata);
 		r = take_over(gateway, &file);
 		if (r == 0) {
+			keep_configuration(gateway, &archive);
 			ret->cut = gateway_cut(gateway, "the policy changed");
 			follow_names(gateway, &file);
 			gateway_observe_begin(gateway);
 		}
 		policy_file_free(&file);
 	}
+	archive_free(&archive);
 	log_diags(diags);
 	gateway->file_refused = r < 0;
+	report_to_manager(gateway);
 	if (r < 0)
 		log_error("%s is not in force: the old policy stays", gateway->paths.config);
 	else

@@ -38,6 +38,7 @@ struct gateway {
 
 	/* What is wanted. */
 	struct policy_file file;    /* the configuration in force, and the files it came from */
+	bool keep_failed;           /* it could not be kept for a start with a bad file */
 	bool file_refused;          /* the last reload was refused: the file on disk is not the policy in force */
 	struct addrbook *book;
 	struct held held;           /* what every name has held, for connections that are there already */

@@ -2,6 +2,7 @@
 #include "conntrack.h"
 #include "gateway.h"
 #include "log.h"
+#include "report.h"
 #include "state_file.h"
 
 #include <errno.h>
@@ -166,6 +167,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 	save_counters(gateway);
 	gateway_observe_begin(gateway);
 	gateway_names_save(gateway, false);
+	report_to_manager(gateway);
 	arm_timer(source, MINUTE_USEC);
 	return 0;
 }

@@ -5,6 +5,7 @@ libcore_a_SOURCES = \
 	daemon/core/addr.c daemon/core/addr.h \
 	daemon/core/addrbook.c daemon/core/addrbook.h \
 	daemon/core/aliases.c daemon/core/aliases.h \
+	daemon/core/archive.c daemon/core/archive.h \
 	daemon/core/array.h \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \

@@ -20,7 +20,8 @@ int offline_check(const char *config_path)
 	struct ranges own = { 0 };
 
 	int r = local_addresses(&own);
-	r = policy_file_load(&file, config_path, r == 0 ? &own : NULL, &diags);
+	struct policy_source source = { .gateway = r == 0 ? &own : NULL };
+	r = policy_file_load(&file, config_path, &source, &diags);
 	for (size_t i = 0; i < diags.count; i++) {
 		char *text = diag_format(&diags.items[i]);
 		fprintf(stderr, "%s\n", text ? text : "out of memory");

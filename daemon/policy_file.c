@@ -15,21 +15,51 @@ static uint64_t hash_of(const char *bytes, size_t length)
 	return hash;
 }
 
-/* Reads from disk, and remembers what was read. */
+struct reading {
+	struct policy_file *file;
+	const struct policy_source *source;
+};
+
+static int read_archived(const struct archive *archive, const char *path, char **ret_bytes, size_t *ret_length)
+{
+	const struct archived *found = archive_find(archive, path);
+
+	if (!found)
+		return -ENOENT;
+	*ret_bytes = malloc(found->length + 1);
+	if (!*ret_bytes)
+		return -ENOMEM;
+	memcpy(*ret_bytes, found->bytes, found->length + 1);
+	*ret_length = found->length;
+	return 0;
+}
+
+static int note_source(struct policy_file *file, const char *path, const char *bytes, size_t length)
+{
+	struct source_file source = { .path = strdup(path), .hash = hash_of(bytes, length) };
+
+	if (source.path && ARRAY_PUSH(&file->sources, source) == 0)
+		return 0;
+	free(source.path);
+	return -ENOMEM;
+}
+
+/* Reads, and remembers what was read. */
 static int read_and_note(void *userdata, const char *path, char **ret_bytes, size_t *ret_length)
 {
-	struct policy_file *file = userdata;
-	int r = config_read_disk(NULL, path, ret_bytes, ret_length);
+	struct reading *reading = userdata;
+	const struct policy_source *source = reading->source;
 
+	int r = source->archive ? read_archived(source->archive, path, ret_bytes, ret_length)
+				: config_read_disk(NULL, path, ret_bytes, ret_length);
 	if (r < 0)
 		return r;
-	struct source_file source = { .path = strdup(path), .hash = hash_of(*ret_bytes, *ret_length) };
-	if (!source.path || ARRAY_PUSH(&file->sources, source) < 0) {
-		free(source.path);
+	r = note_source(reading->file, path, *ret_bytes, *ret_length);
+	if (r == 0 && source->copy)
+		r = archive_add(source->copy, path, *ret_bytes, *ret_length);
+	if (r < 0)
 		free(*ret_bytes);
-		return -ENOMEM;
-	}
-	return 0;
+	return r;
 }
 
 static int take_settings(struct policy_file *file, struct config *config)
@@ -58,20 +88,21 @@ static void refuse_own_address(const struct config *config, const struct policy 
 			   addr_format(own, text));
 }
 
-int policy_file_load(struct policy_file *ret, const char *path, const struct ranges *gateway, struct diags *diags)
+int policy_file_load(struct policy_file *ret, const char *path, const struct policy_source *source, struct diags *diags)
 {
+	struct reading reading = { .file = ret, .source = source };
 	struct config config;
 
 	*ret = (struct policy_file){ .path = strdup(path) };
 	if (!ret->path)
 		return -ENOMEM;
-	int r = config_load(&config, path, read_and_note, ret, diags);
+	int r = config_load(&config, path, read_and_note, &reading, diags);
 	if (r < 0 && r != -ENOMEM)
 		r = -EINVAL; /* the reason is in diags */
 	if (r == 0)
 		r = policy_from_config(&ret->policy, &config, diags);
-	if (r == 0 && gateway)
-		refuse_own_address(&config, &ret->policy, gateway, diags);
+	if (r == 0 && source->gateway)
+		refuse_own_address(&config, &ret->policy, source->gateway, diags);
 	if (r == 0 && diags_failed(diags))
 		r = -EINVAL;
 	if (r == 0)

@@ -4,6 +4,7 @@
 
 /* A policy together with the files it was read from, so that it can be told whether they are still the same. */
 
+#include "core/archive.h"
 #include "core/config.h"
 #include "core/policy.h"
 
@@ -26,9 +27,15 @@ struct policy_file {
 	struct { struct source_file *items; size_t count, capacity; } sources;
 };
 
-/* Reads and checks path and all it names. gateway: this machine's addresses, none of which may be protected; NULL: not
- * to be checked. 0 where *ret is good; -EINVAL with the errors in diags; or another negative errno. *ret is empty then. */
-int policy_file_load(struct policy_file *ret, const char *path, const struct ranges *gateway, struct diags *diags);
+struct policy_source {
+	const struct archive *archive; /* the files come from there; NULL: from disk */
+	struct archive *copy;          /* gets a copy of what was read; NULL: none is wanted */
+	const struct ranges *gateway;  /* this machine's addresses, none of which may be protected; NULL: not to be checked */
+};
+
+/* Reads and checks path and all it names. 0 where *ret is good; -EINVAL with the errors in diags; or another negative
+ * errno. *ret is empty then. */
+int policy_file_load(struct policy_file *ret, const char *path, const struct policy_source *source, struct diags *diags);
 bool policy_file_unchanged(const struct policy_file *file); /* reads the files again */
 void policy_file_free(struct policy_file *file);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 
 static json_t *endpoint_words(const struct endpoint *endpoint)
@@ -232,6 +233,8 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		say(health, false, "connections of the server are intercepted by another table: %llu so far", (unsigned long long)gateway->intercepted);
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut");
+	if (gateway->keep_failed)
+		say(health, false, "the configuration can't be kept in %s for a start with a bad file", gateway->paths.state);
 	if (gateway->save_failed)
 		say(health, false, "the addresses or counters can't be saved in %s", gateway->paths.state);
 	say_names(gateway, health);
@@ -278,6 +281,27 @@ static json_t *report_config(const struct gateway *gateway, bool matches)
 	return json_pack("{s:s, s:s, s:b}", "path", gateway->file.path, "loaded_at", when, "matches_disk", matches);
 }
 
+static const char *health_word(const struct health *health)
+{
+	return health->failed ? "failed" : json_array_size(health->reasons) ? "degraded" : "ok";
+}
+
+void report_to_manager(struct gateway *gateway)
+{
+	struct health health = { .reasons = json_array() };
+	char server[RANGE_TEXT_MAX] = "nothing";
+	const struct ranges *guarded = &gateway->file.policy.roles[0].guarded;
+
+	collect_reasons(gateway, matches_disk(gateway), &health);
+	if (guarded->count)
+		range_format(&guarded->items[0], server);
+	size_t reasons = json_array_size(health.reasons);
+	sd_notifyf(0, "STATUS=%s, %s %s%s%s%s", health_word(&health), gateway->file.policy.mode == MODE_AUDIT ? "audits" : "guards", server,
+		   guarded->count > 1 ? " and more" : "", reasons ? ": " : "",
+		   reasons ? json_string_value(json_array_get(health.reasons, 0)) : "");
+	json_decref(health.reasons);
+}
+
 json_t *report_status(struct gateway *gateway)
 {
 	const struct policy *policy = &gateway->file.policy;
@@ -287,9 +311,8 @@ json_t *report_status(struct gateway *gateway)
 	if (gateway_count(gateway) < 0)
 		say(&health, true, "the kernel's counters can't be read");
 	collect_reasons(gateway, matches, &health);
-	const char *word = health.failed ? "failed" : json_array_size(health.reasons) ? "degraded" : "ok";
 	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s, s:I}",
-		"health", word, "reasons", health.reasons, "mode", mode_name(policy->mode), "version", PACKAGE_VERSION,
+		"health", health_word(&health), "reasons", health.reasons, "mode", mode_name(policy->mode), "version", PACKAGE_VERSION,
 		"generation", (json_int_t)gateway->generation, "uptime_s", (json_int_t)((now_ms() - gateway->started_ms) / 1000),
 		"server", range_list(&policy->roles[0].guarded), "config", report_config(gateway, matches),
 		"flows", flow_list(gateway), "names", name_list(gateway), "denied", report_denied(gateway),

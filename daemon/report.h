@@ -12,5 +12,7 @@ struct gateway;
 json_t *report_status(struct gateway *gateway);
 json_t *report_flows(struct gateway *gateway);
 json_t *report_names(struct gateway *gateway);
+/* One line of it for the service manager (STATUS=). */
+void report_to_manager(struct gateway *gateway);
 
 #endif

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every fuzz target is built twice: its corpus is replayed by `make check`; and with
 # `./configure CC=clang --enable-fuzzers` tests/fuzz/fuzz_NAME is a libFuzzer program (tests/fuzz/fuzz_NAME CORPUS_FOLDER).
-REPLAYS = tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_nft_read tests/fuzz/replay_state tests/fuzz/replay_varlink
+REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_nft_read tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/record_netlink.py
 
+FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config_ini.c daemon/core/addr.c daemon/core/config.c \
 	daemon/core/config_values.c daemon/core/diag.c
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
@@ -15,6 +16,8 @@ FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_
 FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/varlink_wire.c
 
+tests_fuzz_replay_archive_SOURCES = tests/fuzz/replay.c $(FUZZ_ARCHIVE_SOURCES)
+tests_fuzz_replay_archive_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"archive"'
 tests_fuzz_replay_config_SOURCES = tests/fuzz/replay.c $(FUZZ_CONFIG_SOURCES)
 tests_fuzz_replay_config_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"config"'
 tests_fuzz_replay_config_LDADD = $(INIH_LIBS)
@@ -30,8 +33,10 @@ tests_fuzz_replay_varlink_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"varlink"'
 tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 
 if FUZZERS
-noinst_PROGRAMS += tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
+noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
 FUZZ_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+tests_fuzz_fuzz_archive_SOURCES = $(FUZZ_ARCHIVE_SOURCES)
+tests_fuzz_fuzz_archive_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_config_SOURCES = $(FUZZ_CONFIG_SOURCES)
 tests_fuzz_fuzz_config_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_config_LDADD = $(INIH_LIBS)

@@ -3,6 +3,7 @@
 UNIT_TESTS = \
 	tests/unit/test_addr \
 	tests/unit/test_addrbook \
+	tests/unit/test_archive \
 	tests/unit/test_compile \
 	tests/unit/test_config \
 	tests/unit/test_control \
@@ -32,6 +33,9 @@ tests_unit_test_addr_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 # It includes addrbook.c, for an allocator that fails when told to.
 tests_unit_test_addrbook_SOURCES = tests/unit/test_addrbook.c
 tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+
+tests_unit_test_archive_SOURCES = tests/unit/test_archive.c
+tests_unit_test_archive_LDADD = daemon/core/archive.$(OBJEXT) $(UNIT_LIBS)
 
 UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
 	daemon/core/diag.$(OBJEXT) daemon/config_ini.$(OBJEXT)

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl.h"
+#include "output.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* OpenMetrics text, as node_exporter's textfile directory takes it. */
+
+static void family(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# TYPE spefw_%s %s\n# HELP spefw_%s %s\n", name, type, name, help);
+}
+
+/* A label's value: backslash, quote and newline are escaped; other control characters never come here whole. */
+static void print_label(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '\\' || *value == '"')
+			putc('\\', out);
+		if ((unsigned char)*value >= ' ')
+			putc(*value, out);
+	}
+	putc('"', out);
+}
+
+static void single(FILE *out, const char *name, int64_t value)
+{
+	fprintf(out, "spefw_%s %" PRId64 "\n", name, value);
+}
+
+static void labelled(FILE *out, const char *name, const char *label, const char *text, int64_t value)
+{
+	fprintf(out, "spefw_%s{", name);
+	print_label(out, label, text);
+	fprintf(out, "} %" PRId64 "\n", value);
+}
+
+static void print_flows(FILE *out, const json_t *flows)
+{
+	static const struct { const char *name, *key, *help; } kinds[] = {
+		{ "flow_connections", "connections", "New connections of a flow." },
+		{ "flow_bytes", "bytes", "Bytes of the packets that opened them." },
+	};
+	size_t index;
+	json_t *flow;
+
+	for (size_t i = 0; i < 2; i++) {
+		char sample[64];
+		family(out, kinds[i].name, "counter", kinds[i].help);
+		snprintf(sample, sizeof(sample), "%s_total", kinds[i].name);
+		json_array_foreach((json_t *)flows, index, flow)
+			labelled(out, sample, "flow", json_text_of(flow, "id"), json_number_of(flow, kinds[i].key));
+	}
+	family(out, "flow_enabled", "gauge", "Whether a flow is open.");
+	json_array_foreach((json_t *)flows, index, flow)
+		labelled(out, "flow_enabled", "flow", json_text_of(flow, "id"), json_truth_of(flow, "enabled"));
+}
+
+static void print_name_labels(FILE *out, const char *sample, const json_t *name)
+{
+	fprintf(out, "spefw_%s{", sample);
+	print_label(out, "name", json_text_of(name, "name"));
+	putc(',', out);
+	print_label(out, "family", json_text_of(name, "family"));
+}
+
+static void print_names(FILE *out, const json_t *names)
+{
+	static const char *const states[] = { "fresh", "grace", "stale", "failing", "empty" };
+	size_t index;
+	json_t *name;
+
+	family(out, "name_addresses", "gauge", "Addresses behind a name.");
+	json_array_foreach((json_t *)names, index, name) {
+		print_name_labels(out, "name_addresses", name);
+		fprintf(out, "} %zu\n", json_array_size(json_object_get(name, "addresses")));
+	}
+	family(out, "name_state", "stateset", "State of a name.");
+	json_array_foreach((json_t *)names, index, name) {
+		for (size_t i = 0; i < 5; i++) {
+			print_name_labels(out, "name_state", name);
+			putc(',', out);
+			print_label(out, "spefw_name_state", states[i]);
+			fprintf(out, "} %d\n", strcmp(json_text_of(name, "state"), states[i]) == 0);
+		}
+	}
+}
+
+static void print_counters(FILE *out, const char *name, const char *label, const char *help, const json_t *object, const char *const *keys)
+{
+	char sample[64];
+
+	family(out, name, "counter", help);
+	snprintf(sample, sizeof(sample), "%s_total", name);
+	for (; *keys; keys++)
+		labelled(out, sample, label, *keys, json_number_of(object, *keys));
+}
+
+static void print_metrics(FILE *out, const json_t *status)
+{
+	static const char *const denied[] = { "in", "out", "early", "invalid", NULL };
+	static const char *const guards[] = { "intercepted", "spoofed", "repaired", NULL };
+
+	family(out, "up", "gauge", "Whether spefwd answers.");
+	single(out, "up", status != NULL);
+	if (status) {
+		family(out, "healthy", "gauge", "Whether health is ok: neither degraded nor failed.");
+		single(out, "healthy", strcmp(json_text_of(status, "health"), "ok") == 0);
+		family(out, "enforcing", "gauge", "Whether denials are in force: not so in audit mode.");
+		single(out, "enforcing", strcmp(json_text_of(status, "mode"), "enforce") == 0);
+		family(out, "generation", "gauge", "Changes of the policy or the table since spefwd began.");
+		single(out, "generation", json_number_of(status, "generation"));
+		family(out, "config_matches_disk", "gauge", "Whether the file on disk is the policy in force.");
+		single(out, "config_matches_disk", json_truth_of(json_object_get(status, "config"), "matches_disk"));
+		print_counters(out, "denied", "kind", "Denied packets.", json_object_get(status, "denied"), denied);
+		print_counters(out, "guard", "guard", "What the guards met.", json_object_get(status, "guards"), guards);
+		print_flows(out, json_object_get(status, "flows"));
+		print_names(out, json_object_get(status, "names"));
+	}
+	fputs("# EOF\n", out);
+}
+
+/* A daemon that does not run is a metric, too, and still an exit status. */
+int verb_metrics(struct ctl *ctl)
+{
+	json_t *status = NULL;
+	int r = ctl_need(ctl, SPEFW_METHOD("Status"), NULL, PATIENCE_S, &status);
+
+	if (r != EXIT_DONE && r != EXIT_NOT_RUNNING)
+		return r;
+	if (ctl->json && r == EXIT_DONE)
+		ctl->output->status(ctl, status);
+	else if (!ctl->json)
+		print_metrics(ctl->screen.file, r == EXIT_DONE ? status : NULL);
+	json_decref(status);
+	return r;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "archive.h"
+#include "array.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A header, then for each file a line "LENGTH HASH PATH", its bytes, and a newline; then a line with how many. */
+#define HEADER "spefw-archive 1\n"
+#define END "end "
+#define LINE "%zu %016" PRIx64 " %s\n"
+
+enum { LINE_MAX_BYTES = 4200 }; /* two numbers and a path of PATH_MAX */
+
+static uint64_t hash_of(const char *path, const char *bytes, size_t length)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (; *path; path++)
+		hash = (hash ^ (unsigned char)*path) * UINT64_C(0x100000001b3);
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+int archive_add(struct archive *archive, const char *path, const char *bytes, size_t length)
+{
+	struct archived file = { .path = strdup(path), .bytes = malloc(length + 1), .length = length };
+
+	if (!file.path || !file.bytes || ARRAY_PUSH(archive, file) < 0) {
+		free(file.path);
+		free(file.bytes);
+		return -ENOMEM;
+	}
+	memcpy(file.bytes, bytes, length);
+	file.bytes[length] = '\0';
+	return 0;
+}
+
+const struct archived *archive_find(const struct archive *archive, const char *path)
+{
+	for (size_t i = 0; i < archive->count; i++)
+		if (strcmp(archive->items[i].path, path) == 0)
+			return &archive->items[i];
+	return NULL;
+}
+
+char *archive_pack(const struct archive *archive, size_t *ret_length)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, ret_length);
+
+	if (!out)
+		return NULL;
+	fputs(HEADER, out);
+	for (size_t i = 0; i < archive->count; i++) {
+		const struct archived *file = &archive->items[i];
+		fprintf(out, LINE, file->length, hash_of(file->path, file->bytes, file->length), file->path);
+		fwrite(file->bytes, 1, file->length, out);
+		putc('\n', out);
+	}
+	fprintf(out, END "%zu\n", archive->count);
+	bool failed = ferror(out);
+	if (fclose(out) != 0 || failed) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static int unpack_one(struct archive *archive, const char **at, size_t *left)
+{
+	const char *end = memchr(*at, '\n', *left < LINE_MAX_BYTES ? *left : LINE_MAX_BYTES);
+	char line[LINE_MAX_BYTES + 2], again[LINE_MAX_BYTES + 64];
+	size_t length, path_at = 0;
+	uint64_t hash;
+
+	if (!end)
+		return -EBADMSG;
+	size_t line_length = (size_t)(end - *at) + 1;
+	memcpy(line, *at, line_length);
+	line[line_length] = '\0';
+	int words = sscanf(line, "%zu %" SCNx64 " %zn", &length, &hash, &path_at);
+	*at += line_length;
+	*left -= line_length;
+	if (words != 2 || !path_at || *left < 1 || length > *left - 1 || (*at)[length] != '\n')
+		return -EBADMSG;
+	/* Only what would be written just so was written by us. */
+	line[strcspn(line, "\n")] = '\0';
+	int again_length = snprintf(again, sizeof(again), LINE, length, hash_of(line + path_at, *at, length), line + path_at);
+	if ((size_t)again_length != line_length || memcmp(again, *at - line_length, line_length) != 0)
+		return -EBADMSG;
+	int r = archive_add(archive, line + path_at, *at, length);
+	*at += length + 1;
+	*left -= length + 1;
+	return r;
+}
+
+static bool is_end(const char *bytes, size_t length, size_t count)
+{
+	char line[32];
+	int expected = snprintf(line, sizeof(line), END "%zu\n", count);
+	return length == (size_t)expected && memcmp(bytes, line, length) == 0;
+}
+
+int archive_unpack(struct archive *ret, const char *bytes, size_t length)
+{
+	size_t header = strlen(HEADER);
+	int r = length > header && memcmp(bytes, HEADER, header) == 0 ? 0 : -EBADMSG;
+
+	*ret = (struct archive){ 0 };
+	if (r == 0) {
+		bytes += header;
+		length -= header;
+	}
+	while (r == 0 && !is_end(bytes, length, ret->count))
+		r = unpack_one(ret, &bytes, &length);
+	if (r < 0)
+		archive_free(ret);
+	return r;
+}
+
+void archive_free(struct archive *archive)
+{
+	for (size_t i = 0; i < archive->count; i++) {
+		free(archive->items[i].path);
+		free(archive->items[i].bytes);
+	}
+	free(archive->items);
+	*archive = (struct archive){ 0 };
+}
