@@ -61,7 +61,8 @@ int delta_compute(struct delta *ret, const struct ruleset *old, struct ruleset *
 int delta_sets(struct delta *ret, const struct ruleset *old, struct ruleset *new, int64_t rearm_slack_ms);
 void delta_take_sets(struct ruleset *old, struct ruleset *new);
 
-/* The retired sets of `current`, to be deleted by a later batch; once it is committed, delta_retired() takes them out. */
+/* The retired sets of `current`, to be deleted by a later batch; once it is committed, delta_retired() takes them out.
+ * Due before the next delta_compute() from `current`, which gives -EUCLEAN where a retired set is wanted again. */
 int delta_retire(struct delta *ret, const struct ruleset *current);
 void delta_retired(struct ruleset *current);
 
