@@ -7,11 +7,13 @@ UNIT_TESTS = \
 	tests/unit/test_compile \
 	tests/unit/test_config \
 	tests/unit/test_control \
+	tests/unit/test_delta \
 	tests/unit/test_dns_message \
 	tests/unit/test_held \
 	tests/unit/test_judge \
 	tests/unit/test_output \
 	tests/unit/test_policy \
+	tests/unit/test_policy_diff \
 	tests/unit/test_resolver \
 	tests/unit/test_state_file \
 	tests/unit/test_totals \
@@ -75,9 +77,15 @@ UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_delta_SOURCES = tests/unit/test_delta.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_delta_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_delta_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_judge_SOURCES = tests/unit/test_judge.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_judge_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_policy_SOURCES = tests/unit/test_policy.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_policy_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_policy_diff_SOURCES = tests/unit/test_policy_diff.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_policy_diff_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "make.h"
+
+#include "core/policy_diff.h"
+
+#define SERVER "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n"
+#define ADM "[role ADM]\nmembers = 203.0.113.0/24\n"
+#define BASE SERVER ADM
+
+static const struct change {
+	const char *old, *new, *lines;
+} changes[] = {
+	{ BASE, BASE, "" },
+	{ BASE, "[dns]\nmin_interval = 1m\n" BASE, "" }, /* no matter of what is let through */
+	/* settings */
+	{ BASE, BASE "[gateway]\nmode = audit\n", "mode: enforce -> audit\n" },
+	{ BASE, BASE "[gateway]\ninterception = block\nearly_drop = no\nlog_group = 6\n",
+	  "interception: prevent -> block\nearly_drop: yes -> no\nlog_group: 5 -> 6\n" },
+	{ BASE, BASE "[gateway]\nnat_except = 10.0.0.1\n", "nat_except: changed\n" },
+	{ BASE, "[server]\naddress = 192.0.2.25\ninterface = any\nresolvers = 192.0.2.53\n" ADM, "interface: changed\n" },
+	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
+	  "[server]\naddress = 192.0.2.25\ninterface = eth1\nresolvers = 192.0.2.53\n" ADM, "interface: changed\n" },
+	/* roles */
+	{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 admin.example.net\n",
+	  "role ADM: +admin.example.net\nrole ADM: -203.0.113.128/25\n" }, /* told once, not of each flow */
+	{ BASE, SERVER "[role ADM]\nmembers = any\n", "role ADM: now ANY\nrole ADM: -203.0.113.0/24\n" },
+	{ BASE, BASE "[role IH]\nmembers = 192.0.2.31\n", "role IH: new: 192.0.2.31\n" },
+	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE, "role IH: gone\n" },
+	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n", "role IH: now protected\n" },
+	{ BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n", BASE "[role IH]\nmembers = 192.0.2.31\n", "role IH: no longer protected\n" },
+	{ BASE "[role X]\n", BASE "[role X]\nmembers = 10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 10.0.0.13 10.0.0.15\n",
+	  "role X: +10.0.0.1 +10.0.0.3 +10.0.0.5 +10.0.0.7 +10.0.0.9 +10.0.0.11 and 2 more\n" },
+	/* the same addresses, written otherwise */
+	{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 203.0.113.128-203.0.113.255\n", "" },
+	/* flows */
+	{ BASE, BASE "[flow api-in]\nenabled = no\n", "flow api-in: on -> off\n" },
+	{ BASE "[flow api-in]\nenabled = no\n", BASE, "flow api-in: off -> on\n" },
+	{ BASE, BASE "[flow console-in]\nport = 18470, 18471-18480 1\n", "flow console-in: port 1,18470-18480, was 8470\n" },
+	{ BASE, BASE "[flow dns-out]\nprotocol = tcp\n", "flow dns-out: protocol tcp, was tcp/udp\n" },
+	{ BASE, BASE "[flow ews-out]\nto = outlook.office365.com 198.51.100.80\n", "flow ews-out: to outlook.office365.com 198.51.100.80, was ANY\n" },
+	{ BASE, BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n",
+	  "flow x: new: 192.0.2.77 -> SERVER 445,10000-10100/tcp\n" },
+	{ BASE, BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = icmp-echo\nenabled = no\n",
+	  "flow x: new, off: 192.0.2.77 -> SERVER icmp-echo\n" },
+	{ BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = icmp-echo\n", BASE, "flow x: gone: 192.0.2.77 -> SERVER icmp-echo\n" },
+	/* what is off on both sides changes nothing */
+	{ BASE "[flow api-in]\nenabled = no\n", BASE "[flow api-in]\nenabled = no\nport = 1\n", "" },
+};
+
+static void take_line(void *userdata, const char *text)
+{
+	fprintf(userdata, "%s\n", text);
+}
+
+static void test_changes(void **state)
+{
+	size_t wrong = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		struct policy old, new;
+		char *lines = NULL;
+		size_t length;
+		FILE *out = open_memstream(&lines, &length);
+		assert_non_null(out);
+		make_good_policy(&old, changes[i].old);
+		make_good_policy(&new, changes[i].new);
+		policy_diff(&old, &new, take_line, out);
+		assert_int_equal(fclose(out), 0);
+		if (strcmp(lines, changes[i].lines) != 0) {
+			print_error("from\n%sto\n%sit says\n%sinstead of\n%s", changes[i].old, changes[i].new, lines, changes[i].lines);
+			wrong++;
+		}
+		free(lines);
+		policy_free(&old);
+		policy_free(&new);
+	}
+	assert_int_equal(wrong, 0);
+}
+
+/* Short buffers cut, and never overrun. */
+static void test_short_buffers(void **state)
+{
+	struct policy policy;
+	char buffer[64];
+
+	(void)state;
+	make_good_policy(&policy, BASE "[flow x]\nfrom = 192.0.2.77 192.0.2.79 any\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n");
+	const struct policy_flow *flow = policy_flow(&policy, "x");
+	for (size_t size = 1; size <= sizeof(buffer); size++) {
+		memset(buffer, 'x', sizeof(buffer));
+		assert_true(strlen(endpoint_text(&flow->from, buffer, size)) < size);
+		assert_true(strlen(ports_text(flow, buffer, size)) < size);
+		for (size_t i = size; i < sizeof(buffer); i++)
+			assert_int_equal(buffer[i], 'x');
+	}
+	assert_string_equal(endpoint_text(&flow->from, buffer, sizeof(buffer)), "192.0.2.77 192.0.2.79 ANY");
+	assert_string_equal(endpoint_text(&(struct endpoint){ 0 }, buffer, sizeof(buffer)), "nobody");
+	assert_string_equal(protocols_text(7, buffer), "tcp/udp/icmp-echo");
+	policy_free(&policy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_short_buffers),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
