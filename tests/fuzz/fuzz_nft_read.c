@@ -148,7 +148,7 @@ static bool has_long_value(const void *bytes, size_t length, int depth)
 		if ((depth >= 4 && mnl_attr_get_type(attribute) == 1 && size > 64) ||
 		    (depth < 6 && has_long_value(mnl_attr_get_payload(attribute), size, depth + 1)))
 			return true;
-		length -= MNL_ALIGN(attribute->nla_len) < length ? MNL_ALIGN(attribute->nla_len) : length;
+		length -= (size_t)MNL_ALIGN(attribute->nla_len) < length ? (size_t)MNL_ALIGN(attribute->nla_len) : length;
 		attribute = mnl_attr_next(attribute);
 	}
 	return false;
