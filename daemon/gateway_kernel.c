@@ -5,6 +5,8 @@
 #include "log.h"
 
 #include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +58,10 @@ static int judge_table(struct gateway *gateway, const struct nft_table_info *inf
 			 "table inet " TABLE_NAME " is owned by another program (netlink port %u): stop that first", info->owner);
 		return -EBUSY;
 	}
-	if (info->layout != TABLE_LAYOUT) {
+	if (info->flags & NFT_TABLE_F_DORMANT) {
+		log_notice("table inet " TABLE_NAME " was put to sleep by another program: it is replaced");
+		options->replace = true;
+	} else if (info->layout != TABLE_LAYOUT) {
 		log_notice("table inet " TABLE_NAME " has another layout (%d): it is replaced", info->layout);
 		options->replace = true;
 	} else if (gateway->nft.abilities.owner && !ownable) {

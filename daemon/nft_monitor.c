@@ -26,8 +26,8 @@ struct nft_monitor {
 	sd_event_source *source;
 	void (*changed)(void *userdata, const char *what);
 	void *userdata;
-	char what[200];     /* the first change of the transaction under way */
-	unsigned more;      /* how many followed */
+	char what[200];     /* the first change of the transaction under way, or that it deletes the table */
+	unsigned more;      /* how many there are besides */
 };
 
 /* Our own commits can be large: the kernel need not queue them for us. The notices of one transaction come in packets
@@ -85,7 +85,8 @@ static void take_change(struct nft_monitor *monitor, const struct nlmsghdr *head
 		return;
 	if (monitor->what[0]) {
 		monitor->more++;
-		return;
+		if (type != NFT_MSG_DELTABLE) /* its notice comes after those of everything in it, and says more */
+			return;
 	}
 	const struct kind *kind = &kinds[type];
 	const char *name = kind->name ? text_attribute(header, kind->name) : NULL;
