@@ -6,6 +6,7 @@ import select
 import socket
 import struct
 import threading
+import time
 
 from . import namespaces
 
@@ -25,8 +26,9 @@ _EVENTS = {NEWTABLE: "table added", DELTABLE: "table deleted", NEWCHAIN: "chain 
            DELRULE: "rule deleted", NEWSET: "set added", DELSET: "set deleted", NEWSETELEM: "element added", DELSETELEM: "element deleted",
            NEWGEN: "generation", NEWOBJ: "object added", DELOBJ: "object deleted"}
 
-# what: as in _EVENTS; name: of the set or chain, where there is one; count: of elements, else 1; port: the sender's netlink port.
-Event = collections.namedtuple("Event", "what name count port")
+# what: as in _EVENTS; name: of the set or chain, where there is one; count: of elements, else 1; port: the sender's netlink port;
+# when: time.monotonic() of its arrival. A "generation" ends each transaction, also those of other tables.
+Event = collections.namedtuple("Event", "what name count port when")
 
 
 def attribute(kind, value):
@@ -130,7 +132,9 @@ class Monitor:
         kind, port, payload = message
         found = dict(attributes(payload))
         kind &= 0xFF
-        if kind == NEWGEN or kind not in _EVENTS or found.get(1) != self._table.encode() + b"\0":
+        if kind == NEWGEN:
+            return Event("generation", None, 1, port, time.monotonic())
+        if kind not in _EVENTS or found.get(1) != self._table.encode() + b"\0":
             return None
         count, name = 1, None
         if kind in (NEWSETELEM, DELSETELEM):
@@ -140,7 +144,18 @@ class Monitor:
             name = found[2][:-1].decode()
         elif kind in (NEWCHAIN, DELCHAIN):
             name = found[3][:-1].decode()
-        return Event(_EVENTS[kind], name, count, port)
+        return Event(_EVENTS[kind], name, count, port, time.monotonic())
+
+    def transactions(self):
+        """The events of our table, a list for each transaction that changed it."""
+        result, now = [], []
+        for event in list(self.events):
+            if event.what != "generation":
+                now.append(event)
+            elif now:
+                result.append(now)
+                now = []
+        return result
 
     def close(self):
         if self._socket is None:

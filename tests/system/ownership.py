@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Other programs change our table: refused where the kernel can, and else repaired; counted and told either way."""
+import os
+import signal
+import sys
+import time
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import ADDRESS, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, counters, main, vendor, wait_for  # noqa: E402
+from lab.checks import DeniedStreams, content, differences, guarded, handles, repaired, with_all_and_none  # noqa: E402
+from lab.netlink import Monitor, table_owner  # noqa: E402
+
+NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
+
+# What a stranger does (by nft -f), and what the notice of it must name. While it lasts, the server may be open.
+HARMFUL = (
+    ("flush ruleset", "table deleted"),
+    ("delete table inet spefw", "table deleted"),
+    ("flush ruleset; table inet spefw { chain forward { type filter hook forward priority 0; }\n }", "table deleted"),
+    ("add table inet spefw { flags dormant; }", "table changed"),
+    ("flush map inet spefw protected_dst_4", "protected_dst_4"),
+    ("flush set inet spefw protected_4", "protected_4"),
+    ("flush set inet spefw name_my.mailstore.com_4", "name_my.mailstore.com_4"),
+    ("delete element inet spefw role_ADM_4 { 203.0.113.0/24 }", "role_ADM_4"),
+    ("add element inet spefw role_ADM_4 { 198.51.100.0/24 }", "role_ADM_4"),
+    ("add element inet spefw SERVER_in_tcp { 3389 : accept }", "SERVER_in_tcp"),
+    ("flush chain inet spefw judge", "judge"),
+    ("insert rule inet spefw forward accept", "forward"),
+    ("add rule inet spefw SERVER_in_tcp_443 drop", "SERVER_in_tcp_443"),
+    ("rename chain inet spefw judge hijacked", "hijacked"),
+    ("add chain inet spefw first { type filter hook prerouting priority -400; policy drop; }", "first"),
+    ("add chain inet spefw forward { policy drop; }", "forward"),
+    ("add chain inet spefw after { type filter hook postrouting priority 0; }; add rule inet spefw after drop", "after"),
+    ("add chain inet spefw idle; add rule inet spefw idle drop", "idle"),
+    ("add set inet spefw idle { type ipv4_addr; elements = { 192.0.2.9 }; }", "idle"),
+    ("add set inet spefw pairs { type ipv4_addr . inet_service; }", "pairs"),
+    ("add map inet spefw marks { type ipv4_addr : mark; }", "marks"),
+)
+
+
+def settled(daemon):
+    daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+    wait_for(lambda: "\"name\": \"retired" not in str(daemon.table()), "settled")
+    return content(daemon.table())
+
+
+def strangers(tap):
+    """Each foreign change: refused or repaired, and the policy is what it was."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        lab.serve("server", tcp=[143, 443, 8470, 3389])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        before, numbers = settled(daemon), handles(daemon)
+        owner = daemon.status()["ownership"] == "owner"
+        flags = table_owner("gateway")[0]
+        kept = {family: lab.connect("client", ADDRESS[family]["server"], 143) for family in FAMILIES}
+        traffic, times, leaks = DeniedStreams(), [], {}
+        lab.at_close(traffic.close)
+        for text, named in HARMFUL:
+            title, count = "nft %s: " % text.split("\n", maxsplit=1)[0], repaired(daemon)
+            seen = traffic.seen()
+            done = lab.run("gateway", "nft", "-f", "-", check=False, text=text.replace("; ", "\n") if text.startswith("add chain") and "; add" in text else text)
+            began = time.monotonic()
+            if owner:
+                tap.ok(done.returncode != 0 or text == "flush ruleset", title + "refused", done.stderr)
+                tap.ok(handles(daemon) == numbers and content(daemon.table()) == before, title + "not one rule or element changed")
+                continue
+            if not tap.equal((done.returncode, done.stderr), (0, ""), title + "done by a stranger"):
+                continue
+            try:
+                wait_for(lambda: repaired(daemon) > count and content(daemon.table()) == before and table_owner("gateway")[0] == flags, title + "repaired", pause=0.002, bound=20)
+                times.append(time.monotonic() - began)
+                tap.ok(True, title + "repaired")
+            except TimeoutError:
+                tap.ok(False, title + "repaired", differences(before, content(daemon.table())))
+                daemon.run("spefwctl", "-s", daemon.socket, "reload")
+            leaks[text] = traffic.seen() - seen
+            told = daemon.status()["guards"].get("last_repair", "")
+            tap.ok(named in told and told in daemon.log(), title + "told in status and log", told)
+            tap.ok(all(connection.echo() for connection in kept.values()), title + "connections go on")
+        tap.ok(guarded(lab), "guarded after all of that")
+        traffic.close()
+        if owner:
+            tap.equal(traffic.leaked, 0, "no denied SYN came through meanwhile")
+            tap.equal(repaired(daemon), 0, "there was nothing to repair")
+        elif times:
+            tap.note("seen as repaired after %.0f ms on average, %.0f ms at most, polled" % (1000 * sum(times) / len(times), 1000 * max(times)))
+            tap.note("denied SYNs that came through before the repair: %s" % {text: count for text, count in leaks.items() if count})
+        status = daemon.wait_status(lambda now: now["health"] == "ok", "healthy")
+        tap.ok(status["guards"]["repaired"] >= (0 if owner else len(HARMFUL)), "each was counted", status["guards"])
+
+
+def quick_repairs(tap):
+    """How fast: the daemon's own commit after the stranger's, as a listener hears them."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        before = settled(daemon)
+        if daemon.status()["ownership"] == "owner":
+            tap.skip("quick repairs", "owned tables need none")
+            return
+        with Monitor("gateway") as monitor:
+            for text in ("flush ruleset", "insert rule inet spefw forward accept", "flush map inet spefw protected_dst_6"):
+                count = len(monitor.transactions())
+                lab.run("gateway", "nft", "-f", "-", text=text)
+                wait_for(lambda: content(daemon.table()) == before, "repaired")
+                wait_for(lambda: len(monitor.transactions()) >= count + 2, "notices")
+                theirs, ours = monitor.transactions()[count:count + 2]
+                tap.note("nft %s: repaired %.1f ms after it" % (text, 1000 * (ours[-1].when - theirs[-1].when)))
+                tap.ok(theirs[0].port != ours[0].port, "nft %s: repaired" % text)
+        # Many at once, faster than they can be repaired.
+        for number in range(30):
+            lab.run("gateway", "nft", "-f", "-", text=("insert rule inet spefw forward accept", "flush ruleset")[number % 2], check=False)
+        wait_for(lambda: content(daemon.table()) == before, "repaired after many changes in a row")
+        count = repaired(daemon)
+        tap.ok(count >= 10, "many changes in a row: repaired in the end", count)
+        time.sleep(0.3)
+        tap.equal(repaired(daemon), count, "its own repairs are not taken for foreign changes")
+
+
+def counters_reset(tap):
+    """`nft reset counters`: no event tells; the totals go on."""
+    with Lab(tap) as lab:
+        lab.serve("server", tcp=[443])
+        daemon = lab.spefwd(lab.config())
+        for family in FAMILIES:
+            lab.connect("client", ADDRESS[family]["server"], 443).close()
+        def https():
+            return [flow["connections"] for flow in daemon.status()["flows"] if flow["id"] == "https-in"][0]
+        before = https()
+        lab.run("gateway", "nft", "reset", "counters", "table", "inet", "spefw")
+        tap.equal(counters(daemon.table())["flow-https-in"], 0, "a stranger may reset the kernel's counters")
+        tap.equal(https(), before, "the totals stay")
+        lab.connect("client", ADDRESS[4]["server"], 443).close()
+        tap.equal(https(), before + 1, "and go on")
+        tap.equal(repaired(daemon), 0, "there is nothing to repair")
+
+
+def adopted(tap):
+    """kill -9 and a start: chains, sets, elements and counters are kept, the owner is another."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        lab.serve("server", tcp=[143, 443, 8470, 3389])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        before, numbers = settled(daemon), handles(daemon, ("chain", "set", "map", "counter"))
+        flags, port = table_owner("gateway")
+        owner = daemon.status()["ownership"] == "owner"
+        tap.equal((flags, port is not None), (6, True) if owner else (0, False), "flags and owner of the table")
+        kept = {family: lab.connect("client", ADDRESS[family]["server"], 143) for family in FAMILIES}
+        traffic = DeniedStreams()
+        lab.at_close(traffic.close)
+        for _ in range(3):
+            daemon.kill()
+            seen = counters(daemon.table())
+            tap.equal(table_owner("gateway"), (flags & ~2, None) if owner else (0, None), "killed: an orphan")
+            daemon.start()
+            tap.equal(handles(daemon, ("chain", "set", "map", "counter")), numbers, "started: nothing was made anew")
+            tap.equal(differences(before, content(daemon.table())), "", "every rule and element is as it was")
+            now = counters(daemon.table())
+            tap.ok(all(now[name] >= count for name, count in seen.items()), "counters go on", (seen, now))
+            if owner:
+                tap.ok(table_owner("gateway")[0] == flags and table_owner("gateway")[1] not in (None, port), "owned again", table_owner("gateway"))
+                tap.ok(lab.run("gateway", "nft", "delete", "table", "inet", "spefw", check=False).returncode != 0, "nobody else can delete it")
+            tap.ok(all(connection.echo() for connection in kept.values()), "connections go on")
+        traffic.close()
+        tap.equal(traffic.leaked, 0, "no denied SYN came through meanwhile")
+        daemon.kill()
+        lab.run("gateway", "nft", "insert", "rule", "inet", "spefw", "forward", "accept")
+        lab.run("gateway", "nft", "add", "element", "inet", "spefw", "role_ADM_4", "{ 198.51.100.0/24 }")
+        lab.run("gateway", "nft", "add", "chain", "inet", "spefw", "stranger")
+        daemon.start()
+        tap.equal(differences(before, content(daemon.table())), "", "what strangers did to the orphan is gone after a start")
+        tap.ok(guarded(lab), "guarded")
+
+
+def two_daemons(tap):
+    """A second daemon, with another socket, wants the same table."""
+    with Lab(tap) as lab:
+        lab.serve("server", tcp=[443, 8470, 3389])
+        daemon = lab.spefwd(lab.config())
+        if daemon.status()["ownership"] != "owner":
+            tap.skip("a second daemon", "without ownership the kernel can't tell them apart")
+            return
+        before = handles(daemon)
+        second = Daemon(lab, lab.config(), name="second")
+        try:
+            second.start()
+            tap.ok(False, "a second daemon refuses")
+        except NotReady as error:
+            tap.equal(error.returncode, 1, "a second daemon for the same table: exit 1")
+            tap.ok("owned by another program" in second.log(), "and it says why", second.log())
+        second.process = None
+        tap.ok(handles(daemon) == before and guarded(lab), "nothing was changed")
+        done = daemon.run("spefwd", "--clear")
+        tap.ok(done.returncode != 0 and daemon.table(), "spefwd --clear can't remove the table of a running daemon", done.stderr)
+        daemon.stop(signal.SIGKILL)
+        second.start()
+        tap.ok(guarded(lab), "once the first is dead, the second adopts it")
+
+
+if __name__ == "__main__":
+    main(*with_all_and_none(strangers, quick_repairs, counters_reset, adopted, two_daemons))
