@@ -528,7 +528,7 @@ static void do_load(struct judge *judge, const char *path)
 
 	names_view_free(&judge->names);
 	policy_file_free(&judge->file);
-	int r = policy_file_load(&judge->file, path, NULL, &diags);
+	int r = policy_file_load(&judge->file, path, &(struct policy_source){ .archive = NULL }, &diags);
 	for (size_t i = 0; r < 0 && i < diags.count; i++) {
 		char *text = diags.items[i].severity == DIAG_ERROR ? diag_format(&diags.items[i]) : NULL;
 		if (text)

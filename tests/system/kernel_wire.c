@@ -309,20 +309,14 @@ static void open_gateway(struct wire *wire, struct machine *machine)
 }
 
 /* Packets that one processor has sent are worked on in their order, through all links: so the last to arrive tells that
- * none is behind it. */
+ * none is behind it. Which one does not matter. */
 static void stay_on_one_processor(void)
 {
-	cpu_set_t allowed, one;
+	cpu_set_t one;
 
-	must(sched_getaffinity(0, sizeof(allowed), &allowed), "sched_getaffinity");
-	for (int i = CPU_SETSIZE - 1; i >= 0; i--) {
-		if (!CPU_ISSET(i, &allowed))
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(i, &one);
-		must(sched_setaffinity(0, sizeof(one), &one), "sched_setaffinity");
-		return;
-	}
+	CPU_ZERO(&one);
+	CPU_SET(must(sched_getcpu(), "sched_getcpu"), &one);
+	must(sched_setaffinity(0, sizeof(one), &one), "sched_setaffinity");
 }
 
 void wire_add(struct wire *wire, const char *netns, const char *gateway_link)
