@@ -6,9 +6,11 @@
 #include "state_file.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,6 +51,15 @@ static void log_diags(const struct diags *diags)
 	}
 }
 
+static bool is_netfilter_socket(int fd)
+{
+	int domain = 0, protocol = 0;
+	socklen_t size = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK &&
+	       getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_NETFILTER;
+}
+
 /* The socket that owns the table outlives a killed daemon in the service manager's hands: no moment without an owner. */
 static int take_stored_socket(void)
 {
@@ -56,7 +67,8 @@ static int take_stored_socket(void)
 	int fd = -1, count = sd_listen_fds_with_names(1, &names);
 
 	for (int i = 0; i < count; i++) {
-		if (fd < 0 && strcmp(names[i], STORED_SOCKET) == 0)
+		/* A descriptor that is of no use would be given again at every start. */
+		if (fd < 0 && strcmp(names[i], STORED_SOCKET) == 0 && is_netfilter_socket(SD_LISTEN_FDS_START + i))
 			fd = SD_LISTEN_FDS_START + i;
 		else
 			close(SD_LISTEN_FDS_START + i);
@@ -165,7 +177,7 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 		r = gateway_watch_begin(gateway);
 	if (r < 0) {
 		log_error("can't start: %s", strerror(-r));
-		return r;
+		return r == -EINVAL ? -EPROTO : r; /* the former speaks of the configuration */
 	}
 	/* The table first, from remembered addresses; DNS is asked after that. What may pass with time is tried again. */
 	r = gateway_apply(gateway);
