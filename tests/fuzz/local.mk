@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every fuzz target is built twice: its corpus is replayed by `make check`; and with
 # `./configure CC=clang --enable-fuzzers` tests/fuzz/fuzz_NAME is a libFuzzer program (tests/fuzz/fuzz_NAME CORPUS_FOLDER).
-REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_nft_read tests/fuzz/replay_state tests/fuzz/replay_varlink
+REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_nft_read \
+	tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
-EXTRA_DIST += tests/fuzz/corpus tests/fuzz/record_netlink.py
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py
 
 FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config_ini.c daemon/core/addr.c daemon/core/config.c \
@@ -13,6 +14,7 @@ FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/
 # It includes the readers, for sockets that are not real.
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c daemon/nft_encode.c daemon/nft_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
+FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/seen_packet.c
 FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/varlink_wire.c
 
@@ -26,6 +28,9 @@ tests_fuzz_replay_dns_message_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"dns"'
 tests_fuzz_replay_nft_read_SOURCES = tests/fuzz/replay.c $(FUZZ_NFT_SOURCES)
 tests_fuzz_replay_nft_read_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nft"'
 tests_fuzz_replay_nft_read_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_replay_seen_packet_SOURCES = tests/fuzz/replay.c $(FUZZ_SEEN_SOURCES)
+tests_fuzz_replay_seen_packet_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nflog"'
+tests_fuzz_replay_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
 tests_fuzz_replay_state_SOURCES = tests/fuzz/replay.c $(FUZZ_STATE_SOURCES)
 tests_fuzz_replay_state_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"state"'
 tests_fuzz_replay_varlink_SOURCES = tests/fuzz/replay.c $(FUZZ_VARLINK_SOURCES)
@@ -33,7 +38,8 @@ tests_fuzz_replay_varlink_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"varlink"'
 tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 
 if FUZZERS
-noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
+noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_nft_read \
+	tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
 FUZZ_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 tests_fuzz_fuzz_archive_SOURCES = $(FUZZ_ARCHIVE_SOURCES)
 tests_fuzz_fuzz_archive_CFLAGS = $(FUZZ_CFLAGS)
@@ -45,6 +51,9 @@ tests_fuzz_fuzz_dns_message_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_nft_read_SOURCES = $(FUZZ_NFT_SOURCES)
 tests_fuzz_fuzz_nft_read_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_nft_read_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_fuzz_seen_packet_SOURCES = $(FUZZ_SEEN_SOURCES)
+tests_fuzz_fuzz_seen_packet_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
 tests_fuzz_fuzz_state_SOURCES = $(FUZZ_STATE_SOURCES)
 tests_fuzz_fuzz_state_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_varlink_SOURCES = $(FUZZ_VARLINK_SOURCES)

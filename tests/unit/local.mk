@@ -3,6 +3,7 @@
 UNIT_TESTS = \
 	tests/unit/test_addr \
 	tests/unit/test_addrbook \
+	tests/unit/test_aliases \
 	tests/unit/test_archive \
 	tests/unit/test_compile \
 	tests/unit/test_config \
@@ -15,6 +16,7 @@ UNIT_TESTS = \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
 	tests/unit/test_resolver \
+	tests/unit/test_seen_packet \
 	tests/unit/test_state_file \
 	tests/unit/test_totals \
 	tests/unit/test_varlink_wire
@@ -39,6 +41,10 @@ tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 tests_unit_test_archive_SOURCES = tests/unit/test_archive.c
 tests_unit_test_archive_LDADD = daemon/core/archive.$(OBJEXT) $(UNIT_LIBS)
 
+# It includes aliases.c, likewise.
+tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c
+tests_unit_test_aliases_LDADD = $(UNIT_LIBS)
+
 UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
 	daemon/core/diag.$(OBJEXT) daemon/config_ini.$(OBJEXT)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c
@@ -60,6 +66,9 @@ tests_unit_test_output_LDADD = daemon/control.$(OBJEXT) libctl.a libbase.a libco
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
 tests_unit_test_resolver_LDADD = daemon/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) \
 	daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
+
+tests_unit_test_seen_packet_SOURCES = tests/unit/test_seen_packet.c
+tests_unit_test_seen_packet_LDADD = daemon/core/seen_packet.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.c
 tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) $(UNIT_LIBS)
