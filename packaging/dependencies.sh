@@ -43,7 +43,7 @@ spefw_missing() {
 
 # spefw_dependencies TOP: 0 when all is there (now).
 spefw_dependencies() {
-	local top=$1 missing sudo= packages
+	local top=$1 missing sudo='' packages
 	PATH=$PATH:/usr/sbin:/sbin
 	missing=$(spefw_missing "$top")
 	[ -n "$missing" ] || return 0

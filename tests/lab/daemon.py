@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 from .tap import wait_for
 from .topology import Failed
@@ -37,6 +38,25 @@ def sanitizer_report(text):
     """The lines from the first report of a sanitizer on, or "" ."""
     found = _SANITIZER.search(text)
     return text[text.rfind("\n", 0, found.start()) + 1:] if found else ""
+
+
+def open_socket(path, bound=60):
+    """A connection to a UNIX socket whose calls have a bound; where its queue is full for the moment, it waits."""
+    end = time.monotonic() + bound
+    while True:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(bound)
+        try:
+            sock.connect(path)
+            return sock
+        except BlockingIOError:
+            sock.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        except OSError:
+            sock.close()
+            raise
 
 
 class Daemon:
@@ -142,9 +162,7 @@ class Daemon:
 
     def call(self, method, parameters=None, bound=60):
         """One Varlink call of org.spefw.Gateway, without spefwctl. Raises VarlinkError."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(bound)
-            sock.connect(self.socket)
+        with open_socket(self.socket, bound) as sock:
             request = {"method": "org.spefw.Gateway." + method}
             if parameters is not None:
                 request["parameters"] = parameters
