@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = packaging/completion/_spefwctl
+EXTRA_DIST += packaging/build-deb packaging/build-rpm packaging/debian packaging/rpm packaging/completion/spefwctl.bash packaging/completion/check
+
+# bash-completion looks for files with the name of the command.
+install-data-local:
+	$(MKDIR_P) $(DESTDIR)$(bashcompletiondir)
+	$(INSTALL_DATA) $(srcdir)/packaging/completion/spefwctl.bash $(DESTDIR)$(bashcompletiondir)/spefwctl
+uninstall-local:
+	rm -f $(DESTDIR)$(bashcompletiondir)/spefwctl
+
+# Verbs and options that the help lists are those that the completions offer.
+TESTS += packaging/completion/check
