@@ -7,6 +7,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h> /* ahead of libnetfilter_conntrack's own of that name, which is older */
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <libnftnl/chain.h>
@@ -140,41 +142,45 @@ static void set_parsing(bool on)
 		__lsan_enable();
 }
 
-/* libnftnl 1.2 copies a key or value of any length into a register's 64 bytes; the kernel has no longer ones. */
-static bool has_long_value(const void *bytes, size_t length, int depth)
+/* libnftnl 1.2 copies a key or value of any length into a register's 64 bytes, and notes a kind of attribute that no
+ * element has in an array for those that one has. The kernel sends neither. */
+static bool is_beyond(const void *bytes, size_t length, int depth, bool elements)
 {
+	static const uint16_t last_kinds[] = { [1] = NFTA_SET_ELEM_LIST_SET_ID, [2] = UINT16_MAX, [3] = NFTA_SET_ELEM_EXPRESSIONS };
+
 	for (const struct nlattr *attribute = bytes; mnl_attr_ok(attribute, (int)length);) {
-		size_t size = mnl_attr_get_payload_len(attribute);
-		if ((depth >= 4 && mnl_attr_get_type(attribute) == 1 && size > 64) ||
-		    (depth < 6 && has_long_value(mnl_attr_get_payload(attribute), size, depth + 1)))
+		size_t size = mnl_attr_get_payload_len(attribute), whole = MNL_ALIGN(attribute->nla_len);
+		uint16_t kind = mnl_attr_get_type(attribute);
+		if ((elements && depth < 4 && kind > last_kinds[depth]) || (depth >= 4 && kind == 1 && size > 64) ||
+		    (depth < 6 && is_beyond(mnl_attr_get_payload(attribute), size, depth + 1, elements)))
 			return true;
-		length -= (size_t)MNL_ALIGN(attribute->nla_len) < length ? (size_t)MNL_ALIGN(attribute->nla_len) : length;
+		length -= whole < length ? whole : length;
 		attribute = mnl_attr_next(attribute);
 	}
 	return false;
 }
 
-static bool is_too_long(const struct nlmsghdr *header)
+static bool is_message_beyond(const struct nlmsghdr *header, bool elements)
 {
 	size_t skipped = sizeof(struct nfgenmsg), length = mnl_nlmsg_get_payload_len(header);
-	return length > skipped && has_long_value((const char *)mnl_nlmsg_get_payload(header) + skipped, length - skipped, 1);
+	return length > skipped && is_beyond((const char *)mnl_nlmsg_get_payload(header) + skipped, length - skipped, 1, elements);
 }
 
-#define PARSE(function, object_type) \
+#define PARSE(function, object_type, elements) \
 	static int tame_##function(const struct nlmsghdr *header, object_type *object) \
 	{ \
 		set_parsing(true); \
-		int r = sigsetjmp(not_parsed, 1) || is_too_long(header) ? -1 : function(header, object); \
+		int r = sigsetjmp(not_parsed, 1) || is_message_beyond(header, elements) ? -1 : function(header, object); \
 		set_parsing(false); \
 		return r; \
 	}
-PARSE(nftnl_table_nlmsg_parse, struct nftnl_table)
-PARSE(nftnl_chain_nlmsg_parse, struct nftnl_chain)
-PARSE(nftnl_rule_nlmsg_parse, struct nftnl_rule)
-PARSE(nftnl_set_nlmsg_parse, struct nftnl_set)
-PARSE(nftnl_set_elems_nlmsg_parse, struct nftnl_set)
-PARSE(nftnl_obj_nlmsg_parse, struct nftnl_obj)
-PARSE(nfct_nlmsg_parse, struct nf_conntrack)
+PARSE(nftnl_table_nlmsg_parse, struct nftnl_table, false)
+PARSE(nftnl_chain_nlmsg_parse, struct nftnl_chain, false)
+PARSE(nftnl_rule_nlmsg_parse, struct nftnl_rule, false)
+PARSE(nftnl_set_nlmsg_parse, struct nftnl_set, false)
+PARSE(nftnl_set_elems_nlmsg_parse, struct nftnl_set, true)
+PARSE(nftnl_obj_nlmsg_parse, struct nftnl_obj, false)
+PARSE(nfct_nlmsg_parse, struct nf_conntrack, false)
 #define nftnl_table_nlmsg_parse tame_nftnl_table_nlmsg_parse
 #define nftnl_chain_nlmsg_parse tame_nftnl_chain_nlmsg_parse
 #define nftnl_rule_nlmsg_parse tame_nftnl_rule_nlmsg_parse
