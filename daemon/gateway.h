@@ -49,6 +49,7 @@ struct gateway {
 	bool nflog_told;            /* that it could not be had was logged */
 	uint64_t observed;          /* answers to the server that taught something */
 	struct links *links;
+	int64_t links_ms;           /* when a change of links last made all names be asked for; 0: never */
 
 	/* What the kernel holds. */
 	struct nft_socket nft;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HURRY_EVERY_MS = 5000 };
+
 static int role_links(const struct gateway *gateway, const struct policy *policy, size_t index, struct role_links *ret)
 {
 	const struct policy_role *role = &policy->roles[index];
@@ -66,6 +68,11 @@ void gateway_links_changed(void *userdata)
 	gateway_apply(gateway);
 	if (changed)
 		gateway_cut(gateway, "the guarded addresses changed");
-	addrbook_hurry(gateway->book, NULL, now_ms()); /* a link came or went: who is behind the names may have changed */
+	/* A link came or went: DNS may answer now, or say something else. Routes that flap must not make a flood of queries. */
+	int64_t now = now_ms();
+	if (!gateway->links_ms || now - gateway->links_ms >= HURRY_EVERY_MS) {
+		gateway->links_ms = now;
+		addrbook_hurry(gateway->book, NULL, now);
+	}
 	gateway_names_drive(gateway);
 }
