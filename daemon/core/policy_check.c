@@ -100,6 +100,15 @@ void check_builtin_flow(struct diags *diags, const struct config *config, const 
 			   written->id, protocol_name(written->protocol));
 }
 
+/* Its name is refused already: what it lacks under another name would mislead. */
+static bool is_refused(const struct diags *diags, unsigned line)
+{
+	for (size_t i = 0; i < diags->count; i++)
+		if (diags->items[i].severity == DIAG_ERROR && diags->items[i].line == line)
+			return true;
+	return false;
+}
+
 void check_custom_flow(struct diags *diags, const struct config *config, const struct config_flow *flow)
 {
 	const char *known[64];
@@ -117,7 +126,7 @@ void check_custom_flow(struct diags *diags, const struct config *config, const s
 		missing[count++] = "port";
 	if (echo && flow->ports.line)
 		diag_error(diags, config->path, flow->ports.line, "flow %s has no ports: icmp-echo knows none, take port out", flow->id);
-	if (!count)
+	if (!count || is_refused(diags, flow->line))
 		return;
 
 	size_t known_count = 0;
