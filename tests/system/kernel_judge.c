@@ -405,6 +405,7 @@ static void do_run(struct judge *judge, unsigned one_of)
 	judge->told = 0;
 	sort_probes(judge);
 	judge_probes(judge, one_of);
+	wire_begin(&judge->wire);
 	for (size_t i = 0; i < judge->count;) {
 		size_t count = 1;
 		while (i + count < judge->count && count < BATCH_MAX && same_batch(&judge->probes[i], &judge->probes[i + count]))
@@ -413,6 +414,7 @@ static void do_run(struct judge *judge, unsigned one_of)
 			tell_finding(judge, &judge->probes[i], count, &finding);
 		i += count;
 	}
+	wire_end(&judge->wire);
 	wire_flush_conntrack(&judge->wire);
 	judge->count = 0;
 	printf("ok probes %lu allowed %lu denied %lu other %lu again %lu mismatches %lu\n", judge->totals.probes, judge->totals.allowed,

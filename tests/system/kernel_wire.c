@@ -308,15 +308,19 @@ static void open_gateway(struct wire *wire, struct machine *machine)
 		wire_fail("netlink: %s", strerror(errno));
 }
 
-/* Packets that one processor has sent are worked on in their order, through all links: so the last to arrive tells that
- * none is behind it. Which one does not matter. */
-static void stay_on_one_processor(void)
+void wire_begin(struct wire *wire)
 {
 	cpu_set_t one;
 
+	must(sched_getaffinity(0, sizeof(wire->processors), &wire->processors), "sched_getaffinity");
 	CPU_ZERO(&one);
 	CPU_SET(must(sched_getcpu(), "sched_getcpu"), &one);
 	must(sched_setaffinity(0, sizeof(one), &one), "sched_setaffinity");
+}
+
+void wire_end(struct wire *wire)
+{
+	must(sched_setaffinity(0, sizeof(wire->processors), &wire->processors), "sched_setaffinity");
 }
 
 void wire_add(struct wire *wire, const char *netns, const char *gateway_link)
@@ -327,12 +331,10 @@ void wire_add(struct wire *wire, const char *netns, const char *gateway_link)
 		wire_fail("%s: too many machines", netns);
 	snprintf(machine->name, sizeof(machine->name), "%s", netns);
 	machine->is_gateway = wire->machine_count == 0;
-	if (machine->is_gateway) {
-		stay_on_one_processor();
+	if (machine->is_gateway)
 		open_gateway(wire, machine);
-	} else {
+	else
 		open_neighbour(machine, wire->machines[0]->name, gateway_link);
-	}
 	wire->machines[wire->machine_count++] = machine;
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/addr.h"
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,6 +55,7 @@ struct wire {
 	struct machine *machines[MACHINES_MAX];
 	size_t machine_count;
 	struct mnl_socket *conntrack, *nftables; /* of the gateway */
+	cpu_set_t processors;                    /* where this program may run, while it keeps to one */
 };
 
 typedef void (*wire_arrival)(void *userdata, size_t machine, const struct wire_packet *packet);
@@ -66,6 +68,11 @@ void wire_add(struct wire *wire, const char *netns, const char *gateway_link);
 void wire_free(struct wire *wire);
 int wire_find(const struct wire *wire, const char *netns); /* its index, or -1 */
 const char *wire_name(const struct wire *wire, size_t machine);
+
+/* From begin to end, packets are sent by one processor, whichever is at hand: what one has sent is worked on in its order,
+ * through all links, so the last to arrive tells that none is behind it. */
+void wire_begin(struct wire *wire);
+void wire_end(struct wire *wire);
 void wire_send(struct wire *wire, size_t machine, const struct wire_packet *packets, size_t count);
 /* Calls arrival for each packet of ours that has arrived anywhere. */
 void wire_receive(struct wire *wire, wire_arrival arrival, void *userdata);
