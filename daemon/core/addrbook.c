@@ -134,6 +134,12 @@ static void schedule(struct addrbook *book, struct entry *entry, int64_t interva
 	entry->next_query_ms = later(now_ms, jittered(book, most(interval_ms, INTERVAL_FLOOR_MS)));
 }
 
+/* How long an answer may go unasked at most: it must be renewed before it is stale, with time for a failure or two. */
+static int64_t longest_interval(const struct addrbook *book)
+{
+	return most(least(book->limits.max_interval_ms, book->limits.stale_ms / 3), INTERVAL_FLOOR_MS);
+}
+
 static int64_t retry_interval(const struct addrbook *book, const struct entry *entry)
 {
 	int64_t cap = book->limits.max_interval_ms;
@@ -206,7 +212,7 @@ void addrbook_set_limits(struct addrbook *book, const struct book_limits *limits
 	for (size_t i = 0; i < addrbook_count(book); i++) {
 		struct entry *entry = &book->names[i / FAMILIES].entries[i % FAMILIES];
 		entry->next_query_ms = least(entry->next_query_ms,
-					     later(entry->scheduled_ms, most(limits->max_interval_ms, INTERVAL_FLOOR_MS)));
+					     later(entry->scheduled_ms, longest_interval(book)));
 		update_expiry(book, entry);
 	}
 }
@@ -665,7 +671,7 @@ int addrbook_answered(struct addrbook *book, const char *name, enum family famil
 	if (origin == ORIGIN_ASKED) {
 		end_answer(entry, now_ms);
 		int64_t ttl_ms = most((int64_t)ttl_s * 1000, book->limits.min_interval_ms);
-		schedule(book, entry, least(ttl_ms, book->limits.max_interval_ms), now_ms);
+		schedule(book, entry, least(ttl_ms, longest_interval(book)), now_ms);
 		again(entry, now_ms);
 	}
 	update_expiry(book, entry);

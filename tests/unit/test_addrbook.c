@@ -230,6 +230,17 @@ static void refused_addresses(void **state)
 	/* Nothing but nonsense is an answer without addresses. */
 	assert_false(answer(book, 300, 0, "0.0.0.0", NULL));
 	expect_state(book, BOOK_GRACE);
+
+	/* The mark tells whether the refused ones are others than before, in whatever order. */
+	answer(book, 300, 0, "127.0.0.1", "10.0.0.1", "192.0.2.1", NULL);
+	uint64_t mark = entry_of(book).refused_mark;
+	assert_int_not_equal(mark, 0);
+	answer(book, 300, 0, "192.0.2.2", "10.0.0.1", "127.0.0.1", NULL);
+	assert_int_equal(entry_of(book).refused_mark, mark);
+	answer(book, 300, 0, "10.0.0.2", "127.0.0.1", NULL);
+	assert_int_not_equal(entry_of(book).refused_mark, mark);
+	answer(book, 300, 0, "192.0.2.1", NULL);
+	assert_int_equal(entry_of(book).refused_mark, 0);
 	addrbook_free(book);
 }
 
@@ -368,6 +379,49 @@ static void intervals(void **state)
 	assert_int_equal(entry_of(book).next_query_ms, 2 * MINUTE);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, HOUR);
 	assert_true(addrbook_expire(book, HOUR));
+	/* An answer is renewed before it is stale, whatever its TTL. */
+	struct book_limits brief = { SECOND, 15 * MINUTE, MINUTE, 9 * SECOND };
+	addrbook_set_limits(book, &brief);
+	answer(book, 3600, 2 * (int64_t)HOUR, "192.0.2.1", NULL);
+	assert_in_range(entry_of(book).next_query_ms - 2 * (int64_t)HOUR, 2 * SECOND, 3 * SECOND);
+	addrbook_free(book);
+}
+
+/* What a denied server makes of it. */
+static void asked_by(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+	struct book_entry entry;
+
+	(void)state;
+	assert_int_equal(entry_of(book).asked_ms, INT64_MIN);
+	assert_int_equal(addrbook_ask_by(book, "other.example", FAMILY_4, 0, 0), -ENOENT);
+	while (addrbook_take_due(book, 0, &entry))
+		assert_int_equal(entry.asked_ms, 0);
+	answer(book, 300, 10, "192.0.2.1", NULL);
+	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 500, 20), 0);
+	assert_int_equal(entry_of(book).next_query_ms, 500);
+	/* Never later than it would be, and the other family is left alone: its query still runs. */
+	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 900, 20), 0);
+	assert_int_equal(entry_of(book).next_query_ms, 500);
+	assert_false(addrbook_take_due(book, 499, &entry));
+	assert_true(addrbook_take_due(book, 500, &entry));
+	assert_int_equal(entry.family, FAMILY_4);
+
+	/* While one is under way: the next, after an answer as after a failure. */
+	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 1000, 510), 0);
+	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 1100, 520), 0);
+	assert_false(addrbook_take_due(book, 1000, &entry));
+	answer(book, 300, 600, "192.0.2.1", NULL);
+	assert_int_equal(entry_of(book).next_query_ms, 1000);
+	assert_true(addrbook_take_due(book, 1000, &entry));
+	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 1500, 1010), 0);
+	assert_int_equal(addrbook_failed(book, NAME, FAMILY_4, "SERVFAIL", 1020), 0);
+	assert_int_equal(entry_of(book).next_query_ms, 1500);
+	/* Once. */
+	assert_true(addrbook_take_due(book, 1500, &entry));
+	answer(book, 300, 1510, "192.0.2.1", NULL);
+	assert_true(entry_of(book).next_query_ms > 200 * SECOND);
 	addrbook_free(book);
 }
 
@@ -760,6 +814,7 @@ int main(void)
 		cmocka_unit_test(private_addresses),
 		cmocka_unit_test(unfit),
 		cmocka_unit_test(intervals),
+		cmocka_unit_test(asked_by),
 		cmocka_unit_test(backoff),
 		cmocka_unit_test(queries),
 		cmocka_unit_test(observed),
