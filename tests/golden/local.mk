@@ -2,7 +2,10 @@
 # Configurations, the rulesets that they must make, and what nft and the kernel think of them.
 check_PROGRAMS += tests/golden/golden
 TESTS += tests/golden/run
-EXTRA_DIST += tests/golden
+EXTRA_DIST += tests/golden/run
+# All cases, whatever their number. Not the folder as a whole: that would bring along what was built in it.
+dist-hook:
+	cp -f $(srcdir)/tests/golden/[0-9]*-* $(distdir)/tests/golden/
 
 tests_golden_golden_SOURCES = tests/golden/golden.c
 tests_golden_golden_LDADD = daemon/nft_encode.$(OBJEXT) daemon/nft_rule.$(OBJEXT) daemon/nft_socket.$(OBJEXT) \

@@ -480,6 +480,35 @@ static void test_no_links(void **state)
 	policy_free(&policy);
 }
 
+/* Each protected role lives behind links of its own. */
+static void test_links_of_two_roles(void **state)
+{
+	static const struct { const char *source, *link; bool spoofed; } cases[] = {
+		{ "10.0.0.16", "lan", false }, { "10.0.0.16", "dmz", true }, { "10.0.0.16", "dmz2", true },
+		{ "10.0.0.20", "lan", true }, { "10.0.0.20", "dmz", false }, { "10.0.0.20", "dmz2", false }, { "10.0.0.20", "wan", true },
+	};
+	char lan[][CONFIG_LINK_MAX + 1] = { "lan" }, dmz[][CONFIG_LINK_MAX + 1] = { "dmz", "dmz2" };
+	struct ranges gateway = { 0 };
+	struct names_view names = { 0 };
+	struct policy policy;
+	struct ruleset r;
+
+	(void)state;
+	make_good_policy(&policy, PLAIN "[role IH]\nmembers = 10.0.0.20\nprotected = yes\n"
+		"[flow out]\nfrom = SERVER IH\nto = any\nprotocol = tcp\nport = 1000\n");
+	assert_int_equal(policy.role_count, 4);
+	struct role_links links[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
+	struct surroundings around = { &gateway, links, &names };
+	assert_int_equal(compile(&r, &policy, &around), 0);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct vm_packet p = tcp_packet(cases[i].source, 1, "10.0.0.9", 1000);
+		p.link = cases[i].link;
+		assert_counted(&r, "forward", &p, cases[i].spoofed ? ACTION_DROP : ACTION_ACCEPT, cases[i].spoofed ? "spoofed" : "flow-out");
+	}
+	ruleset_free(&r);
+	policy_free(&policy);
+}
+
 /* What is many stands in sets; names have a set each, however many there are. */
 static void test_many_names(void **state)
 {
@@ -568,6 +597,7 @@ int main(void)
 		cmocka_unit_test(test_surroundings),
 		cmocka_unit_test(test_interception),
 		cmocka_unit_test(test_no_links),
+		cmocka_unit_test(test_links_of_two_roles),
 		cmocka_unit_test(test_many_names),
 		cmocka_unit_test(test_name_sets),
 		cmocka_unit_test(test_no_memory),
