@@ -140,7 +140,9 @@ struct packet {
 	struct addr source, target; /* source before SNAT, target after DNAT; one family */
 	enum protocol protocol;
 	uint16_t source_port, target_port; /* host order; 0 for icmp-echo */
-	bool piece; /* TCP that opens nothing (not SYN alone) and belongs to no tracked connection */
+	/* TCP that opens nothing and belongs to no tracked connection, but that connection tracking takes up (ACK); what it
+	 * does not (SYN and ACK, FIN, RST) is invalid and dropped whatever the flows say. */
+	bool piece;
 };
 
 struct judgement {
