@@ -22,6 +22,8 @@ spefw_tools() {
 		ip|iproute2|iproute
 		nft|nftables|nftables
 		dnsmasq|dnsmasq-base|dnsmasq
+		unbound|unbound|unbound
+		knotd|knot|knot
 	END
 }
 

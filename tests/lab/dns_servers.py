@@ -76,8 +76,13 @@ class Authority(_Process):
         self._records, self._serial, self._ttl = {}, 1, ttl
         self._control = os.path.join(self._dir, "control")
         self._write()
-        config = os.path.join(self._dir, "knot.conf")
-        with open(config, "w", encoding="ascii") as file:
+        self._config = os.path.join(self._dir, "knot.conf")
+        self._configure(True)
+        super().__init__(network, "internet", [_need("knotd", "knot"), "-c", self._config], AUTHORITY[4])
+        self._knotc = _need("knotc", "knot")
+
+    def _configure(self, has_zone):
+        with open(self._config, "w", encoding="ascii") as file:
             file.write("""
 server:
   rundir: %(dir)s
@@ -92,6 +97,9 @@ database:
 log:
   - target: stderr
     any: warning
+""" % {"dir": self._dir, "control": self._control, "v4": AUTHORITY[4], "v6": AUTHORITY[6]})
+            if has_zone:
+                file.write("""
 zone:
   - domain: .
     file: %(dir)s/zone
@@ -99,9 +107,7 @@ zone:
     journal-content: none
     zonefile-sync: -1
     zonefile-load: whole
-""" % {"dir": self._dir, "control": self._control, "v4": AUTHORITY[4], "v6": AUTHORITY[6]})
-        super().__init__(network, "internet", [_need("knotd", "knot"), "-c", config], AUTHORITY[4])
-        self._knotc = _need("knotc", "knot")
+""" % {"dir": self._dir})
 
     def _write(self):
         lines = [". 1 IN SOA ns. admin. %d 60 60 60 1" % self._serial, ". 1 IN NS ns.", "ns. 1 IN A " + AUTHORITY[4]]
@@ -117,6 +123,12 @@ zone:
         self._write()
         if self._process is not None:
             self._network.run("internet", self._knotc, "-s", self._control, "-b", "zone-reload", ".")
+
+    def serve(self, serves):
+        """False: it knows of no name and refuses to answer, which makes a resolver say SERVFAIL."""
+        self._configure(serves)
+        self._network.run("internet", self._knotc, "-s", self._control, "-b", "reload")
+        wait_for(lambda: query("internet", AUTHORITY[4], "ns", A)[0] == (0 if serves else 5), "knotd has its new configuration")
 
     def set(self, name, addresses=(), ttl=None, alias=None):
         """The name's only records from now on; without any it does not exist."""
