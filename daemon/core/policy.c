@@ -102,7 +102,8 @@ static int endpoint_describe(struct endpoint *endpoint, const struct members *me
 
 static int flatten_role(struct builder *b, size_t index);
 
-static int endpoint_add_role(struct builder *b, struct endpoint *endpoint, const struct member *member, bool allow_private)
+/* alone: the role is all that the endpoint has. */
+static int endpoint_add_role(struct builder *b, struct endpoint *endpoint, const struct member *member, bool alone, bool allow_private)
 {
 	int index = find_role(b, member->text);
 	if (index < 0) {
@@ -126,10 +127,14 @@ static int endpoint_add_role(struct builder *b, struct endpoint *endpoint, const
 		if (endpoint_add_name(endpoint, role->names[i]) < 0)
 			return -ENOMEM;
 	}
-	return ranges_add_all(&endpoint->ranges, &role->ranges);
+	if (!alone)
+		return ranges_add_all(&endpoint->ranges, &role->ranges);
+	endpoint->ranges = role->ranges;
+	endpoint->ranges_borrowed = true;
+	return 0;
 }
 
-static int endpoint_add_member(struct builder *b, struct endpoint *endpoint, const struct member *member, bool allow_private)
+static int endpoint_add_member(struct builder *b, struct endpoint *endpoint, const struct member *member, bool alone, bool allow_private)
 {
 	unsigned rank = 0;
 	int r = 0;
@@ -149,7 +154,7 @@ static int endpoint_add_member(struct builder *b, struct endpoint *endpoint, con
 			r = endpoint_add_name(endpoint, (size_t)r);
 		break;
 	case MEMBER_ROLE:
-		return endpoint_add_role(b, endpoint, member, allow_private);
+		return endpoint_add_role(b, endpoint, member, alone, allow_private);
 	}
 	if (rank > endpoint->rank)
 		endpoint->rank = rank;
@@ -159,11 +164,12 @@ static int endpoint_add_member(struct builder *b, struct endpoint *endpoint, con
 static int endpoint_from_members(struct builder *b, struct endpoint *endpoint, const struct members *members, bool allow_private)
 {
 	for (size_t i = 0; i < members->count; i++) {
-		int r = endpoint_add_member(b, endpoint, &members->items[i], allow_private);
+		int r = endpoint_add_member(b, endpoint, &members->items[i], members->count == 1, allow_private);
 		if (r < 0)
 			return r;
 	}
-	ranges_normalise(&endpoint->ranges);
+	if (!endpoint->ranges_borrowed)
+		ranges_normalise(&endpoint->ranges);
 	return endpoint_describe(endpoint, members);
 }
 
@@ -544,7 +550,8 @@ const struct addr *policy_own_address(const struct policy *policy, const struct 
 
 static void endpoint_free(struct endpoint *endpoint)
 {
-	ranges_free(&endpoint->ranges);
+	if (!endpoint->ranges_borrowed)
+		ranges_free(&endpoint->ranges);
 	ranges_free(&endpoint->opens);
 	free(endpoint->names);
 	for (size_t i = 0; i < endpoint->word_count; i++)

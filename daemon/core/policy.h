@@ -25,6 +25,7 @@ struct policy_name {
 struct endpoint {
 	bool any;              /* every address; as a target: every one that is not protected */
 	struct ranges ranges;  /* normalised; as a target it counts for addresses that are not protected */
+	bool ranges_borrowed;  /* they are those of the one role that it names; roles can be large */
 	struct ranges opens;   /* target only, normalised: the protected addresses that it opens, by naming their role or them */
 	size_t *names;         /* indices into policy.names, ascending, unique */
 	size_t name_count;
