@@ -7,6 +7,7 @@
 #include <libmnl/libmnl.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -58,6 +59,13 @@ static void take_protocol(const struct nf_conntrack *ct, struct packet *packet)
 	}
 }
 
+/* The kernel checks windows liberally where it has not seen how a connection was opened. */
+static bool is_picked_up(const struct nf_conntrack *ct)
+{
+	return nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO) == IPPROTO_TCP && nfct_attr_is_set(ct, ATTR_TCP_FLAGS_ORIG) &&
+	       nfct_get_attr_u8(ct, ATTR_TCP_FLAGS_ORIG) & IP_CT_TCP_FLAG_BE_LIBERAL;
+}
+
 static int each_entry(const struct nlmsghdr *header, void *userdata)
 {
 	struct cutting *cutting = userdata;
@@ -73,6 +81,7 @@ static int each_entry(const struct nlmsghdr *header, void *userdata)
 	    take_address(ct, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC, &tracked.packet.target) &&
 	    (ranges_contains(cutting->addresses, &tracked.packet.source) || ranges_contains(cutting->addresses, &tracked.packet.target))) {
 		take_protocol(ct, &tracked.packet);
+		tracked.picked_up = is_picked_up(ct);
 		if (cutting->cut(cutting->userdata, &tracked)) {
 			if (ARRAY_PUSH(&cutting->doomed, ct) == 0)
 				return MNL_CB_OK;

@@ -10,6 +10,7 @@
 /* One connection as it was opened: its source before SNAT, its target after DNAT. */
 struct tracked {
 	struct packet packet; /* protocol PROTOCOLS: one that no flow can name */
+	bool picked_up;       /* TCP: its entry was made by a packet from the middle of it, sent by either side */
 };
 
 /* Asks `cut` about each connection of these addresses (normalised), and deletes the entries of those for which it

@@ -33,12 +33,9 @@ static bool is_denied(void *userdata, const struct tracked *tracked)
 	const struct cutter *cutter = userdata;
 	struct packet packet = tracked->packet;
 
-	if (policy_judge(cutter->policy, &cutter->names, &packet).verdict != VERDICT_DENY)
-		return false;
-	/* An entry may have been made by a packet from the middle of a connection, of either direction; what would be let
-	 * in again as a piece must not be cut. */
-	packet.piece = packet.protocol == PROTOCOL_TCP;
-	return !packet.piece || policy_judge(cutter->policy, &cutter->names, &packet).verdict == VERDICT_DENY;
+	/* Who opened a connection that was picked up is not known: it is judged by what would let it in again. */
+	packet.piece = tracked->picked_up;
+	return policy_judge(cutter->policy, &cutter->names, &packet).verdict == VERDICT_DENY;
 }
 
 size_t gateway_cut(struct gateway *gateway, const char *why)
