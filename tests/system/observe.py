@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""observe: what the server's resolver tells the server opens the way at once; what is no answer to it teaches nothing."""
+import os
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, Lab, RawSender, Sniffer, is_syn, main, probe_all, wait_for  # noqa: E402
+from lab.dns import A, AAAA, query  # noqa: E402
+from lab.dns_servers import AUTHORITY, Authority, Liar, Resolver, address_bytes, ask_from, name_bytes, pool, record, route_pools  # noqa: E402
+from lab.named import addresses, both_agree, closed, entries, entry, flows, kernel, knows, only, passes  # noqa: E402
+from lab.nflog import Group  # noqa: E402
+
+FENCE_PORT = 6999
+FENCE = "[flow fence]\nfrom = SERVER\nto = %s %s\nprotocol = tcp\nport = %d\n\n" % (EXCHANGE[4], EXCHANGE[6], FENCE_PORT)
+DOMAIN = ".seen.example.net"
+KINDS = ((4, A), (6, AAAA))
+CNAME = 5
+
+
+def both(number):
+    return [pool(family, number) for family in FAMILIES]
+
+
+def setting(lab, ports, more="", resolvers=None, **config):
+    """A configuration in which spefwd asks but once: what it learns later, it has observed."""
+    route_pools(lab)
+    lab.serve("internet", tcp=[FENCE_PORT] + list(ports.values()))
+    text = only(lab.config(flows=FENCE + flows(ports) + more, **config)).replace("min_interval = 1s", "min_interval = 10m")
+    return text.replace("resolvers = %s %s" % (DNS[4], DNS[6]), "resolvers = " + " ".join(resolvers)) if resolvers else text
+
+
+def ask(machine, name, server=None):
+    """The machine asks for both families; over IPv4 for A, over IPv6 for AAAA, unless a server is given."""
+    for family, kind in KINDS:
+        answer = query(machine, server or DNS[family], name, kind, bound=30)
+        if answer is None or answer[0]:
+            raise RuntimeError("%s: %s gets no answer: %r" % (name, machine, answer))
+
+
+def origins(daemon, name):
+    return {address["address"]: address["origin"] for (who, _), one in entries(daemon).items() if who == name for address in one["addresses"]}
+
+
+def shut(lab, targets, port):
+    return all(closed(lab, [target], port, (EXCHANGE[6 if ":" in target else 4], FENCE_PORT)) for target in targets)
+
+
+def names_of_all_kinds(tap):
+    """A name itself, what its alias leads to, a pattern; the resolver is beyond the gateway."""
+    ports = {"exact" + DOMAIN: 7400, "alias" + DOMAIN: 7401, "*.wide.example.net": 7402}
+    with Lab(tap) as lab:
+        config = setting(lab, ports)
+        authority = Authority(lab, ttl=1)
+        Resolver(lab)
+        authority.set_all({"exact" + DOMAIN: (both(1), 1), "alias" + DOMAIN: ((), 1, "middle.example.org"), "middle.example.org": ((), 1, "end.example.org"),
+                           "end.example.org": (both(2), 1), "a.wide.example.net": (both(10), 1), "b.c.wide.example.net": (both(11), 1),
+                           "wide.example.net": (both(12), 1), "xwide.example.net": (both(13), 1), "a.wide.example.net.example.com": (both(14), 1)})
+        daemon = lab.spefwd(config)
+        knows(daemon, "exact" + DOMAIN, both(1))
+        knows(daemon, "alias" + DOMAIN, both(2))
+        tap.equal(set(origins(daemon, "exact" + DOMAIN).values()), {"asked"}, "names: at first what was asked")
+
+        # One name after the other: each is also the proof that what came before it is done.
+        authority.set_all({"exact" + DOMAIN: (both(21), 1), "end.example.org": (both(22), 1)})
+        wait_for(lambda: [address for address, _ in query("internet", DNS[4], "exact" + DOMAIN, A)[1]] == [pool(4, 21)], "the resolver has the new address")
+        # (To try it would be a denial, for which spefwd asks.)
+        both_agree(tap, lab, daemon, "exact" + DOMAIN, both(1), "a new address is unknown before the server asks")
+        ask("server", "exact" + DOMAIN)
+        knows(daemon, "exact" + DOMAIN, both(1) + both(21))
+        both_agree(tap, lab, daemon, "exact" + DOMAIN, both(1) + both(21), "exact")
+        tap.ok(all(passes(lab, target, 7400) for target in both(1) + both(21)), "exact: open, and so is the old one")
+        found = origins(daemon, "exact" + DOMAIN)
+        tap.equal([found[target] for target in both(1) + both(21)], ["asked"] * 2 + ["observed"] * 2, "names: where each address is from")
+
+        ask("server", "end.example.org")
+        knows(daemon, "alias" + DOMAIN, both(2) + both(22))
+        tap.ok(all(passes(lab, target, 7401) for target in both(22)), "alias: the server asks for its target alone: open")
+        tap.ok(shut(lab, both(22), 7400), "alias: but on its own port only")
+        authority.set("middle.example.org", both(23))
+        wait_for(lambda: pool(4, 23) in str(query("internet", DNS[4], "middle.example.org", A)), "the alias is an address now")
+        ask("server", "middle.example.org")
+        knows(daemon, "alias" + DOMAIN, both(23))
+        tap.ok(all(passes(lab, target, 7401) for target in both(23)), "alias: asked for in the middle of the chain: open")
+
+        pattern = "*.wide.example.net"
+        tap.equal([kernel(lab, pattern, family) for family in FAMILIES], [{}, {}], "pattern: empty at first")
+        for name in ("wide.example.net", "xwide.example.net", "a.wide.example.net.example.com", "a.wide.example.net", "b.c.wide.example.net"):
+            ask("server", name)
+        knows(daemon, pattern, both(11))
+        both_agree(tap, lab, daemon, pattern, both(10) + both(11), "pattern: every name below it, and no other")
+        tap.ok(all(passes(lab, target, 7402) for target in both(10) + both(11)), "pattern: open")
+        tap.ok(shut(lab, both(12) + both(13) + both(14), 7402), "pattern: the name itself and others are closed")
+        one = entry(daemon, pattern, 4)
+        tap.ok(one["state"] == "fresh" and set(origins(daemon, pattern).values()) == {"observed"}, "pattern: names lists it", one)
+        tap.equal(daemon.status()["health"], "ok", "healthy")
+        lines = daemon.log().count("exact%s: learned from an answer" % DOMAIN)
+        for _ in range(3):
+            ask("server", "exact" + DOMAIN)
+        tap.equal((lines, daemon.log().count("exact%s: learned from an answer" % DOMAIN)), (2, 2), "the log tells what is new, once a family")
+
+        # The server asks its own way, and gets more than fits a packet: what goes by TCP is not seen.
+        authority.set("exact" + DOMAIN, both(24))
+        wait_for(lambda: pool(4, 24) in str(query("internet", DNS[4], "exact" + DOMAIN, A)), "the resolver has the newest address")
+        for family, kind in KINDS:
+            tap.equal(query("server", DNS[family], "exact" + DOMAIN, kind, tcp=True)[1][0][0], pool(family, 24), "IPv%d: the server asks over TCP" % family)
+        ask("server", "b.c.wide.example.net")
+        tap.ok(not set(both(24)) & set(daemon.addresses("exact" + DOMAIN)), "over TCP: not seen")
+        tap.ok(all(passes(lab, target, 7400, wait=True) for target in both(24)), "but its denial makes spefwd ask: the SYN gets through when it is sent again")
+        found = origins(daemon, "exact" + DOMAIN)
+        tap.equal([found[target] for target in both(24)], ["asked"] * 2, "names: asked")
+        daemon.stop()
+        daemon.start()
+        both_agree(tap, lab, daemon, pattern, both(10) + both(11), "pattern, after a restart")
+        daemon.stop()
+        daemon.run("spefwd", "--clear")
+        daemon.start()
+        both_agree(tap, lab, daemon, pattern, both(10) + both(11), "pattern, remembered on disk")
+        tap.ok(all(passes(lab, target, 7402) for target in both(10) + both(11)), "pattern, remembered: open")
+
+
+def resolver_on_the_gateway(tap):
+    """The server asks the gateway itself; its answers leave by the output hook."""
+    name, own = "local" + DOMAIN, GATEWAY["lan"]
+    with Lab(tap) as lab:
+        config = setting(lab, {name: 7500, "*.wide.example.net": 7501}, resolvers=list(own.values()))
+        authority = Authority(lab, ttl=1)
+        Resolver(lab)
+        Resolver(lab, machine="gateway", addresses=list(own.values()))
+        authority.set_all({name: (both(1), 1), "a.wide.example.net": (both(2), 1)})
+        daemon = lab.spefwd(config)
+        knows(daemon, name, both(1))
+        authority.set(name, both(3))
+        wait_for(lambda: pool(4, 3) in str(query("gateway", own[4], name, A)), "the resolver has the new address")
+        for family, kind in KINDS:
+            query("server", own[family], name, kind, bound=30)
+            query("server", own[family], "a.wide.example.net", kind, bound=30)
+        knows(daemon, name, both(1) + both(3))
+        knows(daemon, "*.wide.example.net", both(2))
+        tap.ok(all(passes(lab, target, 7500) for target in both(3)), "the name's new address is open")
+        tap.ok(all(passes(lab, target, 7501) for target in both(2)), "and what the pattern covers")
+        tap.equal(origins(daemon, name)[pool(6, 3)], "observed", "names: observed")
+
+
+def lies(tap):
+    """Answers that are none, or not the server's, or not from its resolvers."""
+    name, mark, ports = "true" + DOMAIN, "mark" + DOMAIN, {"true" + DOMAIN: 7600, "mark" + DOMAIN: 7601}
+    other_dns = "[flow other-dns]\nfrom = SERVER\nto = %s %s\nprotocol = udp\nport = 53\n\n" % (AUTHORITY[4], AUTHORITY[6])
+    other_dns += "[flow odd-port]\nfrom = SERVER\nto = %s %s\nprotocol = udp\nport = 5353\n\n" % (DNS[4], DNS[6])
+    evil, number = both(666), [100]
+
+    def answer(question):
+        if question.name.startswith("mark"):
+            return question.addresses(pool(4 if question.kind == A else 6, number[0]))
+        return question.addresses(pool(4 if question.kind == A else 6, 1))
+
+    def lie(question):
+        return question.addresses(pool(4 if question.kind == A else 6, 666))
+    with Lab(tap) as lab:
+        config = setting(lab, ports, more=other_dns)
+        liar = Liar(lab, answer)
+        Liar(lab, lie, addresses=list(AUTHORITY.values()))
+        Liar(lab, lie, port=5353)
+        daemon = lab.spefwd(config)
+        knows(daemon, name, both(1))
+
+        def learned_nothing(what):
+            """By the next true answer, which is learned."""
+            number[0] += 1
+            ask("server", mark)
+            knows(daemon, mark, both(number[0]))
+            both_agree(tap, lab, daemon, name, both(1), what)
+        for family, kind in KINDS:
+            message = (b"\x12\x34\x81\x80\0\1\0\1\0\0\0\0" + name_bytes(name) + bytes([0, kind, 0, 1])
+                       + record(b"\xc0\x0c", kind, address_bytes(pool(family, 666))))
+            with RawSender("internet", DNS[family], ADDRESS[family]["server"]) as sender:
+                for port in (53, 1024, 40000, 65535):
+                    sender.udp(53, port, message)
+        learned_nothing("from the resolver's address, but nobody asked")
+
+        for family, kind in KINDS:
+            for machine in ("client", "admin"):
+                query(machine, DNS[family], name, kind)
+        liar.answer = lie
+        for family, kind in KINDS:
+            for machine in ("client", "admin", "gateway"):
+                tap.ok(evil[family == 6] in str(query(machine, DNS[family], name, kind)), "IPv%d: %s gets another answer" % (family, machine))
+        liar.answer = answer
+        learned_nothing("the resolver's answers to others")
+
+        for family, kind in KINDS:
+            tap.ok(evil[family == 6] in str(query("server", AUTHORITY[family], name, kind)), "IPv%d: the server asks a server that is not its resolver" % family)
+            tap.ok(evil[family == 6] in str(query("server", DNS[family], name, kind, port=5353)), "IPv%d: and its resolver on another port" % family)
+        learned_nothing("an answer from no resolver of its own")
+
+        # Answers to the server's own query, by its resolver, that are not good: other names in it, aliases in circles, cut, an error.
+        odd = {
+            "another name's address": lambda question: question.answer([record("x.example.org", question.kind, address_bytes(evil[question.kind == AAAA]))]),
+            "an error": lambda question: question.answer([record(b"\xc0\x0c", question.kind, address_bytes(evil[question.kind == AAAA]))], flags=0x8183),
+            "cut": lambda question: lie(question)[:-1],
+            "nothing": lambda question: question.answer(),
+            "not a response": lambda question: question.message,
+            "noise": lambda question: os.urandom(200),
+            "the other family's": lambda question: question.answer([record(b"\xc0\x0c", AAAA if question.kind == A else A,
+                                                                           bytes([198, 18, 2, 167]) if question.kind == AAAA else bytes(16))]),
+            "a circle": lambda question: question.answer([record(question.name, CNAME, name_bytes("a.example.org")),
+                                                          record("a.example.org", CNAME, name_bytes(question.name))]),
+        }
+        for what, act in odd.items():
+            liar.answer = act
+            for family, kind in KINDS:
+                ask_from("server", DNS[family], name, kind)
+            liar.answer = answer
+            learned_nothing("an answer with " + what)
+        unfit = ["127.0.0.1", "192.0.2.25", "10.0.0.1", "192.0.2.1", "::1", "fe80::1", "2001:db8:2::25"]
+        liar.answer = lambda question: question.addresses(*unfit)
+        for family, kind in KINDS:
+            ask_from("server", DNS[family], name, kind)
+        liar.answer = answer
+        learned_nothing("an answer with addresses that no name may have")
+        tap.ok("127.0.0.1" in daemon.log(), "which is logged")
+        # 2 KB, in two fragments.
+        many = {4: [pool(4, 700 + one) for one in range(120)], 6: [pool(6, 700 + one) for one in range(70)]}
+        liar.answer = lambda question: question.addresses(*many[4 if question.kind == A else 6])
+        for family, kind in KINDS:
+            ask_from("server", DNS[family], name, kind)
+        knows(daemon, name, both(1) + many[4] + many[6], exactly=True)
+        tap.ok(all(passes(lab, target, 7600) for target in (many[4][-1], many[6][-1])), "an answer that came in fragments is learned whole")
+        tap.ok(shut(lab, evil, 7600), "and no lie opens anything")
+
+
+def group_taken(tap):
+    """Another program has the NFLOG group: degraded, and it guards; when the group is free, it observes."""
+    name = "busy" + DOMAIN
+    with Lab(tap) as lab:
+        config = setting(lab, {name: 7700})
+        authority = Authority(lab, ttl=1)
+        Resolver(lab)
+        authority.set(name, both(1))
+        lab.serve("server", tcp=[7710])
+        group = Group("gateway", 5)
+        try:
+            daemon = lab.spefwd(config)
+            knows(daemon, name, both(1))
+            status = daemon.status()
+            tap.ok(status["health"] == "degraded" and any("NFLOG group 5" in reason and "another" in reason for reason in status["reasons"]),
+                   "degraded, and the reason is told", status["reasons"])
+            tap.ok(all(passes(lab, target, 7700) for target in both(1)), "what is known is open")
+            probes = probe_all([("client", ADDRESS[family]["server"], 7710, False) for family in FAMILIES], lambda: passes(lab, pool(4, 1), 7700))
+            tap.ok(not any(probe.open for probe in probes), "it guards")
+            authority.set(name, both(2))
+            wait_for(lambda: pool(4, 2) in str(query("internet", DNS[4], name, A)), "the resolver has the new address")
+            ask("server", name)
+            tap.ok(shut(lab, both(2), 7700) and not set(both(2)) & set(daemon.addresses(name)), "it observes nothing")
+            daemon.reload()
+            tap.equal(daemon.log().count("NFLOG group 5 is taken"), 1, "the log says so once")
+        finally:
+            group.close()
+        daemon.reload()
+        status = daemon.status()
+        tap.ok(not any("NFLOG" in reason for reason in status["reasons"]), "the group is free: not degraded any more", status["reasons"])
+        ask("server", name)
+        knows(daemon, name, both(2))
+        tap.ok(all(passes(lab, target, 7700) for target in both(2)), "and it observes")
+        with Group("gateway", 6):
+            daemon.reload(config.replace("[gateway]\n", "[gateway]\nlog_group = 6\n"))
+            tap.equal(daemon.status()["health"], "degraded", "reloaded for a group that is taken: degraded")
+        daemon.reload(config.replace("[gateway]\n", "[gateway]\nlog_group = 7\n"))
+        tap.equal(daemon.status()["health"], "ok", "reloaded for one that is free: healthy")
+        authority.set(name, both(3))
+        wait_for(lambda: pool(4, 3) in str(query("internet", DNS[4], name, A)), "the resolver has the newest address")
+        ask("server", name)
+        knows(daemon, name, both(3))
+        tap.ok(True, "and it observes by that one")
+        Group("gateway", 5).close()
+        tap.ok(True, "the first group is free again")
+
+
+def switched_off(tap):
+    """observe = no: nothing is learned from others' answers; a pattern is of no use."""
+    name = "off" + DOMAIN
+    with Lab(tap) as lab:
+        config = setting(lab, {name: 7800}, dns_section="observe = no")
+        authority = Authority(lab, ttl=1)
+        Resolver(lab)
+        authority.set(name, both(1))
+        daemon = lab.spefwd(config)
+        knows(daemon, name, both(1))
+        authority.set(name, both(2))
+        wait_for(lambda: pool(4, 2) in str(query("internet", DNS[4], name, A)), "the resolver has the new address")
+        with Group("gateway", 99):
+            ask("server", name)
+            lab.connect("server", EXCHANGE[4], FENCE_PORT).close()
+        tap.ok(not set(both(2)) & set(daemon.addresses(name)), "the answer teaches nothing")
+        tap.equal([one for one in daemon.table() if "chain" in one and one["chain"]["name"] == "observe"], [], "and nothing is copied for it")
+        with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dst in both(2), outgoing=True) as sniffer:
+            tap.ok(all(passes(lab, target, 7800, wait=True) for target in both(2)), "a denial makes it be asked for")
+        tap.ok(len(sniffer.packets) >= 4, "by the SYN's retransmit", len(sniffer.packets))
+        tap.equal(set(origins(daemon, name).values()), {"asked"}, "names: asked")
+        daemon.reload(config.replace("observe = no", "observe = yes"))
+        authority.set(name, both(3))
+        wait_for(lambda: pool(4, 3) in str(query("internet", DNS[4], name, A)), "the resolver has the newest address")
+        ask("server", name)
+        knows(daemon, name, both(3))
+        tap.equal([origins(daemon, name)[target] for target in both(3)], ["observed"] * 2, "switched on by a reload: it observes")
+        daemon.reload(config)
+        tap.ok(all(passes(lab, target, 7800) for target in both(1) + both(2) + both(3)), "switched off again: what was learned stays")
+        tap.ok(len(addresses(entry(daemon, name, 4))) == 3, "names has all")
+
+
+if __name__ == "__main__":
+    main(names_of_all_kinds, resolver_on_the_gateway, lies, group_taken, switched_off)
