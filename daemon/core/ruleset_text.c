@@ -45,7 +45,7 @@ struct word {
 	const char *text;
 };
 
-static const struct word protocols[] = { { 1, "icmp" }, { 6, "tcp" }, { 17, "udp" }, { 58, "ipv6-icmp" }, { 0, NULL } };
+static const struct word protocols[] = { { 1, "icmp" }, { 6, "tcp" }, { 17, "udp" }, { 58, "icmpv6" }, { 0, NULL } };
 static const struct word icmp_types[] = { { 8, "echo-request" }, { 0, NULL } };
 static const struct word icmpv6_types[] = {
 	{ 128, "echo-request" }, { 130, "mld-listener-query" }, { 131, "mld-listener-report" }, { 133, "nd-router-solicit" },
