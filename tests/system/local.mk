@@ -2,9 +2,10 @@
 # System tests: programs in network namespaces. They are no part of `make check`, which must work everywhere.
 system_tests = delta revocation layout lockout observe docs first ownership matrix names dns_cases dns_lies transit nat badconfig reload life cli
 system_test_files = $(system_tests:%=tests/system/%.py)
+EXTRA_DIST += tests/system/fdstore.py
 EXTRA_DIST += tests/run .ci/run packaging/dependencies.sh packaging/quickstart $(lab_files) $(system_test_files)
 lab_files = \
-	tests/lab/__init__.py tests/lab/daemon.py tests/lab/dns.py tests/lab/dns_servers.py tests/lab/named.py \
+	tests/lab/__init__.py tests/lab/checks.py tests/lab/manager.py tests/lab/netlink.py tests/lab/sessions.py tests/lab/daemon.py tests/lab/dns.py tests/lab/dns_servers.py tests/lab/named.py \
 	tests/lab/namespaces.py tests/lab/nflog.py tests/lab/packets.py tests/lab/quickstart.py \
 	tests/lab/services.py tests/lab/streams.py tests/lab/tap.py tests/lab/topology.py tests/lab/varlink.py tests/lab/vendor.py
 
