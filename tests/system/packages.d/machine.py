@@ -79,17 +79,16 @@ class Machine(Lab):
             if self._nspawn.poll() is not None:
                 with open(log, encoding="utf-8", errors="replace") as output:
                     raise NoBoot("systemd-nspawn: exit %d: %s" % (self._nspawn.returncode, output.read().strip()))
-            if self.leader is None:
-                with open("/proc/%d/task/%d/children" % (self._nspawn.pid, self._nspawn.pid), encoding="ascii") as children:
-                    words = children.read().split()
-                if not words:
-                    return False
-                self.leader = words[0]
-            return self.run_in("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
+            # Its first child is not yet the machine's init, the one that stays is.
+            with open("/proc/%d/task/%d/children" % (self._nspawn.pid, self._nspawn.pid), encoding="ascii") as children:
+                self.leader = (children.read().split() or [None])[0]
+            return self.leader and self.run_in("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
+
         try:
             wait_for(up, "the machine has booted", bound=bound)
         except TimeoutError as error:
-            raise NoBoot(str(error)) from None
+            jobs = self.run_in("systemctl", "list-jobs", "--no-legend", check=False).stdout if self.leader else "it has no init"
+            raise NoBoot("%s; it waits for: %s" % (error, " ".join(jobs.split()) or "nothing")) from None
         self.daemon = Spefwd(self)
         return self
 
