@@ -48,6 +48,7 @@ struct gateway {
 	uint16_t nflog_group;
 	bool nflog_told;            /* that it could not be had was logged */
 	uint64_t observed;          /* answers to the server that taught something */
+	int64_t ask_turn_ms;        /* when the queries so far are worked off, at the pace that they may have */
 	struct links *links;
 	int64_t links_ms;           /* when a change of links last made all names be asked for; 0: never */
 
@@ -106,6 +107,7 @@ int gateway_apply(struct gateway *gateway);
 int gateway_apply_policy(struct gateway *gateway, const struct policy *policy); /* once; nothing is noted or tried again */
 /* The same for the addresses of names alone: it looks at nothing else, whatever the size of the policy. */
 int gateway_apply_names(struct gateway *gateway);
+int gateway_apply_name(struct gateway *gateway, const char *name); /* of one name: with a thousand of them it must not take long either */
 void gateway_note_failure(struct gateway *gateway, const char *what); /* "": it is made up for */
 const char *gateway_reason(const struct gateway *gateway, int r);     /* the kernel's words, where it said any */
 /* Removes the table; until the next reload the daemon doesn't guard. */

@@ -219,9 +219,9 @@ int gateway_apply(struct gateway *gateway)
 	return r;
 }
 
-int gateway_apply_names(struct gateway *gateway)
+/* The addresses of the names of `policy`, which is the one in force or a part of it. */
+static int apply_some_names(struct gateway *gateway, const struct policy *policy)
 {
-	const struct policy *policy = &gateway->file.policy;
 	struct names_view names = { 0 };
 	struct ruleset wanted = { 0 };
 	struct delta delta = { 0 };
@@ -237,14 +237,34 @@ int gateway_apply_names(struct gateway *gateway)
 		r = nft_commit(&gateway->nft, delta.items, delta.count, now_ms());
 		gateway->current_known = r == 0;
 	}
-	if (r == 0) {
+	if (r == 0)
 		delta_take_sets(&gateway->current, &wanted);
-		gateway->applied_ms = now_ms();
-	}
 	delta_free(&delta);
 	ruleset_free(&wanted);
 	names_view_free(&names);
 	return r == 0 ? 0 : gateway_apply(gateway); /* the long way, which reads the kernel where need be */
+}
+
+int gateway_apply_names(struct gateway *gateway)
+{
+	int r = apply_some_names(gateway, &gateway->file.policy);
+	if (r == 0)
+		gateway->applied_ms = now_ms();
+	return r;
+}
+
+int gateway_apply_name(struct gateway *gateway, const char *name)
+{
+	struct policy part = gateway->file.policy;
+
+	for (size_t i = 0; i < part.name_count; i++) {
+		if (strcmp(part.names[i].name, name) != 0)
+			continue;
+		part.names += i;
+		part.name_count = 1;
+		return apply_some_names(gateway, &part);
+	}
+	return 0;
 }
 
 static void changed_by_others(void *userdata, const char *what)

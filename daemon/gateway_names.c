@@ -13,6 +13,8 @@
 enum {
 	SAVE_SOON_MS = 1000, /* a disk takes its time, and the next answer may be waiting */
 	SAVE_EVERY_MS = 5 * 60 * 1000,
+	ASK_STEP_MS = 4,  /* one query in that time, but for ... */
+	ASK_BURST = 32,   /* ... so many */
 	MARGIN_MIN_MS = 5 * 1000,
 	REFUSED_LOGGED = 8, /* addresses of one answer */
 	HELD_FILE_MAX = 64 * 1024 * 1024, /* bytes */
@@ -141,8 +143,10 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 	}
 	/* New addresses at once; mere confirmation when the kernel's timeouts have lost a part of their margin. */
 	int64_t slack = name_margin_ms(gateway->file.policy.stale_ms) / 2;
-	if (changed || now - gateway->applied_ms > slack)
+	if (now - gateway->applied_ms > slack)
 		gateway_apply_names(gateway);
+	else if (changed)
+		gateway_apply_name(gateway, answer->name);
 	gateway->addresses_dirty = true;
 	gateway_names_save(gateway, changed);
 	if (!again)
@@ -236,7 +240,8 @@ int gateway_names_begin(struct gateway *gateway)
 	r = state_load_addresses(gateway->paths.state, gateway->book, now, (int64_t)time(NULL));
 	if (r < 0 && r != -ENOENT)
 		log_warning("the remembered addresses in %s are not whole: %s", gateway->paths.state, strerror(-r));
-	r = sd_event_add_time(gateway->event, &gateway->names_timer, CLOCK_BOOTTIME, 0, 0, on_names_timer, gateway);
+	/* An accuracy of 1 ms: by default it may come a quarter of a second late, and a denied SYN is sent again after one. */
+	r = sd_event_add_time(gateway->event, &gateway->names_timer, CLOCK_BOOTTIME, 0, 1000, on_names_timer, gateway);
 	if (r < 0)
 		return r;
 	sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_OFF);
@@ -397,7 +402,9 @@ void gateway_names_drive(struct gateway *gateway)
 	if (!gateway->names_timer)
 		return;
 	expire(gateway, now);
-	while (addrbook_take_due(gateway->book, now, &entry)) {
+	/* A late timer, or many names of one moment, must not become a burst of queries. */
+	while (gateway->ask_turn_ms < now + ASK_BURST * ASK_STEP_MS && addrbook_take_due(gateway->book, now, &entry)) {
+		gateway->ask_turn_ms = (gateway->ask_turn_ms > now ? gateway->ask_turn_ms : now) + ASK_STEP_MS;
 		int r = resolver_ask(gateway->resolver, entry.name, entry.family);
 		if (r < 0) {
 			addrbook_failed(gateway->book, entry.name, entry.family, strerror(-r), now);
@@ -406,7 +413,9 @@ void gateway_names_drive(struct gateway *gateway)
 	}
 	if (gateway->save_due_ms && gateway->save_due_ms <= now)
 		save(gateway, now);
-	int64_t next = addrbook_next_event(gateway->book);
+	int64_t next = addrbook_next_event(gateway->book), turn = gateway->ask_turn_ms - ASK_BURST * ASK_STEP_MS + 1;
+	if (next <= now && turn > now)
+		next = turn;
 	if (gateway->save_due_ms && gateway->save_due_ms < next)
 		next = gateway->save_due_ms;
 	if (next == INT64_MAX) {

@@ -24,16 +24,19 @@ static bool waits_for_name(const struct policy_flow *flow, const struct policy_r
 }
 
 /* A query that began before the denial may have missed what the server knows: then another follows, soon enough for the
- * SYN's first retransmit. The other family is left alone, it may have troubles of its own. */
-static void hurry_name(struct gateway *gateway, const char *name, enum family family)
+ * SYN's first retransmit. Both families, since denials of one may use up the rule's budget; but each for itself, since one
+ * may have troubles of its own. */
+static void hurry_name(struct gateway *gateway, const char *name)
 {
 	struct book_entry entry;
 	int64_t now = now_ms();
 
-	if (addrbook_find(gateway->book, name, family, &entry) < 0)
-		return;
-	bool lately = entry.asked_ms > now - ASK_AGAIN_MS;
-	addrbook_ask_by(gateway->book, name, family, lately ? entry.asked_ms + ASK_AGAIN_MS : now, now);
+	for (enum family family = 0; family < FAMILIES; family++) {
+		if (addrbook_find(gateway->book, name, family, &entry) < 0)
+			return;
+		bool lately = entry.asked_ms > now - ASK_AGAIN_MS;
+		addrbook_ask_by(gateway->book, name, family, lately ? entry.asked_ms + ASK_AGAIN_MS : now, now);
+	}
 }
 
 /* The server was denied on a port that a named flow covers: whoever it asked may know more than we do. */
@@ -47,7 +50,7 @@ static void take_denial(struct gateway *gateway, const struct packet *packet)
 		if (!waits_for_name(flow, role, packet))
 			continue;
 		for (size_t n = 0; n < flow->to.name_count; n++)
-			hurry_name(gateway, policy->names[flow->to.names[n]].name, (enum family)packet->target.family);
+			hurry_name(gateway, policy->names[flow->to.names[n]].name);
 	}
 	gateway_names_drive(gateway);
 }
@@ -66,6 +69,9 @@ static bool learn(struct gateway *gateway, const char *name, enum family family,
 		log_error("out of memory: an answer for %s is lost", name);
 	if (r < 0)
 		return false;
+	/* The server has its answer already, and its SYN is on the way. */
+	if (changed)
+		gateway_apply_name(gateway, name);
 	if (addrbook_find(gateway->book, name, family, &entry) == 0)
 		gateway_names_refused(gateway, &entry, mark, message->addresses, message->address_count);
 	gateway->observed++;
@@ -103,8 +109,6 @@ static void take_answer(struct gateway *gateway, const struct seen_packet *seen)
 			changed |= learn(gateway, policy->names[i].name, family, &message);
 	if (!changed)
 		return;
-	/* The server has its answer already. */
-	gateway_apply_names(gateway);
 	gateway_names_save(gateway, true);
 	gateway_names_drive(gateway);
 }
