@@ -295,7 +295,8 @@ def switched_off(tap):
         tap.equal([one for one in daemon.table() if "chain" in one and one["chain"]["name"] == "observe"], [], "and nothing is copied for it")
         with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dst in both(2), outgoing=True) as sniffer:
             tap.ok(all(passes(lab, target, 7800, wait=True) for target in both(2)), "a denial makes it be asked for")
-        tap.ok(len(sniffer.packets) >= 4, "by the SYN's retransmit", len(sniffer.packets))
+        # Of both families: the second SYN of one may find its way open.
+        tap.ok(len(sniffer.packets) >= 3, "by the SYN's retransmit", len(sniffer.packets))
         tap.equal(set(origins(daemon, name).values()), {"asked"}, "names: asked")
         daemon.reload(config.replace("observe = no", "observe = yes"))
         authority.set(name, both(3))

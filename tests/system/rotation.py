@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Addresses that change all the time, denials that make a name be asked for, and a thousand names at once.
+
+SPEFW_TEST_LONG=1: ten times as many rotations."""
+import os
+import random
+import sys
+import threading
+import time
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import ADDRESS, DNS, EXCHANGE, FAMILIES, SYN, Lab, Probe, RawSender, Sniffer, is_syn, main, wait_for  # noqa: E402
+from lab.dns import A, AAAA, query  # noqa: E402
+from lab.dns_servers import AUTHORITY, Authority, Liar, Resolver, pool, route_pools  # noqa: E402
+from lab.named import both_agree, entries, flows, kernel, knows, only  # noqa: E402
+
+LONG = 10 if os.environ.get("SPEFW_TEST_LONG") else 1
+NAME, PORT = "pool.example.net", 7900
+ANSWERED = 4  # addresses of an answer
+# What no name has.
+STRANGER = {4: "198.18.200.1", 6: "2001:db8:b::dead"}
+
+
+def answer_of(numbers):
+    return [pool(family, numbers[family] + more) for family in FAMILIES for more in range(ANSWERED)]
+
+
+def rotate(tap, observe, rounds):
+    """Each round some other addresses are answered, of one family; the server asks, and connects at once to one that is new.
+
+    Returns how many SYNs each connection took; None for one that failed. What is sent again is not waited for: the next round begins."""
+    chance = random.Random(5)
+    with Lab(tap) as lab:
+        route_pools(lab)
+        authority = Authority(lab)
+        Resolver(lab)
+        numbers = {family: 0 for family in FAMILIES}
+        authority.set(NAME, answer_of(numbers), ttl=0)
+        lab.serve("internet", tcp=[PORT])
+        config = only(lab.config(flows=flows({NAME: PORT}), dns_section="grace = 30s\nobserve = %s" % ("yes" if observe else "no")))
+        # It asks by itself but once: the rest is observed, or asked for because of a denial.
+        daemon = lab.spefwd(config.replace("min_interval = 1s", "min_interval = 10m"))
+        knows(daemon, NAME, answer_of(numbers))
+        probes, known = [], set(answer_of(numbers))
+        with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dport == PORT, outgoing=True) as sniffer:
+            for number in range(rounds):
+                family, kind = ((4, A), (6, AAAA))[number % 2]
+                numbers[family] += chance.choice((1, 2, ANSWERED))
+                authority.set(NAME, answer_of(numbers), ttl=0)
+                answered = {address for address, _ in query("server", DNS[family], NAME, kind, bound=30)[1]}
+                probes.append(Probe("server", chance.choice(sorted(answered - known)), PORT))
+                known |= answered
+                if not observe:
+                    # One denial may cure what the next one would be.
+                    wait_for(lambda: probes[-1].step() or probes[-1].result, "the connection")
+            wait_for(lambda: all(probe.step() or probe.result for probe in probes), "all connections", pause=0.1)
+        for probe in probes:
+            probe.close()
+        for family in FAMILIES:
+            tap.ok(len(kernel(lab, NAME, family)) <= 256, "IPv%d: never more than 256 in the kernel" % family)
+        tap.ok(all(one["state"] in ("fresh", "grace") for one in entries(daemon).values()), "and no failure", entries(daemon))
+    sent = {}
+    for packet in sniffer.packets:
+        sent[packet.dst, packet.sport] = sent.get((packet.dst, packet.sport), 0) + 1
+    return [sent[probe.target, probe.sport] if probe.open else None for probe in probes]
+
+
+def observed(tap):
+    """500 rotations: none denied after its first retransmit; how many first SYNs pass."""
+    rounds = 500 * LONG
+    tries = rotate(tap, True, rounds)
+    first = tries.count(1)
+    tap.note("first SYNs that passed, with observe: %d of %d, %.1f %%" % (first, rounds, 100.0 * first / rounds))
+    tap.equal([one for one in tries if one not in (1, 2)], [], "with observe: %d rotations, no connection denied after its first retransmit" % rounds)
+    # How many depends on how fast server and spefwd are; without observe it is none.
+    tap.ok(first > rounds / 10, "with observe: first SYNs pass", "%d of %d" % (first, rounds))
+
+
+def denied(tap):
+    """Without observe: a denial makes spefwd ask, and the first retransmit passes."""
+    rounds = 20 * LONG
+    tries = rotate(tap, False, rounds)
+    tap.note("SYNs that it took, without observe: %s" % {count: tries.count(count) for count in sorted(set(tries), key=str)})
+    tap.equal([one for one in tries if one not in (1, 2)], [], "without observe: %d rotations, no connection denied after its first retransmit" % rounds)
+    tap.ok(tries.count(2) > rounds / 2, "it was the denials that were needed", tries)
+
+
+class Flood:
+    """The server sends SYNs that are denied, about 1,000 a second, until close()."""
+
+    def __init__(self, targets, ports):
+        self.sent, self._ends = 0, False
+        self._senders = [RawSender("server", ADDRESS[6 if ":" in target else 4]["server"], target) for target in targets]
+        self._ports = ports
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.began = time.monotonic()
+        self._thread.start()
+
+    def _run(self):
+        while not self._ends:
+            for _ in range(10):
+                self._senders[self.sent % len(self._senders)].tcp(1024 + self.sent % 60000, self._ports[self.sent % len(self._ports)], SYN)
+                self.sent += 1
+            time.sleep(max(0.0, self.began + self.sent / 1000 - time.monotonic()))
+
+    def close(self):
+        self._ends = True
+        self._thread.join()
+        for sender in self._senders:
+            sender.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def refreshed(tap):
+    """The addresses move while spefwd's TTL is long, and the server learns of it elsewhere. Meanwhile it is denied 1,000 times a second."""
+    with Lab(tap) as lab:
+        route_pools(lab)
+        authority = Authority(lab)
+        authority.set_all({NAME: ([pool(family, 0) for family in FAMILIES], 3600), "other.example.net": ([pool(family, 1) for family in FAMILIES], 3600)})
+        lab.serve("internet", tcp=[PORT, PORT + 1])
+        config = only(lab.config(flows=flows({NAME: PORT, "other.example.net": PORT + 1}))).replace("servers = " + DNS[4], "servers = " + AUTHORITY[4])
+        daemon = lab.spefwd(config.replace("min_interval = 1s", "min_interval = 10m"))
+        for number, name in enumerate((NAME, "other.example.net")):
+            knows(daemon, name, [pool(family, number) for family in FAMILIES])
+        now = [pool(family, 0) for family in FAMILIES]
+        strangers = {"quiet": ([], []), "on other ports": (list(EXCHANGE.values()), [22, 25, 8080]), "on the same port": (list(STRANGER.values()), [PORT])}
+        asked = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == "198.51.100.1"
+        for number, (what, (targets, ports)) in enumerate(strangers.items()):
+            with Sniffer("internet", keep=asked) as queries:
+                flood = Flood(targets, ports) if targets else None
+                began = time.monotonic()
+                try:
+                    if flood:
+                        wait_for(lambda: flood.sent > 1000, "the flood is on")
+                    for target in (pool(family, 10 + number) for family in FAMILIES):
+                        now = [target] + [address for address in now if (":" in address) != (":" in target)]
+                        authority.set(NAME, now, ttl=3600)
+                        with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dst == target, outgoing=True) as sniffer:
+                            lab.connect("server", target, PORT).close()
+                        # The flood on the same port may have made it be asked for before.
+                        tap.ok(len(sniffer.packets) == 2 or (PORT in ports and len(sniffer.packets) == 1),
+                               "%s: %s: the first SYN is dropped, its retransmit gets in" % (what, target), len(sniffer.packets))
+                    if flood:
+                        wait_for(lambda: flood.sent > 5000, "5,000 denials")
+                finally:
+                    if flood:
+                        flood.close()
+            spent, count = time.monotonic() - began, len(queries.packets)
+            tap.note("%s: %d denials in %.1f s, %d queries" % (what, flood.sent if flood else 0, spent, count))
+            both_agree(tap, lab, daemon, NAME, [pool(family, one) for family in FAMILIES for one in [0] + list(range(10, 11 + number))], what)
+            # Two a second and family, where the denials are those of the name's port; else for each denial, of both families.
+            tap.ok(count <= (4 * spent + 8 if PORT in ports else 8), "%s: DNS is not flooded" % what, (count, spent))
+            tap.ok(not any(b"other" in packet.payload for packet in queries.packets), "%s: the name on another port is not asked for" % what)
+        # An answer that fails is asked for no more often.
+        authority.serve(False)
+        with Sniffer("internet", keep=asked) as queries, Flood(list(STRANGER.values()), [PORT]) as flood:
+            wait_for(lambda: flood.sent > 4000, "4,000 denials")
+        spent = time.monotonic() - flood.began
+        tap.note("while DNS refuses: %d denials in %.1f s, %d queries" % (flood.sent, spent, len(queries.packets)))
+        # What the resolver counts as one query may be asked by both of its channels, and more than once.
+        tap.ok(2 <= len(queries.packets) <= 4 * (4 * spent + 8), "while DNS refuses: it is not flooded either", (len(queries.packets), spent))
+        # One family's silence does not hold up the other.
+        authority.down()
+        moved = [pool(family, 30) for family in FAMILIES]
+        Liar(lab, lambda question: question.addresses(moved[0]) if question.kind == A else None, addresses=[AUTHORITY[4]])
+        probe = RawSender("server", ADDRESS[6]["server"], STRANGER[6])
+        def fails_while_denied():
+            probe.tcp(40000, PORT)
+            return entries(daemon)[NAME, 6]["last_error"] == "timeout"
+        wait_for(fails_while_denied, "IPv6 is not answered", pause=0.2)
+        with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dst == moved[0], outgoing=True) as sniffer:
+            lab.connect("server", moved[0], PORT).close()
+        tap.ok(len(sniffer.packets) <= 2, "while IPv6 is silent: IPv4 gets in with the first retransmit", len(sniffer.packets))
+        probe.close()
+
+
+class Load:
+    """How many queries are under way at the DNS server, and when they came."""
+
+    def __init__(self):
+        self.queries, self.open, self.most = [], set(), 0
+
+    def keep(self, packet):
+        if packet.kind != "udp" or 53 not in (packet.sport, packet.dport):
+            return False
+        key = packet.payload[:2], packet.sport + packet.dport
+        if packet.dport == 53:
+            self.queries.append(time.monotonic())
+            self.open.add(key)
+            self.most = max(self.most, len(self.open))
+        else:
+            self.open.discard(key)
+        return False
+
+    def bins(self, begin=0):
+        """How many of the queries from number `begin` on came in each tenth of a second."""
+        result = {}
+        for moment in self.queries[begin:]:
+            slot = int((moment - self.queries[begin]) * 10)
+            result[slot] = result.get(slot, 0) + 1
+        return [result.get(slot, 0) for slot in range(max(result) + 1)]
+
+
+def thousand_names(tap):
+    """A steady trickle of queries, at the start and later, and not a burst."""
+    names = ["n%d.mass.example.net" % number for number in range(1000)]
+    with Lab(tap) as lab:
+        route_pools(lab)
+        authority = Authority(lab)
+        authority.set("*.mass.example.net", [pool(family, 0) for family in FAMILIES], ttl=15)
+        lab.serve("internet", tcp=[PORT])
+        path = os.path.join(lab.dir, "names")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("\n".join(names) + "\n")
+        config = only(lab.config(flows="[role MASS]\nmembers = file:%s\n\n[flow to-mass]\nfrom = SERVER\nto = MASS\nprotocol = tcp\nport = %d\n" % (path, PORT)))
+        load = Load()
+        with Sniffer("internet", keep=load.keep, outgoing=True):
+            daemon = lab.spefwd(config.replace("servers = " + DNS[4], "servers = " + AUTHORITY[4]))
+            wait_for(lambda: len(load.queries) >= 2000, "all are asked for", bound=120)
+            daemon.wait_status(lambda status: all(one["state"] == "fresh" for one in status["names"]), "all are answered", bound=120, pause=0.5)
+            first = load.bins()
+            tap.equal(load.most <= 64, True, "never more than 64 queries under way at the start")
+            tap.note("at the start: at most %d under way; queries in each tenth of a second: %s" % (load.most, first))
+            tap.ok(max(first) < 500, "no tenth of a second has a quarter of them", max(first))
+            done = len(load.queries)
+            wait_for(lambda: len(load.queries) >= done + 2000, "all are asked for again", bound=120)
+            later = load.bins(done)
+            tap.note("when their TTL ends: at most %d under way; %s" % (load.most, later))
+            tap.ok(load.most <= 64 and max(later) < 500, "likewise when their TTL ends", (load.most, max(later)))
+            done = len(load.queries)
+            daemon.ctl("refresh")
+            tap.ok(len(load.queries) >= done + 2000 - 300, "refresh asks for all", len(load.queries) - done)
+            tap.ok(load.most <= 64 and max(load.bins(done)) < 500, "and is no burst either", (load.most, max(load.bins(done))))
+        with lab.connect("server", pool(4, 0), PORT) as connection:
+            tap.ok(connection.echo(), "and the server gets there")
+        sets = {one["set"]["name"]: one["set"].get("elem") for one in daemon.table() if "set" in one}
+        tap.equal(len([name for name, elements in sets.items() if name.startswith("name_n") and elements]), 2000, "each has its address in the kernel")
+        tap.equal(daemon.log().count(": fresh, "), 2000, "the log has one line for each")
+
+
+if __name__ == "__main__":
+    main(observed, denied, refreshed, thousand_names)
