@@ -116,6 +116,8 @@ static void print_metrics(FILE *out, const json_t *status)
 		single(out, "config_matches_disk", json_truth_of(json_object_get(status, "config"), "matches_disk"));
 		print_counters(out, "denied", "kind", "Denied packets.", json_object_get(status, "denied"), denied);
 		print_counters(out, "guard", "guard", "What the guards met.", json_object_get(status, "guards"), guards);
+		family(out, "interception_rules", "gauge", "Rules of other tables that could intercept a flow.");
+		single(out, "interception_rules", (int64_t)json_array_size(json_object_get(status, "interceptions")));
 		print_flows(out, json_object_get(status, "flows"));
 		print_names(out, json_object_get(status, "names"));
 	}

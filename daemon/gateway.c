@@ -175,6 +175,8 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 		r = gateway_names_begin(gateway);
 	if (r >= 0)
 		r = gateway_watch_begin(gateway);
+	if (r >= 0)
+		r = gateway_others_begin(gateway);
 	if (r < 0) {
 		log_error("can't start: %s", strerror(-r));
 		return r == -EINVAL ? -EPROTO : r; /* the former speaks of the configuration */
@@ -186,6 +188,7 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 	if (stored_fd < 0)
 		store_socket(gateway);
 	gateway_observe_begin(gateway);
+	gateway_others_read(gateway);
 	gateway_watch_started(gateway);
 	if (listening < 0)
 		return listening;
@@ -204,6 +207,8 @@ void gateway_free(struct gateway *gateway)
 	sd_event_source_unref(gateway->retire_timer);
 	sd_event_source_unref(gateway->retry_timer);
 	sd_event_source_unref(gateway->minute_timer);
+	sd_event_source_unref(gateway->others_timer);
+	findings_free(&gateway->findings);
 	control_free(gateway->control);
 	links_free(gateway->links);
 	nft_close(&gateway->nft);
@@ -267,6 +272,7 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 			ret->cut = gateway_cut(gateway, "the policy changed");
 			follow_names(gateway, &file);
 			gateway_observe_begin(gateway);
+			gateway_others_read(gateway);
 		}
 		policy_file_free(&file);
 	}

@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/diag.h"
 #include "core/held.h"
+#include "core/others.h"
 #include "core/policy.h"
 #include "core/ruleset.h"
 #include "core/totals.h"
@@ -24,7 +25,7 @@
 
 #include <systemd/sd-event.h>
 
-enum { DENIAL_MINUTES = 60 };
+enum { DENIAL_MINUTES = 60, FINDING_TEXT_MAX = 400 };
 
 struct gateway_paths {
 	const char *config, *socket, *state;
@@ -64,13 +65,16 @@ struct gateway {
 	char last_repair[200];      /* what the last of them changed */
 	bool cut_failed;            /* denied connections could not all be cut */
 	uint64_t intercepted;       /* what the counter said last */
-	int64_t intercepted_ms;     /* when it last grew; 0: never */
+	int64_t intercepted_ms;     /* when it last grew; 0: never, or what made it grow is gone */
+	struct findings findings;   /* rules of other tables that could intercept a flow */
+	bool others_unread;         /* the other tables could not be read */
+	int64_t others_ms, others_took_ms; /* when they last were, and how long it took */
 	struct totals totals;       /* the table's counters, never falling */
 	int64_t applied_ms;         /* the last time that deadlines were compared with the kernel's */
 
 	struct control *control;
 	struct refresh *refreshes;  /* callers that wait for answers; gateway_names.c */
-	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer;
+	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer, *others_timer;
 	bool addresses_dirty;       /* the book has news that the state directory lacks */
 	int64_t saved_ms, save_due_ms; /* 0: nothing is in a hurry */
 	bool save_failed;
@@ -148,6 +152,12 @@ void gateway_names_refused(struct gateway *gateway, const struct book_entry *ent
 /* gateway_observe.c */
 /* Listens to the packets that our rules copy to us, by the group of the policy in force; tried again each minute. */
 void gateway_observe_begin(struct gateway *gateway);
+
+/* gateway_others.c */
+int gateway_others_begin(struct gateway *gateway);
+void gateway_others_read(struct gateway *gateway);    /* now */
+void gateway_others_changed(void *userdata);          /* they are read soon */
+char *finding_text(const struct finding *finding, char buffer[FINDING_TEXT_MAX]); /* returns buffer */
 
 /* gateway_links.c */
 /* The links of each role, and the gateway's addresses, as compile() wants them. gateway_surroundings_free() must follow. */

@@ -338,6 +338,6 @@ int gateway_kernel_begin(struct gateway *gateway, int stored_fd)
 	if (r >= 0)
 		r = add_timer(gateway, &gateway->retry_timer, on_retry, 0);
 	if (r >= 0)
-		r = nft_monitor_new(&gateway->monitor, gateway->event, nft_port(&gateway->nft), changed_by_others, gateway);
+		r = nft_monitor_new(&gateway->monitor, gateway->event, nft_port(&gateway->nft), changed_by_others, gateway_others_changed, gateway);
 	return r;
 }

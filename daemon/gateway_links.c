@@ -74,5 +74,6 @@ void gateway_links_changed(void *userdata)
 		gateway->links_ms = now;
 		addrbook_hurry(gateway->book, NULL, now);
 	}
+	gateway_others_changed(gateway); /* what passes by which link may have changed */
 	gateway_names_drive(gateway);
 }

@@ -75,10 +75,12 @@ static void boot_id(char buffer[64])
 static void note_interception(struct gateway *gateway)
 {
 	uint64_t total = gateway_total(gateway, "intercepted");
+	char text[FINDING_TEXT_MAX];
 
 	if (total > gateway->intercepted && gateway->started) {
 		if (!gateway_is_intercepted(gateway))
-			log_warning("connections of the guarded server are intercepted: another table redirects them");
+			log_warning("connections of the guarded server are intercepted: %s",
+				    gateway->findings.count ? finding_text(&gateway->findings.items[0], text) : "another table redirects them");
 		gateway->intercepted_ms = now_ms();
 	}
 	gateway->intercepted = total;

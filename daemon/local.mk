@@ -15,6 +15,7 @@ libcore_a_SOURCES = \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
+	daemon/core/others.c daemon/core/others.h \
 	daemon/core/policy.c daemon/core/policy.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
 	daemon/core/policy_diff.c daemon/core/policy_diff.h \
@@ -36,7 +37,7 @@ spefwd_SOURCES = \
 	daemon/control.c daemon/control.h \
 	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c \
 	daemon/gateway_links.c daemon/gateway_names.c \
-	daemon/gateway_observe.c daemon/gateway_watch.c \
+	daemon/gateway_observe.c daemon/gateway_others.c daemon/gateway_watch.c \
 	daemon/links.c daemon/links.h \
 	daemon/log.c daemon/log.h \
 	daemon/main.c \
@@ -45,6 +46,7 @@ spefwd_SOURCES = \
 	daemon/nflog.c daemon/nflog.h \
 	daemon/nft_encode.c daemon/nft_encode.h \
 	daemon/nft_monitor.c daemon/nft_monitor.h \
+	daemon/nft_others.c daemon/nft_others.h daemon/nft_others_rule.c \
 	daemon/nft_probe.c \
 	daemon/nft_rule.c \
 	daemon/nft_read.c daemon/nft_read.h \

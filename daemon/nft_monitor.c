@@ -25,9 +25,11 @@ struct nft_monitor {
 	struct mnl_socket *socket;
 	sd_event_source *source;
 	void (*changed)(void *userdata, const char *what);
+	void (*others_changed)(void *userdata);
 	void *userdata;
 	char what[200];     /* the first change of the transaction under way, or that it deletes the table */
 	unsigned more;      /* how many there are besides */
+	bool others;        /* the transaction under way changes other tables */
 };
 
 /* Our own commits can be large: the kernel need not queue them for us. The notices of one transaction come in packets
@@ -81,8 +83,10 @@ static void take_change(struct nft_monitor *monitor, const struct nlmsghdr *head
 	const struct nfgenmsg *family = mnl_nlmsg_get_payload(header);
 	const char *table = text_attribute(header, NFTA_TABLE_NAME);
 
-	if (family->nfgen_family != NFPROTO_INET || !table || strcmp(table, TABLE_NAME) != 0)
+	if (family->nfgen_family != NFPROTO_INET || !table || strcmp(table, TABLE_NAME) != 0) {
+		monitor->others = true;
 		return;
+	}
 	if (monitor->what[0]) {
 		monitor->more++;
 		if (type != NFT_MSG_DELTABLE) /* its notice comes after those of everything in it, and says more */
@@ -98,6 +102,9 @@ static void end_transaction(struct nft_monitor *monitor, const struct nlmsghdr *
 	const char *program = text_attribute(header, NFTA_GEN_PROC_NAME);
 	char text[400];
 
+	if (monitor->others)
+		monitor->others_changed(monitor->userdata);
+	monitor->others = false;
 	if (!monitor->what[0])
 		return;
 	int length = snprintf(text, sizeof(text), "%s", monitor->what);
@@ -146,6 +153,7 @@ static int on_notice(sd_event_source *source, int fd, uint32_t events, void *use
 	if (lost) {
 		monitor->what[0] = '\0';
 		monitor->more = 0;
+		monitor->others_changed(monitor->userdata);
 		monitor->changed(monitor->userdata, NULL);
 	}
 	return 0;
@@ -168,13 +176,14 @@ static int listen_in(struct nft_monitor *monitor, uint32_t own_port)
 }
 
 int nft_monitor_new(struct nft_monitor **ret, sd_event *event, uint32_t own_port,
-		    void (*changed)(void *userdata, const char *what), void *userdata)
+		    void (*changed)(void *userdata, const char *what), void (*others_changed)(void *userdata), void *userdata)
 {
 	struct nft_monitor *monitor = calloc(1, sizeof(*monitor));
 
 	if (!monitor)
 		return -ENOMEM;
 	monitor->changed = changed;
+	monitor->others_changed = others_changed;
 	monitor->userdata = userdata;
 	int r = listen_in(monitor, own_port);
 	if (r >= 0)

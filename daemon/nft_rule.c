@@ -123,6 +123,7 @@ static const struct place {
 	[FIELD_IIFNAME] = { IN_META, NFT_META_IIFNAME, 0, 0 },
 	[FIELD_PKTTYPE] = { IN_META, NFT_META_PKTTYPE, 0, 0 },
 	[FIELD_FIB_LOCAL] = { IN_FIB, 0, 0, 0 },
+	[FIELD_FIB_UNICAST] = { IN_FIB, 0, 0, 0 },
 };
 
 static void assert_protocol(struct rule_builder *b, uint32_t key, uint8_t wanted, uint8_t *known)
@@ -202,7 +203,7 @@ static void match_interval(struct rule_builder *b, const struct term *term, size
 static void encode_match(struct rule_builder *b, const struct term *term)
 {
 	static const uint8_t syn = 0x02, syn_ack = 0x12;
-	static const uint32_t zero, local = 2; /* RTN_LOCAL */
+	static const uint32_t zero, unicast = 1, local = 2; /* RTN_UNICAST, RTN_LOCAL */
 	size_t size = field_size(term->field);
 
 	switch (term->field) {
@@ -218,8 +219,9 @@ static void encode_match(struct rule_builder *b, const struct term *term)
 		compare(b, NFT_CMP_NEQ, &zero, size);
 		break;
 	case FIELD_FIB_LOCAL:
+	case FIELD_FIB_UNICAST:
 		load_field(b, term->field, size);
-		compare(b, NFT_CMP_EQ, &local, size);
+		compare(b, NFT_CMP_EQ, term->field == FIELD_FIB_LOCAL ? &local : &unicast, size);
 		break;
 	default:
 		if (size == 1) {

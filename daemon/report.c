@@ -161,6 +161,8 @@ json_t *report_flows(struct gateway *gateway)
 	return json_pack("{s:o, s:o}", "flows", flow_list(gateway), "roles", role_list(&gateway->file.policy));
 }
 
+enum { FINDINGS_SAID = 4 };
+
 /* Health: why it is not ok, worst first. */
 struct health {
 	json_t *reasons;
@@ -206,6 +208,34 @@ static void say_names(struct gateway *gateway, struct health *health)
 	}
 }
 
+static void say_findings(const struct gateway *gateway, struct health *health)
+{
+	const struct findings *findings = &gateway->findings;
+	char text[FINDING_TEXT_MAX];
+
+	for (size_t i = 0; i < findings->count && i < FINDINGS_SAID; i++)
+		say(health, false, "%s", finding_text(&findings->items[i], text));
+	if (findings->count > FINDINGS_SAID)
+		say(health, false, "%zu more rules of other tables could intercept flows", findings->count - FINDINGS_SAID);
+	if (findings->incomplete)
+		say(health, false, "other tables have too many rules to tell whether they intercept flows");
+	if (gateway->others_unread)
+		say(health, false, "the rules of other tables can't be read: whether they intercept flows is not known");
+}
+
+static json_t *report_findings(const struct gateway *gateway)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < gateway->findings.count; i++) {
+		const struct finding *finding = &gateway->findings.items[i];
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "family", table_family(finding->family),
+						      "table", finding->table, "chain", finding->chain, "handle", (json_int_t)finding->handle,
+						      "does", deed_word(finding->deed), "flow", finding->flow));
+	}
+	return list;
+}
+
 static bool matches_disk(const struct gateway *gateway)
 {
 	return !gateway->file_refused && policy_file_unchanged(&gateway->file);
@@ -231,6 +261,7 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		    policy->log_group);
 	if (gateway_is_intercepted(gateway))
 		say(health, false, "connections of the server are intercepted by another table: %llu so far", (unsigned long long)gateway->intercepted);
+	say_findings(gateway, health);
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut");
 	if (gateway->keep_failed)
@@ -311,12 +342,12 @@ json_t *report_status(struct gateway *gateway)
 	if (gateway_count(gateway) < 0)
 		say(&health, true, "the kernel's counters can't be read");
 	collect_reasons(gateway, matches, &health);
-	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s, s:I}",
+	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s, s:I}",
 		"health", health_word(&health), "reasons", health.reasons, "mode", mode_name(policy->mode), "version", PACKAGE_VERSION,
 		"generation", (json_int_t)gateway->generation, "uptime_s", (json_int_t)((now_ms() - gateway->started_ms) / 1000),
 		"server", range_list(&policy->roles[0].guarded), "config", report_config(gateway, matches),
 		"flows", flow_list(gateway), "names", name_list(gateway), "denied", report_denied(gateway),
-		"guards", report_guards(gateway),
+		"guards", report_guards(gateway), "interceptions", report_findings(gateway),
 		"interception", interception_name(policy->interception), "early_drop", policy->early_drop,
 		"ownership", gateway->nft.abilities.owner ? "owner" : "monitor", "clients", (json_int_t)control_clients(gateway->control));
 	return out;

@@ -121,25 +121,39 @@ static void rule_intercepted(struct compiler *c, struct rule *rule)
 		rule_drop(c, rule);
 }
 
+static void return_dns(struct compiler *c, struct chain *chain)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_tcp_port(c, rule, FIELD_TCP_DPORT, DNS_PORT);
+	rule_action(c, rule, ACTION_RETURN, NULL);
+}
+
+/* What nat_except lists is meant. */
+static void return_excepted(struct compiler *c, struct chain *chain, const enum field fields[FAMILIES])
+{
+	for (enum family family = 0; family < FAMILIES; family++) {
+		if (!ranges_have(&c->policy->nat_except, family))
+			continue;
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, fields[family], false, ruleset_string(c->out, "nat_except_%c", family_digit(family)));
+		rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+}
+
 /* The server's connection was redirected by another table. To one of the gateway's own addresses it is an ordinary
- * port forward, and what nat_except lists is meant; anything else is an interception. */
+ * port forward, what nat_except lists is meant, and DNS is for the network to answer; anything else is an interception. */
 static void add_intercept_out(struct compiler *c)
 {
-	static const enum field original[] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
+	static const enum field original[FAMILIES] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
 	struct chain *chain = ruleset_chain(c->out, "intercept_out");
 
+	return_dns(c, chain);
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct rule *rule = chain_rule(c->out, chain);
 		rule_in(c, rule, original[family], false, ruleset_string(c->out, "gateway_%c", family_digit(family)));
 		rule_action(c, rule, ACTION_RETURN, NULL);
 	}
-	for (enum family family = 0; family < FAMILIES; family++) {
-		if (!ranges_have(&c->policy->nat_except, family))
-			continue;
-		struct rule *rule = chain_rule(c->out, chain);
-		rule_in(c, rule, original[family], false, ruleset_string(c->out, "nat_except_%c", family_digit(family)));
-		rule_action(c, rule, ACTION_RETURN, NULL);
-	}
+	return_excepted(c, chain, original);
 	rule_intercepted(c, chain_rule(c->out, chain));
 }
 
@@ -154,6 +168,29 @@ static void add_intercept_in(struct compiler *c)
 		struct rule *rule = chain_rule(c->out, chain);
 		rule_in(c, rule, original[family], false, set);
 		rule_in(c, rule, daddr_field(family), true, set);
+		rule_intercepted(c, rule);
+	}
+}
+
+/* A connection that some other machine's address was opened to, and that a socket of the gateway takes: tproxy. It
+ * leaves no trace in the connection, but only it brings such a packet to input. */
+static void add_intercept_here(struct compiler *c)
+{
+	static const enum field target[FAMILIES] = { FIELD_IP_DADDR, FIELD_IP6_DADDR };
+	struct chain *chain = ruleset_chain(c->out, "intercept_here");
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_intercepted(c, rule);
+		if (c->policy->interception != INTERCEPTION_BLOCK)
+			rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+	return_dns(c, chain);
+	return_excepted(c, chain, target);
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
 		rule_intercepted(c, rule);
 	}
 }
@@ -288,6 +325,12 @@ static void add_base_chains(struct compiler *c)
 	rule_established(c, chain);
 	rule_neighbours(c, chain, "nd_in");
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "guard");
+	if (c->policy->interception != INTERCEPTION_OFF) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_byte(c, rule, FIELD_L4PROTO, 6);
+		rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_FIB_UNICAST });
+		rule_action(c, rule, ACTION_JUMP, "intercept_here");
+	}
 	static const uint8_t types[] = { PACKET_BROADCAST_, PACKET_MULTICAST_ };
 	for (int i = 0; i < 2; i++) {
 		struct rule *rule = chain_rule(c->out, chain);
@@ -323,9 +366,10 @@ static void add_early(struct compiler *c)
 
 /* interception = prevent: an identity DNAT right after connection tracking, and so before every usual nat chain. The
  * connection then counts as translated already, and no later redirect or dnat touches it. What goes to the gateway
- * itself may be a port forward. */
+ * itself may be a port forward, and DNS may be redirected. */
 static void add_pin(struct compiler *c)
 {
+	static const enum field target[FAMILIES] = { FIELD_IP_DADDR, FIELD_IP6_DADDR };
 	struct chain *chain = base_chain(c, "pin", HOOK_PREROUTING, -199);
 	if (!chain)
 		return;
@@ -336,13 +380,7 @@ static void add_pin(struct compiler *c)
 	struct rule *rule = chain_rule(c->out, chain);
 	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_FIB_LOCAL });
 	rule_action(c, rule, ACTION_RETURN, NULL);
-	for (enum family family = 0; family < FAMILIES; family++) {
-		if (!ranges_have(&c->policy->nat_except, family))
-			continue;
-		rule = chain_rule(c->out, chain);
-		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "nat_except_%c", family_digit(family)));
-		rule_action(c, rule, ACTION_RETURN, NULL);
-	}
+	return_excepted(c, chain, target);
 	for (size_t r = 0; r < c->policy->role_count; r++)
 		if (c->policy->roles[r].is_protected)
 			add_role_pin(c, chain, &c->policy->roles[r]);
@@ -396,6 +434,7 @@ int compile(struct ruleset *ret, const struct policy *policy, const struct surro
 	if (policy->interception != INTERCEPTION_OFF) {
 		add_intercept_out(&c);
 		add_intercept_in(&c);
+		add_intercept_here(&c);
 	}
 	add_guard(&c);
 	add_judge(&c);

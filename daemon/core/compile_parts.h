@@ -9,6 +9,7 @@
 /* Budgets of NFLOG copies a second; each kind of message has its own, so that a flood of one can't hide another. */
 enum log_rate { DENIAL_RATE = 20, ASK_RATE = 10, OBSERVE_RATE = 200 };
 enum { LOG_SNAPLEN = 128 }; /* headers are enough, but for answers */
+enum { DNS_PORT = 53 };
 
 struct compiler {
 	struct ruleset *out;
@@ -30,6 +31,7 @@ void rule_in(struct compiler *c, struct rule *rule, enum field field, bool negat
 void rule_map(struct compiler *c, struct rule *rule, enum field field, const char *map);
 void rule_range(struct compiler *c, struct rule *rule, enum field field, const struct range *range);
 void rule_byte(struct compiler *c, struct rule *rule, enum field field, uint8_t value);
+void rule_tcp_port(struct compiler *c, struct rule *rule, enum field field, uint16_t port);
 void rule_byte_not(struct compiler *c, struct rule *rule, enum field field, uint8_t value);
 void rule_bits(struct compiler *c, struct rule *rule, enum field field, uint32_t bits);
 void rule_opens_nothing(struct compiler *c, struct rule *rule); /* TCP that is not a SYN alone */

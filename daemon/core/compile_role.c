@@ -504,6 +504,8 @@ void add_role(struct compiler *c, const struct policy_role *role)
 
 void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_role *role)
 {
+	bool dns = any_flow_at(c, role, FROM_ROLE, PROTOCOL_TCP, DNS_PORT);
+
 	for (int inbound = 0; inbound < 2; inbound++) {
 		const char *ports = role_ports(c, role, inbound ? TO_ROLE : FROM_ROLE);
 		if (!ports || !ruleset_find_set(c->out, ports))
@@ -513,7 +515,14 @@ void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_r
 			struct matches matches = { 0 };
 			match_ranges(c, &matches, &role->guarded, family, ruleset_string(c->out, "guarded_%s", role->name), false, false);
 			for (size_t i = 0; i < matches.count; i++) {
-				struct rule *rule = chain_rule(c->out, chain);
+				struct rule *rule;
+				if (dns && !inbound) {
+					rule = chain_rule(c->out, chain);
+					rule_match(c, rule, own, &matches.items[i], family);
+					rule_tcp_port(c, rule, FIELD_TCP_DPORT, DNS_PORT);
+					rule_action(c, rule, ACTION_RETURN, NULL);
+				}
+				rule = chain_rule(c->out, chain);
 				rule_match(c, rule, own, &matches.items[i], family);
 				rule_in(c, rule, FIELD_TCP_DPORT, false, ports);
 				rule_add(c->out, rule, &(struct term){ .kind = TERM_PIN, .field = daddr_field(family) });

@@ -54,6 +54,12 @@ void rule_byte_not(struct compiler *c, struct rule *rule, enum field field, uint
 	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = field, .negate = true, .first = { value }, .last = { value } });
 }
 
+void rule_tcp_port(struct compiler *c, struct rule *rule, enum field field, uint16_t port)
+{
+	uint8_t high = (uint8_t)(port >> 8), low = (uint8_t)port;
+	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = (uint8_t)field, .first = { high, low }, .last = { high, low } });
+}
+
 void rule_bits(struct compiler *c, struct rule *rule, enum field field, uint32_t bits)
 {
 	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = field, .bits = bits });

@@ -93,11 +93,8 @@ static const struct {
 	enum section section;
 	const char *key, *value;
 	const char *effect;
-	bool partly;
 } later[] = {
-	{ SECTION_GATEWAY, "interception", "block", "interception by tproxy is not found yet", true },
-	{ SECTION_GATEWAY, "interception", "report", "interception by tproxy is not found yet", true },
-	{ SECTION_FLOW, "expect", NULL, "nothing watches whether the flow is used", false },
+	{ SECTION_FLOW, "expect", NULL, "nothing watches whether the flow is used" },
 };
 
 const char *protocol_name(enum protocol protocol)
@@ -418,8 +415,8 @@ static void warn_later(const struct value *value, enum section section)
 	for (size_t i = 0; i < COUNT_OF(later); i++)
 		if (later[i].section == section && strcmp(later[i].key, value->key) == 0 &&
 		    (!later[i].value || strcmp(later[i].value, value->text) == 0))
-			diag_warning(value->diags, value->file, value->line, "%s = %s is not in %s: %s", value->key, value->text,
-				     later[i].partly ? "full effect yet" : "effect yet", later[i].effect);
+			diag_warning(value->diags, value->file, value->line, "%s = %s is not in effect yet: %s", value->key, value->text,
+				     later[i].effect);
 }
 
 /* What the fields of a section are part of: the last role or flow, or the configuration itself. */

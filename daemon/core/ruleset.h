@@ -55,6 +55,7 @@ enum field {
 	FIELD_IIFNAME,
 	FIELD_PKTTYPE,       /* 1 byte */
 	FIELD_FIB_LOCAL,     /* fib daddr type local; no operand */
+	FIELD_FIB_UNICAST,   /* fib daddr type unicast: some other machine's address; no operand */
 	FIELDS
 };
 

@@ -33,6 +33,7 @@ static const struct field_form {
 	[FIELD_IIFNAME] = { "iifname", 16, AS_LINK },
 	[FIELD_PKTTYPE] = { "meta pkttype", 1, AS_PKTTYPE },
 	[FIELD_FIB_LOCAL] = { "fib daddr type", 4, AS_NOTHING },
+	[FIELD_FIB_UNICAST] = { "fib daddr type", 4, AS_NOTHING },
 };
 
 size_t field_size(enum field field)
@@ -157,6 +158,9 @@ static void print_match(FILE *out, const struct term *term)
 		break;
 	case FIELD_FIB_LOCAL:
 		fputs("local", out);
+		break;
+	case FIELD_FIB_UNICAST:
+		fputs("unicast", out);
 		break;
 	case FIELD_CT_STATE:
 		print_states(out, term->bits);

@@ -12,6 +12,7 @@ UNIT_TESTS = \
 	tests/unit/test_dns_message \
 	tests/unit/test_held \
 	tests/unit/test_judge \
+	tests/unit/test_others \
 	tests/unit/test_output \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
@@ -92,6 +93,9 @@ tests_unit_test_delta_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_judge_SOURCES = tests/unit/test_judge.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_judge_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_others_SOURCES = tests/unit/test_others.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_others_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_others_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_policy_SOURCES = tests/unit/test_policy.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_policy_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_LDADD = $(UNIT_MAKE_LIBS)

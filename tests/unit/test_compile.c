@@ -454,6 +454,27 @@ static void test_interception(void **state)
 		p.status = CT_STATUS_DNAT;
 		memcpy(p.original, make_addr("192.0.2.1").bytes, 16);
 		assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-https-in");
+
+		/* What is for another machine comes to input by tproxy alone; not so what is for the gateway. */
+		p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
+		p.to_other = true;
+		assert_counted(&r, "input", &p, dropped ? ACTION_DROP : ACTION_ACCEPT, counter ? counter : "flow-imaps-out");
+		p.to_other = false;
+		assert_counted(&r, "input", &p, ACTION_ACCEPT, "flow-imaps-out");
+		p = tcp_packet("10.0.0.9", 1, "10.0.0.16", 443);
+		p.to_other = true;
+		assert_counted(&r, "input", &p, dropped ? ACTION_DROP : ACTION_ACCEPT, counter ? counter : "flow-https-in");
+		/* DNS is no channel of the vendor's, and what is translated on purpose is meant. */
+		p = tcp_packet("10.0.0.16", 1, "10.0.0.12", 993);
+		p.to_other = true;
+		assert_counted(&r, "input", &p, ACTION_ACCEPT, "flow-imaps-out");
+		for (int dnat = 0; dnat < 2; dnat++) {
+			p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 53);
+			p.to_other = !dnat;
+			p.status = dnat ? CT_STATUS_DNAT : 0;
+			memcpy(p.original, make_addr("10.0.0.8").bytes, 16);
+			assert_counted(&r, dnat ? "forward" : "input", &p, audit ? ACTION_ACCEPT : ACTION_DROP, "denied-out");
+		}
 		ruleset_free(&r);
 		policy_free(&policy);
 	}

@@ -62,6 +62,9 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_FIB_LOCAL:
 		ret[0] = p->to_local;
 		return true;
+	case FIELD_FIB_UNICAST:
+		ret[0] = p->to_other;
+		return true;
 	default:
 		return false;
 	}
@@ -77,7 +80,7 @@ static bool match(const struct vm *vm, const struct term *term)
 		return vm->packet->status & term->bits;
 	if (!load(vm->packet, (enum field)term->field, value))
 		return false;
-	if (term->field == FIELD_TCP_SYN_ACK || term->field == FIELD_FIB_LOCAL)
+	if (term->field == FIELD_TCP_SYN_ACK || term->field == FIELD_FIB_LOCAL || term->field == FIELD_FIB_UNICAST)
 		return (value[0] != 0) != term->negate;
 	size_t size = field_size((enum field)term->field);
 	bool inside = memcmp(value, term->first, size) >= 0 && memcmp(value, term->last, size) <= 0;

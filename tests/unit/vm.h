@@ -19,6 +19,7 @@ struct vm_packet {
 	const char *link;     /* it came in on */
 	uint8_t packet_type;
 	bool to_local;        /* fib daddr type local */
+	bool to_other;        /* fib daddr type unicast */
 };
 
 enum { VM_COUNTERS = 8 };

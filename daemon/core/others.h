@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_OTHERS_H
+#define SPEFW_OTHERS_H
+
+/* Rules of other tables, and whether they could take one of the policy's flows out of its way: by redirecting it, by
+ * handing it to another program, by hiding it from connection tracking. nft_others.c reads them from the kernel. */
+
+#include "addr.h"
+#include "compile.h"
+#include "policy.h"
+
+enum { OTHERS_KEY_MAX = 16 };
+
+/* What a rule may look at; values are in network byte order, as the kernel compares them. */
+enum rule_field {
+	RULE_FAMILY,   /* 1 byte, 4 or 6 */
+	RULE_PROTOCOL, /* 1 byte, as in the IP header */
+	RULE_SOURCE_4, RULE_TARGET_4, RULE_SOURCE_6, RULE_TARGET_6,
+	RULE_SOURCE_PORT, RULE_TARGET_PORT,
+	RULE_LINK,     /* 16 bytes: the name of the link that the packet came in on */
+	RULE_LOCAL,    /* 1 byte: whether the target is an address of this machine (fib daddr type local) */
+	RULE_FIELDS    /* something else */
+};
+
+/* One thing that must hold: the field is (negate: is not) in first..last, or in one of the set's elements. */
+struct rule_condition {
+	uint8_t field; /* enum rule_field */
+	bool negate;
+	uint8_t first[OTHERS_KEY_MAX], last[OTHERS_KEY_MAX];
+	size_t set;    /* index of the set, and one; 0: first..last */
+};
+
+enum deed {
+	DEED_NONE,
+	DEED_REDIRECT, /* to this machine */
+	DEED_DNAT,     /* to another target */
+	DEED_TPROXY,   /* to a socket of this machine */
+	DEED_DUP,
+	DEED_FWD,      /* out by a link, past everything */
+	DEED_QUEUE,    /* to a program */
+	DEED_NOTRACK,
+};
+
+/* Where a packet goes from a rule. */
+enum way { WAY_ON, WAY_DONE /* the base chain is through with it */, WAY_RETURN, WAY_JUMP, WAY_GOTO, WAY_MAP };
+
+struct other_rule {
+	size_t chain;      /* index of its chain */
+	uint64_t handle;
+	size_t conditions; /* index of the first, and how many */
+	size_t condition_count;
+	bool exact;        /* the conditions are all that it looks at */
+	bool has_target;   /* DEED_DNAT: to this address; else to an unknown one */
+	struct addr target;
+	uint8_t deed;      /* enum deed */
+	uint8_t way;       /* enum way */
+	uint8_t map_field; /* WAY_MAP: enum rule_field */
+	size_t to;         /* WAY_JUMP, WAY_GOTO: index of the chain, and one; WAY_MAP: of the set, and one; 0: unknown */
+};
+
+struct set_element {
+	uint8_t first[OTHERS_KEY_MAX], last[OTHERS_KEY_MAX];
+	uint8_t way; /* WAY_JUMP, ...; of a map */
+	size_t to;
+};
+
+enum { FAMILY_OF_LIST = 0xffff }; /* a set that stands for a list in a rule; behind all others */
+
+struct other_set {
+	unsigned family;   /* as the kernel numbers them */
+	char *table, *name;
+	bool known;        /* its elements are here, ascending and disjoint */
+	struct set_element *items;
+	size_t count, capacity;
+};
+
+enum place { PLACE_NONE /* no base chain */, PLACE_INGRESS, PLACE_PREROUTING, PLACE_INPUT, PLACE_FORWARD, PLACE_OUTPUT, PLACE_POSTROUTING, PLACE_EGRESS };
+
+struct other_chain {
+	unsigned family;
+	char *table, *name;
+	enum place place;
+	int priority;
+	bool nat;            /* of type nat: it sees the packets that open connections alone */
+	bool links_unknown;  /* links have other names there: ports of a bridge, devices below one */
+};
+
+struct others {
+	struct { struct other_chain *items; size_t count, capacity; } chains;
+	struct { struct other_rule *items; size_t count, capacity; } rules; /* those of one chain in their order */
+	struct { struct rule_condition *items; size_t count, capacity; } conditions;
+	struct { struct other_set *items; size_t count, capacity; } sets;
+};
+
+struct finding {
+	char *table, *chain;  /* owned */
+	unsigned family;
+	uint64_t handle;
+	enum deed deed;
+	char flow[CONFIG_ID_MAX + 1]; /* the first one that it meets */
+};
+
+struct findings {
+	struct finding *items;
+	size_t count, capacity;
+	bool incomplete; /* there were too many rules to follow them all */
+};
+
+/* Once all chains and sets are there, and before anything refers to them by index. */
+void others_sort(struct others *others);
+size_t others_find_chain(const struct others *others, unsigned family, const char *table, const char *name); /* index and one; 0: none */
+size_t others_find_set(const struct others *others, unsigned family, const char *table, const char *name);   /* likewise */
+size_t rule_field_size(enum rule_field field); /* bytes */
+void others_free(struct others *others);
+
+/* Whether any rule does something that matters, be it to whomever: nothing else needs to be known where not. */
+bool others_do_anything(const struct others *others);
+/* The rules that could meet a flow of the policy, each once. links: one a policy role, as for compile(). What
+ * `interception = prevent` outruns is no finding. 0 or -ENOMEM. */
+int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct surroundings *around);
+void findings_free(struct findings *findings);
+bool findings_equal(const struct findings *a, const struct findings *b);
+
+const char *deed_word(enum deed deed);   /* "redirect", as nft has it */
+const char *deed_phrase(enum deed deed); /* what it does to a flow, as "redirects" */
+const char *table_family(unsigned family); /* "inet" */
+
+#endif

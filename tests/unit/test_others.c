@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules of other tables: which of them could meet a flow. */
+#include "make.h"
+
+#include "core/array.h"
+#include "core/others.h"
+
+#include <errno.h>
+
+#define CONFIG(gateway)                                                                                                \
+	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"                                      \
+	"[gateway]\nnat_except = 198.51.100.99\n" gateway                                                              \
+	"[role ADM]\nmembers = 203.0.113.0/24 2001:db8:3::/64\n"
+
+enum { INET = 1, IP = 2 };
+
+static char link_lan[1][CONFIG_LINK_MAX + 1] = { "lan" };
+
+/* Building. */
+
+static size_t add_chain(struct others *others, const char *name, enum place place, bool nat, int priority)
+{
+	struct other_chain chain = { .family = INET, .table = strdup("t"), .name = strdup(name), .place = place, .priority = priority, .nat = nat };
+	assert_int_equal(ARRAY_PUSH(&others->chains, chain), 0);
+	return others->chains.count - 1;
+}
+
+static struct other_rule *add_rule(struct others *others, size_t chain, enum deed deed, enum way way)
+{
+	struct other_rule rule = { .chain = chain, .handle = others->rules.count + 1, .conditions = others->conditions.count, .exact = true,
+				   .deed = (uint8_t)deed, .way = (uint8_t)way, .map_field = RULE_FIELDS };
+	assert_int_equal(ARRAY_PUSH(&others->rules, rule), 0);
+	return &others->rules.items[others->rules.count - 1];
+}
+
+/* To the last rule. */
+static void add_condition(struct others *others, enum rule_field field, bool negate, const void *first, const void *last)
+{
+	struct rule_condition condition = { .field = (uint8_t)field, .negate = negate };
+	memcpy(condition.first, first, rule_field_size(field));
+	memcpy(condition.last, last, rule_field_size(field));
+	assert_int_equal(ARRAY_PUSH(&others->conditions, condition), 0);
+	others->rules.items[others->rules.count - 1].condition_count++;
+}
+
+static void add_port(struct others *others, uint16_t port)
+{
+	uint8_t bytes[] = { port >> 8, port & 0xff };
+	add_condition(others, RULE_TARGET_PORT, false, bytes, bytes);
+}
+
+static void add_addresses(struct others *others, enum rule_field field, bool negate, const char *first, const char *last)
+{
+	add_condition(others, field, negate, make_addr(first).bytes, make_addr(last).bytes);
+}
+
+static void add_link(struct others *others, bool negate, const char *name)
+{
+	uint8_t bytes[16] = { 0 };
+	memcpy(bytes, name, strlen(name));
+	add_condition(others, RULE_LINK, negate, bytes, bytes);
+}
+
+static int judge(struct findings *ret, const struct others *others, const char *config)
+{
+	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
+	struct names_view names = { 0 };
+	struct role_links links[8] = { { link_lan, 1 } };
+	struct surroundings around = { &gateway, links, &names };
+	struct policy policy;
+
+	make_good_policy(&policy, config);
+	int r = others_judge(ret, others, &policy, &around);
+	policy_free(&policy);
+	ranges_free(&gateway);
+	return r;
+}
+
+/* The handles of what is found, as "1 3"; others is freed. */
+static void assert_found(struct others *others, const char *config, const char *expected)
+{
+	struct findings findings;
+	char text[200] = "";
+
+	assert_int_equal(judge(&findings, others, config), 0);
+	for (size_t i = 0; i < findings.count; i++)
+		sprintf(text + strlen(text), "%s%d", i ? " " : "", (int)findings.items[i].handle);
+	assert_string_equal(text, expected);
+	findings_free(&findings);
+	others_free(others);
+}
+
+#define REPORT CONFIG("interception = report\n")
+
+static void test_conditions(void **state)
+{
+	struct others o = { 0 };
+	size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
+
+	(void)state;
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 1: everything; WAY_ON, so that the next ones have something to meet */
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 2 */
+	add_port(&o, 443);
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* no flow has it */
+	add_port(&o, 8080);
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 4: from the server */
+	add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.16", "192.0.2.31");
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* no flow is from there to there */
+	add_addresses(&o, RULE_SOURCE_4, false, "203.0.113.1", "203.0.113.1");
+	add_addresses(&o, RULE_TARGET_4, false, "198.51.100.7", "198.51.100.7");
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* what the gateway translates, and its own addresses */
+	add_addresses(&o, RULE_TARGET_4, false, "198.51.100.99", "198.51.100.99");
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON);
+	add_addresses(&o, RULE_TARGET_4, false, "198.51.100.1", "198.51.100.1");
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* to the gateway */
+	add_condition(&o, RULE_LOCAL, false, "\1", "\1");
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 9: and not to it */
+	add_condition(&o, RULE_LOCAL, true, "\1", "\1");
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* a contradiction */
+	add_condition(&o, RULE_FAMILY, false, "\6", "\6");
+	add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", "192.0.2.25");
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* neighbours of the server */
+	add_link(&o, false, "lan");
+	add_addresses(&o, RULE_SOURCE_4, true, "192.0.2.25", "192.0.2.25");
+	add_condition(&o, RULE_FAMILY, false, "\4", "\4");
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* the server's packets come by no other link, and it has no console */
+	add_link(&o, true, "lan");
+	add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", "192.0.2.25");
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* DNS is no channel */
+	add_port(&o, 53);
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* of the loopback link nothing of ours comes */
+	add_link(&o, false, "lo");
+	add_rule(&o, pre, DEED_DNAT, WAY_ON);     /* a port forward to the server, for all but the server itself */
+	o.rules.items[o.rules.count - 1].has_target = true;
+	o.rules.items[o.rules.count - 1].target = make_addr("192.0.2.25");
+	add_addresses(&o, RULE_TARGET_4, false, "192.0.2.0", "192.0.2.255");
+	add_link(&o, false, "wan");
+	add_rule(&o, pre, DEED_DNAT, WAY_ON);     /* 16: to another */
+	o.rules.items[o.rules.count - 1].has_target = true;
+	o.rules.items[o.rules.count - 1].target = make_addr("192.0.2.26");
+	add_addresses(&o, RULE_TARGET_4, false, "192.0.2.0", "192.0.2.255");
+	add_link(&o, false, "wan");
+	assert_found(&o, REPORT, "1 2 4 9 16");
+}
+
+/* What comes first may take it all. */
+static void test_order(void **state)
+{
+	static const struct { bool exact, all; const char *found; } cases[] = { { true, true, "" }, { false, true, "2" }, { true, false, "2" } };
+
+	(void)state;
+	for (size_t way = WAY_DONE; way <= WAY_RETURN; way++) {
+		for (size_t i = 0; i < COUNT_OF(cases); i++) {
+			struct others o = { 0 };
+			size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
+			add_rule(&o, pre, DEED_NONE, (enum way)way)->exact = cases[i].exact;
+			add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", cases[i].all ? "192.0.2.25" : "192.0.2.30");
+			if (!cases[i].all)
+				add_port(&o, 80);
+			add_rule(&o, pre, DEED_REDIRECT, WAY_DONE);
+			add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", "192.0.2.25");
+			assert_found(&o, REPORT, cases[i].found);
+		}
+	}
+}
+
+/* Jump comes back, goto does not; what a chain accepts does not come back either; loops end. */
+static void test_chains(void **state)
+{
+	static const struct { enum way way, inner; const char *found; } cases[] = {
+		{ WAY_JUMP, WAY_ON, "2 3" }, { WAY_GOTO, WAY_ON, "2" }, { WAY_JUMP, WAY_RETURN, "3" }, { WAY_JUMP, WAY_DONE, "" },
+		{ WAY_JUMP, WAY_JUMP, "2 3" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct others o = { 0 };
+		size_t inner = add_chain(&o, "inner", PLACE_NONE, false, 0), pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
+		struct other_rule *rule = add_rule(&o, inner, DEED_NONE, cases[i].inner);
+		rule->to = cases[i].inner == WAY_JUMP ? inner + 1 : 0;
+		add_rule(&o, inner, DEED_REDIRECT, WAY_ON);
+		add_port(&o, 443);
+		add_rule(&o, pre, DEED_REDIRECT, WAY_ON);
+		add_port(&o, 80);
+		/* The jump is ahead of it in its chain. */
+		struct other_rule last = o.rules.items[2];
+		o.rules.items[2] = (struct other_rule){ .chain = pre, .handle = 9, .exact = true, .way = (uint8_t)cases[i].way, .to = inner + 1 };
+		assert_int_equal(ARRAY_PUSH(&o.rules, last), 0);
+		assert_found(&o, REPORT, cases[i].found);
+	}
+}
+
+static void test_sets(void **state)
+{
+	struct others o = { 0 };
+	struct other_set set = { .family = INET, .table = strdup("t"), .name = strdup("s"), .known = true };
+	size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100), deed = add_chain(&o, "to", PLACE_NONE, false, 0);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) { /* 22, 143, 443 */
+		static const uint16_t ports[] = { 22, 143, 443 };
+		struct set_element element = { .first = { ports[i] >> 8, ports[i] & 0xff }, .last = { ports[i] >> 8, ports[i] & 0xff },
+					       .way = i == 2 ? WAY_JUMP : WAY_DONE, .to = i == 2 ? deed + 1 : 0 };
+		assert_int_equal(ARRAY_PUSH(&set, element), 0);
+	}
+	assert_int_equal(ARRAY_PUSH(&o.sets, set), 0);
+	struct other_rule *map = add_rule(&o, pre, DEED_NONE, WAY_MAP);
+	map->map_field = RULE_TARGET_PORT;
+	map->to = 1;
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* the map took it */
+	add_port(&o, 143);
+	add_rule(&o, deed, DEED_REDIRECT, WAY_ON); /* 3 */
+	add_port(&o, 443);
+	add_rule(&o, deed, DEED_REDIRECT, WAY_ON); /* nothing else comes here */
+	add_port(&o, 80);
+	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 5: 443 came back */
+	add_port(&o, 443);
+	assert_found(&o, REPORT, "3 5");
+}
+
+static void test_prevent(void **state)
+{
+	static const struct { const char *config; int priority; enum place place; const char *found; } cases[] = {
+		{ CONFIG(""), -100, PLACE_PREROUTING, "" }, { CONFIG(""), -198, PLACE_PREROUTING, "" }, { CONFIG(""), -199, PLACE_PREROUTING, "1" },
+		{ CONFIG(""), -100, PLACE_OUTPUT, "1" }, { CONFIG("mode = audit\n"), -100, PLACE_PREROUTING, "1" },
+		{ CONFIG("interception = block\n"), -100, PLACE_PREROUTING, "1" }, { CONFIG("interception = off\n"), -199, PLACE_PREROUTING, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct others o = { 0 };
+		add_rule(&o, add_chain(&o, "base", cases[i].place, true, cases[i].priority), DEED_REDIRECT, WAY_DONE);
+		assert_found(&o, cases[i].config, cases[i].found);
+	}
+}
+
+static void test_places(void **state)
+{
+	/* Rules for the server's packets, for those to it, for none of them. */
+	static const struct { enum place place; const char *found; } cases[] = {
+		{ PLACE_NONE, "" }, { PLACE_INGRESS, "1 2" }, { PLACE_PREROUTING, "1 2" }, { PLACE_INPUT, "1" }, { PLACE_FORWARD, "1 2" },
+		{ PLACE_OUTPUT, "2" }, { PLACE_POSTROUTING, "1 2" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct others o = { 0 };
+		size_t base = add_chain(&o, "base", cases[i].place, false, 0);
+		add_rule(&o, base, DEED_QUEUE, WAY_ON);
+		add_addresses(&o, RULE_SOURCE_6, false, "2001:db8:2::25", "2001:db8:2::25");
+		add_rule(&o, base, DEED_QUEUE, WAY_ON);
+		add_addresses(&o, RULE_TARGET_6, false, "2001:db8:2::25", "2001:db8:2::25");
+		add_rule(&o, base, DEED_QUEUE, WAY_ON);
+		add_addresses(&o, RULE_TARGET_6, false, "2001:db8:2::26", "2001:db8:2::26");
+		add_addresses(&o, RULE_SOURCE_6, false, "2001:db8:4::26", "2001:db8:4::26");
+		assert_found(&o, REPORT, cases[i].found);
+	}
+}
+
+/* Nothing is missed: packets of flows through random chains, one by one. */
+
+static uint64_t seed = 1;
+
+static unsigned roll(unsigned sides)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(seed >> 33) % sides;
+}
+
+struct probe {
+	uint8_t values[RULE_FIELDS][16];
+};
+
+static bool holds(const struct others *o, const struct other_rule *rule, const struct probe *probe)
+{
+	for (size_t i = 0; i < rule->condition_count; i++) {
+		const struct rule_condition *condition = &o->conditions.items[rule->conditions + i];
+		size_t size = rule_field_size((enum rule_field)condition->field);
+		const uint8_t *value = probe->values[condition->field];
+		bool inside = memcmp(value, condition->first, size) >= 0 && memcmp(value, condition->last, size) <= 0;
+		if (inside == condition->negate)
+			return false;
+	}
+	return rule->exact || roll(2);
+}
+
+/* False: the base chain is left. */
+static bool run(const struct others *o, size_t chain, const struct probe *probe, bool *reached, int depth)
+{
+	for (size_t i = 0; i < o->rules.count && depth < 16; i++) {
+		const struct other_rule *rule = &o->rules.items[i];
+		if (rule->chain != chain || !holds(o, rule, probe))
+			continue;
+		reached[i] |= rule->deed != DEED_NONE;
+		if (rule->way == WAY_DONE)
+			return false;
+		if (rule->way == WAY_RETURN)
+			return true;
+		if (rule->way == WAY_JUMP || rule->way == WAY_GOTO) {
+			if (!run(o, rule->to - 1, probe, reached, depth + 1))
+				return false;
+			if (rule->way == WAY_GOTO)
+				return true;
+		}
+	}
+	return true;
+}
+
+static void random_rules(struct others *o)
+{
+	static const char *const addresses[] = { "192.0.2.0", "192.0.2.25", "192.0.2.26", "198.51.100.7", "203.0.113.5", "203.0.113.255" };
+	static const char *const links[] = { "lan", "wan" };
+	static const uint16_t ports[] = { 80, 143, 443, 8470 };
+	size_t chains[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		chains[i] = add_chain(o, (const char *[]){ "a", "b", "c" }[i], i == 2 ? PLACE_PREROUTING : PLACE_NONE, true, -100);
+	for (unsigned i = 0; i < 12; i++) {
+		static const enum way ways[] = { WAY_ON, WAY_ON, WAY_DONE, WAY_RETURN, WAY_JUMP, WAY_GOTO };
+		size_t chain = i < 4 ? 0 : i < 8 ? 1 : 2;
+		enum way way = ways[roll(COUNT_OF(ways))];
+		if (chain == 0 && (way == WAY_JUMP || way == WAY_GOTO))
+			way = WAY_ON;
+		struct other_rule *rule = add_rule(o, chains[chain], roll(3) ? DEED_NONE : DEED_REDIRECT, way);
+		rule->to = way == WAY_JUMP || way == WAY_GOTO ? chains[roll((unsigned)chain)] + 1 : 0;
+		rule->exact = roll(4) != 0;
+		for (unsigned c = roll(3); c > 0; c--) {
+			unsigned low = roll(COUNT_OF(addresses)), high = low + roll((unsigned)COUNT_OF(addresses) - low);
+			switch (roll(3)) {
+			case 0: add_addresses(o, roll(2) ? RULE_SOURCE_4 : RULE_TARGET_4, roll(3) == 0, addresses[low], addresses[high]); break;
+			case 1: add_port(o, ports[roll(COUNT_OF(ports))]); break;
+			default: add_link(o, roll(3) == 0, links[roll(2)]);
+			}
+		}
+	}
+}
+
+static void random_probe(struct probe *probe)
+{
+	static const uint16_t in_ports[] = { 143, 443, 8470 }, out_ports[] = { 80, 143, 443 };
+	bool inbound = roll(2);
+	const char *peer = inbound ? (const char *[]){ "203.0.113.5", "203.0.113.255" }[roll(2)] : (const char *[]){ "198.51.100.7", "203.0.113.5" }[roll(2)];
+	uint16_t port = inbound ? in_ports[roll(3)] : out_ports[roll(3)];
+
+	memset(probe, 0, sizeof(*probe));
+	memcpy(probe->values[RULE_SOURCE_4], make_addr(inbound ? peer : "192.0.2.25").bytes, 4);
+	memcpy(probe->values[RULE_TARGET_4], make_addr(inbound ? "192.0.2.25" : peer).bytes, 4);
+	probe->values[RULE_TARGET_PORT][0] = port >> 8;
+	probe->values[RULE_TARGET_PORT][1] = port & 0xff;
+	memcpy(probe->values[RULE_LINK], inbound ? "wan" : "lan", 3);
+}
+
+static void test_nothing_is_missed(void **state)
+{
+	unsigned reached_ever = 0, quiet = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 400; round++) {
+		struct others o = { 0 };
+		struct findings findings;
+		bool reached[16] = { false };
+		struct probe probe;
+
+		random_rules(&o);
+		for (unsigned i = 0; i < 60; i++) {
+			random_probe(&probe);
+			run(&o, 2, &probe, reached, 0);
+		}
+		assert_int_equal(judge(&findings, &o, REPORT), 0);
+		for (size_t i = 0; i < o.rules.count; i++) {
+			bool told = false;
+			for (size_t f = 0; f < findings.count; f++)
+				told |= findings.items[f].handle == o.rules.items[i].handle;
+			if (reached[i] && !told)
+				fail_msg("round %u: rule %zu was reached, and is not told", round, i + 1);
+			reached_ever += reached[i];
+			quiet += !told && o.rules.items[i].deed != DEED_NONE;
+		}
+		findings_free(&findings);
+		others_free(&o);
+	}
+	assert_true(reached_ever > 200);
+	assert_true(quiet > 200);
+}
+
+static void test_no_memory(void **state)
+{
+	bool done = false;
+
+	(void)state;
+	for (long n = 0; !done; n++) {
+		struct others o = { 0 };
+		struct findings findings = { 0 };
+		struct ranges gateway = make_ranges("192.0.2.1");
+		struct names_view names = { 0 };
+		struct role_links links[8] = { { link_lan, 1 } };
+		struct surroundings around = { &gateway, links, &names };
+		struct policy policy;
+
+		make_good_policy(&policy, REPORT);
+		random_rules(&o);
+		allocations_left = n;
+		int r = others_judge(&findings, &o, &policy, &around);
+		allocations_left = -1;
+		done = r == 0;
+		assert_true(r == 0 || (r == -ENOMEM && !findings.count && !findings.items));
+		findings_free(&findings);
+		others_free(&o);
+		policy_free(&policy);
+		ranges_free(&gateway);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_conditions), cmocka_unit_test(test_order), cmocka_unit_test(test_chains), cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_prevent), cmocka_unit_test(test_places), cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_no_memory),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
