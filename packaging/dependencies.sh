@@ -24,6 +24,9 @@ spefw_tools() {
 		dnsmasq|dnsmasq-base|dnsmasq
 		unbound|unbound|unbound
 		knotd|knot|knot
+		iptables-nft|iptables|iptables-nft
+		openssl|openssl|openssl
+		squid|squid-openssl|squid
 	END
 }
 
