@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <netlink/cache.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
@@ -15,6 +16,8 @@
 enum {
 	SETTLE_USEC = 50 * 1000,   /* a burst of changes is read once, this long after its first one */
 	RETRY_USEC = 1000 * 1000, /* where the kernel could not be read */
+	DUMP_TRIES = 4,
+	READS_A_TURN = 64,        /* others have their turn in a flood of notices */
 };
 
 struct route {
@@ -25,14 +28,15 @@ struct route {
 
 struct links {
 	sd_event *event;
-	struct nl_sock *notices;  /* joined to the groups; what it says is not looked at, only that it says something */
+	struct nl_sock *notices;  /* joined to the groups; of what it says no more is looked at than whether it matters */
 	struct nl_sock *questions;
 	sd_event_source *source, *timer;
 	void (*changed)(void *userdata);
 	void *userdata;
 
 	struct ranges gateway;
-	struct { struct route *items; size_t count, capacity; } routes;
+	struct ranges interest;   /* whom routes lead to that are kept; normalised */
+	struct { struct route *items; size_t count, capacity; } routes; /* those, and the default routes; each once */
 };
 
 static bool address_of(struct nl_addr *from, struct addr *ret)
@@ -89,12 +93,31 @@ static bool destination_of(struct rtnl_route *route, struct range *ret, int *ret
 	return true;
 }
 
+/* A gateway may have the Internet's whole table: it is looked at as it comes, message by message, and hardly any of it is
+ * kept. */
 struct route_walk {
 	struct links *links;
 	struct nl_cache *links_cache;
 	struct route route;
+	struct { struct route *items; size_t count, capacity; } found;
 	int error;
 };
+
+static bool matters(const struct links *links, const struct range *range, int prefix_length)
+{
+	return prefix_length == 0 || ranges_overlap(&links->interest, range);
+}
+
+static bool is_known(const struct route_walk *walk)
+{
+	for (size_t i = 0; i < walk->found.count; i++) {
+		const struct route *route = &walk->found.items[i];
+		if (route->prefix_length == walk->route.prefix_length && strcmp(route->link, walk->route.link) == 0 &&
+		    addr_compare(&route->range.first, &walk->route.range.first) == 0)
+			return true;
+	}
+	return false;
+}
 
 static void add_nexthop(struct rtnl_nexthop *hop, void *userdata)
 {
@@ -105,30 +128,59 @@ static void add_nexthop(struct rtnl_nexthop *hop, void *userdata)
 		return;
 	memset(walk->route.link, 0, sizeof(walk->route.link));
 	memcpy(walk->route.link, name, strnlen(name, CONFIG_LINK_MAX));
-	if (ARRAY_PUSH(&walk->links->routes, walk->route) < 0)
+	if (!is_known(walk) && ARRAY_PUSH(&walk->found, walk->route) < 0)
 		walk->error = -ENOMEM;
+}
+
+static int each_route(struct nl_msg *message, void *userdata)
+{
+	struct route_walk *walk = userdata;
+	struct rtnl_route *route = NULL;
+
+	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWROUTE || rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
+		return NL_OK;
+	if (rtnl_route_get_type(route) == RTN_UNICAST && destination_of(route, &walk->route.range, &walk->route.prefix_length) &&
+	    matters(walk->links, &walk->route.range, walk->route.prefix_length))
+		rtnl_route_foreach_nexthop(route, add_nexthop, walk);
+	rtnl_route_put(route);
+	return NL_OK;
+}
+
+static int dump_routes(struct links *links, struct route_walk *walk)
+{
+	struct rtmsg request = { .rtm_family = AF_UNSPEC };
+	int r = -NLE_DUMP_INTR;
+
+	if (nl_socket_modify_cb(links->questions, NL_CB_VALID, NL_CB_CUSTOM, each_route, walk) < 0)
+		return -EIO;
+	for (int tries = 0; tries < DUMP_TRIES && r == -NLE_DUMP_INTR; tries++) {
+		walk->found.count = 0;
+		r = nl_send_simple(links->questions, RTM_GETROUTE, NLM_F_DUMP, &request, sizeof(request));
+		if (r >= 0)
+			r = nl_recvmsgs_default(links->questions);
+	}
+	/* Routes that change all the time are told again; what was read is the best there is. */
+	nl_socket_modify_cb(links->questions, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
+	return r < 0 && r != -NLE_DUMP_INTR ? -EIO : walk->error;
 }
 
 static int read_routes(struct links *links)
 {
 	struct route_walk walk = { .links = links };
-	struct nl_cache *cache = NULL;
 
 	if (rtnl_link_alloc_cache(links->questions, AF_UNSPEC, &walk.links_cache) < 0)
 		return -EIO;
-	if (rtnl_route_alloc_cache(links->questions, AF_UNSPEC, 0, &cache) < 0) {
-		nl_cache_free(walk.links_cache);
-		return -EIO;
-	}
-	links->routes.count = 0;
-	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
-		struct rtnl_route *route = (struct rtnl_route *)o;
-		if (rtnl_route_get_type(route) == RTN_UNICAST && destination_of(route, &walk.route.range, &walk.route.prefix_length))
-			rtnl_route_foreach_nexthop(route, add_nexthop, &walk);
-	}
-	nl_cache_free(cache);
+	int r = dump_routes(links, &walk);
 	nl_cache_free(walk.links_cache);
-	return walk.error;
+	if (r < 0) {
+		free(walk.found.items);
+		return r;
+	}
+	free(links->routes.items);
+	links->routes.items = walk.found.items;
+	links->routes.count = walk.found.count;
+	links->routes.capacity = walk.found.capacity;
+	return 0;
 }
 
 /* On error what was known stays. */
@@ -161,18 +213,49 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* Routes of others come and go by thousands where a routing daemon runs. */
+static bool notice_matters(const struct links *links, const struct nlmsghdr *header)
+{
+	struct rtnl_route *route = NULL;
+	struct range range;
+	int prefix_length;
+
+	if (header->nlmsg_type != RTM_NEWROUTE && header->nlmsg_type != RTM_DELROUTE)
+		return true;
+	if (rtnl_route_parse((struct nlmsghdr *)header, &route) < 0)
+		return true;
+	bool result = rtnl_route_get_type(route) == RTN_UNICAST && destination_of(route, &range, &prefix_length) && matters(links, &range, prefix_length);
+	rtnl_route_put(route);
+	return result;
+}
+
+static bool any_matters(const struct links *links, const char *buffer, ssize_t length)
+{
+	const struct nlmsghdr *header = (const struct nlmsghdr *)buffer;
+
+	for (int left = (int)length; nlmsg_ok(header, left); header = nlmsg_next((struct nlmsghdr *)header, &left))
+		if (notice_matters(links, header))
+			return true;
+	return false;
+}
+
 static int on_notice(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct links *links = userdata;
-	char buffer[16384];
+	_Alignas(struct nlmsghdr) char buffer[16384];
+	bool news = false;
 	int on = SD_EVENT_OFF;
 
 	(void)source;
 	(void)events;
-	while (recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT) > 0 || errno == ENOBUFS || errno == EINTR)
-		;
+	for (int i = 0; i < READS_A_TURN; i++) {
+		ssize_t length = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+		if (length < 0 && errno != ENOBUFS && errno != EINTR)
+			break;
+		news = news || (length < 0 ? errno == ENOBUFS : any_matters(links, buffer, length));
+	}
 	sd_event_source_get_enabled(links->timer, &on);
-	if (on == SD_EVENT_OFF) {
+	if (news && on == SD_EVENT_OFF) {
 		sd_event_source_set_time_relative(links->timer, SETTLE_USEC);
 		sd_event_source_set_enabled(links->timer, SD_EVENT_ONESHOT);
 	}
@@ -232,6 +315,7 @@ void links_free(struct links *links)
 	if (links->questions)
 		nl_socket_free(links->questions);
 	ranges_free(&links->gateway);
+	ranges_free(&links->interest);
 	free(links->routes.items);
 	sd_event_unref(links->event);
 	free(links);
@@ -287,15 +371,43 @@ static int add_links_of(const struct links *links, const struct range *range, st
 	return 0;
 }
 
-int links_towards(const struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+/* Routes to these were not kept so far: they are read again. */
+static int take_interest(struct links *links, const struct ranges *addresses)
+{
+	struct ranges wider = { 0 };
+	bool covered = true;
+
+	for (size_t i = 0; i < addresses->count; i++)
+		covered &= ranges_cover(&links->interest, &addresses->items[i]);
+	if (covered)
+		return 0;
+	int r = ranges_add_all(&wider, &links->interest);
+	if (r == 0)
+		r = ranges_add_all(&wider, addresses);
+	if (r < 0) {
+		ranges_free(&wider);
+		return r;
+	}
+	ranges_normalise(&wider);
+	struct ranges before = links->interest;
+	links->interest = wider;
+	r = read_routes(links);
+	if (r < 0)
+		links->interest = before;
+	ranges_free(r < 0 ? &wider : &before);
+	return r;
+}
+
+int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
 {
 	struct link_names names = { 0 };
+	int r = take_interest(links, addresses);
 
-	for (size_t i = 0; i < addresses->count; i++) {
-		if (add_links_of(links, &addresses->items[i], &names) < 0) {
-			free(names.items);
-			return -ENOMEM;
-		}
+	for (size_t i = 0; i < addresses->count && r == 0; i++)
+		r = add_links_of(links, &addresses->items[i], &names);
+	if (r < 0) {
+		free(names.items);
+		return r;
 	}
 	*ret = names.items;
 	*ret_count = names.count;
