@@ -70,7 +70,6 @@ struct gateway {
 	bool others_unread;         /* the other tables could not be read */
 	int64_t others_ms, others_took_ms; /* when they last were, and how long it took */
 	struct totals totals;       /* the table's counters, never falling */
-	int64_t applied_ms;         /* the last time that deadlines were compared with the kernel's */
 
 	struct control *control;
 	struct refresh *refreshes;  /* callers that wait for answers; gateway_names.c */

@@ -186,8 +186,6 @@ int gateway_apply_policy(struct gateway *gateway, const struct policy *policy)
 	}
 	if (r == 0)
 		r = change_kernel(gateway, &wanted, &options);
-	if (r == 0)
-		gateway->applied_ms = now_ms();
 	ruleset_free(&wanted);
 	names_view_free(&names);
 	gateway_surroundings_free(&store);
@@ -247,10 +245,7 @@ static int apply_some_names(struct gateway *gateway, const struct policy *policy
 
 int gateway_apply_names(struct gateway *gateway)
 {
-	int r = apply_some_names(gateway, &gateway->file.policy);
-	if (r == 0)
-		gateway->applied_ms = now_ms();
-	return r;
+	return apply_some_names(gateway, &gateway->file.policy);
 }
 
 int gateway_apply_name(struct gateway *gateway, const char *name)

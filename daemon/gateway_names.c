@@ -128,6 +128,9 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 		      ? addrbook_failed(gateway->book, answer->name, answer->family, answer->error, now)
 		      : addrbook_answered(gateway->book, answer->name, answer->family, answer->addresses, answer->count,
 					  answer->ttl_s, ORIGIN_ASKED, now, &changed);
+		/* Also mere confirmation: the kernel's timeouts are made anew when they have lost a part of their margin. */
+		if (r == 0 && !answer->error)
+			gateway_apply_name(gateway, answer->name);
 		if (r == 0 && !answer->error)
 			r = aliases_set(&gateway->aliases, answer->name, answer->family, (const char *)answer->aliases,
 					sizeof(*answer->aliases), answer->alias_count);
@@ -141,12 +144,6 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 			again = answer->error && entry.next_query_ms <= now; /* someone waits, and it is tried again at once */
 		}
 	}
-	/* New addresses at once; mere confirmation when the kernel's timeouts have lost a part of their margin. */
-	int64_t slack = name_margin_ms(gateway->file.policy.stale_ms) / 2;
-	if (now - gateway->applied_ms > slack)
-		gateway_apply_names(gateway);
-	else if (changed)
-		gateway_apply_name(gateway, answer->name);
 	gateway->addresses_dirty = true;
 	gateway_names_save(gateway, changed);
 	if (!again)

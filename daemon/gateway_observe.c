@@ -69,12 +69,12 @@ static bool learn(struct gateway *gateway, const char *name, enum family family,
 		log_error("out of memory: an answer for %s is lost", name);
 	if (r < 0)
 		return false;
-	/* The server has its answer already, and its SYN is on the way. */
-	if (changed)
-		gateway_apply_name(gateway, name);
+	/* The server has its answer already, and its SYN is on the way. What is confirmed alone lives on as well. */
+	gateway_apply_name(gateway, name);
 	if (addrbook_find(gateway->book, name, family, &entry) == 0)
 		gateway_names_refused(gateway, &entry, mark, message->addresses, message->address_count);
 	gateway->observed++;
+	gateway->addresses_dirty = true;
 	if (changed) {
 		log_info("%s: learned from an answer to the server", name);
 		gateway_names_noted(gateway, name, family);

@@ -140,16 +140,16 @@ static int64_t longest_interval(const struct addrbook *book)
 	return most(least(book->limits.max_interval_ms, book->limits.stale_ms / 3), INTERVAL_FLOOR_MS);
 }
 
-static int64_t retry_interval(const struct addrbook *book, const struct entry *entry)
+/* It doubles with the time that queries have failed for, and not with their number: what a denial or a user made be asked
+ * in between must not make the end of an outage be noticed later. */
+static int64_t retry_interval(const struct addrbook *book, const struct entry *entry, int64_t now_ms)
 {
-	int64_t cap = book->limits.max_interval_ms;
-	int64_t interval = least(RETRY_FIRST_MS, most(book->limits.min_interval_ms, INTERVAL_FLOOR_MS));
+	int64_t cap = longest_interval(book);
+	int64_t first = least(RETRY_FIRST_MS, most(book->limits.min_interval_ms, INTERVAL_FLOOR_MS));
 
 	if (entry->count == 0)
 		cap = least(cap, RETRY_NOTHING_SERVES_MS);
-	for (unsigned i = 1; i < entry->failures && interval < cap; i++)
-		interval = interval > cap / 2 ? cap : interval * 2;
-	return least(interval, cap);
+	return least(later(first, most(now_ms - entry->failing_since_ms, 0)), cap);
 }
 
 /* One that answers held lives until stale after the last of them; one that answers left out until grace after
@@ -691,7 +691,7 @@ int addrbook_failed(struct addrbook *book, const char *name, enum family family,
 	if (entry->failures < UINT32_MAX)
 		entry->failures++;
 	snprintf(entry->error, sizeof(entry->error), "%s", error);
-	schedule(book, entry, retry_interval(book, entry), now_ms);
+	schedule(book, entry, retry_interval(book, entry, now_ms), now_ms);
 	if (entry->hurried)
 		make_due(entry, now_ms, now_ms);
 	again(entry, now_ms);

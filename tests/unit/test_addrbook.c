@@ -428,13 +428,13 @@ static void asked_by(void **state)
 static void backoff(void **state)
 {
 	struct addrbook *book = new_book(one_name, 1, 0);
-	int64_t previous = 0;
+	int64_t now = 0, previous = 0;
 
 	(void)state;
 	answer(book, 300, 0, "192.0.2.1", NULL);
-	for (unsigned i = 1; i <= 40; i++) {
-		addrbook_failed(book, NAME, FAMILY_4, "timeout", 0);
-		int64_t wait = entry_of(book).next_query_ms;
+	for (unsigned i = 1; i <= 20; i++) {
+		addrbook_failed(book, NAME, FAMILY_4, "timeout", now);
+		int64_t wait = entry_of(book).next_query_ms - now;
 		assert_int_equal(entry_of(book).failures, i);
 		if (i == 1)
 			assert_in_range(wait, 1, 2 * SECOND);
@@ -442,18 +442,25 @@ static void backoff(void **state)
 		/* Jitter may shrink it, growth is more than that. */
 		assert_true(wait >= previous || wait >= 13 * MINUTE);
 		previous = wait;
+		now += wait;
 	}
 	assert_true(previous >= 13 * MINUTE);
-	answer(book, 300, 0, "192.0.2.1", NULL);
-	addrbook_failed(book, NAME, FAMILY_4, "timeout", 0);
-	assert_in_range(entry_of(book).next_query_ms, 1, 2 * SECOND);
+	assert_true(now > 2 * (int64_t)HOUR); /* 20 queries in all that time */
+	answer(book, 300, now, "192.0.2.1", NULL);
+
+	/* Failures of queries in between, which somebody wanted, change nothing. */
+	for (unsigned i = 0; i < 40; i++)
+		addrbook_failed(book, NAME, FAMILY_4, "SERVFAIL", now + i * 100);
+	assert_in_range(entry_of(book).next_query_ms - now, 3900, 3900 + 5900);
+	addrbook_failed(book, NAME, FAMILY_4, "SERVFAIL", now);
+	assert_in_range(entry_of(book).next_query_ms - now, 1, 2 * SECOND);
 
 	/* With nothing to serve it stays eager. */
 	for (unsigned i = 0; i < 40; i++)
-		addrbook_failed(book, NAME, FAMILY_6, "timeout", 0);
+		addrbook_failed(book, NAME, FAMILY_6, "timeout", i * (int64_t)MINUTE);
 	struct book_entry other;
 	addrbook_find(book, NAME, FAMILY_6, &other);
-	assert_in_range(other.next_query_ms, 54 * SECOND, 60 * SECOND);
+	assert_in_range(other.next_query_ms - 39 * MINUTE, 54 * SECOND, 60 * SECOND);
 	addrbook_free(book);
 }
 
