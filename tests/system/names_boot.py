@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names at the edges of the daemon's life: booted before the network is there, without DNS, and dead. Elements in the kernel live
+for `stale` and a margin; with what the newest kernels can do (an owner's table, timeouts changed in place) and without."""
+import contextlib
+import os
+import sys
+import time
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import DNS, EXCHANGE, FAMILIES, LICENSE, LINK_OF, NARROW, Lab, Sniffer, main, vendor, wait_for  # noqa: E402
+from lab.dns_servers import Authority, Resolver, pool, route_pools  # noqa: E402
+from lab.named import both_agree, closed, entries, entry, flows, in_state, kernel, knows, only, passes  # noqa: E402
+from lab.netlink import Monitor  # noqa: E402
+from lab.topology import LINKS  # noqa: E402
+
+NAME = vendor.LICENSE_NAME
+KNOWN = list(LICENSE[0].values())
+ABILITIES = (None, "none")
+
+
+@contextlib.contextmanager
+def abilities(words):
+    """Daemons that are started meanwhile find no more in the kernel than these; None: what there is."""
+    before = os.environ.get("SPEFW_ABILITIES")
+    if words is not None:
+        os.environ["SPEFW_ABILITIES"] = words
+    try:
+        yield "on an old kernel: " if words == "none" else "on this kernel: "
+    finally:
+        os.environ.pop("SPEFW_ABILITIES", None)
+        if before is not None:
+            os.environ["SPEFW_ABILITIES"] = before
+
+
+def shut(lab, targets, port=443):
+    return all(closed(lab, [target], port, (EXCHANGE[6 if ":" in target else 4], 443)) for target in targets)
+
+
+def left(lab, name):
+    """{address: seconds} of both families."""
+    return {address: seconds for family in FAMILIES for address, seconds in kernel(lab, name, family).items()}
+
+
+def rearmed(tap):
+    """Elements get their time again with the answers, before they have lost the margin; no SYN is lost by that."""
+    name, port = "brief.example.net", 7443
+    targets = [pool(family, number) for family in FAMILIES for number in range(3)]
+    for words in ABILITIES:
+        with abilities(words) as where, Lab(tap) as lab:
+            route_pools(lab)
+            authority = Authority(lab, ttl=1)
+            Resolver(lab)
+            authority.set(name, targets)
+            lab.serve("internet", tcp=[port])
+            daemon = lab.spefwd(only(lab.config(flows=flows({name: port}), dns_section="stale = 30s\ngrace = 2s")))
+            knows(daemon, name, targets)
+            tap.equal(daemon.status()["ownership"], "monitor" if words else "owner", where + "the table is %s" % ("anybody's" if words else "owned"))
+            seconds, lost, rises, before = [], 0, 0, left(lab, name)
+            with Monitor("gateway") as monitor:
+                end = time.monotonic() + 8
+                while time.monotonic() < end:
+                    lost += sum(1 for target in targets if not passes(lab, target, port))
+                    now = left(lab, name)
+                    rises += any(now.get(target, 0) > before.get(target, 0) for target in targets)
+                    seconds += [now.get(target) for target in targets]
+                    before = now
+            tap.ok(None not in seconds and min(seconds) >= 30 and max(seconds) <= 35, where + "30 s of stale are left at any time, and 35 never exceeded",
+                   (min(one or 0 for one in seconds), max(one or 0 for one in seconds)))
+            tap.ok(rises >= 2, where + "they are armed anew again and again", rises)
+            tap.ok(lost == 0, where + "and each first SYN passes", (lost, len(seconds)))
+            changes = [event for event in monitor.events if event.what == "element added"]
+            tap.ok(0 < len(monitor.transactions()) <= 12, where + "not with every answer", (len(monitor.transactions()), len(changes)))
+            authority.set(name, targets[:1] + targets[3:4])
+            knows(daemon, name, targets[:1] + targets[3:4], exactly=True)
+            both_agree(tap, lab, daemon, name, targets[:1] + targets[3:4], where + "after grace")
+
+
+def dead(tap):
+    """kill -9: its elements end by themselves, after stale and not before."""
+    for words in ABILITIES:
+        with abilities(words) as where, Lab(tap) as lab:
+            server = lab.dns({NAME: KNOWN}, ttl=1)
+            lab.serve("internet", tcp=[80, 443])
+            daemon = lab.spefwd(lab.config(flows=NARROW, dns_section="stale = 8s"))
+            knows(daemon, NAME, KNOWN)
+            old = {target: lab.connect("server", target, 443) for target in KNOWN}
+            daemon.wait_status(lambda _: entry(daemon, NAME, 4)["last_answer_s"] == 0, "just answered")
+            daemon.kill()
+            killed = time.monotonic()
+            server.down()
+            now = left(lab, NAME)
+            tap.ok(sorted(now) == sorted(KNOWN) and all(8 <= seconds <= 13 for seconds in now.values()), where + "8 s of stale and a margin are left", now)
+            tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "the daemon is dead: open")
+            wait_for(lambda: not left(lab, NAME), where + "the elements end")
+            # What the kernel does too early is wrong at any speed; too late can't be told from a slow machine.
+            tap.ok(time.monotonic() - killed >= 8, where + "not before stale", time.monotonic() - killed)
+            tap.ok(shut(lab, KNOWN), where + "then closed")
+            tap.ok(all(connection.echo() for connection in old.values()), where + "what was open goes on")
+            daemon.start()
+            tap.equal(left(lab, NAME), {}, where + "started again without DNS: what is older than stale is not remembered")
+            status = daemon.wait_status(lambda status: any("%s (IPv4) is failing" % NAME in reason for reason in status["reasons"]), "the failure is told")
+            tap.equal(status["health"], "degraded", where + "degraded, and the reason is told")
+            tap.ok(shut(lab, KNOWN), where + "closed")
+            server.up()
+            knows(daemon, NAME, KNOWN)
+            tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "DNS is back: open")
+
+
+def adopted(tap):
+    """A daemon that is started in time takes the elements over, with the time that they had; nobody else adds any."""
+    for words in ABILITIES:
+        with abilities(words) as where, Lab(tap) as lab:
+            server = lab.dns({NAME: KNOWN}, ttl=1)
+            lab.serve("internet", tcp=[80, 443])
+            daemon = lab.spefwd(lab.config(flows=NARROW, dns_section="stale = 1h"))
+            knows(daemon, NAME, KNOWN)
+            daemon.kill()
+            server.down()
+            for name in os.listdir(daemon.state):
+                if name in ("addresses", "held"):
+                    os.unlink(os.path.join(daemon.state, name))
+            before = left(lab, NAME)
+            daemon.start()
+            both_agree(tap, lab, daemon, NAME, KNOWN, where + "killed, its files lost, started again")
+            now = left(lab, NAME)
+            tap.ok(all(now[target] <= before[target] for target in KNOWN), where + "an address is not made younger by that", (before, now))
+            origins = {address["origin"] for one in entries(daemon).values() for address in one["addresses"]}
+            tap.equal(origins, {"remembered"}, where + "names: remembered")
+            tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "open")
+            if words != "none":
+                continue
+            # Here anybody may change the table: what is added to a name's set is not the name's.
+            stranger = LICENSE[1][4]
+            lab.nft("gateway", "add element inet spefw name_%s_4 { %s }" % (NAME, stranger))
+            wait_for(lambda: stranger not in kernel(lab, NAME, 4), where + "a foreign element goes")
+            tap.ok(shut(lab, [stranger]), where + "an element that another program added is taken out")
+            tap.ok(stranger not in daemon.addresses(NAME), where + "and not believed", daemon.addresses(NAME))
+            lab.nft("gateway", "delete element inet spefw name_%s_4 { %s }" % (NAME, KNOWN[0]))
+            wait_for(lambda: KNOWN[0] in kernel(lab, NAME, 4), where + "the element is back")
+            tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "one that was deleted is put back")
+
+
+def links(lab, up):
+    """All links of the gateway; with them go its routes, and all IPv6 addresses."""
+    for link, peer, lengths, gateway, addresses in LINKS:
+        lab.ip("gateway", "link set %s %s" % (link, "up" if up else "down"))
+        if up:
+            lab.ip("gateway", "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], link))
+            lab.wait_neighbours("gateway", gateway[1])
+
+
+def booted(tap):
+    """The table is there before the network, with the remembered addresses; DNS never comes, or late."""
+    for words in ABILITIES:
+        with abilities(words) as where, Lab(tap) as lab:
+            server = lab.dns({NAME: KNOWN}, ttl=2)
+            lab.serve("internet", tcp=[80, 443])
+            lab.serve("server", tcp=[443, 3389])
+            config = lab.config(flows=NARROW)
+            daemon = lab.spefwd(config)
+            knows(daemon, NAME, KNOWN)
+            tap.equal(daemon.stop(), 0, where + "the machine goes down")
+            daemon.run("spefwd", "--clear")
+            server.down()
+            links(lab, False)
+            with Sniffer("internet", keep=lambda packet: packet.dport == 53) as queries:
+                daemon.start()
+                now = left(lab, NAME)
+                tap.ok(sorted(now) == sorted(KNOWN) and all(seconds > 6 * 86400 for seconds in now.values()),
+                       where + "without a network: the table has the remembered addresses, for days", now)
+                tap.equal(queries.packets, [], where + "and DNS was not asked")
+                one = entry(daemon, NAME, 4)
+                tap.ok(one["state"] == "stale" and {address["origin"] for address in one["addresses"]} == {"remembered"}, where + "names: stale, remembered", one)
+                status = daemon.status()
+                reasons = [reason for reason in status["reasons"] if NAME in reason]
+                tap.ok(status["health"] == "degraded" and len(reasons) == 2, where + "degraded, and the names are the reason", status["reasons"])
+                links(lab, True)
+                wait_for(queries.seen, "the links are up: DNS is asked")
+                for family in FAMILIES:
+                    in_state(daemon, NAME, family, "stale")
+                    wait_for(lambda: entry(daemon, NAME, family)["last_error"], "the failure")
+                tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "DNS is dead: the license flow works from memory")
+                tap.ok(shut(lab, LICENSE[1].values()), where + "no other address does")
+                status = daemon.status()
+                reasons = [reason for reason in status["reasons"] if NAME in reason]
+                tap.ok(len(reasons) == 2 and all(": " in reason and reason.split(": ")[1] for reason in reasons), where + "degraded, with what is wrong", reasons)
+                one = entry(daemon, NAME, 4)
+                tap.ok(all(address["expires_in_s"] > 6 * 86400 for address in one["addresses"]), where + "and would for days", one)
+                lab.connect("client", "192.0.2.25", 443).close()
+                tap.ok(shut_inbound(lab), where + "the server is guarded")
+            for _ in range(3):
+                daemon.ctl("refresh", check=False)
+            lines = [line for line in daemon.log().split("\n") if NAME + " (IPv4): " in line]
+            tap.ok(1 <= len(lines) <= 2, where + "the log does not repeat it", lines)
+            server.set(NAME, list(LICENSE[1].values()))
+            knows(daemon, NAME, LICENSE[1].values())
+            daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
+            tap.ok(all(passes(lab, target, 443) for target in list(LICENSE[1].values()) + KNOWN), where + "DNS is back: the new addresses are open, the old ones still")
+            # And once more, without anything remembered: closed, but guarded.
+            daemon.stop()
+            daemon.run("spefwd", "--clear")
+            server.down()
+            for name in os.listdir(daemon.state):
+                os.unlink(os.path.join(daemon.state, name))
+            daemon.start()
+            tap.equal(left(lab, NAME), {}, where + "nothing remembered: nothing is open")
+            tap.ok(shut(lab, KNOWN) and shut_inbound(lab), where + "and it guards")
+            status = daemon.status()
+            tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in status["reasons"]), where + "degraded, with the reason", status["reasons"])
+
+
+def shut_inbound(lab):
+    with Sniffer("server", keep=lambda packet: packet.kind == "tcp" and packet.dport == 3389) as sniffer:
+        for target in ("192.0.2.25", "2001:db8:2::25"):
+            try:
+                lab.connect("client", target, 3389, bound=0.3).close()
+                return False
+            except OSError:
+                pass
+            lab.connect("client", target, 443).close()
+    return not sniffer.packets
+
+
+if __name__ == "__main__":
+    main(rearmed, dead, adopted, booted)
