@@ -312,12 +312,22 @@ static void rule_neighbours(struct compiler *c, struct chain *chain, const char 
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
 }
 
+/* Across a bridge whose frames are filtered, neighbours speak by forward as well. What was routed has lost of its hop limit. */
+static void rule_bridged_neighbours(struct compiler *c, struct chain *chain)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_byte(c, rule, FIELD_IP6_HOPLIMIT, 255);
+	rule_in(c, rule, FIELD_ICMPV6_TYPE, false, "nd_out");
+	rule_action(c, rule, ACTION_ACCEPT, NULL);
+}
+
 static void add_base_chains(struct compiler *c)
 {
 	bool observe = add_observe(c);
 	struct chain *chain = base_chain(c, "forward", HOOK_FORWARD, 0);
 	rule_observe(c, chain, observe);
 	rule_established(c, chain);
+	rule_bridged_neighbours(c, chain);
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "guard");
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
 

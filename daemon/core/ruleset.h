@@ -50,6 +50,7 @@ enum field {
 	FIELD_TCP_SYN_ACK,   /* tcp flags & (syn | ack) == (or !=) syn; no operand */
 	FIELD_L4PROTO,       /* 1 byte */
 	FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE,
+	FIELD_IP6_HOPLIMIT,  /* 1 byte */
 	FIELD_CT_STATE,      /* any of these bits, host order 32 bit in bits */
 	FIELD_CT_STATUS,     /* likewise */
 	FIELD_IIFNAME,

@@ -12,7 +12,7 @@
 static const struct field_form {
 	const char *text;
 	uint8_t size;
-	enum { AS_IPV4, AS_IPV6, AS_PORT, AS_LINK, AS_PROTOCOL, AS_ICMP, AS_ICMPV6, AS_PKTTYPE, AS_NOTHING } operand;
+	enum { AS_IPV4, AS_IPV6, AS_PORT, AS_LINK, AS_PROTOCOL, AS_ICMP, AS_ICMPV6, AS_PKTTYPE, AS_NUMBER, AS_NOTHING } operand;
 } fields[FIELDS] = {
 	[FIELD_IP_SADDR] = { "ip saddr", 4, AS_IPV4 },
 	[FIELD_IP_DADDR] = { "ip daddr", 4, AS_IPV4 },
@@ -28,6 +28,7 @@ static const struct field_form {
 	[FIELD_L4PROTO] = { "meta l4proto", 1, AS_PROTOCOL },
 	[FIELD_ICMP_TYPE] = { "icmp type", 1, AS_ICMP },
 	[FIELD_ICMPV6_TYPE] = { "icmpv6 type", 1, AS_ICMPV6 },
+	[FIELD_IP6_HOPLIMIT] = { "ip6 hoplimit", 1, AS_NUMBER },
 	[FIELD_CT_STATE] = { "ct state", 4, AS_NOTHING },
 	[FIELD_CT_STATUS] = { "ct status", 4, AS_NOTHING },
 	[FIELD_IIFNAME] = { "iifname", 16, AS_LINK },
@@ -102,6 +103,9 @@ static void print_key(FILE *out, int operand, const uint8_t *key)
 		break;
 	case AS_ICMPV6:
 		print_word(out, icmpv6_types, key[0]);
+		break;
+	case AS_NUMBER:
+		fprintf(out, "%u", key[0]);
 		break;
 	case AS_PKTTYPE:
 		print_word(out, packet_types, key[0]);

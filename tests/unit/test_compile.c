@@ -393,6 +393,8 @@ static void check_surroundings(const struct ruleset *r, bool audit)
 		p.icmp_type = (uint8_t)type;
 		assert_counted(r, "input", &p, heard ? ACTION_ACCEPT : drop, heard ? NULL : "denied-out");
 		assert_counted(r, "forward", &p, drop, "denied-out");
+		p.hop_limit = 255; /* across a bridge, not routed */
+		assert_counted(r, "forward", &p, said ? ACTION_ACCEPT : drop, said ? NULL : "denied-out");
 		p = tcp_packet("fd00::9", 0, "fd00::10", 0);
 		p.protocol = 58;
 		p.icmp_type = (uint8_t)type;

@@ -53,6 +53,9 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_ICMPV6_TYPE:
 		ret[0] = p->icmp_type;
 		return p->ipv6 && p->protocol == 58;
+	case FIELD_IP6_HOPLIMIT:
+		ret[0] = p->hop_limit;
+		return p->ipv6;
 	case FIELD_IIFNAME:
 		strncpy((char *)ret, p->link, 15);
 		return true;

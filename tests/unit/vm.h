@@ -13,6 +13,7 @@ struct vm_packet {
 	uint16_t source_port, target_port;
 	bool syn;             /* TCP: SYN and no ACK */
 	uint8_t icmp_type;
+	uint8_t hop_limit;
 	uint32_t state;       /* CT_NEW ... */
 	uint32_t status;      /* CT_STATUS_DNAT or 0 */
 	uint8_t original[16]; /* target before translation */
