@@ -86,7 +86,8 @@ static int encode_rule_add(struct nft_batch *batch, const struct op *op)
 		nftnl_rule_nlmsg_build_payload(header, rule);
 		nft_message_done(batch, header);
 	}
-	nftnl_rule_free(rule);
+	if (rule)
+		nftnl_rule_free(rule);
 	return header ? 0 : -ENOMEM;
 }
 

@@ -171,7 +171,7 @@ struct judgement policy_judge(const struct policy *policy, const struct names_vi
 
 void names_view_free(struct names_view *view)
 {
-	for (size_t i = 0; i < view->count; i++)
+	for (size_t i = 0; view->names && i < view->count; i++) /* a view may have had no memory */
 		for (int family = 0; family < FAMILIES; family++)
 			free(view->names[i][family].items);
 	free(view->names);
