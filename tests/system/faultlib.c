@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Faults on request, for spefwd under LD_PRELOAD (tests/system/faults.py). The file that SPEFW_FAULTS names is mapped; the
+ * test writes there which call is to fail, and reads how many there have been:
+ *
+ *   64-bit words: [0] armed kind (below; 0 none)  [1] the number of the call that fails, from 1  [2] calls since it was
+ *   armed, counted by the library  [3] faults that were injected
+ *
+ * The count begins anew whenever word 2 is set to zero. A fault happens once, but for SYNC_FAILS. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS };
+enum { KIND, NUMBER, CALLS, INJECTED, WORDS };
+
+static volatile int64_t *words;
+
+__attribute__((constructor)) static void map_words(void)
+{
+	const char *path = getenv("SPEFW_FAULTS");
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return;
+	void *mapped = mmap(NULL, WORDS * sizeof(*words), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (mapped != MAP_FAILED)
+		words = mapped;
+}
+
+static int fails(enum kind kind)
+{
+	if (!words || words[KIND] != (int64_t)kind || ++words[CALLS] != words[NUMBER])
+		return 0;
+	words[INJECTED]++;
+	return 1;
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+/* The allocator is glibc's, by the names under which it can be called from in front of it. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+
+static void *no_memory(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
+
+void *malloc(size_t size) { return fails(ALLOCATION) ? no_memory() : __libc_malloc(size); }
+void *calloc(size_t count, size_t size) { return fails(ALLOCATION) ? no_memory() : __libc_calloc(count, size); }
+void *realloc(void *old, size_t size) { return fails(ALLOCATION) ? no_memory() : __libc_realloc(old, size); }
+
+char *strdup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = malloc(size);
+	return copy ? memcpy(copy, text, size) : NULL;
+}
+
+static int is_netfilter_socket(int fd)
+{
+	int protocol = 0;
+	socklen_t size = sizeof(protocol);
+	return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_NETFILTER;
+}
+
+static int batch_fd = -1; /* the socket of the last batch, until its replies have been read */
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	int batch = is_netfilter_socket(fd);
+
+	if (batch && fails(SEND_FAILS)) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	if (batch)
+		batch_fd = fd;
+	return REAL(sendmsg)(fd, message, flags);
+}
+
+ssize_t recv(int fd, void *buffer, size_t size, int flags)
+{
+	ssize_t length = REAL(recv)(fd, buffer, size, flags);
+
+	if (fd != batch_fd || length <= 0)
+		return length;
+	batch_fd = -1;
+	if (fails(REPLY_LOST)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (fails(REPLY_NO_BUFFERS)) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	return length;
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+	if (is_netfilter_socket(fd) && fails(DUMP_NO_BUFFERS)) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	return REAL(recvmsg)(fd, message, flags);
+}
+
+int fsync(int fd)
+{
+	if (words && words[KIND] == SYNC_FAILS) {
+		words[INJECTED]++;
+		errno = EIO;
+		return -1;
+	}
+	return REAL(fsync)(fd);
+}

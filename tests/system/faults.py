@@ -1,0 +1,405 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Memory, replies, and the disk fail in the middle of things: the old policy or the new one is in force, the error is told, and the next reload works."""
+import mmap
+import os
+import random
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lab import ADDRESS, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, VarlinkError, main, namespaces, program, vendor, wait_for  # noqa: E402
+from lab.checks import content, differences, guarded, with_all_and_none  # noqa: E402
+from lab.netlink import generation  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
+LONG = bool(os.environ.get("SPEFW_TEST_LONG"))
+(NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS) = range(7)
+
+
+class FaultyDaemon(Daemon):
+    """spefwd under faultlib.so."""
+
+    def __init__(self, lab, config, **more):
+        super().__init__(lab, config, **more)
+        self._library = os.path.join(self.dir, "faultlib.so")
+        subprocess.run([os.environ.get("CC", "cc").split()[0], "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", os.path.join(HERE, "faultlib.c"), "-o", self._library, "-ldl"],
+                       check=True)
+        path = os.path.join(self.dir, "faults")
+        with open(path, "wb") as file:
+            file.write(bytes(32))
+        self._file = open(path, "r+b")  # pylint: disable=consider-using-with
+        self._words = mmap.mmap(self._file.fileno(), 32)
+        self._preload = {"LD_PRELOAD": self._library, "SPEFW_FAULTS": path}
+
+    def _environment(self):
+        return dict(super()._environment(), **self._preload)
+
+    def run(self, name, *args, **more):
+        preload, self._preload = self._preload, {}
+        try:
+            return super().run(name, *args, **more)
+        finally:
+            self._preload = preload
+
+    def arm(self, kind, number=0):
+        """The number-th such call from now on fails; 0: none does, they are counted."""
+        struct.pack_into("=4q", self._words, 0, NONE, number, 0, 0)
+        struct.pack_into("=q", self._words, 0, kind)
+
+    def disarm(self):
+        """(calls, faults injected)"""
+        _, _, calls, injected = struct.unpack_from("=4q", self._words, 0)
+        struct.pack_into("=q", self._words, 0, NONE)
+        return calls, injected
+
+
+def can_preload(tap, title):
+    with open(program("spefwd"), "rb") as file:
+        if b"__asan_init" in file.read():
+            tap.skip(title, "the sanitizers' allocator can't be replaced: run with a plain build")
+            return False
+    if shutil.which(os.environ.get("CC", "cc").split()[0]) is None:
+        tap.skip(title, "no C compiler here")
+        return False
+    return True
+
+
+def begin(tap, lab, config):
+    daemon = FaultyDaemon(lab, config)
+    tell = lambda: daemon.tell(tap)
+    tap.on_failure.append(tell)
+    lab.at_close(lambda: tap.on_failure.remove(tell))
+    return daemon.start()
+
+
+def is_in_force(wanted, table):
+    """The table is that one, but for sets that wait to be retired."""
+    more = [one for one in table["rest"] if one not in wanted["rest"]]
+    return table["rules"] == wanted["rules"] and set(wanted["rest"]) <= set(table["rest"]) and all(one.startswith(("{\"set\"", "{\"map\"")) for one in more)
+
+
+class TwoPolicies:
+    """A and B differ in everything that a batch can carry; .contents are their tables."""
+
+    def __init__(self, lab, daemon):
+        self.daemon = daemon
+        self.configs = [lab.config(), lab.config(flows=NARROW + "[flow api-in]\nenabled = no\n\n[flow backup-in]\nfrom = 203.0.113.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n\n"
+                                                 "[role IH]\nmembers = 192.0.2.40 2001:db8:2::40\nprotected = yes\n\n[flow ih-in]\nfrom = ANY\nto = IH\nprotocol = tcp\nport = 443\n",
+                                                 adm="203.0.113.0/25 198.51.100.200 2001:db8:3::/64", gateway="early_drop = no")]
+        # B first: the counters of its flows stay for good, and A's table is to have them as well.
+        self.contents = []
+        for number in (1, 0):
+            daemon.reload(self.configs[number])
+            self.settle()
+            self.contents.insert(0, content(daemon.table()))
+        self.now = 0
+
+    def settle(self):
+        """Until retired sets are gone."""
+        last = [None, 0]
+
+        def still():
+            now = generation("gateway")
+            last[:] = [now, last[1] + 1] if now == last[0] else [now, 0]
+            return last[1] >= 13
+        wait_for(still, "retired sets are gone", pause=0.1)
+
+    def which(self):
+        """0 or 1, once the table is one of the two; else it never is, and TimeoutError."""
+        def found():
+            table = content(self.daemon.table())
+            return [number for number in (0, 1) if is_in_force(self.contents[number], table)]
+        try:
+            return wait_for(found, "one of the two policies is in force", bound=10)[0]
+        except TimeoutError as error:
+            table = content(self.daemon.table())
+            raise TimeoutError("%s\n-- against the old one:\n%s\n-- against the new one:\n%s" % (
+                error, differences(self.contents[self.now], table)[:3000], differences(self.contents[1 - self.now], table)[:3000])) from None
+
+    def attempt(self, kind, number):
+        """A reload to the other policy with that fault. Returns (calls, injected, told, which policy is in force)."""
+        self.daemon.write(self.configs[1 - self.now])
+        before = generation("gateway")
+        self.daemon.arm(kind, number)
+        try:
+            self.daemon.call("Reload")
+            told = None
+        except VarlinkError as error:
+            told = str(error)
+        except (ConnectionError, OSError) as error:
+            told = "closed: %s" % error
+        calls, injected = self.daemon.disarm()
+        if self.daemon.process.poll() is not None:
+            raise RuntimeError("spefwd ended with %d" % self.daemon.process.returncode)
+        result = self.now if generation("gateway") == before else self.which()
+        return calls, injected, told, result
+
+    def finish(self):
+        """The same reload without a fault. Returns what is wrong then."""
+        try:
+            self.daemon.call("Reload")
+        except (VarlinkError, OSError) as error:
+            return "the next reload fails: %s" % error
+        self.now = 1 - self.now
+        status = self.daemon.status()
+        if not status["config"]["matches_disk"] or status["health"] == "failed":
+            return "after the next reload: %s %s" % (status["health"], status["reasons"])
+        return None
+
+
+def no_memory(tap):
+    """An allocation fails, at each point of a reload."""
+    if not can_preload(tap, "allocations that fail"):
+        return
+    with Lab(tap) as lab:
+        lab.serve("server", tcp=[443, 8470, 3389])
+        daemon = begin(tap, lab, lab.config())
+        policies = TwoPolicies(lab, daemon)
+        # The names' queries allocate as well, at times of their own; with the longest of them silent the count is steady.
+        calls, _, told, _ = policies.attempt(ALLOCATION, 0)
+        tap.ok(told is None and calls > 100, "a reload without a fault", (calls, told))
+        policies.now = 1
+        points = list(range(1, calls + 1))
+        if not LONG and len(points) > 240:
+            points = sorted(set(points[::len(points) // 120]) | set(random.Random(os.environ.get("SPEFW_SEED", "4")).sample(points, 120)))
+        problems, outcomes = [], {"refused": 0, "closed": 0, "done all the same": 0, "not reached": 0}
+        for count, number in enumerate(points):
+            _, injected, told, which = policies.attempt(ALLOCATION, number)
+            if not injected:
+                outcomes["not reached"] += 1
+            elif told is None:
+                outcomes["done all the same"] += 1
+                if which == policies.now:
+                    problems.append("%d: reload says it is done, and the old policy is in force" % number)
+            else:
+                outcomes["closed" if told.startswith("closed") else "refused"] += 1
+                if "Failed" in told and which != policies.now:
+                    problems.append("%d: reload says %s, and the new policy is in force" % (number, told))
+            wrong = policies.finish()
+            if wrong:
+                problems.append("%d: %s" % (number, wrong))
+            elif count % 25 == 0 and policies.which() != policies.now:
+                problems.append("%d: the next reload is not in force" % number)
+        tap.note("%d of %d allocations of a reload failed, one at a time: %s" % (len(points), calls, outcomes))
+        tap.equal(problems, [], "always the old or the new policy, the error told, and the next reload works")
+        tap.ok(outcomes["refused"] > len(points) // 4, "most of them were told as errors", outcomes)
+        tap.ok(guarded(lab), "guarded")
+
+
+def lost_replies(tap):
+    """The kernel's replies are lost, or its buffers are full."""
+    if not can_preload(tap, "replies that are lost"):
+        return
+    with Lab(tap) as lab:
+        lab.serve("server", tcp=[443, 8470, 3389])
+        daemon = begin(tap, lab, lab.config())
+        policies = TwoPolicies(lab, daemon)
+        for kind, title in ((REPLY_LOST, "a reply is lost"), (REPLY_NO_BUFFERS, "ENOBUFS for a reply"), (SEND_FAILS, "ENOBUFS for a batch")):
+            calls, _, told, _ = policies.attempt(kind, 0)
+            tap.ok(told is None and calls >= 1, title + ": without a fault", (calls, told))
+            policies.now = 1 - policies.now
+            policies.settle()
+            for number in range(1, calls + 1):
+                _, injected, told, which = policies.attempt(kind, number)
+                tap.equal(injected, 1, title + ", %d of %d: injected" % (number, calls))
+                tap.ok((told is None) == (which != policies.now), title + ", %d of %d: what reload says is so" % (number, calls), (told, which, policies.now))
+                tap.ok(told is None or "Failed" in told, title + ", %d of %d: the error is told" % (number, calls), told)
+                tap.equal(policies.finish(), None, title + ", %d of %d: the next reload works" % (number, calls))
+                tap.equal(policies.which(), policies.now, title + ", %d of %d: and is in force" % (number, calls))
+        for number in range(1, 4):
+            daemon.arm(DUMP_NO_BUFFERS, number)
+            status = daemon.status()
+            _, injected = daemon.disarm()
+            if injected:
+                tap.ok(status["health"] != "failed", "ENOBUFS for dump %d of a status: asked again" % number, status["reasons"])
+        injections = 0
+        for number in range(1, 60, 7):
+            daemon.kill()
+            daemon.arm(DUMP_NO_BUFFERS, number)
+            daemon.start()
+            injections += daemon.disarm()[1]
+            if policies.which() != policies.now:
+                tap.ok(False, "ENOBUFS for dump %d of a start" % number)
+        tap.ok(injections >= 5, "ENOBUFS for each dump of a start: asked again", injections)
+        daemon.arm(SYNC_FAILS)
+        daemon.write(policies.configs[1 - policies.now])
+        tap.ok(daemon.call("Reload")["changed"] and daemon.disarm()[1] > 0, "fsync fails: a reload works")
+        policies.now = 1 - policies.now
+        status = daemon.status()
+        tap.ok(status["health"] == "degraded" and [one for one in status["reasons"] if daemon.state in one], "fsync fails: status tells", status["reasons"])
+        tap.equal(policies.finish(), None, "fsync works again: the next reload, too")
+        tap.ok(guarded(lab), "guarded")
+
+
+def state_of(daemon):
+    return sorted(os.listdir(daemon.state))
+
+
+def bad_disk(tap):
+    """The state directory is full, read-only, or gone; a sync fails."""
+    with Lab(tap) as lab:
+        names = lab.dns(NAMES, ttl=1)
+        lab.serve("server", tcp=[443, 8470, 3389])
+        daemon = Daemon(lab, lab.config(flows=NARROW))
+        namespaces.mount("state", daemon.state, "tmpfs", 0, "size=256k")
+        tell = lambda: daemon.tell(tap)
+        tap.on_failure.append(tell)
+        lab.at_close(lambda: tap.on_failure.remove(tell))
+        other = lab.config(flows=NARROW + "[flow api-in]\nenabled = no\n")
+        filler = os.path.join(daemon.state, "filler")
+
+        def fill():
+            with open(filler, "wb", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(bytes(4096))
+                except OSError:
+                    pass
+
+        def remount(flags):
+            namespaces.mount("state", daemon.state, None, 32 | flags)
+        daemon.start()
+        daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+        number = 0
+        for title, break_it, mend in (("full", fill, lambda: os.unlink(filler)), ("read-only", lambda: remount(1), lambda: remount(0))):
+            before = {name: open(os.path.join(daemon.state, name), "rb").read() for name in state_of(daemon)}  # pylint: disable=consider-using-with
+            break_it()
+            number += 1
+            names.set(vendor.LICENSE_NAME, list(LICENSE[number].values()))
+            status = daemon.wait_status(lambda now: set(LICENSE[number].values()) <= set(daemon.addresses(vendor.LICENSE_NAME, now))
+                                        and [one for one in now["reasons"] if "saved" in one], title + ": the name is followed, and status tells of the disk")
+            tap.ok(status["health"] == "degraded", "state directory %s: names are followed, status is degraded" % title, status["reasons"])
+            again = daemon.reload(other)
+            tap.ok(again["changed"] and guarded(lab), "state directory %s: a reload works" % title, again)
+            tap.ok({name: open(os.path.join(daemon.state, name), "rb").read() for name in before} == before,  # pylint: disable=consider-using-with
+                   "state directory %s: the old files are whole" % title)
+            for act in (daemon.kill, daemon.stop):
+                act()
+                daemon.start()
+                tap.ok(guarded(lab) and daemon.status()["config"]["matches_disk"], "state directory %s: a start works" % title)
+                tap.ok({vendor.LICENSE_NAME} == {one["name"] for one in daemon.status()["names"]}, "state directory %s: names go on" % title)
+            mend()
+            daemon.reload(lab.config(flows=NARROW))
+            if LONG:
+                daemon.wait_status(lambda now: now["health"] == "ok", title + " no more: healthy", bound=400)
+            daemon.stop()
+            daemon.start()
+            daemon.wait_status(lambda now: now["health"] == "ok", title + " no more: healthy")
+            tap.ok([name for name in state_of(daemon) if open(os.path.join(daemon.state, name), "rb").read() != before.get(name)],  # pylint: disable=consider-using-with
+                   "state directory no longer %s: it is written again" % title)
+        for name in state_of(daemon):
+            os.unlink(os.path.join(daemon.state, name))
+        daemon.process.send_signal(19)
+        subprocess.run(["umount", "-l", daemon.state], check=True)
+        os.rmdir(daemon.state)
+        daemon.process.send_signal(18)
+        again = daemon.reload(other)
+        tap.ok(guarded(lab), "state directory missing: a reload works", again)
+        daemon.kill()
+        daemon.start()
+        tap.ok(guarded(lab), "state directory missing: a start works")
+        status = daemon.wait_status(lambda now: [one for one in now["reasons"] if daemon.state in one], "status tells")
+        tap.equal(status["health"], "degraded", "state directory missing: status tells")
+
+
+def damaged_files(tap):
+    """Every file in the state directory cut off, of random bytes, or something else than a file, at a start."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES, ttl=1)
+        lab.serve("server", tcp=[443, 8470, 3389])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+        for family in FAMILIES:
+            lab.connect("client", ADDRESS[family]["server"], 443).close()
+        daemon.stop()
+        wanted = content(daemon.table())
+        chance = random.Random(5)
+        good = {name: open(os.path.join(daemon.state, name), "rb").read() for name in state_of(daemon)}  # pylint: disable=consider-using-with
+        tap.ok({"addresses", "counters", "held"} <= set(good), "what is kept", sorted(good))
+
+        def flipped(data):
+            bytes_ = bytearray(data)
+            for _ in range(3):
+                bytes_[chance.randrange(len(bytes_))] ^= 1 << chance.randrange(8)
+            return bytes(bytes_)
+        damages = (
+            ("empty", lambda data: b""),
+            ("cut in half", lambda data: data[:len(data) // 2]),
+            ("its last byte missing", lambda data: data[:-1]),
+            ("random bytes", lambda data: chance.randbytes(len(data))),
+            ("much more random bytes", lambda data: chance.randbytes(1 << 20)),
+            ("a megabyte of one line", lambda data: b"a" * (1 << 20)),
+            ("a million lines", lambda data: b"a b\n" * (1 << 18)),
+            ("zeros", lambda data: bytes(len(data))),
+            ("bits flipped", flipped),
+            ("twice", lambda data: data + data),
+        )
+
+        def put(name, damage):
+            path = os.path.join(daemon.state, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+            elif os.path.lexists(path):
+                os.unlink(path)
+            if damage == "a directory":
+                os.mkdir(path)
+            elif damage == "a fifo":
+                os.mkfifo(path)
+            elif damage == "a link":
+                os.symlink("/dev/zero", path)
+            else:
+                with open(path, "wb") as file:
+                    file.write(damage)
+
+        def starts(title):
+            try:
+                daemon.start()
+            except NotReady as error:
+                daemon.process = None
+                tap.ok(False, title + ": it starts", error)
+                return
+            daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+            status = daemon.status()
+            sane = all(flow["connections"] < 1 << 62 for flow in status["flows"])
+            wait_for(lambda: content(daemon.table()) == wanted, title + ": the policy is in force")
+            tap.ok(status["config"]["matches_disk"] and sane, title + ": it starts, and the policy is in force", status["reasons"])
+            daemon.stop()
+        for name in sorted(good):
+            for title, damage in list(damages) + [(kind, None) for kind in ("a directory", "a fifo", "a link")]:
+                for one, data in good.items():
+                    put(one, data)
+                put(name, title if damage is None else damage(good[name]))
+                starts("%s: %s" % (name, title))
+        for title, damage in damages:
+            for name, data in good.items():
+                put(name, damage(data))
+            starts("all files: " + title)
+        for name in good:
+            path = os.path.join(daemon.state, name)
+            os.unlink(path)
+        daemon.run("spefwd", "--clear")
+        starts("all files gone, and the table")
+        tap.ok("a sanitizer" not in daemon.log(), "not one complaint")
+
+
+def hostile_socket(tap):
+    """A client that hangs up in the middle of a reload."""
+    with Lab(tap) as lab:
+        lab.serve("server", tcp=[443, 8470, 3389])
+        daemon = lab.spefwd(lab.config())
+        for number in range(10):
+            daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n" if number % 2 == 0 else ""))
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.connect(daemon.socket)
+                sock.sendall(b"{\"method\":\"org.spefw.Gateway.Reload\"}\0")
+        daemon.wait_status(lambda status: status["config"]["matches_disk"], "the last one is in force")
+        tap.ok(guarded(lab), "callers that do not wait: guarded")
+
+
+if __name__ == "__main__":
+    main(*with_all_and_none(no_memory, lost_replies, bad_disk, damaged_files, hostile_socket))
