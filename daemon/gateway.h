@@ -76,7 +76,8 @@ struct gateway {
 	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer, *others_timer;
 	bool addresses_dirty;       /* the book has news that the state directory lacks */
 	int64_t saved_ms, save_due_ms; /* 0: nothing is in a hurry */
-	bool save_failed;
+	bool save_failed;           /* the addresses could not be saved the last time */
+	bool count_save_failed;     /* likewise, the counters */
 	uint64_t denied_minutes[DENIAL_MINUTES + 1]; /* totals at the last minutes, a ring */
 	size_t minute;              /* the newest one */
 	size_t minutes;             /* how many are there */

@@ -126,9 +126,9 @@ static void save_counters(struct gateway *gateway)
 	boot_id(boot);
 	char *text = totals_text(&gateway->totals, boot);
 	int r = text ? state_save(gateway->paths.state, COUNTERS_FILE, text, strlen(text)) : -ENOMEM;
-	if (r < 0 && !gateway->save_failed)
+	if (r < 0 && !gateway->count_save_failed)
 		log_error("can't save the counters in %s: %s", gateway->paths.state, strerror(-r));
-	gateway->save_failed |= r < 0;
+	gateway->count_save_failed = r < 0;
 	free(text);
 }
 

@@ -266,7 +266,7 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		say(health, false, "connections that the policy denies could not all be cut");
 	if (gateway->keep_failed)
 		say(health, false, "the configuration can't be kept in %s for a start with a bad file", gateway->paths.state);
-	if (gateway->save_failed)
+	if (gateway->save_failed || gateway->count_save_failed)
 		say(health, false, "the addresses or counters can't be saved in %s", gateway->paths.state);
 	say_names(gateway, health);
 }
