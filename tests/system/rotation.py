@@ -26,6 +26,12 @@ def answer_of(numbers):
     return [pool(family, numbers[family] + more) for family in FAMILIES for more in range(ANSWERED)]
 
 
+def new_ones(family, kind, known):
+    """What the server's resolver tells it now, less what is known."""
+    _, answered = query("server", DNS[family], NAME, kind, bound=30) or (0, [])
+    return {address for address, _ in answered} - known
+
+
 def rotate(tap, observe, rounds):
     """Each round some other addresses are answered, of one family; the server asks, and connects at once to one that is new.
 
@@ -48,9 +54,9 @@ def rotate(tap, observe, rounds):
                 family, kind = ((4, A), (6, AAAA))[number % 2]
                 numbers[family] += chance.choice((1, 2, ANSWERED))
                 authority.set(NAME, answer_of(numbers), ttl=0)
-                answered = {address for address, _ in query("server", DNS[family], NAME, kind, bound=30)[1]}
-                probes.append(Probe("server", chance.choice(sorted(answered - known)), PORT))
-                known |= answered
+                fresh = wait_for(lambda: new_ones(family, kind, known), "the server gets the new answer", pause=0)
+                probes.append(Probe("server", chance.choice(sorted(fresh)), PORT))
+                known |= fresh
                 if not observe:
                     # One denial may cure what the next one would be.
                     wait_for(lambda: probes[-1].step() or probes[-1].result, "the connection")
