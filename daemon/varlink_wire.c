@@ -106,6 +106,9 @@ static int sink_bytes(const char *bytes, size_t count, void *userdata)
 {
 	struct sink *sink = userdata;
 
+	/* jansson goes on where the piece that failed was of a key: what is lost once is lost. */
+	if (sink->error)
+		return -1;
 	/* One byte less than max: the NUL is to follow. */
 	if (count >= sink->max - wire_length(sink->buffer)) {
 		sink->error = -EMSGSIZE;
@@ -127,7 +130,7 @@ int wire_put(struct wire_buffer *buffer, const json_t *message, size_t max)
 
 	if (before >= max)
 		return -EMSGSIZE;
-	if (json_dump_callback(message, sink_bytes, &sink, JSON_COMPACT) < 0) {
+	if (json_dump_callback(message, sink_bytes, &sink, JSON_COMPACT) < 0 || sink.error) {
 		buffer->end = buffer->start + before;
 		return sink.error ? sink.error : -ENOMEM;
 	}

@@ -206,6 +206,23 @@ static void test_put_is_all_or_nothing(void **state)
 	json_decref(message);
 }
 
+/* Wherever the bound falls, also within a key: nothing is there, or all of it. */
+static void test_put_at_every_bound(void **state)
+{
+	json_t *message = json_pack("{s:{s:b, s:i}}", "parameters", "changed", 1, "generation", 7);
+	char *text = json_dumps(message, JSON_COMPACT);
+
+	(void)state;
+	for (size_t max = 1; max <= strlen(text); max++) {
+		struct wire_buffer buffer = { 0 };
+		assert_int_equal(wire_put(&buffer, message, max), -EMSGSIZE);
+		assert_int_equal(wire_length(&buffer), 0);
+		wire_buffer_free(&buffer);
+	}
+	free(text);
+	json_decref(message);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_put_and_take_are_inverse),
 		cmocka_unit_test(test_put_is_all_or_nothing),
+		cmocka_unit_test(test_put_at_every_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
