@@ -244,13 +244,16 @@ static int take_over(struct gateway *gateway, struct policy_file *file)
 	return 0;
 }
 
-static void follow_names(struct gateway *gateway, const struct policy_file *old)
+void gateway_follow_names(struct gateway *gateway, const struct policy_file *old)
 {
-	int r = gateway_names_limits(gateway, old);
+	int r = gateway_names_limits(gateway, gateway->names_owed ? NULL : old);
 	if (r == 0)
 		r = gateway_names_want(gateway, &gateway->file.policy, NULL);
+	if (r < 0 && !gateway->names_owed)
+		log_error("can't follow the names of the new policy yet: %s", strerror(-r));
+	gateway->names_owed = r < 0;
 	if (r < 0)
-		log_error("can't follow the names of the new policy: %s", strerror(-r));
+		gateway_retry_soon(gateway);
 	if (addrbook_recheck(gateway->book))
 		gateway_apply(gateway);
 	gateway_names_drive(gateway);
@@ -270,7 +273,7 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 		if (r == 0) {
 			keep_configuration(gateway, &archive);
 			ret->cut = gateway_cut(gateway, "the policy changed");
-			follow_names(gateway, &file);
+			gateway_follow_names(gateway, &file);
 			gateway_observe_begin(gateway);
 			gateway_others_read(gateway);
 		}

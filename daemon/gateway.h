@@ -63,7 +63,9 @@ struct gateway {
 	uint64_t generation;        /* changes of the policy or of the table that this daemon has made */
 	uint64_t repaired;          /* transactions of other programs that changed our table */
 	char last_repair[200];      /* what the last of them changed */
-	bool cut_failed;            /* denied connections could not all be cut */
+	const char *cut_owed;       /* why connections are to be cut once the kernel has the policy; NULL: none are */
+	bool cut_failed;            /* they could not all be cut; tried again */
+	bool names_owed;            /* the names of the policy in force, or their servers, are not followed yet */
 	uint64_t intercepted;       /* what the counter said last */
 	int64_t intercepted_ms;     /* when it last grew; 0: never, or what made it grow is gone */
 	struct findings findings;   /* rules of other tables that could intercept a flow */
@@ -100,6 +102,9 @@ struct reload_result {
  * gateway->failure; the old policy then stays in force. */
 int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_result *ret);
 
+/* Asks for the names of the policy in force, by its servers and limits. old NULL: whatever was in force before. */
+void gateway_follow_names(struct gateway *gateway, const struct policy_file *old);
+
 /* For the parts of the gateway. A timer of 0 usec is made, but not armed. */
 int add_timer(struct gateway *gateway, sd_event_source **ret, sd_event_time_handler_t handler, uint64_t usec);
 void arm_timer(sd_event_source *timer, uint64_t usec);
@@ -114,6 +119,7 @@ int gateway_apply_names(struct gateway *gateway);
 int gateway_apply_name(struct gateway *gateway, const char *name); /* of one name: with a thousand of them it must not take long either */
 void gateway_note_failure(struct gateway *gateway, const char *what); /* "": it is made up for */
 const char *gateway_reason(const struct gateway *gateway, int r);     /* the kernel's words, where it said any */
+void gateway_retry_soon(struct gateway *gateway); /* what is owed: the kernel's state, cutting, following names */
 /* Removes the table; until the next reload the daemon doesn't guard. */
 int gateway_clear(struct gateway *gateway, bool *ret_removed);
 

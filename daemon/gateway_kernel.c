@@ -197,23 +197,30 @@ const char *gateway_reason(const struct gateway *gateway, int r)
 	return gateway->nft.error[0] ? gateway->nft.error : strerror(-r);
 }
 
+void gateway_retry_soon(struct gateway *gateway)
+{
+	arm_timer(gateway->retry_timer, RETRY_USEC);
+}
+
 int gateway_apply(struct gateway *gateway)
 {
 	char what[200];
 
 	if (gateway->cleared)
 		return 0;
-	bool anew = !gateway->current_known;
+	/* What was opened while the table was not there, or was another's, is in nobody's policy. */
+	if (!gateway->current_known)
+		gateway->cut_owed = "the table was adopted";
 	int r = gateway_apply_policy(gateway, &gateway->file.policy);
 	if (r == 0) {
 		gateway_note_failure(gateway, "");
-		if (anew) /* what was opened while the table was not there, or was another's, is in nobody's policy */
-			gateway_cut(gateway, "the table was adopted");
+		if (gateway->cut_owed)
+			gateway_cut(gateway, gateway->cut_owed);
 		return 0;
 	}
 	snprintf(what, sizeof(what), "can't bring the kernel up to date: %s", gateway_reason(gateway, r));
 	gateway_note_failure(gateway, what);
-	arm_timer(gateway->retry_timer, RETRY_USEC);
+	gateway_retry_soon(gateway);
 	return r;
 }
 
@@ -308,15 +315,19 @@ static int on_retire(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)source;
 	(void)usec;
 	if (gateway->current_known && !gateway->cleared && retire(gateway) < 0)
-		arm_timer(gateway->retry_timer, RETRY_USEC);
+		gateway_retry_soon(gateway);
 	return 0;
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
+	struct gateway *gateway = userdata;
+
 	(void)source;
 	(void)usec;
-	gateway_apply(userdata);
+	gateway_apply(gateway);
+	if (gateway->names_owed)
+		gateway_follow_names(gateway, NULL);
 	return 0;
 }
 

@@ -65,9 +65,9 @@ void gateway_links_changed(void *userdata)
 	else if (changed)
 		log_notice("all protected addresses are guarded again");
 	addrbook_recheck(gateway->book);
-	gateway_apply(gateway);
 	if (changed)
-		gateway_cut(gateway, "the guarded addresses changed");
+		gateway->cut_owed = "the guarded addresses changed";
+	gateway_apply(gateway);
 	/* A link came or went: DNS may answer now, or say something else. Routes that flap must not make a flood of queries. */
 	int64_t now = now_ms();
 	if (!gateway->links_ms || now - gateway->links_ms >= HURRY_EVERY_MS) {

@@ -43,8 +43,10 @@ size_t gateway_cut(struct gateway *gateway, const char *why)
 	struct cutter cutter = { .policy = &gateway->file.policy };
 	size_t count = 0;
 
-	if (cutter.policy->mode == MODE_AUDIT || gateway->cleared)
+	if (cutter.policy->mode == MODE_AUDIT || gateway->cleared) {
+		gateway->cut_owed = NULL;
 		return 0;
+	}
 	int r = gateway_names_held_view(gateway, cutter.policy, &cutter.names);
 	if (r == 0)
 		r = conntrack_cut(&cutter.policy->protected_all, is_denied, &cutter, &count);
@@ -52,8 +54,11 @@ size_t gateway_cut(struct gateway *gateway, const char *why)
 	if (count)
 		log_notice("%s: %zu connections that the policy denies were cut", why, count);
 	if (r < 0 && !gateway->cut_failed)
-		log_error("connections that the policy denies could not all be cut: %s", strerror(-r));
+		log_error("connections that the policy denies could not all be cut yet: %s", strerror(-r));
 	gateway->cut_failed = r < 0;
+	gateway->cut_owed = r < 0 ? why : NULL;
+	if (r < 0)
+		gateway_retry_soon(gateway);
 	return count;
 }
 

@@ -263,7 +263,9 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		say(health, false, "connections of the server are intercepted by another table: %llu so far", (unsigned long long)gateway->intercepted);
 	say_findings(gateway, health);
 	if (gateway->cut_failed)
-		say(health, false, "connections that the policy denies could not all be cut");
+		say(health, false, "connections that the policy denies could not all be cut yet");
+	if (gateway->names_owed)
+		say(health, false, "the names of the policy are not followed yet");
 	if (gateway->keep_failed)
 		say(health, false, "the configuration can't be kept in %s for a start with a bad file", gateway->paths.state);
 	if (gateway->save_failed || gateway->count_save_failed)

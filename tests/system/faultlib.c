@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS };
+enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS };
 enum { KIND, NUMBER, CALLS, INJECTED, WORDS };
 
 static volatile int64_t *words;
@@ -114,6 +115,18 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 		return -1;
 	}
 	return REAL(recvmsg)(fd, message, flags);
+}
+
+/* What is asked of connection tracking: to list connections, to delete one. */
+ssize_t sendto(int fd, const void *bytes, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
+{
+	const struct nlmsghdr *header = bytes;
+
+	if (size >= sizeof(*header) && is_netfilter_socket(fd) && NFNL_SUBSYS_ID(header->nlmsg_type) == NFNL_SUBSYS_CTNETLINK && fails(CUT_FAILS)) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	return REAL(sendto)(fd, bytes, size, flags, to, to_size);
 }
 
 int fsync(int fd)

@@ -14,11 +14,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import ADDRESS, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, VarlinkError, main, namespaces, program, vendor, wait_for  # noqa: E402
 from lab.checks import content, differences, guarded, with_all_and_none  # noqa: E402
 from lab.netlink import generation  # noqa: E402
+from lab.sessions import Host, Session, through  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 LONG = bool(os.environ.get("SPEFW_TEST_LONG"))
-(NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS) = range(7)
+(NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS) = range(8)
 
 
 class FaultyDaemon(Daemon):
@@ -236,6 +237,41 @@ def lost_replies(tap):
         tap.ok(guarded(lab), "guarded")
 
 
+def cut_later(tap):
+    """Connections that are denied can't be listed, or one can't be deleted: told, tried again, and cut."""
+    if not can_preload(tap, "cutting that fails"):
+        return
+    with Lab(tap) as lab:
+        host = Host(lab, "server", (443, 8470))
+        daemon = begin(tap, lab, lab.config())
+        tighter = lab.config(flows="[flow console-in]\nenabled = no\n")
+        calls, late = 1, 0
+        for number in range(9):
+            if number > calls:
+                break
+            daemon.reload(lab.config())
+            doomed = [Session(lab, "admin", host, ADDRESS[family]["server"], 8470) for family in FAMILIES]
+            kept = [Session(lab, machine, host, ADDRESS[family]["server"], 443) for family in FAMILIES for machine in ("client", "admin")]
+            daemon.write(tighter)
+            daemon.arm(CUT_FAILS, number)
+            cut = daemon.call("Reload")["cut"]
+            status = daemon.status()
+            seen, injected = daemon.disarm()
+            told = [one for one in status["reasons"] if "cut" in one]
+            if number == 0:
+                calls = seen
+                tap.equal((cut, told), (len(doomed), []), "without a fault: cut, in %d requests" % calls)
+            else:
+                # A list is asked for again at once.
+                late += cut < len(doomed)
+                tap.ok(injected == 1 and (cut < len(doomed)) == bool(told), "request %d of %d fails: status tells what is not cut yet" % (number, calls), (injected, cut, told))
+                daemon.wait_status(lambda now: not [one for one in now["reasons"] if "cut" in one], "it is made up for")
+            tap.equal(through(doomed, kept), [], "request %d: what is denied is cut, what is allowed goes on" % number)
+            for one in doomed + kept:
+                one.close()
+        tap.ok(late, "some were cut later", late)
+
+
 def state_of(daemon):
     return sorted(os.listdir(daemon.state))
 
@@ -402,4 +438,4 @@ def hostile_socket(tap):
 
 
 if __name__ == "__main__":
-    main(*with_all_and_none(no_memory, lost_replies, bad_disk, damaged_files, hostile_socket))
+    main(*with_all_and_none(no_memory, lost_replies, cut_later, bad_disk, damaged_files, hostile_socket))
