@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every fuzz target is built twice: its corpus is replayed by `make check`; and with
 # `./configure CC=clang --enable-fuzzers` tests/fuzz/fuzz_NAME is a libFuzzer program (tests/fuzz/fuzz_NAME CORPUS_FOLDER).
-REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_nft_read \
-	tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
+REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_nft_others \
+	tests/fuzz/replay_nft_read tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py
@@ -11,8 +11,9 @@ FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config_ini.c daemon/core/addr.c daemon/core/config.c \
 	daemon/core/config_values.c daemon/core/diag.c
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
-# It includes the readers, for sockets that are not real.
-FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c daemon/nft_encode.c daemon/nft_rule.c
+# They include the readers, for sockets that are not real.
+FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c
+FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_others.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
 FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/seen_packet.c
 FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c
@@ -28,6 +29,9 @@ tests_fuzz_replay_dns_message_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"dns"'
 tests_fuzz_replay_nft_read_SOURCES = tests/fuzz/replay.c $(FUZZ_NFT_SOURCES)
 tests_fuzz_replay_nft_read_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nft"'
 tests_fuzz_replay_nft_read_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_replay_nft_others_SOURCES = tests/fuzz/replay.c $(FUZZ_OTHERS_SOURCES)
+tests_fuzz_replay_nft_others_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"others"'
+tests_fuzz_replay_nft_others_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_replay_seen_packet_SOURCES = tests/fuzz/replay.c $(FUZZ_SEEN_SOURCES)
 tests_fuzz_replay_seen_packet_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nflog"'
 tests_fuzz_replay_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
@@ -38,8 +42,8 @@ tests_fuzz_replay_varlink_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"varlink"'
 tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 
 if FUZZERS
-noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_nft_read \
-	tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
+noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_nft_others \
+	tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
 FUZZ_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 tests_fuzz_fuzz_archive_SOURCES = $(FUZZ_ARCHIVE_SOURCES)
 tests_fuzz_fuzz_archive_CFLAGS = $(FUZZ_CFLAGS)
@@ -51,6 +55,9 @@ tests_fuzz_fuzz_dns_message_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_nft_read_SOURCES = $(FUZZ_NFT_SOURCES)
 tests_fuzz_fuzz_nft_read_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_nft_read_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_fuzz_nft_others_SOURCES = $(FUZZ_OTHERS_SOURCES)
+tests_fuzz_fuzz_nft_others_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_nft_others_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_fuzz_seen_packet_SOURCES = $(FUZZ_SEEN_SOURCES)
 tests_fuzz_fuzz_seen_packet_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records what a kernel really answers, as the seeds of fuzz_nft_read: record_netlink.py FOLDER, with SPEFW_BUILD as for the system tests."""
+"""Records what a kernel really answers, as the seeds of fuzz_nft_read and fuzz_nft_others: record_netlink.py FOLDER, into FOLDER/nft and
+FOLDER/others, with SPEFW_BUILD as for the system tests."""
 import os
 import struct
 import sys
@@ -9,12 +10,83 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import ADDRESS, FAMILIES, LICENSE, NARROW, Lab, main, netlink, vendor, wait_for  # noqa: E402
 
 FOLDER = os.path.abspath(sys.argv.pop())
-TABLE, CONNECTIONS, CHANGES, VERDICTS = 0, 2, 1, 3
+TABLE, CONNECTIONS, CHANGES, VERDICTS = b"\0", b"\2", b"\1", b"\3"  # the readers of fuzz_nft_read
+
+
+OTHERS = {
+    "nat": """
+table inet web {
+    set ports { type inet_service; flags interval; elements = { 80, 440-450 }; }
+    chain proxy {
+        meta l4proto tcp redirect to :3129
+    }
+    map where { type inet_service : verdict; elements = { 443 : jump proxy, 80 : goto proxy }; }
+    chain pre {
+        type nat hook prerouting priority -100;
+        iifname "lan" tcp dport @ports redirect to :3128
+        tcp dport vmap @where
+    }
+    chain post {
+        type nat hook postrouting priority 100;
+        oifname "wan" masquerade
+    }
+}
+table ip extra {
+    chain pre {
+        type nat hook prerouting priority dstnat;
+        ip saddr 192.0.2.0/24 ip daddr != 192.0.2.1 tcp dport { 80, 443 } dnat to 203.0.113.9:8080
+    }
+}
+""",
+    "mangle": """
+table ip mangle {
+    set who { type ipv4_addr . inet_service; flags interval; elements = { 192.0.2.0/24 . 443 }; }
+    chain pre {
+        type filter hook prerouting priority mangle;
+        ip saddr . tcp dport @who tproxy to 127.0.0.1:3129
+        ip protocol tcp ip saddr & 255.255.255.0 == 192.0.2.0 counter
+        fib daddr type local return
+        udp dport 53 dup to 192.0.2.9 device "lan"
+    }
+}
+table inet raw {
+    chain pre {
+        type filter hook prerouting priority raw;
+        meta l4proto tcp th dport 443 notrack
+        tcp dport 1-1023 meta iifname { "lan", "wan" } accept
+    }
+}
+table netdev early {
+    chain in {
+        type filter hook ingress device "lan" priority 0;
+        ip saddr 192.0.2.25 fwd to "wan"
+    }
+}
+""",
+}
+IPTABLES = ("-t nat -A PREROUTING -i lan -p tcp -m multiport --dports 80,443,8000:8010 -j REDIRECT --to-ports 3128",
+            "-t nat -A PREROUTING ! -s 192.0.2.77 -p tcp --dport 443 -j DNAT --to-destination 203.0.113.7:3129",
+            "-t nat -A PREROUTING -m addrtype --dst-type LOCAL -j ACCEPT", "-t mangle -A PREROUTING -p tcp --dport 80 -j TPROXY --on-port 3129 --tproxy-mark 1/1",
+            "-t raw -A PREROUTING -p tcp -j CT --notrack")
 
 
 def write(name, reader, datagrams):
     with open(os.path.join(FOLDER, name), "wb") as file:
-        file.write(bytes([reader]) + b"".join(struct.pack("<H", len(one)) + one for one in datagrams))
+        file.write(reader + b"".join(struct.pack("<H", len(one)) + one for one in datagrams))
+
+
+def others_of(name):
+    """Every answer that reading the tables of others takes."""
+    sets = netlink.ask("gateway", netlink.GETSET, family=0)
+    datagrams = netlink.ask("gateway", netlink.GETCHAIN, family=0) + sets + netlink.ask("gateway", netlink.GETRULE, family=0)
+    for datagram in sets:
+        for kind, _, payload in netlink.messages(datagram):
+            found = dict(netlink.attributes(payload))
+            if kind >> 8 == netlink.NFNL_SUBSYS_NFTABLES and 2 in found:
+                for family in (netlink.NFPROTO_INET, 2):
+                    datagrams += [one for one in netlink.ask("gateway", netlink.GETSETELEM, netlink.attribute(1, found[1]), netlink.attribute(2, found[2]), family=family)
+                                  if netlink.messages(one)[0][0] != netlink.NLMSG_ERROR]
+    write("others/" + name, b"", datagrams)
 
 
 def table_of(daemon, name):
@@ -30,12 +102,13 @@ def table_of(daemon, name):
         if 2 in found:
             datagrams += ask(netlink.GETSETELEM, netlink.attribute(2, found[2]))
     datagrams += counters + ask(netlink.GETRULE, netlink.attribute(2, "deny_in")) + counters
-    write(name, TABLE, datagrams)
+    write("nft/" + name, TABLE, datagrams)
 
 
 def record(tap):
     """Tables, connections, changes and refusals."""
-    os.makedirs(FOLDER, exist_ok=True)
+    for folder in ("nft", "others"):
+        os.makedirs(os.path.join(FOLDER, folder), exist_ok=True)
     with Lab(tap) as lab:
         lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())})
         lab.serve("server", tcp=[443, 8470], udp=[123])
@@ -44,12 +117,12 @@ def record(tap):
         table_of(daemon, "table")
         for family in FAMILIES:
             lab.connect("client", ADDRESS[family]["server"], 443).close()
-        write("connections", CONNECTIONS, [one for family in (2, 2, 10, 10) for one in netlink.ask(
+        write("nft/connections", CONNECTIONS, [one for family in (2, 2, 10, 10) for one in netlink.ask(
             "gateway", 1, subsystem=netlink.NFNL_SUBSYS_CTNETLINK, family=family)])
         with netlink.Monitor("gateway") as monitor:
             daemon.reload(lab.config(flows=NARROW, gateway="early_drop = no"))
             wait_for(lambda: [event for event in monitor.events if event.what == "rule added"], "notices")
-        write("changes", CHANGES, monitor.datagrams)
+        write("nft/changes", CHANGES, monitor.datagrams)
         table_of(daemon, "table-narrow")
         daemon.stop()
         daemon.run("spefwd", "--clear")
@@ -61,7 +134,14 @@ def record(tap):
                 "counter some { }\n quota most { 1 mbytes }\n chain deny_in { counter drop\n }\n }\n")
         table_of(daemon, "table-foreign")
         # A refusal with words, and one without.
-        write("refused", VERDICTS, netlink.ask("gateway", netlink.GETCHAIN, netlink.attribute(1, "nobody"), netlink.attribute(3, "x"), dump=False))
+        write("nft/refused", VERDICTS, netlink.ask("gateway", netlink.GETCHAIN, netlink.attribute(1, "nobody"), netlink.attribute(3, "x"), dump=False))
+        for name, text in OTHERS.items():
+            lab.nft("gateway", "flush ruleset\n" + text)
+            others_of(name)
+        lab.nft("gateway", "flush ruleset")
+        for line in IPTABLES:
+            lab.run("gateway", "iptables-nft", *line.split())
+        others_of("iptables")
         tap.ok(True, "recorded")
 
 
