@@ -58,6 +58,7 @@ struct gateway {
 	struct nft_monitor *monitor;
 	struct ruleset current;
 	bool current_known;         /* false: the kernel is to be read before the next change */
+	bool elements_remembered;   /* what it held for names at the start is in the book */
 	bool cleared;               /* the table was removed on request */
 	char failure[200];          /* why the last change failed; "" where it did not */
 	uint64_t generation;        /* changes of the policy or of the table that this daemon has made */

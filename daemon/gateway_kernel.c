@@ -27,7 +27,8 @@ void gateway_note_failure(struct gateway *gateway, const char *what)
 	snprintf(gateway->failure, sizeof(gateway->failure), "%s", what);
 }
 
-/* What the kernel holds for names goes into the book: a restart must not lose an address for want of a state file. */
+/* What the kernel holds for names goes into the book: a restart must not lose an address for want of a state file. At the
+ * start alone: what is found later and is not in the book, another program has added. */
 static void remember_elements(struct gateway *gateway, const struct policy *policy)
 {
 	int64_t now = now_ms(), life = policy->stale_ms + name_margin_ms(policy->stale_ms);
@@ -171,8 +172,10 @@ int gateway_apply_policy(struct gateway *gateway, const struct policy *policy)
 	gateway->nft.error[0] = '\0';
 	if (!gateway->current_known) {
 		r = read_kernel(gateway, &options);
-		if (r == 0)
+		if (r == 0 && !gateway->elements_remembered) {
 			remember_elements(gateway, policy);
+			gateway->elements_remembered = true;
+		}
 	} else {
 		r = retire(gateway);
 	}
