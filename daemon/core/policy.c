@@ -34,19 +34,16 @@ static int find_role(const struct builder *b, const char *name)
 }
 
 /* The index of a name, entered where it is new; negative errno. */
-static int name_index(struct policy *policy, const char *name, bool allow_private)
+static int name_index(struct policy *policy, const char *name)
 {
-	for (size_t i = 0; i < policy->name_count; i++) {
-		if (strcmp(policy->names[i].name, name) == 0) {
-			policy->names[i].allow_private |= allow_private;
+	for (size_t i = 0; i < policy->name_count; i++)
+		if (strcmp(policy->names[i].name, name) == 0)
 			return (int)i;
-		}
-	}
 	struct policy_name *grown = realloc(policy->names, (policy->name_count + 1) * sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	policy->names = grown;
-	grown[policy->name_count] = (struct policy_name){ .name = strdup(name), .allow_private = allow_private };
+	grown[policy->name_count] = (struct policy_name){ .name = strdup(name) };
 	if (!grown[policy->name_count].name)
 		return -ENOMEM;
 	return (int)policy->name_count++;
@@ -103,7 +100,7 @@ static int endpoint_describe(struct endpoint *endpoint, const struct members *me
 static int flatten_role(struct builder *b, size_t index);
 
 /* alone: the role is all that the endpoint has. */
-static int endpoint_add_role(struct builder *b, struct endpoint *endpoint, const struct member *member, bool alone, bool allow_private)
+static int endpoint_add_role(struct builder *b, struct endpoint *endpoint, const struct member *member, bool alone)
 {
 	int index = find_role(b, member->text);
 	if (index < 0) {
@@ -122,11 +119,9 @@ static int endpoint_add_role(struct builder *b, struct endpoint *endpoint, const
 	endpoint->any |= role->any;
 	if (role->rank > endpoint->rank)
 		endpoint->rank = role->rank;
-	for (size_t i = 0; i < role->name_count; i++) {
-		b->policy->names[role->names[i]].allow_private |= allow_private;
+	for (size_t i = 0; i < role->name_count; i++)
 		if (endpoint_add_name(endpoint, role->names[i]) < 0)
 			return -ENOMEM;
-	}
 	if (!alone)
 		return ranges_add_all(&endpoint->ranges, &role->ranges);
 	endpoint->ranges = role->ranges;
@@ -134,7 +129,7 @@ static int endpoint_add_role(struct builder *b, struct endpoint *endpoint, const
 	return 0;
 }
 
-static int endpoint_add_member(struct builder *b, struct endpoint *endpoint, const struct member *member, bool alone, bool allow_private)
+static int endpoint_add_member(struct builder *b, struct endpoint *endpoint, const struct member *member, bool alone)
 {
 	unsigned rank = 0;
 	int r = 0;
@@ -149,28 +144,34 @@ static int endpoint_add_member(struct builder *b, struct endpoint *endpoint, con
 		r = ranges_add(&endpoint->ranges, &member->range);
 		break;
 	case MEMBER_NAME:
-		r = name_index(b->policy, member->text, allow_private);
+		r = name_index(b->policy, member->text);
 		if (r >= 0)
 			r = endpoint_add_name(endpoint, (size_t)r);
 		break;
 	case MEMBER_ROLE:
-		return endpoint_add_role(b, endpoint, member, alone, allow_private);
+		return endpoint_add_role(b, endpoint, member, alone);
 	}
 	if (rank > endpoint->rank)
 		endpoint->rank = rank;
 	return r;
 }
 
-static int endpoint_from_members(struct builder *b, struct endpoint *endpoint, const struct members *members, bool allow_private)
+static int endpoint_from_members(struct builder *b, struct endpoint *endpoint, const struct members *members)
 {
 	for (size_t i = 0; i < members->count; i++) {
-		int r = endpoint_add_member(b, endpoint, &members->items[i], members->count == 1, allow_private);
+		int r = endpoint_add_member(b, endpoint, &members->items[i], members->count == 1);
 		if (r < 0)
 			return r;
 	}
 	if (!endpoint->ranges_borrowed)
 		ranges_normalise(&endpoint->ranges);
 	return endpoint_describe(endpoint, members);
+}
+
+static void allow_private(struct policy *policy, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < endpoint->name_count; i++)
+		policy->names[endpoint->names[i]].allow_private = true;
 }
 
 static int flatten_role(struct builder *b, size_t index)
@@ -182,10 +183,12 @@ static int flatten_role(struct builder *b, size_t index)
 		return 0;
 	source->progress = ROLE_OPEN;
 	if (source->members) {
-		int r = endpoint_from_members(b, &role->members, source->members, source->allow_private);
+		int r = endpoint_from_members(b, &role->members, source->members);
 		if (r < 0)
 			return r;
 	}
+	if (source->allow_private)
+		allow_private(b->policy, &role->members);
 	source->progress = ROLE_DONE;
 	if (strcmp(role->name, "CA") == 0 && !source->line) {
 		role->members.any = true;
@@ -306,14 +309,13 @@ static const char *shared_set(const struct builder *b, const struct members *mem
 	return index < 0 ? NULL : b->policy->roles[index].name;
 }
 
-static int make_endpoint(struct builder *b, struct endpoint *ret, const struct members *written, const char *text, bool target,
-			 bool allow_private)
+static int make_endpoint(struct builder *b, struct endpoint *ret, const struct members *written, const char *text, bool target)
 {
 	struct members list;
 	struct member scratch;
 	const struct members *members = written->line ? written : builtin_members(b->config, text, &list, &scratch);
 
-	int r = endpoint_from_members(b, ret, members, allow_private);
+	int r = endpoint_from_members(b, ret, members);
 	if (r >= 0 && target) {
 		r = add_opened(b, &ret->opens, members);
 		ranges_normalise(&ret->opens);
@@ -368,9 +370,9 @@ static int make_flow(struct builder *b, const struct builtin_flow *builtin, cons
 	flow->expect_ms = written->expect_ms;
 	flow->protocols = written->protocol_line || !builtin ? 1u << written->protocol : builtin->protocols;
 
-	int r = make_endpoint(b, &flow->from, &written->from, builtin ? builtin->from : "ANY", false, written->allow_private);
+	int r = make_endpoint(b, &flow->from, &written->from, builtin ? builtin->from : "ANY", false);
 	if (r >= 0)
-		r = make_endpoint(b, &flow->to, &written->to, builtin ? builtin->to : "ANY", true, written->allow_private);
+		r = make_endpoint(b, &flow->to, &written->to, builtin ? builtin->to : "ANY", true);
 	if (r >= 0 && flow->protocols != 1u << PROTOCOL_ICMP_ECHO) {
 		struct port_range own = { builtin ? builtin->port : 0, builtin ? builtin->port : 0 };
 		r = written->ports.line ? make_ports(flow, written->ports.items, written->ports.count)
@@ -381,6 +383,10 @@ static int make_flow(struct builder *b, const struct builtin_flow *builtin, cons
 		: b->config->preset == PRESET_SINGLE_SERVER || !builtin || builtin->section == SECTION_INFRASTRUCTURE || written->line;
 	flow->off = !on ? "disabled" : endpoint_is_empty(&flow->to) ? "no target" : endpoint_is_empty(&flow->from) ? "no source" : NULL;
 	flow->enabled = !flow->off;
+	if (flow->enabled && written->allow_private) {
+		allow_private(b->policy, &flow->from);
+		allow_private(b->policy, &flow->to);
+	}
 	return r;
 }
 

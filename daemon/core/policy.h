@@ -17,7 +17,7 @@ enum { ENDPOINT_WORDS = 8 };
 /* A DNS name that a flow depends on. */
 struct policy_name {
 	char *name;         /* owned; lower case, no trailing dot; may begin with "*." */
-	bool allow_private; /* some flow or role that uses it allows private addresses */
+	bool allow_private; /* an enabled flow, or a role, that uses it allows private addresses */
 	bool used;          /* an enabled flow uses it */
 };
 

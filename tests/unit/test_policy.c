@@ -155,6 +155,50 @@ static void test_nested_roles(void **state)
 	policy_free(&policy);
 }
 
+/* One name, used in several places: what is off allows nothing. */
+static void test_private_names(void **state)
+{
+	static const struct {
+		const char *flows;
+		bool allowed;
+	} table[] = {
+		{ "[flow x]\nto = a.example.net\n", false },
+		{ "[flow x]\nto = a.example.net\nallow_private = yes\n", true },
+		{ "[flow x]\nto = a.example.net\n[flow y]\nto = A.Example.NET.\nallow_private = yes\n", true },
+		{ "[flow x]\nto = a.example.net\nallow_private = yes\n[flow y]\nto = a.example.net\n", true },
+		{ "[flow x]\nto = a.example.net\n[flow y]\nto = a.example.net\nallow_private = yes\nenabled = no\n", false },
+		{ "[flow x]\nto = a.example.net\n[flow y]\nto = b.example.net\nallow_private = yes\n", false },
+		{ "[role R]\nmembers = a.example.net\nallow_private = yes\n[flow x]\nto = R\n", true },
+		{ "[role R]\nmembers = a.example.net\n[flow x]\nto = R\nallow_private = yes\n", true },
+		{ "[role R]\nmembers = a.example.net\n[flow x]\nto = R\n[flow y]\nto = R\nallow_private = yes\nenabled = no\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct policy policy;
+		char text[1024] = QUIET;
+		/* What each flow needs besides. */
+		for (const char *from = table[i].flows, *line; *from; from = line) {
+			line = strchr(from, '\n') + 1;
+			strncat(text, from, (size_t)(line - from));
+			if (strncmp(from, "[flow ", 6) == 0)
+				strcat(text, from[6] == 'x' ? "from = SERVER\nprotocol = tcp\nport = 1\n" : "from = SERVER\nprotocol = tcp\nport = 2\n");
+		}
+		make_good_policy(&policy, text);
+		size_t found = 0;
+		for (size_t n = 0; n < policy.name_count; n++) {
+			if (strcmp(policy.names[n].name, "a.example.net") != 0)
+				continue;
+			found++;
+			assert_true(policy.names[n].used);
+			if (policy.names[n].allow_private != table[i].allowed)
+				fail_msg("%s: allow_private is %d", table[i].flows, policy.names[n].allow_private);
+		}
+		assert_int_equal(found, 1);
+		policy_free(&policy);
+	}
+}
+
 static void test_protected_roles(void **state)
 {
 	struct policy policy;
@@ -427,6 +471,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_complaints),
 		cmocka_unit_test(test_nested_roles),
+		cmocka_unit_test(test_private_names),
 		cmocka_unit_test(test_protected_roles),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_off),
