@@ -51,7 +51,7 @@ struct gateway {
 	uint64_t observed;          /* answers to the server that taught something */
 	int64_t ask_turn_ms;        /* when the queries so far are worked off, at the pace that they may have */
 	struct links *links;
-	int64_t links_ms;           /* when a change of links last made all names be asked for; 0: never */
+	int64_t hurried_ms, hurry_due_ms; /* when all names were last made be asked for, and will be; 0: never */
 
 	/* What the kernel holds. */
 	struct nft_socket nft;
@@ -142,6 +142,8 @@ int gateway_names_want(struct gateway *gateway, const struct policy *policy, con
 int gateway_names_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret);
 /* Likewise, with every address that the names have held. */
 int gateway_names_held_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret);
+/* All names are asked for at once; where events come in swarms (links that flap, lost notices), now and after the last one. */
+void gateway_names_hurry(struct gateway *gateway);
 void gateway_names_drive(struct gateway *gateway);      /* asks what is due, drops what has expired, arms the timer */
 /* The news of the book onto the disk. soon: within a second, together with what else comes; else now and then. */
 void gateway_names_save(struct gateway *gateway, bool soon);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HURRY_EVERY_MS = 5000 };
-
 static int role_links(const struct gateway *gateway, const struct policy *policy, size_t index, struct role_links *ret)
 {
 	const struct policy_role *role = &policy->roles[index];
@@ -68,12 +66,7 @@ void gateway_links_changed(void *userdata)
 	if (changed)
 		gateway->cut_owed = "the guarded addresses changed";
 	gateway_apply(gateway);
-	/* A link came or went: DNS may answer now, or say something else. Routes that flap must not make a flood of queries. */
-	int64_t now = now_ms();
-	if (!gateway->links_ms || now - gateway->links_ms >= HURRY_EVERY_MS) {
-		gateway->links_ms = now;
-		addrbook_hurry(gateway->book, NULL, now);
-	}
 	gateway_others_changed(gateway); /* what passes by which link may have changed */
-	gateway_names_drive(gateway);
+	/* DNS may answer now, or say something else. */
+	gateway_names_hurry(gateway);
 }

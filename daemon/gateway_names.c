@@ -15,6 +15,7 @@ enum {
 	SAVE_EVERY_MS = 5 * 60 * 1000,
 	ASK_STEP_MS = 4,  /* one query in that time, but for ... */
 	ASK_BURST = 32,   /* ... so many */
+	HURRY_EVERY_MS = 5000,
 	MARGIN_MIN_MS = 5 * 1000,
 	REFUSED_LOGGED = 8, /* addresses of one answer */
 	HELD_FILE_MAX = 64 * 1024 * 1024, /* bytes */
@@ -197,6 +198,8 @@ int gateway_names_limits(struct gateway *gateway, const struct policy_file *old)
 		if (entry.query_running && resolver_ask(resolver, entry.name, entry.family) < 0)
 			addrbook_failed(gateway->book, entry.name, entry.family, "not asked", now_ms());
 	}
+	if (old) /* others may say something else; and what the old ones failed to say must not wait any longer */
+		addrbook_hurry(gateway->book, NULL, now_ms());
 	return 0;
 }
 
@@ -391,6 +394,25 @@ static void expire(struct gateway *gateway, int64_t now)
 	gateway_apply_names(gateway);
 }
 
+static void hurry_all(struct gateway *gateway, int64_t now)
+{
+	if (!gateway->hurry_due_ms || gateway->hurry_due_ms > now)
+		return;
+	addrbook_hurry(gateway->book, NULL, now);
+	gateway->hurried_ms = now;
+	gateway->hurry_due_ms = 0;
+}
+
+void gateway_names_hurry(struct gateway *gateway)
+{
+	int64_t now = now_ms(), earliest = gateway->hurried_ms + HURRY_EVERY_MS;
+
+	/* What the last of many events changed is asked for as well, only later. */
+	if (!gateway->hurry_due_ms)
+		gateway->hurry_due_ms = gateway->hurried_ms && earliest > now ? earliest : now;
+	gateway_names_drive(gateway);
+}
+
 void gateway_names_drive(struct gateway *gateway)
 {
 	struct book_entry entry;
@@ -399,6 +421,7 @@ void gateway_names_drive(struct gateway *gateway)
 	if (!gateway->names_timer)
 		return;
 	expire(gateway, now);
+	hurry_all(gateway, now);
 	/* A late timer, or many names of one moment, must not become a burst of queries. */
 	while (gateway->ask_turn_ms < now + ASK_BURST * ASK_STEP_MS && addrbook_take_due(gateway->book, now, &entry)) {
 		gateway->ask_turn_ms = (gateway->ask_turn_ms > now ? gateway->ask_turn_ms : now) + ASK_STEP_MS;
@@ -415,6 +438,8 @@ void gateway_names_drive(struct gateway *gateway)
 		next = turn;
 	if (gateway->save_due_ms && gateway->save_due_ms < next)
 		next = gateway->save_due_ms;
+	if (gateway->hurry_due_ms && gateway->hurry_due_ms < next)
+		next = gateway->hurry_due_ms;
 	if (next == INT64_MAX) {
 		sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_OFF);
 		return;

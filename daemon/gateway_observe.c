@@ -129,10 +129,7 @@ static void on_seen(void *userdata, const char *prefix, const uint8_t *bytes, si
 /* What was lost may have been an answer: our own is asked for. */
 static void on_lost(void *userdata)
 {
-	struct gateway *gateway = userdata;
-
-	addrbook_hurry(gateway->book, NULL, now_ms());
-	gateway_names_drive(gateway);
+	gateway_names_hurry(userdata);
 }
 
 void gateway_observe_begin(struct gateway *gateway)

@@ -189,8 +189,9 @@ def resolv_conf(tap):
             liars[server] = Liar(lab, lambda question, number=number: question.addresses(of(question, 50 + number), ttl=3600), addresses=[server])
         lab.serve("internet", tcp=[port])
         write(conf, servers[0])
-        daemon = lab.spefwd(only(lab.config(flows=flows({name: port})))
-                            .replace("servers = " + DNS[4], "servers = system").replace("min_interval = 1s", "min_interval = 10m"))
+        config = (only(lab.config(flows=flows({name: port})))
+                  .replace("servers = " + DNS[4], "servers = system").replace("min_interval = 1s", "min_interval = 10m"))
+        daemon = lab.spefwd(config)
 
         def follows(number, what):
             wanted = [pool(family, 50 + number) for family in FAMILIES]
@@ -230,6 +231,16 @@ def resolv_conf(tap):
         write("/run/two/stub", servers[0])
         time.sleep(1)
         tap.equal(sum(len(liar.asked) for liar in liars.values()), asked, "written anew with the same text: nobody is asked")
+        with open("/run/two/stub", "w", encoding="ascii"):
+            pass
+        daemon.wait_status(lambda status: all(one["last_error"] for one in status["names"]), "cut to nothing: nobody answers")
+        for server, servers_of in ((servers[1], servers[1]), (servers[2], "%s %s" % (servers[2], servers[3]))):
+            before = len(liars[server].asked)
+            daemon.reload(config.replace("servers = system", "servers = " + servers_of))
+            wait_for(lambda: len(liars[server].asked) >= before + 2, "%s is asked" % server)
+            for family in FAMILIES:
+                in_state(daemon, name, family, "grace", "")
+        tap.ok(True, "a reload that names other servers: they are asked at once")
 
 
 if __name__ == "__main__":

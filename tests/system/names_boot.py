@@ -9,7 +9,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import DNS, EXCHANGE, FAMILIES, LICENSE, LINK_OF, NARROW, Lab, Sniffer, main, vendor, wait_for  # noqa: E402
-from lab.dns_servers import Authority, Resolver, pool, route_pools  # noqa: E402
+from lab.dns_servers import AUTHORITY, Authority, Resolver, pool, route_pools  # noqa: E402
 from lab.named import both_agree, closed, entries, entry, flows, in_state, kernel, knows, only, passes  # noqa: E402
 from lab.netlink import Monitor  # noqa: E402
 from lab.topology import LINKS  # noqa: E402
@@ -211,6 +211,36 @@ def booted(tap):
             tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in status["reasons"]), where + "degraded, with the reason", status["reasons"])
 
 
+def relinked(tap):
+    """A change of links makes the names be asked for, also where another one was just before; many make no flood of queries."""
+    name, port = "afar.example.net", 7444
+    with Lab(tap) as lab:
+        route_pools(lab)
+        authority = Authority(lab, ttl=3600)
+        authority.set(name, [pool(family, 0) for family in FAMILIES])
+        lab.serve("internet", tcp=[port])
+        config = only(lab.config(flows=flows({name: port}))).replace("servers = " + DNS[4], "servers = " + AUTHORITY[4])
+        asked = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == "198.51.100.1"
+        with Sniffer("internet", keep=asked) as queries:
+            daemon = lab.spefwd(config.replace("min_interval = 1s", "min_interval = 10m"))
+            knows(daemon, name, [pool(family, 0) for family in FAMILIES])
+            began = time.monotonic()
+            for number in (1, 2):
+                authority.set(name, [pool(family, number) for family in FAMILIES])
+                lab.ip("gateway", "addr add 198.51.100.%d/32 dev lo" % (200 + number))
+                knows(daemon, name, [pool(family, number) for family in FAMILIES])
+                tap.ok(all(passes(lab, pool(family, number), port) for family in FAMILIES), "change %d of the links: asked again, and open" % number)
+            for number in range(30):
+                lab.ip("gateway", "addr %s 198.51.100.210/32 dev lo" % ("del" if number % 2 else "add"))
+            authority.set(name, [pool(family, 4) for family in FAMILIES])
+            lab.ip("gateway", "addr add 198.51.100.211/32 dev lo")
+            knows(daemon, name, [pool(family, 4) for family in FAMILIES])
+            spent, count = time.monotonic() - began, len(queries.packets)
+        tap.note("33 changes of links in %.1f s: %d queries" % (spent, count))
+        # The first ones, and then two in five seconds.
+        tap.ok(count <= 2 * (spent / 5 + 3), "after many changes: asked once more, and without a flood", (count, spent))
+
+
 def shut_inbound(lab):
     with Sniffer("server", keep=lambda packet: packet.kind == "tcp" and packet.dport == 3389) as sniffer:
         for target in ("192.0.2.25", "2001:db8:2::25"):
@@ -224,4 +254,4 @@ def shut_inbound(lab):
 
 
 if __name__ == "__main__":
-    main(rearmed, dead, adopted, booted)
+    main(rearmed, dead, adopted, booted, relinked)
