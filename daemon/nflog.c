@@ -49,8 +49,9 @@ void nflog_read(const void *bytes, size_t length, nflog_seen seen, void *userdat
 	const struct nlmsghdr *header = bytes;
 	int left = (int)length;
 
-	/* libmnl 1.0.4 takes a length of 2 GiB and more for a negative one, and so for one that fits. */
-	for (; mnl_nlmsg_ok(header, left) && header->nlmsg_len <= (uint32_t)left; header = mnl_nlmsg_next(header, &left))
+	/* libmnl 1.0.4 takes a length of 2 GiB and more for a negative one, and so for one that fits; and lets attributes
+	 * go on into what pads the last message, whether that is there or not. */
+	for (; mnl_nlmsg_ok(header, left) && MNL_ALIGN((size_t)header->nlmsg_len) <= (size_t)left; header = mnl_nlmsg_next(header, &left))
 		read_one(header, seen, userdata);
 }
 
