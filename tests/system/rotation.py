@@ -32,6 +32,16 @@ def new_ones(family, kind, known):
     return {address for address, _ in answered} - known
 
 
+def done_of(waiting):
+    """Takes those out, and closes them, that are decided; True where none is left."""
+    for probe in list(waiting):
+        probe.step()
+        if probe.result:
+            probe.close()
+            waiting.remove(probe)
+    return not waiting
+
+
 def rotate(tap, observe, rounds):
     """Each round some other addresses are answered, of one family; the server asks, and connects at once to one that is new.
 
@@ -48,7 +58,7 @@ def rotate(tap, observe, rounds):
         # It asks by itself but once: the rest is observed, or asked for because of a denial.
         daemon = lab.spefwd(config.replace("min_interval = 1s", "min_interval = 10m"))
         knows(daemon, NAME, answer_of(numbers))
-        probes, known = [], set(answer_of(numbers))
+        probes, waiting, known = [], [], set(answer_of(numbers))
         with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dport == PORT, outgoing=True) as sniffer:
             for number in range(rounds):
                 family, kind = ((4, A), (6, AAAA))[number % 2]
@@ -56,13 +66,21 @@ def rotate(tap, observe, rounds):
                 authority.set(NAME, answer_of(numbers), ttl=0)
                 fresh = wait_for(lambda: new_ones(family, kind, known), "the server gets the new answer", pause=0)
                 probes.append(Probe("server", chance.choice(sorted(fresh)), PORT))
+                waiting.append(probes[-1])
                 known |= fresh
                 if not observe:
                     # One denial may cure what the next one would be.
-                    wait_for(lambda: probes[-1].step() or probes[-1].result, "the connection")
-            wait_for(lambda: all(probe.step() or probe.result for probe in probes), "all connections", pause=0.1)
-        for probe in probes:
-            probe.close()
+                    wait_for(lambda: done_of(waiting), "the connection")
+                # Nothing of what is done stays open: there may be fewer files and threads than rotations.
+                done_of(waiting)
+            try:
+                wait_for(lambda: done_of(waiting), "all connections", pause=0.1)
+            except TimeoutError:
+                for probe in waiting:
+                    tap.note("%s: %d SYNs, %s in the kernel's set, round %d" % (
+                        probe.target, sum(1 for packet in sniffer.packets if (packet.dst, packet.sport) == (probe.target, probe.sport)),
+                        "now" if probe.target in kernel(lab, NAME, 6 if ":" in probe.target else 4) else "not", probes.index(probe)))
+                raise
         for family in FAMILIES:
             tap.ok(len(kernel(lab, NAME, family)) <= 256, "IPv%d: never more than 256 in the kernel" % family)
         tap.ok(all(one["state"] in ("fresh", "grace") for one in entries(daemon).values()), "and no failure", entries(daemon))
