@@ -106,16 +106,21 @@ def families_apart(tap):
 
         def state(status, family):
             return [one for one in status["names"] if one["name"] == NAME and one["family"] == "ipv%d" % family][0]
-        for trouble in ("servfail", "refused", "garbage", "silent"):
-            server.answers[key6] = trouble
-            daemon.wait_status(lambda status: state(status, 6)["last_error"] and not state(status, 4)["last_error"], "IPv6 fails by %s" % trouble)
-            fresh = LICENSE[1 if trouble in ("servfail", "garbage") else 2][4]
-            server.answers[key4] = [fresh]
-            knows(daemon, fresh)
-            tap.ok(opens(lab, fresh) and opens(lab, LICENSE[0][6]), "%s for IPv6: IPv4 is followed, IPv6 serves its last answer" % trouble)
-            server.answers[key6] = [LICENSE[0][6]]
+        keys = {4: key4, 6: key6}
+        for number, (bad, trouble) in enumerate([(6, "servfail"), (6, "refused"), (6, "garbage"), (6, "silent"), (4, "servfail"), (4, "garbage")]):
+            good = 10 - bad
+            server.answers[keys[bad]] = trouble
+            daemon.wait_status(lambda status: state(status, bad)["last_error"] and not state(status, good)["last_error"], "IPv%d fails by %s" % (bad, trouble))
+            fresh = LICENSE[1 + number % 2][good]
+            server.answers[keys[good]] = [fresh]
+            daemon.wait_status(lambda status: [one["address"] for one in state(status, good)["addresses"] if one["in_answer"]] == [fresh], "IPv%d has %s" % (good, fresh))
+            tap.ok(opens(lab, fresh) and opens(lab, LICENSE[0][bad]), "%s for IPv%d: the other family is followed, and it serves its last answer" % (trouble, bad))
+            status = daemon.status()
+            tap.equal((state(status, bad)["state"], state(status, good)["last_error"]), ("stale", ""), "%s for IPv%d: stale, and the other family is well" % (trouble, bad))
+            tap.equal([reason for reason in status["reasons"] if NAME in reason and "(IPv%d)" % good in reason], [], "%s for IPv%d: health complains of no other family" % (trouble, bad))
+            server.answers[keys[bad]] = [LICENSE[0][bad]]
             daemon.ctl("refresh")
-            tap.equal(state(daemon.status(), 6)["last_error"], "", "%s: over at the next answer" % trouble)
+            tap.equal(state(daemon.status(), bad)["last_error"], "", "%s for IPv%d: over at the next answer" % (trouble, bad))
         server.answers[key4] = "truncated"
         server.truncated = [LICENSE[0][4], LICENSE[1][4], EXCHANGE[4]]
         daemon.ctl("refresh")

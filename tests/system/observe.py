@@ -48,7 +48,7 @@ def shut(lab, targets, port):
 
 def names_of_all_kinds(tap):
     """A name itself, what its alias leads to, a pattern; the resolver is beyond the gateway."""
-    ports = {"exact" + DOMAIN: 7400, "alias" + DOMAIN: 7401, "*.wide.example.net": 7402}
+    ports = {"exact" + DOMAIN: 7400, "alias" + DOMAIN: 7401, "*.wide.example.net": 7402, "end.example.org": 7403}
     with Lab(tap) as lab:
         config = setting(lab, ports)
         authority = Authority(lab, ttl=1)
@@ -77,11 +77,23 @@ def names_of_all_kinds(tap):
         knows(daemon, "alias" + DOMAIN, both(2) + both(22))
         tap.ok(all(passes(lab, target, 7401) for target in both(22)), "alias: the server asks for its target alone: open")
         tap.ok(shut(lab, both(22), 7400), "alias: but on its own port only")
+        # The target is a name of another flow as well: one answer is news for both.
+        knows(daemon, "end.example.org", both(2) + both(22))
+        tap.ok(all(passes(lab, target, 7403) for target in both(22)), "alias: its target, which another flow names, is open there")
+        tap.equal([origins(daemon, name)[target] for name in ("alias" + DOMAIN, "end.example.org") for target in both(22)], ["observed"] * 4, "alias: both have observed it")
         authority.set("middle.example.org", both(23))
         wait_for(lambda: pool(4, 23) in str(query("internet", DNS[4], "middle.example.org", A)), "the alias is an address now")
         ask("server", "middle.example.org")
         knows(daemon, "alias" + DOMAIN, both(23))
         tap.ok(all(passes(lab, target, 7401) for target in both(23)), "alias: asked for in the middle of the chain: open")
+
+        # Each kind of answer over each family.
+        for number, server in ((26, DNS[4]), (27, DNS[6])):
+            authority.set("exact" + DOMAIN, both(number))
+            wait_for(lambda number=number: pool(4, number) in str(query("internet", DNS[4], "exact" + DOMAIN, A)), "the resolver has the new address")
+            ask("server", "exact" + DOMAIN, server)
+            knows(daemon, "exact" + DOMAIN, both(number))
+            tap.ok(all(passes(lab, target, 7400) for target in both(number)), "exact: A and AAAA, both asked for over IPv%d: open" % (4 if server == DNS[4] else 6))
 
         pattern = "*.wide.example.net"
         tap.equal([kernel(lab, pattern, family) for family in FAMILIES], [{}, {}], "pattern: empty at first")
@@ -97,7 +109,7 @@ def names_of_all_kinds(tap):
         lines = daemon.log().count("exact%s: learned from an answer" % DOMAIN)
         for _ in range(3):
             ask("server", "exact" + DOMAIN)
-        tap.equal((lines, daemon.log().count("exact%s: learned from an answer" % DOMAIN)), (2, 2), "the log tells what is new, once a family")
+        tap.equal((lines, daemon.log().count("exact%s: learned from an answer" % DOMAIN)), (6, 6), "the log tells what is new, once a family")
 
         # The server asks its own way, and gets more than fits a packet: what goes by TCP is not seen.
         authority.set("exact" + DOMAIN, both(24))

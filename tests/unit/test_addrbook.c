@@ -553,7 +553,114 @@ static void remembered(void **state)
 	answer(book, 300, 2000, "192.0.2.2", NULL);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 2000 + HOUR);
 	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_ASKED);
+
+	/* What was remembered may turn out to be the gateway's own. */
+	addrbook_set_refuses(book, refuse_listed, &first);
+	assert_true(addrbook_recheck(book));
+	assert_null(find(book, "192.0.2.1"));
+	assert_int_equal(addrbook_remember(book, NAME, &first, 0, 2000), 0);
+	assert_null(find(book, "192.0.2.1"));
+	assert_int_equal(entry_of(book).address_count, 1);
 	addrbook_free(book);
+}
+
+/* A machine has started again: its clock began anew, and all that is remembered is older than that. */
+static void remembered_from_before(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 2000);
+	struct addr old = address("192.0.2.1"), gone = address("192.0.2.2");
+
+	(void)state;
+	assert_int_equal(addrbook_remember(book, NAME, &old, 6 * DAY, 2000), 0);
+	assert_int_equal(addrbook_remember(book, NAME, &gone, 7 * DAY - MINUTE, 2000), 0);
+	assert_int_equal(addrbook_next_event(book), 2000);
+	take_all(book, 2000);
+	/* DNS is not there: each serves until it is stale, and no longer. */
+	for (int64_t now = 3000; now < MINUTE; now += 10 * SECOND)
+		addrbook_failed(book, NAME, FAMILY_4, "timeout", now);
+	expect_state(book, BOOK_STALE);
+	assert_false(addrbook_expire(book, 2000 + MINUTE - 1));
+	assert_true(addrbook_expire(book, 2000 + MINUTE));
+	assert_null(find(book, "192.0.2.2"));
+	assert_non_null(find(book, "192.0.2.1"));
+	assert_int_equal(entry_of(book).next_expiry_ms, 2000 + DAY);
+
+	/* It is there, and says something else: what was left out stays for grace, as after any other answer. */
+	answer(book, 300, 12 * (int64_t)HOUR, "192.0.2.3", NULL);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 13 * (int64_t)HOUR);
+	assert_true(addrbook_expire(book, 13 * (int64_t)HOUR));
+	assert_int_equal(entry_of(book).address_count, 1);
+	expect_state(book, BOOK_FRESH);
+	addrbook_free(book);
+}
+
+/* An outage lasts, a day at a time: what the last answer left out was in its grace, and goes on with it. */
+static void grace_stands_still(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+
+	(void)state;
+	answer(book, 300, 0, "192.0.2.1", "192.0.2.2", NULL);
+	int64_t now = MINUTE;
+	answer(book, 300, now, "192.0.2.1", NULL);
+	/* Of an hour, ten minutes pass between outages: 50, 40 ... are left after each. */
+	for (int64_t left = 50; left >= 20; left -= 10) {
+		now += 10 * MINUTE;
+		addrbook_failed(book, NAME, FAMILY_4, "timeout", now);
+		assert_false(addrbook_expire(book, now + DAY - 1));
+		now += DAY;
+		answer(book, 300, now, "192.0.2.1", NULL);
+		assert_int_equal(find(book, "192.0.2.2")->expires_ms, now + left * MINUTE);
+	}
+	assert_true(addrbook_expire(book, now + 20 * MINUTE));
+	assert_null(find(book, "192.0.2.2"));
+	assert_non_null(find(book, "192.0.2.1"));
+	addrbook_free(book);
+}
+
+/* Each limit against the others. */
+static void odd_limits(void **state)
+{
+	static const struct {
+		struct book_limits limits;
+		uint32_t ttl_s;
+		int64_t least_ms, most_ms; /* until the next query after an answer */
+	} table[] = {
+		{ { 30 * SECOND, 15 * MINUTE, HOUR, 7 * DAY }, 29, 27 * SECOND, 30 * SECOND },
+		{ { 30 * SECOND, 15 * MINUTE, HOUR, 7 * DAY }, 31, 27900, 31 * SECOND },
+		{ { 10 * MINUTE, 10 * MINUTE, HOUR, 7 * DAY }, 60, 9 * MINUTE, 10 * MINUTE },
+		{ { 10 * MINUTE, 10 * MINUTE, HOUR, 7 * DAY }, 3600, 9 * MINUTE, 10 * MINUTE },
+		/* Stale before it would be asked again: asked sooner. */
+		{ { 10 * MINUTE, 10 * MINUTE, HOUR, 30 * SECOND }, 60, 9 * SECOND, 10 * SECOND },
+		{ { HOUR, DAY, 0, 3 * SECOND }, 0, 900, 1 * SECOND },
+		/* Never without a pause. */
+		{ { 0, 0, 0, 0 }, 0, 90, 100 },
+		{ { 0, INT64_MAX, INT64_MAX, INT64_MAX }, UINT32_MAX, UINT32_MAX * (int64_t)900, UINT32_MAX * (int64_t)1000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct addrbook *book = new_book(one_name, 1, 0);
+		int64_t least_seen = INT64_MAX, most_seen = 0;
+		addrbook_set_limits(book, &table[i].limits);
+		for (unsigned n = 0; n < 500; n++) {
+			answer(book, table[i].ttl_s, DAY, "192.0.2.1", NULL);
+			int64_t wait = entry_of(book).next_query_ms - DAY;
+			least_seen = wait < least_seen ? wait : least_seen;
+			most_seen = wait > most_seen ? wait : most_seen;
+		}
+		if (least_seen < table[i].least_ms || most_seen > table[i].most_ms)
+			fail_msg("limits %zu: %lld to %lld ms", i, (long long)least_seen, (long long)most_seen);
+		/* The jitter is used to nearly its whole width. */
+		int64_t width = table[i].most_ms - table[i].least_ms;
+		assert_true(most_seen - least_seen >= width * 9 / 10);
+		/* And what the limits say of the end can't overflow. */
+		answer(book, 0, 2 * DAY, NULL);
+		assert_true(entry_of(book).next_expiry_ms >= 2 * DAY);
+		addrbook_failed(book, NAME, FAMILY_4, "timeout", 3 * DAY);
+		assert_true(entry_of(book).next_query_ms > 3 * DAY);
+		addrbook_free(book);
+	}
 }
 
 static void cap(void **state)
@@ -826,6 +933,9 @@ int main(void)
 		cmocka_unit_test(queries),
 		cmocka_unit_test(observed),
 		cmocka_unit_test(remembered),
+		cmocka_unit_test(remembered_from_before),
+		cmocka_unit_test(grace_stands_still),
+		cmocka_unit_test(odd_limits),
 		cmocka_unit_test(cap),
 		cmocka_unit_test(wanted_names),
 		cmocka_unit_test(many_names),

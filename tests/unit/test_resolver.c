@@ -27,7 +27,7 @@
 enum {
 	HANG_S = 60, /* not a measure: when a test that waits calls it a failure */
 	SKIPPED = 77,
-	TYPE_A = 1, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_AAAA = 28,
+	TYPE_A = 1, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_AAAA = 28, TYPE_OPT = 41,
 };
 
 static sd_event *event;
@@ -40,11 +40,11 @@ struct server {
 	uint8_t number; /* in the addresses that it answers */
 	int udp, tcp;
 	sd_event_source *udp_source, *tcp_source;
-	unsigned asked, asked_by_tcp;
+	unsigned asked, asked_by_tcp, asked_with_edns;
 };
 
 struct message {
-	uint8_t bytes[4096];
+	uint8_t bytes[65535];
 	size_t length;
 };
 
@@ -63,7 +63,9 @@ static void put_record(struct message *message, unsigned section, uint16_t owner
 			     (uint8_t)(ttl >> 8), (uint8_t)ttl, 0, size };
 	put(message, head, sizeof(head));
 	put(message, data, size);
-	message->bytes[4 + 2 * section + 1]++;
+	uint8_t *count = message->bytes + 4 + 2 * section;
+	if (++count[1] == 0)
+		count[0]++;
 }
 
 static void put_address(struct message *message, const struct server *server, uint16_t owner, uint8_t type, uint8_t last)
@@ -99,8 +101,16 @@ static bool is(const uint8_t *name, const char *label)
 	return name[0] == strlen(label) && strncasecmp((const char *)name + 1, label, name[0]) == 0;
 }
 
+/* An OPT record follows the question, with the size that fits a packet. */
+static bool has_edns(const uint8_t *query, size_t length, size_t end)
+{
+	static const uint8_t opt[] = { 0, 0, TYPE_OPT, 1232 >> 8, 1232 & 0xff };
+
+	return query[11] == 1 && length >= end + 5 + sizeof(opt) && memcmp(query + end + 5, opt, sizeof(opt)) == 0;
+}
+
 /* False: the server stays silent. */
-static bool compose(const struct server *server, const uint8_t *query, size_t length, bool by_tcp, struct message *ret)
+static bool compose(struct server *server, const uint8_t *query, size_t length, bool by_tcp, struct message *ret)
 {
 	static const struct { const char *label; uint8_t rcode; } errors[] = {
 		{ "servfail", 2 }, { "notimp", 4 }, { "refused", 5 },
@@ -122,6 +132,12 @@ static bool compose(const struct server *server, const uint8_t *query, size_t le
 
 	if (is(name, "silent"))
 		return false;
+	bool edns = has_edns(query, length, end);
+	server->asked_with_edns += edns;
+	if (is(name, "plain") && edns)
+		ret->bytes[3] |= 1;
+	else if (is(name, "plain"))
+		put_address(ret, server, 12, type, server->number);
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (is(name, errors[i].label))
 			ret->bytes[3] |= errors[i].rcode;
@@ -136,7 +152,13 @@ static bool compose(const struct server *server, const uint8_t *query, size_t le
 	else if (is(name, "big") && by_tcp)
 		for (uint8_t i = 1; i <= 100; i++)
 			put_address(ret, server, 12, type, i);
-	else if (is(name, "big"))
+	else if (is(name, "many") && by_tcp)
+		for (unsigned i = 0; i < 1000; i++)
+			put_address(ret, server, 12, type, (uint8_t)i);
+	else if (is(name, "huge") && by_tcp)
+		while (ret->length + 28 <= sizeof(ret->bytes))
+			put_address(ret, server, 12, type, 66);
+	else if (is(name, "big") || is(name, "many") || is(name, "huge"))
 		ret->bytes[2] |= 2;
 	else if (is(name, "garbage"))
 		put_record(ret, 1, 12, type, 300, "abc", 3);
@@ -253,7 +275,7 @@ struct told {
 	char name[64];
 	enum family family;
 	char error[64]; /* "": answered */
-	struct addr addresses[128];
+	struct addr addresses[DNS_ADDRESSES_MAX];
 	size_t count;
 	uint32_t ttl_s;
 };
@@ -277,7 +299,7 @@ static void on_done(void *userdata, const struct resolver_answer *answer)
 	told->family = answer->family;
 	told->count = answer->count;
 	told->ttl_s = answer->ttl_s;
-	assert_true(answer->count <= 128);
+	assert_true(answer->count <= DNS_ADDRESSES_MAX);
 	if (answer->count > 0)
 		memcpy(told->addresses, answer->addresses, answer->count * sizeof(*answer->addresses));
 	if (client.free_when_told) {
@@ -376,6 +398,7 @@ static void answers(void **state)
 	expect_answer("nodata.test", FAMILY_4, NULL, 0, 120);
 	expect_answer("big.test", FAMILY_4, "192.0.2.1", 100, 300);
 	assert_int_equal(one.asked_by_tcp, 1);
+	assert_int_equal(one.asked_with_edns, one.asked + one.asked_by_tcp);
 	/* The second server is asked where the first one fails, and only there. */
 	expect_answer("second.test", FAMILY_6, "2001:db8::202", 1, 300);
 	assert_int_equal(two.asked, 1);
@@ -383,6 +406,80 @@ static void answers(void **state)
 	resolver_free(client.resolver);
 	stop(&one);
 	stop(&two);
+}
+
+/* One server is silent, by a packet filter or for want of a machine; at another one nobody listens. */
+static void dead_servers(void **state)
+{
+	struct server silent, alive;
+	struct dns_server servers[] = { at("127.0.0.8", 5353), at("127.0.0.9", 5353), at("127.0.0.3", 5353) };
+
+	(void)state;
+	start(&silent, 8, FAMILY_4, 5353);
+	sd_event_source_set_enabled(silent.udp_source, SD_EVENT_OFF);
+	sd_event_source_set_enabled(silent.tcp_source, SD_EVENT_OFF);
+	start(&alive, 3, FAMILY_4, 5353);
+	open_client(servers, 3);
+	ask("ok.test", FAMILY_4);
+	ask("ok.test", FAMILY_6);
+	ask("nx.test", FAMILY_4);
+	ask("big.test", FAMILY_4);
+	ask("servfail.test", FAMILY_4);
+	run_until(5, 0);
+	expect_answer("ok.test", FAMILY_4, "192.0.2.3", 1, 300);
+	expect_answer("ok.test", FAMILY_6, "2001:db8::303", 1, 300);
+	expect_answer("nx.test", FAMILY_4, NULL, 0, 120);
+	expect_answer("big.test", FAMILY_4, "192.0.2.1", 100, 300);
+	assert_string_not_equal(told_of("servfail.test", FAMILY_4)->error, "");
+	resolver_free(client.resolver);
+	stop(&silent);
+	stop(&alive);
+}
+
+/* A server of old that knows no EDNS is asked again without; what it then answers counts. */
+static void without_edns(void **state)
+{
+	struct server one;
+	struct dns_server servers[] = { at("127.0.0.1", 5353) };
+
+	(void)state;
+	start(&one, 1, FAMILY_4, 5353);
+	open_client(servers, 1);
+	ask("plain.test", FAMILY_4);
+	run_until(1, 0);
+	expect_answer("plain.test", FAMILY_4, "192.0.2.1", 1, 300);
+	assert_true(one.asked_with_edns > 0 && one.asked > one.asked_with_edns);
+	resolver_free(client.resolver);
+	stop(&one);
+}
+
+/* More than anybody needs, and more than is read: what is asked for meanwhile notices nothing. */
+static void large_answers(void **state)
+{
+	struct server one;
+	struct dns_server servers[] = { at("127.0.0.1", 5353) };
+
+	(void)state;
+	start(&one, 1, FAMILY_4, 5353);
+	open_client(servers, 1);
+	ask("many.test", FAMILY_4);
+	ask("many.test", FAMILY_6);
+	ask("ok.test", FAMILY_4);
+	run_until(3, 0);
+	expect_answer("many.test", FAMILY_4, "192.0.2.0", DNS_ADDRESSES_MAX, 300);
+	expect_answer("many.test", FAMILY_6, "2001:db8::100", DNS_ADDRESSES_MAX, 300);
+	expect_answer("ok.test", FAMILY_4, "192.0.2.1", 1, 300);
+
+	ask("huge.test", FAMILY_4);
+	ask("huge.test", FAMILY_6);
+	ask("ok.test", FAMILY_6);
+	run_until(6, 0);
+	assert_string_equal(told_of("huge.test", FAMILY_4)->error, "malformed answer");
+	assert_string_equal(told_of("huge.test", FAMILY_6)->error, "malformed answer");
+	expect_answer("ok.test", FAMILY_6, "2001:db8::101", 1, 300);
+	assert_int_equal(one.asked_by_tcp, 4);
+	resolver_free(client.resolver);
+	stop(&one);
 }
 
 static void again_and_again(void **state)
@@ -530,6 +627,14 @@ static void resolv_conf(void **state)
 	run_until(client.count, ++changes);
 	expect_server(3);
 
+	/* Cut to nothing: as without it, the one on this machine. Then two, of which the first is not there. */
+	write_file(RESOLV_CONF, "");
+	run_until(client.count, ++changes);
+	expect_server(1);
+	write_file(RESOLV_CONF, "nameserver 127.0.0.99\nnameserver 127.0.0.2\n");
+	run_until(client.count, ++changes);
+	expect_server(2);
+
 	/* A link to a file in a directory that is not there yet; without the file, the one on this machine is asked. */
 	assert_int_equal(symlink("run/resolve/stub.conf", "/etc/link"), 0);
 	assert_int_equal(symlink("link", "/etc/link2"), 0);
@@ -611,6 +716,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers),
+		cmocka_unit_test(dead_servers),
+		cmocka_unit_test(without_edns),
+		cmocka_unit_test(large_answers),
 		cmocka_unit_test(again_and_again),
 		cmocka_unit_test(failures),
 		cmocka_unit_test(freed_early),
