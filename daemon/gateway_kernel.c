@@ -161,7 +161,7 @@ static int change_kernel(struct gateway *gateway, struct ruleset *wanted, struct
 	return 0;
 }
 
-int gateway_apply_policy(struct gateway *gateway, const struct policy *policy)
+static int apply_once(struct gateway *gateway, const struct policy *policy)
 {
 	struct delta_options options = { .exists = true, .rearm_slack_ms = name_margin_ms(policy->stale_ms) / 2 };
 	struct surroundings_store store = { 0 };
@@ -192,6 +192,19 @@ int gateway_apply_policy(struct gateway *gateway, const struct policy *policy)
 	ruleset_free(&wanted);
 	names_view_free(&names);
 	gateway_surroundings_free(&store);
+	return r;
+}
+
+int gateway_apply_policy(struct gateway *gateway, const struct policy *policy)
+{
+	bool known = gateway->current_known;
+
+	int r = apply_once(gateway, policy);
+	/* The kernel does not hold what it was thought to: another program's change was faster than the notice of it. */
+	if (known && !gateway->current_known && (r == -ENOENT || r == -EEXIST || r == -EBUSY)) {
+		gateway->cut_owed = "the table was adopted";
+		r = apply_once(gateway, policy);
+	}
 	return r;
 }
 

@@ -3,7 +3,7 @@
  * test writes there which call is to fail, and reads how many there have been:
  *
  *   64-bit words: [0] armed kind (below; 0 none)  [1] the number of the call that fails, from 1  [2] calls since it was
- *   armed, counted by the library  [3] faults that were injected
+ *   armed, counted by the library  [3] faults that were injected. MEDDLED runs the command of SPEFW_MEDDLE before a batch is sent.
  *
  * The count begins anew whenever word 2 is set to zero. A fault happens once, but for SYNC_FAILS. */
 #include <dlfcn.h>
@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS };
+enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED };
 enum { KIND, NUMBER, CALLS, INJECTED, WORDS };
 
 static volatile int64_t *words;
@@ -85,6 +85,8 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 		errno = ENOBUFS;
 		return -1;
 	}
+	if (batch && fails(MEDDLED) && system(getenv("SPEFW_MEDDLE")) != 0)
+		abort();
 	if (batch)
 		batch_fd = fd;
 	return REAL(sendmsg)(fd, message, flags);

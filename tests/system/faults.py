@@ -19,7 +19,7 @@ from lab.sessions import Host, Session, through  # noqa: E402
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 LONG = bool(os.environ.get("SPEFW_TEST_LONG"))
-(NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS) = range(8)
+(NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED) = range(9)
 
 
 class FaultyDaemon(Daemon):
@@ -35,7 +35,8 @@ class FaultyDaemon(Daemon):
             file.write(bytes(32))
         self._file = open(path, "r+b")  # pylint: disable=consider-using-with
         self._words = mmap.mmap(self._file.fileno(), 32)
-        self._preload = {"LD_PRELOAD": self._library, "SPEFW_FAULTS": path}
+        self.meddle = os.path.join(self.dir, "meddle.nft")
+        self._preload = {"LD_PRELOAD": self._library, "SPEFW_FAULTS": path, "SPEFW_MEDDLE": "LD_PRELOAD= nft -f " + self.meddle}
 
     def _environment(self):
         return dict(super()._environment(), **self._preload)
@@ -234,6 +235,60 @@ def lost_replies(tap):
         status = daemon.status()
         tap.ok(status["health"] == "degraded" and [one for one in status["reasons"] if daemon.state in one], "fsync fails: status tells", status["reasons"])
         tap.equal(policies.finish(), None, "fsync works again: the next reload, too")
+        tap.ok(guarded(lab), "guarded")
+
+
+# What a stranger does, between what a reload knows of the kernel and what it sends; each makes the batch one that can't be.
+MEDDLING = (
+    "delete table inet spefw",
+    "flush map inet spefw SERVER_in_tcp",
+    "delete element inet spefw SERVER_in_tcp { 8474 }",
+    "add element inet spefw role_ADM_4 { 198.51.100.192/27 }",
+    "add chain inet spefw x\nadd rule inet spefw x jump SERVER_in_tcp_8474",
+    "flush set inet spefw name_my.mailstore.com_4",
+    "add set inet spefw role_PARTNER_4 { type inet_service; }",
+)
+
+
+def meddled(tap):
+    """Another program is faster than the notice of it: the reload that meets its change works all the same."""
+    if not can_preload(tap, "a stranger in the middle of a reload"):
+        return
+    with Lab(tap) as lab:
+        lab.dns(NAMES, ttl=3600)
+        lab.serve("server", tcp=[443, 8470, 3389])
+        daemon = begin(tap, lab, lab.config(flows=NARROW))
+        if daemon.status()["ownership"] == "owner":
+            tap.skip("a stranger in the middle of a reload", "no stranger can change a table that has an owner")
+            return
+        old, new = lab.config(flows=NARROW), lab.config(
+            flows="[flow license-out]\nenabled = no\n\n[flow api-in]\nenabled = no\n\n[role PARTNER]\nmembers = 198.51.100.0/28\n\n"
+                  "[flow partner-in]\nfrom = PARTNER\nto = SERVER\nprotocol = tcp\nport = 10443\n", adm="203.0.113.0/25 198.51.100.200 2001:db8:3::/64")
+        kept = {family: lab.connect("client", ADDRESS[family]["server"], 443) for family in FAMILIES}
+        for text in MEDDLING:
+            title = "nft %s: " % text.replace("\n", "; ")
+            daemon.reload(old)
+            daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+            daemon.reload()  # retired sets go, too
+            with open(daemon.meddle, "w", encoding="ascii") as file:
+                file.write(text + "\n")
+            daemon.write(new)
+            repaired = daemon.status()["guards"]["repaired"]
+            daemon.arm(MEDDLED, 1)
+            again = daemon.call("Reload")
+            tap.equal((daemon.disarm()[1], again["changed"]), (1, True), title + "the reload works")
+            daemon.wait_status(lambda status, count=repaired: status["guards"]["repaired"] > count and not status["reasons"], "repaired")
+            daemon.reload()
+            by_reload = content(daemon.table())
+            daemon.kill()
+            daemon.run("spefwd", "--clear")
+            daemon.start()
+            anew = content(daemon.table())
+
+            def comparable(table):
+                return {"rules": table["rules"], "rest": [one for one in table["rest"] if not one.startswith("{\"counter\"")]}
+            tap.equal(differences(comparable(by_reload), comparable(anew)), "", title + "counted, and what is in force is what a start builds")
+            tap.equal([family for family in FAMILIES if not kept[family].echo()], [], title + "connections go on")
         tap.ok(guarded(lab), "guarded")
 
 
@@ -438,4 +493,4 @@ def hostile_socket(tap):
 
 
 if __name__ == "__main__":
-    main(*with_all_and_none(no_memory, lost_replies, cut_later, bad_disk, damaged_files, hostile_socket))
+    main(*with_all_and_none(no_memory, lost_replies, meddled, cut_later, bad_disk, damaged_files, hostile_socket))
