@@ -120,6 +120,33 @@ def quick_repairs(tap):
         tap.equal(repaired(daemon), count, "its own repairs are not taken for foreign changes")
 
 
+def deaf(tap):
+    """So many notices at once that the kernel drops some: the table is read, whatever they said."""
+    flood = "table ip flood {\n\tset s { type ipv4_addr; elements = { %s } }\n}\ndelete table ip flood\n" % ", ".join(
+        "10.0.%d.%d" % (number >> 8, number & 255) for number in range(2000))
+    with open("/proc/sys/net/core/rmem_max", encoding="ascii") as file:
+        rounds = min(int(file.read()), 8 << 20) // 100000 + 4
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        lab.serve("server", tcp=[443, 8470, 3389])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        before = settled(daemon)
+        owner = daemon.status()["ownership"] == "owner"
+        for text in ("delete table inet spefw", "flush map inet spefw protected_dst_4", "insert rule inet spefw forward accept"):
+            told = daemon.log().count("notices of changes were lost")
+            daemon.process.send_signal(signal.SIGSTOP)
+            try:
+                for _ in range(rounds):
+                    lab.nft("gateway", flood)
+                done = lab.run("gateway", "nft", *text.split(), check=False)
+            finally:
+                daemon.process.send_signal(signal.SIGCONT)
+            tap.equal(done.returncode != 0, owner, "nft %s, after a flood of notices: %s" % (text, "refused" if owner else "done by a stranger"))
+            wait_for(lambda: daemon.log().count("notices of changes were lost") > told, "it hears that it has not heard all")
+            wait_for(lambda: content(daemon.table()) == before, "repaired")
+            tap.ok(guarded(lab), "nft %s, not heard: repaired" % text)
+
+
 def counters_reset(tap):
     """`nft reset counters`: no event tells; the totals go on."""
     with Lab(tap) as lab:
@@ -201,4 +228,4 @@ def two_daemons(tap):
 
 
 if __name__ == "__main__":
-    main(*with_all_and_none(strangers, quick_repairs, counters_reset, adopted, two_daemons))
+    main(*with_all_and_none(strangers, quick_repairs, deaf, counters_reset, adopted, two_daemons))
