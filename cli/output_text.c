@@ -97,6 +97,37 @@ static void print_flows(const struct ctl *ctl, const json_t *flows)
 	ctl_print_table(ctl, &table);
 }
 
+static void add_expected(struct table *table, const json_t *flow)
+{
+	bool overdue = json_truth_of(flow, "overdue"), answered = json_object_get(flow, "last_answered_s");
+	char expect[32], silent[32];
+
+	table_cell(table, TONE_PLAIN, "%s", json_text_of(flow, "id"));
+	table_cell(table, TONE_PLAIN, "%s", format_seconds(json_number_of(flow, "expect_s"), expect));
+	format_seconds(json_number_of(flow, "silent_s"), silent);
+	table_cell(table, overdue ? TONE_BAD : TONE_PLAIN, "%s%s%s%s", answered ? "" : "not in ", silent, answered ? " ago" : "",
+		   overdue ? ", overdue" : "");
+}
+
+static void print_expected(const struct ctl *ctl, const json_t *flows)
+{
+	static const char *const titles[] = { "EXPECTED", "EVERY", "ANSWERED" };
+	struct table table = { 0 };
+
+	for (size_t i = 0; i < json_array_size(flows); i++) {
+		const json_t *flow = json_array_get(flows, i);
+		if (!json_object_get(flow, "expect_s"))
+			continue;
+		if (!table.columns) {
+			putc('\n', ctl->screen.file);
+			table_init(&table, "ppp");
+			table_titles(&table, titles);
+		}
+		add_expected(&table, flow);
+	}
+	ctl_print_table(ctl, &table);
+}
+
 static void print_roles(const struct ctl *ctl, const json_t *roles)
 {
 	static const char *const titles[] = { "ROLE", "GUARDED", "COUNT", "MEMBERS" };
@@ -122,6 +153,7 @@ void text_flows(const struct ctl *ctl, const json_t *reply)
 	const json_t *roles = json_object_get(reply, "roles");
 
 	print_flows(ctl, json_object_get(reply, "flows"));
+	print_expected(ctl, json_object_get(reply, "flows"));
 	if (json_array_size(roles)) {
 		putc('\n', ctl->screen.file);
 		print_roles(ctl, roles);

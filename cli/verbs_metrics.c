@@ -58,6 +58,28 @@ static void print_flows(FILE *out, const json_t *flows)
 		labelled(out, "flow_enabled", "flow", json_text_of(flow, "id"), json_truth_of(flow, "enabled"));
 }
 
+/* Flows without the key have no samples. */
+static void print_expected(FILE *out, const json_t *flows)
+{
+	static const struct { const char *name, *key, *help; } kinds[] = {
+		{ "flow_expect_seconds", "expect_s", "How long a flow may be without an answered connection." },
+		{ "flow_silent_seconds", "silent_s", "How long it has been without one." },
+		{ "flow_overdue", "overdue", "Whether that is too long." },
+	};
+	size_t index;
+	json_t *flow;
+
+	for (size_t i = 0; i < 3; i++) {
+		family(out, kinds[i].name, "gauge", kinds[i].help);
+		json_array_foreach((json_t *)flows, index, flow) {
+			if (!json_object_get(flow, "expect_s"))
+				continue;
+			int64_t value = i < 2 ? json_number_of(flow, kinds[i].key) : json_truth_of(flow, kinds[i].key);
+			labelled(out, kinds[i].name, "flow", json_text_of(flow, "id"), value);
+		}
+	}
+}
+
 static void print_name_labels(FILE *out, const char *sample, const json_t *name)
 {
 	fprintf(out, "spefw_%s{", sample);
@@ -119,6 +141,7 @@ static void print_metrics(FILE *out, const json_t *status)
 		family(out, "interception_rules", "gauge", "Rules of other tables that could intercept a flow.");
 		single(out, "interception_rules", (int64_t)json_array_size(json_object_get(status, "interceptions")));
 		print_flows(out, json_object_get(status, "flows"));
+		print_expected(out, json_object_get(status, "flows"));
 		print_names(out, json_object_get(status, "names"));
 	}
 	fputs("# EOF\n", out);

@@ -27,7 +27,8 @@ struct cutting {
 	struct mnl_socket *socket;
 	uint32_t sequence;
 	const struct ranges *addresses;
-	bool (*cut)(void *userdata, const struct tracked *tracked);
+	bool (*cut)(void *userdata, const struct tracked *tracked); /* this or see */
+	void (*see)(void *userdata, const struct tracked *tracked);
 	void *userdata;
 	struct { struct nf_conntrack **items; size_t count, capacity; } doomed;
 };
@@ -66,6 +67,16 @@ static bool is_picked_up(const struct nf_conntrack *ct)
 	       nfct_get_attr_u8(ct, ATTR_TCP_FLAGS_ORIG) & IP_CT_TCP_FLAG_BE_LIBERAL;
 }
 
+static void take_life(const struct nf_conntrack *ct, struct tracked *tracked)
+{
+	bool tcp = tracked->packet.protocol == PROTOCOL_TCP;
+
+	tracked->id = nfct_get_attr_u32(ct, ATTR_ID);
+	tracked->lives_s = nfct_get_attr_u32(ct, ATTR_TIMEOUT);
+	tracked->open = tcp && nfct_get_attr_u8(ct, ATTR_TCP_STATE) == TCP_CONNTRACK_ESTABLISHED;
+	tracked->answered = nfct_get_attr_u32(ct, ATTR_STATUS) & (tcp ? IPS_ASSURED : IPS_SEEN_REPLY);
+}
+
 static int each_entry(const struct nlmsghdr *header, void *userdata)
 {
 	struct cutting *cutting = userdata;
@@ -82,7 +93,10 @@ static int each_entry(const struct nlmsghdr *header, void *userdata)
 	    (ranges_contains(cutting->addresses, &tracked.packet.source) || ranges_contains(cutting->addresses, &tracked.packet.target))) {
 		take_protocol(ct, &tracked.packet);
 		tracked.picked_up = is_picked_up(ct);
-		if (cutting->cut(cutting->userdata, &tracked)) {
+		take_life(ct, &tracked);
+		if (cutting->see)
+			cutting->see(cutting->userdata, &tracked);
+		else if (cutting->cut(cutting->userdata, &tracked)) {
 			if (ARRAY_PUSH(&cutting->doomed, ct) == 0)
 				return MNL_CB_OK;
 			nfct_destroy(ct);
@@ -211,6 +225,18 @@ static struct mnl_socket *open_socket(void)
 	if (setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	return socket;
+}
+
+int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, const struct tracked *tracked), void *userdata)
+{
+	struct cutting looking = { .addresses = addresses, .see = see, .userdata = userdata, .sequence = (uint32_t)time(NULL) };
+
+	looking.socket = open_socket();
+	if (!looking.socket)
+		return -errno;
+	int r = dump_all(&looking);
+	mnl_socket_close(looking.socket);
+	return r;
 }
 
 int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked), void *userdata, size_t *ret_cut)

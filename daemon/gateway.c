@@ -177,6 +177,8 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 		r = gateway_watch_begin(gateway);
 	if (r >= 0)
 		r = gateway_others_begin(gateway);
+	if (r >= 0)
+		r = gateway_expect_begin(gateway);
 	if (r < 0) {
 		log_error("can't start: %s", strerror(-r));
 		return r == -EINVAL ? -EPROTO : r; /* the former speaks of the configuration */
@@ -190,6 +192,7 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 	gateway_observe_begin(gateway);
 	gateway_others_read(gateway);
 	gateway_watch_started(gateway);
+	gateway_expect_follow(gateway);
 	if (listening < 0)
 		return listening;
 	gateway_names_drive(gateway);
@@ -200,6 +203,7 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 void gateway_free(struct gateway *gateway)
 {
 	gateway_watch_end(gateway);
+	gateway_expect_end(gateway);
 	gateway_names_end(gateway);
 	nflog_free(gateway->nflog);
 	nft_monitor_free(gateway->monitor);
@@ -276,6 +280,7 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 			gateway_follow_names(gateway, &file);
 			gateway_observe_begin(gateway);
 			gateway_others_read(gateway);
+			gateway_expect_follow(gateway);
 		}
 		policy_file_free(&file);
 	}

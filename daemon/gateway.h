@@ -10,6 +10,7 @@
 #include "core/aliases.h"
 #include "core/config.h"
 #include "core/diag.h"
+#include "core/expect.h"
 #include "core/held.h"
 #include "core/others.h"
 #include "core/policy.h"
@@ -73,14 +74,18 @@ struct gateway {
 	bool others_unread;         /* the other tables could not be read */
 	int64_t others_ms, others_took_ms; /* when they last were, and how long it took */
 	struct totals totals;       /* the table's counters, never falling */
+	struct expect expect;       /* when flows were last used */
+	int64_t expect_took_ms;     /* how long the last look at connections took */
+	bool expect_saved;          /* the state directory has something of it */
+	bool expect_blind;          /* connections could not be looked at */
 
 	struct control *control;
 	struct refresh *refreshes;  /* callers that wait for answers; gateway_names.c */
-	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer, *others_timer;
+	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer, *others_timer, *expect_timer;
 	bool addresses_dirty;       /* the book has news that the state directory lacks */
 	int64_t saved_ms, save_due_ms; /* 0: nothing is in a hurry */
 	bool save_failed;           /* the addresses could not be saved the last time */
-	bool count_save_failed;     /* likewise, the counters */
+	bool count_save_failed;     /* likewise, the counters, and how long flows were silent */
 	uint64_t denied_minutes[DENIAL_MINUTES + 1]; /* totals at the last minutes, a ring */
 	size_t minute;              /* the newest one */
 	size_t minutes;             /* how many are there */
@@ -130,6 +135,7 @@ void gateway_watch_started(struct gateway *gateway);
 void gateway_watch_end(struct gateway *gateway);
 size_t gateway_cut(struct gateway *gateway, const char *why); /* deletes the connections that the policy denies; how many */
 int gateway_count(struct gateway *gateway);                   /* the kernel's counters into the totals */
+void gateway_save_counts(struct gateway *gateway);            /* and how long flows were silent, to the state directory */
 uint64_t gateway_total(const struct gateway *gateway, const char *counter); /* packets */
 bool gateway_is_intercepted(const struct gateway *gateway);   /* not long ago */
 uint64_t gateway_denied(const struct gateway *gateway);       /* of all kinds */
@@ -167,6 +173,12 @@ int gateway_others_begin(struct gateway *gateway);
 void gateway_others_read(struct gateway *gateway);    /* now */
 void gateway_others_changed(void *userdata);          /* they are read soon */
 char *finding_text(const struct finding *finding, char buffer[FINDING_TEXT_MAX]); /* returns buffer */
+
+/* gateway_expect.c */
+int gateway_expect_begin(struct gateway *gateway);
+void gateway_expect_follow(struct gateway *gateway);  /* another policy is in force */
+int gateway_expect_save(struct gateway *gateway);
+void gateway_expect_end(struct gateway *gateway);
 
 /* gateway_links.c */
 /* The links of each role, and the gateway's addresses, as compile() wants them. gateway_surroundings_free() must follow. */

@@ -124,13 +124,15 @@ uint64_t gateway_denied(const struct gateway *gateway)
 	return sum;
 }
 
-static void save_counters(struct gateway *gateway)
+void gateway_save_counts(struct gateway *gateway)
 {
 	char boot[64];
 
 	boot_id(boot);
 	char *text = totals_text(&gateway->totals, boot);
 	int r = text ? state_save(gateway->paths.state, COUNTERS_FILE, text, strlen(text)) : -ENOMEM;
+	if (r == 0)
+		r = gateway_expect_save(gateway);
 	if (r < 0 && !gateway->count_save_failed)
 		log_error("can't save the counters in %s: %s", gateway->paths.state, strerror(-r));
 	gateway->count_save_failed = r < 0;
@@ -168,7 +170,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)usec;
 	sample(gateway);
-	save_counters(gateway);
+	gateway_save_counts(gateway);
 	gateway_observe_begin(gateway);
 	gateway_names_save(gateway, false);
 	report_to_manager(gateway);
@@ -186,14 +188,14 @@ void gateway_watch_started(struct gateway *gateway)
 {
 	sample(gateway);
 	gateway->started = true;
-	save_counters(gateway);
+	gateway_save_counts(gateway);
 }
 
 void gateway_watch_end(struct gateway *gateway)
 {
 	if (gateway->minutes) {
 		gateway_count(gateway);
-		save_counters(gateway);
+		gateway_save_counts(gateway);
 	}
 	totals_free(&gateway->totals);
 }

@@ -13,6 +13,7 @@ libcore_a_SOURCES = \
 	daemon/core/delta.c daemon/core/delta.h \
 	daemon/core/diag.c daemon/core/diag.h \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
+	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
 	daemon/core/others.c daemon/core/others.h \
@@ -36,7 +37,7 @@ spefwd_SOURCES = \
 	daemon/conntrack.c daemon/conntrack.h \
 	daemon/control.c daemon/control.h \
 	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c \
-	daemon/gateway_links.c daemon/gateway_names.c \
+	daemon/gateway_expect.c daemon/gateway_links.c daemon/gateway_names.c \
 	daemon/gateway_observe.c daemon/gateway_others.c daemon/gateway_watch.c \
 	daemon/links.c daemon/links.h \
 	daemon/log.c daemon/log.h \

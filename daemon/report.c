@@ -35,12 +35,20 @@ static json_t *report_flow(const struct gateway *gateway, const struct policy_fl
 
 	snprintf(counter_name, sizeof(counter_name), "flow-%s", flow->id);
 	const struct total *counter = totals_find(&gateway->totals, counter_name);
+	const struct expectation *expected = expect_find(&gateway->expect, flow->id);
 	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:I, s:I}", "id", flow->id, "section", section_name(flow->section),
 				"from", endpoint_words(&flow->from), "to", endpoint_words(&flow->to),
 				"protocol", protocols_text(flow->protocols, protocols), "ports", flow_ports(flow), "enabled", flow->enabled,
 				"connections", (json_int_t)(counter ? counter->packets : 0), "bytes", (json_int_t)(counter ? counter->bytes : 0));
 	if (flow->off)
 		json_object_set_new(out, "off", json_string(flow->off));
+	if (expected) {
+		json_object_set_new(out, "expect_s", json_integer(expected->expect_ms / 1000));
+		json_object_set_new(out, "silent_s", json_integer(expected->silent_ms / 1000));
+		if (expected->answered)
+			json_object_set_new(out, "last_answered_s", json_integer(expected->silent_ms / 1000));
+		json_object_set_new(out, "overdue", json_boolean(expected->overdue));
+	}
 	if (flow->line)
 		json_object_set_new(out, "line", json_integer(flow->line));
 	if (flow->purpose)
@@ -208,6 +216,19 @@ static void say_names(struct gateway *gateway, struct health *health)
 	}
 }
 
+static void say_silence(const struct gateway *gateway, struct health *health)
+{
+	char text[24];
+
+	for (size_t i = 0; i < gateway->expect.count; i++) {
+		const struct expectation *item = &gateway->expect.items[i];
+		if (item->overdue)
+			say(health, false, "flow %s: no answered connection for more than %s", item->flow, duration_format(item->expect_ms, text));
+	}
+	if (gateway->expect_blind)
+		say(health, false, "connections can't be looked at: whether expected flows are used is not known");
+}
+
 static void say_findings(const struct gateway *gateway, struct health *health)
 {
 	const struct findings *findings = &gateway->findings;
@@ -262,6 +283,7 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	if (gateway_is_intercepted(gateway))
 		say(health, false, "connections of the server are intercepted by another table: %llu so far", (unsigned long long)gateway->intercepted);
 	say_findings(gateway, health);
+	say_silence(gateway, health);
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut yet");
 	if (gateway->names_owed)

@@ -88,15 +88,6 @@ static const struct schema_key config_schema[] = {
 };
 _Static_assert(COUNT_OF(config_schema) == CONFIG_KEYS, "struct config has one line for each key");
 
-/* What may be written, but has no effect in this version. value NULL: any. */
-static const struct {
-	enum section section;
-	const char *key, *value;
-	const char *effect;
-} later[] = {
-	{ SECTION_FLOW, "expect", NULL, "nothing watches whether the flow is used" },
-};
-
 const char *protocol_name(enum protocol protocol)
 {
 	return protocols[protocol];
@@ -410,15 +401,6 @@ static int read_value(const struct value *value, const struct schema_key *key, v
 	return 0;
 }
 
-static void warn_later(const struct value *value, enum section section)
-{
-	for (size_t i = 0; i < COUNT_OF(later); i++)
-		if (later[i].section == section && strcmp(later[i].key, value->key) == 0 &&
-		    (!later[i].value || strcmp(later[i].value, value->text) == 0))
-			diag_warning(value->diags, value->file, value->line, "%s = %s is not in effect yet: %s", value->key, value->text,
-				     later[i].effect);
-}
-
 /* What the fields of a section are part of: the last role or flow, or the configuration itself. */
 static char *base_of(struct config *config, enum section section)
 {
@@ -442,16 +424,9 @@ static void complain_homeless(const struct config *config, const char *name, uns
 
 static int take_value(const struct value *value, const struct schema_key *key, char *base)
 {
-	size_t errors = value->diags->errors;
-
 	if (key->line_offset)
 		memcpy(base + key->line_offset, &value->line, sizeof(value->line));
-	if (!check_shape(value, key))
-		return 0;
-	int r = read_value(value, key, base + key->offset);
-	if (r == 0 && value->diags->errors == errors)
-		warn_later(value, key->section);
-	return r;
+	return check_shape(value, key) ? read_value(value, key, base + key->offset) : 0;
 }
 
 int config_key(struct config *config, const char *header, const char *name, const char *text, unsigned line,

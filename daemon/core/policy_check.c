@@ -270,6 +270,8 @@ void warn_unwise(struct diags *diags, const struct config *config, const struct 
 	for (size_t i = 0; i < policy->flow_count; i++)
 		if (policy->flows[i].enabled)
 			warn_flow(diags, config, policy, &policy->flows[i]);
+		else if (policy->flows[i].expect_ms)
+			diag_warning(diags, config->path, policy->flows[i].line, "flow %s is off: expect watches nothing", policy->flows[i].id);
 	for (size_t i = 0; i < policy->name_count; i++)
 		if (!policy->names[i].used)
 			warn_name_of(diags, config, policy, i);

@@ -102,6 +102,11 @@ static void say_endpoint(const struct output *out, const char *kind, const char 
 		say(out, "%s %s: %s %s, was %s", kind, id, side, after, before);
 }
 
+static const char *expect_word(const struct policy_flow *flow, char *buffer)
+{
+	return flow->expect_ms ? duration_format(flow->expect_ms, buffer) : "none";
+}
+
 static void diff_flow(const struct output *out, const struct policy *old_policy, const struct policy_flow *old,
 		      const struct policy *new_policy, const struct policy_flow *new)
 {
@@ -119,6 +124,8 @@ static void diff_flow(const struct output *out, const struct policy *old_policy,
 		say_endpoint(out, "flow", new->id, "from", &old->from, &new->from);
 	if (!endpoint_equal(old_policy, &old->to, new_policy, &new->to))
 		say_endpoint(out, "flow", new->id, "to", &old->to, &new->to);
+	if (old->expect_ms != new->expect_ms)
+		say(out, "flow %s: expect %s, was %s", new->id, expect_word(new, after), expect_word(old, before));
 }
 
 static void diff_flows(const struct output *out, const struct policy *old, const struct policy *new)

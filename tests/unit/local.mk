@@ -10,6 +10,7 @@ UNIT_TESTS = \
 	tests/unit/test_control \
 	tests/unit/test_delta \
 	tests/unit/test_dns_message \
+	tests/unit/test_expect \
 	tests/unit/test_held \
 	tests/unit/test_judge \
 	tests/unit/test_others \
@@ -90,6 +91,9 @@ tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_delta_SOURCES = tests/unit/test_delta.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_delta_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_delta_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_expect_SOURCES = tests/unit/test_expect.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_expect_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_expect_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_judge_SOURCES = tests/unit/test_judge.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_judge_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)

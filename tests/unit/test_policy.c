@@ -82,6 +82,7 @@ static const struct complaint {
 	{ SERVER ADM "[flow star]\nfrom = SERVER\nto = *.example.com\nprotocol = tcp\nport = 8443\n", "" },
 	{ QUIET "[role X]\nmembers = unused.example.net\n",
 	  "t.ini:9: warning: no enabled flow uses the name unused.example.net: it is not resolved\n" },
+	{ QUIET "[flow api-in]\nenabled = no\nexpect = 1h\n", "t.ini:8: warning: flow api-in is off: expect watches nothing\n" },
 };
 
 static void test_complaints(void **state)

@@ -43,6 +43,9 @@ static const struct change {
 	{ BASE, BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = icmp-echo\nenabled = no\n",
 	  "flow x: new, off: 192.0.2.77 -> SERVER icmp-echo\n" },
 	{ BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = icmp-echo\n", BASE, "flow x: gone: 192.0.2.77 -> SERVER icmp-echo\n" },
+	{ BASE, BASE "[flow license-out]\nexpect = 24h\n", "flow license-out: expect 1d, was none\n" },
+	{ BASE "[flow license-out]\nexpect = 24h\n", BASE "[flow license-out]\nexpect = 90m\n", "flow license-out: expect 90m, was 1d\n" },
+	{ BASE "[flow license-out]\nexpect = 24h\n", BASE, "flow license-out: expect none, was 1d\n" },
 	/* what is off on both sides changes nothing */
 	{ BASE "[flow api-in]\nenabled = no\n", BASE "[flow api-in]\nenabled = no\nport = 1\n", "" },
 };
