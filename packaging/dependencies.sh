@@ -26,6 +26,9 @@ spefw_tools() {
 		knotd|knot|knot
 		iptables-nft|iptables|iptables-nft
 		openssl|openssl|openssl
+		conntrack|conntrack|conntrack-tools
+		firewalld|firewalld|firewalld
+		dbus-daemon|dbus-daemon|dbus-daemon
 		squid|squid-openssl|squid
 	END
 }
