@@ -3,7 +3,8 @@
  * test writes there which call is to fail, and reads how many there have been:
  *
  *   64-bit words: [0] armed kind (below; 0 none)  [1] the number of the call that fails, from 1  [2] calls since it was
- *   armed, counted by the library  [3] faults that were injected. MEDDLED runs the command of SPEFW_MEDDLE before a batch is sent.
+ *   armed, counted by the library  [3] faults that were injected. MEDDLED runs the script that SPEFW_MEDDLE names instead, before a batch or
+ *   a request of the cut is sent.
  *
  * The count begins anew whenever word 2 is set to zero. A fault happens once, but for SYNC_FAILS. */
 #include <dlfcn.h>
@@ -12,6 +13,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -75,6 +77,15 @@ static int is_netfilter_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_NETFILTER;
 }
 
+static void meddle(void)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "LD_PRELOAD= sh %s", getenv("SPEFW_MEDDLE"));
+	if (fails(MEDDLED) && system(command) != 0)
+		abort();
+}
+
 static int batch_fd = -1; /* the socket of the last batch, until its replies have been read */
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
@@ -85,10 +96,10 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 		errno = ENOBUFS;
 		return -1;
 	}
-	if (batch && fails(MEDDLED) && system(getenv("SPEFW_MEDDLE")) != 0)
-		abort();
-	if (batch)
+	if (batch) {
+		meddle();
 		batch_fd = fd;
+	}
 	return REAL(sendmsg)(fd, message, flags);
 }
 
@@ -124,9 +135,12 @@ ssize_t sendto(int fd, const void *bytes, size_t size, int flags, const struct s
 {
 	const struct nlmsghdr *header = bytes;
 
-	if (size >= sizeof(*header) && is_netfilter_socket(fd) && NFNL_SUBSYS_ID(header->nlmsg_type) == NFNL_SUBSYS_CTNETLINK && fails(CUT_FAILS)) {
-		errno = ENOBUFS;
-		return -1;
+	if (size >= sizeof(*header) && is_netfilter_socket(fd) && NFNL_SUBSYS_ID(header->nlmsg_type) == NFNL_SUBSYS_CTNETLINK) {
+		if (fails(CUT_FAILS)) {
+			errno = ENOBUFS;
+			return -1;
+		}
+		meddle();
 	}
 	return REAL(sendto)(fd, bytes, size, flags, to, to_size);
 }

@@ -12,7 +12,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import ADDRESS, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, VarlinkError, main, namespaces, program, vendor, wait_for  # noqa: E402
-from lab.checks import content, differences, guarded, with_all_and_none  # noqa: E402
+from lab.checks import DeniedStreams, content, differences, guarded, with_all_and_none  # noqa: E402
 from lab.netlink import generation  # noqa: E402
 from lab.sessions import Host, Session, through  # noqa: E402
 
@@ -35,8 +35,8 @@ class FaultyDaemon(Daemon):
             file.write(bytes(32))
         self._file = open(path, "r+b")  # pylint: disable=consider-using-with
         self._words = mmap.mmap(self._file.fileno(), 32)
-        self.meddle = os.path.join(self.dir, "meddle.nft")
-        self._preload = {"LD_PRELOAD": self._library, "SPEFW_FAULTS": path, "SPEFW_MEDDLE": "LD_PRELOAD= nft -f " + self.meddle}
+        self._script = os.path.join(self.dir, "meddle")
+        self._preload = {"LD_PRELOAD": self._library, "SPEFW_FAULTS": path, "SPEFW_MEDDLE": self._script}
 
     def _environment(self):
         return dict(super()._environment(), **self._preload)
@@ -52,6 +52,12 @@ class FaultyDaemon(Daemon):
         """The number-th such call from now on fails; 0: none does, they are counted."""
         struct.pack_into("=4q", self._words, 0, NONE, number, 0, 0)
         struct.pack_into("=q", self._words, 0, kind)
+
+    def arm_script(self, number, script):
+        """This runs before the number-th batch, or request of the cut, is sent."""
+        with open(self._script, "w", encoding="ascii") as file:
+            file.write(script + "\n")
+        self.arm(MEDDLED, number)
 
     def disarm(self):
         """(calls, faults injected)"""
@@ -270,11 +276,9 @@ def meddled(tap):
             daemon.reload(old)
             daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
             daemon.reload()  # retired sets go, too
-            with open(daemon.meddle, "w", encoding="ascii") as file:
-                file.write(text + "\n")
             daemon.write(new)
             repaired = daemon.status()["guards"]["repaired"]
-            daemon.arm(MEDDLED, 1)
+            daemon.arm_script(1, "nft -f - << END\n%s\nEND" % text)
             again = daemon.call("Reload")
             tap.equal((daemon.disarm()[1], again["changed"]), (1, True), title + "the reload works")
             daemon.wait_status(lambda status, count=repaired: status["guards"]["repaired"] > count and not status["reasons"], "repaired")
@@ -290,6 +294,52 @@ def meddled(tap):
             tap.equal(differences(comparable(by_reload), comparable(anew)), "", title + "counted, and what is in force is what a start builds")
             tap.equal([family for family in FAMILIES if not kept[family].echo()], [], title + "connections go on")
         tap.ok(guarded(lab), "guarded")
+
+
+def killed_between(tap):
+    """kill -9 before each batch of a reload, and before each request of its cut: the old policy or the new one, and a start makes up for the rest."""
+    if not can_preload(tap, "kills between two batches"):
+        return
+    with Lab(tap) as lab:
+        host = Host(lab, "server", (443, 8470))
+        wide = lab.config(adm="203.0.113.0/24 198.51.100.140 2001:db8:3::/64 2001:db8:10::/64", flows="[flow partner-in]\nfrom = 198.51.100.0/28\nto = SERVER\nprotocol = tcp\nport = 10443\n")
+        tight = lab.config(gateway="early_drop = no\ninterception = off",
+                           flows="[role IH]\nmembers = 192.0.2.40 2001:db8:2::40\nprotected = yes\n\n[flow ih-in]\nfrom = ANY\nto = IH\nprotocol = tcp\nport = 443, 9000-9010\n")
+        daemon = begin(tap, lab, tight)
+        wanted, calls, number, problems = content(daemon.table()), 1, 0, []
+        denied = DeniedStreams(machine="client", ports=(3389, 22))
+        try:
+            while number <= calls:
+                daemon.reload(wide)
+                doomed = [Session(lab, "client", host, ADDRESS[family]["server"], 8470, sport) for family, sport in ((4, 0), (6, 443))]
+                kept = [Session(lab, machine, host, ADDRESS[family]["server"], port) for family in FAMILIES for machine, port in (("client", 443), ("admin", 8470))]
+                daemon.write(tight)
+                daemon.arm_script(number, "kill -9 %d" % daemon.process.pid)
+                try:
+                    daemon.call("Reload")
+                except OSError:
+                    pass
+                seen, killed = daemon.disarm()
+                if number == 0:
+                    calls = seen
+                if killed != (number > 0):
+                    problems.append("%d: not killed" % number)
+                problems += ["%d: %s is dead" % (number, one.title) for one in kept if not one.lives()]
+                daemon.kill()
+                daemon.start()
+                if not is_in_force(wanted, dict(content(daemon.table()), rest=[one for one in content(daemon.table())["rest"] if "flow-partner-in" not in one])):
+                    problems.append("%d: %s" % (number, differences(wanted, content(daemon.table()))))
+                problems += ["%d: %s" % (number, title) for title in through(doomed, kept)]
+                for one in doomed + kept:
+                    one.close()
+                lab.run("gateway", "conntrack", "-F")
+                number += 1
+        finally:
+            denied.close()
+        # Retired sets, what is prepared, the change itself, a list for each address and direction, and each connection.
+        tap.ok(calls >= 3 + 4 + len(doomed), "a reload sends that often", calls)
+        tap.equal(problems, [], "killed before each of %d: what is in force after a start is the new policy, connections are cut or go on" % calls)
+        tap.equal(denied.leaked, 0, "no denied SYN of %d came through" % denied.sent)
 
 
 def cut_later(tap):
@@ -493,4 +543,4 @@ def hostile_socket(tap):
 
 
 if __name__ == "__main__":
-    main(*with_all_and_none(no_memory, lost_replies, meddled, cut_later, bad_disk, damaged_files, hostile_socket))
+    main(*with_all_and_none(no_memory, lost_replies, meddled, killed_between, cut_later, bad_disk, damaged_files, hostile_socket))

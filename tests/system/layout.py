@@ -121,6 +121,17 @@ def counters_never_fall(tap):
             daemon.kill()
             lab.run("gateway", "nft", "reset", "counters", "table", "inet", "spefw")
             daemon.start()
+
+        def another_boot():
+            daemon.stop()
+            lab.run("gateway", "nft", "delete", "table", "inet", "spefw")
+            path = os.path.join(daemon.state, "counters")
+            with open(path, encoding="ascii") as file:
+                lines = file.read().split("\n")
+            tap.ok(lines[0].startswith("boot ") and len(lines) > 10, "the state file tells its boot", lines[0])
+            with open(path, "w", encoding="ascii") as file:
+                file.write("\n".join(["boot 00000000-0000-4000-8000-000000000000"] + lines[1:]))
+            daemon.start()
         steps = (
             ("a reload", lambda: daemon.reload(lab.config(flows="[flow https-in]\nto = SERVER\n\n[flow api-in]\nenabled = no\n"))),
             ("a flow that comes and goes", lambda: (daemon.reload(lab.config(flows="[flow https-in]\nenabled = no\n")), daemon.reload(lab.config()))),
@@ -132,6 +143,7 @@ def counters_never_fall(tap):
             ("a foreign flush", deleted_by_others),
             ("clear and reload", lambda: (daemon.ctl("clear", "--yes"), daemon.reload())),
             ("spefwd --clear while stopped", lambda: (daemon.stop(), daemon.run("spefwd", "--clear"), daemon.start())),
+            ("another boot", another_boot),
             ("deleted while stopped", lambda: (daemon.stop(), lab.run("gateway", "nft", "delete", "table", "inet", "spefw"), daemon.start())),
         )
         for title, step in steps:
