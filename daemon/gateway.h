@@ -66,6 +66,7 @@ struct gateway {
 	uint64_t repaired;          /* transactions of other programs that changed our table */
 	char last_repair[200];      /* what the last of them changed */
 	const char *cut_owed;       /* why connections are to be cut once the kernel has the policy; NULL: none are */
+	const char *cut_again;      /* why they are cut once more when the retired sets go: what was under way is tracked by then; or NULL */
 	bool cut_failed;            /* they could not all be cut; tried again */
 	bool names_owed;            /* the names of the policy in force, or their servers, are not followed yet */
 	uint64_t intercepted;       /* what the counter said last */

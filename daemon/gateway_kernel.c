@@ -14,7 +14,7 @@
 /* The gateway and the table in the kernel: adopt it, change it, repair it. */
 
 enum {
-	RETIRE_USEC = 1000 * 1000, /* when sets that the last change left over are deleted */
+	RETIRE_USEC = 1000 * 1000, /* when what the last change left over goes: sets, connections */
 	RETRY_USEC = 5 * 1000 * 1000,
 };
 
@@ -332,6 +332,11 @@ static int on_retire(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	if (gateway->current_known && !gateway->cleared && retire(gateway) < 0)
 		gateway_retry_soon(gateway);
+	/* A packet that the old rules let pass may have been on its way, or in another program's queue, at the first cut:
+	 * its connection is tracked only when it leaves. */
+	if (gateway->cut_again)
+		gateway_cut(gateway, gateway->cut_again);
+	gateway->cut_again = NULL;
 	return 0;
 }
 

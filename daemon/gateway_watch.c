@@ -57,6 +57,7 @@ size_t gateway_cut(struct gateway *gateway, const char *why)
 		log_error("connections that the policy denies could not all be cut yet: %s", strerror(-r));
 	gateway->cut_failed = r < 0;
 	gateway->cut_owed = r < 0 ? why : NULL;
+	gateway->cut_again = why;
 	if (r < 0)
 		gateway_retry_soon(gateway);
 	return count;

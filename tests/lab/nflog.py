@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A program that listens to an NFLOG group, as spefwd does: it takes the group from it, or records what the kernel sends."""
+"""A program that listens to an NFLOG group, as spefwd does: it takes the group from it, or records what the kernel sends. And one that
+holds packets back by NFQUEUE."""
 import errno
 import os
 import socket
@@ -7,9 +8,11 @@ import struct
 import threading
 
 from . import namespaces
-from .netlink import NETLINK_NETFILTER, NLMSG_ERROR, attribute
+from .netlink import NETLINK_NETFILTER, NLMSG_ERROR, attribute, attributes
 
-ULOG, CONFIG = 4, 1
+QUEUE, ULOG, CONFIG = 3, 4, 1
+VERDICT, VERDICT_HEADER, PACKET_HEADER = 1, 2, 1
+NF_ACCEPT = 1
 CFG_CMD, CFG_MODE, CMD_BIND, COPY_PACKET = 1, 2, 1, 2
 NLM_F_REQUEST, NLM_F_ACK = 1, 4
 
@@ -53,6 +56,44 @@ class Group:
     def close(self):
         self._ends = True
         self._thread.join()
+        self._socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Queue:
+    """Holds packets back that a rule `queue num N` sends here, until release()."""
+
+    def __init__(self, machine, number):
+        self._number = number
+        with namespaces.inside(machine):
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+        self._socket.bind((0, 0))
+        self._socket.settimeout(30)
+        # struct nfqnl_msg_config_cmd and _params
+        self._send(NLM_F_REQUEST | NLM_F_ACK, CONFIG + 1, attribute(1, struct.pack("!BxH", CMD_BIND, 0)) + attribute(2, struct.pack("!IB", 0, COPY_PACKET - 1)))
+        error = -struct.unpack_from("=i", self._socket.recv(1 << 17), 16)[0]
+        if error:
+            self._socket.close()
+            raise OSError(error, "%s: queue %d: %s" % (machine, number, os.strerror(error)))
+
+    def _send(self, flags, kind, body):
+        body = struct.pack("!BBH", 0, 0, self._number) + body
+        self._socket.send(struct.pack("=IHHII", 16 + len(body), QUEUE << 8 | kind, flags, 1, 0) + body)
+
+    def wait(self):
+        """The number of the next packet that is held."""
+        datagram = self._socket.recv(1 << 17)
+        return struct.unpack("!I", dict(attributes(datagram[20:]))[PACKET_HEADER][:4])[0]
+
+    def release(self, packet):
+        self._send(NLM_F_REQUEST, VERDICT, attribute(VERDICT_HEADER, struct.pack("!II", NF_ACCEPT, packet)))
+
+    def close(self):
         self._socket.close()
 
     def __enter__(self):

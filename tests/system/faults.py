@@ -313,6 +313,7 @@ def killed_between(tap):
                 daemon.reload(wide)
                 doomed = [Session(lab, "client", host, ADDRESS[family]["server"], 8470, sport) for family, sport in ((4, 0), (6, 443))]
                 kept = [Session(lab, machine, host, ADDRESS[family]["server"], port) for family in FAMILIES for machine, port in (("client", 443), ("admin", 8470))]
+                daemon.reload()  # what the last change left over goes a second after this one, not meanwhile
                 daemon.write(tight)
                 daemon.arm_script(number, "kill -9 %d" % daemon.process.pid)
                 try:
@@ -357,6 +358,7 @@ def cut_later(tap):
             daemon.reload(lab.config())
             doomed = [Session(lab, "admin", host, ADDRESS[family]["server"], 8470) for family in FAMILIES]
             kept = [Session(lab, machine, host, ADDRESS[family]["server"], 443) for family in FAMILIES for machine in ("client", "admin")]
+            daemon.reload()  # what the last change left over goes a second after this one, not meanwhile
             daemon.write(tighter)
             daemon.arm(CUT_FAILS, number)
             cut = daemon.call("Reload")["cut"]

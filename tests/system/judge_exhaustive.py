@@ -141,7 +141,8 @@ def everything(tap):
 
 
 def without_help(tap):
-    """The vendor's flows as they are; no early drop, nothing about interception."""
+    """The vendor's flows as they are; no early drop, nothing about interception; without the abilities of newer kernels."""
+    os.environ["SPEFW_ABILITIES"] = "none"
     try_policy(tap, "the vendor's table", LONG, gateway="early_drop = no\ninterception = off",
                flows="[role IH]\nmembers = %s %s\nprotected = yes\n" % (IH[4], IH[6]))
 

@@ -16,8 +16,9 @@ from judge_lab import JudgeLab, Totals  # noqa: E402
 from lab import DNS, VarlinkError, frozen, main, vendor  # noqa: E402
 
 POLICIES = 5000 if os.environ.get("SPEFW_TEST_LONG") else 300
-ANEW_EVERY = 25     # the table is compared with one that is built from nothing
+ANEW_EVERY = 25     # the table is compared with one that is built from nothing; and the daemon has all abilities, or none, in turn
 ADOPT_AT = 12       # of these: the daemon is killed and adopts it
+ABILITIES = os.environ.get("SPEFW_ABILITIES")
 OWN = "53217"       # an odd port of the dynamic range; ranges of flows may hold it
 
 NAMES = {
@@ -354,12 +355,19 @@ def settle_names(lab):
         lab.ask("name %s %s" % (name, " ".join(NAMES[name])))
 
 
-def compare_anew(tap, lab, title):
+def set_abilities(number):
+    """What the daemon of this policy may have of this kernel, unless that was said from outside."""
+    if not ABILITIES:
+        os.environ["SPEFW_ABILITIES"] = "none" if (number - 1) // ANEW_EVERY % 2 else "owner timeout_update"
+
+
+def compare_anew(tap, lab, title, number):
     """The table that came by differences is the one that a new daemon builds from nothing."""
     lab.daemon.reload()  # what the last change has left over for a while goes now
     by_differences = normal(lab.daemon.table())
     lab.daemon.stop()
     lab.daemon.run("spefwd", "--clear", check=True)
+    set_abilities(number + 1)
     lab.daemon.start()
     settle_names_only(lab)
     found = differences(by_differences, normal(lab.daemon.table()))
@@ -385,6 +393,7 @@ def random_policies(tap):
     totals, refused, bad = Totals(), 0, 0
     with JudgeLab(tap) as lab:
         lab.dns(NAMES, ttl=3600)
+        set_abilities(numbers[0])
         lab.spefwd(lab.config())
         for number in numbers:
             policy, again = generate(lab, seed, number)
@@ -402,7 +411,7 @@ def random_policies(tap):
                 if bad == 3:
                     break
             if number % ANEW_EVERY == 0:
-                compare_anew(tap, lab, title)
+                compare_anew(tap, lab, title, number)
             elif number % ANEW_EVERY == ADOPT_AT:
                 lab.daemon.kill()
                 lab.daemon.start()

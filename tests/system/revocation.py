@@ -3,6 +3,7 @@
 """What the policy denies is cut, also when it was open before: those connections, and no others."""
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
@@ -10,6 +11,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, NARROW, Lab, main, vendor, wait_for  # noqa: E402
 from lab.checks import content, with_all_and_none  # noqa: E402
+from lab.nflog import Queue  # noqa: E402
 from lab.sessions import Host, Session, through  # noqa: E402
 
 NAME = vendor.LICENSE_NAME
@@ -252,6 +254,32 @@ def lost_entries(tap):
             daemon.reload(lab.config(adm=WIDE))
 
 
+def under_way(tap):
+    """A SYN that the old policy let through has left the table when the policy changes, and is tracked only after the cut: that is cut as well."""
+    with Lab(tap) as lab:
+        for program in ("iptables-nft", "ip6tables-nft"):
+            rule = "-t mangle -A POSTROUTING -p tcp --syn --dport 8470 -j NFQUEUE --queue-num 3".split()
+            if shutil.which(program) is None or lab.run("gateway", program, *rule, check=False).returncode != 0:
+                tap.skip("opened while the policy changes", "nothing can hold a packet back here: no %s, or no NFQUEUE" % program)
+                return
+        daemon = lab.spefwd(lab.config(adm=WIDE))
+        scene = Scene(lab)
+        fences = scene.anybody()
+        with Queue("gateway", 3) as queue:
+            for family in FAMILIES:
+                daemon.reload(lab.config(adm=WIDE))
+                told, late = daemon.log().count("that the policy denies were cut"), []
+                opener = threading.Thread(target=lambda family=family, late=late: late.append(scene.session("client", family, 8470)))
+                opener.start()
+                held = queue.wait()
+                tap.equal(daemon.reload(lab.config(adm=TIGHT))["cut"], 0, "IPv%d: at the reload there is nothing to cut" % family)
+                queue.release(held)
+                opener.join()
+                wait_for(lambda told=told: daemon.log().count("that the policy denies were cut") > told, "it is cut")
+                judge(tap, late, fences, "IPv%d: opened meanwhile" % family)
+                late[0].close()
+
+
 def in_audit(tap):
     """Audit mode revokes nothing."""
     with Lab(tap) as lab:
@@ -272,4 +300,4 @@ def in_audit(tap):
 
 
 if __name__ == "__main__":
-    main(*with_all_and_none(tightened, flow_ends, older_than_the_table, killed_before_the_cut, changed_meanwhile, rotating_name, lost_entries, in_audit))
+    main(*with_all_and_none(tightened, flow_ends, older_than_the_table, killed_before_the_cut, changed_meanwhile, rotating_name, lost_entries, under_way, in_audit))
