@@ -13,7 +13,6 @@
 enum {
 	RECEIVE_BUFFER = 2 * 1024 * 1024,
 	MESSAGE_SIZE = 256 * 1024, /* several whole packets and their attributes */
-	KERNEL_BUFFER = 128 * 1024,
 	READS_A_TURN = 64,         /* others have their turn in a flood */
 	COPY_BYTES = 0xffff,       /* whole packets, where the rule's snaplen doesn't say less */
 	AHEAD = -50,               /* of all other events: the server waits for no answer of ours */
@@ -105,11 +104,11 @@ static int bind_group(struct nflog *nflog, uint16_t group)
 	struct nfulnl_msg_config_cmd command = { .command = NFULNL_CFG_CMD_BIND };
 	struct nfulnl_msg_config_mode mode = { .copy_range = htonl(COPY_BYTES), .copy_mode = NFULNL_COPY_PACKET };
 
-	/* The mode goes before any packet: both in one message. A threshold of one packet: nothing waits in the kernel. */
+	/* The mode goes before any packet: both in one message. A threshold of one packet: nothing waits in the kernel, and its
+	 * buffer stays the least there is. It is allocated for each packet, and a large one is what a busy machine may not have. */
 	struct nlmsghdr *header = config_message(buffer, group, sequence);
 	mnl_attr_put(header, NFULA_CFG_CMD, sizeof(command), &command);
 	mnl_attr_put(header, NFULA_CFG_MODE, sizeof(mode), &mode);
-	mnl_attr_put_u32(header, NFULA_CFG_NLBUFSIZ, htonl(KERNEL_BUFFER));
 	mnl_attr_put_u32(header, NFULA_CFG_QTHRESH, htonl(1));
 	return exchange(nflog, header);
 }

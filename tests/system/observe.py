@@ -206,24 +206,29 @@ def lies(tap):
         learned_nothing("an answer from no resolver of its own")
 
         # Answers to the server's own query, by its resolver, that are not good: other names in it, aliases in circles, cut, an error.
+        def bad(question, owner=b"\xc0\x0c"):
+            return record(owner, question.kind, address_bytes(evil[question.kind == AAAA]))
         odd = {
-            "another name's address": lambda question: question.answer([record("x.example.org", question.kind, address_bytes(evil[question.kind == AAAA]))]),
-            "an error": lambda question: question.answer([record(b"\xc0\x0c", question.kind, address_bytes(evil[question.kind == AAAA]))], flags=0x8183),
+            "another name's address": lambda question: question.answer([bad(question, "x.example.org")]),
+            "an error": lambda question: question.answer([bad(question)], flags=0x8183),
             "cut": lambda question: lie(question)[:-1],
             "nothing": lambda question: question.answer(),
             "not a response": lambda question: question.message,
+            "not a response, with an address": lambda question: question.answer([bad(question)], flags=0x0100),
+            "another question": lambda question: question.answer([bad(question)], raw=name_bytes("x" + DOMAIN) + question.raw[-4:]),
             "noise": lambda question: os.urandom(200),
             "the other family's": lambda question: question.answer([record(b"\xc0\x0c", AAAA if question.kind == A else A,
                                                                            bytes([198, 18, 2, 167]) if question.kind == AAAA else bytes(16))]),
+            "as many records as a packet holds": lambda question: question.answer([bad(question)] * (4000 if question.kind == A else 2300)),
             "a circle": lambda question: question.answer([record(question.name, CNAME, name_bytes("a.example.org")),
                                                           record("a.example.org", CNAME, name_bytes(question.name))]),
         }
         for what, act in odd.items():
             liar.answer = act
-            for family, kind in KINDS:
-                ask_from("server", DNS[family], name, kind)
+            got = [ask_from("server", DNS[family], name, kind)[0] for family, kind in KINDS]
             liar.answer = answer
             learned_nothing("an answer with " + what)
+            tap.ok(all(got), "which the server has got", got)
         unfit = ["127.0.0.1", "192.0.2.25", "10.0.0.1", "192.0.2.1", "::1", "fe80::1", "2001:db8:2::25"]
         liar.answer = lambda question: question.addresses(*unfit)
         for family, kind in KINDS:
