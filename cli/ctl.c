@@ -18,6 +18,7 @@ static const struct verb verbs[] = {
 	{ "flows", "", "each flow: from, to, ports, connections", 0, 0, verb_flows },
 	{ "names", "", "each name: state, addresses, when they expire", 0, 0, verb_names },
 	{ "refresh", "[NAME...]", "resolve names now and wait for the answers", 0, ANY_NUMBER, verb_refresh },
+	{ "doctor", "", "what on this gateway stands in the way", VERB_CONFIG, 0, verb_doctor },
 	{ "metrics", "", "OpenMetrics text for node_exporter", 0, 0, verb_metrics },
 	{ "init", "--server ADDRESS", "write a first configuration, in audit mode", VERB_CONFIG | VERB_INIT, 0, verb_init },
 	{ "clear", "--yes", "remove the table: nothing is protected then", VERB_YES, 0, verb_clear },
@@ -53,7 +54,7 @@ static void print_help(FILE *file)
 	}
 	fputs("\n"
 	      "  -s, --socket PATH   control socket of spefwd (" SPEFW_SOCKET ")\n"
-	      "  -c, --config FILE   configuration to check, or to write (" SPEFW_CONFIG ")\n"
+	      "  -c, --config FILE   configuration to check, to judge by, or to write (" SPEFW_CONFIG ")\n"
 	      "      --json          print JSON\n"
 	      "      --yes           really clear\n"
 	      "      --server LIST   init: addresses of the server\n"

@@ -64,5 +64,6 @@ int verb_clear(struct ctl *ctl);
 int verb_check(struct ctl *ctl);
 int verb_init(struct ctl *ctl);
 int verb_metrics(struct ctl *ctl);
+int verb_doctor(struct ctl *ctl);
 
 #endif

@@ -10,7 +10,7 @@ libctl_a_SOURCES = \
 	cli/spefwd.c cli/spefwd.h \
 	cli/table.c \
 	cli/text_status.c \
-	cli/verbs_change.c cli/verbs_init.c cli/verbs_metrics.c cli/verbs_offline.c cli/verbs_read.c
+	cli/verbs_change.c cli/verbs_doctor.c cli/verbs_init.c cli/verbs_metrics.c cli/verbs_offline.c cli/verbs_read.c
 
 bin_PROGRAMS += spefwctl
 spefwctl_SOURCES = cli/main.c include/spefw/protocol.h

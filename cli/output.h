@@ -18,6 +18,7 @@ struct output {
 	void (*clear)(const struct ctl *ctl, const json_t *reply);
 	void (*init)(const struct ctl *ctl, const char *path);
 	void (*check)(const struct ctl *ctl, const char *path, const struct policy *policy, const struct diags *diags);
+	void (*doctor)(const struct ctl *ctl, const json_t *report); /* findings, worst first */
 	/* On standard output; standard error has its line already. */
 	void (*error)(const struct ctl *ctl, const char *error, const json_t *parameters);
 };

@@ -104,5 +104,6 @@ const struct output output_json = {
 	.clear = print_json,
 	.init = json_init,
 	.check = json_check,
+	.doctor = print_json,
 	.error = json_error,
 };

@@ -311,6 +311,39 @@ static void text_check(const struct ctl *ctl, const char *path, const struct pol
 	putc('\n', ctl->screen.file);
 }
 
+/* A line a finding, however long: it is to be found by grep, and sent to others. */
+static void print_finding(const struct ctl *ctl, const json_t *finding)
+{
+	const char *severity = json_text_of(finding, "severity"), *evidence = json_text_of(finding, "evidence"), *remedy = json_text_of(finding, "remedy");
+	bool serious = strcmp(severity, "serious") == 0, note = strcmp(severity, "note") == 0;
+	struct text line = { 0 };
+
+	screen_text(&ctl->screen, serious ? TONE_BAD : note ? TONE_FAINT : TONE_WARNING, note ? "not checked" : severity);
+	text_add(&line, ": %s", json_text_of(finding, "what"));
+	if (*evidence)
+		text_add(&line, " (%s)", evidence);
+	if (*remedy)
+		text_add(&line, ": %s", remedy);
+	screen_text(&ctl->screen, TONE_PLAIN, text_of(&line));
+	putc('\n', ctl->screen.file);
+	text_free(&line);
+}
+
+static void text_doctor(const struct ctl *ctl, const json_t *report)
+{
+	const json_t *findings = json_object_get(report, "findings");
+	size_t notes = 0, count = json_array_size(findings);
+
+	for (size_t i = 0; i < count; i++)
+		notes += strcmp(json_text_of(json_array_get(findings, i), "severity"), "note") == 0;
+	if (notes == count) {
+		screen_text(&ctl->screen, TONE_GOOD, "nothing stands in the way");
+		putc('\n', ctl->screen.file);
+	}
+	for (size_t i = 0; i < count; i++)
+		print_finding(ctl, json_array_get(findings, i));
+}
+
 /* Standard error says it all. */
 static void text_error(const struct ctl *ctl, const char *error, const json_t *parameters)
 {
@@ -338,5 +371,6 @@ const struct output output_text = {
 	.clear = text_clear,
 	.init = text_init,
 	.check = text_check,
+	.doctor = text_doctor,
 	.error = text_error,
 };

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OUTPUT_MAX = 64 * 1024, PATIENCE_MS = 10000 };
+enum { OUTPUT_MAX = 512 * 1024 };
 
 extern char **environ;
 
@@ -35,9 +35,8 @@ char *spefwd_find(void)
 	return strdup(SBINDIR "/spefwd");
 }
 
-static int start(const char *program, const char *option, const char *another, pid_t *ret_pid, int *ret_fd)
+static int start(const char *const *arguments, pid_t *ret_pid, int *ret_fd)
 {
-	char *arguments[] = { (char *)program, (char *)option, (char *)another, NULL };
 	posix_spawn_file_actions_t actions;
 	int ends[2];
 
@@ -47,7 +46,7 @@ static int start(const char *program, const char *option, const char *another, p
 	if (r == 0) {
 		r = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
 		if (r == 0)
-			r = posix_spawn(ret_pid, program, &actions, NULL, arguments, environ);
+			r = posix_spawn(ret_pid, arguments[0], &actions, NULL, (char *const *)arguments, environ);
 		posix_spawn_file_actions_destroy(&actions);
 	}
 	close(ends[1]);
@@ -67,9 +66,9 @@ static int64_t now_ms(void)
 }
 
 /* Until the end of file: the program has ended, or has said all. */
-static int collect(int fd, char *output)
+static int collect(int fd, unsigned patience_s, char *output)
 {
-	int64_t deadline = now_ms() + PATIENCE_MS;
+	int64_t deadline = now_ms() + (int64_t)patience_s * 1000;
 	size_t length = 0;
 
 	for (;;) {
@@ -92,7 +91,7 @@ static int collect(int fd, char *output)
 	}
 }
 
-int spefwd_run(const char *program, const char *option, const char *another, char **ret_output)
+int spefwd_run(const char *const *arguments, unsigned patience_s, char **ret_output)
 {
 	char *output = malloc(OUTPUT_MAX);
 	pid_t pid;
@@ -100,12 +99,12 @@ int spefwd_run(const char *program, const char *option, const char *another, cha
 
 	if (!output)
 		return -ENOMEM;
-	int r = start(program, option, another, &pid, &fd);
+	int r = start(arguments, &pid, &fd);
 	if (r < 0) {
 		free(output);
 		return r;
 	}
-	r = collect(fd, output);
+	r = collect(fd, patience_s, output);
 	close(fd);
 	if (r < 0)
 		kill(pid, SIGKILL);
@@ -123,9 +122,10 @@ int spefwd_run(const char *program, const char *option, const char *another, cha
 
 json_t *spefwd_inspect(const char *program, int *ret_status)
 {
+	const char *const arguments[] = { program, "--inspect", "--json", NULL };
 	char *output = NULL;
 
-	*ret_status = spefwd_run(program, "--inspect", "--json", &output);
+	*ret_status = spefwd_run(arguments, SPEFWD_PATIENCE_S, &output);
 	json_t *table = *ret_status >= 0 ? json_loads(output, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	free(output);
 	if (json_is_object(table))

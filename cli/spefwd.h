@@ -9,9 +9,12 @@
 /* The spefwd beside this executable, or the installed one. The caller frees it; NULL without memory. */
 char *spefwd_find(void);
 
-/* Runs it with one or two options and waits for its end, some seconds at most. Its standard error is ours; up to 64 kB of
- * its standard output come back in *ret_output (the caller's, NUL-terminated). Its exit status, or a negative errno. */
-int spefwd_run(const char *program, const char *option, const char *another, char **ret_output);
+enum { SPEFWD_PATIENCE_S = 10, DOCTOR_PATIENCE_S = 60 };
+
+/* Runs a program (arguments[0] is its path; ends with NULL) and waits for its end, patience_s at most. Its standard error is
+ * ours; up to 512 kB of its standard output come back in *ret_output (the caller's, NUL-terminated). Its exit status, or a
+ * negative errno. */
+int spefwd_run(const char *const *arguments, unsigned patience_s, char **ret_output);
 
 /* What `--inspect --json` tells of the table in the kernel: a new object. NULL where it tells nothing: *ret_status is then
  * its exit status or a negative errno. */

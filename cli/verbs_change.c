@@ -76,7 +76,7 @@ static int clear_without_daemon(struct ctl *ctl)
 	json_t *before = spefwd_inspect(ctl->world->spefwd, &r);
 	bool loaded = !before || json_truth_of(before, "loaded");
 	json_decref(before);
-	r = spefwd_run(ctl->world->spefwd, "--clear", NULL, &output);
+	r = spefwd_run((const char *const[]){ ctl->world->spefwd, "--clear", NULL }, SPEFWD_PATIENCE_S, &output);
 	free(output);
 	if (r < 0)
 		ctl_complain(ctl, "%s: %s", ctl->world->spefwd, strerror(-r));

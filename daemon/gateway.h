@@ -187,6 +187,7 @@ struct surroundings_store {
 	struct role_links *links;
 	size_t count;
 };
+int surroundings_read(struct links *links, const struct policy *policy, struct surroundings_store *ret); /* without a gateway */
 int gateway_surroundings(struct gateway *gateway, const struct policy *policy, struct surroundings_store *ret);
 void gateway_surroundings_free(struct surroundings_store *store);
 void gateway_links_changed(void *userdata);

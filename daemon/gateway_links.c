@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int role_links(const struct gateway *gateway, const struct policy *policy, size_t index, struct role_links *ret)
+static int role_links(struct links *links, const struct policy *policy, size_t index, struct role_links *ret)
 {
 	const struct policy_role *role = &policy->roles[index];
 	enum interfaces interfaces = index == 0 ? policy->interfaces : INTERFACES_AUTO; /* SERVER is the first */
@@ -16,7 +16,7 @@ static int role_links(const struct gateway *gateway, const struct policy *policy
 	if (!role->is_protected || interfaces == INTERFACES_ANY)
 		return 0;
 	if (interfaces == INTERFACES_AUTO)
-		return links_towards(gateway->links, &role->guarded, &ret->names, &ret->count);
+		return links_towards(links, &role->guarded, &ret->names, &ret->count);
 	ret->names = calloc(policy->link_count, sizeof(*ret->names));
 	if (!ret->names)
 		return -ENOMEM;
@@ -25,7 +25,7 @@ static int role_links(const struct gateway *gateway, const struct policy *policy
 	return 0;
 }
 
-int gateway_surroundings(struct gateway *gateway, const struct policy *policy, struct surroundings_store *ret)
+int surroundings_read(struct links *links, const struct policy *policy, struct surroundings_store *ret)
 {
 	int r = 0;
 
@@ -33,8 +33,13 @@ int gateway_surroundings(struct gateway *gateway, const struct policy *policy, s
 	if (!ret->links)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < policy->role_count; i++)
-		r = role_links(gateway, policy, i, &ret->links[i]);
+		r = role_links(links, policy, i, &ret->links[i]);
 	return r;
+}
+
+int gateway_surroundings(struct gateway *gateway, const struct policy *policy, struct surroundings_store *ret)
+{
+	return surroundings_read(gateway->links, policy, ret);
 }
 
 void gateway_surroundings_free(struct surroundings_store *store)

@@ -51,12 +51,13 @@ static int judge(struct gateway *gateway, struct findings *ret)
 	struct names_view names = { 0 };
 	struct others others = { 0 };
 
-	int r = nft_read_others(&gateway->nft, &others);
+	int r = nft_read_others(&gateway->nft, &others, DEEDS_INTERCEPT);
 	if (r == 0)
 		r = gateway_surroundings(gateway, &gateway->file.policy, &store);
 	if (r == 0) {
 		struct surroundings around = { links_gateway_addresses(gateway->links), store.links, &names };
-		r = others_judge(ret, &others, &gateway->file.policy, &around);
+		struct others_view view = { .around = &around };
+		r = others_judge(ret, &others, &gateway->file.policy, &view, DEEDS_INTERCEPT);
 	}
 	gateway_surroundings_free(&store);
 	others_free(&others);

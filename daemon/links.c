@@ -413,3 +413,20 @@ int links_towards(struct links *links, const struct ranges *addresses, char (**r
 	*ret_count = names.count;
 	return 0;
 }
+
+int links_of_defaults(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+{
+	struct link_names names = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < links->routes.count && r == 0; i++)
+		if (links->routes.items[i].prefix_length == 0)
+			r = add_name(&names, links->routes.items[i].link);
+	if (r < 0) {
+		free(names.items);
+		return r;
+	}
+	*ret = names.items;
+	*ret_count = names.count;
+	return 0;
+}

@@ -21,5 +21,7 @@ const struct ranges *links_gateway_addresses(const struct links *links);
  * count only where no other route covers the address. Sorted, unique; the caller frees *ret. Routes to addresses that were
  * never asked for are not kept: the first time they are read then. 0 or a negative errno. */
 int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count);
+/* Likewise, the links of all default routes. */
+int links_of_defaults(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count);
 
 #endif

@@ -12,11 +12,12 @@ libcore_a_SOURCES = \
 	daemon/core/config_values.c daemon/core/config_values.h \
 	daemon/core/delta.c daemon/core/delta.h \
 	daemon/core/diag.c daemon/core/diag.h \
+	daemon/core/doctor.c daemon/core/doctor.h \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
-	daemon/core/others.c daemon/core/others.h \
+	daemon/core/others.c daemon/core/others.h daemon/core/others_boxes.c daemon/core/others_boxes.h \
 	daemon/core/policy.c daemon/core/policy.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
 	daemon/core/policy_diff.c daemon/core/policy_diff.h \
@@ -24,6 +25,7 @@ libcore_a_SOURCES = \
 	daemon/core/compile.c daemon/core/compile.h \
 	daemon/core/compile_parts.h daemon/core/compile_role.c daemon/core/compile_rules.c \
 	daemon/core/ruleset_text.c \
+	daemon/core/saved.c daemon/core/saved.h \
 	daemon/core/seen_packet.c daemon/core/seen_packet.h \
 	daemon/core/totals.c daemon/core/totals.h
 libbase_a_SOURCES = \
@@ -36,6 +38,8 @@ sbin_PROGRAMS += spefwd
 spefwd_SOURCES = \
 	daemon/conntrack.c daemon/conntrack.h \
 	daemon/control.c daemon/control.h \
+	daemon/doctor.c daemon/doctor.h daemon/doctor_legacy.c daemon/doctor_links.c \
+	daemon/doctor_names.c daemon/doctor_system.c daemon/doctor_tables.c daemon/doctor_tls.c \
 	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c \
 	daemon/gateway_expect.c daemon/gateway_links.c daemon/gateway_names.c \
 	daemon/gateway_observe.c daemon/gateway_others.c daemon/gateway_watch.c \
@@ -54,8 +58,15 @@ spefwd_SOURCES = \
 	daemon/nft_socket.c daemon/nft_socket.h \
 	daemon/report.c daemon/report.h \
 	daemon/resolver.c daemon/resolver.h \
+	daemon/rule_parsing.c daemon/rule_parsing.h daemon/xt_rule.c \
 	daemon/state_file.c daemon/state_file.h
 spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
+
+# Whose certificate answers: a program of its own, which spefwd --doctor runs as nobody.
+pkglibexec_PROGRAMS += spefw-tls
+spefw_tls_SOURCES = daemon/tls_peer.c
+spefw_tls_CPPFLAGS = $(AM_CPPFLAGS) $(GNUTLS_CFLAGS)
+spefw_tls_LDADD = libcore.a $(GNUTLS_LIBS)
 
 # The interface description as a C string, for GetInterfaceDescription.
 BUILT_SOURCES = daemon/gateway_varlink.h

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "doctor.h"
 #include "gateway.h"
 #include "log.h"
 #include "offline.h"
@@ -15,7 +16,7 @@ enum { EXIT_USAGE = 2, EXIT_CONFIG = 78 }; /* 78: sysexits.h, and what systemd c
 
 static const char usage[] =
 	"Usage: spefwd [-c FILE] [-s SOCKET] [-d STATE_DIR]\n"
-	"       spefwd --check [-c FILE] | --inspect [--json] | --clear\n"
+	"       spefwd --check [-c FILE] | --inspect [--json] | --doctor [--json] [-c FILE] | --clear\n"
 	"\n"
 	"Guards a MailStore SPE server from the gateway in front of it.\n"
 	"\n"
@@ -24,12 +25,13 @@ static const char usage[] =
 	"  -d, --state DIR       state directory (" SHAREDSTATEDIR ")\n"
 	"      --check           judge the configuration and exit: 0 good, 1 bad\n"
 	"      --inspect         say what table is loaded and whether it guards: 0 it does, 1 it does not\n"
-	"      --json            with --inspect: as JSON\n"
+	"      --doctor          say what on this gateway stands in the way: 0 nothing serious, 1 something is\n"
+	"      --json            with --inspect or --doctor: as JSON\n"
 	"      --clear           remove the table: the server is not guarded any more\n"
 	"  -h, --help            this text\n"
 	"  -V, --version         the version\n";
 
-enum task { TASK_RUN, TASK_CHECK, TASK_INSPECT, TASK_CLEAR };
+enum task { TASK_RUN, TASK_CHECK, TASK_INSPECT, TASK_DOCTOR, TASK_CLEAR };
 
 struct arguments {
 	struct gateway_paths paths;
@@ -43,6 +45,7 @@ static int parse(int argc, char **argv, struct arguments *ret)
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' }, { "socket", required_argument, NULL, 's' }, { "state", required_argument, NULL, 'd' },
 		{ "check", no_argument, NULL, 'k' }, { "inspect", no_argument, NULL, 'i' }, { "clear", no_argument, NULL, 'r' },
+		{ "doctor", no_argument, NULL, 'o' },
 		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 },
 	};
 	int option;
@@ -55,6 +58,7 @@ static int parse(int argc, char **argv, struct arguments *ret)
 		case 'd': ret->paths.state = optarg; break;
 		case 'k': ret->task = TASK_CHECK; break;
 		case 'i': ret->task = TASK_INSPECT; break;
+		case 'o': ret->task = TASK_DOCTOR; break;
 		case 'r': ret->task = TASK_CLEAR; break;
 		case 'j': ret->json = true; break;
 		case 'h': fputs(usage, stdout); return 0;
@@ -153,6 +157,8 @@ int main(int argc, char **argv)
 		return offline_check(arguments.paths.config);
 	case TASK_INSPECT:
 		return offline_inspect(arguments.json);
+	case TASK_DOCTOR:
+		return doctor_run(arguments.paths.config, arguments.json);
 	case TASK_CLEAR:
 		return offline_clear();
 	default:

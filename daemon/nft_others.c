@@ -68,6 +68,7 @@ static int take_chain(struct others *out, const struct nftnl_chain *parsed)
 		chain.place = place_of(chain.family, nftnl_chain_get_u32(parsed, NFTNL_CHAIN_HOOKNUM));
 		chain.priority = nftnl_chain_get_s32(parsed, NFTNL_CHAIN_PRIO);
 		chain.nat = type && strcmp(type, "nat") == 0;
+		chain.drops = nftnl_chain_is_set(parsed, NFTNL_CHAIN_POLICY) && nftnl_chain_get_u32(parsed, NFTNL_CHAIN_POLICY) == NF_DROP;
 		chain.links_unknown = chain.family == NFPROTO_BRIDGE || chain.place == PLACE_INGRESS || chain.place == PLACE_EGRESS;
 	}
 	chain.table = strdup(table);
@@ -190,6 +191,7 @@ static void take_verdict(const struct other_reading *reading, struct nftnl_set_e
 	case NFT_GOTO: element->way = WAY_GOTO; break;
 	case NFT_RETURN: element->way = WAY_RETURN; break;
 	case NFT_CONTINUE: element->way = WAY_ON; break;
+	case NF_DROP: element->drops = true; /* fall through */
 	default: element->way = WAY_DONE;
 	}
 	if (chain)
@@ -322,7 +324,7 @@ static int read_set(struct nft_socket *socket, struct other_reading *reading, si
 	return r;
 }
 
-int nft_read_others(struct nft_socket *socket, struct others *ret)
+int nft_read_others(struct nft_socket *socket, struct others *ret, unsigned deeds)
 {
 	struct other_reading reading = { .out = ret };
 
@@ -334,7 +336,7 @@ int nft_read_others(struct nft_socket *socket, struct others *ret)
 		others_sort(ret);
 		r = nft_ask(socket, NFT_MSG_GETRULE, NLM_F_DUMP, ask_all, NULL, each_rule, &reading, restart_rules);
 	}
-	if (r == 0 && others_do_anything(ret))
+	if (r == 0 && others_do_any(ret, deeds))
 		for (size_t i = 0; i < ret->sets.count && r == 0; i++)
 			r = read_set(socket, &reading, i);
 	free(reading.raw.items);

@@ -1,43 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nft_others.h"
 #include "core/array.h"
+#include "rule_parsing.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/xt_CT.h>
-#include <linux/netfilter/xt_addrtype.h>
-#include <linux/netfilter/xt_multiport.h>
-#include <linux/netfilter/xt_tcpudp.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A rule's expressions back into what it asks of a packet and what it does with it. What is not understood makes the
  * rule inexact: it may then do it, for all that is known. */
-
-enum { SLOTS = 20 }; /* registers in units of 4 bytes; the first four are the verdict's */
-
-struct content {
-	enum { HOLDS_UNKNOWN, HOLDS_HEADER, HOLDS_FIELD, HOLDS_LINK_INDEX, HOLDS_ETHERTYPE, HOLDS_LOCAL, HOLDS_VALUE } kind;
-	enum rule_field field;           /* HOLDS_FIELD */
-	uint32_t base, offset, length;   /* HOLDS_HEADER; length: of a value, too */
-	uint8_t bytes[OTHERS_KEY_MAX];   /* HOLDS_VALUE: it; else, with masked, which bits are left */
-	bool masked;
-};
-
-struct parsing {
-	struct others *others;
-	struct other_rule rule;
-	struct content slots[SLOTS];
-	unsigned table_family;
-	const char *table;
-	uint8_t family; /* 4 or 6, where it is known */
-	int error;
-};
 
 static struct content *content_of(struct parsing *p, uint32_t reg)
 {
@@ -55,30 +30,6 @@ static struct content *load(struct parsing *p, uint32_t reg, uint32_t length)
 	return content;
 }
 
-static void add_condition(struct parsing *p, const struct rule_condition *condition)
-{
-	if (ARRAY_PUSH(&p->others->conditions, *condition) < 0)
-		p->error = -ENOMEM;
-	else
-		p->rule.condition_count++;
-}
-
-static void add_interval(struct parsing *p, enum rule_field field, bool negate, const void *first, const void *last)
-{
-	struct rule_condition condition = { .field = (uint8_t)field, .negate = negate };
-
-	memcpy(condition.first, first, rule_field_size(field));
-	memcpy(condition.last, last, rule_field_size(field));
-	add_condition(p, &condition);
-	if (field == RULE_FAMILY && !negate)
-		p->family = condition.first[0];
-}
-
-static void add_byte(struct parsing *p, enum rule_field field, bool negate, uint8_t value)
-{
-	add_interval(p, field, negate, &value, &value);
-}
-
 /* Fields that stand in headers. */
 static const struct header_field {
 	enum rule_field field;
@@ -92,6 +43,7 @@ static const struct header_field {
 	{ RULE_TARGET_6, NFT_PAYLOAD_NETWORK_HEADER, 24, 6 },
 	{ RULE_SOURCE_PORT, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 0 },
 	{ RULE_TARGET_PORT, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 0 },
+	{ RULE_FLAGS, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 0 },
 };
 enum { HEADER_FIELDS = sizeof(header_fields) / sizeof(header_fields[0]) };
 
@@ -102,6 +54,8 @@ static enum rule_field whole_field(const struct parsing *p, const struct content
 		return RULE_FIELDS;
 	if (content->kind == HOLDS_FIELD)
 		return content->field;
+	if (content->kind == HOLDS_LOCAL)
+		return RULE_TARGET_KIND;
 	for (size_t i = 0; content->kind == HOLDS_HEADER && i < HEADER_FIELDS; i++) {
 		const struct header_field *field = &header_fields[i];
 		if (field->base == content->base && field->offset == content->offset && rule_field_size(field->field) == content->length &&
@@ -143,6 +97,11 @@ static void compare_header(struct parsing *p, const struct content *content, boo
 {
 	uint32_t end = content->offset + content->length, covered = 0;
 
+	if (content->base == NFT_PAYLOAD_TRANSPORT_HEADER && content->offset == 13 && content->length == 1) {
+		uint8_t mask = content->masked ? content->bytes[0] : 0xff;
+		add_bits(p, RULE_FLAGS, negate, &mask, value);
+		return;
+	}
 	if (content->masked && !is_prefix(content->bytes, content->length)) {
 		p->rule.exact = false;
 		return;
@@ -179,6 +138,8 @@ static void compare_equal(struct parsing *p, const struct content *content, bool
 	case HOLDS_FIELD:
 		if (content->field == RULE_FAMILY)
 			add_byte(p, RULE_FAMILY, negate, value[0] == NFPROTO_IPV4 ? 4 : value[0] == NFPROTO_IPV6 ? 6 : 0);
+		else if (content->masked && length == sizeof(number))
+			add_bits(p, content->field, negate, content->bytes, value);
 		else if (!content->masked && length <= rule_field_size(content->field))
 			equal_part(p, content->field, negate, value, NULL, length);
 		else
@@ -191,13 +152,19 @@ static void compare_equal(struct parsing *p, const struct content *content, bool
 	case HOLDS_LOCAL:
 		if (number == 2) /* RTN_LOCAL */
 			add_byte(p, RULE_LOCAL, negate, 1);
+		else if (length == sizeof(number))
+			add_interval(p, RULE_TARGET_KIND, negate, value, value);
 		else
 			p->rule.exact = false;
+		return;
+	case HOLDS_WAY_BACK: /* none is number 0, and no name */
+		p->rule.excess |= !negate;
+		p->rule.exact &= memcmp(value, link, length) == 0;
 		return;
 	case HOLDS_LINK_INDEX:
 		if (length == sizeof(number) && if_indextoname(number, name)) {
 			memcpy(link, name, strnlen(name, sizeof(link) - 1));
-			add_interval(p, RULE_LINK, negate, link, link);
+			add_interval(p, content->field, negate, link, link);
 		} else {
 			p->rule.exact = false;
 		}
@@ -222,7 +189,7 @@ static void take_cmp(struct parsing *p, const struct nftnl_expr *expr)
 		return;
 	}
 	enum rule_field field = whole_field(p, content);
-	if (field == RULE_FIELDS || field == RULE_FAMILY || rule_field_size(field) != length || op == NFT_CMP_LT || op == NFT_CMP_GT) {
+	if (field == RULE_FIELDS || field == RULE_FAMILY || field == RULE_FLAGS || rule_field_size(field) != length || op == NFT_CMP_LT || op == NFT_CMP_GT) {
 		p->rule.exact = false;
 		return;
 	}
@@ -249,7 +216,7 @@ static void take_meta(struct parsing *p, const struct nftnl_expr *expr)
 	if (!nftnl_expr_is_set(expr, NFTNL_EXPR_META_DREG))
 		return; /* it sets a mark, or the like */
 	uint32_t key = nftnl_expr_get_u32(expr, NFTNL_EXPR_META_KEY);
-	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_META_DREG), key == NFT_META_IIFNAME ? OTHERS_KEY_MAX : 4);
+	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_META_DREG), key == NFT_META_IIFNAME || key == NFT_META_OIFNAME ? OTHERS_KEY_MAX : 4);
 
 	if (!content)
 		return;
@@ -258,7 +225,10 @@ static void take_meta(struct parsing *p, const struct nftnl_expr *expr)
 	case NFT_META_NFPROTO: content->field = RULE_FAMILY; break;
 	case NFT_META_L4PROTO: content->field = RULE_PROTOCOL; break;
 	case NFT_META_IIFNAME: content->field = RULE_LINK; break;
-	case NFT_META_IIF: content->kind = HOLDS_LINK_INDEX; break;
+	case NFT_META_OIFNAME: content->field = RULE_OUT_LINK; break;
+	case NFT_META_IIF: content->kind = HOLDS_LINK_INDEX; content->field = RULE_LINK; break;
+	case NFT_META_OIF: content->kind = HOLDS_LINK_INDEX; content->field = RULE_OUT_LINK; break;
+	case NFT_META_PKTTYPE: content->field = RULE_PACKET; break;
 	case NFT_META_PROTOCOL: content->kind = HOLDS_ETHERTYPE; break;
 	default: content->kind = HOLDS_UNKNOWN;
 	}
@@ -273,6 +243,36 @@ static void take_payload(struct parsing *p, const struct nftnl_expr *expr)
 	if (content && length <= OTHERS_KEY_MAX)
 		*content = (struct content){ .kind = HOLDS_HEADER, .base = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_BASE),
 					     .offset = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET), .length = length };
+}
+
+/* Of the status, the box knows one bit. */
+static bool knows_bits(enum rule_field field, const uint8_t *mask)
+{
+	static const uint32_t known = STATUS_DNAT;
+	return field == RULE_STATE || memcmp(mask, &known, sizeof(known)) == 0;
+}
+
+static void take_ct(struct parsing *p, const struct nftnl_expr *expr)
+{
+	if (!nftnl_expr_is_set(expr, NFTNL_EXPR_CT_DREG))
+		return; /* it sets a mark, or the like */
+	uint32_t key = nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_KEY);
+	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_DREG), OTHERS_KEY_MAX);
+
+	if (content && (key == NFT_CT_STATE || key == NFT_CT_STATUS))
+		*content = (struct content){ .kind = HOLDS_FIELD, .field = key == NFT_CT_STATE ? RULE_STATE : RULE_STATUS };
+}
+
+static void take_limit(struct parsing *p, const struct nftnl_expr *expr)
+{
+	p->rule.excess |= nftnl_expr_get_u32(expr, NFTNL_EXPR_LIMIT_FLAGS) & NFT_LIMIT_F_INV;
+	p->rule.exact = false;
+}
+
+static void take_connlimit(struct parsing *p, const struct nftnl_expr *expr)
+{
+	p->rule.excess |= nftnl_expr_get_u32(expr, NFTNL_EXPR_CONNLIMIT_FLAGS) & NFT_CONNLIMIT_F_INV;
+	p->rule.exact = false;
 }
 
 static void take_bitwise(struct parsing *p, const struct nftnl_expr *expr)
@@ -290,6 +290,12 @@ static void take_bitwise(struct parsing *p, const struct nftnl_expr *expr)
 		masked.masked = true;
 		memcpy(masked.bytes, mask, length);
 	}
+	bool bits = source && source->kind == HOLDS_FIELD && (source->field == RULE_STATE || source->field == RULE_STATUS);
+	if (bits && !source->masked && mask && length == 4 && flip && xor_length == 4 && memcmp(flip, zero, 4) == 0 && knows_bits(source->field, mask)) {
+		masked = *source;
+		masked.masked = true;
+		memcpy(masked.bytes, mask, length);
+	}
 	struct content *target = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_DREG), nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_LEN));
 	if (target)
 		*target = masked;
@@ -298,10 +304,12 @@ static void take_bitwise(struct parsing *p, const struct nftnl_expr *expr)
 static void take_fib(struct parsing *p, const struct nftnl_expr *expr)
 {
 	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_DREG), 4);
-	bool target = nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_FLAGS) == NFTA_FIB_F_DADDR;
+	uint32_t flags = nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_FLAGS), result = nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_RESULT);
 
-	if (content && target && nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_RESULT) == NFT_FIB_RESULT_ADDRTYPE)
+	if (content && flags == NFTA_FIB_F_DADDR && result == NFT_FIB_RESULT_ADDRTYPE)
 		content->kind = HOLDS_LOCAL;
+	else if (content && flags & NFTA_FIB_F_SADDR && (result == NFT_FIB_RESULT_OIF || result == NFT_FIB_RESULT_OIFNAME))
+		content->kind = HOLDS_WAY_BACK;
 }
 
 static void take_lookup(struct parsing *p, const struct nftnl_expr *expr)
@@ -310,7 +318,7 @@ static void take_lookup(struct parsing *p, const struct nftnl_expr *expr)
 	enum rule_field field = whole_field(p, content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_SREG)));
 	size_t set = name ? others_find_set(p->others, p->table_family, p->table, name) : 0;
 
-	if (field == RULE_FAMILY) /* its numbers are others */
+	if (field == RULE_FAMILY || field == RULE_STATUS) /* its numbers are others; it is never one bit alone */
 		field = RULE_FIELDS;
 	if (nftnl_expr_is_set(expr, NFTNL_EXPR_LOOKUP_DREG)) {
 		uint32_t target = nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_DREG);
@@ -351,26 +359,13 @@ static void take_immediate(struct parsing *p, const struct nftnl_expr *expr)
 	case NFT_GOTO: p->rule.way = WAY_GOTO; break;
 	case NFT_RETURN: p->rule.way = WAY_RETURN; break;
 	case NFT_CONTINUE: return;
+	case NF_DROP: p->rule.deed = DEED_DROP; /* fall through */
 	default: p->rule.way = WAY_DONE;
 	}
 	p->rule.to = chain ? others_find_chain(p->others, p->table_family, p->table, chain) : 0;
 }
 
 /* What the rule does. */
-
-static void set_target(struct parsing *p, uint8_t family, const void *bytes)
-{
-	p->rule.has_target = true;
-	p->rule.target = (struct addr){ .family = family == 4 ? FAMILY_4 : FAMILY_6 };
-	memcpy(p->rule.target.bytes, bytes, family == 4 ? 4 : 16);
-}
-
-static void do_deed(struct parsing *p, enum deed deed, enum way way)
-{
-	p->rule.deed = (uint8_t)deed;
-	if (p->rule.way == WAY_ON)
-		p->rule.way = (uint8_t)way;
-}
 
 static void take_nat(struct parsing *p, const struct nftnl_expr *expr)
 {
@@ -379,8 +374,8 @@ static void take_nat(struct parsing *p, const struct nftnl_expr *expr)
 		return;
 	}
 	/* With a port alone it goes to whom it went. */
-	bool elsewhere = nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN);
-	do_deed(p, elsewhere ? DEED_DNAT : DEED_NONE, WAY_DONE);
+	bool elsewhere = nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN), port = nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_PROTO_MIN);
+	do_deed(p, elsewhere ? DEED_DNAT : port ? DEED_PORT : DEED_NONE, WAY_DONE);
 	const struct content *content = elsewhere ? content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN)) : NULL;
 	uint32_t family = nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_FAMILY);
 	bool one = !nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_ADDR_MAX) ||
@@ -389,164 +384,20 @@ static void take_nat(struct parsing *p, const struct nftnl_expr *expr)
 		set_target(p, family == NFPROTO_IPV4 ? 4 : 6, content->bytes);
 }
 
-/* Targets and matches of iptables, which come as they are. */
-
-static void take_xt_dnat(struct parsing *p, uint32_t revision, const uint8_t *info, uint32_t length)
-{
-	struct nf_nat_ipv4_multi_range_compat old;
-	struct nf_nat_range range;
-
-	if (revision == 0 && length >= sizeof(old)) {
-		memcpy(&old, info, sizeof(old));
-		do_deed(p, old.range[0].flags & NF_NAT_RANGE_MAP_IPS ? DEED_DNAT : DEED_NONE, WAY_DONE);
-		if (old.range[0].min_ip == old.range[0].max_ip)
-			set_target(p, 4, &old.range[0].min_ip);
-	} else if (revision > 0 && length >= sizeof(range)) {
-		memcpy(&range, info, sizeof(range));
-		do_deed(p, range.flags & NF_NAT_RANGE_MAP_IPS ? DEED_DNAT : DEED_NONE, WAY_DONE);
-		if (memcmp(&range.min_addr, &range.max_addr, sizeof(range.min_addr)) == 0)
-			set_target(p, p->table_family == NFPROTO_IPV6 ? 6 : 4, &range.min_addr);
-	} else {
-		do_deed(p, DEED_DNAT, WAY_DONE);
-	}
-}
-
 static void take_target(struct parsing *p, const struct nftnl_expr *expr)
 {
-	static const struct { const char *name; enum deed deed; enum way way; } targets[] = {
-		{ "REDIRECT", DEED_REDIRECT, WAY_DONE }, { "TPROXY", DEED_TPROXY, WAY_DONE }, { "TEE", DEED_DUP, WAY_ON },
-		{ "NFQUEUE", DEED_QUEUE, WAY_DONE }, { "NOTRACK", DEED_NOTRACK, WAY_ON }, { "REJECT", DEED_NONE, WAY_DONE },
-		{ "SNAT", DEED_NONE, WAY_DONE }, { "MASQUERADE", DEED_NONE, WAY_DONE },
-	};
-	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME);
 	uint32_t length = 0;
 	const uint8_t *info = nftnl_expr_get(expr, NFTNL_EXPR_TG_INFO, &length);
 
-	if (name && strcmp(name, "DNAT") == 0 && info)
-		take_xt_dnat(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_TG_REV), info, length);
-	if (name && strcmp(name, "CT") == 0 && info && length >= sizeof(uint16_t)) {
-		uint16_t flags;
-		memcpy(&flags, info, sizeof(flags));
-		do_deed(p, flags & XT_CT_NOTRACK ? DEED_NOTRACK : DEED_NONE, WAY_ON);
-	}
-	for (size_t i = 0; name && i < sizeof(targets) / sizeof(targets[0]); i++)
-		if (strcmp(name, targets[i].name) == 0)
-			do_deed(p, targets[i].deed, targets[i].way);
-}
-
-static void add_port_interval(struct parsing *p, enum rule_field field, bool negate, const uint16_t ports[2])
-{
-	uint16_t first = htons(ports[0]), last = htons(ports[1]);
-
-	if (ports[0] != 0 || ports[1] != UINT16_MAX || negate)
-		add_interval(p, field, negate, &first, &last);
-}
-
-static void take_xt_ports(struct parsing *p, const uint8_t *info, uint32_t length, bool tcp)
-{
-	struct xt_tcp match = { .option = 0 };
-	struct xt_udp udp;
-
-	add_byte(p, RULE_PROTOCOL, false, tcp ? 6 : 17);
-	if (length < (tcp ? sizeof(match) : sizeof(udp))) {
-		p->rule.exact = false;
-		return;
-	}
-	if (tcp) {
-		memcpy(&match, info, sizeof(match));
-	} else {
-		memcpy(&udp, info, sizeof(udp));
-		memcpy(match.spts, udp.spts, sizeof(match.spts));
-		memcpy(match.dpts, udp.dpts, sizeof(match.dpts));
-		match.invflags = udp.invflags; /* the same bits */
-	}
-	p->rule.exact &= !match.flg_mask && !match.option;
-	add_port_interval(p, RULE_SOURCE_PORT, match.invflags & XT_TCP_INV_SRCPT, match.spts);
-	add_port_interval(p, RULE_TARGET_PORT, match.invflags & XT_TCP_INV_DSTPT, match.dpts);
-}
-
-static int element_order(const void *a, const void *b)
-{
-	return memcmp(a, b, OTHERS_KEY_MAX);
-}
-
-/* The list becomes a set of its own. */
-static void take_xt_multiport(struct parsing *p, const uint8_t *info, uint32_t length)
-{
-	struct other_set set = { .family = FAMILY_OF_LIST, .known = true };
-	struct xt_multiport_v1 match;
-
-	if (length < sizeof(match)) {
-		p->rule.exact = false;
-		return;
-	}
-	memcpy(&match, info, sizeof(match));
-	if (match.flags == XT_MULTIPORT_EITHER || match.count > XT_MULTI_PORTS) {
-		p->rule.exact = false;
-		return;
-	}
-	for (unsigned i = 0; i < match.count; i++) {
-		uint16_t first = match.ports[i], last = match.pflags[i] && i + 1u < match.count ? match.ports[++i] : first;
-		struct set_element element = { .first = { first >> 8, first & 0xff }, .last = { last >> 8, last & 0xff } };
-		if (ARRAY_PUSH(&set, element) < 0)
-			p->error = -ENOMEM;
-	}
-	if (set.count)
-		qsort(set.items, set.count, sizeof(*set.items), element_order);
-	set.table = strdup("");
-	set.name = strdup("");
-	if (!set.table || !set.name || ARRAY_PUSH(&p->others->sets, set) < 0) {
-		free(set.table);
-		free(set.name);
-		free(set.items);
-		p->error = -ENOMEM;
-		return;
-	}
-	add_condition(p, &(struct rule_condition){ .field = match.flags == XT_MULTIPORT_SOURCE ? RULE_SOURCE_PORT : RULE_TARGET_PORT,
-						   .negate = match.invert, .set = p->others->sets.count });
-}
-
-static void take_xt_addrtype(struct parsing *p, uint32_t revision, const uint8_t *info, uint32_t length)
-{
-	struct xt_addrtype_info_v1 match;
-	bool inverted;
-
-	if (length < sizeof(match)) {
-		p->rule.exact = false;
-		return;
-	}
-	memcpy(&match, info, sizeof(match));
-	if (revision == 0) {
-		struct xt_addrtype_info old;
-		memcpy(&old, info, length < sizeof(old) ? length : sizeof(old));
-		inverted = length >= sizeof(old) && old.invert_dest;
-	} else {
-		inverted = match.flags & XT_ADDRTYPE_INVERT_DEST;
-		p->rule.exact &= !(match.flags & ~(uint32_t)(XT_ADDRTYPE_INVERT_DEST | XT_ADDRTYPE_INVERT_SOURCE));
-	}
-	p->rule.exact &= !match.source;
-	if (match.dest == XT_ADDRTYPE_LOCAL)
-		add_byte(p, RULE_LOCAL, inverted, 1);
-	else if (match.dest)
-		p->rule.exact = false;
+	xt_take_target(p, nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME), nftnl_expr_get_u32(expr, NFTNL_EXPR_TG_REV), info, length);
 }
 
 static void take_match(struct parsing *p, const struct nftnl_expr *expr)
 {
-	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_MT_NAME);
-	uint32_t length = 0, revision = nftnl_expr_get_u32(expr, NFTNL_EXPR_MT_REV);
+	uint32_t length = 0;
 	const uint8_t *info = nftnl_expr_get(expr, NFTNL_EXPR_MT_INFO, &length);
 
-	if (!name || !info)
-		p->rule.exact = false;
-	else if (strcmp(name, "tcp") == 0 || strcmp(name, "udp") == 0)
-		take_xt_ports(p, info, length, name[0] == 't');
-	else if (strcmp(name, "multiport") == 0)
-		take_xt_multiport(p, info, length);
-	else if (strcmp(name, "addrtype") == 0)
-		take_xt_addrtype(p, revision, info, length);
-	else if (strcmp(name, "comment") != 0)
-		p->rule.exact = false;
+	xt_take_match(p, nftnl_expr_get_str(expr, NFTNL_EXPR_MT_NAME), nftnl_expr_get_u32(expr, NFTNL_EXPR_MT_REV), info, length);
 }
 
 static void take_queue(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_QUEUE, WAY_DONE); }
@@ -555,6 +406,8 @@ static void take_tproxy(struct parsing *p, const struct nftnl_expr *expr) { (voi
 static void take_dup(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_DUP, WAY_ON); }
 static void take_fwd(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_FWD, WAY_DONE); }
 static void take_notrack(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_NOTRACK, WAY_ON); }
+static void take_offload(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_OFFLOAD, WAY_ON); }
+static void take_reject(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_DROP, WAY_DONE); }
 static void take_end(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_NONE, WAY_DONE); }
 static void take_nothing(struct parsing *p, const struct nftnl_expr *expr) { (void)p; (void)expr; }
 
@@ -564,8 +417,8 @@ static int take_expression(struct nftnl_expr *expr, void *userdata)
 		{ "cmp", take_cmp }, { "range", take_range }, { "meta", take_meta }, { "payload", take_payload }, { "bitwise", take_bitwise },
 		{ "fib", take_fib }, { "lookup", take_lookup }, { "immediate", take_immediate }, { "nat", take_nat }, { "redir", take_redir },
 		{ "tproxy", take_tproxy }, { "dup", take_dup }, { "fwd", take_fwd }, { "queue", take_queue }, { "notrack", take_notrack },
-		{ "match", take_match }, { "target", take_target }, { "masq", take_end }, { "reject", take_end },
-		{ "counter", take_nothing }, { "log", take_nothing }, { "objref", take_nothing }, { "flow_offload", take_nothing },
+		{ "match", take_match }, { "target", take_target }, { "masq", take_end }, { "reject", take_reject }, { "ct", take_ct }, { "limit", take_limit }, { "connlimit", take_connlimit },
+		{ "counter", take_nothing }, { "log", take_nothing }, { "objref", take_nothing }, { "flow_offload", take_offload },
 	};
 	struct parsing *p = userdata;
 	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);

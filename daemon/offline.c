@@ -81,6 +81,16 @@ static int find(struct finding *ret)
 	return r;
 }
 
+int offline_guards(bool *ret)
+{
+	struct finding finding;
+
+	int r = find(&finding);
+	*ret = r == 0 && finding.guards;
+	ruleset_free(&finding.table);
+	return r;
+}
+
 static json_t *protected_list(const struct ruleset *table)
 {
 	json_t *list = json_array();

@@ -1,61 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "others.h"
+#include "others_boxes.h"
 #include "array.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Flows are boxes: an interval of each field that a rule may look at. A rule meets a box where each of its conditions
- * has something in common with it. Boxes go through the chains as packets would; one that a rule takes wholly, and by
- * what is known, goes no further. In doubt a rule meets: what is told may then be harmless, but nothing is missed. */
-
 enum {
 	DEPTH_MAX = 16,            /* as the kernel has it */
 	STEPS_MAX = 4 * 1000 * 1000, /* of boxes past rules: a second or less */
-	PEERS_MAX = 32,            /* up to so many ranges of a flow have a box each; more are taken for all between the ends */
 	PIN_PRIORITY = -199,
 	DNS = 53,
 };
 
-enum box_state { BOX_HERE, BOX_RETURNED, BOX_GONE };
-
-struct box {
-	const struct policy_flow *flow;
-	bool inbound, reply;
-	uint8_t family; /* enum family */
-	uint8_t first[RULE_FIELDS][OTHERS_KEY_MAX], last[RULE_FIELDS][OTHERS_KEY_MAX];
-	const struct ranges *holes[2]; /* what the source and the target are not; NULL: nothing */
-	const struct role_links *neighbours; /* links that it does not come by; NULL: none */
-	uint8_t state;
-	size_t from;    /* the box of the caller that it is a part of */
-	bool whole;     /* all of that */
-};
-
-struct boxes {
-	struct box *items;
-	size_t count, capacity;
-};
-
-struct judging {
-	const struct others *others;
-	const struct policy *policy;
-	const struct surroundings *around;
-	struct findings *out;
-	const struct other_chain *base;
-	bool *leads;      /* of each chain: it comes to a deed */
-	size_t *first_rule; /* of each chain; rules of one chain need not stand together */
-	size_t *next_rule;  /* of each rule: the next one of its chain, and one; 0: none */
-	bool *told;       /* of each rule */
-	struct ranges not_targets;  /* of traffic that passes: the gateway's own addresses, and the like */
-	struct ranges *not_sources; /* likewise, of each role */
-	size_t steps;
-};
-
-static const char *const deed_words[] = { "", "redirect", "dnat", "tproxy", "dup", "fwd", "queue", "notrack" };
+static const char *const deed_words[] = { "", "redirect", "dnat", "tproxy", "dup", "fwd", "queue", "notrack", "drop", "policy", "offload", "port" };
 static const char *const deed_phrases[] = {
 	"", "redirects it to this gateway", "sends it to another target", "hands it to a proxy on this gateway", "duplicates it",
-	"sends it out past all rules", "hands it to a program", "exempts it from connection tracking",
+	"sends it out past all rules", "hands it to a program", "exempts it from connection tracking", "drops it",
+	"drops what it does not accept, as this", "takes it past all rules once it is established", "translates its port",
 };
 
 const char *deed_word(enum deed deed) { return deed_words[deed]; }
@@ -79,6 +41,7 @@ size_t rule_field_size(enum rule_field field)
 	static const uint8_t sizes[RULE_FIELDS] = {
 		[RULE_FAMILY] = 1, [RULE_PROTOCOL] = 1, [RULE_SOURCE_4] = 4, [RULE_TARGET_4] = 4, [RULE_SOURCE_6] = 16,
 		[RULE_TARGET_6] = 16, [RULE_SOURCE_PORT] = 2, [RULE_TARGET_PORT] = 2, [RULE_LINK] = 16, [RULE_LOCAL] = 1,
+		[RULE_OUT_LINK] = 16, [RULE_STATE] = 4, [RULE_STATUS] = 4, [RULE_TARGET_KIND] = 4, [RULE_FLAGS] = 1, [RULE_PACKET] = 1,
 	};
 	return sizes[field];
 }
@@ -143,10 +106,18 @@ void others_free(struct others *others)
 	*others = (struct others){ 0 };
 }
 
-bool others_do_anything(const struct others *others)
+static bool is_asked_for(unsigned deeds, unsigned deed)
+{
+	return deed != DEED_NONE && deeds & 1u << deed;
+}
+
+bool others_do_any(const struct others *others, unsigned deeds)
 {
 	for (size_t i = 0; i < others->rules.count; i++)
-		if (others->rules.items[i].deed != DEED_NONE)
+		if (is_asked_for(deeds, others->rules.items[i].deed) || (deeds & DEEDS_STOP && others->rules.items[i].way == WAY_MAP))
+			return true;
+	for (size_t i = 0; i < others->chains.count && deeds & 1 << DEED_POLICY; i++)
+		if (others->chains.items[i].drops)
 			return true;
 	return false;
 }
@@ -234,9 +205,29 @@ static bool has_field(const struct box *box, enum rule_field field)
 	case RULE_SOURCE_PORT:
 	case RULE_TARGET_PORT:
 		return box->first[RULE_PROTOCOL][0] == 6 || box->first[RULE_PROTOCOL][0] == 17;
+	case RULE_FLAGS:
+		return box->first[RULE_PROTOCOL][0] == 6;
 	default:
 		return true;
 	}
+}
+
+/* Of a field whose value the box has; else it may be so or not. */
+static bool meets_bits(const struct box *box, const struct rule_condition *condition, bool *ret_takes)
+{
+	size_t size = rule_field_size((enum rule_field)condition->field);
+	const uint8_t *value = box->first[condition->field];
+	bool same = true;
+
+	*ret_takes = memcmp(value, box->last[condition->field], size) == 0;
+	for (size_t i = 0; i < size; i++)
+		same &= (value[i] & condition->first[i]) == condition->last[i];
+	bool holds = same != condition->negate;
+	if (*ret_takes)
+		*ret_takes = holds;
+	else
+		holds = true;
+	return holds;
 }
 
 /* *ret_takes: the condition holds for all of the box. */
@@ -247,6 +238,8 @@ static bool meets(const struct judging *j, const struct box *box, const struct r
 	*ret_takes = false;
 	if (!has_field(box, field))
 		return false;
+	if (condition->masked)
+		return meets_bits(box, condition, ret_takes);
 	const struct other_set *set = condition->set ? &j->others->sets.items[condition->set - 1] : NULL;
 	if (set && !set->known)
 		return true;
@@ -256,17 +249,36 @@ static bool meets(const struct judging *j, const struct box *box, const struct r
 	return condition->negate ? !all : some;
 }
 
-static bool meets_rule(const struct judging *j, const struct box *box, const struct other_rule *rule, bool *ret_takes)
+/* The field that has the address of the box's peer. */
+static bool is_of_peer(const struct box *box, enum rule_field field)
 {
-	bool all = rule->exact;
+	bool from_own = box->inbound == box->reply;
+	return from_own ? field == RULE_TARGET_4 || field == RULE_TARGET_6 : field == RULE_SOURCE_4 || field == RULE_SOURCE_6;
+}
 
+/* How much of a box a rule meets. */
+struct share {
+	bool all;
+	bool peers; /* where not: it is some peers of ANY that it meets, and nothing else is open */
+};
+
+static bool meets_rule(const struct judging *j, const struct box *box, const struct other_rule *rule, struct share *ret)
+{
+	bool all = rule->exact, peers = rule->exact && box->any_peer;
+	bool ends = rule->deed == DEED_DROP || rule->way == WAY_JUMP || rule->way == WAY_GOTO;
+
+	/* Where an excess is dropped, nothing that is ordinary is stopped. */
+	if (rule->excess && ends && j->deeds & DEEDS_STOP)
+		return false;
 	for (size_t i = 0; i < rule->condition_count; i++) {
+		const struct rule_condition *condition = &j->others->conditions.items[rule->conditions + i];
 		bool takes;
-		if (!meets(j, box, &j->others->conditions.items[rule->conditions + i], &takes))
+		if (!meets(j, box, condition, &takes))
 			return false;
 		all &= takes;
+		peers &= takes || is_of_peer(box, (enum rule_field)condition->field);
 	}
-	*ret_takes = all;
+	*ret = (struct share){ .all = all, .peers = !all && peers };
 	return true;
 }
 
@@ -284,8 +296,12 @@ static void narrow(struct box *box, enum rule_field field, const uint8_t *first,
 static bool concerns(const struct judging *j, const struct box *box, const struct other_rule *rule)
 {
 	bool translates = rule->deed == DEED_REDIRECT || rule->deed == DEED_DNAT, is_dns = false;
+	bool to_protected = rule->has_target && ranges_contains(&j->policy->protected_all, &rule->target);
 
-	if (rule->deed == DEED_NONE)
+	/* It is another port of a protected machine that is asked for. */
+	if (rule->deed == DEED_DNAT && j->deeds & 1 << DEED_PORT)
+		return to_protected;
+	if (!is_asked_for(j->deeds, rule->deed))
 		return false;
 	if (!translates && rule->deed != DEED_TPROXY)
 		return true;
@@ -295,7 +311,7 @@ static bool concerns(const struct judging *j, const struct box *box, const struc
 	if (box->reply || box->first[RULE_PROTOCOL][0] != 6 || is_dns)
 		return false;
 	/* A port forward to what is protected. */
-	return !(rule->deed == DEED_DNAT && box->inbound && rule->has_target && ranges_contains(&j->policy->protected_all, &rule->target));
+	return !(rule->deed == DEED_DNAT && box->inbound && to_protected);
 }
 
 /* Anything may stand in the name of another program's table: it must do no harm where it is shown. */
@@ -309,72 +325,135 @@ static char *shown(const char *name)
 	return copy;
 }
 
-static int tell(struct judging *j, size_t index, const struct box *box)
+/* deed by the rule or, index being that of none, at the end of the base chain. *told is the finding of that, and one. */
+static int tell(struct judging *j, const struct other_chain *chain, uint64_t handle, enum deed deed, const struct box *box, bool may, size_t *told)
 {
-	const struct other_rule *rule = &j->others->rules.items[index];
-	const struct other_chain *chain = &j->others->chains.items[rule->chain];
+	struct finding finding = { .family = chain->family, .handle = handle, .deed = deed, .flow_count = 1, .may = may, .legacy = chain->legacy };
+	const char *flow = box->flow ? box->flow->id : "";
 
-	if (j->told[index])
+	if (*told) {
+		struct finding *before = &j->out->items[*told - 1];
+		bool surer = before->may && !may;
+		/* Flows come one after the other. */
+		before->flow_count += strcmp(before->last_flow, flow) != 0;
+		before->may &= may;
+		memcpy(before->last_flow, flow, strlen(flow) + 1);
+		if (surer)
+			memcpy(before->flow, flow, strlen(flow) + 1);
 		return 0;
-	struct finding finding = { .table = shown(chain->table), .chain = shown(chain->name), .family = chain->family,
-				   .handle = rule->handle, .deed = (enum deed)rule->deed };
-	memcpy(finding.flow, box->flow->id, sizeof(finding.flow));
+	}
+	finding.table = shown(chain->table);
+	finding.chain = shown(chain->name);
+	memcpy(finding.flow, flow, strlen(flow) + 1);
+	memcpy(finding.last_flow, flow, strlen(flow) + 1);
 	if (!finding.table || !finding.chain || ARRAY_PUSH(j->out, finding) < 0) {
 		free(finding.table);
 		free(finding.chain);
 		return -ENOMEM;
 	}
-	j->told[index] = true;
+	*told = j->out->count;
 	return 0;
+}
+
+static int tell_rule(struct judging *j, const struct other_rule *rule, enum deed deed, const struct box *box, bool may)
+{
+	return tell(j, &j->others->chains.items[rule->chain], rule->handle, deed, box, may, &j->told[rule - j->others->rules.items]);
 }
 
 static int walk(struct judging *j, size_t chain, struct boxes *boxes, int depth);
 
+/* What an element of the rule's map, or the rule itself, has of the box. */
+static bool meets_element(const struct judging *j, const struct box *box, const struct other_rule *rule, const struct set_element *element, struct share *ret)
+{
+	enum rule_field field = (enum rule_field)rule->map_field;
+
+	if (!meets_rule(j, box, rule, ret))
+		return false;
+	if (!element)
+		return true;
+	if (field == RULE_FIELDS) {
+		*ret = (struct share){ .all = false };
+		return true;
+	}
+	if (!has_field(box, field) || !meets_interval(box, field, element->first, element->last))
+		return false;
+	bool takes = takes_interval(box, field, element->first, element->last);
+	ret->peers = (ret->all || ret->peers) && !(ret->all && takes) && box->any_peer && (takes || is_of_peer(box, field));
+	ret->all &= takes;
+	return true;
+}
+
+static struct box part_of(const struct judging *j, const struct box *box, size_t index, const struct other_rule *rule, const struct set_element *element, struct share share)
+{
+	struct box part = *box;
+
+	part.from = index;
+	part.whole = share.all;
+	part.some |= !share.all && !share.peers;
+	part.some_peers |= share.peers;
+	for (size_t c = 0; c < rule->condition_count; c++) {
+		const struct rule_condition *condition = &j->others->conditions.items[rule->conditions + c];
+		if (!condition->set && !condition->negate && !condition->masked)
+			narrow(&part, (enum rule_field)condition->field, condition->first, condition->last);
+	}
+	if (element && rule->map_field != RULE_FIELDS)
+		narrow(&part, (enum rule_field)rule->map_field, element->first, element->last);
+	return part;
+}
+
+/* The box at a verdict that ends its way here: how much of it goes on. */
+static int end_box(struct judging *j, const struct other_rule *rule, struct box *box, struct share share, enum way way, bool drops)
+{
+	if (drops && is_asked_for(j->deeds, DEED_DROP) && !box->some_peers && !share.peers) {
+		int r = tell_rule(j, rule, DEED_DROP, box, !share.all || box->some || box->doubt);
+		if (r < 0)
+			return r;
+	}
+	if (share.all && way != WAY_ON) {
+		box->state = way == WAY_RETURN ? BOX_RETURNED : BOX_GONE;
+		box->dropped = drops;
+	} else if (way != WAY_ON && !drops) {
+		box->doubt = true;
+	}
+	return 0;
+}
+
+/* What became of a part counts for the box that it is of. */
+static void end_part(struct box *caller, const struct box *part, enum way way)
+{
+	caller->doubt |= part->doubt || (!part->whole && part->state == BOX_GONE && !part->dropped);
+	if (part->whole && part->state == BOX_GONE) {
+		caller->state = BOX_GONE;
+		caller->dropped = part->dropped;
+	} else if (part->whole && way == WAY_GOTO) {
+		caller->state = BOX_RETURNED;
+	}
+}
+
 /* The parts of boxes that go to a chain: all of them that the rule meets, or those that an element of its map meets. */
 static int visit(struct judging *j, const struct other_rule *rule, const struct set_element *element, struct boxes *boxes, int depth)
 {
-	bool narrowed = element && rule->map_field != RULE_FIELDS;
 	enum way way = (enum way)(element ? element->way : rule->way);
 	size_t to = element ? element->to : rule->to;
+	bool drops = element ? element->drops : rule->deed == DEED_DROP;
 	struct boxes parts = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; i < boxes->count && r == 0; i++) {
-		struct box *box = &boxes->items[i];
-		bool takes;
-		if (box->state != BOX_HERE || !meets_rule(j, box, rule, &takes))
+		struct share share;
+		if (boxes->items[i].state != BOX_HERE || !meets_element(j, &boxes->items[i], rule, element, &share))
 			continue;
-		if (narrowed && (!has_field(box, (enum rule_field)rule->map_field) ||
-				 !meets_interval(box, (enum rule_field)rule->map_field, element->first, element->last)))
-			continue;
-		if (element)
-			takes &= narrowed && takes_interval(box, (enum rule_field)rule->map_field, element->first, element->last);
 		if (way != WAY_JUMP && way != WAY_GOTO) {
-			if (takes && way != WAY_ON)
-				box->state = way == WAY_RETURN ? BOX_RETURNED : BOX_GONE;
+			r = end_box(j, rule, &boxes->items[i], share, way, drops);
 			continue;
 		}
-		struct box part = *box;
-		part.from = i;
-		part.whole = takes;
-		for (size_t c = 0; c < rule->condition_count; c++) {
-			const struct rule_condition *condition = &j->others->conditions.items[rule->conditions + c];
-			if (!condition->set && !condition->negate)
-				narrow(&part, (enum rule_field)condition->field, condition->first, condition->last);
-		}
-		if (narrowed)
-			narrow(&part, (enum rule_field)rule->map_field, element->first, element->last);
+		struct box part = part_of(j, &boxes->items[i], i, rule, element, share);
 		r = ARRAY_PUSH(&parts, part) < 0 ? -ENOMEM : 0;
 	}
 	if (r == 0 && to && parts.count)
 		r = walk(j, to - 1, &parts, depth + 1);
-	for (size_t i = 0; r == 0 && i < parts.count; i++) {
-		struct box *caller = &boxes->items[parts.items[i].from];
-		if (parts.items[i].whole && parts.items[i].state == BOX_GONE)
-			caller->state = BOX_GONE;
-		else if (parts.items[i].whole && way == WAY_GOTO)
-			caller->state = BOX_RETURNED;
-	}
+	for (size_t i = 0; r == 0 && i < parts.count; i++)
+		end_part(&boxes->items[parts.items[i].from], &parts.items[i], way);
 	free(parts.items);
 	return r;
 }
@@ -389,15 +468,14 @@ static int visit_map(struct judging *j, const struct other_rule *rule, struct bo
 	return r;
 }
 
-static int meet_deed(struct judging *j, size_t index, struct boxes *boxes)
+static int meet_deed(struct judging *j, const struct other_rule *rule, struct boxes *boxes)
 {
-	const struct other_rule *rule = &j->others->rules.items[index];
 	int r = 0;
 
 	for (size_t i = 0; i < boxes->count && r == 0; i++) {
-		bool takes;
-		if (boxes->items[i].state == BOX_HERE && concerns(j, &boxes->items[i], rule) && meets_rule(j, &boxes->items[i], rule, &takes))
-			r = tell(j, index, &boxes->items[i]);
+		struct share share;
+		if (boxes->items[i].state == BOX_HERE && concerns(j, &boxes->items[i], rule) && meets_rule(j, &boxes->items[i], rule, &share))
+			r = tell_rule(j, rule, j->deeds & 1 << DEED_PORT ? DEED_PORT : (enum deed)rule->deed, &boxes->items[i], false);
 	}
 	return r;
 }
@@ -415,194 +493,12 @@ static int walk(struct judging *j, size_t chain, struct boxes *boxes, int depth)
 			j->out->incomplete = true;
 			return 0;
 		}
-		if (rule->deed != DEED_NONE)
-			r = meet_deed(j, at - 1, boxes);
+		if (rule->deed != DEED_NONE && rule->deed != DEED_DROP)
+			r = meet_deed(j, rule, boxes);
 		if (r == 0 && rule->way == WAY_MAP)
 			r = visit_map(j, rule, boxes, depth);
 		else if (r == 0 && rule->way != WAY_ON)
 			r = visit(j, rule, NULL, boxes, depth);
-	}
-	return r;
-}
-
-/* Boxes of the flows. */
-
-static void set_all(struct box *box, enum rule_field field)
-{
-	memset(box->first[field], 0, OTHERS_KEY_MAX);
-	memset(box->last[field], 0xff, OTHERS_KEY_MAX);
-}
-
-static void set_bytes(struct box *box, enum rule_field field, const void *first, const void *last)
-{
-	memcpy(box->first[field], first, rule_field_size(field));
-	memcpy(box->last[field], last, rule_field_size(field));
-}
-
-static void set_byte(struct box *box, enum rule_field field, uint8_t value)
-{
-	set_bytes(box, field, &value, &value);
-}
-
-static void set_ports(struct box *box, enum rule_field field, const struct port_range *range)
-{
-	uint8_t first[] = { range->first >> 8, range->first & 0xff }, last[] = { range->last >> 8, range->last & 0xff };
-	set_bytes(box, field, first, last);
-}
-
-/* One range of the protected side and one of the peer's: both directions, each link. */
-struct pair {
-	const struct policy_flow *flow;
-	const struct policy_role *role;
-	size_t role_index;
-	bool inbound;
-	const struct range *own, *peer;
-	uint8_t protocol;
-	const struct port_range *ports; /* NULL: it has none */
-};
-
-static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const char *link)
-{
-	static const struct port_range high_ports = { 1024, UINT16_MAX }; /* a client's */
-	bool from_own = pair->inbound == reply, at_gateway = j->base->place == PLACE_INPUT || j->base->place == PLACE_OUTPUT;
-	const struct range *source = from_own ? pair->own : pair->peer, *target = from_own ? pair->peer : pair->own;
-	enum family family = (enum family)pair->own->first.family;
-	struct box box = { .flow = pair->flow, .inbound = pair->inbound, .reply = reply, .family = (uint8_t)family };
-
-	set_byte(&box, RULE_FAMILY, family == FAMILY_4 ? 4 : 6);
-	set_byte(&box, RULE_PROTOCOL, pair->protocol);
-	set_bytes(&box, family == FAMILY_4 ? RULE_SOURCE_4 : RULE_SOURCE_6, source->first.bytes, source->last.bytes);
-	set_bytes(&box, family == FAMILY_4 ? RULE_TARGET_4 : RULE_TARGET_6, target->first.bytes, target->last.bytes);
-	set_all(&box, RULE_SOURCE_PORT);
-	set_all(&box, RULE_TARGET_PORT);
-	if (pair->ports) {
-		set_ports(&box, reply ? RULE_TARGET_PORT : RULE_SOURCE_PORT, &high_ports);
-		set_ports(&box, reply ? RULE_SOURCE_PORT : RULE_TARGET_PORT, pair->ports);
-	}
-	set_all(&box, RULE_LINK);
-	if (link) {
-		uint8_t name[OTHERS_KEY_MAX] = { 0 };
-		memcpy(name, link, strnlen(link, OTHERS_KEY_MAX - 1));
-		set_bytes(&box, RULE_LINK, name, name);
-	}
-	set_byte(&box, RULE_LOCAL, j->base->place == PLACE_INPUT);
-	if (!from_own && !j->base->links_unknown)
-		box.neighbours = &j->around->links[pair->role_index];
-	if (at_gateway)
-		box.holes[from_own] = &pair->role->guarded;
-	else
-		box.holes[from_own] = from_own ? &j->not_targets : &j->not_sources[pair->role_index];
-	return ARRAY_PUSH(boxes, box) < 0 ? -ENOMEM : 0;
-}
-
-/* Packets of the pair as the base chain sees them: what passes, or what the gateway itself has with the server. */
-static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *pair)
-{
-	const struct role_links *links = &j->around->links[pair->role_index];
-	int r = 0;
-
-	for (int reply = 0; reply < 2 && r == 0; reply++) {
-		bool from_own = pair->inbound == (reply != 0);
-		if (reply && j->base->nat)
-			continue;
-		if ((j->base->place == PLACE_INPUT && !from_own) || (j->base->place == PLACE_OUTPUT && from_own))
-			continue;
-		if (j->base->place == PLACE_OUTPUT)
-			r = add_box(j, boxes, pair, reply, "");
-		else if (!from_own || j->base->links_unknown || !links->count)
-			r = add_box(j, boxes, pair, reply, NULL);
-		else
-			for (size_t i = 0; i < links->count && r == 0; i++)
-				r = add_box(j, boxes, pair, reply, links->names[i]);
-	}
-	return r;
-}
-
-static int add_ports(struct judging *j, struct boxes *boxes, struct pair *pair)
-{
-	static const uint8_t numbers[] = { [PROTOCOL_TCP] = 6, [PROTOCOL_UDP] = 17 };
-	int r = 0;
-
-	for (enum protocol protocol = 0; protocol < PROTOCOLS && r == 0; protocol++) {
-		if (!(pair->flow->protocols & 1u << protocol))
-			continue;
-		if (protocol == PROTOCOL_ICMP_ECHO) {
-			pair->protocol = pair->own->first.family == FAMILY_4 ? 1 : 58;
-			pair->ports = NULL;
-			r = add_pair(j, boxes, pair);
-			continue;
-		}
-		pair->protocol = numbers[protocol];
-		for (size_t i = 0; i < pair->flow->port_count && r == 0; i++) {
-			pair->ports = &pair->flow->ports[i];
-			r = add_pair(j, boxes, pair);
-		}
-	}
-	return r;
-}
-
-/* A name may be anywhere; of very many ranges the ends have to do. */
-static int add_peers(struct judging *j, struct boxes *boxes, struct pair *pair)
-{
-	const struct endpoint *peer = pair->inbound ? &pair->flow->from : &pair->flow->to;
-	enum family family = (enum family)pair->own->first.family;
-	struct range all = range_all(family);
-	const struct range *first = NULL, *last = NULL;
-	size_t count = 0;
-
-	pair->peer = &all;
-	if (peer->any || peer->name_count)
-		return add_ports(j, boxes, pair);
-	for (size_t i = 0; i < peer->ranges.count; i++) {
-		if (peer->ranges.items[i].first.family != family)
-			continue;
-		first = first ? first : &peer->ranges.items[i];
-		last = &peer->ranges.items[i];
-		count++;
-	}
-	if (count > PEERS_MAX) {
-		all = (struct range){ first->first, last->last };
-		return add_ports(j, boxes, pair);
-	}
-	int r = 0;
-	for (const struct range *range = first; count && range <= last && r == 0; range++) {
-		pair->peer = range;
-		r = add_ports(j, boxes, pair);
-	}
-	return r;
-}
-
-static int add_flow(struct judging *j, struct boxes *boxes, const struct policy_flow *flow, size_t role_index, bool inbound)
-{
-	const struct policy_role *role = &j->policy->roles[role_index];
-	const struct ranges *side = inbound ? &flow->to.opens : &flow->from.ranges;
-	struct pair pair = { .flow = flow, .role = role, .role_index = role_index, .inbound = inbound };
-	struct ranges own = { 0 };
-
-	int r = ranges_add_all(&own, &role->guarded);
-	if (r == 0 && (inbound || !flow->from.any))
-		r = ranges_intersect(&own, side);
-	for (size_t i = 0; i < own.count && r == 0; i++) {
-		pair.own = &own.items[i];
-		r = add_peers(j, boxes, &pair);
-	}
-	ranges_free(&own);
-	return r;
-}
-
-static int add_boxes(struct judging *j, struct boxes *boxes)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < j->policy->role_count && r == 0; i++) {
-		const struct policy_role *role = &j->policy->roles[i];
-		for (size_t f = 0; role->is_protected && f < j->policy->flow_count && r == 0; f++) {
-			const struct policy_flow *flow = &j->policy->flows[f];
-			if (flow_opens_role(flow, role))
-				r = add_flow(j, boxes, flow, i, true);
-			if (r == 0 && flow_leaves_role(flow, role))
-				r = add_flow(j, boxes, flow, i, false);
-		}
 	}
 	return r;
 }
@@ -616,12 +512,12 @@ static void find_leads(struct judging *j)
 		more = false;
 		for (size_t i = 0; i < j->others->rules.count; i++) {
 			const struct other_rule *rule = &j->others->rules.items[i];
-			bool leads = rule->deed != DEED_NONE;
+			bool leads = is_asked_for(j->deeds, rule->deed) || (rule->deed == DEED_DNAT && j->deeds & 1 << DEED_PORT);
 			if ((rule->way == WAY_JUMP || rule->way == WAY_GOTO) && rule->to)
 				leads |= j->leads[rule->to - 1];
 			const struct other_set *map = rule->way == WAY_MAP && rule->to ? &j->others->sets.items[rule->to - 1] : NULL;
 			for (size_t e = 0; map && e < map->count; e++)
-				leads |= map->items[e].to && j->leads[map->items[e].to - 1];
+				leads |= (map->items[e].to && j->leads[map->items[e].to - 1]) || (map->items[e].drops && j->deeds & 1 << DEED_DROP);
 			more |= leads && !j->leads[rule->chain];
 			j->leads[rule->chain] |= leads;
 		}
@@ -639,8 +535,23 @@ static void order_rules(struct judging *j)
 
 static bool is_outrun(const struct judging *j, const struct other_chain *chain)
 {
-	return j->policy->interception == INTERCEPTION_PREVENT && j->policy->mode == MODE_ENFORCE && chain->nat &&
+	/* Ports that no flow opens are not pinned. */
+	return !(j->deeds & 1 << DEED_PORT) && j->policy->interception == INTERCEPTION_PREVENT && j->policy->mode == MODE_ENFORCE && chain->nat &&
 	       chain->place == PLACE_PREROUTING && chain->priority > PIN_PRIORITY;
+}
+
+/* What comes to the end of a base chain. */
+static int judge_policy(struct judging *j, const struct boxes *boxes)
+{
+	size_t told = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < boxes->count && r == 0; i++) {
+		const struct box *box = &boxes->items[i];
+		if (box->state != BOX_GONE)
+			r = tell(j, j->base, 0, DEED_POLICY, box, box->doubt, &told);
+	}
+	return r;
 }
 
 static int judge_base(struct judging *j, size_t index)
@@ -649,11 +560,14 @@ static int judge_base(struct judging *j, size_t index)
 
 	j->base = &j->others->chains.items[index];
 	j->steps = 0;
-	if (j->base->place == PLACE_NONE || !j->leads[index] || is_outrun(j, j->base))
+	bool drops = j->base->drops && j->deeds & 1 << DEED_POLICY;
+	if (j->base->place == PLACE_NONE || (!j->leads[index] && !drops) || is_outrun(j, j->base))
 		return 0;
 	int r = add_boxes(j, &boxes);
 	if (r == 0)
 		r = walk(j, index, &boxes, 0);
+	if (r == 0 && drops && j->steps <= STEPS_MAX)
+		r = judge_policy(j, &boxes);
 	free(boxes.items);
 	return r;
 }
@@ -664,7 +578,7 @@ static int find_holes(struct judging *j)
 		{ { FAMILY_4, { 127 } }, { FAMILY_4, { 127, 255, 255, 255 } } },
 		{ { FAMILY_6, { [15] = 1 } }, { FAMILY_6, { [15] = 1 } } },
 	};
-	int r = ranges_add_all(&j->not_targets, j->around->gateway);
+	int r = ranges_add_all(&j->not_targets, j->view->around->gateway);
 
 	for (int i = 0; i < 2 && r == 0; i++)
 		r = ranges_add(&j->not_targets, &loopback[i]);
@@ -682,13 +596,14 @@ static int find_holes(struct judging *j)
 	return r;
 }
 
-int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct surroundings *around)
+int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct others_view *view, unsigned deeds)
 {
 	size_t chains = others->chains.count + 1, rules = others->rules.count + 1;
-	struct judging j = { .others = others, .policy = policy, .around = around, .out = ret,
+	struct judging j = { .others = others, .policy = policy, .view = view, .deeds = deeds, .out = ret,
 			     .leads = calloc(chains, sizeof(*j.leads)), .first_rule = calloc(chains, sizeof(*j.first_rule)),
 			     .next_rule = calloc(rules, sizeof(*j.next_rule)), .told = calloc(rules, sizeof(*j.told)),
 			     .not_sources = calloc(policy->role_count + 1, sizeof(*j.not_sources)) };
+	bool looks = !(deeds & DEEDS_INTERCEPT) || policy->interception != INTERCEPTION_OFF;
 
 	*ret = (struct findings){ 0 };
 	int r = j.leads && j.first_rule && j.next_rule && j.told && j.not_sources ? find_holes(&j) : -ENOMEM;
@@ -696,7 +611,7 @@ int others_judge(struct findings *ret, const struct others *others, const struct
 		find_leads(&j);
 		order_rules(&j);
 	}
-	for (size_t i = 0; i < others->chains.count && r == 0 && policy->interception != INTERCEPTION_OFF; i++)
+	for (size_t i = 0; i < others->chains.count && r == 0 && looks; i++)
 		r = judge_base(&j, i);
 	free(j.leads);
 	free(j.first_rule);

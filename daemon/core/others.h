@@ -3,7 +3,7 @@
 #define SPEFW_OTHERS_H
 
 /* Rules of other tables, and whether they could take one of the policy's flows out of its way: by redirecting it, by
- * handing it to another program, by hiding it from connection tracking. nft_others.c reads them from the kernel. */
+ * handing it to another program, by hiding it from connection tracking; or stop it. nft_others.c reads them from the kernel. */
 
 #include "addr.h"
 #include "compile.h"
@@ -19,13 +19,23 @@ enum rule_field {
 	RULE_SOURCE_PORT, RULE_TARGET_PORT,
 	RULE_LINK,     /* 16 bytes: the name of the link that the packet came in on */
 	RULE_LOCAL,    /* 1 byte: whether the target is an address of this machine (fib daddr type local) */
+	RULE_OUT_LINK, /* 16 bytes: the name of the link that it goes out by */
+	/* 4 bytes each, in the machine's order, as the kernel has them: bits of the connection's state and status, the kind
+	 * of the target. */
+	RULE_STATE, RULE_STATUS, RULE_TARGET_KIND,
+	RULE_FLAGS,    /* 1 byte, of TCP */
+	RULE_PACKET,   /* 1 byte: to whom it is on the link; 0: us */
 	RULE_FIELDS    /* something else */
 };
+
+/* Bits of connections, as the kernel has them. */
+enum { STATE_INVALID = 1, STATE_ESTABLISHED = 2, STATE_RELATED = 4, STATE_NEW = 8, STATUS_DNAT = 32 };
 
 /* One thing that must hold: the field is (negate: is not) in first..last, or in one of the set's elements. */
 struct rule_condition {
 	uint8_t field; /* enum rule_field */
 	bool negate;
+	bool masked;   /* the field's bits of first are those of last */
 	uint8_t first[OTHERS_KEY_MAX], last[OTHERS_KEY_MAX];
 	size_t set;    /* index of the set, and one; 0: first..last */
 };
@@ -39,6 +49,16 @@ enum deed {
 	DEED_FWD,      /* out by a link, past everything */
 	DEED_QUEUE,    /* to a program */
 	DEED_NOTRACK,
+	DEED_DROP,     /* or reject */
+	DEED_POLICY,   /* the drop at the end of a base chain */
+	DEED_OFFLOAD,  /* to a flowtable: it passes no more rules */
+	DEED_PORT,     /* it gets another port of the same machine */
+};
+
+/* Which deeds are looked for: bits 1 << enum deed. */
+enum {
+	DEEDS_INTERCEPT = 1 << DEED_REDIRECT | 1 << DEED_DNAT | 1 << DEED_TPROXY | 1 << DEED_DUP | 1 << DEED_FWD | 1 << DEED_QUEUE | 1 << DEED_NOTRACK,
+	DEEDS_STOP = 1 << DEED_DROP | 1 << DEED_POLICY,
 };
 
 /* Where a packet goes from a rule. */
@@ -50,6 +70,7 @@ struct other_rule {
 	size_t conditions; /* index of the first, and how many */
 	size_t condition_count;
 	bool exact;        /* the conditions are all that it looks at */
+	bool excess;       /* it means what no ordinary packet is: too many, or from where no way leads back */
 	bool has_target;   /* DEED_DNAT: to this address; else to an unknown one */
 	struct addr target;
 	uint8_t deed;      /* enum deed */
@@ -61,9 +82,11 @@ struct other_rule {
 struct set_element {
 	uint8_t first[OTHERS_KEY_MAX], last[OTHERS_KEY_MAX];
 	uint8_t way; /* WAY_JUMP, ...; of a map */
+	bool drops;  /* WAY_DONE: by a drop */
 	size_t to;
 };
 
+enum { OTHERS_FAMILY_IP = 2, OTHERS_FAMILY_IP6 = 10 }; /* as the kernel numbers them */
 enum { FAMILY_OF_LIST = 0xffff }; /* a set that stands for a list in a rule; behind all others */
 
 struct other_set {
@@ -83,6 +106,8 @@ struct other_chain {
 	int priority;
 	bool nat;            /* of type nat: it sees the packets that open connections alone */
 	bool links_unknown;  /* links have other names there: ports of a bridge, devices below one */
+	bool drops;          /* what comes to the end of a base chain */
+	bool legacy;         /* of iptables-legacy: rules have numbers, not handles */
 };
 
 struct others {
@@ -98,6 +123,10 @@ struct finding {
 	uint64_t handle;
 	enum deed deed;
 	char flow[CONFIG_ID_MAX + 1]; /* the first one that it meets */
+	char last_flow[CONFIG_ID_MAX + 1];
+	size_t flow_count;            /* how many there are, about */
+	bool may;                     /* DEED_DROP, DEED_POLICY: some of it, or under conditions that can't be known */
+	bool legacy;
 };
 
 struct findings {
@@ -113,11 +142,18 @@ size_t others_find_set(const struct others *others, unsigned family, const char 
 size_t rule_field_size(enum rule_field field); /* bytes */
 void others_free(struct others *others);
 
-/* Whether any rule does something that matters, be it to whomever: nothing else needs to be known where not. */
-bool others_do_anything(const struct others *others);
-/* The rules that could meet a flow of the policy, each once. links: one a policy role, as for compile(). What
- * `interception = prevent` outruns is no finding. 0 or -ENOMEM. */
-int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct surroundings *around);
+/* Whether any rule does one of these deeds, be it to whomever: nothing else needs to be known where not. */
+bool others_do_any(const struct others *others, unsigned deeds);
+
+/* links: one a policy role, as for compile(). peers: one a policy flow, the links by which its peers come, for drops alone. */
+struct others_view {
+	const struct surroundings *around;
+	const struct role_links *peers; /* NULL: unknown */
+};
+/* The rules that could do one of these deeds to a flow of the policy, each once. What `interception = prevent` outruns is
+ * no finding. Of DEEDS_STOP, what would only stop some peers of ANY is none either: that is what block lists do.
+ * 0 or -ENOMEM. */
+int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct others_view *view, unsigned deeds);
 void findings_free(struct findings *findings);
 bool findings_equal(const struct findings *a, const struct findings *b);
 

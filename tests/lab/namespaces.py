@@ -44,6 +44,11 @@ def mount(source, target, kind=None, flags=0, options=None):
     _call(_libc.mount, text(source), text(target), text(kind), ctypes.c_ulong(flags), text(options))
 
 
+def umount(target):
+    """What was mounted there by this test."""
+    _call(_libc.umount2, target.encode(), 0)
+
+
 def die_with_parent(number=signal.SIGKILL):
     """For a child: whatever happens to the test, its processes end. Call it between fork and exec."""
     _libc.prctl(PR_SET_PDEATHSIG, number)

@@ -70,7 +70,8 @@ static int judge(struct findings *ret, const struct others *others, const char *
 	struct policy policy;
 
 	make_good_policy(&policy, config);
-	int r = others_judge(ret, others, &policy, &around);
+	struct others_view view = { .around = &around };
+	int r = others_judge(ret, others, &policy, &view, DEEDS_INTERCEPT);
 	policy_free(&policy);
 	ranges_free(&gateway);
 	return r;
@@ -400,7 +401,7 @@ static void test_no_memory(void **state)
 		make_good_policy(&policy, REPORT);
 		random_rules(&o);
 		allocations_left = n;
-		int r = others_judge(&findings, &o, &policy, &around);
+		int r = others_judge(&findings, &o, &policy, &(struct others_view){ .around = &around }, DEEDS_INTERCEPT);
 		allocations_left = -1;
 		done = r == 0;
 		assert_true(r == 0 || (r == -ENOMEM && !findings.count && !findings.items));

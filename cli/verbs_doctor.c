@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl.h"
+#include "output.h"
+#include "spefwd.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the running daemon knows, beside what `spefwd --doctor` sees of the system. */
+
+static void add_finding(json_t *list, const char *severity, const char *check, const char *what, const char *evidence, const char *remedy)
+{
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s*}", "severity", severity, "check", check, "what", what, "evidence", evidence, "remedy", remedy));
+}
+
+/* A rule of another table is told by --doctor as well. */
+static bool is_of_rule(const json_t *status, const char *reason)
+{
+	return json_array_size(json_object_get(status, "interceptions")) && strncmp(reason, "flow ", 5) == 0 && strstr(reason, ", handle ");
+}
+
+static void add_reasons(json_t *list, const json_t *status, bool looked)
+{
+	bool failed = strcmp(json_text_of(status, "health"), "failed") == 0;
+	const json_t *reasons = json_object_get(status, "reasons");
+
+	for (size_t i = 0; i < json_array_size(reasons); i++) {
+		const char *reason = json_text(json_array_get(reasons, i));
+		if (!looked || !is_of_rule(status, reason))
+			add_finding(list, failed && i == 0 ? "serious" : "warning", "spefwd", reason, "spefwd's own health", "spefwctl status has the whole of it");
+	}
+}
+
+static bool is_severity(const json_t *finding, const char *severity)
+{
+	return strcmp(json_text_of(finding, "severity"), severity) == 0;
+}
+
+static json_t *sorted(const json_t *findings)
+{
+	static const char *const order[] = { "serious", "warning", "note" };
+	json_t *list = json_array();
+
+	for (size_t s = 0; s < sizeof(order) / sizeof(order[0]); s++)
+		for (size_t i = 0; i < json_array_size(findings); i++)
+			if (is_severity(json_array_get(findings, i), order[s]))
+				json_array_append(list, json_array_get(findings, i));
+	return list;
+}
+
+/* --doctor's findings into the list. An exit status, or -1: go on. */
+static int look(const struct ctl *ctl, const char *config, json_t *list)
+{
+	const char *const arguments[] = { ctl->world->spefwd, "--doctor", "--json", "-c", config, NULL };
+	char *output = NULL;
+
+	int r = spefwd_run(arguments, DOCTOR_PATIENCE_S, &output);
+	json_t *seen = r >= 0 ? json_loads(output, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	free(output);
+	json_t *findings = json_object_get(seen, "findings");
+	if (json_is_array(findings)) {
+		json_array_extend(list, findings);
+		json_decref(seen);
+		return -1;
+	}
+	json_decref(seen);
+	if (r < 0)
+		ctl_complain(ctl, "the gateway could not be looked at: %s: %s", ctl->world->spefwd, strerror(-r));
+	else
+		ctl_complain(ctl, "the gateway could not be looked at: %s --doctor failed with status %d", ctl->world->spefwd, r);
+	return EXIT_FAILED;
+}
+
+static int finish(struct ctl *ctl, json_t *list)
+{
+	json_t *all = sorted(list);
+	bool serious = json_array_size(all) && is_severity(json_array_get(all, 0), "serious");
+	json_t *report = json_pack("{s:o}", "findings", all);
+
+	json_decref(list);
+	if (!report) {
+		ctl_complain(ctl, "out of memory");
+		return EXIT_FAILED;
+	}
+	ctl->output->doctor(ctl, report);
+	json_decref(report);
+	return serious ? EXIT_FAILED : EXIT_DONE;
+}
+
+int verb_doctor(struct ctl *ctl)
+{
+	json_t *status = NULL, *list = json_array();
+	int r = ctl_call(ctl, SPEFW_METHOD("Status"), NULL, PATIENCE_S, &status);
+	const char *config = json_text_of(json_object_get(status, "config"), "path");
+
+	config = ctl->config ? ctl->config : *config ? config : SPEFW_CONFIG;
+	if (r == EXIT_NOT_RUNNING && !ctl->world->root) {
+		ctl_complain(ctl, "spefwd is not running, and only root can look at the system: run spefwctl doctor as root");
+		json_decref(list);
+		return EXIT_PERMISSION;
+	}
+	if (r != EXIT_DONE && r != EXIT_NOT_RUNNING && !ctl->world->root) {
+		json_decref(list);
+		return r;
+	}
+	int looked = ctl->world->root ? look(ctl, config, list) : -1;
+	if (!ctl->world->root)
+		add_finding(list, "note", "doctor", "the system was not looked at: rules of other tables, links, resolvers, certificates, sysctls", "only root can", NULL);
+	if (r == EXIT_NOT_RUNNING)
+		add_finding(list, "warning", "spefwd", "spefwd is not running", ctl->socket, "systemctl start spefwd");
+	add_reasons(list, status, ctl->world->root && looked < 0);
+	json_decref(status);
+	if (looked < 0)
+		return finish(ctl, list);
+	json_decref(list);
+	return looked;
+}

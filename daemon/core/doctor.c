@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "doctor.h"
+#include "array.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	FULL_PERCENT = 90,
+	SAID_MAX = 8, /* neighbours with one hardware address; a router's answers for a whole network */
+	STRICT = 1,   /* of rp_filter */
+};
+
+static const char *const family_words[FAMILIES] = { "IPv4", "IPv6" };
+
+const char *gravity_word(enum gravity gravity)
+{
+	static const char *const words[] = { "serious", "warning", "note" };
+	return words[gravity];
+}
+
+void harmless_text(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
+static char *format_text(struct troubles *troubles, const char *format, va_list arguments)
+{
+	char *text;
+
+	if (vasprintf(&text, format, arguments) >= 0)
+		return text;
+	troubles->failed = true;
+	return NULL;
+}
+
+static struct trouble *add(struct troubles *troubles, enum gravity gravity, const char *check, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void add_text(struct troubles *troubles, char **text, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* With what it is; the caller adds evidence and remedy at once. NULL without memory, which those take as well. */
+static struct trouble *add(struct troubles *troubles, enum gravity gravity, const char *check, const char *format, ...)
+{
+	struct trouble trouble = { .gravity = gravity, .check = check };
+	va_list arguments;
+
+	va_start(arguments, format);
+	trouble.what = format_text(troubles, format, arguments);
+	va_end(arguments);
+	if (trouble.what && ARRAY_PUSH(troubles, trouble) == 0)
+		return &troubles->items[troubles->count - 1];
+	free(trouble.what);
+	troubles->failed = true;
+	return NULL;
+}
+
+static void add_text(struct troubles *troubles, char **text, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!text)
+		return;
+	va_start(arguments, format);
+	*text = format_text(troubles, format, arguments);
+	va_end(arguments);
+}
+
+#define EVIDENCE(troubles, trouble, ...) add_text(troubles, (trouble) ? &(trouble)->evidence : NULL, __VA_ARGS__)
+#define REMEDY(troubles, trouble, ...) add_text(troubles, (trouble) ? &(trouble)->remedy : NULL, __VA_ARGS__)
+
+void troubles_add(struct troubles *troubles, enum gravity gravity, const char *check, const char *what, const char *evidence, const char *remedy)
+{
+	struct trouble *trouble = add(troubles, gravity, check, "%s", what);
+
+	EVIDENCE(troubles, trouble, "%s", evidence);
+	if (remedy)
+		REMEDY(troubles, trouble, "%s", remedy);
+}
+
+static bool serves(const struct doctor_facts *facts, enum family family)
+{
+	for (size_t i = 0; i < facts->policy->protected_all.count; i++)
+		if (facts->policy->protected_all.items[i].first.family == family)
+			return true;
+	return false;
+}
+
+static void judge_guard(struct troubles *out, const struct doctor_facts *facts)
+{
+	if (facts->table_guards)
+		return;
+	struct trouble *trouble = add(out, GRAVITY_SERIOUS, "guard", "nothing guards the server");
+	EVIDENCE(out, trouble, "table inet " TABLE_NAME " is not loaded, or holds no protected address");
+	REMEDY(out, trouble, "systemctl start spefwd; or, where it runs, spefwctl reload");
+}
+
+static void judge_forwarding(struct troubles *out, const struct doctor_facts *facts)
+{
+	static const char *const keys[FAMILIES] = { "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding" };
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		if (!serves(facts, family) || facts->forwarding[family] != 0)
+			continue;
+		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "forwarding", "%s is not forwarded", family_words[family]);
+		EVIDENCE(out, trouble, "%s = 0", keys[family]);
+		REMEDY(out, trouble, "sysctl -w %s=1, and for the next boot in /etc/sysctl.d", keys[family]);
+	}
+	for (size_t i = 0; i < facts->links.count && serves(facts, FAMILY_4) && facts->forwarding[FAMILY_4] != 0; i++) {
+		const struct link_fact *link = &facts->links.items[i];
+		if (link->forwarding != 0)
+			continue;
+		struct trouble *trouble = add(out, link->is_servers ? GRAVITY_SERIOUS : GRAVITY_WARNING, "forwarding",
+					      "IPv4 that comes by %s is not forwarded", link->name);
+		EVIDENCE(out, trouble, "net.ipv4.conf.%s.forwarding = 0", link->name);
+		REMEDY(out, trouble, "sysctl -w net/ipv4/conf/%s/forwarding=1, and for the next boot in /etc/sysctl.d", link->name);
+	}
+}
+
+static void judge_detours(struct troubles *out, const struct doctor_facts *facts)
+{
+	char whom[RANGE_TEXT_MAX];
+
+	for (size_t i = 0; i < facts->detours.count; i++) {
+		const struct detour_fact *detour = &facts->detours.items[i];
+		if (detour->rp_filter != STRICT)
+			continue;
+		struct trouble *trouble = add(out, detour->configured ? GRAVITY_SERIOUS : GRAVITY_WARNING, "rp_filter",
+					      "what %s (%s) sends by %s is dropped", detour->of, range_format(&detour->whom, whom), detour->link);
+		EVIDENCE(out, trouble, "rp_filter is strict (1) on %s, and the kernel's route back leaves by %s", detour->link, detour->best);
+		REMEDY(out, trouble, "sysctl -w net/ipv4/conf/%s/rp_filter=2, or give the route by %s the better metric", detour->link, detour->link);
+	}
+}
+
+/* Further addresses of the server: the same hardware address on the same link. */
+
+static bool same_hardware(const struct neighbour_fact *a, const struct neighbour_fact *b)
+{
+	return a->hardware_length && a->hardware_length == b->hardware_length && strcmp(a->link, b->link) == 0 &&
+	       memcmp(a->hardware, b->hardware, a->hardware_length) == 0;
+}
+
+static bool is_link_local(const struct addr *addr)
+{
+	return addr->family == FAMILY_6 ? addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80 : addr->bytes[0] == 169 && addr->bytes[1] == 254;
+}
+
+static const struct neighbour_fact *protected_twin(const struct doctor_facts *facts, const struct neighbour_fact *of)
+{
+	for (size_t i = 0; i < facts->neighbours.count; i++) {
+		const struct neighbour_fact *one = &facts->neighbours.items[i];
+		if (same_hardware(one, of) && ranges_contains(&facts->policy->protected_all, &one->addr))
+			return one;
+	}
+	return NULL;
+}
+
+static void hardware_text(const struct neighbour_fact *fact, char text[HARDWARE_MAX * 3 + 1])
+{
+	*text = '\0';
+	for (size_t i = 0; i < fact->hardware_length && i < HARDWARE_MAX; i++)
+		sprintf(text + strlen(text), "%s%02x", i ? ":" : "", fact->hardware[i]);
+}
+
+static void judge_neighbours(struct troubles *out, const struct doctor_facts *facts)
+{
+	char addr[ADDR_TEXT_MAX], of[ADDR_TEXT_MAX], hardware[HARDWARE_MAX * 3 + 1];
+	size_t said = 0;
+
+	for (size_t i = 0; i < facts->neighbours.count; i++) {
+		const struct neighbour_fact *one = &facts->neighbours.items[i];
+		if (is_link_local(&one->addr) || ranges_contains(&facts->policy->protected_all, &one->addr) || ranges_contains(facts->gateway, &one->addr))
+			continue;
+		const struct neighbour_fact *twin = protected_twin(facts, one);
+		if (!twin || said++ >= SAID_MAX)
+			continue;
+		hardware_text(one, hardware);
+		const struct policy_role *role = policy_protected_role(facts->policy, &twin->addr);
+		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "address", "%s seems to be an address of %s too, and is not guarded",
+					      addr_format(&one->addr, addr), role ? role->name : "the server");
+		EVIDENCE(out, trouble, "%s has it on %s, as has %s", hardware, one->link, addr_format(&twin->addr, of));
+		REMEDY(out, trouble, "add it to %s, or take it from the machine", role && role != facts->policy->roles ? "the members of that role" : "address in [server]");
+	}
+	if (said > SAID_MAX) {
+		struct trouble *trouble = add(out, GRAVITY_WARNING, "address", "%zu more addresses share a protected machine's hardware address", said - SAID_MAX);
+		EVIDENCE(out, trouble, "the neighbour table");
+		REMEDY(out, trouble, "ip neighbour; is there a router or proxy ARP in between?");
+	}
+}
+
+static void judge_saved(struct troubles *out, const struct doctor_facts *facts)
+{
+	for (size_t i = 0; i < facts->saved.count; i++) {
+		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "saved", "a saved ruleset holds table inet " TABLE_NAME ": it can't be loaded as a whole while spefwd owns the table");
+		EVIDENCE(out, trouble, "%s:%u", facts->saved.items[i].path, facts->saved.items[i].line);
+		REMEDY(out, trouble, "take that table out of the file: spefwd builds it");
+	}
+}
+
+static void judge_tracking(struct troubles *out, const struct doctor_facts *facts)
+{
+	if (!facts->tracked_max || facts->tracked < facts->tracked_max / 100.0 * FULL_PERCENT)
+		return;
+	struct trouble *trouble = add(out, GRAVITY_SERIOUS, "conntrack", "the connection table is %s: new connections are lost", facts->tracked < facts->tracked_max ? "nearly full" : "full");
+	EVIDENCE(out, trouble, "net.netfilter.nf_conntrack_count = %" PRIu64 ", nf_conntrack_max = %" PRIu64, facts->tracked, facts->tracked_max);
+	REMEDY(out, trouble, "see who floods (conntrack -L), or sysctl -w net.netfilter.nf_conntrack_max=%" PRIu64, 2 * facts->tracked_max);
+}
+
+static void judge_clock(struct troubles *out, const struct doctor_facts *facts)
+{
+	if (!facts->clock_known || facts->clock_synchronised)
+		return;
+	struct trouble *trouble = add(out, GRAVITY_WARNING, "clock", "the clock is not synchronised: times in logs and of last known addresses may be wrong");
+	EVIDENCE(out, trouble, "the kernel takes it to be wrong by up to %" PRId64 " s", facts->clock_error_ms / 1000);
+	REMEDY(out, trouble, "run a time service, as systemd-timesyncd or chrony; timedatectl shows it");
+}
+
+/* Rules of other tables. */
+
+static enum gravity gravity_of(const struct finding *finding)
+{
+	return finding->may || finding->deed == DEED_OFFLOAD || finding->deed == DEED_DUP ? GRAVITY_WARNING : GRAVITY_SERIOUS;
+}
+
+static void add_flows(struct troubles *out, char **text, const struct finding *finding)
+{
+	const char *does = finding->may ? "may drop it" : deed_phrase(finding->deed);
+
+	if (finding->deed == DEED_PORT)
+		add_text(out, text, "a port of a guarded machine's own address is translated by another table: early_drop drops what comes to it");
+	else if (finding->flow_count > 1)
+		add_text(out, text, "flow %s and %zu more: another table %s", finding->flow, finding->flow_count - 1, does);
+	else
+		add_text(out, text, "flow %s: another table %s", finding->flow, does);
+}
+
+static void judge_finding(struct troubles *out, const struct finding *finding)
+{
+	static const char *const checks[] = { [DEED_DROP] = "drop", [DEED_POLICY] = "drop", [DEED_OFFLOAD] = "flowtable", [DEED_PORT] = "early_drop" };
+	const char *check = finding->deed < sizeof(checks) / sizeof(checks[0]) && checks[finding->deed] ? checks[finding->deed] : "interception";
+	const char *family = table_family(finding->family);
+	struct trouble *trouble = add(out, gravity_of(finding), check, "%s", "");
+
+	if (!trouble)
+		return;
+	free(trouble->what);
+	trouble->what = NULL;
+	add_flows(out, &trouble->what, finding);
+	if (finding->legacy)
+		EVIDENCE(out, trouble, "%s, table %s, chain %s, rule %llu", finding->family == OTHERS_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy",
+			 finding->table, finding->chain, (unsigned long long)finding->handle);
+	else if (finding->deed == DEED_POLICY)
+		EVIDENCE(out, trouble, "table %s %s, chain %s: policy drop", family, finding->table, finding->chain);
+	else
+		EVIDENCE(out, trouble, "table %s %s, chain %s, handle %llu", family, finding->table, finding->chain, (unsigned long long)finding->handle);
+	if (finding->deed == DEED_PORT)
+		REMEDY(out, trouble, "early_drop = no, since it sees the port before the translation");
+	else if (finding->deed == DEED_OFFLOAD)
+		REMEDY(out, trouble, "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor seen by spefwd");
+	else if (finding->legacy)
+		REMEDY(out, trouble, "%s -t %s -L %s --line-numbers", finding->family == OTHERS_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy", finding->table, finding->chain);
+	else if (finding->deed == DEED_POLICY)
+		REMEDY(out, trouble, "let that chain accept what touches the protected addresses: spefwd judges it; nft -a list chain %s %s %s", family, finding->table, finding->chain);
+	else
+		REMEDY(out, trouble, "take the protected addresses out of that rule; nft -a list chain %s %s %s", family, finding->table, finding->chain);
+}
+
+static void judge_others(struct troubles *out, const struct doctor_facts *facts)
+{
+	for (size_t i = 0; i < facts->others.count; i++)
+		judge_finding(out, &facts->others.items[i]);
+	if (facts->others.incomplete)
+		troubles_add(out, GRAVITY_NOTE, "drop", "other tables could not be judged to their end", "they have too many rules", NULL);
+}
+
+/* Resolvers. */
+
+static void judge_resolvers(struct troubles *out, const struct doctor_facts *facts)
+{
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < facts->local_resolvers.count && facts->policy->name_count && facts->policy->observe && !facts->same_resolvers; i++) {
+		const struct resolver_fact *resolver = &facts->local_resolvers.items[i];
+		struct trouble *trouble = add(out, GRAVITY_WARNING, "resolver", "what the server learns from its resolver %s can't be observed",
+					      addr_format(&resolver->addr, text));
+		EVIDENCE(out, trouble, "it is reached by %s as the server is: its answers do not pass this gateway", resolver->link);
+		REMEDY(out, trouble, "servers = %s in [dns], so that both ask the same; or let the server ask one beyond this gateway", text);
+	}
+}
+
+static void add_addresses(struct troubles *out, char **text, const struct ranges *ranges)
+{
+	char first[RANGE_TEXT_MAX];
+
+	if (!ranges->count)
+		add_text(out, text, "no address");
+	else if (ranges->count == 1)
+		add_text(out, text, "%s", range_format(&ranges->items[0], first));
+	else
+		add_text(out, text, "%s and %zu more", range_format(&ranges->items[0], first), ranges->count - 1);
+}
+
+static void judge_name(struct troubles *out, const struct doctor_facts *facts, const struct name_fact *name)
+{
+	bool share = !name->own.count && !name->servers.count;
+	char *own = NULL, *servers = NULL;
+
+	for (size_t i = 0; i < name->own.count; i++)
+		share |= ranges_overlap(&name->servers, &name->own.items[i]);
+	if (share || name->own_error || name->servers_error)
+		return;
+	/* What is observed is learned at once. */
+	bool cured = facts->policy->observe && !facts->local_resolvers.count && name->servers.count;
+	add_addresses(out, &own, &name->own);
+	add_addresses(out, &servers, &name->servers);
+	struct trouble *trouble = add(out, cured ? GRAVITY_WARNING : GRAVITY_SERIOUS, "resolver", "%s (%s) is somebody else to the server than to this gateway",
+				      name->name, family_words[name->family]);
+	EVIDENCE(out, trouble, "the gateway's resolver answers %s, the server's %s, and they share none", own ? own : "?", servers ? servers : "?");
+	REMEDY(out, trouble, "let both ask the same: servers in [dns] as resolvers in [server]");
+	free(own);
+	free(servers);
+}
+
+/* One note a side: where a resolver is silent, it is for all names. */
+static void judge_names(struct troubles *out, const struct doctor_facts *facts)
+{
+	const struct name_fact *own = NULL, *servers = NULL;
+
+	for (size_t i = 0; i < facts->names.count; i++) {
+		const struct name_fact *name = &facts->names.items[i];
+		judge_name(out, facts, name);
+		own = name->own_error && !own ? name : own;
+		servers = name->servers_error && !servers ? name : servers;
+	}
+	if (own)
+		troubles_add(out, GRAVITY_NOTE, "resolver", "the gateway's resolver could not be asked for all names", own->own_error, NULL);
+	if (servers)
+		troubles_add(out, GRAVITY_NOTE, "resolver", "the server's resolvers could not be asked for all names from here", servers->servers_error, NULL);
+}
+
+/* Certificates. */
+
+static void judge_certificate(struct troubles *out, const struct tls_fact *fact)
+{
+	char addr[ADDR_TEXT_MAX];
+
+	if (fact->result != TLS_UNTRUSTED && fact->result != TLS_OTHER_NAME)
+		return;
+	struct trouble *trouble = add(out, GRAVITY_SERIOUS, "tls", "flow %s: what answers for %s port %u is %s: a proxy on the way may open the connection", fact->flow,
+				      fact->name, fact->port, fact->result == TLS_UNTRUSTED ? "nobody whom this system trusts" : "somebody else");
+	EVIDENCE(out, trouble, "%s has a certificate for \"%s\" by \"%s\": %s", addr_format(&fact->addr, addr), fact->subject, fact->issuer, fact->why);
+	REMEDY(out, trouble, "take %s out of the inspection of the proxy that has this authority", fact->name);
+}
+
+static bool other_family_answers(const struct doctor_facts *facts, const struct tls_fact *fact)
+{
+	for (size_t i = 0; i < facts->tls.count; i++) {
+		const struct tls_fact *one = &facts->tls.items[i];
+		if (strcmp(one->name, fact->name) == 0 && one->port == fact->port && one->result < TLS_UNREACHABLE)
+			return true;
+	}
+	return false;
+}
+
+static void judge_tls(struct troubles *out, const struct doctor_facts *facts)
+{
+	char evidence[TLS_TEXT_MAX + ADDR_TEXT_MAX + 4], what[CONFIG_NAME_MAX + 80], addr[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < facts->tls.count; i++) {
+		const struct tls_fact *fact = &facts->tls.items[i];
+		judge_certificate(out, fact);
+		if (fact->result < TLS_UNREACHABLE || other_family_answers(facts, fact))
+			continue;
+		snprintf(what, sizeof(what), "the certificate of %s port %u could not be checked", fact->name, fact->port);
+		snprintf(evidence, sizeof(evidence), "%s: %s", addr_format(&fact->addr, addr), fact->why);
+		troubles_add(out, GRAVITY_NOTE, "tls", what, evidence, NULL);
+	}
+	if (facts->no_trust)
+		troubles_add(out, GRAVITY_NOTE, "tls", "no certificate could be judged", "this system's trust store is empty: install ca-certificates", NULL);
+}
+
+static int gravity_order(const void *a, const void *b)
+{
+	const struct trouble *x = a, *y = b;
+	return (int)x->gravity - (int)y->gravity;
+}
+
+/* Stable: the order of the checks stays. */
+void troubles_sort(struct troubles *troubles)
+{
+	for (size_t i = 1; i < troubles->count; i++) {
+		struct trouble one = troubles->items[i];
+		size_t at = i;
+		for (; at > 0 && gravity_order(&troubles->items[at - 1], &one) > 0; at--)
+			troubles->items[at] = troubles->items[at - 1];
+		troubles->items[at] = one;
+	}
+}
+
+void doctor_judge(struct troubles *ret, const struct doctor_facts *facts)
+{
+	judge_guard(ret, facts);
+	judge_forwarding(ret, facts);
+	judge_others(ret, facts);
+	judge_detours(ret, facts);
+	judge_tracking(ret, facts);
+	judge_neighbours(ret, facts);
+	judge_resolvers(ret, facts);
+	judge_names(ret, facts);
+	judge_tls(ret, facts);
+	judge_saved(ret, facts);
+	judge_clock(ret, facts);
+	troubles_sort(ret);
+}
+
+void troubles_free(struct troubles *troubles)
+{
+	for (size_t i = 0; i < troubles->count; i++) {
+		free(troubles->items[i].what);
+		free(troubles->items[i].evidence);
+		free(troubles->items[i].remedy);
+	}
+	free(troubles->items);
+	*troubles = (struct troubles){ 0 };
+}
+
+void doctor_facts_free(struct doctor_facts *facts)
+{
+	for (size_t i = 0; i < facts->saved.count; i++)
+		free(facts->saved.items[i].path);
+	for (size_t i = 0; i < facts->names.count; i++) {
+		ranges_free(&facts->names.items[i].own);
+		ranges_free(&facts->names.items[i].servers);
+	}
+	findings_free(&facts->others);
+	free(facts->links.items);
+	free(facts->detours.items);
+	free(facts->neighbours.items);
+	free(facts->saved.items);
+	free(facts->local_resolvers.items);
+	free(facts->names.items);
+	free(facts->tls.items);
+}
