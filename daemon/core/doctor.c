@@ -148,14 +148,17 @@ static bool is_link_local(const struct addr *addr)
 	return addr->family == FAMILY_6 ? addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80 : addr->bytes[0] == 169 && addr->bytes[1] == 254;
 }
 
+/* One of its own family, where there is any. */
 static const struct neighbour_fact *protected_twin(const struct doctor_facts *facts, const struct neighbour_fact *of)
 {
+	const struct neighbour_fact *found = NULL;
+
 	for (size_t i = 0; i < facts->neighbours.count; i++) {
 		const struct neighbour_fact *one = &facts->neighbours.items[i];
-		if (same_hardware(one, of) && ranges_contains(&facts->policy->protected_all, &one->addr))
-			return one;
+		if (same_hardware(one, of) && ranges_contains(&facts->policy->protected_all, &one->addr) && (!found || one->addr.family == of->addr.family))
+			found = one;
 	}
-	return NULL;
+	return found;
 }
 
 static void hardware_text(const struct neighbour_fact *fact, char text[HARDWARE_MAX * 3 + 1])
@@ -225,47 +228,51 @@ static enum gravity gravity_of(const struct finding *finding)
 	return finding->may || finding->deed == DEED_OFFLOAD || finding->deed == DEED_DUP ? GRAVITY_WARNING : GRAVITY_SERIOUS;
 }
 
-static void add_flows(struct troubles *out, char **text, const struct finding *finding)
+static struct trouble *add_finding(struct troubles *out, const struct finding *finding, const char *check)
 {
 	const char *does = finding->may ? "may drop it" : deed_phrase(finding->deed);
 
 	if (finding->deed == DEED_PORT)
-		add_text(out, text, "a port of a guarded machine's own address is translated by another table: early_drop drops what comes to it");
-	else if (finding->flow_count > 1)
-		add_text(out, text, "flow %s and %zu more: another table %s", finding->flow, finding->flow_count - 1, does);
-	else
-		add_text(out, text, "flow %s: another table %s", finding->flow, does);
+		return add(out, GRAVITY_SERIOUS, check, "a port of a guarded machine's own address is translated by another table: early_drop drops what comes to it");
+	if (finding->flow_count > 1)
+		return add(out, gravity_of(finding), check, "flow %s and %zu more: another table %s", finding->flow, finding->flow_count - 1, does);
+	return add(out, gravity_of(finding), check, "flow %s: another table %s", finding->flow, does);
+}
+
+/* The table in words, and the command that shows the chain. */
+static void where(const struct finding *finding, char table[300], char look[400])
+{
+	const char *family = finding->legacy ? finding->family == OTHERS_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy" : table_family(finding->family);
+
+	if (finding->legacy) {
+		snprintf(table, 300, "%s, table %.100s", family, finding->table);
+		snprintf(look, 400, "%s -t %.100s -L %.100s -n --line-numbers", family, finding->table, finding->chain);
+	} else {
+		snprintf(table, 300, "table %s %.100s", family, finding->table);
+		snprintf(look, 400, "nft -a list chain %s %.100s %.100s", family, finding->table, finding->chain);
+	}
 }
 
 static void judge_finding(struct troubles *out, const struct finding *finding)
 {
 	static const char *const checks[] = { [DEED_DROP] = "drop", [DEED_POLICY] = "drop", [DEED_OFFLOAD] = "flowtable", [DEED_PORT] = "early_drop" };
 	const char *check = finding->deed < sizeof(checks) / sizeof(checks[0]) && checks[finding->deed] ? checks[finding->deed] : "interception";
-	const char *family = table_family(finding->family);
-	struct trouble *trouble = add(out, gravity_of(finding), check, "%s", "");
+	char table[300], look[400];
 
-	if (!trouble)
-		return;
-	free(trouble->what);
-	trouble->what = NULL;
-	add_flows(out, &trouble->what, finding);
-	if (finding->legacy)
-		EVIDENCE(out, trouble, "%s, table %s, chain %s, rule %llu", finding->family == OTHERS_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy",
-			 finding->table, finding->chain, (unsigned long long)finding->handle);
-	else if (finding->deed == DEED_POLICY)
-		EVIDENCE(out, trouble, "table %s %s, chain %s: policy drop", family, finding->table, finding->chain);
+	where(finding, table, look);
+	struct trouble *trouble = add_finding(out, finding, check);
+	if (finding->deed == DEED_POLICY)
+		EVIDENCE(out, trouble, "%s, chain %s: policy drop", table, finding->chain);
 	else
-		EVIDENCE(out, trouble, "table %s %s, chain %s, handle %llu", family, finding->table, finding->chain, (unsigned long long)finding->handle);
+		EVIDENCE(out, trouble, "%s, chain %s, %s %llu", table, finding->chain, finding->legacy ? "rule" : "handle", (unsigned long long)finding->handle);
 	if (finding->deed == DEED_PORT)
 		REMEDY(out, trouble, "early_drop = no, since it sees the port before the translation");
 	else if (finding->deed == DEED_OFFLOAD)
 		REMEDY(out, trouble, "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor seen by spefwd");
-	else if (finding->legacy)
-		REMEDY(out, trouble, "%s -t %s -L %s --line-numbers", finding->family == OTHERS_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy", finding->table, finding->chain);
 	else if (finding->deed == DEED_POLICY)
-		REMEDY(out, trouble, "let that chain accept what touches the protected addresses: spefwd judges it; nft -a list chain %s %s %s", family, finding->table, finding->chain);
+		REMEDY(out, trouble, "let that chain accept what touches the protected addresses, for spefwd judges it; %s", look);
 	else
-		REMEDY(out, trouble, "take the protected addresses out of that rule; nft -a list chain %s %s %s", family, finding->table, finding->chain);
+		REMEDY(out, trouble, "take the protected addresses out of that rule; %s", look);
 }
 
 static void judge_others(struct troubles *out, const struct doctor_facts *facts)
@@ -355,11 +362,12 @@ static void judge_certificate(struct troubles *out, const struct tls_fact *fact)
 	REMEDY(out, trouble, "take %s out of the inspection of the proxy that has this authority", fact->name);
 }
 
-static bool other_family_answers(const struct doctor_facts *facts, const struct tls_fact *fact)
+/* It answers by the other family, or that it does not was said of that. */
+static bool is_said(const struct doctor_facts *facts, const struct tls_fact *fact)
 {
 	for (size_t i = 0; i < facts->tls.count; i++) {
 		const struct tls_fact *one = &facts->tls.items[i];
-		if (strcmp(one->name, fact->name) == 0 && one->port == fact->port && one->result < TLS_UNREACHABLE)
+		if (one != fact && strcmp(one->name, fact->name) == 0 && one->port == fact->port && (one->result < TLS_UNREACHABLE || one < fact))
 			return true;
 	}
 	return false;
@@ -372,7 +380,7 @@ static void judge_tls(struct troubles *out, const struct doctor_facts *facts)
 	for (size_t i = 0; i < facts->tls.count; i++) {
 		const struct tls_fact *fact = &facts->tls.items[i];
 		judge_certificate(out, fact);
-		if (fact->result < TLS_UNREACHABLE || other_family_answers(facts, fact))
+		if (fact->result < TLS_UNREACHABLE || is_said(facts, fact))
 			continue;
 		snprintf(what, sizeof(what), "the certificate of %s port %u could not be checked", fact->name, fact->port);
 		snprintf(evidence, sizeof(evidence), "%s: %s", addr_format(&fact->addr, addr), fact->why);

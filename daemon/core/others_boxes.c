@@ -75,7 +75,7 @@ static void set_connection(const struct judging *j, struct box *box)
 {
 	bool tracked = j->base->place != PLACE_INGRESS && (j->base->place != PLACE_PREROUTING || j->base->priority >= TRACKED_FROM);
 	bool pinned = j->policy->interception == INTERCEPTION_PREVENT && j->policy->mode == MODE_ENFORCE && box->first[RULE_PROTOCOL][0] == 6;
-	uint8_t flags[] = { box->reply ? ACK : SYN, box->reply ? ACK | SYN : SYN };
+	uint8_t flags = box->reply ? SYN | ACK : SYN;
 
 	set_byte(box, RULE_PACKET, 0);
 	set_all(box, RULE_STATE);
@@ -87,12 +87,12 @@ static void set_connection(const struct judging *j, struct box *box)
 	set_word(box, RULE_STATE, !tracked ? STATE_INVALID : box->reply ? STATE_ESTABLISHED : STATE_NEW);
 	set_word(box, RULE_STATUS, tracked && pinned ? STATUS_DNAT : 0);
 	set_word(box, RULE_TARGET_KIND, j->base->place == PLACE_INPUT ? KIND_LOCAL : KIND_UNICAST);
-	set_bytes(box, RULE_FLAGS, &flags[0], &flags[1]);
+	set_byte(box, RULE_FLAGS, flags);
 }
 
 static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const char *in, const char *out)
 {
-	static const struct port_range high_ports = { 1024, UINT16_MAX }; /* a client's */
+	static const struct port_range high_ports = { 1024, UINT16_MAX }, usual_ports = { 49152, 60999 }; /* a client's; of Windows and of Linux */
 	bool from_own = pair->inbound == reply;
 	const struct range *source = from_own ? pair->own : pair->peer, *target = from_own ? pair->peer : pair->own;
 	enum family family = (enum family)pair->own->first.family;
@@ -106,7 +106,7 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 	set_all(&box, RULE_SOURCE_PORT);
 	set_all(&box, RULE_TARGET_PORT);
 	if (pair->ports) {
-		set_ports(&box, reply ? RULE_TARGET_PORT : RULE_SOURCE_PORT, &high_ports);
+		set_ports(&box, reply ? RULE_TARGET_PORT : RULE_SOURCE_PORT, stops(j) ? &usual_ports : &high_ports);
 		set_ports(&box, reply ? RULE_SOURCE_PORT : RULE_TARGET_PORT, pair->ports);
 	}
 	set_link(&box, RULE_LINK, in);
@@ -252,6 +252,11 @@ static int add_peers(struct judging *j, struct boxes *boxes, struct pair *pair)
 	return r;
 }
 
+static bool sees_family(const struct judging *j, enum family family)
+{
+	return j->base->family != (family == FAMILY_4 ? OTHERS_FAMILY_IP6 : OTHERS_FAMILY_IP);
+}
+
 static int add_flow(struct judging *j, struct boxes *boxes, const struct policy_flow *flow, size_t role_index, bool inbound)
 {
 	const struct policy_role *role = &j->policy->roles[role_index];
@@ -264,7 +269,8 @@ static int add_flow(struct judging *j, struct boxes *boxes, const struct policy_
 		r = ranges_intersect(&own, side);
 	for (size_t i = 0; i < own.count && r == 0; i++) {
 		pair.own = &own.items[i];
-		r = add_peers(j, boxes, &pair);
+		if (sees_family(j, (enum family)pair.own->first.family))
+			r = add_peers(j, boxes, &pair);
 	}
 	ranges_free(&own);
 	return r;
