@@ -74,7 +74,6 @@ static void set_link(struct box *box, enum rule_field field, const char *link)
 static void set_connection(const struct judging *j, struct box *box)
 {
 	bool tracked = j->base->place != PLACE_INGRESS && (j->base->place != PLACE_PREROUTING || j->base->priority >= TRACKED_FROM);
-	bool pinned = j->policy->interception == INTERCEPTION_PREVENT && j->policy->mode == MODE_ENFORCE && box->first[RULE_PROTOCOL][0] == 6;
 	uint8_t flags = box->reply ? SYN | ACK : SYN;
 
 	set_byte(box, RULE_PACKET, 0);
@@ -85,7 +84,7 @@ static void set_connection(const struct judging *j, struct box *box)
 	if (!stops(j))
 		return;
 	set_word(box, RULE_STATE, !tracked ? STATE_INVALID : box->reply ? STATE_ESTABLISHED : STATE_NEW);
-	set_word(box, RULE_STATUS, tracked && pinned ? STATUS_DNAT : 0);
+	set_word(box, RULE_STATUS, 0); /* an identity DNAT, as ours is, leaves no trace there */
 	set_word(box, RULE_TARGET_KIND, j->base->place == PLACE_INPUT ? KIND_LOCAL : KIND_UNICAST);
 	set_byte(box, RULE_FLAGS, flags);
 }

@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Other tables that want the server's connections: prevented, blocked, reported or let be; and what is no interception."""
+import json
 import os
 import re
 import shutil
 import socket
 import ssl
-import subprocess
 import sys
-import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import (ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, HANG, LICENSE, Lab, dns, main, probe_all, udp_exchange, vendor, wait_for)  # noqa: E402
+from lab import (ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, HANG, LICENSE, Lab, dns, main, probe_all, proxy, tls, udp_exchange, vendor, wait_for)  # noqa: E402
 from lab import namespaces  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
@@ -360,69 +359,6 @@ def legitimate(tap):
                 daemon.wait_status(lambda now: now["health"] == "ok", "healthy")
 
 
-SQUID = """http_port 3127
-https_port 443 intercept ssl-bump generate-host-certificates=on dynamic_cert_mem_cache_size=4MB tls-cert=%(dir)s/proxy.pem
-sslcrtd_program %(helper)s -s %(dir)s/certs -M 4MB
-sslproxy_cert_error allow all
-tls_outgoing_options flags=DONT_VERIFY_PEER,DONT_VERIFY_DOMAIN
-acl step1 at_step SslBump1
-ssl_bump peek step1
-ssl_bump bump all
-http_access allow all
-cache deny all
-access_log none
-cache_log %(dir)s/cache.log
-pid_filename %(dir)s/squid.pid
-coredump_dir %(dir)s
-visible_hostname proxy.example.net
-dns_nameservers %(dns)s
-netdb_filename none
-pinger_enable off
-shutdown_lifetime 0 seconds
-"""
-
-
-def certificate(folder, name, text, authority=False):
-    """A certificate that signs itself, and its key; returns the path of both in one file."""
-    path = os.path.join(folder, name + ".pem")
-    more = ["-addext", "keyUsage=critical,keyCertSign", "-addext", "basicConstraints=critical,CA:TRUE"] if authority else []
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + text, "-keyout", path + ".key",
-                    "-out", path + ".crt"] + more, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with open(path, "w", encoding="ascii") as out:
-        for part in (".crt", ".key"):
-            with open(path + part, encoding="ascii") as file:
-                out.write(file.read())
-    os.chmod(path, 0o644)
-    return path
-
-
-class TlsServer:
-    """A TLS server that greets and closes."""
-
-    def __init__(self, machine, port, pem):
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(pem)
-        with namespaces.inside(machine):
-            self._socket = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        while True:
-            try:
-                sock, _ = self._socket.accept()
-            except OSError:
-                return
-            try:
-                with self._context.wrap_socket(sock, server_side=True) as tls:
-                    tls.settimeout(10)
-                    tls.recv(1024)
-            except OSError:
-                pass
-
-    def close(self):
-        self._socket.close()
-
-
 def issuer_seen(lab, machine, address):
     """Who signed the certificate that the machine gets from there; or what went wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -442,43 +378,49 @@ def issuer_seen(lab, machine, address):
     return re.search(r"CN ?= ?(.*)", said).group(1).strip()
 
 
+def proxied(lab, kind):
+    """A squid on the gateway that takes what comes by lan for port 443; and who answers in truth, with a certificate of its own."""
+    if kind == "tproxy":
+        route_marked(lab)
+        lab.nft("gateway", 'table inet squid {\nchain pre {\ntype filter hook prerouting priority mangle\nmeta l4proto tcp socket transparent 1 meta mark set 1 accept\n'
+                           'iifname "lan" tcp dport 443 tproxy to :443 meta mark set 1 accept\n}\n}\n')
+    else:
+        lab.nft("gateway", 'table inet squid {\nchain pre {\ntype nat hook prerouting priority dstnat\niifname "lan" tcp dport 443 redirect\n}\n}\n')
+    server = tls.Server("internet", 443, tls.certificate(lab.dir, "honest", "Honest Peer"))
+    lab.at_close(server.close)
+    # spefw judges the port that a connection is redirected to: a proxy on another one gets nothing anyway.
+    lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values()), "outlook.example.net": list(EXCHANGE.values())})
+    return proxy.Squid(lab, "gateway", kind, 443)
+
+
 def squid(tap):
     """A real proxy that opens TLS: the server sees its certificate, but for the connections that are kept from it."""
-    helper = next((path for path in ("/usr/lib/squid/security_file_certgen", "/usr/lib64/squid/security_file_certgen") if os.path.exists(path)), None)
-    if not shutil.which("squid") or not helper or not shutil.which("openssl"):
-        tap.skip("squid", "squid with TLS is missing: install squid-openssl and openssl")
-        return
-    for mode in ("prevent", "report"):
+    # By redirection, and by tproxy, which can't be prevented: then it is blocked, and told.
+    for kind, mode, seen, told in (("intercept", None, "Proxy Authority", None), ("intercept", "prevent", "Honest Peer", ("ok", [], False)),
+                                   ("intercept", "report", "Proxy Authority", ("degraded", ["squid"], True)),
+                                   ("tproxy", None, "Proxy Authority", None), ("tproxy", "prevent", "Proxy Authority", ("degraded", ["squid"], True)),
+                                   ("tproxy", "block", None, ("degraded", ["squid"], True))):
+        title = "squid by %s, %s: " % (kind, "interception = " + mode if mode else "without spefw")
         with Lab(tap) as lab:
-            folder = os.path.join(lab.dir, "squid")
-            os.mkdir(folder)
-            os.chmod(folder, 0o777)
-            certificate(folder, "proxy", "Proxy Authority", authority=True)
-            honest = certificate(folder, "honest", "Honest Peer")
-            lab.at_close(TlsServer("internet", 443, honest).close)
-            # spefw judges the port that a connection is redirected to: a proxy on another one gets nothing anyway.
-            lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values()), "outlook.example.net": list(EXCHANGE.values())})
-            made = lab.run("gateway", helper, "-c", "-s", os.path.join(folder, "certs"), "-M", "4MB", check=False)
-            if made.returncode:
-                tap.skip("squid", "its certificate helper fails: " + made.stderr.strip())
-                return
-            lab.run("gateway", "chmod", "-R", "a+rwX", folder)
-            with open(os.path.join(folder, "squid.conf"), "w", encoding="ascii") as file:
-                file.write(SQUID % {"dir": folder, "helper": helper, "dns": DNS[4]})
-            lab.nft("gateway", 'table inet squid {\nchain pre {\ntype nat hook prerouting priority dstnat\niifname "lan" tcp dport 443 redirect\n}\n}\n')
-            process = lab.start("gateway", "squid", "-N", "-f", os.path.join(folder, "squid.conf"))
-            wait_for(lambda p=process: p.poll() is not None or ":443 " in lab.run("gateway", "ss", "-lnt").stdout, "squid listens")
-            if process.poll() is not None:
-                with open(process.log, encoding="utf-8", errors="replace") as file:
-                    tap.skip("squid", "it does not start here: " + " ".join(file.read().split()[-30:]))
-                return
-            daemon = lab.guard(lab.config(gateway="interception = " + mode))
-            seen = issuer_seen(lab, "server", EXCHANGE[4])
-            tap.equal(seen, "Honest Peer" if mode == "prevent" else "Proxy Authority", "interception = %s: whose certificate the server sees" % mode)
-            if daemon is not None:
-                status = daemon.status()
-                tap.equal((status["health"], [one["table"] for one in status["interceptions"]], status["guards"]["intercepted"] > 0),
-                          ("ok", [], False) if mode == "prevent" else ("degraded", ["squid"], True), "interception = %s: what is told" % mode)
+            try:
+                proxied(lab, kind)
+            except proxy.Missing as missing:
+                tap.skip(title, str(missing))
+                continue
+            daemon = lab.guard(lab.config(gateway="interception = " + mode)) if mode else None
+            if seen is None:
+                [probe] = probe_all([("server", EXCHANGE[4], 443, False)], lambda: wait_for(lambda: daemon is None or daemon.status()["guards"]["intercepted"], "it is seen"))
+                tap.equal(probe.result, None, title + "nobody answers the server")
+            else:
+                tap.equal(issuer_seen(lab, "server", EXCHANGE[4]), seen, title + "whose certificate the server sees")
+            if daemon is None:
+                continue
+            status = daemon.status()
+            tap.equal((status["health"], [one["table"] for one in status["interceptions"]], status["guards"]["intercepted"] > 0), told, title + "what is told")
+            found = json.loads(daemon.ctl("doctor", "--json", check=False).stdout)["findings"]
+            found = [one for one in found if one["check"] == "interception"]
+            tap.ok([one["severity"] for one in found] == ["serious"] * len(told[1]) and all("table inet squid, chain pre, handle" in one["evidence"] for one in found),
+                   title + "and what doctor finds", found)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ UNIT_TESTS = \
 	tests/unit/test_control \
 	tests/unit/test_delta \
 	tests/unit/test_dns_message \
+	tests/unit/test_doctor \
 	tests/unit/test_expect \
 	tests/unit/test_held \
 	tests/unit/test_judge \
@@ -18,6 +19,7 @@ UNIT_TESTS = \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
 	tests/unit/test_resolver \
+	tests/unit/test_saved \
 	tests/unit/test_seen_packet \
 	tests/unit/test_state_file \
 	tests/unit/test_totals \
@@ -69,6 +71,9 @@ tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
 tests_unit_test_resolver_LDADD = daemon/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) \
 	daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
+tests_unit_test_saved_SOURCES = tests/unit/test_saved.c
+tests_unit_test_saved_LDADD = daemon/core/saved.$(OBJEXT) $(UNIT_LIBS)
+
 tests_unit_test_seen_packet_SOURCES = tests/unit/test_seen_packet.c
 tests_unit_test_seen_packet_LDADD = daemon/core/seen_packet.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
@@ -91,6 +96,9 @@ tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_delta_SOURCES = tests/unit/test_delta.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_delta_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_delta_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_doctor_SOURCES = tests/unit/test_doctor.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_doctor_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_doctor_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_expect_SOURCES = tests/unit/test_expect.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_expect_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_expect_LDADD = $(UNIT_MAKE_LIBS)
