@@ -258,6 +258,134 @@ static void test_places(void **state)
 	}
 }
 
+/* Drops. */
+
+static char link_wan[1][CONFIG_LINK_MAX + 1] = { "wan" };
+
+/* "HANDLE! " for one that stops a flow, "HANDLE? " for one that may; 0 is the policy. others is freed. */
+static void assert_drops(struct others *others, const char *config, const char *expected)
+{
+	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
+	struct role_links links[8] = { { link_lan, 1 } }, peers[64];
+	struct names_view names = { 0 };
+	struct surroundings around = { &gateway, links, &names };
+	struct others_view view = { &around, peers };
+	struct findings findings;
+	struct policy policy;
+	char text[200] = "";
+
+	for (size_t i = 0; i < COUNT_OF(peers); i++)
+		peers[i] = (struct role_links){ link_wan, 1 };
+	make_good_policy(&policy, config);
+	assert_int_equal(others_judge(&findings, others, &policy, &view, DEEDS_STOP), 0);
+	for (size_t i = 0; i < findings.count; i++)
+		sprintf(text + strlen(text), "%d%s ", (int)findings.items[i].handle, findings.items[i].may ? "?" : "!");
+	assert_string_equal(text, expected);
+	findings_free(&findings);
+	policy_free(&policy);
+	ranges_free(&gateway);
+	others_free(others);
+}
+
+static void add_state(struct others *others, bool some, uint32_t bits)
+{
+	struct rule_condition condition = { .field = RULE_STATE, .negate = some, .masked = true };
+	memcpy(condition.first, &bits, sizeof(bits));
+	assert_int_equal(ARRAY_PUSH(&others->conditions, condition), 0);
+	others->rules.items[others->rules.count - 1].condition_count++;
+}
+
+static void test_drops(void **state)
+{
+	struct others o = { 0 };
+	size_t forward = add_chain(&o, "forward", PLACE_FORWARD, false, 0);
+
+	(void)state;
+	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* invalid packets */
+	add_state(&o, true, STATE_INVALID);
+	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* some peers of ANY */
+	add_addresses(&o, RULE_SOURCE_4, false, "198.18.0.0", "198.19.255.255");
+	add_rule(&o, forward, DEED_DROP, WAY_DONE)->excess = true;
+	add_rule(&o, forward, DEED_DROP, WAY_DONE)->exact = false; /* 4: who knows */
+	add_port(&o, 143);
+	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 5 */
+	add_port(&o, 443);
+	add_state(&o, true, STATE_NEW);
+	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* no link that peers come by */
+	add_link(&o, false, "adm");
+	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 7: some of ADM */
+	add_port(&o, 8470);
+	add_addresses(&o, RULE_SOURCE_4, false, "203.0.113.0", "203.0.113.99");
+	add_rule(&o, forward, DEED_NONE, WAY_DONE); /* what is accepted, even if in doubt, is not stopped for sure */
+	add_port(&o, 993);
+	o.rules.items[o.rules.count - 1].exact = false;
+	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 9 */
+	add_port(&o, 993);
+	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 443 is gone already */
+	add_port(&o, 443);
+	assert_drops(&o, REPORT, "4? 5! 7? 9? ");
+}
+
+static void test_policies(void **state)
+{
+	static const struct { enum place place; bool accept; const char *found; } cases[] = {
+		{ PLACE_FORWARD, false, "0! " }, { PLACE_FORWARD, true, "" }, { PLACE_PREROUTING, false, "0? " /* where it goes is not known yet */ },
+		{ PLACE_POSTROUTING, false, "0! " },
+		{ PLACE_INPUT, false, "" }, { PLACE_OUTPUT, false, "" }, { PLACE_NONE, false, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct others o = { 0 };
+		size_t base = add_chain(&o, "base", cases[i].place, false, 0);
+		o.chains.items[base].drops = true;
+		add_rule(&o, base, DEED_NONE, WAY_DONE);
+		add_link(&o, false, cases[i].accept ? "lan" : "adm");
+		add_rule(&o, base, DEED_NONE, WAY_DONE);
+		uint8_t name[16] = { 0 };
+		memcpy(name, cases[i].accept ? "lan" : "adm", 3);
+		add_condition(&o, RULE_OUT_LINK, false, name, name);
+		assert_drops(&o, REPORT, cases[i].found);
+	}
+	/* What the gateway itself is asked for by name: its resolver. */
+	struct others o = { 0 };
+	size_t base = add_chain(&o, "base", PLACE_INPUT, false, 0);
+	o.chains.items[base].drops = true;
+	assert_drops(&o, "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.1\n[role ADM]\nmembers = 203.0.113.0/24\n", "0! ");
+	/* A chain of the other family sees nothing of it. */
+	base = add_chain(&o, "base", PLACE_FORWARD, false, 0);
+	o.chains.items[base].drops = true;
+	o.chains.items[base].family = OTHERS_FAMILY_IP6;
+	assert_drops(&o, "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n[role ADM]\nmembers = 203.0.113.0/24\n", "");
+}
+
+static void test_drops_by_jumps(void **state)
+{
+	struct others o = { 0 };
+	size_t blocks = add_chain(&o, "blocks", PLACE_NONE, false, 0), lets = add_chain(&o, "lets", PLACE_NONE, false, 0);
+	size_t forward = add_chain(&o, "forward", PLACE_FORWARD, false, 0);
+
+	(void)state;
+	add_rule(&o, forward, DEED_NONE, WAY_JUMP)->to = blocks + 1; /* some of ANY */
+	add_addresses(&o, RULE_SOURCE_4, false, "198.18.0.1", "198.18.0.1");
+	add_rule(&o, blocks, DEED_DROP, WAY_DONE); /* 2 */
+	add_rule(&o, forward, DEED_NONE, WAY_JUMP)->to = lets + 1;
+	add_rule(&o, lets, DEED_NONE, WAY_DONE); /* what comes here is accepted: mail, wholly; 443 of some */
+	add_port(&o, 143);
+	add_rule(&o, lets, DEED_NONE, WAY_DONE);
+	add_port(&o, 443);
+	add_addresses(&o, RULE_SOURCE_4, false, "198.18.0.0", "198.18.0.255");
+	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 6: not met */
+	add_port(&o, 143);
+	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 7: all but some */
+	add_port(&o, 443);
+	add_condition(&o, RULE_FAMILY, false, "\4", "\4");
+	add_addresses(&o, RULE_TARGET_4, false, "192.0.2.25", "192.0.2.25");
+	add_rule(&o, forward, DEED_NONE, WAY_GOTO)->to = blocks + 1; /* 993, wholly: 2 becomes sure */
+	add_port(&o, 993);
+	assert_drops(&o, REPORT, "7? 2! ");
+}
+
 /* Nothing is missed: packets of flows through random chains, one by one. */
 
 static uint64_t seed = 1;
@@ -416,7 +544,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conditions), cmocka_unit_test(test_order), cmocka_unit_test(test_chains), cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_prevent), cmocka_unit_test(test_places), cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_prevent), cmocka_unit_test(test_places), cmocka_unit_test(test_drops), cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_drops_by_jumps), cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -458,6 +458,60 @@ static void test_status_without_daemon(void **state)
 	assert_non_null(strstr(f->out, "No such file"));
 }
 
+#define SEEN                                                                                                                     \
+	"echo '{\"findings\":[{\"severity\":\"serious\",\"check\":\"forwarding\",\"what\":\"IPv4 is not forwarded\","             \
+	"\"evidence\":\"net.ipv4.ip_forward = 0\",\"remedy\":\"sysctl -w net.ipv4.ip_forward=1\"},"                              \
+	"{\"severity\":\"warning\",\"check\":\"tls\",\"what\":\"by \\u001b]0;owned\\u0007 \\u202egnp\",\"evidence\":\"\",\"remedy\":\"\"}," \
+	"{\"severity\":\"note\",\"check\":\"tls\",\"what\":\"a certificate could not be checked\",\"evidence\":\"Connection refused\"}]}'"
+
+static void test_doctor(void **state)
+{
+	struct fixture *f = *state;
+	char *path = golden_path("status-degraded", ".json"), *reply = read_whole(path);
+
+	/* The configuration is that of the daemon. */
+	serve(f, (struct canned){ .parameters = reply }, false);
+	write_spefwd(f, "[ \"$*\" = '--doctor --json -c /etc/spefw/spefw.ini' ] || exit 9\n" SEEN "; exit 1");
+	assert_int_equal(RUN(f, "doctor"), EXIT_FAILED);
+	compare_golden("doctor-findings", ".txt", f->out);
+	assert_int_equal(RUN(f, "doctor", "--json"), EXIT_FAILED);
+	compare_golden("doctor-findings", ".out.json", f->out);
+	write_spefwd(f, "echo '{\"findings\":[]}'; exit 0");
+	assert_int_equal(RUN(f, "doctor"), EXIT_DONE); /* degraded is no serious finding */
+	f->root = false;
+	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
+	compare_golden("doctor-user", ".txt", f->out);
+	stop_serving(f);
+	free(reply);
+	free(path);
+	f->root = true;
+	path = golden_path("status-ok", ".json");
+	reply = read_whole(path);
+	serve(f, (struct canned){ .parameters = reply }, false);
+	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
+	assert_string_equal(f->out, "nothing stands in the way\n");
+	write_spefwd(f, "[ \"$*\" = '--doctor --json -c other.ini' ] || exit 9\necho '{\"findings\":[]}'");
+	assert_int_equal(RUN(f, "doctor", "-c", "other.ini"), EXIT_DONE);
+	write_spefwd(f, "echo broken; exit 1");
+	assert_int_equal(RUN(f, "doctor"), EXIT_FAILED);
+	assert_string_equal(f->out, "");
+	assert_non_null(strstr(f->err, "could not be looked at"));
+	free(reply);
+	free(path);
+}
+
+static void test_doctor_without_daemon(void **state)
+{
+	struct fixture *f = *state;
+
+	write_spefwd(f, "echo '{\"findings\":[]}'");
+	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
+	assert_non_null(strstr(f->out, "warning: spefwd is not running"));
+	f->root = false;
+	assert_int_equal(RUN(f, "doctor"), EXIT_PERMISSION);
+	assert_string_equal(f->out, "");
+}
+
 static void test_clear_without_daemon(void **state)
 {
 	struct fixture *f = *state;
@@ -654,7 +708,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_status), TEST(test_status_of_a_hostile_daemon), TEST(test_flows_and_names), TEST(test_changes),
 		TEST(test_errors_of_the_daemon), TEST(test_strange_answers), TEST(test_silent_daemon), TEST(test_no_daemon), TEST(test_status_without_daemon),
-		TEST(test_clear_without_daemon), TEST(test_usage), TEST(test_check), TEST(test_terminal),
+		TEST(test_doctor), TEST(test_doctor_without_daemon), TEST(test_clear_without_daemon), TEST(test_usage), TEST(test_check), TEST(test_terminal),
 		cmocka_unit_test(test_status_fits_a_screen), cmocka_unit_test(test_harmless_text), cmocka_unit_test(test_formats),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
