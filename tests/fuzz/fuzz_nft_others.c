@@ -67,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct ranges none = { 0 };
 	struct names_view names = { 0 };
 	struct surroundings around = { &none, &links, &names };
+	struct others_view view = { .around = &around };
 	struct findings findings = { 0 };
 	struct nft_socket socket;
 	struct others others;
@@ -77,9 +78,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	begin_input(bytes, size);
 	if (nft_open(&socket, -1) < 0)
 		abort();
-	if (nft_read_others(&socket, &others) == 0) {
+	if (nft_read_others(&socket, &others, ~0u) == 0) {
 		check(&others);
-		others_judge(&findings, &others, &policy, &around);
+		others_judge(&findings, &others, &policy, &view, DEEDS_INTERCEPT | DEEDS_STOP);
 		for (size_t i = 0; i < findings.count; i++)
 			snprintf(text, sizeof(text), "%s %s", deed_phrase(findings.items[i].deed), table_family(findings.items[i].family));
 		findings_free(&findings);

@@ -13,7 +13,7 @@ FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config_ini.c daemon/core/a
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
 # They include the readers, for sockets that are not real.
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c
-FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_others.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c
+FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_others.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c daemon/rule_parsing.c daemon/xt_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
 FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/seen_packet.c
 FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c
