@@ -275,8 +275,8 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 			policy_diff(&gateway->file.policy, &file.policy, ret->line, ret->userdata);
 		r = take_over(gateway, &file);
 		if (r == 0) {
-			keep_configuration(gateway, &archive);
 			ret->cut = gateway_cut(gateway, "the policy changed");
+			keep_configuration(gateway, &archive); /* a disk may be slow */
 			gateway_follow_names(gateway, &file);
 			gateway_observe_begin(gateway);
 			gateway_others_read(gateway);
