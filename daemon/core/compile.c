@@ -356,22 +356,21 @@ static void add_base_chains(struct compiler *c)
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
 }
 
-/* A SYN to a port that no flow opens is gone before connection tracking begins. Other protocols go first: a match on
- * TCP flags would not let them by. In audit mode the chain is there and empty, as that of pin below. */
+/* A SYN to a port that no flow opens is gone before connection tracking begins. Every packet of the gateway comes by here:
+ * all but SYNs leave by one rule. In audit mode the chain is there and empty, as that of pin below. */
 static void add_early(struct compiler *c)
 {
+	if (c->early) {
+		struct chain *chain = ruleset_chain(c->out, "early_syn");
+		for (enum family family = 0; family < FAMILIES; family++)
+			rule_map(c, chain_rule(c->out, chain), daddr_field(family), ruleset_string(c->out, "early_%c", family_digit(family)));
+	}
 	struct chain *chain = base_chain(c, "early", HOOK_PREROUTING, -310);
-	if (!c->early)
-		return;
-
-	struct rule *rule = chain_rule(c->out, chain);
-	rule_byte_not(c, rule, FIELD_L4PROTO, 6);
-	rule_action(c, rule, ACTION_ACCEPT, NULL);
-	rule = chain_rule(c->out, chain);
-	rule_opens_nothing(c, rule);
-	rule_action(c, rule, ACTION_ACCEPT, NULL);
-	for (enum family family = 0; family < FAMILIES; family++)
-		rule_map(c, chain_rule(c->out, chain), daddr_field(family), ruleset_string(c->out, "early_%c", family_digit(family)));
+	if (c->early) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_TCP_SYN_ACK });
+		rule_action(c, rule, ACTION_JUMP, "early_syn");
+	}
 }
 
 /* interception = prevent: an identity DNAT right after connection tracking, and so before every usual nat chain. The

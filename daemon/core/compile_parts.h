@@ -32,7 +32,6 @@ void rule_map(struct compiler *c, struct rule *rule, enum field field, const cha
 void rule_range(struct compiler *c, struct rule *rule, enum field field, const struct range *range);
 void rule_byte(struct compiler *c, struct rule *rule, enum field field, uint8_t value);
 void rule_tcp_port(struct compiler *c, struct rule *rule, enum field field, uint16_t port);
-void rule_byte_not(struct compiler *c, struct rule *rule, enum field field, uint8_t value);
 void rule_bits(struct compiler *c, struct rule *rule, enum field field, uint32_t bits);
 void rule_opens_nothing(struct compiler *c, struct rule *rule); /* TCP that is not a SYN alone */
 void rule_counter(struct compiler *c, struct rule *rule, const char *counter);

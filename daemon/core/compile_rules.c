@@ -49,11 +49,6 @@ void rule_byte(struct compiler *c, struct rule *rule, enum field field, uint8_t 
 	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = field, .first = { value }, .last = { value } });
 }
 
-void rule_byte_not(struct compiler *c, struct rule *rule, enum field field, uint8_t value)
-{
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = field, .negate = true, .first = { value }, .last = { value } });
-}
-
 void rule_tcp_port(struct compiler *c, struct rule *rule, enum field field, uint16_t port)
 {
 	uint8_t high = (uint8_t)(port >> 8), low = (uint8_t)port;
