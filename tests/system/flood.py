@@ -15,7 +15,7 @@ import sys
 import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, FAMILIES, LICENSE, Lab, RawSender, SYN, main, vendor, wait_for  # noqa: E402
+from lab import ADDRESS, FAMILIES, GATEWAY, LICENSE, Lab, RawSender, SYN, main, probe_all, vendor, wait_for  # noqa: E402
 from lab.daemon import counters  # noqa: E402
 from lab.packets import packed, tcp_segment  # noqa: E402
 from lab.streams import Allowed, Sink  # noqa: E402
@@ -136,5 +136,80 @@ def early_drop(tap):
         tap.equal((after["tracked"] - before["tracked"], after["leaked"] - before["leaked"]), (come, come), "audit: nothing is dropped early, nor late")
 
 
+# A public address forwarded to the server, and a port of the server's own address that is translated.
+TRANSLATED = """table inet translated {
+	chain pre {
+		type nat hook prerouting priority dstnat;
+		fib daddr type local tcp dport 9443 dnat ip to 192.0.2.25:443
+		fib daddr type local tcp dport 9443 dnat ip6 to [2001:db8:2::25]:443
+		ip daddr 192.0.2.25 tcp dport 9444 dnat ip to 192.0.2.25:443
+		ip6 daddr 2001:db8:2::25 tcp dport 9444 dnat ip6 to [2001:db8:2::25]:443
+	}
+}
+"""
+FLOWS = """[flow wide-in]
+from = any
+to = SERVER
+protocol = tcp
+port = 7000, 7100-7200
+
+[flow narrow-in]
+from = 203.0.113.10 2001:db8:3::10
+to = SERVER
+protocol = tcp
+port = 7300
+
+[flow off-in]
+enabled = no
+from = any
+to = SERVER
+protocol = tcp
+port = 7400
+"""
+
+
+def which(tap):
+    """Which SYNs go early: none to a port that is open to anybody, nor to another address that is forwarded."""
+    ports = (443, 7000, 7099, 7100, 7150, 7200, 7201, 7300, 7400, 8470)
+    wide = (443, 7000, 7100, 7150, 7200)
+    with Lab(tap) as lab:
+        lab.nft("gateway", TRANSLATED)
+        lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())})
+        lab.serve("server", tcp=ports)
+        daemon = lab.spefwd(lab.config(flows=FLOWS))
+        for early in ("yes", "no"):
+            daemon.reload(lab.config(gateway="early_drop = " + early, flows=FLOWS))
+            for family in FAMILIES:
+                server = ADDRESS[family]["server"]
+                for port in ports:
+                    title = "early_drop = %s, IPv%d: port %d " % (early, family, port)
+                    if port in wide:
+                        with lab.connect("client", server, port) as connection:
+                            tap.equal(connection.greeting[0], "server", title + "is open")
+                        continue
+                    before = daemon.status()["denied"]
+                    with RawSender("client", ADDRESS[family]["client"], server) as sender:
+                        sender.tcp(40000 + port, port)
+                    wait_for(lambda b=before: daemon.status()["denied"] != b, title + "is denied")
+                    after = daemon.status()["denied"]
+                    # What administrators alone may use is judged by the source, which is for connection tracking to tell.
+                    kind = "early" if early == "yes" and port not in (7300, 8470) else "in"
+                    tap.equal(after[kind] - before[kind], 1, title + "is denied " + kind)
+                for port in (7300, 8470):
+                    with lab.connect("admin", server, port) as connection:
+                        tap.equal(connection.greeting[0], "server", "early_drop = %s, IPv%d: port %d is open to administrators" % (early, family, port))
+                with lab.connect("client", GATEWAY["wan2"][family], 9443) as connection:
+                    tap.equal(connection.greeting[0], "server", "early_drop = %s, IPv%d: a forwarded public address" % (early, family))
+                title = "early_drop = %s, IPv%d: a translated port of the server's own address " % (early, family)
+                if early == "no":
+                    with lab.connect("client", server, 9444) as connection:
+                        tap.equal(connection.greeting[0], "server", title + "works")
+                else: # it sees the wire
+                    [probe] = probe_all([("client", server, 9444, False)], lambda s=server: lab.connect("client", s, 443).close())
+                    tap.equal(probe.result, None, title + "is closed")
+        status = daemon.status()
+        tap.equal((status["health"], status["guards"]["intercepted"], status["interceptions"]), ("ok", 0, []), "no alarm")
+
+
 if __name__ == "__main__":
-    main(early_drop)
+    main(early_drop, which)

@@ -244,6 +244,8 @@ class Generator:
                    "early_drop = " + self.rng.choice(("yes", "no"))]
         if self.chance(0.2):
             gateway.append("nat_except = " + self.written([self.within(*self.rng.choice(OUTSIDE))]))
+        # Both guards at once are what most gateways have.
+        self.guarded = {"mode = enforce", "interception = prevent", "early_drop = yes"} <= set(gateway)
         self.text = "[server]\n%s\n\n[gateway]\n%s\n\n[dns]\nservers = %s\n\n%s" % ("\n".join(server), "\n".join(gateway), DNS[4], text)
 
     # -- what to probe
@@ -390,7 +392,7 @@ def random_policies(tap):
     seed, _, only = os.environ.get("SPEFW_SEED", "%d" % random.SystemRandom().randrange(10 ** 6)).partition("/")
     numbers = [int(only)] if only else range(1, POLICIES + 1)
     tap.note("SPEFW_SEED=%s" % seed)
-    totals, refused, bad = Totals(), 0, 0
+    totals, refused, bad, guarded = Totals(), 0, 0, 0
     with JudgeLab(tap) as lab:
         lab.dns(NAMES, ttl=3600)
         set_abilities(numbers[0])
@@ -398,6 +400,7 @@ def random_policies(tap):
         for number in numbers:
             policy, again = generate(lab, seed, number)
             refused += again
+            guarded += policy.guarded
             title = "policy %s/%d" % (seed, number)
             try:
                 lab.daemon.reload()
@@ -415,8 +418,9 @@ def random_policies(tap):
             elif number % ANEW_EVERY == ADOPT_AT:
                 lab.daemon.kill()
                 lab.daemon.start()
-    tap.note("%d policies, %d refused; %s" % (len(numbers), refused, totals))
+    tap.note("%d policies, %d refused, %d with prevent and early_drop; %s" % (len(numbers), refused, guarded, totals))
     tap.ok(refused <= len(numbers), "few of them are refused", refused)
+    tap.ok(guarded >= len(numbers) // 10, "many of them have prevent and early_drop", guarded)
     tap.ok(totals["allowed"] > 0 and totals["denied"] > 0, "both verdicts were to be seen")
     tap.equal(totals["mismatches"], 0, "the judge and the kernel agree on each packet")
 

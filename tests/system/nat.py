@@ -72,6 +72,37 @@ def outbound(tap):
                 tap.equal(answer and [address for address, _ in answer[1]], [LICENSE[0][4]], ipv + "DNS over %s with early_drop" % ("TCP" if tcp else "UDP"))
 
 
+HAIRPIN = """table inet hairpin {
+	chain post {
+		type nat hook postrouting priority srcnat;
+		iifname "lan" oifname "lan" masquerade
+	}
+}
+"""
+
+
+def hairpin(tap):
+    """The server reaches itself by the public address that is forwarded to it."""
+    for mode in ("prevent", "block"):
+        with Lab(tap) as lab:
+            lab.nft("gateway", NAT)
+            lab.nft("gateway", HAIRPIN)
+            lab.dns(NAMES)
+            daemon = lab.guard(lab.config(gateway="interception = " + mode))
+            lab.serve("server", tcp=[443, 3389])
+            for family in FAMILIES:
+                title = "IPv%d, interception = %s: the server by its public address: " % (family, mode)
+                for port in (443, 4443):
+                    with lab.connect("server", GATEWAY["wan2"][family], port) as connection:
+                        tap.equal((connection.greeting[0], connection.greeting[2]), ("server", GATEWAY["lan"][family]), title + "port %d" % port)
+                        tap.ok(connection.echo(), title + "data passes")
+                [probe] = probe_all([("server", GATEWAY["wan2"][family], 3389, False)], lambda f=family: lab.connect("server", GATEWAY["wan2"][f], 443).close())
+                tap.equal(probe.result, None, title + "what no flow opens is closed there as well")
+            if daemon is not None:
+                status = daemon.wait_status(lambda now: now["health"] == "ok", "healthy")
+                tap.equal((status["guards"]["intercepted"], status["interceptions"]), (0, []), "interception = %s: a hairpin is no interception" % mode)
+
+
 def far_network(lab, mtu_near, mtu_far):
     """One more router and a host behind it; returns the host's addresses. The router is `internet`, the host `far`."""
     lab.run("gateway", "ip", "netns", "add", "far")
@@ -183,4 +214,4 @@ def interception(tap):
 
 
 if __name__ == "__main__":
-    main(inbound, outbound, path_mtu, interception)
+    main(inbound, outbound, hairpin, path_mtu, interception)
