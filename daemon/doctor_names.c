@@ -94,34 +94,36 @@ static int wait_for_answers(struct asking *asking, int64_t until_ms, bool all)
 	return asking->error;
 }
 
-static int ask_round(struct asking *asking, bool first, bool *ret_done)
+static bool all_agree(const struct doctor_facts *facts)
+{
+	for (size_t i = 0; i < facts->names.count; i++)
+		if (!agree(&facts->names.items[i]))
+			return false;
+	return true;
+}
+
+static int ask_round(struct asking *asking)
 {
 	struct doctor_facts *facts = &asking->doctor->facts;
 
-	*ret_done = true;
 	for (size_t i = 0; i < facts->names.count; i++) {
-		if (agree(&facts->names.items[i]) && !first)
+		if (agree(&facts->names.items[i]))
 			continue;
-		*ret_done = false;
 		ask(&asking->own, &facts->names.items[i]);
 		ask(&asking->servers, &facts->names.items[i]);
 	}
-	return *ret_done ? 0 : wait_for_answers(asking, asking->deadline_ms, false);
+	return wait_for_answers(asking, asking->deadline_ms, false);
 }
 
 static int ask_all(struct asking *asking)
 {
-	bool done = false;
-	int r = 0;
+	int r = ask_round(asking);
 
-	for (int round = 0; round < ROUNDS && !done && r == 0; round++) {
+	for (int round = 1; round < ROUNDS && asking->servers.resolver && r == 0 && !all_agree(&asking->doctor->facts); round++) {
 		int64_t pause = monotonic_ms() + BETWEEN_MS;
-		if (round)
-			r = wait_for_answers(asking, pause < asking->deadline_ms ? pause : asking->deadline_ms, true);
+		r = wait_for_answers(asking, pause < asking->deadline_ms ? pause : asking->deadline_ms, true);
 		if (r == 0)
-			r = ask_round(asking, round == 0, &done);
-		if (!asking->servers.resolver)
-			break;
+			r = ask_round(asking);
 	}
 	return r;
 }
