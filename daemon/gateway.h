@@ -68,6 +68,7 @@ struct gateway {
 	const char *cut_owed;       /* why connections are to be cut once the kernel has the policy; NULL: none are */
 	const char *cut_again;      /* why they are cut once more when the retired sets go: what was under way is tracked by then; or NULL */
 	bool cut_failed;            /* they could not all be cut; tried again */
+	bool links_owed;            /* a change of links or of this gateway's addresses is not followed yet */
 	bool names_owed;            /* the names of the policy in force, or their servers, are not followed yet */
 	uint64_t intercepted;       /* what the counter said last */
 	int64_t intercepted_ms;     /* when it last grew; 0: never, or what made it grow is gone */

@@ -346,7 +346,10 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source;
 	(void)usec;
-	gateway_apply(gateway);
+	if (gateway->links_owed)
+		gateway_links_changed(gateway);
+	else
+		gateway_apply(gateway);
 	if (gateway->names_owed)
 		gateway_follow_names(gateway, NULL);
 	return 0;

@@ -57,8 +57,12 @@ void gateway_links_changed(void *userdata)
 	char text[ADDR_TEXT_MAX];
 	bool changed;
 
-	if (policy_leave_out(&gateway->file.policy, own, &changed) < 0) {
-		log_error("out of memory: the change of the gateway's addresses is not followed");
+	bool owed = gateway->links_owed;
+	gateway->links_owed = policy_leave_out(&gateway->file.policy, own, &changed) < 0;
+	if (gateway->links_owed) {
+		if (!owed)
+			log_error("out of memory: the change of the gateway's addresses is not followed yet");
+		gateway_retry_soon(gateway);
 		return;
 	}
 	const struct addr *left_out = policy_own_address(&gateway->file.policy, own);

@@ -286,6 +286,8 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	say_silence(gateway, health);
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut yet");
+	if (gateway->links_owed)
+		say(health, false, "a change of this gateway's links or addresses is not followed yet");
 	if (gateway->names_owed)
 		say(health, false, "the names of the policy are not followed yet");
 	if (gateway->keep_failed)
