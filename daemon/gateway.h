@@ -121,7 +121,7 @@ void arm_timer(sd_event_source *timer, uint64_t usec);
 int gateway_kernel_begin(struct gateway *gateway, int stored_fd); /* -1: no socket was kept for us */
 /* Brings the kernel to what is wanted now. 0 or a negative errno (then a later try is due). */
 int gateway_apply(struct gateway *gateway);
-int gateway_apply_policy(struct gateway *gateway, const struct policy *policy); /* once; nothing is noted or tried again */
+int gateway_apply_policy(struct gateway *gateway, const struct policy *policy); /* nothing is noted, or tried again later */
 /* The same for the addresses of names alone: it looks at nothing else, whatever the size of the policy. */
 int gateway_apply_names(struct gateway *gateway);
 int gateway_apply_name(struct gateway *gateway, const char *name); /* of one name: with a thousand of them it must not take long either */
