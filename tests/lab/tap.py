@@ -24,6 +24,10 @@ class Tap:
         for line in str(text).rstrip("\n").split("\n"):
             print("# " + line, flush=True)
 
+    def measured(self, text):
+        """What tests/run shows, whether or not the test passes."""
+        self.note("measured: " + text)
+
     def ok(self, condition, title, detail=""):
         if condition:
             self.passed += 1

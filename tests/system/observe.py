@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """observe: what the server's resolver tells the server opens the way at once; what is no answer to it teaches nothing."""
 import os
+import signal
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -293,6 +294,39 @@ def group_taken(tap):
         tap.ok(True, "the first group is free again")
 
 
+def drops(lab):
+    """Messages for netfilter's sockets on the gateway for which there was no room, in all."""
+    rows = [line.split() for line in lab.run("gateway", "cat", "/proc/net/netlink").stdout.splitlines()[1:]]
+    return sum(int(row[8]) for row in rows if row[1] == "12")
+
+
+def overrun(tap):
+    """More packets than spefwd could read: the answer that was lost with them is made up for by asking."""
+    name, number = "lost" + DOMAIN, [1]
+    filler = [record(b"\xc0\x0c", A, address_bytes(pool(4, 900)))] * 2000
+    with Lab(tap) as lab:
+        config = setting(lab, {name: 7900})
+        Liar(lab, lambda question: question.addresses(*both(number[0]), ttl=3600) if question.name == name else question.answer(filler))
+        daemon = lab.spefwd(config)
+        knows(daemon, name, both(1))
+        daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            for count in range(1000):
+                ask_from("server", DNS[4], "filler.example.org", A)
+                if count % 20 == 0 and drops(lab):
+                    break
+            number[0] = 2
+            ask("server", name)
+        finally:
+            daemon.process.send_signal(signal.SIGCONT)
+        if not drops(lab):
+            tap.skip("a lost answer", "the kernel has room for 32 MB here (net.core.rmem_max)")
+            return
+        knows(daemon, name, both(2))
+        tap.equal([origins(daemon, name)[target] for target in both(2)], ["asked"] * 2, "an answer was lost: the name is asked for")
+        tap.ok(all(passes(lab, target, 7900) for target in both(2)), "and its new address is open")
+
+
 def switched_off(tap):
     """observe = no: nothing is learned from others' answers; a pattern is of no use."""
     name = "off" + DOMAIN
@@ -327,4 +361,4 @@ def switched_off(tap):
 
 
 if __name__ == "__main__":
-    main(names_of_all_kinds, resolver_on_the_gateway, lies, group_taken, switched_off)
+    main(names_of_all_kinds, resolver_on_the_gateway, lies, group_taken, overrun, switched_off)

@@ -95,7 +95,7 @@ def observed(tap):
     rounds = 500 * LONG
     tries = rotate(tap, True, rounds)
     first = tries.count(1)
-    tap.note("first SYNs that passed, with observe: %d of %d, %.1f %%" % (first, rounds, 100.0 * first / rounds))
+    tap.measured("first SYNs that passed, with observe: %d of %d, %.1f %%" % (first, rounds, 100.0 * first / rounds))
     tap.equal([one for one in tries if one not in (1, 2)], [], "with observe: %d rotations, no connection denied after its first retransmit" % rounds)
     # How many depends on how fast server and spefwd are; without observe it is none.
     tap.ok(first > rounds / 10, "with observe: first SYNs pass", "%d of %d" % (first, rounds))
@@ -105,7 +105,7 @@ def denied(tap):
     """Without observe: a denial makes spefwd ask, and the first retransmit passes."""
     rounds = 20 * LONG
     tries = rotate(tap, False, rounds)
-    tap.note("SYNs that it took, without observe: %s" % {count: tries.count(count) for count in sorted(set(tries), key=str)})
+    tap.measured("SYNs that it took, without observe: %s" % {count: tries.count(count) for count in sorted(set(tries), key=str)})
     tap.equal([one for one in tries if one not in (1, 2)], [], "without observe: %d rotations, no connection denied after its first retransmit" % rounds)
     tap.ok(tries.count(2) > rounds / 2, "it was the denials that were needed", tries)
 
