@@ -4,8 +4,10 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import ADDRESS, DNS, LICENSE, Lab, has_second_user, main, namespaces, probe_all, program, proxy, tls, vendor, wait_for  # noqa: E402
@@ -435,6 +437,21 @@ def iptables(tap):
             tap.ok(len(found) == 1 and found[0]["check"] == "interception" and "chain PREROUTING" in found[0]["evidence"], program_name + ": and is found where it is not", found)
 
 
+def reader_of_certificates(lab):
+    """The kernel's word about a spefw-tls of this lab's gateway: {key: value}; None while there is none."""
+    with lab.inside("gateway"):
+        own = os.readlink("/proc/thread-self/ns/net")
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/status" % pid, encoding="ascii", errors="replace") as file:
+                status = {key: " ".join(value.split()) for key, _, value in (line.partition(":") for line in file)}
+            if status["Name"] == "spefw-tls" and os.readlink("/proc/%s/ns/net" % pid) == own:
+                return status
+        except (OSError, KeyError):
+            pass
+    return None
+
+
 def certificates(tap):
     """A proxy further up that re-signs; another host; nobody."""
     with Lab(tap) as lab:
@@ -463,6 +480,19 @@ def certificates(tap):
         done = doctor.run()
         tap.ok(done.returncode == 1 and "\x1b" not in done.stdout and "owned" in done.stdout, "hostile bytes in a certificate are harmless", ascii(done.stdout))
         hostile.close()
+        # One that never says a word: what reads it is nobody, can't become more, and gives up.
+        with lab.inside("internet"):
+            silent = socket.create_server(("::", 443), family=socket.AF_INET6, dualstack_ipv6=True)
+        done = []
+        thread = threading.Thread(target=lambda: done.append(doctor.findings()))
+        thread.start()
+        status = wait_for(lambda: reader_of_certificates(lab) or not thread.is_alive(), "it is asked")
+        thread.join()
+        tap.equal([status.get(key) if status is not True else status for key in ("Uid", "Gid", "Groups", "NoNewPrivs", "CapPrm", "CapEff", "CapInh", "CapAmb")],
+                  [" ".join(["65534"] * 4)] * 2 + ["", "1"] + ["0" * 16] * 4, "certificates are read without privileges")
+        code, found, notes = done[0]
+        tap.ok((code, found) == (0, []) and [one["check"] for one in notes] == ["tls"], "who is silent is a note", (code, found, notes))
+        silent.close()
         plain = lab.serve("internet", tcp=[443])
         code, found, notes = doctor.findings()
         tap.ok((code, found) == (0, []) and [one["check"] for one in notes] == ["tls"], "what speaks no TLS is a note", (code, found, notes))
