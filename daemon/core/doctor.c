@@ -29,12 +29,15 @@ void harmless_text(char *text)
 			*text = '?';
 }
 
+/* Names of links and of tables are whatever somebody gave them. */
 static char *format_text(struct troubles *troubles, const char *format, va_list arguments)
 {
 	char *text;
 
-	if (vasprintf(&text, format, arguments) >= 0)
+	if (vasprintf(&text, format, arguments) >= 0) {
+		harmless_text(text);
 		return text;
+	}
 	troubles->failed = true;
 	return NULL;
 }

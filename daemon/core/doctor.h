@@ -3,7 +3,7 @@
 #define SPEFW_DOCTOR_H
 
 /* What on a gateway stands in the way of the flows, or of the guard: facts in, troubles out. The daemon/doctor_ files
- * read the facts. Texts of others (names of tables, of certificates) come in as they are: harmless_text() is for the readers. */
+ * read the facts. Texts may be anything; those of troubles are printable ASCII. */
 
 #include "others.h"
 #include "policy.h"

@@ -418,6 +418,10 @@ def iptables(tap):
             for line in DOCKER:
                 tap.equal(run(line).stderr, "", "%s %s" % (program_name, line))
             doctor.finds(program_name + ": docker's policy", "drop", "serious", [where, "policy drop"], "FORWARD")
+            if program_name == "iptables-legacy":
+                lab.run("gateway", "ip6tables-legacy", "-w", "-A", "FORWARD", "-d", "2001:db8:2::/64", "-i", "wan", "-p", "tcp", "--dport", "443", "-j", "REJECT")
+                tap.ok(any("ip6tables-legacy, table filter, chain FORWARD, rule 1" in one["evidence"] and one["severity"] == "serious" for one in doctor.findings()[1]), "ip6tables-legacy: a rule")
+                lab.run("gateway", "ip6tables-legacy", "-w", "-F")
             for line in DOCKER_HEALED:
                 run(line)
             doctor.healthy(program_name + ": accepted ahead of it")

@@ -270,6 +270,11 @@ static void test_harmless(void **state)
 	(void)state;
 	harmless_text(text);
 	assert_string_equal(text, "a?[31m???? z");
+	struct troubles troubles = { 0 };
+	troubles_add(&troubles, GRAVITY_NOTE, "test", "\xff\033", "\n", NULL);
+	assert_string_equal(troubles.items[0].what, "??");
+	assert_string_equal(troubles.items[0].evidence, "?");
+	troubles_free(&troubles);
 }
 
 static void test_no_memory(void **state)
