@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Sourced by tests/run and packaging/quickstart: finds out what is missing to build and to run the lab, and installs it.
+# Sourced by tests/run, packaging/quickstart and tests/system/packages: finds out what is missing to build and to run the lab, and installs it.
 # The libraries are those that configure.ac names, with their packages; this file adds tools alone.
 
 # Lines "pkg-config condition|Debian package|RHEL package".
@@ -33,27 +33,36 @@ spefw_tools() {
 	END
 }
 
+# What boots a container, likewise: for tests/system/packages alone, which installs all else in it.
+spefw_container_tools() {
+	cat <<-'END'
+		mmdebstrap|mmdebstrap|mmdebstrap
+		systemd-nspawn|systemd-container|systemd-container
+	END
+}
+
 spefw_has_sanitizers() {
 	echo 'int main(void) { return 0; }' | gcc -fsanitize=address,undefined -x c -o /dev/null - 2>/dev/null
 }
 
-# Lines "what|Debian package|RHEL package" of what is missing.
+# spefw_missing TOP TOOLS: lines "what|Debian package|RHEL package" of what is missing.
 spefw_missing() {
 	local what debian rhel
 	while IFS='|' read -r what debian rhel; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "$what" >/dev/null || echo "$what|$debian|$rhel"
-	done < <(spefw_tools)
+	done < <("$2")
+	[ "$2" = spefw_tools ] || return 0
 	while IFS='|' read -r what debian rhel; do
 		pkg-config --exists "$what" 2>/dev/null || echo "$what|$debian|$rhel"
 	done < <(spefw_libraries "$1")
 	spefw_has_sanitizers || echo "sanitizers||libasan libubsan"
 }
 
-# spefw_dependencies TOP: 0 when all is there (now).
+# spefw_dependencies TOP [TOOLS]: 0 when all is there (now). TOOLS: the function that lists tools, instead of spefw_tools.
 spefw_dependencies() {
-	local top=$1 missing sudo='' packages
+	local top=$1 tools=${2:-spefw_tools} missing sudo='' packages
 	PATH=$PATH:/usr/sbin:/sbin
-	missing=$(spefw_missing "$top")
+	missing=$(spefw_missing "$top" "$tools")
 	[ -n "$missing" ] || return 0
 	if [ "$(id -u)" -ne 0 ]; then
 		sudo=$(command -v sudo) || sudo=none
@@ -87,7 +96,7 @@ spefw_dependencies() {
 		fi
 		$sudo "$@" >&2
 	fi
-	missing=$(spefw_missing "$top")
+	missing=$(spefw_missing "$top" "$tools")
 	[ -z "$missing" ] && return 0
 	echo "still missing: $(cut -d'|' -f1 <<<"$missing" | tr '\n' ' ')" >&2
 	return 1

@@ -5,40 +5,62 @@ import os
 import re
 import shutil
 import subprocess
+import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 SUITE = "bookworm"
 # Beside what every Debian has: the service manager, what may flush tables at boot, what sets up the network of the lab.
 INCLUDE = "systemd,systemd-sysv,nftables,iproute2"
-# program: package of Debian
-TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "dpkg-buildpackage": "dpkg-dev", "dh": "debhelper", "dnsmasq": "dnsmasq-base",
-         "lintian": "lintian", "rpmbuild": "rpm", "rpmlint": "rpmlint"}
+# What judges the packages, and builds those of the other family.
+JUDGES = ("lintian", "rpm", "rpmlint", "zsh")
 
 
 class Impossible(Exception):
     """Why the test can't run here."""
 
 
-def run(*argv, log=None, **more):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=False, **more)
+_running, _ends = set(), threading.Event()
+
+
+def run(*argv, log=None):
+    """What a command has said, once it is done; RuntimeError if it failed."""
+    if _ends.is_set():
+        raise RuntimeError("%s: not begun" % argv[0])
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True) as process:
+        _running.add(process)
+        said, _ = process.communicate()
+        _running.discard(process)
     if log:
         with open(log, "w", encoding="utf-8") as file:
-            file.write(done.stdout)
-    if done.returncode != 0:
-        raise RuntimeError("%s: exit %d\n%s" % (" ".join(argv), done.returncode, "\n".join(done.stdout.split("\n")[-60:])))
-    return done.stdout
+            file.write(said)
+    if process.returncode != 0:
+        raise RuntimeError("%s: exit %d\n%s" % (" ".join(argv), process.returncode, "\n".join(said.split("\n")[-60:])))
+    return said
+
+
+def stop():
+    """Ends the commands that run, and lets no other begin."""
+    _ends.set()
+    for process in list(_running):
+        process.kill()
 
 
 def need_tools():
-    missing = sorted(package for program, package in TOOLS.items() if shutil.which(program) is None)
-    if missing and shutil.which("apt-get"):
-        env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-        subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends"] + missing, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, check=False, env=env)
-        missing = sorted(package for program, package in TOOLS.items() if shutil.which(program) is None)
-    if missing:
-        raise Impossible("missing: " + " ".join(missing))
+    """What boots containers is installed if it is missing, by packaging/dependencies.sh."""
+    done = subprocess.run(["bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_dependencies "$1" spefw_container_tools', "need", TOP], check=False,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    if done.returncode != 0:
+        raise Impossible(done.stdout.strip().split("\n")[-1])
+
+
+def timed(title, function, *args):
+    """Calls it, and prints how long that took: progress, no measure."""
+    began = time.monotonic()
+    value = function(*args)
+    print("# %s: %.1f s" % (title, time.monotonic() - began), flush=True)
+    return value
 
 
 def version():
@@ -52,83 +74,14 @@ def higher(text):
     return "%s.%d" % (head, int(tail) + 1)
 
 
-def copy_of_tree(directory, new_version):
-    """The sources with another version in configure.ac."""
-    run("bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_copy "$1" "$2"', "copy", TOP, directory)
-    path = os.path.join(directory, "configure.ac")
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(re.sub(r"^(AC_INIT\(\[spefw\], \[)[^]]+", r"\g<1>" + new_version, text, flags=re.M))
-    return directory
-
-
-# -- packages
-
-def _host_is_like_the_root():
-    try:
-        with open("/etc/os-release", encoding="utf-8") as file:
-            text = file.read()
-    except OSError:
-        return False
-    if "VERSION_CODENAME=" + SUITE not in text or not re.search(r"^ID=debian$", text, re.M):
-        return False
-    return subprocess.run(["dpkg-checkbuilddeps", "-Pnocheck", os.path.join(TOP, "packaging/debian/control")], check=False,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
-
-
-class Builder:
-    """Builds packages: on this machine, if it is a Debian 12 with all that is needed; else in a root directory made for that."""
-
-    def __init__(self, work, base):
-        self._work, self._base = work, base
-        self.in_root = bool(os.environ.get("SPEFW_TEST_BUILD_ROOT")) or not _host_is_like_the_root()
-
-    def deb(self, tree, name):
-        """The path of the package spefw; the others are beside it."""
-        out = os.path.join(self._work, name)
-        os.makedirs(out)
-        env = dict(os.environ, DEB_BUILD_OPTIONS="nocheck parallel=2", DEB_BUILD_PROFILES="nocheck", TMPDIR=self._work)
-        if self.in_root:
-            self._in_root(tree, out)
-        else:
-            run(os.path.join(tree, "packaging/build-deb"), out, env=env, log=out + ".log")
-        [deb] = glob.glob(out + "/spefw_*.deb")
-        return deb
-
-    def _in_root(self, tree, out):
-        root = self._work + "/build-root"
-        if not os.path.exists(root):
-            run("cp", "-a", self._base(), root)
-            shutil.copy("/etc/resolv.conf", root + "/etc/resolv.conf")
-            shutil.copytree(os.path.join(TOP, "packaging/debian"), root + "/root/control/debian")
-            chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", "build-essential", "autoconf", "automake", "xz-utils")
-            chroot(root, "sh", "-c", "cd /root/control && echo 'spefw (0) unstable; urgency=low' >debian/changelog && "
-                   "apt-get build-dep -qy --no-install-recommends -Pnocheck ./")
-        shutil.copytree(tree, root + "/root/tree", symlinks=True)
-        try:
-            chroot(root, "env", "DEB_BUILD_OPTIONS=nocheck parallel=2", "DEB_BUILD_PROFILES=nocheck", "/root/tree/packaging/build-deb", "/root/out",
-                   log=out + ".log")
-            for path in glob.glob(root + "/root/out/*"):
-                shutil.move(path, out)
-        finally:
-            shutil.rmtree(root + "/root/tree")
-
-    def rpm(self, tree):
-        """The paths of the packages. What Debian lacks of the macros is made up for."""
-        out = os.path.join(self._work, "rpm")
-        run(os.path.join(tree, "packaging/build-rpm"), out, "--load=" + os.path.join(HERE, "macros.systemd"), "--nodeps", "--nocheck",
-            env=dict(os.environ, TMPDIR=self._work), log=out + ".log")
-        return sorted(glob.glob(out + "/*.rpm"))
-
-
 # -- roots
 
-def chroot(root, *argv, log=None):
-    """A command in a root that is not booted; what it mounts goes with it."""
+def chroot(root, *argv, log=None, bind=None):
+    """A command in a root that is not booted; what it mounts goes with it. `bind`: a directory that is its /mnt."""
     return run("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
-               'mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" && exec env DEBIAN_FRONTEND=noninteractive LC_ALL=C '
-               'PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp chroot "$0" "$@"', root, *argv, log=log)
+               'mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" && { [ -z "$1" ] || mount --bind "$1" "$0/mnt"; } && shift && '
+               'exec env DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp chroot "$0" "$@"',
+               root, bind or "", *argv, log=log)
 
 
 def _sources_of_host():
@@ -162,23 +115,15 @@ def make_base(work):
         proxy = re.search(r"proxy='([^']+)'", found)
         if proxy:
             options.append('--aptopt=Acquire::%s::Proxy "%s"' % (scheme, proxy.group(1)))
+    # Nothing of it outlives the test: no need to wait for the disk, nor for translations.
+    options += ["--dpkgopt=force-unsafe-io", '--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Retries "5"']
     run("unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=apt", "--include=" + INCLUDE, "--skip=cleanup/apt", *options, SUITE, base,
         *_sources_of_host(), log=base + ".log")
     return base
 
 
-def download_dependencies(base, deb):
-    """What the package depends on, for the root's apt to find without a network."""
-    resolv = base + "/etc/resolv.conf"
-    shutil.copy("/etc/resolv.conf", resolv)
-    shutil.copy(deb, base + "/root/spefw.deb")
-    chroot(base, "apt-get", "install", "-qy", "--no-install-recommends", "--download-only", "/root/spefw.deb")
-    os.unlink(base + "/root/spefw.deb")
-    os.unlink(resolv)
-
-
 def new_root(work, name):
-    """A root of its own on top of the base."""
+    """A root of its own on top of the base, with the packages that spefw depends on at hand once these are downloaded."""
     root = os.path.join(work, name)
     for part in ("", "-upper", "-work"):
         os.makedirs(root + part)
@@ -186,5 +131,86 @@ def new_root(work, name):
     done = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", "lowerdir=%s,upperdir=%s-upper,workdir=%s-work" % (base, root, root), root],
                           check=False, stderr=subprocess.DEVNULL)
     if done.returncode != 0:
-        run("cp", "-a", base + "/.", root)
+        run("cp", "-a", "--reflink=auto", base + "/.", root)
+    for path in glob.glob(work + "/archives/*.deb"):
+        shutil.copy(path, root + "/var/cache/apt/archives")
     return root
+
+
+def release(root):
+    """Before its directory is removed."""
+    if os.path.ismount(root):
+        subprocess.run(["umount", "-l", root], check=False)
+
+
+def download_dependencies(work, deb):
+    """What the package depends on, for apt to find where there is no network."""
+    root = new_root(work, "download")
+    shutil.copy("/etc/resolv.conf", root + "/etc/resolv.conf")
+    shutil.copy(deb, root + "/root/spefw.deb")
+    chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", "--download-only", "/root/spefw.deb")
+    os.makedirs(work + "/archives")
+    for path in glob.glob(root + "/var/cache/apt/archives/*.deb"):
+        shutil.copy(path, work + "/archives")
+    release(root)
+
+
+# -- packages
+
+class Workshop:
+    """A root with what builds the packages, and nothing else: what is missing from their build dependencies shows."""
+
+    def __init__(self, work):
+        self._work, self.root, self.nice = work, new_root(work, "workshop"), 0
+        shutil.copy("/etc/resolv.conf", self.root + "/etc/resolv.conf")
+        run("bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_copy "$1" "$2"', "copy", TOP, self.root + "/root/tree")
+        # As README says.
+        self._in("sh", "-c", "cd /root/tree && apt-get build-dep -qy --no-install-recommends -Pnocheck ./packaging", log=work + "/workshop.log")
+
+    def _in(self, *argv, **more):
+        return chroot(self.root, "nice", "-n", str(self.nice), *argv, **more)
+
+    def _judge(self, *argv):
+        """The exit status of a program, and what it said."""
+        said = self._in("sh", "-c", '"$@"; echo "exit $?"', "judge", *argv)
+        text, status = said.rstrip("\n").rsplit("exit ", 1)
+        return int(status), text
+
+    def deb(self, name, new_version=None):
+        """The path of the package spefw, by build-deb; the others are beside it. `new_version` instead of the tree's own."""
+        path = self.root + "/root/tree/configure.ac"
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        try:
+            if new_version:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(re.sub(r"^(AC_INIT\(\[spefw\], \[)[^]]+", r"\g<1>" + new_version, text, flags=re.M))
+            self._in("env", "DEB_BUILD_OPTIONS=nocheck parallel=2", "DEB_BUILD_PROFILES=nocheck", "/root/tree/packaging/build-deb", "/root/" + name,
+                     log=os.path.join(self._work, name + ".log"))
+        finally:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        shutil.copytree(self.root + "/root/" + name, os.path.join(self._work, name))
+        [deb] = glob.glob(os.path.join(self._work, name, "spefw_*.deb"))
+        return deb
+
+    def install_judges(self):
+        self._in("apt-get", "install", "-qy", "--no-install-recommends", *JUDGES, log=self._work + "/judges.log")
+
+    def lintian(self, name):
+        return self._judge("sh", "-c", "lintian --allow-root --fail-on=error,warning --show-overrides /root/%s/*.changes 2>&1" % name)
+
+    def rpm(self):
+        """The paths of the RPMs. What Debian lacks of the macros is made up for."""
+        shutil.copy(os.path.join(HERE, "macros.systemd"), self.root + "/root/macros.systemd")
+        self._in("/root/tree/packaging/build-rpm", "/root/rpm", "--load=/root/macros.systemd", "--nodeps", "--nocheck", log=self._work + "/rpm.log")
+        shutil.copytree(self.root + "/root/rpm", self._work + "/rpm")
+        return sorted(glob.glob(self._work + "/rpm/*.rpm"))
+
+    def rpmlint(self):
+        return self._judge("sh", "-c", "rpmlint --config /root/tree/packaging/rpm/rpmlint.toml /root/rpm/*.rpm 2>&1")
+
+    def completions(self, deb):
+        """What the tree's own check says of both shells' completions and the program in a package."""
+        run("dpkg-deb", "-x", deb, self.root + "/root/unpacked")
+        return self._judge("sh", "-c", "/root/tree/packaging/completion/check /root/unpacked/usr/bin/spefwctl 2>&1")
