@@ -186,8 +186,9 @@ static int add_peer(struct judging *j, struct boxes *boxes, struct pair *pair, c
 
 	if (stops(j) && is_gateway != is_at_gateway(j))
 		return 0;
-	pair->peer = peer;
-	return add_ports(j, boxes, pair);
+	struct pair whole = *pair; /* theirs keeps no pointer to a range that goes */
+	whole.peer = peer;
+	return add_ports(j, boxes, &whole);
 }
 
 /* Who is behind names is known by the addresses that they have now. */
