@@ -259,7 +259,9 @@ def thousand_names(tap):
             tap.note("when their TTL ends: at most %d under way; %s" % (load.most, later))
             tap.ok(load.most < 500 and max(later) < 500, "likewise when their TTL ends", (load.most, max(later)))
             done = len(load.queries)
-            daemon.ctl("refresh")
+            refresh = daemon.ctl("refresh", check=False)
+            errors = {key: one["last_error"] for key, one in entries(daemon).items() if one["last_error"]}
+            tap.ok(refresh.returncode == 0, "refresh ends well", (refresh.returncode, refresh.stderr[-500:], errors))
             tap.ok(len(load.queries) >= done + 2000 - 300, "refresh asks for all", len(load.queries) - done)
             tap.ok(load.most < 500 and max(load.bins(done)) < 500, "and is no burst either", (load.most, max(load.bins(done))))
         with lab.connect("server", pool(4, 0), PORT) as connection:
