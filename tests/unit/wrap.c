@@ -10,11 +10,13 @@ void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 char *__real_strdup(const char *text);
 int __real_vasprintf(char **ret, const char *format, va_list arguments);
+int __real___vasprintf_chk(char **ret, int flag, const char *format, va_list arguments);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *text);
 int __wrap_vasprintf(char **ret, const char *format, va_list arguments);
+int __wrap___vasprintf_chk(char **ret, int flag, const char *format, va_list arguments);
 
 static int may_allocate(void)
 {
@@ -50,4 +52,10 @@ char *__wrap_strdup(const char *text)
 int __wrap_vasprintf(char **ret, const char *format, va_list arguments)
 {
 	return may_allocate() ? __real_vasprintf(ret, format, arguments) : -1;
+}
+
+/* What vasprintf() is with _FORTIFY_SOURCE, as packages are built. */
+int __wrap___vasprintf_chk(char **ret, int flag, const char *format, va_list arguments)
+{
+	return may_allocate() ? __real___vasprintf_chk(ret, flag, format, arguments) : -1;
 }
