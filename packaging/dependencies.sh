@@ -10,8 +10,8 @@ spefw_libraries() {
 	echo "libnftables >= 1.0|libnftables-dev|nftables-devel"
 }
 
-# Lines "program|Debian package|RHEL package".
-spefw_tools() {
+# Lines "program|Debian package|RHEL package": to build, and for the lab.
+spefw_lab_tools() {
 	cat <<-'END'
 		gcc|gcc libc6-dev|gcc
 		make|make|make
@@ -22,15 +22,24 @@ spefw_tools() {
 		ip|iproute2|iproute
 		nft|nftables|nftables
 		dnsmasq|dnsmasq-base|dnsmasq
+	END
+}
+
+# Likewise, with what only the tests need. firewalld is for machines that are there for tests: on any other it would be one
+# more firewall, and its test says that it was skipped.
+spefw_tools() {
+	spefw_lab_tools
+	cat <<-'END'
 		unbound|unbound|unbound
 		knotd|knot|knot
 		iptables-nft|iptables|iptables-nft
 		openssl|openssl|openssl
 		conntrack|conntrack|conntrack-tools
-		firewalld|firewalld|firewalld
 		dbus-daemon|dbus-daemon|dbus-daemon
 		squid|squid-openssl|squid
 	END
+	[ -z "${CI:-}" ] || echo "firewalld|firewalld|firewalld"
+	! command -v apt-get >/dev/null || echo "mandoc|mandoc|" # RHEL has none
 }
 
 # What boots a container, likewise: for tests/system/packages alone, which installs all else in it.
@@ -51,12 +60,28 @@ spefw_missing() {
 	while IFS='|' read -r what debian rhel; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "$what" >/dev/null || echo "$what|$debian|$rhel"
 	done < <("$2")
-	[ "$2" = spefw_tools ] || return 0
+	[ "$2" != spefw_container_tools ] || return 0
 	while IFS='|' read -r what debian rhel; do
 		pkg-config --exists "$what" 2>/dev/null || echo "$what|$debian|$rhel"
 	done < <(spefw_libraries "$1")
 	spefw_has_sanitizers || echo "sanitizers||libasan libubsan"
 }
+
+# spefw_without_services SUDO COMMAND...: installs programs, and starts none of them as a service: Debian would, now and at each boot.
+spefw_without_services() (
+	sudo=$1 policy=/usr/sbin/policy-rc.d
+	shift
+	if [ ! -e "$policy" ]; then
+		trap '$sudo rm -f "$policy"' EXIT
+		trap 'exit 1' INT TERM
+		printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null && $sudo chmod 755 "$policy"
+	fi
+	DEBIAN_FRONTEND=noninteractive $sudo "$@" || exit
+	for service in unbound knot squid firewalld; do
+		case " $* " in *" $service"[\ -]*) $sudo systemctl --quiet disable "$service" 2>/dev/null ;; esac
+	done
+	true
+)
 
 # spefw_dependencies TOP [TOOLS]: 0 when all is there (now). TOOLS: the function that lists tools, instead of spefw_tools.
 spefw_dependencies() {
@@ -86,7 +111,7 @@ spefw_dependencies() {
 	echo "installing: $packages" >&2
 	if [ "$1" = apt-get ]; then
 		$sudo apt-get update -q >&2 || echo "apt-get update failed: trying with the lists that are here" >&2
-		DEBIAN_FRONTEND=noninteractive $sudo "$@" >&2
+		spefw_without_services "$sudo" "$@" >&2
 	else
 		# Most -devel packages of RHEL and its kin are in CRB, some in EPEL; Fedora has them all.
 		if ! grep -q '^ID=fedora' /etc/os-release; then
