@@ -45,6 +45,7 @@ size_t gateway_cut(struct gateway *gateway, const char *why)
 
 	if (cutter.policy->mode == MODE_AUDIT || gateway->cleared) {
 		gateway->cut_owed = NULL;
+		gateway->cut_failed = false;
 		return 0;
 	}
 	int r = gateway_names_held_view(gateway, cutter.policy, &cutter.names);
