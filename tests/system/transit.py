@@ -19,6 +19,8 @@ def bad_checksum(segment):
     return segment[:16] + struct.pack("!H", struct.unpack("!H", segment[16:18])[0] ^ 0x5555) + segment[18:]
 
 
+# Machines take the ports of their own connections from here up (net.ipv4.ip_local_port_range), and may close one late: ours are below.
+EPHEMERAL = 32768
 # The ports of a datagram that nobody sent: by it one knows our ICMP error from those of the machines themselves.
 QUOTED = struct.pack("!HH", 7, 9)
 
@@ -39,18 +41,18 @@ def icmp_error(source, target):
 def odd_packets(source, target, sender):
     """Packets that connection tracking finds odd, or never sees."""
     family = 6 if ":" in target else 4
-    sender.tcp(40000, 443, ACK, seq=1000, ack=2000, data=b"a piece")    # of a connection nobody knows
-    sender.tcp(40001, 443, RST)                                         # invalid
-    sender.tcp(40002, 443, SYN | FIN)                                   # invalid
-    sender.tcp(40003, 443, 0)                                           # invalid
-    sender.tcp(40004, 443, FIN | PSH | ACK, seq=5, ack=6)
-    sender.tcp(40005, 443, SYN | ACK, seq=5, ack=6)                     # an answer to nothing
-    sender.send(socket.IPPROTO_TCP, bad_checksum(tcp_segment(source, target, 40006, 443, SYN)))
-    sender.tcp(40007, 9999, ACK, seq=1, ack=1)                          # untracked by another table
-    sender.udp(40008, 53)
-    sender.udp(53, 40009)
-    sender.udp(40010, 9999)                                             # untracked
-    sender.send(socket.IPPROTO_UDP, udp_datagram(source, target, 40011, 500)[:6] + b"\0\0" + b"lab")
+    sender.tcp(20000, 443, ACK, seq=1000, ack=2000, data=b"a piece")    # of a connection nobody knows
+    sender.tcp(20001, 443, RST)                                         # invalid
+    sender.tcp(20002, 443, SYN | FIN)                                   # invalid
+    sender.tcp(20003, 443, 0)                                           # invalid
+    sender.tcp(20004, 443, FIN | PSH | ACK, seq=5, ack=6)
+    sender.tcp(20005, 443, SYN | ACK, seq=5, ack=6)                     # an answer to nothing
+    sender.send(socket.IPPROTO_TCP, bad_checksum(tcp_segment(source, target, 20006, 443, SYN)))
+    sender.tcp(20007, 9999, ACK, seq=1, ack=1)                          # untracked by another table
+    sender.udp(20008, 53)
+    sender.udp(53, 20009)
+    sender.udp(20010, 9999)                                             # untracked
+    sender.send(socket.IPPROTO_UDP, udp_datagram(source, target, 20011, 500)[:6] + b"\0\0" + b"lab")
     sender.send(socket.IPPROTO_ICMPV6 if family == 6 else socket.IPPROTO_ICMP, icmp_error(source, target))
     for protocol in (47, 50, 132, 253):
         sender.send(protocol, b"\0" * 32)
@@ -59,7 +61,7 @@ def odd_packets(source, target, sender):
 def fragmented(source, target, identity):
     """A datagram in two pieces, the second one first (IPv4)."""
     with RawSender(source, ADDRESS[4][source], target) as sender:
-        datagram = udp_datagram(ADDRESS[4][source], target, 40100 + identity, 5001, b"f" * 1600)
+        datagram = udp_datagram(ADDRESS[4][source], target, 20100 + identity, 5001, b"f" * 1600)
         sender.send(socket.IPPROTO_UDP, datagram[800:], fragment=100)
         sender.send(socket.IPPROTO_UDP, datagram[:800], fragment=0x2000)
 
@@ -79,9 +81,9 @@ def observe(lab, source, who):
                 odd_packets(src, target, sender)
                 if family == 4:
                     fragmented(source, target, 1)
-                sender.udp(40099, 40099)
-            wait_for(lambda: sniffer.seen(lambda packet: packet.dport == 40099), "the mark arrives")
-        seen["IPv%d odd packets" % family] = [packet[3:7] for packet in sniffer.packets if packet.kind not in ("icmp", "fragment")]
+                sender.udp(20099, 20099)
+            wait_for(lambda: sniffer.seen(lambda packet: packet.dport == 20099), "the mark arrives")
+        seen["IPv%d odd packets" % family] = [packet[3:7] for packet in sniffer.packets if packet.kind not in ("icmp", "fragment") and packet.sport < EPHEMERAL]
         seen["IPv%d ICMP errors" % family] = [packet[4:6] for packet in sniffer.packets if packet.kind == "icmp" and QUOTED in packet.payload]
     return seen
 
