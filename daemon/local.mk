@@ -17,6 +17,7 @@ libcore_a_SOURCES = \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
+	daemon/core/lines.c daemon/core/lines.h \
 	daemon/core/others.c daemon/core/others.h daemon/core/others_boxes.c daemon/core/others_boxes.h \
 	daemon/core/policy.c daemon/core/policy.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "state_file.h"
+#include "core/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -191,12 +192,7 @@ static int compose(const struct addrbook *book, int64_t now_ms, int64_t wall_s, 
 	int length = snprintf(line, sizeof(line), ADDRESSES_END " %zu", lines);
 	put_line(text, line, length);
 
-	bool failed = ferror(text);
-	if (fclose(text) != 0 || failed) {
-		free(*ret);
-		return -ENOMEM;
-	}
-	return 0;
+	return lines_end(text, ret) ? 0 : -ENOMEM;
 }
 
 int state_save_addresses(const char *directory, const struct addrbook *book, int64_t now_ms, int64_t wall_s)

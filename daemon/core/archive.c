@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "archive.h"
 #include "array.h"
+#include "lines.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -64,12 +65,7 @@ char *archive_pack(const struct archive *archive, size_t *ret_length)
 		putc('\n', out);
 	}
 	fprintf(out, END "%zu\n", archive->count);
-	bool failed = ferror(out);
-	if (fclose(out) != 0 || failed) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return lines_end(out, &text);
 }
 
 static int unpack_one(struct archive *archive, const char **at, size_t *left)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "expect.h"
 #include "array.h"
+#include "lines.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -206,23 +207,7 @@ char *expect_text(const struct expect *expect)
 		return NULL;
 	for (size_t i = 0; i < expect->count; i++)
 		fprintf(out, "%s %" PRId64 " %d\n", expect->items[i].flow, expect->items[i].silent_ms, expect->items[i].answered);
-	bool failed = ferror(out);
-	if (fclose(out) != 0 || failed) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-/* As in totals.c: a line that is too long, or cut off at the end of a damaged file, is "". */
-static const char *take_line(const char *text, char line[LINE_SIZE])
-{
-	size_t length = strcspn(text, "\n");
-	bool whole = text[length] == '\n' && length < LINE_SIZE;
-
-	memcpy(line, text, whole ? length : 0);
-	line[whole ? length : 0] = '\0';
-	return text + length + (text[length] == '\n');
+	return lines_end(out, &text);
 }
 
 int expect_from_text(struct expect *ret, const char *text)
@@ -234,7 +219,7 @@ int expect_from_text(struct expect *ret, const char *text)
 		int64_t silent;
 		int answered;
 		_Static_assert(CONFIG_ID_MAX == 40, "the format below has it");
-		text = take_line(text, line);
+		text = lines_next(text, line, sizeof(line));
 		if (sscanf(line, "%40[^ ] %" SCNd64 " %d", flow, &silent, &answered) != 3 || silent < 0 || find(ret, flow))
 			continue;
 		if (add(ret, flow, &item) < 0) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "held.h"
 #include "array.h"
+#include "lines.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,24 +94,7 @@ char *held_text(const struct held *held)
 		return NULL;
 	for (size_t i = 0; i < held->count; i++)
 		fprintf(out, "%s %s %" PRId64 "\n", held->items[i].name, addr_format(&held->items[i].addr, address), held->items[i].seen_s);
-	bool failed = ferror(out);
-	if (fclose(out) != 0 || failed) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-/* sscanf() measures all that follows, so it gets a line at a time. One that is too long, or that was cut off at the
- * end of a damaged file, is "". Returns where the next one begins. */
-static const char *take_line(const char *text, char line[LINE_SIZE])
-{
-	size_t length = strcspn(text, "\n");
-	bool whole = text[length] == '\n' && length < LINE_SIZE;
-
-	memcpy(line, text, whole ? length : 0);
-	line[whole ? length : 0] = '\0';
-	return text + length + (text[length] == '\n');
+	return lines_end(out, &text);
 }
 
 int held_from_text(struct held *ret, const char *text)
@@ -121,7 +104,7 @@ int held_from_text(struct held *ret, const char *text)
 		char line[LINE_SIZE], name[NAME_SIZE], address[ADDR_TEXT_MAX];
 		struct addr addr;
 		int64_t seen_s;
-		text = take_line(text, line);
+		text = lines_next(text, line, sizeof(line));
 		if (sscanf(line, "%255[^ ] %45[^ ] %" SCNd64, name, address, &seen_s) == 3 &&
 		    addr_parse(address, &addr) && held_note(ret, name, &addr, seen_s) < 0) {
 			held_free(ret);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ruleset.h"
+#include "lines.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A ruleset in nft's words, as nft reads them and a person reviews them. */
@@ -279,12 +279,7 @@ char *ruleset_text(const struct ruleset *ruleset, int64_t now_ms)
 	for (size_t i = 0; i < ruleset->chains.count; i++)
 		print_chain(out, &ruleset->chains.items[i]);
 	fputs("}\n", out);
-	if (ferror(out)) {
-		fclose(out);
-		free(text);
-		return NULL;
-	}
-	return fclose(out) == 0 ? text : (free(text), NULL);
+	return lines_end(out, &text);
 }
 
 char *rule_text(const struct rule *rule)
@@ -296,5 +291,5 @@ char *rule_text(const struct rule *rule)
 	if (!out)
 		return NULL;
 	print_rule(out, rule);
-	return fclose(out) == 0 ? text : (free(text), NULL);
+	return lines_end(out, &text);
 }

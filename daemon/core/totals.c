@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "totals.h"
 #include "array.h"
+#include "lines.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -69,24 +70,7 @@ char *totals_text(const struct totals *totals, const char *boot)
 		fprintf(out, "%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", total->name, total->packets, total->bytes,
 			total->seen_packets, total->seen_bytes);
 	}
-	bool failed = ferror(out);
-	if (fclose(out) != 0 || failed) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-/* sscanf() measures all that follows, so it gets a line at a time. One that is too long, or that was cut off at the
- * end of a damaged file, is "". Returns where the next one begins. */
-static const char *take_line(const char *text, char line[LINE_SIZE])
-{
-	size_t length = strcspn(text, "\n");
-	bool whole = text[length] == '\n' && length < LINE_SIZE;
-
-	memcpy(line, text, whole ? length : 0);
-	line[whole ? length : 0] = '\0';
-	return text + length + (text[length] == '\n');
+	return lines_end(out, &text);
 }
 
 int totals_from_text(struct totals *ret, const char *text, const char *boot)
@@ -97,7 +81,7 @@ int totals_from_text(struct totals *ret, const char *text, const char *boot)
 	while (*text) {
 		struct total total;
 		char line[LINE_SIZE], word[64];
-		text = take_line(text, line);
+		text = lines_next(text, line, sizeof(line));
 		if (sscanf(line, "boot %63[^ ]", word) == 1) {
 			same_boot = strcmp(word, boot) == 0;
 		} else if (sscanf(line, "%63[^ ] %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, total.name, &total.packets,

@@ -2,12 +2,12 @@
 # Every fuzz target is built twice: its corpus is replayed by `make check`; and with
 # `./configure CC=clang --enable-fuzzers` tests/fuzz/fuzz_NAME is a libFuzzer program (tests/fuzz/fuzz_NAME CORPUS_FOLDER).
 REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_nft_others \
-	tests/fuzz/replay_nft_read tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
+	tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py
 
-FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c
+FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/core/lines.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config_ini.c daemon/core/addr.c daemon/core/config.c \
 	daemon/core/config_values.c daemon/core/diag.c
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
@@ -15,8 +15,9 @@ FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c
 FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_others.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c daemon/rule_parsing.c daemon/xt_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
+FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c daemon/core/lines.c daemon/core/totals.c
 FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/seen_packet.c
-FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c
+FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c daemon/core/lines.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/varlink_wire.c
 
 tests_fuzz_replay_archive_SOURCES = tests/fuzz/replay.c $(FUZZ_ARCHIVE_SOURCES)
@@ -32,6 +33,9 @@ tests_fuzz_replay_nft_read_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_replay_nft_others_SOURCES = tests/fuzz/replay.c $(FUZZ_OTHERS_SOURCES)
 tests_fuzz_replay_nft_others_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"others"'
 tests_fuzz_replay_nft_others_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_replay_records_SOURCES = tests/fuzz/replay.c $(FUZZ_RECORDS_SOURCES)
+tests_fuzz_replay_records_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"records"'
+tests_fuzz_replay_records_LDADD = libcore.a
 tests_fuzz_replay_seen_packet_SOURCES = tests/fuzz/replay.c $(FUZZ_SEEN_SOURCES)
 tests_fuzz_replay_seen_packet_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nflog"'
 tests_fuzz_replay_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
@@ -43,7 +47,7 @@ tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_nft_others \
-	tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
+	tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_records tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
 FUZZ_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 tests_fuzz_fuzz_archive_SOURCES = $(FUZZ_ARCHIVE_SOURCES)
 tests_fuzz_fuzz_archive_CFLAGS = $(FUZZ_CFLAGS)
@@ -58,6 +62,9 @@ tests_fuzz_fuzz_nft_read_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_fuzz_nft_others_SOURCES = $(FUZZ_OTHERS_SOURCES)
 tests_fuzz_fuzz_nft_others_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_nft_others_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_fuzz_records_SOURCES = $(FUZZ_RECORDS_SOURCES)
+tests_fuzz_fuzz_records_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_records_LDADD = libcore.a
 tests_fuzz_fuzz_seen_packet_SOURCES = $(FUZZ_SEEN_SOURCES)
 tests_fuzz_fuzz_seen_packet_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)

@@ -377,6 +377,23 @@ def cut_later(tap):
             for one in doomed + kept:
                 one.close()
         tap.ok(late, "some were cut later", late)
+        _forgiven(tap, lab, daemon, host, tighter, calls)
+
+
+def _forgiven(tap, lab, daemon, host, tighter, last_request):
+    """Audit mode cuts nothing: what could not be cut before is owed no more."""
+    daemon.reload(lab.config())
+    sessions = [Session(lab, "admin", host, ADDRESS[family]["server"], 8470) for family in FAMILIES]
+    daemon.reload()
+    daemon.write(tighter)
+    daemon.arm(CUT_FAILS, last_request)
+    cut = daemon.call("Reload")["cut"]
+    daemon.disarm()
+    daemon.reload(tighter.replace("mode = enforce", "mode = audit"))
+    tap.equal((cut, [one for one in daemon.status()["reasons"] if "cut" in one]), (len(sessions) - 1, []), "audit mode: what could not be cut is no fault any more")
+    tap.equal([session.lives() for session in sessions], [True] * len(sessions), "audit mode: what was cut is picked up again")
+    for session in sessions:
+        session.close()
 
 
 def state_of(daemon):

@@ -43,7 +43,7 @@ tests_unit_test_addrbook_SOURCES = tests/unit/test_addrbook.c
 tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_archive_SOURCES = tests/unit/test_archive.c
-tests_unit_test_archive_LDADD = daemon/core/archive.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_archive_LDADD = daemon/core/archive.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 # It includes aliases.c, likewise.
 tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c
@@ -61,7 +61,7 @@ tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
 tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_held_SOURCES = tests/unit/test_held.c
-tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_output_SOURCES = tests/unit/test_output.c
 tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
@@ -78,10 +78,10 @@ tests_unit_test_seen_packet_SOURCES = tests/unit/test_seen_packet.c
 tests_unit_test_seen_packet_LDADD = daemon/core/seen_packet.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.c
-tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_totals_SOURCES = tests/unit/test_totals.c
-tests_unit_test_totals_LDADD = daemon/core/totals.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_totals_LDADD = daemon/core/totals.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_varlink_wire_SOURCES = tests/unit/test_varlink_wire.c
 tests_unit_test_varlink_wire_LDADD = daemon/varlink_wire.$(OBJEXT) $(JANSSON_LIBS) $(UNIT_LIBS)

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The files of counters, of addresses that names have held, and of when flows were answered last, as a worn disk may give them
+ * back. What was read and is written reads as the same again. */
+#include "core/expect.h"
+#include "core/held.h"
+#include "core/totals.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static char *through_totals(const char *text)
+{
+	struct totals totals;
+
+	must(totals_from_text(&totals, text, "this-boot") == 0);
+	char *written = totals_text(&totals, "this-boot");
+	totals_free(&totals);
+	return written;
+}
+
+static char *through_held(const char *text)
+{
+	struct held held;
+
+	must(held_from_text(&held, text) == 0);
+	char *written = held_text(&held);
+	held_free(&held);
+	return written;
+}
+
+static char *through_expect(const char *text)
+{
+	struct expect expect;
+
+	must(expect_from_text(&expect, text) == 0);
+	char *written = expect_text(&expect);
+	expect_free(&expect);
+	return written;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static char *(*const readers[])(const char *) = { through_totals, through_held, through_expect };
+	char *text = malloc(size + 1);
+
+	must(text != NULL);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	for (size_t i = 0; i < sizeof(readers) / sizeof(*readers); i++) {
+		char *once = readers[i](text);
+		must(once != NULL);
+		char *twice = readers[i](once);
+		must(twice && strcmp(once, twice) == 0);
+		free(twice);
+		free(once);
+	}
+	free(text);
+	return 0;
+}
