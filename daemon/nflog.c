@@ -49,9 +49,11 @@ void nflog_read(const void *bytes, size_t length, nflog_seen seen, void *userdat
 	int left = (int)length;
 
 	/* libmnl 1.0.4 takes a length of 2 GiB and more for a negative one, and so for one that fits; and lets attributes
-	 * go on into what pads the last message, whether that is there or not. */
-	for (; mnl_nlmsg_ok(header, left) && MNL_ALIGN((size_t)header->nlmsg_len) <= (size_t)left; header = mnl_nlmsg_next(header, &left))
+	 * go on into what pads the last message, whether that is there or not. Rounded up, the greatest length is 0 in 32 bits. */
+	while (mnl_nlmsg_ok(header, left) && header->nlmsg_len <= (size_t)left && MNL_ALIGN((size_t)header->nlmsg_len) <= (size_t)left) {
 		read_one(header, seen, userdata);
+		header = mnl_nlmsg_next(header, &left);
+	}
 }
 
 static int on_packets(sd_event_source *source, int fd, uint32_t events, void *userdata)
