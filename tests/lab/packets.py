@@ -15,7 +15,7 @@ from .tap import wait_for
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 3, 0x0800, 0x86DD
 IPV6_CHECKSUM = 7
-SOL_PACKET, PACKET_STATISTICS, SO_ATTACH_FILTER = 263, 6, 26
+SOL_PACKET, PACKET_STATISTICS, PACKET_IGNORE_OUTGOING, SO_ATTACH_FILTER = 263, 6, 23, 26
 ICMP_ECHO, ICMP6_ECHO = 8, 128
 
 # kind: tcp, udp, icmp, other; flags only of TCP; type only of ICMP (in .sport), fragments other than the first are "fragment".
@@ -160,28 +160,40 @@ def _syn_program(ports):
             (ldb, 0, 0, 6), (jeq, 0, tail + 1, 6), (ldx_imm, 0, 0, 40),
             (ldb_x, 0, 0, 13), (band, 0, 0, SYN | ACK), (jeq, 0, tail - 3, SYN), (ldh_x, 0, 0, 2)]
     code += [(jeq, len(ports) - index, 0, port) for index, port in enumerate(ports)]
-    code += [(ret, 0, 0, 0), (ret, 0, 0, 0xFFFF)]
-    return b"".join(struct.pack("HBBI", *instruction) for instruction in code), len(code)
+    return code + [(ret, 0, 0, 0), (ret, 0, 0, 0xFFFF)]
+
+
+def _icmp_program():
+    """Likewise, one that keeps ICMP of either family."""
+    ldb, band, jeq, ret = 0x30, 0x54, 0x15, 0x06
+    return [(ldb, 0, 0, 0), (band, 0, 0, 0xF0), (jeq, 0, 2, 0x40), (ldb, 0, 0, 9), (jeq, 2, 3, 1), (ldb, 0, 0, 6), (jeq, 0, 1, 58),
+            (ret, 0, 0, 0xFFFF), (ret, 0, 0, 0)]
+
+
+def _attach(sock, code):
+    buffer = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *instruction) for instruction in code))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(code), ctypes.addressof(buffer)))
 
 
 class Sniffer:
     """What arrives at a machine's link, before its own firewall and sockets. Loss is counted and is an error."""
 
-    def __init__(self, machine, link="eth0", keep=None, outgoing=False, syn_ports=None):
+    def __init__(self, machine, link="eth0", keep=None, outgoing=False, syn_ports=None, icmp=False):
         """keep(packet): which ones to remember. outgoing: also what the machine sends. syn_ports: SYNs to these ports alone,
-        chosen by the kernel; for busy links."""
+        icmp: ICMP alone, chosen by the kernel; for busy links."""
         self._keep = keep or (lambda packet: True)
-        self._outgoing = outgoing
         self.packets = []
         self._lock = threading.Lock()
         with namespaces.inside(machine):
             # Protocol 0: it hears nothing until it is bound, with its filter in place.
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+            # What is not wanted needs no room in its queue, which is no larger than net.core.rmem_max.
+            self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, int(not outgoing))
             if syn_ports is not None:
-                program, length = _syn_program(list(syn_ports))
-                buffer = ctypes.create_string_buffer(program)
-                self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", length, ctypes.addressof(buffer)))
+                _attach(self._socket, _syn_program(list(syn_ports)))
+            elif icmp:
+                _attach(self._socket, _icmp_program())
             self._socket.bind((link, ETH_P_ALL))
         self._wake_read, self._wake_write = os.pipe()
         self.lost = 0
@@ -197,11 +209,9 @@ class Sniffer:
             ready = {key.fileobj for key, _ in selector.select()}
             while True:
                 try:
-                    frame, address = self._socket.recvfrom(65536)
+                    frame = self._socket.recv(65536)
                 except (BlockingIOError, OSError):
                     break
-                if address[2] == 4 and not self._outgoing:  # PACKET_OUTGOING
-                    continue
                 packet = parse(frame)
                 if packet is not None and self._keep(packet):
                     with self._lock:

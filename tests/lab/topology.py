@@ -134,6 +134,8 @@ class Network:
                 # The kernel's limit on ICMP errors would make tests depend on their pace.
                 self._sysctl("ipv4/icmp_ratelimit", 0)
                 self._sysctl("ipv6/icmp/ratelimit", 0)
+                # From these, tests send packets made by hand: no connection of the machine's own has one, or had it lately.
+                self._sysctl("ipv4/ip_local_reserved_ports", "40000-50099,53217")
                 if name == "gateway":
                     self._sysctl("ipv4/ip_forward", 1)
                     self._sysctl("ipv6/conf/all/forwarding", 1)

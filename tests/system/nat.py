@@ -143,7 +143,7 @@ def path_mtu(tap):
             lab.guard(lab.config())
             lab.serve("server", tcp=[443])
             lab.serve("far", tcp=[443])
-            with Sniffer("server", keep=lambda packet: packet.kind == "icmp" and packet[4:6] == PACKET_TOO_BIG[packet.family]) as sniffer:
+            with Sniffer("server", keep=lambda packet: packet[4:6] == PACKET_TOO_BIG[packet.family], icmp=True) as sniffer:
                 transfers(tap, lab, far, title)
             for family in FAMILIES:
                 tap.ok([packet for packet in sniffer.packets if packet.family == family], "IPv%d, %s: the server was told" % (family, title), sniffer.packets)
@@ -157,7 +157,7 @@ def path_mtu(tap):
         for family in FAMILIES:
             title = "IPv%d, the server's link is small: " % family
             for source, target in (("internet", ADDRESS[family]["server"]), ("server", EXCHANGE[family])):
-                with Sniffer("internet", keep=lambda packet: packet.kind == "icmp" and packet[4:6] == PACKET_TOO_BIG[packet.family]) as sniffer:
+                with Sniffer("internet", keep=lambda packet: packet[4:6] == PACKET_TOO_BIG[packet.family], icmp=True) as sniffer:
                     with lab.connect(source, target, 443) as connection:
                         tap.ok(connection.fetch(300000) and connection.give(300000), title + "transfers of a connection from %s" % source)
                 # The first connection learns it for the second.

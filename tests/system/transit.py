@@ -19,7 +19,8 @@ def bad_checksum(segment):
     return segment[:16] + struct.pack("!H", struct.unpack("!H", segment[16:18])[0] ^ 0x5555) + segment[18:]
 
 
-# Machines take the ports of their own connections from here up (net.ipv4.ip_local_port_range), and may close one late: ours are below.
+# Machines take the ports of their own connections from here up (net.ipv4.ip_local_port_range), and may close one late, from either end:
+# ours are below, on both sides.
 EPHEMERAL = 32768
 # The ports of a datagram that nobody sent: by it one knows our ICMP error from those of the machines themselves.
 QUOTED = struct.pack("!HH", 7, 9)
@@ -83,7 +84,8 @@ def observe(lab, source, who):
                     fragmented(source, target, 1)
                 sender.udp(20099, 20099)
             wait_for(lambda: sniffer.seen(lambda packet: packet.dport == 20099), "the mark arrives")
-        seen["IPv%d odd packets" % family] = [packet[3:7] for packet in sniffer.packets if packet.kind not in ("icmp", "fragment") and packet.sport < EPHEMERAL]
+        seen["IPv%d odd packets" % family] = [packet[3:7] for packet in sniffer.packets
+                                              if packet.kind not in ("icmp", "fragment") and max(packet.sport, packet.dport) < EPHEMERAL]
         seen["IPv%d ICMP errors" % family] = [packet[4:6] for packet in sniffer.packets if packet.kind == "icmp" and QUOTED in packet.payload]
     return seen
 
