@@ -94,7 +94,7 @@ def last_good(tap):
         with open(members, "w", encoding="ascii") as file:
             file.write("203.0.113.128/25\n")
         daemon.reload()
-        status = daemon.status()
+        status = daemon.wait_status(lambda now: not [reason for reason in now["reasons"] if vendor.LICENSE_NAME in reason], "both families are asked for")
         tap.ok(status["config"]["matches_disk"] and status["health"] == "ok", "a good file again: ok", status["reasons"])
         daemon.stop()
         for name in os.listdir(daemon.state):
