@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Authorities, certificates, and servers that show them."""
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -8,6 +9,7 @@ import threading
 
 from . import namespaces
 from .dns import A, query
+from .tap import HANG
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -88,6 +90,25 @@ class Server:
         except OSError:
             pass
         self._socket.close()
+
+
+def issuer_seen(lab, machine, address, name):
+    """Who signed the certificate for the name that the machine gets from there, however long that takes; or what went wrong."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with namespaces.inside(machine):
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        with sock:
+            sock.settimeout(HANG)
+            sock.connect((address, 443))
+            with context.wrap_socket(sock, server_hostname=name) as tls:
+                text = ssl.DER_cert_to_PEM_cert(tls.getpeercert(True))
+    except OSError as error:
+        return str(error)
+    said = lab.run(machine, "openssl", "x509", "-noout", "-issuer", text=text).stdout
+    return re.search(r"CN ?= ?(.*)", said).group(1).strip()
 
 
 def answers(machine, resolver, name):

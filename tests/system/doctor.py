@@ -468,6 +468,8 @@ def certificates(tap):
         try:
             proxy.Squid(lab, "internet", "intercept", 3129)
             lab.nft("internet", 'table inet way {\nchain pre {\ntype nat hook prerouting priority dstnat\niifname "eth0" tcp dport 443 redirect to :3129\n}\n}')
+            # Its first certificate takes it a while, and doctor does not wait for ever.
+            tap.equal(tls.issuer_seen(lab, "gateway", LICENSE[0][4], vendor.LICENSE_NAME), "Proxy Authority", "squid further up: whose certificate the gateway sees")
             doctor.finds("squid further up", "tls", "serious", ["license-out", vendor.LICENSE_NAME, "Proxy Authority"], "inspection", printed=True)
             lab.nft("internet", "delete table inet way")
             doctor.healthy("and without it")

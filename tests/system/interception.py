@@ -5,13 +5,10 @@ import json
 import os
 import re
 import shutil
-import socket
-import ssl
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import (ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, HANG, LICENSE, Lab, dns, main, probe_all, proxy, tls, udp_exchange, vendor, wait_for)  # noqa: E402
-from lab import namespaces  # noqa: E402
+from lab import ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, Lab, main, probe_all, proxy, tls, udp_exchange, vendor, wait_for  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 MODES = ("prevent", "block", "report", "off")
@@ -47,6 +44,11 @@ def route_marked(lab):
         lab.run("gateway", "ip", family, "route", "add", "local", "default", "dev", "lo", "table", "100")
 
 
+def names_known(daemon):
+    """The status, once names are no reason any more for bad health."""
+    return daemon.wait_status(lambda now: not [reason for reason in now["reasons"] if vendor.LICENSE_NAME in reason], "the name is known")
+
+
 def intercept(tap, rules, proxy, does, transparent=False):
     """One kind of interception, in each mode: who answers, what is counted, what is told, and that it clears."""
     for mode in MODES:
@@ -61,7 +63,7 @@ def intercept(tap, rules, proxy, does, transparent=False):
             for machine in ("server", "internet"):
                 lab.serve(machine, tcp=[443, 8080])
             daemon = lab.guard(lab.config(gateway="interception = " + mode))
-            told = daemon.status()["interceptions"] if daemon else []
+            told = names_known(daemon)["interceptions"] if daemon else []
             prevented = mode == "prevent" and not transparent
             if daemon is not None:
                 tap.equal(sorted({(one["table"], one["chain"], one["does"]) for one in told}),
@@ -98,8 +100,8 @@ def intercept(tap, rules, proxy, does, transparent=False):
                        "interception = %s: so does the log" % mode)
                 tap.equal(daemon.ctl("status", check=False).returncode, 1, "interception = %s: exit status" % mode)
                 lab.run("gateway", "nft", "delete", "table", "inet", "proxy")
-                status = daemon.wait_status(lambda now: not now["interceptions"], "the rule is gone")
-                tap.equal(status["health"], "ok", "interception = %s: it clears" % mode)
+                daemon.wait_status(lambda now: not now["interceptions"], "the rule is gone")
+                tap.equal(names_known(daemon)["health"], "ok", "interception = %s: it clears" % mode)
                 tap.ok("gone: " in daemon.log(), "interception = %s: and the log says so" % mode)
 
 
@@ -235,7 +237,7 @@ def rules(tap):
         # And likewise what comes and goes while the daemon runs.
         lab.nft("gateway", "".join("delete table %s case%d\n" % (family, index) for index, family, _, _ in loaded))
         daemon.wait_status(lambda now: not now["interceptions"], "all rules are gone")
-        tap.equal(daemon.status()["health"], "ok", "healthy again")
+        tap.equal(names_known(daemon)["health"], "ok", "healthy again")
         lab.nft("gateway", "table ip late {\nset s { type ipv4_addr; }\nchain base { type nat hook prerouting priority 0; ip saddr @s redirect; }\n}")
         lab.nft("gateway", "add element ip late s { 192.0.2.25 }")
         daemon.wait_status(lambda now: told_of(now, "late") == ["redirect"], "an element makes it meet a flow")
@@ -359,25 +361,6 @@ def legitimate(tap):
                 daemon.wait_status(lambda now: now["health"] == "ok", "healthy")
 
 
-def issuer_seen(lab, machine, address):
-    """Who signed the certificate that the machine gets from there; or what went wrong."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with namespaces.inside(machine):
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        with sock:
-            sock.settimeout(HANG)
-            sock.connect((address, 443))
-            with context.wrap_socket(sock, server_hostname="outlook.example.net") as tls:
-                text = ssl.DER_cert_to_PEM_cert(tls.getpeercert(True))
-    except OSError as error:
-        return str(error)
-    said = lab.run(machine, "openssl", "x509", "-noout", "-issuer", text=text).stdout
-    return re.search(r"CN ?= ?(.*)", said).group(1).strip()
-
-
 def proxied(lab, kind):
     """A squid on the gateway that takes what comes by lan for port 443; and who answers in truth, with a certificate of its own."""
     if kind == "tproxy":
@@ -408,11 +391,13 @@ def squid(tap):
                 tap.skip(title, str(missing))
                 continue
             daemon = lab.guard(lab.config(gateway="interception = " + mode)) if mode else None
+            if daemon is not None:
+                names_known(daemon)
             if seen is None:
                 [probe] = probe_all([("server", EXCHANGE[4], 443, False)], lambda: wait_for(lambda: daemon is None or daemon.status()["guards"]["intercepted"], "it is seen"))
                 tap.equal(probe.result, None, title + "nobody answers the server")
             else:
-                tap.equal(issuer_seen(lab, "server", EXCHANGE[4]), seen, title + "whose certificate the server sees")
+                tap.equal(tls.issuer_seen(lab, "server", EXCHANGE[4], "outlook.example.net"), seen, title + "whose certificate the server sees")
             if daemon is None:
                 continue
             status = daemon.status()
