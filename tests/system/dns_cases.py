@@ -85,6 +85,8 @@ def _simple(tap, lab, daemon, authority, port):
     tap.ok(one["next_query_in_s"] <= 1, "TTL 0: asked again after min_interval, not at once", one)
     for label, has, number in (("aaaa-only", 6, 5), ("a-only", 4, 6)):
         name, other = label + DOMAIN, 10 - has
+        knows(daemon, name, [pool(has, number)])
+        daemon.wait_status(lambda _, name=name, other=other: "last_answer_s" in entry(daemon, name, other), "%s: both families are answered" % label)
         both_agree(tap, lab, daemon, name, [pool(has, number)], label)
         one = entry(daemon, name, other)
         tap.ok(one["state"] == "empty" and one["last_error"] == "" and entry(daemon, name, has)["state"] == "fresh",
@@ -127,6 +129,7 @@ def _odd(tap, lab, daemon, port, many, long):
            "alias loop: degraded, and the reason is told", loop["reasons"])
     tap.ok(is_closed(lab, 3, port["loop"]), "alias loop: closed")
 
+    knows(daemon, "senseless" + DOMAIN, both(7))
     both_agree(tap, lab, daemon, "senseless" + DOMAIN, both(7), "senseless")
     tap.ok(pass_all(lab, both(7), port["senseless"]), "senseless: what makes sense is open")
     daemon.wait_status(lambda _: entry(daemon, "senseless" + DOMAIN, 4)["refused"] >= 4 * 7, "answered four times")
@@ -154,7 +157,7 @@ def nxdomain(tap):
     """A name does not exist for a while: shorter than grace, then longer. Its connections go on."""
     name, port = "gone" + DOMAIN, 7100
     with Lab(tap) as lab:
-        authority, _, config = setting(lab, {name: port}, "grace = 6s\nstale = 1h")
+        authority, _, config = setting(lab, {name: port}, "grace = 1h\nstale = 1h")
         authority.set(name, both(1))
         daemon = lab.spefwd(config)
         knows(daemon, name, both(1))
@@ -168,6 +171,9 @@ def nxdomain(tap):
             in_state(daemon, name, family, "fresh", "")
         both_agree(tap, lab, daemon, name, both(1), "NXDOMAIN, over in time")
         authority.set(name)
+        for family in FAMILIES:
+            in_state(daemon, name, family, "grace", "")
+        daemon.reload(config.replace("grace = 1h", "grace = 3s"))
         for family in FAMILIES:
             in_state(daemon, name, family, "empty", "")
         both_agree(tap, lab, daemon, name, [], "NXDOMAIN for longer than grace")
@@ -188,7 +194,7 @@ def failures(tap):
     """The authority refuses now and then (SERVFAIL), the resolver is killed and comes back; what fails for longer than stale closes."""
     name, other, port = "flapping" + DOMAIN, "other" + DOMAIN, 7200
     with Lab(tap) as lab:
-        authority, resolver, config = setting(lab, {name: port, other: port + 1}, "grace = 1h\nstale = 9s")
+        authority, resolver, config = setting(lab, {name: port, other: port + 1}, "grace = 1h\nstale = 1h")
         authority.set_all({name: (both(1), 1), other: (both(2), 3600)})
         daemon = lab.spefwd(config)
         knows(daemon, name, both(1))
@@ -222,6 +228,9 @@ def failures(tap):
         tap.ok(pass_all(lab, both(1), port), "it is back: fresh and open")
 
         resolver.down()
+        for family in FAMILIES:
+            in_state(daemon, name, family, "stale")
+        daemon.reload(config.replace("stale = 1h", "stale = 5s"))
         for family in FAMILIES:
             in_state(daemon, name, family, "failing")
         both_agree(tap, lab, daemon, name, [], "failing for longer than stale")
