@@ -7,6 +7,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import DNS, EXCHANGE, FAMILIES, LICENSE, NARROW, Lab, Sniffer, dns, is_syn, main, probe_all, vendor  # noqa: E402
+from lab.named import kernel  # noqa: E402
 
 NAME = vendor.LICENSE_NAME
 
@@ -214,7 +215,8 @@ def observed(tap):
         knows(daemon, *LICENSE[0].values())
         server.set(NAME, list(LICENSE[1].values()))
         for family, kind in ((4, dns.A), (6, dns.AAAA)):
-            tap.ok(denied(lab, LICENSE[1][family]), "IPv%d: the new address is closed" % family)
+            # (To try it would be a denial, for which spefwd asks by itself, half a second after it did last.)
+            tap.ok(LICENSE[1][family] not in kernel(lab, NAME, family), "IPv%d: the new address is unknown" % family)
             answer = dns.query("server", DNS[family], NAME, kind, bound=30)
             tap.equal([address for address, _ in answer[1]], [LICENSE[1][family]], "IPv%d: the server asks for it" % family)
             status = knows(daemon, LICENSE[1][family])
