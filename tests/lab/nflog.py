@@ -12,7 +12,7 @@ from .netlink import NETLINK_NETFILTER, NLMSG_ERROR, attribute, attributes
 
 QUEUE, ULOG, CONFIG = 3, 4, 1
 VERDICT, VERDICT_HEADER, PACKET_HEADER = 1, 2, 1
-NF_ACCEPT = 1
+NF_DROP, NF_ACCEPT = 0, 1
 CFG_CMD, CFG_MODE, CMD_BIND, COPY_PACKET = 1, 2, 1, 2
 NLM_F_REQUEST, NLM_F_ACK = 1, 4
 
@@ -85,13 +85,20 @@ class Queue:
         body = struct.pack("!BBH", 0, 0, self._number) + body
         self._socket.send(struct.pack("=IHHII", 16 + len(body), QUEUE << 8 | kind, flags, 1, 0) + body)
 
-    def wait(self):
-        """The number of the next packet that is held."""
-        datagram = self._socket.recv(1 << 17)
-        return struct.unpack("!I", dict(attributes(datagram[20:]))[PACKET_HEADER][:4])[0]
+    def wait(self, family):
+        """The number of the next packet of the family that is held. One of the other is what was sent again meanwhile: it is dropped."""
+        while True:
+            datagram = self._socket.recv(1 << 17)
+            packet, protocol = struct.unpack("!IH", dict(attributes(datagram[20:]))[PACKET_HEADER][:6])
+            if protocol == {4: 0x0800, 6: 0x86DD}[family]:
+                return packet
+            self._verdict(NF_DROP, packet)
+
+    def _verdict(self, verdict, packet):
+        self._send(NLM_F_REQUEST, VERDICT, attribute(VERDICT_HEADER, struct.pack("!II", verdict, packet)))
 
     def release(self, packet):
-        self._send(NLM_F_REQUEST, VERDICT, attribute(VERDICT_HEADER, struct.pack("!II", NF_ACCEPT, packet)))
+        self._verdict(NF_ACCEPT, packet)
 
     def close(self):
         self._socket.close()
