@@ -488,10 +488,25 @@ bool wire_wait(struct wire *wire, int milliseconds)
 
 /* What the kernel of the gateway knows */
 
-static void netlink_talk(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t callback, void *userdata)
+/* A dump in the middle of which something was committed says so in a flag: libmnl would stop there. */
+static bool take_interrupted(void *bytes, size_t length)
 {
-	static char buffer[1 << 16];
+	bool interrupted = false;
+	int left = (int)length;
+
+	for (struct nlmsghdr *header = bytes; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+		interrupted |= header->nlmsg_flags & NLM_F_DUMP_INTR;
+		header->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+	}
+	return interrupted;
+}
+
+/* False: it has to be asked again. */
+static bool netlink_talk(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t callback, void *userdata)
+{
+	static _Alignas(struct nlmsghdr) char buffer[1 << 16];
 	static unsigned sequence;
+	bool whole = true;
 	int r = MNL_CB_OK;
 
 	request->nlmsg_seq = ++sequence;
@@ -499,10 +514,12 @@ static void netlink_talk(struct mnl_socket *socket, struct nlmsghdr *request, mn
 		wire_fail("netlink: %s", strerror(errno));
 	while (r > MNL_CB_STOP) {
 		ssize_t length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+		whole &= length < 0 || !take_interrupted(buffer, (size_t)length);
 		r = length < 0 ? -1 : mnl_cb_run(buffer, (size_t)length, sequence, mnl_socket_get_portid(socket), callback, userdata);
 	}
 	if (r < 0)
 		wire_fail("netlink: %s", strerror(errno));
+	return whole;
 }
 
 void wire_flush_conntrack(struct wire *wire)
@@ -541,8 +558,9 @@ void wire_read_counters(struct wire *wire, struct wire_counters *ret)
 	char buffer[256];
 	struct nlmsghdr *request = nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETOBJ, NFPROTO_INET, NLM_F_DUMP, 0);
 
-	ret->count = 0;
-	netlink_talk(wire->nftables, request, note_counter, ret);
+	do
+		ret->count = 0;
+	while (!netlink_talk(wire->nftables, request, note_counter, ret));
 }
 
 uint64_t wire_count(const struct wire_counters *counters, const char *name)
