@@ -76,6 +76,8 @@ def the_vendors_table(tap):
     with Lab(tap) as lab:
         lab.dns(NAMES)
         daemon = lab.guard(lab.config())
+        if daemon is not None:
+            daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the vendor's name is known")
         serve_everywhere(lab)
         denied_in, denied_out = try_all(tap, lab, vendor.FLOWS)
         if daemon is not None:
