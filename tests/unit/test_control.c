@@ -383,7 +383,7 @@ static void test_idle_deadline(void **state)
 {
 	struct fixture *f = *state;
 
-	f->limits.idle_us = 20000;
+	f->limits.idle_us = 200000;
 	apply_limits(f);
 	struct peer idle = peer_new(f);
 	expect_end(f, &idle);
