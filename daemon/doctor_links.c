@@ -119,15 +119,21 @@ static int read_link_facts(struct doctor *doctor)
 
 /* The kernel's way to an address. */
 
+struct best_way {
+	int index;     /* of the link; 0: none */
+	bool answered;
+};
+
 static void take_oif(struct rtnl_nexthop *hop, void *userdata)
 {
-	*(int *)userdata = rtnl_route_nh_get_ifindex(hop);
+	((struct best_way *)userdata)->index = rtnl_route_nh_get_ifindex(hop);
 }
 
 static int each_answer(struct nl_msg *message, void *userdata)
 {
 	struct rtnl_route *route = NULL;
 
+	((struct best_way *)userdata)->answered = true;
 	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWROUTE || rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
 		return NL_OK;
 	if (rtnl_route_get_type(route) == RTN_UNICAST)
@@ -142,18 +148,19 @@ static int best_link(struct nl_sock *socket, const struct addr *addr, char ret[C
 	struct rtmsg request = { .rtm_family = addr->family == FAMILY_4 ? AF_INET : AF_INET6, .rtm_dst_len = (uint8_t)addr_bits((enum family)addr->family) };
 	struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST);
 	char name[IF_NAMESIZE];
-	int index = 0, r = -ENOMEM;
+	struct best_way way = { .index = 0 };
+	int r = -ENOMEM;
 
 	*ret = '\0';
 	if (message && nlmsg_append(message, &request, sizeof(request), NLMSG_ALIGNTO) == 0 &&
 	    nla_put(message, RTA_DST, (int)addr_size((enum family)addr->family), addr->bytes) == 0)
-		r = nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, each_answer, &index) < 0 ? -EIO : 0;
-	/* An answer, or an error where there is no way. */
-	if (r == 0 && nl_send_auto(socket, message) >= 0)
-		nl_recvmsgs_default(socket);
+		r = nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, each_answer, &way) < 0 ? -EIO : 0;
+	/* An answer and its acknowledgement, which must not be left for the next one; or an error where there is no way. */
+	if (r == 0 && nl_send_auto(socket, message) >= 0 && nl_recvmsgs_default(socket) >= 0 && way.answered)
+		nl_wait_for_ack(socket);
 	if (message)
 		nlmsg_free(message);
-	if (r == 0 && index && if_indextoname((unsigned)index, name))
+	if (r == 0 && way.index && if_indextoname((unsigned)way.index, name))
 		memcpy(ret, name, strnlen(name, CONFIG_LINK_MAX) + 1);
 	return r;
 }
@@ -166,6 +173,9 @@ static int add_detours(struct doctor *doctor, struct nl_sock *socket, const stru
 	char best[CONFIG_LINK_MAX + 1];
 
 	if (!range_is_host(range))
+		addr_next(&addr);
+	/* To the gateway's own address no link leads, and it often is the first of a network. */
+	while (ranges_contains(doctor->facts.gateway, &addr) && addr_compare(&addr, &range->last) < 0)
 		addr_next(&addr);
 	int r = best_link(socket, &addr, best);
 	if (r == 0 && named)

@@ -189,6 +189,13 @@ def routes(tap):
         doctor.finds("a second way to the server, filtered", "rp_filter", "warning", ["SERVER", server, "by wan2", "leaves by lan"], "net/ipv4/conf/wan2/rp_filter=2", printed=True)
         lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 2)
         doctor.healthy("a loose filter")
+        lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 1)
+        lab.run("gateway", "ip", "route", "add", "203.0.113.0/24", "via", ADDRESS[4]["client"], "metric", "5000")
+        found = doctor.findings()[1]
+        tap.equal([(one["check"], one["what"], one["evidence"].split(" leaves ")[-1]) for one in found],
+                  [("rp_filter", "what %s (%s) sends by wan2 is dropped" % whom, "by " + link) for whom, link in ((("SERVER", server), "lan"), (("ADM", "203.0.113.0/24"), "adm"))],
+                  "and one to the administrators: each by its own way")
+        lab.run("gateway", "ip", "route", "del", "203.0.113.0/24", "via", ADDRESS[4]["client"], "metric", "5000")
         lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 0)
         lab.run("gateway", "ip", "route", "del", "192.0.2.0/24", "via", ADDRESS[4]["client"], "metric", "5000")
 
