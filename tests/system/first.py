@@ -59,6 +59,7 @@ def metrics(tap):
         tap.equal(len(samples), len(lines), "every line is a sample")
         strange = [name for name, _, _ in samples if name not in types and types.get(re.sub("_total$", "", name)) != "counter"]
         tap.equal(strange, [], "every sample has a type")
+        tap.equal(sorted(set(types.values())), ["counter", "gauge"], "of those that node_exporter knows: for another one it refuses the whole file")
         tap.ok(text.endswith("# EOF\n"), "the end is marked")
         values = {(name, labels): int(value) for name, labels, value in samples}
         tap.equal(values.get(("spefw_up", "")), 1, "spefw_up")
