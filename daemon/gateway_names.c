@@ -481,13 +481,13 @@ static void answer_refreshes(struct gateway *gateway, const char *name, enum fam
 
 	for (struct refresh *refresh = gateway->refreshes; refresh; refresh = next) {
 		next = refresh->next;
-		for (size_t i = 0; i < refresh->count; i++) {
+		/* A caller may have named it twice. */
+		for (size_t i = refresh->count; i-- > 0;) {
 			struct awaited *awaited = &refresh->awaited[i];
 			if (awaited->family != family || strcmp(awaited->name, name) != 0)
 				continue;
 			free(awaited->name);
 			*awaited = refresh->awaited[--refresh->count];
-			break;
 		}
 		if (refresh->count)
 			continue;

@@ -19,8 +19,8 @@ def one_line(text):
     return text.strip() != "" and "\n" not in text.strip()
 
 
-def running(lab):
-    lab.dns(NAMES)
+def running(lab, ttl=2):
+    lab.dns(NAMES, ttl)
     daemon = lab.spefwd(lab.config(flows=NARROW))
     daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
     return daemon
@@ -107,9 +107,9 @@ def replies(tap):
         text = file.read()
     interface = Interface(text)
     with Lab(tap) as lab:
-        daemon = running(lab)
+        daemon = running(lab, ttl=3600)
         for method, parameters in (("Status", None), ("Flows", None), ("Names", None), ("Reload", None), ("Refresh", None),
-                                   ("Refresh", {"names": [vendor.LICENSE_NAME]}), ("Clear", None), ("Status", None), ("Reload", None), ("Status", {})):
+                                   ("Refresh", {"names": [vendor.LICENSE_NAME]}), ("Refresh", {"names": [vendor.LICENSE_NAME] * 2}), ("Clear", None), ("Status", None), ("Reload", None), ("Status", {})):
             reply = daemon.call(method, parameters)
             tap.equal(interface.complaints(interface.methods[method][1], reply), [], "%s replies as described" % method)
         daemon.write("[server]\n")
