@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "links.h"
 #include "core/array.h"
+#include "log.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -30,6 +31,8 @@ struct links {
 	sd_event *event;
 	struct nl_sock *notices;  /* joined to the groups; of what it says no more is looked at than whether it matters */
 	struct nl_sock *questions;
+	bool confused;            /* an answer was not read to its end */
+	bool unread;              /* the last change could not be read yet */
 	sd_event_source *source, *timer;
 	void (*changed)(void *userdata);
 	void *userdata;
@@ -51,14 +54,34 @@ static bool address_of(struct nl_addr *from, struct addr *ret)
 	return true;
 }
 
+/* What an error left of an answer would be taken for the answer to the next question: that is asked by another socket. */
+static int begin_question(struct links *links)
+{
+	if (links->confused) {
+		struct nl_sock *fresh = nl_socket_alloc();
+		if (!fresh)
+			return -ENOMEM;
+		if (nl_connect(fresh, NETLINK_ROUTE) < 0) {
+			nl_socket_free(fresh);
+			return -EIO;
+		}
+		nl_socket_free(links->questions);
+		links->questions = fresh;
+	}
+	links->confused = true; /* until its answer is read */
+	return 0;
+}
+
 static int read_addresses(struct links *links, struct ranges *ret)
 {
 	struct nl_cache *cache;
-	int r = rtnl_addr_alloc_cache(links->questions, &cache);
+	int r = begin_question(links);
 
 	if (r < 0)
+		return r;
+	if (rtnl_addr_alloc_cache(links->questions, &cache) < 0)
 		return -EIO;
-	r = 0;
+	links->confused = false;
 	for (struct nl_object *o = nl_cache_get_first(cache); o && r == 0; o = nl_cache_get_next(o)) {
 		struct addr addr;
 		if (!address_of(rtnl_addr_get_local((struct rtnl_addr *)o), &addr))
@@ -168,9 +191,13 @@ static int read_routes(struct links *links)
 {
 	struct route_walk walk = { .links = links };
 
+	int r = begin_question(links);
+	if (r < 0)
+		return r;
 	if (rtnl_link_alloc_cache(links->questions, AF_UNSPEC, &walk.links_cache) < 0)
 		return -EIO;
-	int r = dump_routes(links, &walk);
+	r = dump_routes(links, &walk);
+	links->confused = r == -EIO;
 	nl_cache_free(walk.links_cache);
 	if (r < 0) {
 		free(walk.found.items);
@@ -204,10 +231,15 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source;
 	(void)usec;
-	if (read_all(links) == 0) {
+	int r = read_all(links);
+	if (r == 0) {
+		links->unread = false;
 		links->changed(links->userdata);
 		return 0;
 	}
+	if (!links->unread)
+		log_error("links, addresses and routes can't be read, which is tried again: %s", strerror(-r));
+	links->unread = true;
 	sd_event_source_set_time_relative(links->timer, RETRY_USEC);
 	sd_event_source_set_enabled(links->timer, SD_EVENT_ONESHOT);
 	return 0;
@@ -324,6 +356,11 @@ void links_free(struct links *links)
 const struct ranges *links_gateway_addresses(const struct links *links)
 {
 	return &links->gateway;
+}
+
+bool links_unread(const struct links *links)
+{
+	return links->unread;
 }
 
 typedef char link_name[CONFIG_LINK_MAX + 1];

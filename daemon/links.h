@@ -15,6 +15,9 @@ struct links;
 int links_new(struct links **ret, sd_event *event, void (*changed)(void *userdata), void *userdata);
 void links_free(struct links *links);
 
+/* There was a change that could not be read yet: what is told here is from before it. It is tried again. */
+bool links_unread(const struct links *links);
+
 /* The gateway's own addresses, normalised; valid until the next change. */
 const struct ranges *links_gateway_addresses(const struct links *links);
 /* The names of all links with a route to any of these addresses, whatever its metric and table; default routes

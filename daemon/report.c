@@ -286,7 +286,7 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	say_silence(gateway, health);
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut yet");
-	if (gateway->links_owed)
+	if (gateway->links_owed || links_unread(gateway->links))
 		say(health, false, "a change of this gateway's links or addresses is not followed yet");
 	if (gateway->names_owed)
 		say(health, false, "the names of the policy are not followed yet");

@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED };
+enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED, ROUTES_NO_BUFFERS };
 enum { KIND, NUMBER, CALLS, INJECTED, WORDS };
 
 static volatile int64_t *words;
@@ -70,11 +70,18 @@ char *strdup(const char *text)
 	return copy ? memcpy(copy, text, size) : NULL;
 }
 
+static int is_netlink_socket(int fd, int wanted)
+{
+	int domain = 0, protocol = 0;
+	socklen_t size = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK &&
+	       getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == wanted;
+}
+
 static int is_netfilter_socket(int fd)
 {
-	int protocol = 0;
-	socklen_t size = sizeof(protocol);
-	return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_NETFILTER;
+	return is_netlink_socket(fd, NETLINK_NETFILTER);
 }
 
 static void meddle(void)
@@ -123,7 +130,7 @@ ssize_t recv(int fd, void *buffer, size_t size, int flags)
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	if (is_netfilter_socket(fd) && fails(DUMP_NO_BUFFERS)) {
+	if ((is_netfilter_socket(fd) && fails(DUMP_NO_BUFFERS)) || (is_netlink_socket(fd, NETLINK_ROUTE) && fails(ROUTES_NO_BUFFERS))) {
 		errno = ENOBUFS;
 		return -1;
 	}

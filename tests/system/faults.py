@@ -19,7 +19,7 @@ from lab.sessions import Host, Session, through  # noqa: E402
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 LONG = bool(os.environ.get("SPEFW_TEST_LONG"))
-(NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED) = range(9)
+(NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED, ROUTES_NO_BUFFERS) = range(10)
 
 
 class FaultyDaemon(Daemon):
@@ -240,6 +240,26 @@ def lost_replies(tap):
         tap.ok(status["health"] == "degraded" and [one for one in status["reasons"] if daemon.state in one], "fsync fails: status tells", status["reasons"])
         tap.equal(policies.finish(), None, "fsync works again: the next reload, too")
         tap.ok(guarded(lab), "guarded")
+
+
+def lost_routes(tap):
+    """An answer about links, addresses or routes is lost in the middle: told, and read again until the daemon has followed."""
+    if not can_preload(tap, "answers about routes that are lost"):
+        return
+    with Lab(tap) as lab:
+        daemon = begin(tap, lab, lab.config())
+
+        def ways():
+            return sorted(element for one in daemon.table() if one.get("set", {}).get("name") == "SERVER_links" for element in one["set"]["elem"])
+        tap.equal(ways(), ["lan"], "the server's link")
+        for number in (1, 5):
+            daemon.arm(ROUTES_NO_BUFFERS, number)
+            lab.run("gateway", "ip", "route", "add", "192.0.2.0/25", "via", ADDRESS[4]["admin"])
+            wait_for(lambda: ways() == ["adm", "lan"], "message %d of the answers is lost: the new route is followed" % number, bound=20)
+            tap.equal(daemon.disarm()[1], 1, "message %d of the answers is lost: the new route is followed" % number)
+            lab.run("gateway", "ip", "route", "del", "192.0.2.0/25", "via", ADDRESS[4]["admin"])
+            wait_for(lambda: ways() == ["lan"], "and that it is gone", bound=20)
+        tap.equal(daemon.log().count("routes can't be read"), 2, "each is told once")
 
 
 # What a stranger does, between what a reload knows of the kernel and what it sends; each makes the batch one that can't be.
@@ -560,4 +580,4 @@ def hostile_socket(tap):
 
 
 if __name__ == "__main__":
-    main(*with_all_and_none(no_memory, lost_replies, meddled, killed_between, cut_later, bad_disk, damaged_files, hostile_socket))
+    main(*with_all_and_none(no_memory, lost_replies, meddled, killed_between, cut_later, bad_disk, damaged_files, hostile_socket), lost_routes)
