@@ -416,6 +416,9 @@ static char *read_content(void)
 	int fd = open(RESOLV_CONF, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t got = -1;
 
+	/* c-ares goes on without a word, as if there were none. */
+	if (fd < 0 && errno != ENOENT)
+		log_warning("%s can't be read, the DNS server of this machine is asked: %s", RESOLV_CONF, strerror(errno));
 	while (content && fd >= 0 && length < CONTENT_MAX && (got = read(fd, content + length, CONTENT_MAX - length)) > 0)
 		length += (size_t)got;
 	if (fd >= 0)
@@ -462,7 +465,7 @@ static int watch_path(struct resolver *resolver, const char *path, const char *n
 	watch->resolver = resolver;
 	int status = sd_event_add_inotify(resolver->event, &watch->source, path,
 					  IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-						  IN_DELETE_SELF | IN_MOVE_SELF,
+						  IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB,
 					  on_path, watch);
 	if (status >= 0)
 		resolver->watch_count++;
@@ -527,8 +530,11 @@ static void watch_paths(struct resolver *resolver)
 		if (!follow_link(path))
 			break;
 	}
-	if (status >= 0)
+	if (status >= 0) {
 		status = watch_path(resolver, path, "");
+		/* Of one that may not be read its directory tells, and also when it may be. */
+		status = status == -EACCES ? 0 : status;
+	}
 	if (status < 0 && status != -ENOENT)
 		log_warning("Changes of %s will not be noticed: %s", RESOLV_CONF, strerror(-status));
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -663,6 +665,42 @@ static void resolv_conf(void **state)
 	unlink(RESOLV_CONF);
 }
 
+/* Whether the modes of files bind us, as they do another user than root. */
+static void obey_modes(bool obey)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	uint32_t over = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+
+	assert_int_equal(syscall(SYS_capget, &header, data), 0);
+	data[0].effective = obey ? data[0].effective & ~over : data[0].effective | over;
+	assert_int_equal(syscall(SYS_capset, &header, data), 0);
+}
+
+/* As mktemp makes a file: nobody else can read it until somebody gives it another mode. */
+static void wrong_mode(void **state)
+{
+	struct server servers[2];
+
+	(void)state;
+	obey_modes(true);
+	for (uint8_t i = 0; i < 2; i++)
+		start(&servers[i], (uint8_t)(i + 1), FAMILY_4, 53);
+	write_file("/etc/new", nameserver(2));
+	assert_int_equal(chmod("/etc/new", 0), 0);
+	assert_int_equal(rename("/etc/new", RESOLV_CONF), 0);
+	open_client(NULL, 0);
+	expect_server(1);
+	assert_int_equal(chmod(RESOLV_CONF, 0644), 0);
+	run_until(client.count, 1);
+	expect_server(2);
+	resolver_free(client.resolver);
+	for (size_t i = 0; i < 2; i++)
+		stop(&servers[i]);
+	unlink(RESOLV_CONF);
+	obey_modes(false);
+}
+
 /* As ip netns and containers have it: the directory of the file is not /etc. */
 static void bind_mount(void **state)
 {
@@ -723,6 +761,7 @@ int main(void)
 		cmocka_unit_test(failures),
 		cmocka_unit_test(freed_early),
 		cmocka_unit_test(resolv_conf),
+		cmocka_unit_test(wrong_mode),
 		cmocka_unit_test(bind_mount),
 	};
 
