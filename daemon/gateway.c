@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway.h"
-#include "core/policy_diff.h"
 #include "log.h"
 #include "report.h"
 #include "state_file.h"
@@ -272,7 +271,7 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 	int r = policy_file_load(&file, gateway->paths.config, &(struct policy_source){ .copy = &archive, .gateway = own }, diags);
 	if (r == 0) {
 		if (ret->line)
-			policy_diff(&gateway->file.policy, &file.policy, ret->line, ret->userdata);
+			policy_file_diff(&gateway->file, &file, ret->line, ret->userdata);
 		r = take_over(gateway, &file);
 		if (r == 0) {
 			ret->cut = gateway_cut(gateway, "the policy changed");

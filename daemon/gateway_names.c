@@ -166,16 +166,6 @@ static struct book_limits limits_of(const struct policy_file *file)
 	return (struct book_limits){ file->min_interval_ms, file->max_interval_ms, file->grace_ms, file->stale_ms };
 }
 
-static bool same_servers(const struct policy_file *a, const struct policy_file *b)
-{
-	if (a->dns_system != b->dns_system || a->dns_server_count != b->dns_server_count)
-		return false;
-	for (size_t i = 0; i < a->dns_server_count; i++)
-		if (addr_compare(&a->dns_servers[i].addr, &b->dns_servers[i].addr) != 0 || a->dns_servers[i].port != b->dns_servers[i].port)
-			return false;
-	return true;
-}
-
 int gateway_names_limits(struct gateway *gateway, const struct policy_file *old)
 {
 	const struct policy_file *file = &gateway->file;
@@ -183,7 +173,7 @@ int gateway_names_limits(struct gateway *gateway, const struct policy_file *old)
 	struct resolver *resolver;
 
 	addrbook_set_limits(gateway->book, &limits);
-	if (old && same_servers(old, file))
+	if (old && policy_file_same_servers(old, file))
 		return 0;
 	int r = resolver_new(&resolver, gateway->event, file->dns_system ? NULL : file->dns_servers, file->dns_server_count,
 			     on_answer, on_servers_changed, gateway);

@@ -64,7 +64,8 @@ static void run_reload(void *userdata, struct control_call *call, json_t *parame
 	(void)parameters;
 	int r = gateway_reload(gateway, &diags, &result);
 	if (r == 0)
-		reply_or_fail(call, json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed", gateway->generation != before,
+		reply_or_fail(call, json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed",
+					      gateway->generation != before || json_array_size(changes) > 0,
 					      "generation", (json_int_t)gateway->generation, "changes", changes,
 					      "cut", (json_int_t)result.cut,
 					      "warnings", diag_list(&diags, DIAG_WARNING)));

@@ -2,8 +2,10 @@
 #include "policy_file.h"
 #include "config_ini.h"
 #include "core/array.h"
+#include "core/policy_diff.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +114,37 @@ int policy_file_load(struct policy_file *ret, const char *path, const struct pol
 	if (r < 0)
 		policy_file_free(ret);
 	return r;
+}
+
+bool policy_file_same_servers(const struct policy_file *a, const struct policy_file *b)
+{
+	if (a->dns_system != b->dns_system || a->dns_server_count != b->dns_server_count)
+		return false;
+	for (size_t i = 0; i < a->dns_server_count; i++)
+		if (addr_compare(&a->dns_servers[i].addr, &b->dns_servers[i].addr) != 0 || a->dns_servers[i].port != b->dns_servers[i].port)
+			return false;
+	return true;
+}
+
+static void diff_duration(const char *key, int64_t old_ms, int64_t new_ms, void (*line)(void *userdata, const char *text), void *userdata)
+{
+	char text[80], before[24], after[24];
+
+	if (old_ms == new_ms)
+		return;
+	snprintf(text, sizeof(text), "%s: %s -> %s", key, duration_format(old_ms, before), duration_format(new_ms, after));
+	line(userdata, text);
+}
+
+void policy_file_diff(const struct policy_file *old, const struct policy_file *new, void (*line)(void *userdata, const char *text), void *userdata)
+{
+	policy_diff(&old->policy, &new->policy, line, userdata);
+	if (!policy_file_same_servers(old, new))
+		line(userdata, "servers: changed");
+	diff_duration("min_interval", old->min_interval_ms, new->min_interval_ms, line, userdata);
+	diff_duration("max_interval", old->max_interval_ms, new->max_interval_ms, line, userdata);
+	diff_duration("grace", old->grace_ms, new->grace_ms, line, userdata);
+	diff_duration("stale", old->stale_ms, new->stale_ms, line, userdata);
 }
 
 bool policy_file_unchanged(const struct policy_file *file)

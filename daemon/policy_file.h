@@ -36,6 +36,9 @@ struct policy_source {
 /* Reads and checks path and all it names. 0 where *ret is good; -EINVAL with the errors in diags; or another negative
  * errno. *ret is empty then. */
 int policy_file_load(struct policy_file *ret, const char *path, const struct policy_source *source, struct diags *diags);
+/* What changed from one to the other, a line each: the policy, and whom it asks for names, and how often. */
+void policy_file_diff(const struct policy_file *old, const struct policy_file *new, void (*line)(void *userdata, const char *text), void *userdata);
+bool policy_file_same_servers(const struct policy_file *a, const struct policy_file *b);
 bool policy_file_unchanged(const struct policy_file *file); /* reads the files again */
 void policy_file_free(struct policy_file *file);
 

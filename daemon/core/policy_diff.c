@@ -100,6 +100,8 @@ static void say_endpoint(const struct output *out, const char *kind, const char 
 	endpoint_text(new, after, sizeof(after));
 	if (strcmp(before, after) != 0)
 		say(out, "%s %s: %s %s, was %s", kind, id, side, after, before);
+	else if (new->word_count > ENDPOINT_WORDS && new->words[ENDPOINT_WORDS][0] == '(') /* else a role changed, which is told of the role */
+		say(out, "%s %s: %s %s, others than before", kind, id, side, after);
 }
 
 static const char *expect_word(const struct policy_flow *flow, char *buffer)
@@ -214,6 +216,14 @@ static void diff_roles(const struct output *out, const struct policy *old, const
 	}
 }
 
+static void diff_names(const struct output *out, const struct policy *old, const struct policy *new)
+{
+	for (size_t i = 0; i < new->name_count; i++)
+		for (size_t j = 0; j < old->name_count; j++)
+			if (strcmp(new->names[i].name, old->names[j].name) == 0 && new->names[i].allow_private != old->names[j].allow_private)
+				say(out, "name %s: private addresses %s", new->names[i].name, new->names[i].allow_private ? "allowed" : "no longer allowed");
+}
+
 static bool links_equal(const struct policy *a, const struct policy *b)
 {
 	return a->interfaces == b->interfaces && a->link_count == b->link_count &&
@@ -230,6 +240,8 @@ void policy_diff(const struct policy *old, const struct policy *new, void (*line
 		say(&out, "interception: %s -> %s", interception_name(old->interception), interception_name(new->interception));
 	if (old->early_drop != new->early_drop)
 		say(&out, "early_drop: %s -> %s", old->early_drop ? "yes" : "no", new->early_drop ? "yes" : "no");
+	if (old->observe != new->observe)
+		say(&out, "observe: %s -> %s", old->observe ? "yes" : "no", new->observe ? "yes" : "no");
 	if (old->log_group != new->log_group)
 		say(&out, "log_group: %u -> %u", old->log_group, new->log_group);
 	if (!links_equal(old, new))
@@ -238,4 +250,5 @@ void policy_diff(const struct policy *old, const struct policy *new, void (*line
 		say(&out, "nat_except: changed");
 	diff_roles(&out, old, new);
 	diff_flows(&out, old, new);
+	diff_names(&out, old, new);
 }

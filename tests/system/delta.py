@@ -6,7 +6,7 @@ import sys
 import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import LICENSE, NARROW, Lab, counters, main, namespaces, vendor, wait_for  # noqa: E402
+from lab import DNS, LICENSE, NARROW, Lab, counters, main, namespaces, vendor, wait_for  # noqa: E402
 from lab.checks import content, differences, guarded, handles, with_all_and_none  # noqa: E402
 from lab.netlink import Monitor, generation  # noqa: E402
 
@@ -31,6 +31,8 @@ def nothing(tap):
         for text in (lab.config(flows=NARROW), lab.config(flows=NARROW) + "\n; a remark\n", lab.config(flows=NARROW, adm="2001:db8:3::/64, 203.0.113.0/25, 203.0.113.128/25")):
             again = daemon.reload(text)
             tap.equal((again["changed"], again["generation"], again["cut"]), (False, policy, 0), "nothing changed, says the daemon")
+        again = daemon.reload(lab.config(flows=NARROW, dns_section="grace = 2h").replace("servers = %s" % DNS[4], "servers = %s %s" % (DNS[4], DNS[6])))
+        tap.equal((again["changed"], again["generation"], again["changes"]), (True, policy, ["servers: changed", "grace: 1h -> 2h"]), "what is not of the kernel is told as well")
         for _ in range(3):
             daemon.ctl("refresh")
             daemon.status()

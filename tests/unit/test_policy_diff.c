@@ -6,6 +6,7 @@
 #define SERVER "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n"
 #define ADM "[role ADM]\nmembers = 203.0.113.0/24\n"
 #define BASE SERVER ADM
+#define EIGHT "10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 10.0.0.13 10.0.0.15 "
 
 static const struct change {
 	const char *old, *new, *lines;
@@ -17,6 +18,8 @@ static const struct change {
 	{ BASE, BASE "[gateway]\ninterception = block\nearly_drop = no\nlog_group = 6\n",
 	  "interception: prevent -> block\nearly_drop: yes -> no\nlog_group: 5 -> 6\n" },
 	{ BASE, BASE "[gateway]\nnat_except = 10.0.0.1\n", "nat_except: changed\n" },
+	{ BASE, BASE "[dns]\nobserve = no\n", "observe: yes -> no\n" },
+	{ BASE, BASE "[flow license-out]\nallow_private = yes\n", "name my.mailstore.com: private addresses allowed\n" },
 	{ BASE, "[server]\naddress = 192.0.2.25\ninterface = any\nresolvers = 192.0.2.53\n" ADM, "interface: changed\n" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
 	  "[server]\naddress = 192.0.2.25\ninterface = eth1\nresolvers = 192.0.2.53\n" ADM, "interface: changed\n" },
@@ -38,6 +41,8 @@ static const struct change {
 	{ BASE, BASE "[flow console-in]\nport = 18470, 18471-18480 1\n", "flow console-in: port 1,18470-18480, was 8470\n" },
 	{ BASE, BASE "[flow dns-out]\nprotocol = tcp\n", "flow dns-out: protocol tcp, was tcp/udp\n" },
 	{ BASE, BASE "[flow ews-out]\nto = outlook.office365.com 198.51.100.80\n", "flow ews-out: to outlook.office365.com 198.51.100.80, was ANY\n" },
+	{ BASE "[flow ews-out]\nto = " EIGHT "10.0.0.17 10.0.0.19\n", BASE "[flow ews-out]\nto = " EIGHT "10.0.0.17 10.0.0.21\n",
+	  "flow ews-out: to " EIGHT "(+2 more), others than before\n" },
 	{ BASE, BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n",
 	  "flow x: new: 192.0.2.77 -> SERVER 445,10000-10100/tcp\n" },
 	{ BASE, BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = icmp-echo\nenabled = no\n",
