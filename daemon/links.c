@@ -10,6 +10,7 @@
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
+#include <netlink/route/link/macvlan.h>
 #include <netlink/route/route.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,17 +143,34 @@ static bool is_known(const struct route_walk *walk)
 	return false;
 }
 
-static void add_nexthop(struct rtnl_nexthop *hop, void *userdata)
+static void add_link(struct route_walk *walk, const char *name)
 {
-	struct route_walk *walk = userdata;
-	char name[64];
-
-	if (!rtnl_link_i2name(walk->links_cache, rtnl_route_nh_get_ifindex(hop), name, sizeof(name)))
-		return;
 	memset(walk->route.link, 0, sizeof(walk->route.link));
 	memcpy(walk->route.link, name, strnlen(name, CONFIG_LINK_MAX));
 	if (!is_known(walk) && ARRAY_PUSH(&walk->found, walk->route) < 0)
 		walk->error = -ENOMEM;
+}
+
+static bool is_macvlan_of(struct rtnl_link *link, int index)
+{
+	int32_t other;
+	return rtnl_link_is_macvlan(link) && rtnl_link_get_link(link) == index && rtnl_link_get_link_netnsid(link, &other) < 0;
+}
+
+/* What is sent to the address of a macvlan comes in by it, though routes lead by the link that it shares the wire with: so have
+ * routers a virtual address with a hardware address of its own (VRRP). */
+static void add_nexthop(struct rtnl_nexthop *hop, void *userdata)
+{
+	struct route_walk *walk = userdata;
+	int index = rtnl_route_nh_get_ifindex(hop);
+	char name[64];
+
+	if (!rtnl_link_i2name(walk->links_cache, index, name, sizeof(name)))
+		return;
+	add_link(walk, name);
+	for (struct nl_object *o = nl_cache_get_first(walk->links_cache); o; o = nl_cache_get_next(o))
+		if (is_macvlan_of((struct rtnl_link *)o, index))
+			add_link(walk, rtnl_link_get_name((struct rtnl_link *)o));
 }
 
 static int each_route(struct nl_msg *message, void *userdata)

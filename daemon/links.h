@@ -20,8 +20,8 @@ bool links_unread(const struct links *links);
 
 /* The gateway's own addresses, normalised; valid until the next change. */
 const struct ranges *links_gateway_addresses(const struct links *links);
-/* The names of all links with a route to any of these addresses, whatever its metric and table; default routes
- * count only where no other route covers the address. Sorted, unique; the caller frees *ret. Routes to addresses that were
+/* The names of all links with a route to any of these addresses, whatever its metric and table, and of macvlans on them; default
+ * routes count only where no other route covers the address. Sorted, unique; the caller frees *ret. Routes to addresses that were
  * never asked for are not kept: the first time they are read then. 0 or a negative errno. */
 int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count);
 /* Likewise, the links of all default routes. */

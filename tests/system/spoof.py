@@ -121,6 +121,28 @@ def defaults(tap):
             follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "which counts no more beside a better one")
 
 
+def virtual_router(tap):
+    """The server's router is a virtual one with a hardware address of its own, as keepalived makes it (use_vmac): a macvlan, to which no route leads."""
+    with Lab(tap) as lab:
+        prober = begin(tap, lab)
+        follow(tap, prober, 4, {"lan": True, "wan2": False, "adm": False}, "the server's link alone")
+        # Each link answers for its own addresses.
+        for link in ("lan", "all"):
+            lab.sysctl("gateway", "ipv4/conf/%s/arp_ignore" % link, 1)
+        for link, address in (("lan", "192.0.2.2"), ("wan2", "198.51.100.131")):
+            lab.ip("gateway", "link add link %s name vrrp-%s type macvlan mode private" % (link, link), "link set vrrp-%s up" % link, "addr add %s/32 dev vrrp-%s" % (address, link))
+        lab.run("server", "ip", "route", "replace", "default", "via", "192.0.2.2")
+        wait_for(lambda: "vrrp-lan" in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "SERVER_links").stdout, "the macvlan is followed")
+        with lab.connect("server", EXCHANGE[4], 443) as connection:
+            tap.ok(connection.echo(), "what the server sends by the virtual router is honest")
+        hardware = lab.run("server", "ip", "neigh", "show", "192.0.2.2").stdout.split(" lladdr ")[-1].split()[0]
+        tap.ok(hardware in lab.run("gateway", "ip", "link", "show", "vrrp-lan").stdout, "it did go there", hardware)
+        # One on another wire is another link.
+        lab.run("client", "ip", "route", "replace", "default", "via", "198.51.100.131")
+        wait_for(lambda: prober.passes("wan2", 4) is False, "a macvlan of another wire: dropped")
+        tap.equal(prober.passes("wan2", 4), False, "a macvlan of another wire: spoofed all the same")
+
+
 def bridge(tap):
     """Server and clients on ports of one bridge, filtered by br_netfilter."""
     with Lab(tap) as lab:
@@ -156,4 +178,4 @@ def bridge(tap):
 
 
 if __name__ == "__main__":
-    main(routes, metrics, marks, defaults, bridge)
+    main(routes, metrics, marks, defaults, virtual_router, bridge)
