@@ -33,6 +33,8 @@ int totals_see(struct totals *totals, const char *name, uint64_t packets, uint64
 {
 	struct total *total = find(totals, name);
 
+	if (strlen(name) >= sizeof(total->name)) /* another program's: it would not be found again, and be new each time */
+		return 0;
 	if (!total) {
 		struct total fresh = { .packets = 0 };
 		snprintf(fresh.name, sizeof(fresh.name), "%s", name);

@@ -41,6 +41,23 @@ static void grows(void **state)
 	totals_free(&totals);
 }
 
+/* Another program may have added it to our table. */
+static void long_names(void **state)
+{
+	struct totals totals = { 0 };
+	char name[] = "a-counter-with-a-name-of-more-than-63-characters-of-another-program", fits[64] = "";
+
+	(void)state;
+	memcpy(fits, name, sizeof(fits) - 1);
+	for (int i = 0; i < 3; i++) {
+		see(&totals, name, 5, 500);
+		see(&totals, fits, 5, 500);
+	}
+	assert_int_equal(totals.count, 1);
+	is(&totals, fits, 5, 500);
+	totals_free(&totals);
+}
+
 static void survives_a_reset(void **state)
 {
 	struct totals totals = { 0 };
@@ -184,6 +201,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows),
+		cmocka_unit_test(long_names),
 		cmocka_unit_test(survives_a_reset),
 		cmocka_unit_test(begins_anew_with_a_table),
 		cmocka_unit_test(outlives_the_daemon),
