@@ -58,6 +58,25 @@ static void add_nd_sets(struct compiler *c)
 	}
 }
 
+/* The role with the only range of this family that is guarded at all; NULL where there are several, or none. */
+static const struct policy_role *guards_alone(struct compiler *c, enum family family, const struct range **ret)
+{
+	const struct policy_role *found = NULL;
+
+	for (size_t r = 0; r < c->policy->role_count; r++) {
+		const struct policy_role *role = &c->policy->roles[r];
+		const struct range *last;
+		size_t count = role->is_protected ? ranges_of(&role->guarded, family, &last) : 0;
+		if (count > 1 || (count && found))
+			return NULL;
+		if (count) {
+			found = role;
+			*ret = last;
+		}
+	}
+	return found;
+}
+
 static void add_protected_maps(struct compiler *c)
 {
 	static const struct { const char *map, *chain; uint8_t action; } kinds[] = {
@@ -69,6 +88,9 @@ static void add_protected_maps(struct compiler *c)
 		if (k == 2 && !c->early)
 			continue;
 		for (enum family family = 0; family < FAMILIES; family++) {
+			const struct range *only;
+			if (k == 2 && guards_alone(c, family, &only))
+				continue; /* it stands in a rule */
 			const char *name = ruleset_string(c->out, "%s_%c", kinds[k].map, family_digit(family));
 			struct set *map = ruleset_set(c->out, name, family_key(family), SET_INTERVAL | SET_VERDICTS);
 			for (size_t r = 0; r < c->policy->role_count; r++) {
@@ -356,15 +378,30 @@ static void add_base_chains(struct compiler *c)
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
 }
 
+/* SYNs to one address are looked up by a comparison in half the time that a map of intervals takes. */
+static void add_early_syn(struct compiler *c)
+{
+	struct chain *chain = ruleset_chain(c->out, "early_syn");
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		const struct range *only;
+		const struct policy_role *role = guards_alone(c, family, &only);
+		if (role) {
+			rule_range(c, rule, daddr_field(family), only);
+			rule_action(c, rule, ACTION_JUMP, ruleset_string(c->out, "%s_early", role->name));
+		} else {
+			rule_map(c, rule, daddr_field(family), ruleset_string(c->out, "early_%c", family_digit(family)));
+		}
+	}
+}
+
 /* A SYN to a port that no flow opens is gone before connection tracking begins. Every packet of the gateway comes by here:
  * all but SYNs leave by one rule. In audit mode the chain is there and empty, as that of pin below. */
 static void add_early(struct compiler *c)
 {
-	if (c->early) {
-		struct chain *chain = ruleset_chain(c->out, "early_syn");
-		for (enum family family = 0; family < FAMILIES; family++)
-			rule_map(c, chain_rule(c->out, chain), daddr_field(family), ruleset_string(c->out, "early_%c", family_digit(family)));
-	}
+	if (c->early)
+		add_early_syn(c);
 	struct chain *chain = base_chain(c, "early", HOOK_PREROUTING, -310);
 	if (c->early) {
 		struct rule *rule = chain_rule(c->out, chain);

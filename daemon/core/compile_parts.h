@@ -24,6 +24,8 @@ static inline enum field saddr_field(enum family family) { return family == FAMI
 static inline enum field daddr_field(enum family family) { return family == FAMILY_4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR; }
 
 bool ranges_have(const struct ranges *ranges, enum family family);
+/* How many of them are of this family, and the last of these. */
+size_t ranges_of(const struct ranges *ranges, enum family family, const struct range **ret_last);
 /* Those of one family, each with this verdict (ACTION_NONE for a plain set). */
 void add_ranges(struct compiler *c, struct set *set, const struct ranges *ranges, enum family family, enum action action, const char *chain);
 

@@ -132,15 +132,9 @@ static void add_match(struct compiler *c, struct matches *matches, struct match 
 static void match_ranges(struct compiler *c, struct matches *matches, const struct ranges *ranges, enum family family,
 			 const char *set_base, bool shared, bool outside)
 {
-	const struct range *only = NULL;
-	size_t count = 0;
+	const struct range *only;
+	size_t count = ranges_of(ranges, family, &only);
 
-	for (size_t i = 0; i < ranges->count; i++) {
-		if (ranges->items[i].first.family == family) {
-			only = &ranges->items[i];
-			count++;
-		}
-	}
 	if (count == 1 && !shared) {
 		add_match(c, matches, (struct match){ .kind = MATCH_RANGE, .range = only, .outside = outside });
 	} else if (count) {
@@ -346,10 +340,22 @@ static bool any_flow_at(struct compiler *c, const struct policy_role *role, enum
 	return false;
 }
 
-static void add_ports(struct compiler *c, const char *set_name, uint16_t first, uint16_t last, enum action action, const char *chain)
+static bool any_port_range(struct compiler *c, const struct policy_role *role, enum direction direction)
+{
+	for (size_t i = 0; i < c->policy->flow_count; i++) {
+		const struct policy_flow *flow = &c->policy->flows[i];
+		if (!flow_belongs(flow, role, direction) || !(flow->protocols & 1u << PROTOCOL_TCP))
+			continue;
+		for (size_t p = 0; p < flow->port_count; p++)
+			if (flow->ports[p].first != flow->ports[p].last)
+				return true;
+	}
+	return false;
+}
+
+static void add_ports(struct compiler *c, const char *set_name, unsigned flags, uint16_t first, uint16_t last, enum action action, const char *chain)
 {
 	struct element element = { .first = { first >> 8, first & 0xff }, .last = { last >> 8, last & 0xff }, .action = action, .chain = chain };
-	unsigned flags = SET_INTERVAL | (action == ACTION_NONE ? 0 : SET_VERDICTS);
 	struct set *set = set_name ? ruleset_find_set(c->out, set_name) : NULL;
 
 	if (!set)
@@ -362,6 +368,7 @@ static bool add_port_map(struct compiler *c, const struct policy_role *role, enu
 {
 	const struct direction_form *form = &forms[direction];
 	const char *map = ruleset_string(c->out, "%s_%s_%s", role->name, form->label, protocol_labels[protocol]);
+	unsigned flags = ports && any_port_range(c, role, direction) ? SET_INTERVAL : 0;
 	struct edges edges;
 
 	collect_edges(c, role, direction, protocol, &edges);
@@ -372,9 +379,9 @@ static bool add_port_map(struct compiler *c, const struct policy_role *role, enu
 		const char *chain = first == last ? ruleset_string(c->out, "%s_%u", map, first)
 						  : ruleset_string(c->out, "%s_%u-%u", map, first, last);
 		add_port_chain(c, role, direction, protocol, first, chain);
-		add_ports(c, map, first, last, form->deny ? ACTION_GOTO : ACTION_JUMP, chain);
+		add_ports(c, map, SET_INTERVAL | SET_VERDICTS, first, last, form->deny ? ACTION_GOTO : ACTION_JUMP, chain);
 		if (ports)
-			add_ports(c, ports, first, last, ACTION_NONE, NULL);
+			add_ports(c, ports, flags, first, last, ACTION_NONE, NULL);
 	}
 	free(edges.items);
 	return edges.count > 0;
@@ -407,9 +414,12 @@ static void rule_not_new(struct compiler *c, struct chain *chain)
 	rule_action(c, rule, ACTION_JUMP, "not_new");
 }
 
+/* The kernel keeps a set of single ports as a bitmap, in which a flood's SYNs are looked up in half the time that intervals take.
+ * No set can be changed from the one to the other: with ranges it has another name. */
 static const char *role_ports(struct compiler *c, const struct policy_role *role, enum direction direction)
 {
-	return ruleset_string(c->out, "%s_%s_tcp", role->name, direction == TO_ROLE ? "open" : "reach");
+	return ruleset_string(c->out, "%s_%s_tcp%s", role->name, direction == TO_ROLE ? "open" : "reach",
+			      any_port_range(c, role, direction) ? "_ranges" : "");
 }
 
 static const char *add_echo_chain(struct compiler *c, const struct policy_role *role, enum direction direction)

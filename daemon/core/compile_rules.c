@@ -7,10 +7,22 @@
 
 bool ranges_have(const struct ranges *ranges, enum family family)
 {
-	for (size_t i = 0; i < ranges->count; i++)
-		if (ranges->items[i].first.family == family)
-			return true;
-	return false;
+	const struct range *last;
+	return ranges_of(ranges, family, &last) > 0;
+}
+
+size_t ranges_of(const struct ranges *ranges, enum family family, const struct range **ret_last)
+{
+	size_t count = 0;
+
+	*ret_last = NULL;
+	for (size_t i = 0; i < ranges->count; i++) {
+		if (ranges->items[i].first.family == family) {
+			*ret_last = &ranges->items[i];
+			count++;
+		}
+	}
+	return count;
 }
 
 void add_ranges(struct compiler *c, struct set *set, const struct ranges *ranges, enum family family, enum action action, const char *chain)

@@ -14,7 +14,7 @@ POLICIES = (
     dict(gateway="early_drop = yes"),
     dict(gateway="interception = off", flows=NARROW + "[flow console-in]\nport = 18470\n\n[flow pop3-out]\nenabled = no\n",
          server="192.0.2.25 192.0.2.28-192.0.2.31 2001:db8:2::25", adm="203.0.113.0/25 198.51.100.200 2001:db8:3::/64 2001:db8:99::/48"),
-    dict(gateway="early_drop = no\ninterception = block", flows="[flow backup-in]\nfrom = 203.0.113.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n\n[flow api-in]\nenabled = no\n",
+    dict(gateway="early_drop = yes\ninterception = block", flows="[flow backup-in]\nfrom = 203.0.113.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n\n[flow api-in]\nenabled = no\n",
          adm="203.0.113.9 203.0.113.16/28 2001:db8:3::10"),
     dict(gateway="early_drop = no\ninterception = report\nlog_group = 7", flows="[flow imaps-in]\nenabled = no\n\n[flow ews-out]\nto = %s %s\n\n[role IH]\nmembers = 192.0.2.40 2001:db8:2::40\nprotected = yes\n\n"
                "[flow ih-in]\nfrom = ANY\nto = IH\nprotocol = tcp\nport = 443\n" % (EXCHANGE[4], EXCHANGE[6])),
