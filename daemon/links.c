@@ -11,7 +11,6 @@
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/macvlan.h>
-#include <netlink/route/route.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,24 +94,35 @@ static int read_addresses(struct links *links, struct ranges *ret)
 	return r;
 }
 
-/* The range that a route's destination stands for; a default route's has no address. */
-static bool destination_of(struct rtnl_route *route, struct range *ret, int *ret_length)
-{
-	struct nl_addr *to = rtnl_route_get_dst(route);
-	enum family family = rtnl_route_get_family(route) == AF_INET6 ? FAMILY_6 : FAMILY_4;
-	struct addr addr;
+/* A route as the kernel tells it. It is read here and not by libnl, which takes none with an encapsulation that it doesn't know,
+ * though it would be enough to know whither it leads and by which links. False: it leads nobody anywhere. */
+struct route_message {
+	struct range range;
+	int prefix_length;
+	struct nlattr *attributes[RTA_MAX + 1];
+};
 
-	*ret_length = to ? (int)nl_addr_get_prefixlen(to) : 0;
-	if (*ret_length == 0) {
-		*ret = range_all(family);
-		return true;
-	}
-	if (!address_of(to, &addr))
+static bool read_route(const struct nlmsghdr *header, struct route_message *ret)
+{
+	const struct rtmsg *message = nlmsg_data(header);
+
+	if (nlmsg_parse((struct nlmsghdr *)header, sizeof(*message), ret->attributes, RTA_MAX, NULL) < 0 || message->rtm_type != RTN_UNICAST ||
+	    (message->rtm_family != AF_INET && message->rtm_family != AF_INET6))
 		return false;
-	*ret = range_of(&addr);
-	for (unsigned bit = (unsigned)*ret_length; bit < addr_bits(family); bit++) {
-		ret->first.bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
-		ret->last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	enum family family = message->rtm_family == AF_INET6 ? FAMILY_6 : FAMILY_4;
+	const struct nlattr *to = ret->attributes[RTA_DST];
+	ret->prefix_length = to ? message->rtm_dst_len : 0;
+	ret->range = range_all(family);
+	if (ret->prefix_length == 0)
+		return true;
+	if (nla_len(to) != (int)addr_size(family))
+		return false;
+	struct addr addr = { .family = (uint8_t)family };
+	memcpy(addr.bytes, nla_data(to), addr_size(family));
+	ret->range = range_of(&addr);
+	for (unsigned bit = (unsigned)ret->prefix_length; bit < addr_bits(family); bit++) {
+		ret->range.first.bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		ret->range.last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
 	}
 	return true;
 }
@@ -159,10 +169,8 @@ static bool is_macvlan_of(struct rtnl_link *link, int index)
 
 /* What is sent to the address of a macvlan comes in by it, though routes lead by the link that it shares the wire with: so have
  * routers a virtual address with a hardware address of its own (VRRP). */
-static void add_nexthop(struct rtnl_nexthop *hop, void *userdata)
+static void add_nexthop(struct route_walk *walk, int index)
 {
-	struct route_walk *walk = userdata;
-	int index = rtnl_route_nh_get_ifindex(hop);
 	char name[64];
 
 	if (!rtnl_link_i2name(walk->links_cache, index, name, sizeof(name)))
@@ -173,17 +181,28 @@ static void add_nexthop(struct rtnl_nexthop *hop, void *userdata)
 			add_link(walk, rtnl_link_get_name((struct rtnl_link *)o));
 }
 
+static void add_nexthops(struct route_walk *walk, const struct nlattr *list)
+{
+	const struct rtnexthop *hop = nla_data(list);
+
+	for (int left = nla_len(list); left >= (int)sizeof(*hop) && RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
+		add_nexthop(walk, hop->rtnh_ifindex);
+}
+
 static int each_route(struct nl_msg *message, void *userdata)
 {
 	struct route_walk *walk = userdata;
-	struct rtnl_route *route = NULL;
+	struct route_message route;
 
-	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWROUTE || rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
+	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWROUTE || !read_route(nlmsg_hdr(message), &route) ||
+	    !matters(walk->links, &route.range, route.prefix_length))
 		return NL_OK;
-	if (rtnl_route_get_type(route) == RTN_UNICAST && destination_of(route, &walk->route.range, &walk->route.prefix_length) &&
-	    matters(walk->links, &walk->route.range, walk->route.prefix_length))
-		rtnl_route_foreach_nexthop(route, add_nexthop, walk);
-	rtnl_route_put(route);
+	walk->route.range = route.range;
+	walk->route.prefix_length = route.prefix_length;
+	if (route.attributes[RTA_MULTIPATH])
+		add_nexthops(walk, route.attributes[RTA_MULTIPATH]);
+	else if (route.attributes[RTA_OIF])
+		add_nexthop(walk, (int)nla_get_u32(route.attributes[RTA_OIF]));
 	return NL_OK;
 }
 
@@ -266,17 +285,11 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 /* Routes of others come and go by thousands where a routing daemon runs. */
 static bool notice_matters(const struct links *links, const struct nlmsghdr *header)
 {
-	struct rtnl_route *route = NULL;
-	struct range range;
-	int prefix_length;
+	struct route_message route;
 
 	if (header->nlmsg_type != RTM_NEWROUTE && header->nlmsg_type != RTM_DELROUTE)
 		return true;
-	if (rtnl_route_parse((struct nlmsghdr *)header, &route) < 0)
-		return true;
-	bool result = rtnl_route_get_type(route) == RTN_UNICAST && destination_of(route, &range, &prefix_length) && matters(links, &range, prefix_length);
-	rtnl_route_put(route);
-	return result;
+	return read_route(header, &route) && matters(links, &route.range, route.prefix_length);
 }
 
 static bool any_matters(const struct links *links, const char *buffer, ssize_t length)
@@ -323,7 +336,7 @@ static int open_sockets(struct links *links)
 	nl_socket_disable_seq_check(links->notices);
 	if (nl_connect(links->notices, NETLINK_ROUTE) < 0 ||
 	    nl_socket_add_memberships(links->notices, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-				      RTNLGRP_IPV6_ROUTE, 0) < 0)
+				      RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP, 0) < 0) /* with a nexthop its routes go, without a word */
 		return -EIO;
 	return 0;
 }

@@ -121,6 +121,27 @@ def defaults(tap):
             follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "which counts no more beside a better one")
 
 
+def nexthops(tap):
+    """Routes by nexthops of their own, and with an encapsulation."""
+    with Lab(tap) as lab:
+        prober = begin(tap, lab)
+        for family in FAMILIES:
+            ip(lab, family, "nexthop", "add", "id", str(family), "via", VIA["wan2"][family], "dev", "wan2")
+            ip(lab, family, "route", "add", PREFIX[family].replace("/24", "/25").replace("/64", "/65"), "nhid", str(family))
+            follow(tap, prober, family, {"lan": True, "wan2": True, "adm": False}, "a route by a nexthop")
+            ip(lab, family, "nexthop", "del", "id", str(family))
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "the nexthop is gone, and its route")
+            group = [word for link in ("wan2", "adm") for word in ("nexthop", "via", VIA[link][family])]
+            ip(lab, family, "route", "add", PREFIX[family].replace("/24", "/25").replace("/64", "/65"), *group)
+            follow(tap, prober, family, {"lan": True, "wan2": True, "adm": True}, "a route by two ways")
+            ip(lab, family, "route", "del", PREFIX[family].replace("/24", "/25").replace("/64", "/65"))
+        done = lab.run("gateway", "ip", "-6", "route", "add", "2001:db8:2::/80", "encap", "seg6", "mode", "encap", "segs", VIA["adm"][6], "dev", "adm", check=False)
+        if done.returncode != 0:
+            tap.skip("a route with an encapsulation", "this kernel has no seg6: " + done.stderr.strip())
+            return
+        follow(tap, prober, 6, {"lan": True, "wan2": False, "adm": True}, "a route with an encapsulation")
+
+
 def virtual_router(tap):
     """The server's router is a virtual one with a hardware address of its own, as keepalived makes it (use_vmac): a macvlan, to which no route leads."""
     with Lab(tap) as lab:
@@ -178,4 +199,4 @@ def bridge(tap):
 
 
 if __name__ == "__main__":
-    main(routes, metrics, marks, defaults, virtual_router, bridge)
+    main(routes, metrics, marks, defaults, nexthops, virtual_router, bridge)
