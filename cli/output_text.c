@@ -295,9 +295,11 @@ static size_t count_open(const struct policy *policy)
 
 static void text_check(const struct ctl *ctl, const char *path, const struct policy *policy, const struct diags *diags)
 {
-	size_t warnings = diags->count - diags->errors;
+	size_t warnings = 0;
 	bool failed = diags_failed(diags);
 
+	for (size_t i = 0; i < diags->count; i++) /* errors are more than are kept, where there are very many */
+		warnings += diags->items[i].severity == DIAG_WARNING;
 	print_diags(ctl, diags);
 	screen_text(&ctl->screen, TONE_PLAIN, path);
 	fputs(": ", ctl->screen.file);

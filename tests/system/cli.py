@@ -72,6 +72,11 @@ def verbs(tap):
             tap.ok(done.returncode == 3, "without a daemon, %s: exit 3" % " ".join(words), (done.returncode, done.stdout, done.stderr))
         daemon.write(lab.config())
         tap.equal(daemon.ctl("check", daemon.config, check=False).returncode, 0, "check needs no daemon")
+        with open(os.path.join(daemon.dir, "members"), "w", encoding="ascii") as file:
+            file.write("nonsense\n" * 12000)
+        daemon.write("[server]\naddress = file:members\n")
+        done = daemon.ctl("check", daemon.config, check=False)
+        tap.equal((done.returncode, done.stdout), (1, daemon.config + ": not usable, 12000 errors\n"), "check counts more errors than it tells")
 
 
 def who_may(tap):
