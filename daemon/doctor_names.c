@@ -13,6 +13,7 @@
 
 enum {
 	NAMES_MAX = 64,
+	RESOLVERS_MAX = 16,
 	ROUNDS = 4,
 	BETWEEN_MS = 700,
 	PATIENCE_MS = 12000, /* for all of it */
@@ -130,18 +131,21 @@ static int ask_all(struct asking *asking)
 
 /* Whom to ask. */
 
+/* Neighbours are one range. */
 static int open_servers(struct asking *asking)
 {
 	const struct ranges *resolvers = &asking->doctor->file.policy.resolvers;
-	struct dns_server *servers = calloc(resolvers->count + 1, sizeof(*servers));
+	struct dns_server servers[RESOLVERS_MAX];
+	size_t count = 0;
 
-	if (!servers)
-		return -ENOMEM;
-	for (size_t i = 0; i < resolvers->count; i++)
-		servers[i] = (struct dns_server){ resolvers->items[i].first, 53 };
-	int r = resolvers->count ? resolver_new(&asking->servers.resolver, asking->doctor->event, servers, resolvers->count, on_answer, NULL, &asking->servers) : 0;
-	free(servers);
-	return r;
+	for (size_t i = 0; i < resolvers->count; i++) {
+		struct addr addr = resolvers->items[i].first;
+		do {
+			if (count < RESOLVERS_MAX)
+				servers[count++] = (struct dns_server){ addr, 53 };
+		} while (addr_compare(&addr, &resolvers->items[i].last) < 0 && addr_next(&addr));
+	}
+	return count ? resolver_new(&asking->servers.resolver, asking->doctor->event, servers, count, on_answer, NULL, &asking->servers) : 0;
 }
 
 static int open_own(struct asking *asking)

@@ -248,6 +248,9 @@ def resolvers(tap):
         process = answer(LICENSE[1][4], LICENSE[0][4], LICENSE[0][6])
         tap.equal([(one["check"], one["severity"]) for one in doctor.findings()[1]], [("resolver", "warning")], "answers that share an address agree")
         lab.stop(process)
+        # The first of two neighbours is silent.
+        asks("%s %s" % (DNS[4][:-1] + "2", DNS[4]))
+        doctor.healthy("the second of the server's resolvers answers")
         asks("203.0.113.99")
         code, found, notes = doctor.findings()
         tap.ok((code, found) == (0, []) and any("server's resolvers could not be asked" in one["what"] for one in notes), "a silent resolver is a note", (found, notes))
