@@ -545,12 +545,28 @@ int policy_leave_out(struct policy *policy, const struct ranges *gateway, bool *
 	return r;
 }
 
+/* The first address that both have; either may be several neighbours. */
+static const struct addr *first_common(const struct ranges *members, const struct range *range)
+{
+	for (size_t i = 0; i < members->count; i++) {
+		const struct range *member = &members->items[i];
+		if (range_contains(member, &range->first))
+			return &range->first;
+		if (range_contains(range, &member->first))
+			return &member->first;
+	}
+	return NULL;
+}
+
 const struct addr *policy_own_address(const struct policy *policy, const struct ranges *gateway)
 {
-	for (size_t i = 0; i < policy->role_count; i++)
-		for (size_t g = 0; policy->roles[i].is_protected && g < gateway->count; g++)
-			if (ranges_overlap(&policy->roles[i].members.ranges, &gateway->items[g]))
-				return &gateway->items[g].first;
+	for (size_t i = 0; i < policy->role_count; i++) {
+		for (size_t g = 0; policy->roles[i].is_protected && g < gateway->count; g++) {
+			const struct addr *own = first_common(&policy->roles[i].members.ranges, &gateway->items[g]);
+			if (own)
+				return own;
+		}
+	}
 	return NULL;
 }
 

@@ -395,6 +395,10 @@ static void test_leave_out(void **state)
 	assert_ranges(&policy.protected_all, "192.0.2.25 192.0.2.32 192.0.2.34/31");
 	struct addr own = make_addr("192.0.2.33");
 	assert_int_equal(addr_compare(policy_own_address(&policy, &gateway), &own), 0);
+	struct ranges neighbours = make_ranges("192.0.2.24 192.0.2.25 192.0.2.26");
+	struct addr server = make_addr("192.0.2.25");
+	assert_int_equal(addr_compare(policy_own_address(&policy, &neighbours), &server), 0);
+	ranges_free(&neighbours);
 	assert_null(policy_protected_role(&policy, &own));
 	assert_int_equal(policy_leave_out(&policy, &gateway, &changed), 0);
 	assert_false(changed);
