@@ -48,6 +48,7 @@ struct gateway {
 	struct resolver *resolver;
 	struct nflog *nflog;        /* NULL: its group is another program's, or the kernel refuses */
 	uint16_t nflog_group;
+	int nflog_error;            /* why it is NULL: -EBUSY, or another negative errno */
 	bool nflog_told;            /* that it could not be had was logged */
 	uint64_t observed;          /* answers to the server that taught something */
 	int64_t ask_turn_ms;        /* when the queries so far are worked off, at the pace that they may have */

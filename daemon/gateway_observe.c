@@ -143,6 +143,7 @@ void gateway_observe_begin(struct gateway *gateway)
 	gateway->nflog = NULL;
 	int r = nflog_new(&gateway->nflog, gateway->event, group, on_seen, on_lost, gateway);
 	gateway->nflog_group = group;
+	gateway->nflog_error = r;
 	gateway->nflog_told = r < 0;
 	if (r == -EBUSY && !was_told)
 		log_warning("NFLOG group %u is taken by another program: denials and DNS answers are not seen; choose another log_group", group);

@@ -3,6 +3,7 @@
 #include "core/policy_diff.h"
 #include "gateway.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,9 +278,12 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		    gateway->file.path);
 	if (own)
 		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
-	if (!gateway->nflog && !gateway->cleared)
+	if (!gateway->nflog && !gateway->cleared && gateway->nflog_error == -EBUSY)
 		say(health, false, "NFLOG group %u is taken by another program: denials and DNS answers are not seen: choose another log_group",
 		    policy->log_group);
+	else if (!gateway->nflog && !gateway->cleared)
+		say(health, false, "NFLOG group %u can't be listened to: %s: denials and DNS answers are not seen", policy->log_group,
+		    strerror(-gateway->nflog_error));
 	if (gateway_is_intercepted(gateway))
 		say(health, false, "connections of the server are intercepted by another table: %llu so far", (unsigned long long)gateway->intercepted);
 	say_findings(gateway, health);

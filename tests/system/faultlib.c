@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED, ROUTES_NO_BUFFERS };
+enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED, ROUTES_NO_BUFFERS, LISTEN_FAILS };
 enum { KIND, NUMBER, CALLS, INJECTED, WORDS };
 
 static volatile int64_t *words;
@@ -137,12 +137,21 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 	return REAL(recvmsg)(fd, message, flags);
 }
 
-/* What is asked of connection tracking: to list connections, to delete one. */
+static int is_to(const struct nlmsghdr *header, int fd, size_t size, int subsystem)
+{
+	return size >= sizeof(*header) && is_netfilter_socket(fd) && NFNL_SUBSYS_ID(header->nlmsg_type) == subsystem;
+}
+
+/* What is asked of connection tracking: to list connections, to delete one; and of NFLOG: to be heard. */
 ssize_t sendto(int fd, const void *bytes, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
 {
 	const struct nlmsghdr *header = bytes;
 
-	if (size >= sizeof(*header) && is_netfilter_socket(fd) && NFNL_SUBSYS_ID(header->nlmsg_type) == NFNL_SUBSYS_CTNETLINK) {
+	if (is_to(header, fd, size, NFNL_SUBSYS_ULOG) && fails(LISTEN_FAILS)) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	if (is_to(header, fd, size, NFNL_SUBSYS_CTNETLINK)) {
 		if (fails(CUT_FAILS)) {
 			errno = ENOBUFS;
 			return -1;

@@ -19,7 +19,7 @@ from lab.sessions import Host, Session, through  # noqa: E402
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 LONG = bool(os.environ.get("SPEFW_TEST_LONG"))
-(NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED, ROUTES_NO_BUFFERS) = range(10)
+(NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED, ROUTES_NO_BUFFERS, LISTEN_FAILS) = range(11)
 
 
 class FaultyDaemon(Daemon):
@@ -260,6 +260,21 @@ def lost_routes(tap):
             lab.run("gateway", "ip", "route", "del", "192.0.2.0/25", "via", ADDRESS[4]["admin"])
             wait_for(lambda: ways() == ["lan"], "and that it is gone", bound=20)
         tap.equal(daemon.log().count("routes can't be read"), 2, "each is told once")
+
+
+def deaf(tap):
+    """The log group is nobody's, and yet can't be listened to."""
+    if not can_preload(tap, "a log group that can't be had"):
+        return
+    with Lab(tap) as lab:
+        daemon = begin(tap, lab, lab.config())
+        daemon.arm(LISTEN_FAILS, 1)
+        daemon.reload(lab.config(gateway="log_group = 7"))
+        tap.equal(daemon.disarm()[1], 1, "injected")
+        tap.ok([one for one in daemon.status()["reasons"] if one.startswith("NFLOG group 7 can't be listened to: No buffer space available")], "status tells why",
+               daemon.status()["reasons"])
+        daemon.reload()
+        tap.ok(not [one for one in daemon.status()["reasons"] if "NFLOG" in one], "and it is had by the next reload")
 
 
 # What a stranger does, between what a reload knows of the kernel and what it sends; each makes the batch one that can't be.
@@ -580,4 +595,4 @@ def hostile_socket(tap):
 
 
 if __name__ == "__main__":
-    main(*with_all_and_none(no_memory, lost_replies, meddled, killed_between, cut_later, bad_disk, damaged_files, hostile_socket), lost_routes)
+    main(*with_all_and_none(no_memory, lost_replies, meddled, killed_between, cut_later, bad_disk, damaged_files, hostile_socket), lost_routes, deaf)
