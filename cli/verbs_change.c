@@ -41,6 +41,26 @@ static json_t *names_wanted(const struct ctl *ctl)
 	return json_pack("{s:o}", "names", names);
 }
 
+static bool is_wanted(const struct ctl *ctl, const char *name)
+{
+	for (size_t i = 0; i < ctl->argument_count; i++)
+		if (strcmp(ctl->arguments[i], name) == 0)
+			return true;
+	return ctl->argument_count == 0;
+}
+
+/* The daemon replies with all names: another one's troubles are not what was asked for. NULL without memory. */
+static json_t *only_wanted(const struct ctl *ctl, const json_t *reply)
+{
+	const json_t *names = json_object_get(reply, "names");
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < json_array_size(names); i++)
+		if (is_wanted(ctl, json_text_of(json_array_get(names, i), "name")))
+			json_array_append(list, json_array_get(names, i));
+	return json_pack("{s:o}", "names", list);
+}
+
 int verb_refresh(struct ctl *ctl)
 {
 	json_t *parameters = NULL, *reply = NULL;
@@ -53,13 +73,18 @@ int verb_refresh(struct ctl *ctl)
 		}
 	}
 	int status = ctl_need(ctl, SPEFW_METHOD("Refresh"), parameters, LONG_PATIENCE_S, &reply);
-	if (status == EXIT_DONE) {
-		ctl->output->names(ctl, reply);
-		if (any_error(reply)) {
+	json_t *wanted = status == EXIT_DONE ? only_wanted(ctl, reply) : NULL;
+	if (wanted) {
+		ctl->output->names(ctl, wanted);
+		if (any_error(wanted)) {
 			ctl_complain(ctl, "not every query was answered: spefwd goes on asking, and what it knew stays in force");
 			status = EXIT_FAILED;
 		}
+	} else if (status == EXIT_DONE) {
+		ctl_complain(ctl, "out of memory");
+		status = EXIT_FAILED;
 	}
+	json_decref(wanted);
 	json_decref(reply);
 	return status;
 }

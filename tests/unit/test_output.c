@@ -303,6 +303,14 @@ static void test_changes(void **state)
 	serve(f, (struct canned){ .parameters = "{\"names\":[{\"name\":\"a.b\",\"last_error\":\"SERVFAIL\"}]}" }, false);
 	assert_int_equal(RUN(f, "refresh", "a.b"), EXIT_FAILED);
 	assert_int_equal(RUN(f, "refresh", "a\xff"), EXIT_USAGE);
+	stop_serving(f);
+	/* Who asks for one name is told of that one. */
+	serve(f, (struct canned){ .parameters = "{\"names\":[{\"name\":\"a.b\",\"last_error\":\"SERVFAIL\"},{\"name\":\"c.d\",\"last_error\":\"\"}]}" }, false);
+	assert_int_equal(RUN(f, "refresh", "c.d"), EXIT_DONE);
+	assert_non_null(strstr(f->out, "c.d"));
+	assert_null(strstr(f->out, "a.b"));
+	assert_int_equal(RUN(f, "refresh", "c.d", "a.b"), EXIT_FAILED);
+	assert_int_equal(RUN(f, "refresh"), EXIT_FAILED);
 }
 
 static void test_errors_of_the_daemon(void **state)
