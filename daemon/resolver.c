@@ -662,6 +662,9 @@ int resolver_ask(struct resolver *resolver, const char *name, enum family family
 	strcpy(query->name, name);
 	query->family = family;
 	query->resolver = resolver;
+	/* There may have been no memory for it when resolv.conf changed. */
+	if (!resolver->channels[FIRST].handle)
+		open_channels(resolver);
 	if (!resolver->channels[FIRST].handle) {
 		finish(query, "no DNS server");
 		return 0;

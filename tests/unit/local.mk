@@ -68,6 +68,7 @@ tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
 tests_unit_test_output_LDADD = daemon/control.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
 
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
+tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options
 tests_unit_test_resolver_LDADD = daemon/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) \
 	daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The resolver against a DNS server in the same event loop, in a network of its own, with an /etc of its own. Where such
  * namespaces are not allowed, the test is skipped (77). */
+#define CARES_NO_DEPRECATED
 #include "resolver.h"
 
+#include <ares.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -701,6 +703,38 @@ static void wrong_mode(void **state)
 	obey_modes(false);
 }
 
+int __real_ares_init_options(ares_channel *channel, struct ares_options *options, int mask);
+int __wrap_ares_init_options(ares_channel *channel, struct ares_options *options, int mask);
+
+static bool no_memory;
+
+int __wrap_ares_init_options(ares_channel *channel, struct ares_options *options, int mask)
+{
+	return no_memory ? ARES_ENOMEM : __real_ares_init_options(channel, options, mask);
+}
+
+/* No memory in the moment in which the file changes. */
+static void short_of_memory(void **state)
+{
+	struct server two;
+
+	(void)state;
+	start(&two, 2, FAMILY_4, 53);
+	write_file(RESOLV_CONF, nameserver(9));
+	open_client(NULL, 0);
+	no_memory = true;
+	write_file(RESOLV_CONF, nameserver(2));
+	run_until(0, 1);
+	ask("ok.test", FAMILY_4);
+	run_until(1, 1);
+	assert_string_equal(client.told[0].error, "no DNS server");
+	no_memory = false;
+	expect_server(2);
+	resolver_free(client.resolver);
+	stop(&two);
+	unlink(RESOLV_CONF);
+}
+
 /* As ip netns and containers have it: the directory of the file is not /etc. */
 static void bind_mount(void **state)
 {
@@ -762,6 +796,7 @@ int main(void)
 		cmocka_unit_test(freed_early),
 		cmocka_unit_test(resolv_conf),
 		cmocka_unit_test(wrong_mode),
+		cmocka_unit_test(short_of_memory),
 		cmocka_unit_test(bind_mount),
 	};
 
