@@ -78,7 +78,7 @@ struct gateway {
 	int64_t others_ms, others_took_ms; /* when they last were, and how long it took */
 	struct totals totals;       /* the table's counters, never falling */
 	struct expect expect;       /* when flows were last used */
-	int64_t expect_took_ms;     /* how long the last look at connections took */
+	int64_t expect_took_ms;     /* processor time of the last look at connections */
 	bool expect_saved;          /* the state directory has something of it */
 	bool expect_blind;          /* connections could not be looked at */
 
