@@ -117,7 +117,7 @@ class TwoPolicies:
             table = content(self.daemon.table())
             return [number for number in (0, 1) if is_in_force(self.contents[number], table)]
         try:
-            return wait_for(found, "one of the two policies is in force", bound=10)[0]
+            return wait_for(found, "one of the two policies is in force")[0]
         except TimeoutError as error:
             table = content(self.daemon.table())
             raise TimeoutError("%s\n-- against the old one:\n%s\n-- against the new one:\n%s" % (
