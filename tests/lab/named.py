@@ -63,15 +63,16 @@ def in_state(daemon, name, family, state, error=None):
 
 
 def passes(lab, target, port, wait=False):
-    """True where the server's first SYN there is answered; with wait, as soon as a retransmitted one is."""
-    with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dst == target and packet.dport == port, outgoing=True) as sniffer:
-        if wait:
-            lab.connect("server", target, port).close()
-        else:
-            [probe] = probe_all([("server", target, port, True)], bound=20)
-            if not probe.open:
-                return False
-    return wait or len(sniffer.packets) == 1
+    """True where the server gets there, and each of its SYNs does: one that is sent again for want of a timely answer is not one that was
+    dropped. With wait, as soon as one that is sent again does."""
+    def ours(packet):
+        return is_syn(packet) and packet.dst == target and packet.dport == port
+    if wait:
+        lab.connect("server", target, port).close()
+        return True
+    with Sniffer("server", keep=ours, outgoing=True) as sent, Sniffer("internet", keep=ours) as came:
+        [probe] = probe_all([("server", target, port, True)], bound=20)
+    return probe.open and len(sent.packets) == len(came.packets) > 0
 
 
 def closed(lab, targets, port, fence):
