@@ -4,6 +4,7 @@
 #include "gateway.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,6 +259,15 @@ static json_t *report_findings(const struct gateway *gateway)
 	return list;
 }
 
+/* A name that is misspelt, above all: nothing comes from there, and all that comes from elsewhere is taken for spoofed. */
+static void say_links(const struct policy *policy, struct health *health)
+{
+	for (size_t i = 0; policy->interfaces == INTERFACES_NAMED && i < policy->link_count; i++)
+		if (if_nametoindex(policy->links[i]) == 0 && errno == ENODEV)
+			say(health, false, "interface names %s, and this gateway has no such link: what the server sends by another one is taken for spoofed",
+			    policy->links[i]);
+}
+
 static bool matches_disk(const struct gateway *gateway)
 {
 	return !gateway->file_refused && policy_file_unchanged(&gateway->file);
@@ -278,6 +288,7 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		    gateway->file.path);
 	if (own)
 		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
+	say_links(policy, health);
 	if (!gateway->nflog && !gateway->cleared && gateway->nflog_error == -EBUSY)
 		say(health, false, "NFLOG group %u is taken by another program: denials and DNS answers are not seen: choose another log_group",
 		    policy->log_group);

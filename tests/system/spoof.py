@@ -142,6 +142,21 @@ def nexthops(tap):
         follow(tap, prober, 6, {"lan": True, "wan2": False, "adm": True}, "a route with an encapsulation")
 
 
+def named(tap):
+    """Links that the file names, and one that is not there."""
+    with Lab(tap) as lab:
+        prober = begin(tap, lab)
+
+        def reload(links):
+            prober.daemon.reload(lab.config().replace("\n[gateway]", "interface = %s\n\n[gateway]" % links))
+            return [reason for reason in prober.daemon.status()["reasons"] if "link" in reason]
+        tap.equal((reload("lan wan2"), prober.all(4)), ([], {"lan": True, "wan2": True, "adm": False}), "those that are named alone")
+        told = reload("lann")
+        tap.ok(len(told) == 1 and "lann" in told[0], "one that is misspelt: told", told)
+        lab.run("gateway", "ip", "link", "add", "lann", "type", "veth", "peer", "name", "lann-peer")
+        tap.equal([reason for reason in prober.daemon.status()["reasons"] if "link" in reason], [], "until there is such a link")
+
+
 def virtual_router(tap):
     """The server's router is a virtual one with a hardware address of its own, as keepalived makes it (use_vmac): a macvlan, to which no route leads."""
     with Lab(tap) as lab:
@@ -199,4 +214,4 @@ def bridge(tap):
 
 
 if __name__ == "__main__":
-    main(routes, metrics, marks, defaults, nexthops, virtual_router, bridge)
+    main(routes, metrics, marks, defaults, named, nexthops, virtual_router, bridge)
