@@ -84,17 +84,31 @@ static void store_socket(const struct gateway *gateway)
 	sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=" STORED_SOCKET, &fd, 1);
 }
 
+void gateway_keep_again(struct gateway *gateway)
+{
+	if (!gateway->unkept)
+		return;
+	int r = state_save(gateway->paths.state, LAST_GOOD_FILE, gateway->unkept, gateway->unkept_length);
+	if (r < 0 && !gateway->keep_failed)
+		log_error("can't keep the configuration in %s, which is tried again: %s", gateway->paths.state, strerror(-r));
+	gateway->keep_failed = r < 0;
+	if (r < 0)
+		return;
+	free(gateway->unkept);
+	gateway->unkept = NULL;
+}
+
 /* What was in force last, with the files it names, is kept: a reboot with a broken file must not leave the server open. */
 static void keep_configuration(struct gateway *gateway, const struct archive *archive)
 {
-	size_t length;
-	char *bytes = archive_pack(archive, &length);
-
-	int r = bytes ? state_save(gateway->paths.state, LAST_GOOD_FILE, bytes, length) : -ENOMEM;
-	if (r < 0)
-		log_error("can't keep the configuration in %s: %s", gateway->paths.state, strerror(-r));
-	gateway->keep_failed = r < 0;
-	free(bytes);
+	free(gateway->unkept);
+	gateway->unkept = archive_pack(archive, &gateway->unkept_length);
+	if (gateway->unkept) {
+		gateway_keep_again(gateway);
+	} else {
+		log_error("out of memory: the configuration is not kept in %s", gateway->paths.state);
+		gateway->keep_failed = true;
+	}
 }
 
 static int load_last_good(struct gateway *gateway)
@@ -212,6 +226,7 @@ void gateway_free(struct gateway *gateway)
 	sd_event_source_unref(gateway->minute_timer);
 	sd_event_source_unref(gateway->others_timer);
 	findings_free(&gateway->findings);
+	free(gateway->unkept);
 	control_free(gateway->control);
 	links_free(gateway->links);
 	nft_close(&gateway->nft);

@@ -41,6 +41,8 @@ struct gateway {
 	/* What is wanted. */
 	struct policy_file file;    /* the configuration in force, and the files it came from */
 	bool keep_failed;           /* it could not be kept for a start with a bad file */
+	char *unkept;               /* then: what is to be kept, once the state directory takes it; or NULL */
+	size_t unkept_length;
 	bool file_refused;          /* the last reload was refused: the file on disk is not the policy in force */
 	struct addrbook *book;
 	struct held held;           /* what every name has held, for connections that are there already */
@@ -128,6 +130,7 @@ int gateway_apply_names(struct gateway *gateway);
 int gateway_apply_name(struct gateway *gateway, const char *name); /* of one name: with a thousand of them it must not take long either */
 void gateway_note_failure(struct gateway *gateway, const char *what); /* "": it is made up for */
 const char *gateway_reason(const struct gateway *gateway, int r);     /* the kernel's words, where it said any */
+void gateway_keep_again(struct gateway *gateway); /* the configuration, where it could not be kept before */
 void gateway_retry_soon(struct gateway *gateway); /* what is owed: the kernel's state, cutting, following names */
 /* Removes the table; until the next reload the daemon doesn't guard. */
 int gateway_clear(struct gateway *gateway, bool *ret_removed);

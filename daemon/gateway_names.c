@@ -361,6 +361,8 @@ static void save(struct gateway *gateway, int64_t now)
 	gateway->saved_ms = now;
 	gateway->save_due_ms = 0;
 	gateway->addresses_dirty = r < 0;
+	if (r == 0)
+		gateway_keep_again(gateway);
 }
 
 /* That the last address of a name is gone while DNS fails is what an administrator must hear. */

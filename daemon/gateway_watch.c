@@ -173,6 +173,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	sample(gateway);
 	gateway_save_counts(gateway);
+	gateway_keep_again(gateway);
 	gateway_observe_begin(gateway);
 	gateway_names_save(gateway, false);
 	report_to_manager(gateway);

@@ -476,6 +476,10 @@ def bad_disk(tap):
                 tap.ok(guarded(lab) and daemon.status()["config"]["matches_disk"], "state directory %s: a start works" % title)
                 tap.ok({vendor.LICENSE_NAME} == {one["name"] for one in daemon.status()["names"]}, "state directory %s: names go on" % title)
             mend()
+            # With the next address that is saved, or a minute later.
+            names.set(vendor.LICENSE_NAME, list(LICENSE[number].values()) + ["198.51.100.%d" % (200 + number)])
+            daemon.wait_status(lambda now: not [one for one in now["reasons"] if "kept" in one], title + " no more: nothing waits to be kept")
+            tap.ok(b"api-in" in open(os.path.join(daemon.state, "configuration"), "rb").read(), "state directory no longer %s: the policy in force is kept" % title)  # pylint: disable=consider-using-with
             daemon.reload(lab.config(flows=NARROW))
             if LONG:
                 daemon.wait_status(lambda now: now["health"] == "ok", title + " no more: healthy", bound=400)
