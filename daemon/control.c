@@ -291,6 +291,11 @@ void control_fail(struct control_call *call, const char *error, json_t *paramete
 	call_end(call, wire_error_new(error, parameters));
 }
 
+void control_hang_up(struct control_call *call)
+{
+	call_end(call, NULL);
+}
+
 bool control_wants_more(const struct control_call *call)
 {
 	return call->more;

@@ -18,6 +18,15 @@ static void reply_or_fail(struct control_call *call, json_t *reply)
 		control_fail(call, NAMED("Failed"), json_pack("{s:s}", "what", "out of memory"));
 }
 
+/* Of what is done already. */
+static void reply_or_hang_up(struct control_call *call, json_t *reply)
+{
+	if (reply)
+		control_reply(call, reply);
+	else
+		control_hang_up(call);
+}
+
 static void run_status(void *userdata, struct control_call *call, json_t *parameters)
 {
 	(void)parameters;
@@ -64,11 +73,11 @@ static void run_reload(void *userdata, struct control_call *call, json_t *parame
 	(void)parameters;
 	int r = gateway_reload(gateway, &diags, &result);
 	if (r == 0)
-		reply_or_fail(call, json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed",
-					      gateway->generation != before || json_array_size(changes) > 0,
-					      "generation", (json_int_t)gateway->generation, "changes", changes,
-					      "cut", (json_int_t)result.cut,
-					      "warnings", diag_list(&diags, DIAG_WARNING)));
+		reply_or_hang_up(call, json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed",
+						 gateway->generation != before || json_array_size(changes) > 0,
+						 "generation", (json_int_t)gateway->generation, "changes", changes,
+						 "cut", (json_int_t)result.cut,
+						 "warnings", diag_list(&diags, DIAG_WARNING)));
 	else if (r == -EINVAL && diags_failed(&diags))
 		control_fail(call, NAMED("ConfigInvalid"), json_pack("{s:o}", "errors", diag_list(&diags, DIAG_ERROR)));
 	else
@@ -109,7 +118,7 @@ static void run_clear(void *userdata, struct control_call *call, json_t *paramet
 	(void)parameters;
 	int r = gateway_clear(gateway, &removed);
 	if (r == 0)
-		reply_or_fail(call, json_pack("{s:b}", "removed", removed));
+		reply_or_hang_up(call, json_pack("{s:b}", "removed", removed));
 	else
 		control_fail(call, NAMED("Failed"), json_pack("{s:s}", "what", gateway->nft.error));
 }
