@@ -414,7 +414,7 @@ static void rule_not_new(struct compiler *c, struct chain *chain)
 	rule_action(c, rule, ACTION_JUMP, "not_new");
 }
 
-/* The kernel keeps a set of single ports as a bitmap, in which a flood's SYNs are looked up in half the time that intervals take.
+/* The kernel keeps a set of single ports as a bitmap, where looking up a flood's SYNs takes less time than among intervals.
  * No set can be changed from the one to the other: with ranges it has another name. */
 static const char *role_ports(struct compiler *c, const struct policy_role *role, enum direction direction)
 {
