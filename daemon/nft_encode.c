@@ -49,6 +49,7 @@ struct nlmsghdr *nft_message(struct nft_batch *batch, uint16_t type, uint16_t fl
 
 void nft_message_done(struct nft_batch *batch, const struct nlmsghdr *header)
 {
+	batch->last = batch->length;
 	batch->length += NLMSG_ALIGN(header->nlmsg_len);
 }
 
@@ -65,9 +66,13 @@ int nft_batch_end(struct nft_batch *batch)
 {
 	if (batch_room(batch) < 0)
 		return -ENOMEM;
-	struct nlmsghdr *header = nftnl_batch_end(batch->bytes + batch->length, ++batch->sequence);
-	header->nlmsg_flags |= NLM_F_ACK;
-	nft_message_done(batch, header);
+	if (batch->last == 0) /* nothing follows the begin */
+		return -EINVAL;
+	/* Before Linux 6.10 the begin and the end of a batch are never acknowledged, whatever their flags are. */
+	struct nlmsghdr *last = (struct nlmsghdr *)(batch->bytes + batch->last);
+	last->nlmsg_flags |= NLM_F_ACK;
+	batch->acknowledged = last->nlmsg_seq;
+	nft_message_done(batch, nftnl_batch_end(batch->bytes + batch->length, ++batch->sequence));
 	return 0;
 }
 

@@ -23,15 +23,17 @@ struct nft_abilities {
 struct nft_batch {
 	char *bytes;
 	size_t length, capacity;
+	size_t last;           /* where the last message begins */
+	uint32_t acknowledged; /* of a finished batch: the sequence number that the kernel acknowledges, once all of it is in force */
 	uint32_t sequence, first_sequence; /* the last message's, and the first one's */
 	struct nft_abilities abilities;
 	int64_t now_ms; /* CLOCK_BOOTTIME, for timeouts */
 };
 
-/* All return 0 or a negative errno (-ENOMEM); the batch is then only good for nft_batch_free(). */
+/* All return 0 or a negative errno (-ENOMEM; -EINVAL: the end of an empty batch); the batch is then only good for nft_batch_free(). */
 int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities, uint32_t sequence, int64_t now_ms);
 int nft_batch_add(struct nft_batch *batch, const struct op *ops, size_t count);
-int nft_batch_end(struct nft_batch *batch); /* the kernel acknowledges this last message alone */
+int nft_batch_end(struct nft_batch *batch); /* the kernel acknowledges the last message before it, and no other */
 void nft_batch_free(struct nft_batch *batch);
 
 /* Room for one message more, begun (NULL without memory), and closed once its payload is there. */

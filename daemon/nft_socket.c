@@ -100,7 +100,7 @@ struct verdicts {
 	int error; /* the first one, negative; 0 none */
 };
 
-static void read_replies(struct nft_socket *socket, const char *bytes, size_t length, uint32_t last_sequence, struct verdicts *verdicts)
+static void read_replies(struct nft_socket *socket, const char *bytes, size_t length, uint32_t acknowledged, struct verdicts *verdicts)
 {
 	const struct nlmsghdr *header = (const struct nlmsghdr *)bytes;
 	int left = (int)length;
@@ -111,7 +111,7 @@ static void read_replies(struct nft_socket *socket, const char *bytes, size_t le
 			continue;
 		const struct nlmsgerr *error = mnl_nlmsg_get_payload(header);
 		if (error->error == 0) {
-			verdicts->acknowledged |= header->nlmsg_seq == last_sequence;
+			verdicts->acknowledged |= header->nlmsg_seq == acknowledged;
 			continue;
 		}
 		if (verdicts->error)
@@ -124,7 +124,7 @@ static void read_replies(struct nft_socket *socket, const char *bytes, size_t le
 }
 
 /* The kernel has handled the batch when sendmsg returns: all it has to say is there. */
-static int collect_replies(struct nft_socket *socket, uint32_t last_sequence)
+static int collect_replies(struct nft_socket *socket, uint32_t acknowledged)
 {
 	struct verdicts verdicts = { 0 };
 	_Alignas(struct nlmsghdr) char buffer[REPLY_SIZE];
@@ -141,7 +141,7 @@ static int collect_replies(struct nft_socket *socket, uint32_t last_sequence)
 		}
 		if (length <= 0)
 			break;
-		read_replies(socket, buffer, (size_t)length, last_sequence, &verdicts);
+		read_replies(socket, buffer, (size_t)length, acknowledged, &verdicts);
 	}
 	if (verdicts.error)
 		return verdicts.error;
@@ -184,7 +184,7 @@ int nft_commit_batch(struct nft_socket *socket, const struct nft_batch *batch)
 	socket->sequence = batch->sequence + 1;
 	drain(socket->writer);
 	int r = send_batch(socket, batch);
-	return r == 0 ? collect_replies(socket, batch->sequence) : r;
+	return r == 0 ? collect_replies(socket, batch->acknowledged) : r;
 }
 
 int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, int64_t now_ms)

@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	tests/unit/test_expect \
 	tests/unit/test_held \
 	tests/unit/test_judge \
+	tests/unit/test_nft_socket \
 	tests/unit/test_others \
 	tests/unit/test_output \
 	tests/unit/test_policy \
@@ -62,6 +63,11 @@ tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/cor
 
 tests_unit_test_held_SOURCES = tests/unit/test_held.c
 tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+
+tests_unit_test_nft_socket_SOURCES = tests/unit/test_nft_socket.c
+tests_unit_test_nft_socket_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg,--wrap=recv
+tests_unit_test_nft_socket_LDADD = daemon/nft_socket.$(OBJEXT) daemon/nft_encode.$(OBJEXT) daemon/nft_rule.$(OBJEXT) libcore.a \
+	$(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_output_SOURCES = tests/unit/test_output.c
 tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
