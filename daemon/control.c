@@ -44,7 +44,6 @@ enum {
 	ACCEPTS_A_TURN = 16,
 	PAUSE_US = 200 * 1000,  /* without descriptors or memory for another client */
 	ACCURACY_US = 50 * 1000,
-	PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10, /* after packets and names */
 };
 
 /* What a client is waited for; a deadline begins anew only when this changes, so dripping bytes win no time. */
@@ -568,7 +567,7 @@ static int client_new(struct control *control, int fd)
 		free(client);
 		return r;
 	}
-	sd_event_source_set_priority(client->source, PRIORITY);
+	sd_event_source_set_priority(client->source, CONTROL_PRIORITY);
 	client->index = control->client_count;
 	control->clients[control->client_count++] = client;
 	client_update(client);
@@ -687,11 +686,11 @@ static int add_sources(struct control *control)
 {
 	int r = sd_event_add_io(control->event, &control->listener, control->fd, EPOLLIN, on_listener, control);
 	if (r >= 0)
-		r = sd_event_source_set_priority(control->listener, PRIORITY);
+		r = sd_event_source_set_priority(control->listener, CONTROL_PRIORITY);
 	if (r >= 0)
 		r = sd_event_add_time(control->event, &control->timer, CLOCK_MONOTONIC, UINT64_MAX, ACCURACY_US, on_timer, control);
 	if (r >= 0)
-		r = sd_event_source_set_priority(control->timer, PRIORITY);
+		r = sd_event_source_set_priority(control->timer, CONTROL_PRIORITY);
 	if (r >= 0)
 		r = sd_event_add_defer(control->event, &control->reaper, on_reaper, control);
 	if (r >= 0)

@@ -11,6 +11,9 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+/* Of its event sources: after packets and names. */
+enum { CONTROL_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10 };
+
 struct control;
 struct control_call; /* one request that waits for its reply */
 

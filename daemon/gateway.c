@@ -86,7 +86,7 @@ static void store_socket(const struct gateway *gateway)
 
 void gateway_keep_again(struct gateway *gateway)
 {
-	if (!gateway->unkept)
+	if (!gateway->unkept || !gateway->in_force)
 		return;
 	int r = state_save(gateway->paths.state, LAST_GOOD_FILE, gateway->unkept, gateway->unkept_length);
 	if (r < 0 && !gateway->keep_failed)
@@ -147,7 +147,7 @@ static int load_first(struct gateway *gateway)
 	log_diags(&diags);
 	diags_free(&diags);
 	if (r == 0)
-		keep_configuration(gateway, &archive);
+		keep_configuration(gateway, &archive); /* once it is in force */
 	else if (r == -EINVAL && load_last_good(gateway) == 0)
 		r = 0;
 	archive_free(&archive);
@@ -164,13 +164,29 @@ static int listen_first(struct gateway *gateway)
 	return r;
 }
 
+/* Two daemons would write over each other's files. Without a state directory there is nothing to share: it guards all the same. */
+static int lock_state(struct gateway *gateway)
+{
+	gateway->state_lock = state_lock(gateway->paths.state);
+	if (gateway->state_lock == -EBUSY) {
+		log_error("%s: another spefwd uses this state directory: stop it first, or give another one with -d", gateway->paths.state);
+		return -EBUSY;
+	}
+	if (gateway->state_lock < 0)
+		log_error("%s: the state directory can't be used, nothing will be kept: %s", gateway->paths.state, strerror(-gateway->state_lock));
+	return 0;
+}
+
 int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_paths *paths)
 {
 	struct gateway *gateway = ret;
 	int stored_fd = take_stored_socket();
 
-	*ret = (struct gateway){ .event = sd_event_ref(event), .paths = *paths, .started_ms = now_ms() };
-	int r = links_new(&gateway->links, event, gateway_links_changed, gateway);
+	*ret = (struct gateway){ .event = sd_event_ref(event), .paths = *paths, .state_lock = -1, .started_ms = now_ms() };
+	int r = lock_state(gateway);
+	if (r < 0)
+		return r;
+	r = links_new(&gateway->links, event, gateway_links_changed, gateway);
 	if (r < 0) {
 		log_error("can't read links and routes from the kernel: %s", strerror(-r));
 		return r;
@@ -220,6 +236,7 @@ void gateway_free(struct gateway *gateway)
 	gateway_names_end(gateway);
 	nflog_free(gateway->nflog);
 	nft_monitor_free(gateway->monitor);
+	sd_event_source_unref(gateway->repair_source);
 	sd_event_source_unref(gateway->names_timer);
 	sd_event_source_unref(gateway->retire_timer);
 	sd_event_source_unref(gateway->retry_timer);
@@ -232,6 +249,8 @@ void gateway_free(struct gateway *gateway)
 	nft_close(&gateway->nft);
 	ruleset_free(&gateway->current);
 	policy_file_free(&gateway->file);
+	if (gateway->state_lock >= 0)
+		close(gateway->state_lock);
 	sd_event_unref(gateway->event);
 }
 
@@ -257,6 +276,7 @@ static int take_over(struct gateway *gateway, struct policy_file *file)
 	struct policy_file old = gateway->file;
 	gateway->file = *file;
 	*file = old;
+	gateway->in_force = true;
 	gateway->cleared = false;
 	gateway_note_failure(gateway, "");
 	return 0;

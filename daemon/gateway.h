@@ -35,13 +35,15 @@ struct gateway_paths {
 struct gateway {
 	sd_event *event;
 	struct gateway_paths paths;
+	int state_lock;             /* descriptor: the state directory is ours alone; negative: it can't be had */
 	int64_t started_ms;
 	bool started;               /* the table is up, and the counters were looked at once */
 
 	/* What is wanted. */
 	struct policy_file file;    /* the configuration in force, and the files it came from */
+	bool in_force;              /* the kernel has held it, or an earlier one of this daemon's */
 	bool keep_failed;           /* it could not be kept for a start with a bad file */
-	char *unkept;               /* then: what is to be kept, once the state directory takes it; or NULL */
+	char *unkept;               /* what is to be kept, once it is in force and the state directory takes it; or NULL */
 	size_t unkept_length;
 	bool file_refused;          /* the last reload was refused: the file on disk is not the policy in force */
 	struct addrbook *book;
@@ -87,6 +89,7 @@ struct gateway {
 	struct control *control;
 	struct refresh *refreshes;  /* callers that wait for answers; gateway_names.c */
 	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer, *others_timer, *expect_timer;
+	sd_event_source *repair_source; /* another program has changed the table */
 	bool addresses_dirty;       /* the book has news that the state directory lacks */
 	int64_t saved_ms, save_due_ms; /* 0: nothing is in a hurry */
 	bool save_failed;           /* the addresses could not be saved the last time */
@@ -130,8 +133,10 @@ int gateway_apply_names(struct gateway *gateway);
 int gateway_apply_name(struct gateway *gateway, const char *name); /* of one name: with a thousand of them it must not take long either */
 void gateway_note_failure(struct gateway *gateway, const char *what); /* "": it is made up for */
 const char *gateway_reason(const struct gateway *gateway, int r);     /* the kernel's words, where it said any */
-void gateway_keep_again(struct gateway *gateway); /* the configuration, where it could not be kept before */
+void gateway_keep_again(struct gateway *gateway); /* the configuration, where it is in force and not kept yet */
 void gateway_retry_soon(struct gateway *gateway); /* what is owed: the kernel's state, cutting, following names */
+/* Before the daemon ends: what other programs have changed up to now is repaired, and what came through meanwhile is cut. */
+void gateway_repair_last(struct gateway *gateway);
 /* Removes the table; until the next reload the daemon doesn't guard. */
 int gateway_clear(struct gateway *gateway, bool *ret_removed);
 

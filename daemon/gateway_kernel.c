@@ -10,12 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The gateway and the table in the kernel: adopt it, change it, repair it. */
 
 enum {
 	RETIRE_USEC = 1000 * 1000, /* when what the last change left over goes: sets, connections */
 	RETRY_USEC = 5 * 1000 * 1000,
+	LAST_REPAIRS = 10,          /* before the daemon ends; what hinders it by then would not pass */
+	LAST_WAIT_USEC = 100 * 1000,
 };
 
 void gateway_note_failure(struct gateway *gateway, const char *what)
@@ -230,6 +233,10 @@ int gateway_apply(struct gateway *gateway)
 	int r = gateway_apply_policy(gateway, &gateway->file.policy);
 	if (r == 0) {
 		gateway_note_failure(gateway, "");
+		if (!gateway->in_force) {
+			gateway->in_force = true;
+			gateway_keep_again(gateway);
+		}
 		if (gateway->cut_owed)
 			gateway_cut(gateway, gateway->cut_owed);
 		return 0;
@@ -299,7 +306,35 @@ static void changed_by_others(void *userdata, const char *what)
 		log_warning("notices of changes were lost: table inet " TABLE_NAME " is read and put right");
 	}
 	gateway->current_known = false;
-	gateway_apply(gateway);
+	/* Once for all notices that are waiting; and who changes the table all the time must not keep the daemon from everything else. */
+	sd_event_source_set_enabled(gateway->repair_source, SD_EVENT_ONESHOT);
+	nft_monitor_set_priority(gateway->monitor, CONTROL_PRIORITY);
+}
+
+static int on_repair(sd_event_source *source, void *userdata)
+{
+	struct gateway *gateway = userdata;
+
+	(void)source;
+	if (!gateway->current_known)
+		gateway_apply(gateway);
+	return 0;
+}
+
+void gateway_repair_last(struct gateway *gateway)
+{
+	for (int i = 0; i < LAST_REPAIRS && !gateway->cleared; i++) {
+		bool changed = nft_monitor_drain(gateway->monitor);
+		if (!gateway->current_known)
+			gateway_apply(gateway);
+		if (!changed && gateway->current_known && !gateway->cut_again && !gateway->cut_owed)
+			return;
+		/* What the gap let pass may be on its way still, and is tracked only when it leaves; and who flushes once may flush twice. */
+		usleep(LAST_WAIT_USEC);
+		if (gateway->cut_again || gateway->cut_owed)
+			gateway_cut(gateway, gateway->cut_owed ? gateway->cut_owed : gateway->cut_again);
+		gateway->cut_again = NULL;
+	}
 }
 
 int gateway_clear(struct gateway *gateway, bool *ret_removed)
@@ -367,6 +402,12 @@ int gateway_kernel_begin(struct gateway *gateway, int stored_fd)
 	r = add_timer(gateway, &gateway->retire_timer, on_retire, 0);
 	if (r >= 0)
 		r = add_timer(gateway, &gateway->retry_timer, on_retry, 0);
+	if (r >= 0)
+		r = sd_event_add_defer(gateway->event, &gateway->repair_source, on_repair, gateway);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(gateway->repair_source, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_source_set_priority(gateway->repair_source, SD_EVENT_PRIORITY_IMPORTANT);
 	if (r >= 0)
 		r = nft_monitor_new(&gateway->monitor, gateway->event, nft_port(&gateway->nft), changed_by_others, gateway_others_changed, gateway);
 	return r;

@@ -74,7 +74,7 @@ static int parse(int argc, char **argv, struct arguments *ret)
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-	(void)userdata;
+	gateway_repair_last(userdata);
 	log_notice("stopping on %s: the table stays and guards", strsignal((int)info->ssi_signo));
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }

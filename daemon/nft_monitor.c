@@ -19,6 +19,7 @@ enum {
 	RECEIVE_BUFFER = 8 * 1024 * 1024,
 	NOTICE_SIZE = 64 * 1024,
 	READS_A_TURN = 64, /* others have their turn in a flood of notices */
+	TURNS_A_DRAIN = 64,
 };
 
 struct nft_monitor {
@@ -29,6 +30,7 @@ struct nft_monitor {
 	void *userdata;
 	char what[200];     /* the first change of the transaction under way, or that it deletes the table */
 	unsigned more;      /* how many there are besides */
+	uint64_t seen;      /* transactions that changed our table, or may have */
 	bool others;        /* the transaction under way changes other tables */
 };
 
@@ -114,6 +116,7 @@ static void end_transaction(struct nft_monitor *monitor, const struct nlmsghdr *
 		snprintf(text + length, sizeof(text) - (size_t)length, ", by %.40s", program);
 	monitor->what[0] = '\0';
 	monitor->more = 0;
+	monitor->seen++;
 	monitor->changed(monitor->userdata, text);
 }
 
@@ -133,30 +136,55 @@ static void take_notices(struct nft_monitor *monitor, const char *bytes, size_t 
 	}
 }
 
-static int on_notice(sd_event_source *source, int fd, uint32_t events, void *userdata)
+/* At most READS_A_TURN packets of notices. True where more may be waiting. */
+static bool read_notices(struct nft_monitor *monitor)
 {
-	struct nft_monitor *monitor = userdata;
 	static _Alignas(struct nlmsghdr) char buffer[NOTICE_SIZE];
-	bool lost = false;
+	bool lost = false, more = true;
 
-	(void)source;
-	(void)events;
-	for (int i = 0; i < READS_A_TURN; i++) {
-		ssize_t length = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+	for (int i = 0; more && i < READS_A_TURN; i++) {
+		ssize_t length = recv(mnl_socket_get_fd(monitor->socket), buffer, sizeof(buffer), MSG_DONTWAIT);
 		if (length > 0)
 			take_notices(monitor, buffer, (size_t)length);
 		else if (length < 0 && errno == ENOBUFS)
 			lost = true;
-		else if (length < 0 && errno != EINTR)
-			break;
+		else if (length == 0 || errno != EINTR)
+			more = false;
 	}
 	if (lost) {
 		monitor->what[0] = '\0';
 		monitor->more = 0;
 		monitor->others_changed(monitor->userdata);
+		monitor->seen++;
 		monitor->changed(monitor->userdata, NULL);
 	}
-	return 0;
+	return more;
+}
+
+static int on_notice(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct nft_monitor *monitor = userdata;
+	uint64_t before = monitor->seen;
+
+	(void)fd;
+	(void)events;
+	read_notices(monitor);
+	return monitor->seen == before ? sd_event_source_set_priority(source, SD_EVENT_PRIORITY_NORMAL) : 0;
+}
+
+void nft_monitor_set_priority(struct nft_monitor *monitor, int64_t priority)
+{
+	sd_event_source_set_priority(monitor->source, priority);
+}
+
+bool nft_monitor_drain(struct nft_monitor *monitor)
+{
+	uint64_t before = monitor->seen;
+
+	/* A program that never stops changing tables must not hold up the end. */
+	for (int i = 0; i < TURNS_A_DRAIN && read_notices(monitor); i++)
+		;
+	return monitor->seen != before;
 }
 
 static int listen_in(struct nft_monitor *monitor, uint32_t own_port)

@@ -4,6 +4,7 @@
 
 /* Hears of every change that another program makes, to our table or to others. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
@@ -14,6 +15,10 @@ struct nft_monitor;
  * at least once after changes of other tables. 0 or a negative errno. */
 int nft_monitor_new(struct nft_monitor **ret, sd_event *event, uint32_t own_port,
 		    void (*changed)(void *userdata, const char *what), void (*others_changed)(void *userdata), void *userdata);
+/* Takes all notices that are there now. True if there were any of our table, or some were lost. */
+bool nft_monitor_drain(struct nft_monitor *monitor);
+/* Of its event source, SD_EVENT_PRIORITY_NORMAL at first: until there is a turn without a change of our table. */
+void nft_monitor_set_priority(struct nft_monitor *monitor, int64_t priority);
 void nft_monitor_free(struct nft_monitor *monitor);
 
 #endif

@@ -9,6 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Makes this process the only one that uses the directory, until the descriptor is closed or the process ends, however that
+ * happens (flock(2) on the directory: it needs no room on a full disk). Returns the descriptor; -EBUSY: another process has
+ * it; or another negative errno (-ENOENT: there is no such directory). */
+int state_lock(const char *directory);
+
 /* The file of the addresses, "addresses": a line of the format's name and version, one line an address, a line with their
  * number. Every line ends in a checksum of its own: a flipped bit must not become another address. */
 enum {
