@@ -25,6 +25,8 @@ struct output {
 
 extern const struct output output_text, output_json;
 
+void metrics_print(FILE *out, const json_t *status); /* NULL: no daemon runs */
+
 /* Never NULL: "" where there is no such string. */
 const char *json_text(const json_t *value);
 const char *json_text_of(const json_t *object, const char *key);

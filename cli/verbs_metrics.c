@@ -3,6 +3,7 @@
 #include "output.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* OpenMetrics text, as node_exporter's textfile directory takes it. */
@@ -12,17 +13,19 @@ static void family(FILE *out, const char *name, const char *type, const char *he
 	fprintf(out, "# TYPE spefw_%s %s\n# HELP spefw_%s %s\n", name, type, name, help);
 }
 
-/* A label's value: backslash, quote and newline are escaped; other control characters never come here whole. */
+/* A label's value: backslash and quote are escaped. */
 static void print_label(FILE *out, const char *name, const char *value)
 {
+	char *harmless = text_harmless(value);
+
 	fprintf(out, "%s=\"", name);
-	for (; *value; value++) {
-		if (*value == '\\' || *value == '"')
+	for (const char *at = harmless ? harmless : "?"; *at; at++) {
+		if (*at == '\\' || *at == '"')
 			putc('\\', out);
-		if ((unsigned char)*value >= ' ')
-			putc(*value, out);
+		putc(*at, out);
 	}
 	putc('"', out);
+	free(harmless);
 }
 
 static void single(FILE *out, const char *name, int64_t value)
@@ -121,7 +124,7 @@ static void print_counters(FILE *out, const char *name, const char *label, const
 		labelled(out, sample, label, *keys, json_number_of(object, *keys));
 }
 
-static void print_metrics(FILE *out, const json_t *status)
+void metrics_print(FILE *out, const json_t *status)
 {
 	static const char *const denied[] = { "in", "out", "early", "invalid", NULL };
 	static const char *const guards[] = { "intercepted", "spoofed", "repaired", NULL };
@@ -159,7 +162,7 @@ int verb_metrics(struct ctl *ctl)
 	if (ctl->json && r == EXIT_DONE)
 		ctl->output->status(ctl, status);
 	else if (!ctl->json)
-		print_metrics(ctl->screen.file, r == EXIT_DONE ? status : NULL);
+		metrics_print(ctl->screen.file, r == EXIT_DONE ? status : NULL);
 	json_decref(status);
 	return r;
 }

@@ -21,6 +21,7 @@
 enum {
 	TABLE_MAX = 64 << 20, /* bytes */
 	TABLES_MAX = 16,
+	ALIGNMENT = __alignof__(struct _xt_align), /* of entries, matches and targets */
 	GET_INFO = IPT_SO_GET_INFO, GET_ENTRIES = IPT_SO_GET_ENTRIES, /* the same numbers for IPv6 */
 };
 static_assert(IPT_SO_GET_INFO == IP6T_SO_GET_INFO && IPT_SO_GET_ENTRIES == IP6T_SO_GET_ENTRIES, "one interface");
@@ -48,13 +49,13 @@ static bool read_entry(const struct legacy *legacy, uint32_t offset, struct entr
 	size_t size = legacy->family == FAMILY_4 ? sizeof(struct ipt_entry) : sizeof(struct ip6t_entry);
 	const void *at = legacy->entries + offset;
 
-	if (offset > legacy->info.size || legacy->info.size - offset < size)
+	if (offset > legacy->info.size || legacy->info.size - offset < size || offset % ALIGNMENT)
 		return false;
 	*ret = (struct entry){ .offset = offset, .matches_offset = (uint32_t)size };
 	ret->target_offset = legacy->family == FAMILY_4 ? ((const struct ipt_entry *)at)->target_offset : ((const struct ip6t_entry *)at)->target_offset;
 	ret->next_offset = legacy->family == FAMILY_4 ? ((const struct ipt_entry *)at)->next_offset : ((const struct ip6t_entry *)at)->next_offset;
 	ret->target = (const struct xt_entry_target *)(legacy->entries + offset + ret->target_offset);
-	return ret->target_offset >= size && ret->next_offset >= ret->target_offset + sizeof(*ret->target) && ret->next_offset <= legacy->info.size - offset &&
+	return ret->target_offset >= size && ret->target_offset % ALIGNMENT == 0 && ret->next_offset >= ret->target_offset + sizeof(*ret->target) && ret->next_offset <= legacy->info.size - offset &&
 	       ret->target->u.target_size >= sizeof(*ret->target) && ret->target->u.target_size <= ret->next_offset - ret->target_offset &&
 	       memchr(ret->target->u.user.name, '\0', sizeof(ret->target->u.user.name));
 }
@@ -204,7 +205,7 @@ static void take_matches(struct parsing *p, const uint8_t *at, uint32_t length)
 {
 	while (length >= sizeof(struct xt_entry_match)) {
 		const struct xt_entry_match *match = (const void *)at;
-		if (match->u.match_size < sizeof(*match) || match->u.match_size > length || !memchr(match->u.user.name, '\0', sizeof(match->u.user.name)))
+		if (match->u.match_size < sizeof(*match) || match->u.match_size % ALIGNMENT || match->u.match_size > length || !memchr(match->u.user.name, '\0', sizeof(match->u.user.name)))
 			break;
 		xt_take_match(p, match->u.user.name, match->u.user.revision, match->data, match->u.match_size - (uint32_t)sizeof(*match));
 		at += match->u.match_size;
@@ -279,6 +280,8 @@ static int take_rules(const struct legacy *legacy)
 		if (!read_entry(legacy, offset, &entry))
 			return -EBADMSG;
 		size_t begins = chain_at(legacy, offset);
+		if (offset == 0 && !begins) /* the kernel's begins with a hook's chain */
+			return -EBADMSG;
 		if (begins) {
 			chain = begins - 1;
 			number = 0;

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+int fuzz_one(const uint8_t *bytes, size_t length);
 
 /* Whatever is unpacked packs again to the same bytes. */
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+int fuzz_one(const uint8_t *bytes, size_t length)
 {
 	struct archive archive;
 	size_t packed_length;

@@ -13,7 +13,7 @@ struct input {
 	size_t length;
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+int fuzz_one(const uint8_t *bytes, size_t length);
 
 static int give(const void *bytes, size_t length, char **ret_bytes, size_t *ret_length)
 {
@@ -102,7 +102,7 @@ static void check_config(const struct config *config)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+int fuzz_one(const uint8_t *bytes, size_t length)
 {
 	struct input input = { bytes, length };
 	struct diags diags = { 0 };

@@ -21,7 +21,7 @@
 #define dump conntrack_dump
 #include "../../daemon/conntrack.c"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+int fuzz_one(const uint8_t *bytes, size_t size);
 
 static void check_elements(const struct ruleset *ruleset)
 {
@@ -128,7 +128,7 @@ static void read_verdicts(void)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+int fuzz_one(const uint8_t *bytes, size_t size)
 {
 	static void (*const readers[])(void) = { read_table, hear_changes, cut_connections, read_verdicts };
 

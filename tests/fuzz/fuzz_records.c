@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int fuzz_one(const uint8_t *data, size_t size);
 
 static void must(bool holds)
 {
@@ -47,7 +47,7 @@ static char *through_expect(const char *text)
 	return written;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_one(const uint8_t *data, size_t size)
 {
 	static char *(*const readers[])(const char *) = { through_totals, through_held, through_expect };
 	char *text = malloc(size + 1);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int fuzz_one(const uint8_t *data, size_t size);
 
 struct bounds {
 	const uint8_t *begin, *end;
@@ -58,7 +58,7 @@ static void on_seen(void *userdata, const char *prefix, const uint8_t *bytes, si
 		must(message.address_count <= DNS_ADDRESSES_MAX);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_one(const uint8_t *data, size_t size)
 {
 	/* A block of its own: as aligned as the daemon's, and a sanitizer sees its end. */
 	uint8_t *copy = malloc(size ? size : 1);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int fuzz_one(const uint8_t *data, size_t size);
 
 static void must(bool holds)
 {
@@ -64,7 +64,7 @@ static void check(const struct addrbook *book)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_one(const uint8_t *data, size_t size)
 {
 	static const struct book_limits limits = { 30000, 900000, 3600000, INT64_C(604800000) };
 	static const char *const names[] = { "a.b", "my.mailstore.com" };

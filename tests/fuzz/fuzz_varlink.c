@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int fuzz_one(const uint8_t *data, size_t size);
 
 enum { MAX = 4096 };
 
@@ -43,7 +43,7 @@ static void read_both(const json_t *message)
 }
 
 /* The first byte says in what pieces the rest arrives. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_one(const uint8_t *data, size_t size)
 {
 	struct wire_buffer buffer = { 0 };
 	size_t piece, room;

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Every fuzz target is built twice: its corpus is replayed by `make check`; and with
-# `./configure CC=clang --enable-fuzzers` tests/fuzz/fuzz_NAME is a libFuzzer program (tests/fuzz/fuzz_NAME CORPUS_FOLDER).
-REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_nft_others \
-	tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
+# Every fuzz target is built twice: its corpus is replayed by `make check`; and with `./configure CC=clang --enable-fuzzers`
+# tests/fuzz/fuzz_NAME is a libFuzzer program, and all that it links is instrumented. tests/fuzz/run does that, and runs them.
+REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
+	tests/fuzz/replay_nft_others tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_reply \
+	tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
-EXTRA_DIST += tests/fuzz/corpus tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py tests/fuzz/record_legacy.py
 
 FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/core/lines.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config_ini.c daemon/core/addr.c daemon/core/config.c \
@@ -13,9 +14,11 @@ FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config_ini.c daemon/core/a
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
 # They include the readers, for sockets that are not real.
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c
-FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_others.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c daemon/rule_parsing.c daemon/xt_rule.c
+FUZZ_LEGACY_SOURCES = tests/fuzz/fuzz_legacy.c tests/fuzz/fuzz_policy.h daemon/rule_parsing.c daemon/xt_rule.c
+FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_others.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c daemon/rule_parsing.c daemon/xt_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
 FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c daemon/core/lines.c daemon/core/totals.c
+FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
 FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/seen_packet.c
 FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c daemon/core/lines.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/varlink_wire.c
@@ -27,15 +30,21 @@ tests_fuzz_replay_config_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"config"'
 tests_fuzz_replay_config_LDADD = $(INIH_LIBS)
 tests_fuzz_replay_dns_message_SOURCES = tests/fuzz/replay.c $(FUZZ_DNS_SOURCES)
 tests_fuzz_replay_dns_message_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"dns"'
-tests_fuzz_replay_nft_read_SOURCES = tests/fuzz/replay.c $(FUZZ_NFT_SOURCES)
-tests_fuzz_replay_nft_read_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nft"'
-tests_fuzz_replay_nft_read_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_replay_legacy_SOURCES = tests/fuzz/replay.c $(FUZZ_LEGACY_SOURCES)
+tests_fuzz_replay_legacy_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"legacy"'
+tests_fuzz_replay_legacy_LDADD = libcore.a
 tests_fuzz_replay_nft_others_SOURCES = tests/fuzz/replay.c $(FUZZ_OTHERS_SOURCES)
 tests_fuzz_replay_nft_others_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"others"'
 tests_fuzz_replay_nft_others_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_replay_nft_read_SOURCES = tests/fuzz/replay.c $(FUZZ_NFT_SOURCES)
+tests_fuzz_replay_nft_read_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nft"'
+tests_fuzz_replay_nft_read_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_replay_records_SOURCES = tests/fuzz/replay.c $(FUZZ_RECORDS_SOURCES)
 tests_fuzz_replay_records_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"records"'
 tests_fuzz_replay_records_LDADD = libcore.a
+tests_fuzz_replay_reply_SOURCES = tests/fuzz/replay.c $(FUZZ_REPLY_SOURCES)
+tests_fuzz_replay_reply_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli -DCORPUS='"reply"'
+tests_fuzz_replay_reply_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
 tests_fuzz_replay_seen_packet_SOURCES = tests/fuzz/replay.c $(FUZZ_SEEN_SOURCES)
 tests_fuzz_replay_seen_packet_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nflog"'
 tests_fuzz_replay_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
@@ -46,31 +55,39 @@ tests_fuzz_replay_varlink_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"varlink"'
 tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 
 if FUZZERS
-noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_nft_others \
-	tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_records tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
-FUZZ_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-tests_fuzz_fuzz_archive_SOURCES = $(FUZZ_ARCHIVE_SOURCES)
-tests_fuzz_fuzz_archive_CFLAGS = $(FUZZ_CFLAGS)
-tests_fuzz_fuzz_config_SOURCES = $(FUZZ_CONFIG_SOURCES)
-tests_fuzz_fuzz_config_CFLAGS = $(FUZZ_CFLAGS)
+noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_legacy \
+	tests/fuzz/fuzz_nft_others tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_records tests/fuzz/fuzz_reply \
+	tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
+FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_archive_SOURCES = tests/fuzz/slow.c $(FUZZ_ARCHIVE_SOURCES)
+tests_fuzz_fuzz_archive_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/slow.c $(FUZZ_CONFIG_SOURCES)
+tests_fuzz_fuzz_config_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_config_LDADD = $(INIH_LIBS)
-tests_fuzz_fuzz_dns_message_SOURCES = $(FUZZ_DNS_SOURCES)
-tests_fuzz_fuzz_dns_message_CFLAGS = $(FUZZ_CFLAGS)
-tests_fuzz_fuzz_nft_read_SOURCES = $(FUZZ_NFT_SOURCES)
-tests_fuzz_fuzz_nft_read_CFLAGS = $(FUZZ_CFLAGS)
-tests_fuzz_fuzz_nft_read_LDADD = $(FUZZ_NFT_LIBS)
-tests_fuzz_fuzz_nft_others_SOURCES = $(FUZZ_OTHERS_SOURCES)
-tests_fuzz_fuzz_nft_others_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_dns_message_SOURCES = tests/fuzz/slow.c $(FUZZ_DNS_SOURCES)
+tests_fuzz_fuzz_dns_message_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_legacy_SOURCES = tests/fuzz/slow.c $(FUZZ_LEGACY_SOURCES)
+tests_fuzz_fuzz_legacy_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_legacy_LDADD = libcore.a
+tests_fuzz_fuzz_nft_others_SOURCES = tests/fuzz/slow.c $(FUZZ_OTHERS_SOURCES)
+tests_fuzz_fuzz_nft_others_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_nft_others_LDADD = $(FUZZ_NFT_LIBS)
-tests_fuzz_fuzz_records_SOURCES = $(FUZZ_RECORDS_SOURCES)
-tests_fuzz_fuzz_records_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_nft_read_SOURCES = tests/fuzz/slow.c $(FUZZ_NFT_SOURCES)
+tests_fuzz_fuzz_nft_read_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_nft_read_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_fuzz_records_SOURCES = tests/fuzz/slow.c $(FUZZ_RECORDS_SOURCES)
+tests_fuzz_fuzz_records_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_records_LDADD = libcore.a
-tests_fuzz_fuzz_seen_packet_SOURCES = $(FUZZ_SEEN_SOURCES)
-tests_fuzz_fuzz_seen_packet_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/slow.c $(FUZZ_REPLY_SOURCES)
+tests_fuzz_fuzz_reply_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_reply_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
+tests_fuzz_fuzz_reply_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
+tests_fuzz_fuzz_seen_packet_SOURCES = tests/fuzz/slow.c $(FUZZ_SEEN_SOURCES)
+tests_fuzz_fuzz_seen_packet_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
-tests_fuzz_fuzz_state_SOURCES = $(FUZZ_STATE_SOURCES)
-tests_fuzz_fuzz_state_CFLAGS = $(FUZZ_CFLAGS)
-tests_fuzz_fuzz_varlink_SOURCES = $(FUZZ_VARLINK_SOURCES)
-tests_fuzz_fuzz_varlink_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_state_SOURCES = tests/fuzz/slow.c $(FUZZ_STATE_SOURCES)
+tests_fuzz_fuzz_state_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_varlink_SOURCES = tests/fuzz/slow.c $(FUZZ_VARLINK_SOURCES)
+tests_fuzz_fuzz_varlink_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_varlink_LDADD = $(JANSSON_LIBS)
 endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+int fuzz_one(const uint8_t *bytes, size_t length);
 
 static int replay(const char *path)
 {
@@ -39,7 +39,7 @@ static int replay(const char *path)
 	memcpy(exact, bytes, length);
 	printf("%s\n", path);
 	fflush(stdout);
-	LLVMFuzzerTestOneInput(exact, length);
+	fuzz_one(exact, length);
 	free(exact);
 	free(bytes);
 	return 0;
