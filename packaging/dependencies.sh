@@ -50,6 +50,15 @@ spefw_container_tools() {
 	END
 }
 
+# What boots other kernels, likewise: for tests/kernels.
+spefw_emulator_tools() {
+	cat <<-'END'
+		mmdebstrap|mmdebstrap|mmdebstrap
+		qemu-system-x86_64|qemu-system-x86|qemu-kvm
+		mke2fs|e2fsprogs|e2fsprogs
+	END
+}
+
 spefw_has_sanitizers() {
 	echo 'int main(void) { return 0; }' | gcc -fsanitize=address,undefined -x c -o /dev/null - 2>/dev/null
 }
@@ -60,7 +69,7 @@ spefw_missing() {
 	while IFS='|' read -r what debian rhel; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "$what" >/dev/null || echo "$what|$debian|$rhel"
 	done < <("$2")
-	[ "$2" != spefw_container_tools ] || return 0
+	case $2 in spefw_container_tools | spefw_emulator_tools) return 0 ;; esac
 	while IFS='|' read -r what debian rhel; do
 		pkg-config --exists "$what" 2>/dev/null || echo "$what|$debian|$rhel"
 	done < <(spefw_libraries "$1")

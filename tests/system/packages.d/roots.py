@@ -47,9 +47,9 @@ def stop():
         process.kill()
 
 
-def need_tools():
-    """What boots containers is installed if it is missing, by packaging/dependencies.sh."""
-    done = subprocess.run(["bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_dependencies "$1" spefw_container_tools', "need", TOP], check=False,
+def need_tools(tools="spefw_container_tools"):
+    """What boots containers, or another list of packaging/dependencies.sh, is installed if it is missing."""
+    done = subprocess.run(["bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_dependencies "$1" "$2"', "need", TOP, tools], check=False,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     if done.returncode != 0:
         raise Impossible(done.stdout.strip().split("\n")[-1])

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the machine does in each of its boots, as the kernel's command line says: spefw.jobs=NAME[:WORD...].
+
+TAP for the machine outside goes to the second serial port. "== boot N" begins each boot, "== down HOW T" comes before it goes down, "== end" is the last."""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from common import STATE, Gateway, output, report, show  # noqa: E402
+from lab import ADDRESS, FAMILIES, Tap, vendor, wait_for  # noqa: E402
+from lab.checks import guarded  # noqa: E402
+
+SERVER = ",".join(ADDRESS[family]["server"] for family in FAMILIES)
+ADM = "203.0.113.0/24,2001:db8:3::/64"
+OTHERS = ("nftables", "netfilter-persistent")
+PROGRAMS = {"spefwd": "/usr/sbin/spefwd", "spefwctl": "/usr/bin/spefwctl"}
+
+
+def modules():
+    with open("/proc/modules", encoding="ascii") as file:
+        return {line.split()[0] for line in file}
+
+
+def status():
+    return json.loads(output("spefwctl", "status", "--json", check=False))
+
+
+def uptime():
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def go_down(how, *argv):
+    """The last thing in a boot."""
+    output("sync")
+    report("== down %s %.3f %s" % (how, uptime(), json.dumps({"ownership": status().get("ownership")})))
+    output(*argv)
+    time.sleep(600)
+
+
+def witnessed():
+    """Until connections that are allowed come through; whether others don't."""
+    output("systemctl", "start", "lab-network", "lab-witness")
+    with Gateway() as lab:
+        def answers():
+            try:
+                return lab.connect("client", ADDRESS[6]["server"], 443).close() or True
+            except OSError:
+                return False
+        wait_for(answers, "the server answers")
+        return guarded(lab, closed=(8470, 5985))
+
+
+# -- one boot after the other
+
+def install(tap):
+    """The package, on a machine that has loaded nothing for it."""
+    tap.note("%s, %s" % (os.uname().release, re.search(r'PRETTY_NAME="(.*)"', open("/etc/os-release", encoding="utf-8").read()).group(1)))
+    before = modules()
+    tap.ok("nf_tables" not in before and "nf_conntrack" not in before, "no module of netfilter is loaded", sorted(before))
+    said = output("apt-get", "install", "-qy", "--no-install-recommends", "/root/spefw.deb")
+    tap.ok("spefwctl init" in said, "apt installs the package", said)
+    output("spefwctl", "init", "--server", SERVER, "--adm", ADM, "--resolvers", "198.51.100.53")
+    tap.equal(output("systemctl", "is-active", "spefwd", check=False).strip(), "inactive", "init has written a file, nothing runs")
+    done = output("systemctl", "enable", "--now", "spefwd", check=False)
+    if not tap.equal(show("ActiveState"), "active", "enabled, it runs"):
+        tap.note(done + output("journalctl", "-b", "--no-pager", "-u", "spefwd", check=False))
+        return
+    now = modules()
+    tap.ok({"nf_tables", "nf_conntrack", "nfnetlink_log"} <= now, "the kernel has loaded what it needs, by itself", sorted(now - before))
+    answer = status()
+    tap.note("ownership: %s" % answer["ownership"])
+    with open("/etc/spefw/spefw.ini", "w", encoding="utf-8") as file:
+        file.write(Gateway.config())
+    output("systemctl", "reload", "spefwd")
+    tap.equal(status()["mode"], "enforce", "reloaded, it enforces")
+
+
+def system(tap, *names):
+    """System tests with the programs of the package."""
+    build = "/srv/build"
+    os.makedirs(build, exist_ok=True)
+    for name, path in PROGRAMS.items():
+        if not os.path.lexists(build + "/" + name):
+            os.symlink(path, build + "/" + name)
+    for name in names:
+        began = time.monotonic()
+        process = subprocess.Popen(["timeout", "-k", "30", "1500", sys.executable, "/srv/spefw/tests/system/%s.py" % name], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, env={**os.environ, "SPEFW_BUILD": build})
+        said = []
+        for line in process.stdout:
+            found = re.match(r"(ok|not ok) \d+ - (.*)", line)
+            if not found:
+                said.append(line.rstrip("\n"))
+            elif found.group(1) == "not ok":
+                tap.ok(False, "%s: %s" % (name, found.group(2)), "\n".join(said[-5:]))
+                said = []
+            elif " # SKIP " in found.group(2):
+                tap.skip("%s: %s" % (name, found.group(2).split(" # SKIP ")[0]), found.group(2).split(" # SKIP ")[1])
+            else:
+                tap.ok(True, "%s: %s" % (name, found.group(2)))
+        code = process.wait()
+        if tap.failed and said:
+            tap.note("\n".join(said[-200:]))
+        if code != 0 and not tap.failed:
+            tap.ok(False, "%s: ended with status %d" % (name, code), "\n".join(said[-40:]))
+        tap.note("%s took %.0f s" % (name, time.monotonic() - began))
+
+
+def prepare_down():
+    """Other services that flush tables, and one that is slow to stop."""
+    output("systemctl", "enable", "lab-network", "lab-witness", "lab-slow", *OTHERS)
+    output("systemctl", "start", "lab-slow", *OTHERS)
+
+
+def after_boot(tap):
+    """The order of the start, with others that flush enabled."""
+    ready = int(show("ActiveEnterTimestampMonotonic"))
+    flushed = [int(show("ActiveEnterTimestampMonotonic", name)) for name in OTHERS]
+    network = int(show("InactiveExitTimestampMonotonic", "lab-network"))
+    tap.ok(0 < ready < network and all(0 < one < network for one in flushed), "the table and what flushes it came before the network", (ready, flushed, network))
+    tap.measured("boot on %s: spefwd ready after %.1f s, its start took %.1f s" % (
+        os.uname().release, ready / 1e6, (ready - int(show("InactiveExitTimestampMonotonic"))) / 1e6))
+    tap.ok(witnessed(), "guarded")
+
+
+def after_down(tap):
+    """What the last boot's end has left."""
+    log = output("journalctl", "-b", "-1", "--no-pager", "-o", "short-monotonic", "-u", "spefwd", "-u", "nftables", check=False)
+    tap.ok("Deactivated successfully" in log and "timed out" not in log and "Killing" not in log, "spefwd stopped by itself, in time", log)
+    with open(STATE + "/denied", encoding="ascii") as file:
+        before = json.load(file)
+    now = status()["denied"]
+    tap.ok(all(now[key] >= before[key] for key in before), "its counts were saved", (before, now))
+
+
+def remember():
+    with open(STATE + "/denied", "w", encoding="ascii") as file:
+        json.dump(status()["denied"], file)
+
+
+def short(tap, boot, *words):
+    """It boots, is installed and enabled, goes down with others that flush."""
+    if boot == 1:
+        tap.section(install)
+        tap.section(system, *words)
+        prepare_down()
+        tap.ok(witnessed(), "guarded")
+        remember()
+        go_down("reboot", "systemctl", "reboot")
+    tap.section(after_boot)
+    tap.section(after_down)
+    remember()
+    go_down("poweroff", "systemctl", "poweroff")
+
+
+SCENARIOS = {"short": short}
+
+
+def main():
+    os.makedirs(STATE, exist_ok=True)
+    boot = 1
+    if os.path.exists(STATE + "/boot"):
+        with open(STATE + "/boot", encoding="ascii") as file:
+            boot = int(file.read()) + 1
+    with open(STATE + "/boot", "w", encoding="ascii") as file:
+        file.write("%d\n" % boot)
+    report("== boot %d" % boot)
+    with open("/proc/cmdline", encoding="ascii") as file:
+        name, *words = re.search(r"spefw\.jobs=(\S+)", file.read()).group(1).split(":")
+    tap = Tap()
+    try:
+        subprocess.run(["systemctl", "is-system-running", "--wait"], stdout=subprocess.DEVNULL, check=False, timeout=300)
+        tap.note("booted after %.1f s" % uptime())
+        SCENARIOS[name](tap, boot, *words)
+    except Exception:  # pylint: disable=broad-except
+        import traceback
+        tap.ok(False, "%s, boot %d" % (name, boot), traceback.format_exc())
+        tap.note(output("journalctl", "-b", "--no-pager", "-n", "80", check=False))
+    report("== failed")
+    output("systemctl", "poweroff", "--force")
+
+
+if __name__ == "__main__":
+    main()
