@@ -186,8 +186,9 @@ def make_guest(work, debs, whole):
     # What it depends on: apt in the guest finds it there.
     roots.chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", *GATEWAY, *(TESTS if whole else ()), log=work + "/guest.log")
     roots.chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", "--download-only", *["/mnt/" + os.path.basename(debs[0])], bind=os.path.dirname(debs[0]))
+    os.makedirs(root + "/srv/debs")
     for number, deb in enumerate(debs):
-        shutil.copy(deb, "%s/root/%s.deb" % (root, ("spefw", "newer")[number]))
+        shutil.copy(deb, "%s/srv/debs/%s.deb" % (root, ("spefw", "newer")[number]))
     roots.run("bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_copy "$1" "$2"', "copy", TOP, root + "/srv/spefw")
     for name, text in UNITS.items():
         with open(root + "/etc/systemd/system/" + name, "w", encoding="ascii") as file:

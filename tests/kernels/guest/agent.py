@@ -44,13 +44,17 @@ def witnessed():
     """Until connections that are allowed come through; whether others don't."""
     output("systemctl", "start", "lab-network", "lab-witness")
     with Gateway() as lab:
-        def answers():
-            try:
-                return lab.connect("client", ADDRESS[6]["server"], 443).close() or True
-            except OSError:
-                return False
-        wait_for(answers, "the server answers")
+        lab.serve("server", tcp=[443])
+        wait_for(lambda: probe(lab), "the server answers")
         return guarded(lab, closed=(8470, 5985))
+
+
+def probe(lab):
+    try:
+        lab.connect("client", ADDRESS[6]["server"], 443).close()
+        return True
+    except OSError:
+        return False
 
 
 # -- one boot after the other
@@ -60,7 +64,7 @@ def install(tap):
     tap.note("%s, %s" % (os.uname().release, re.search(r'PRETTY_NAME="(.*)"', open("/etc/os-release", encoding="utf-8").read()).group(1)))
     before = modules()
     tap.ok("nf_tables" not in before and "nf_conntrack" not in before, "no module of netfilter is loaded", sorted(before))
-    said = output("apt-get", "install", "-qy", "--no-install-recommends", "/root/spefw.deb")
+    said = output("apt-get", "install", "-qy", "--no-install-recommends", "/srv/debs/spefw.deb")
     tap.ok("spefwctl init" in said, "apt installs the package", said)
     output("spefwctl", "init", "--server", SERVER, "--adm", ADM, "--resolvers", "198.51.100.53")
     tap.equal(output("systemctl", "is-active", "spefwd", check=False).strip(), "inactive", "init has written a file, nothing runs")
@@ -156,7 +160,67 @@ def short(tap, boot, *words):
     go_down("poweroff", "systemctl", "poweroff")
 
 
-SCENARIOS = {"short": short}
+def life(tap, boot):
+    """The package's whole life; then the ways to go down, the last two with /var on a partition of its own."""
+    import machine_life
+    if boot == 1:
+        output("systemctl", "start", "lab-network")
+        machine_life.life(tap)
+        prepare_down()
+        tap.ok(witnessed(), "guarded")
+        remember()
+        go_down("reboot", "systemctl", "reboot")
+    tap.section(after_boot)
+    tap.section(after_down)
+    remember()
+    if boot == 2:
+        own_var()
+        go_down("reboot, the next one with a /var of its own", "systemctl", "reboot")
+    tap.equal(output("findmnt", "-no", "SOURCE", "/var").strip(), "/dev/vdb", "/var is a file system of its own")
+    if boot == 3:
+        tap.section(rescued)
+        remember()
+        go_down("reboot with a /var of its own", "systemctl", "reboot")
+    go_down("poweroff with a /var of its own", "systemctl", "poweroff")
+
+
+def own_var():
+    """Moves /var to the second disk, from the next boot on."""
+    output("mkfs.ext4", "-q", "/dev/vdb")
+    output("mount", "/dev/vdb", "/mnt")
+    output("cp", "-a", "/var/.", "/mnt")
+    output("umount", "/mnt")
+    with open("/etc/fstab", "a", encoding="ascii") as file:
+        file.write("/dev/vdb /var ext4 defaults 0 0\n")
+
+
+def rescued(tap):
+    """isolate rescue.target, and back."""
+    report("== down rescue %.3f %s" % (uptime(), json.dumps({"ownership": status().get("ownership")})))
+    output("systemctl", "isolate", "rescue.target")
+    wait_for(lambda: show("ActiveState", "rescue.target") == "active", "rescue.target")
+    tap.equal(show("ActiveState"), "inactive", "isolate rescue.target stops spefwd")
+    time.sleep(2) # the witness says what it saw
+    tap.ok(witnessed(), "the table guards on")
+    report("== up")
+    output("systemctl", "isolate", "multi-user.target")
+    wait_for(lambda: show("ActiveState") == "active", "spefwd runs again")
+    tap.ok(witnessed(), "back in multi-user.target: guarded")
+
+
+def tests(tap, boot, *words):
+    """The package, and system tests with its programs."""
+    del boot
+    tap.section(install)
+    output("systemctl", "disable", "--now", "spefwd")
+    output("spefwctl", "clear", "--yes")
+    tap.section(system, *words)
+    report("== off")
+    output("systemctl", "poweroff")
+    time.sleep(600)
+
+
+SCENARIOS = {"short": short, "life": life, "tests": tests}
 
 
 def main():

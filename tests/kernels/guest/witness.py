@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import report  # noqa: E402
 from lab import ADDRESS, FAMILIES, namespaces  # noqa: E402
 
-DENIED, ALLOWED = (3389, 445), 443
+DENIED, ALLOWED = (3389, 445), 993
 PAUSE, GIVE_UP = 0.04, 0.6
 INET = {4: socket.AF_INET, 6: socket.AF_INET6}
 

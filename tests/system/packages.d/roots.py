@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Packages of this tree, and Debian 12 root directories to install them in. All of it in one temporary directory."""
+import contextlib
+import fcntl
 import glob
+import json
 import os
 import re
 import shutil
@@ -153,6 +156,46 @@ def download_dependencies(work, deb):
     for path in glob.glob(root + "/var/cache/apt/archives/*.deb"):
         shutil.copy(path, work + "/archives")
     release(root)
+
+
+# -- shared between programs: what one has built, another one need not build. SPEFW_TEST_SHARE is a directory for that.
+
+def share(work, deb):
+    """Tells the other program where the clean root and the package are, or by `deb` None that there are none. Nothing changes them."""
+    directory = os.environ.get("SPEFW_TEST_SHARE")
+    if directory:
+        with open(directory + "/built.new", "w", encoding="utf-8") as file:
+            json.dump({"suite": SUITE, "base": work + "/base", "deb": deb}, file)
+        os.rename(directory + "/built.new", directory + "/built")
+
+
+def unshare():
+    """Before they are removed: nobody begins with them any more, and who has begun is waited for."""
+    directory = os.environ.get("SPEFW_TEST_SHARE")
+    if directory:
+        share("", None)
+        with open(directory + "/lock", "a", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+@contextlib.contextmanager
+def shared(suite, bound=1800):
+    """{"base", "deb"} of the other program, once it has built them, there until the block ends; or None."""
+    directory = os.environ.get("SPEFW_TEST_SHARE")
+    if not directory or not suite:
+        yield None
+        return
+    end = time.monotonic() + bound
+    while not os.path.exists(directory + "/built") and time.monotonic() < end:
+        time.sleep(0.5)
+    with open(directory + "/lock", "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            with open(directory + "/built", encoding="utf-8") as file:
+                built = json.load(file)
+        except FileNotFoundError:
+            built = {"deb": None}
+        yield built if built["deb"] and built["suite"] == suite else None
 
 
 # -- packages
