@@ -102,6 +102,9 @@ def _download(work, suite, *packages):
                 shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
             with open(root + "/etc/apt/sources.list", "w", encoding="ascii") as file:
                 file.write("deb http://deb.debian.org/debian %s main\n" % suite)
+            # A mirror that stands still is as good: what is signed is signed.
+            with open(root + "/etc/apt/apt.conf.d/90lab", "w", encoding="ascii") as file:
+                file.write('Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\n')
             roots.chroot(root, "apt-get", "update", "-q")
     directory = root + "/download"
     shutil.rmtree(directory, ignore_errors=True)
@@ -114,7 +117,7 @@ def _kernel_packages(work, suite):
     """Of the release's kernel for virtual machines: its image and its modules. It has the netfilter modules that the other flavour has."""
     root, _ = _download(work, suite, "base-files")
     said = roots.chroot(root, "apt-cache", "depends", "--recurse", "--important", "linux-image-cloud-amd64")
-    names = sorted(set(re.findall(r"\b(linux-(?:image|binary|modules)-[0-9]\S*-cloud-amd64)\b", said)))
+    names = sorted(set(re.findall(r"\b(linux-(?:image|base|binary|modules)-[0-9]\S*-cloud-amd64)\b", said)))
     return _download(work, suite, *names)[1]
 
 
@@ -123,9 +126,9 @@ def add_kernel(work, guest, suite):
     unpacked = os.path.join(work, "kernel-" + suite)
     for deb in _kernel_packages(work, suite):
         roots.run("dpkg-deb", "-x", deb, unpacked)
-    [vmlinuz] = glob.glob(unpacked + "/boot/vmlinuz-*")
-    version = os.path.basename(vmlinuz)[len("vmlinuz-"):]
-    [modules] = glob.glob(unpacked + "/lib/modules/" + version) or glob.glob(unpacked + "/usr/lib/modules/" + version)
+    [modules] = glob.glob(unpacked + "/lib/modules/*") + glob.glob(unpacked + "/usr/lib/modules/*")
+    version = os.path.basename(modules)
+    [vmlinuz] = glob.glob(unpacked + "/boot/vmlinuz-*") + glob.glob(modules + "/vmlinuz")
     os.makedirs(guest + "/usr/lib/modules", exist_ok=True)
     roots.run("cp", "-a", modules, guest + "/usr/lib/modules/" + version)
     roots.chroot(guest, "depmod", version)

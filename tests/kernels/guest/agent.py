@@ -46,6 +46,7 @@ def witnessed():
     with Gateway() as lab:
         lab.serve("server", tcp=[443])
         wait_for(lambda: probe(lab), "the server answers")
+        wait_for(lambda: os.path.exists("/run/lab-witness"), "the witness sees what is allowed")
         return guarded(lab, closed=(8470, 5985))
 
 
