@@ -125,7 +125,6 @@ static int run(const struct gateway_paths *paths)
 		log_error("can't start: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
-	sd_event_set_watchdog(event, true);
 	int begun = gateway_start(&gateway, event, paths);
 	r = begun;
 	if (r >= 0)
@@ -133,6 +132,8 @@ static int run(const struct gateway_paths *paths)
 	if (r >= 0) {
 		log_notice("spefwd " PACKAGE_VERSION " guards by %s", paths->config);
 		sd_notify(0, "READY=1");
+		/* Not earlier: its first sign of life arms the manager's watchdog, and until the loop runs there is no second one. */
+		sd_event_set_watchdog(event, true);
 		r = sd_event_loop(event);
 		sd_notify(0, "STOPPING=1");
 	}

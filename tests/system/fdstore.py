@@ -84,5 +84,18 @@ def useless_descriptors(tap):
         tap.ok(guarded(lab), "a descriptor of another name is not taken")
 
 
+def watched_once_ready(tap):
+    """The first sign of life for the manager's watchdog arms it: none before the start is over, however long the kernel takes to load its modules."""
+    os.environ["WATCHDOG_USEC"] = "20000000"
+    try:
+        with Lab(tap) as lab:
+            daemon = managed(lab, tap)
+            wait_for(lambda: any("WATCHDOG" in words for words in daemon.notices), "WATCHDOG=1")
+            words = [word for notice in daemon.notices for word in notice if word in ("READY", "WATCHDOG")]
+            tap.equal(words[:2], ["READY", "WATCHDOG"], "READY=1 comes before WATCHDOG=1")
+    finally:
+        del os.environ["WATCHDOG_USEC"]
+
+
 if __name__ == "__main__":
-    main(*with_all_and_none(kept_over_kills, useless_descriptors))
+    main(*with_all_and_none(kept_over_kills, useless_descriptors), watched_once_ready)
