@@ -2,6 +2,7 @@
 """What the machine does in each of its boots, as the kernel's command line says: spefw.jobs=NAME[:WORD...].
 
 TAP for the machine outside goes to the second serial port. "== boot N" begins each boot, "== down HOW T" comes before it goes down, "== end" is the last."""
+import concurrent.futures
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from lab.checks import guarded  # noqa: E402
 SERVER = ",".join(ADDRESS[family]["server"] for family in FAMILIES)
 ADM = "203.0.113.0/24,2001:db8:3::/64"
 OTHERS = ("nftables", "netfilter-persistent")
+TOGETHER = 3
 PROGRAMS = {"spefwd": "/usr/sbin/spefwd", "spefwctl": "/usr/bin/spefwctl"}
 
 
@@ -90,28 +92,37 @@ def system(tap, *names):
     for name, path in PROGRAMS.items():
         if not os.path.lexists(build + "/" + name):
             os.symlink(path, build + "/" + name)
-    for name in names:
-        began = time.monotonic()
-        process = subprocess.Popen(["timeout", "-k", "30", "1500", sys.executable, "/srv/spefw/tests/system/%s.py" % name], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, env={**os.environ, "SPEFW_BUILD": build})
-        said = []
-        for line in process.stdout:
-            found = re.match(r"(ok|not ok) \d+ - (.*)", line)
-            if not found:
-                said.append(line.rstrip("\n"))
-            elif found.group(1) == "not ok":
-                tap.ok(False, "%s: %s" % (name, found.group(2)), "\n".join(said[-5:]))
-                said = []
-            elif " # SKIP " in found.group(2):
-                tap.skip("%s: %s" % (name, found.group(2).split(" # SKIP ")[0]), found.group(2).split(" # SKIP ")[1])
-            else:
-                tap.ok(True, "%s: %s" % (name, found.group(2)))
-        code = process.wait()
-        if tap.failed and said:
-            tap.note("\n".join(said[-200:]))
-        if code != 0 and not tap.failed:
-            tap.ok(False, "%s: ended with status %d" % (name, code), "\n".join(said[-40:]))
-        tap.note("%s took %.0f s" % (name, time.monotonic() - began))
+    with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(run_test, build, name) for name in names]):
+            tell_test(tap, *done.result())
+
+
+def run_test(build, name):
+    began = time.monotonic()
+    done = subprocess.run(["timeout", "-k", "30", "1800", sys.executable, "/srv/spefw/tests/system/%s.py" % name], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, env={**os.environ, "SPEFW_BUILD": build}, check=False)
+    return name, done.returncode, done.stdout.split("\n"), time.monotonic() - began
+
+
+def tell_test(tap, name, code, lines, took):
+    """A test's results as this one's own, and what it says where something failed."""
+    failed, about = tap.failed, []
+    for line in lines:
+        found = re.match(r"(ok|not ok) \d+ - (.*)", line)
+        if not found:
+            about.append(line)
+        elif found.group(1) == "not ok":
+            tap.ok(False, "%s: %s" % (name, found.group(2)))
+            about.append(line)
+        elif " # SKIP " in found.group(2):
+            tap.skip("%s: %s" % (name, found.group(2).split(" # SKIP ")[0]), found.group(2).split(" # SKIP ")[1])
+        else:
+            tap.ok(True, "%s: %s" % (name, found.group(2)))
+    if code != 0 and tap.failed == failed:
+        tap.ok(False, "%s ended with status %d%s" % (name, code, ", it hung" if code == 124 else ""))
+    if tap.failed > failed:
+        tap.note("\n".join(about[-150:]))
+    tap.note("%s took %.0f s" % (name, took))
 
 
 def prepare_down():
