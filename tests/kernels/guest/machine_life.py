@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The package's life on a real machine: the parts of tests/system/packages, and what a container can't show."""
+import functools
 import importlib.machinery
 import importlib.util
 import json
 import os
 import re
 import sys
+import time
 sys.path[:0] = ["/srv/spefw/tests/system/packages.d", os.path.dirname(os.path.abspath(__file__))]
 from common import Gateway, output, show  # noqa: E402
 from machine import Machine, Spefwd  # noqa: E402
-from lab import wait_for  # noqa: E402
+from lab import streams, wait_for  # noqa: E402
 from lab.checks import CLOSED, DeniedStreams, guarded  # noqa: E402
 
 DEBS, WORK = "/srv/debs", "/srv/state"
@@ -23,6 +25,22 @@ def _packages():
 
 
 packages = _packages()
+# An emulated processor has better things to do than to send as much as it can.
+streams.Denied.__init__.__defaults__ = (0.1,)
+packages.Allowed = functools.partial(streams.Allowed, pause=0.1, together=2)
+
+
+class SlowDeletes(packages.ForeignDeletes):
+    def _run(self):
+        while not self._ends:
+            if self._machine.run("gateway", "nft", "delete", *packages.TABLE, check=False).returncode == 0:
+                self.done += 1
+            else:
+                self.refused += 1
+            time.sleep(0.5)
+
+
+packages.ForeignDeletes = SlowDeletes
 
 
 class Real(Gateway, Machine):
@@ -33,6 +51,9 @@ class Real(Gateway, Machine):
         self._built, self.leader = True, "1"
         self.daemon = Spefwd(self)
         tap.on_failure[:] = [lambda: tap.note(self.journal("-n", "60"))]
+
+    def run_in(self, *argv, bound=900, **more):
+        return super().run_in(*argv, bound=bound, **more)
 
 
 def _while_dead(machine):
