@@ -91,34 +91,39 @@ WantedBy=default.target
 }
 
 
-def _download(work, suite, *packages):
-    """The files of these packages, of another release; a name may be "meta>" for what a package of that name depends on."""
+def _shop(work, suite):
+    """A root where apt knows the packages of another release."""
     root = os.path.join(work, "fetch-" + suite)
-    if not os.path.isdir(root):
-        roots.new_root(work, "fetch-" + suite)
-        shutil.copy("/etc/resolv.conf", root + "/etc/resolv.conf")
-        if suite != roots.SUITE:
-            for path in glob.glob(root + "/etc/apt/sources.list*"):
-                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-            with open(root + "/etc/apt/sources.list", "w", encoding="ascii") as file:
-                file.write("deb http://deb.debian.org/debian %s main\n" % suite)
-            # A mirror that stands still is as good: what is signed is signed.
-            with open(root + "/etc/apt/apt.conf.d/90lab", "w", encoding="ascii") as file:
-                file.write('Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\n')
-            roots.chroot(root, "apt-get", "update", "-q")
+    if os.path.isdir(root):
+        return root
+    roots.new_root(work, "fetch-" + suite)
+    shutil.copy("/etc/resolv.conf", root + "/etc/resolv.conf")
+    if suite != roots.SUITE:
+        for path in glob.glob(root + "/etc/apt/sources.list*"):
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        with open(root + "/etc/apt/sources.list", "w", encoding="ascii") as file:
+            file.write("deb http://deb.debian.org/debian %s main\n" % suite)
+        # A mirror that stands still is as good: what is signed is signed.
+        with open(root + "/etc/apt/apt.conf.d/90lab", "w", encoding="ascii") as file:
+            file.write('Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\n')
+        roots.chroot(root, "apt-get", "update", "-q")
+    return root
+
+
+def _download(root, *packages):
+    """The files of these packages."""
     directory = root + "/download"
     shutil.rmtree(directory, ignore_errors=True)
     os.mkdir(directory)
     roots.chroot(root, "sh", "-c", 'cd /download && apt-get -q -o APT::Sandbox::User=root download "$@"', "sh", *packages)
-    return root, sorted(glob.glob(directory + "/*.deb"))
+    return sorted(glob.glob(directory + "/*.deb"))
 
 
 def _kernel_packages(work, suite):
     """Of the release's kernel for virtual machines: its image and its modules. It has the netfilter modules that the other flavour has."""
-    root, _ = _download(work, suite, "base-files")
+    root = _shop(work, suite)
     said = roots.chroot(root, "apt-cache", "depends", "--recurse", "--important", "linux-image-cloud-amd64")
-    names = sorted(set(re.findall(r"\b(linux-(?:image|base|binary|modules)-[0-9]\S*-cloud-amd64)\b", said)))
-    return _download(work, suite, *names)[1]
+    return _download(root, *sorted(set(re.findall(r"\b(linux-(?:image|base|binary|modules)-[0-9]\S*-cloud-amd64)\b", said))))
 
 
 def add_kernel(work, guest, suite):
@@ -133,7 +138,7 @@ def add_kernel(work, guest, suite):
     roots.run("cp", "-a", modules, guest + "/usr/lib/modules/" + version)
     roots.chroot(guest, "depmod", version)
     initrd = os.path.join(work, "initrd-" + version)
-    _, [busybox] = _download(work, roots.SUITE, "busybox-static")
+    [busybox] = _download(_shop(work, roots.SUITE), "busybox-static")
     roots.run("dpkg-deb", "-x", busybox, work + "/busybox")
     [program] = [path for path in (work + "/busybox/bin/busybox", work + "/busybox/usr/bin/busybox") if os.path.exists(path)]
     said = roots.chroot(guest, "sh", "-c", 'version=$1; shift; for module; do modprobe -S "$version" --show-depends "$module" || exit; done', "sh", version, *MODULES)
