@@ -80,11 +80,10 @@ WantedBy=multi-user.target
 After=multi-user.target
 IgnoreOnIsolate=yes
 [Service]
-Environment=HOME=/root LC_ALL=C PYTHONDONTWRITEBYTECODE=1
+Environment=HOME=/root LC_ALL=C PYTHONDONTWRITEBYTECODE=1 SPEFW_TEST_PATIENCE=8
 ExecStart=/usr/bin/python3 /srv/spefw/tests/kernels/guest/agent.py
 StandardOutput=file:/dev/ttyS1
 StandardError=file:/dev/ttyS1
-SendSIGKILL=yes
 [Install]
 WantedBy=default.target
 """,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The protocol between a test program and tests/run: TAP lines, and an exit status that tells."""
+import os
 import sys
 import time
 import traceback
@@ -8,6 +9,8 @@ from . import namespaces
 
 # How long an event may take before the test calls it a hang. Not a measure of anything.
 HANG = 60.0
+# In an emulator everything takes several times as long.
+PATIENCE = float(os.environ.get("SPEFW_TEST_PATIENCE", 1))
 
 
 class Tap:
@@ -65,13 +68,13 @@ class Tap:
 
 def wait_for(condition, what, bound=HANG, pause=0.02):
     """Polls until condition() is true and returns its value; the bound is for hangs."""
-    end = time.monotonic() + bound
+    end = time.monotonic() + bound * PATIENCE
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise TimeoutError("%s: not within %g s" % (what, bound))
+            raise TimeoutError("%s: not within %g s" % (what, bound * PATIENCE))
         time.sleep(pause)
 
 

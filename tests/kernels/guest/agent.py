@@ -100,7 +100,8 @@ def system(tap, *names):
 def run_test(build, name):
     began = time.monotonic()
     done = subprocess.run(["timeout", "-k", "30", "1800", sys.executable, "/srv/spefw/tests/system/%s.py" % name], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, env={**os.environ, "SPEFW_BUILD": build}, check=False)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=False,
+                          env={**os.environ, "SPEFW_BUILD": build})
     return name, done.returncode, done.stdout.split("\n"), time.monotonic() - began
 
 
