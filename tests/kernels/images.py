@@ -140,7 +140,8 @@ def add_kernel(work, guest, suite):
     [busybox] = _download(_shop(work, roots.SUITE), "busybox-static")
     roots.run("dpkg-deb", "-x", busybox, work + "/busybox")
     [program] = [path for path in (work + "/busybox/bin/busybox", work + "/busybox/usr/bin/busybox") if os.path.exists(path)]
-    said = roots.chroot(guest, "sh", "-c", 'version=$1; shift; for module; do modprobe -S "$version" --show-depends "$module" || exit; done', "sh", version, *MODULES)
+    said = roots.chroot(guest, "sh", "-c", 'version=$1; shift; for module; do modprobe -S "$version" --show-depends "$module" || exit; done', "sh",
+                        version, *MODULES)
     files, seen = [("init", INIT.encode()), ("bin/busybox", _read(program))], []
     for path in re.findall(r"(?m)^insmod (\S+)", said):
         if path not in seen:
@@ -192,7 +193,8 @@ def make_guest(work, debs, whole):
     shutil.copy("/etc/resolv.conf", root + "/etc/resolv.conf")
     # What it depends on: apt in the guest finds it there.
     roots.chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", *GATEWAY, *(TESTS if whole else ()), log=work + "/guest.log")
-    roots.chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", "--download-only", *["/mnt/" + os.path.basename(debs[0])], bind=os.path.dirname(debs[0]))
+    roots.chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", "--download-only", "/mnt/" + os.path.basename(debs[0]),
+                 bind=os.path.dirname(debs[0]))
     os.makedirs(root + "/srv/debs")
     for number, deb in enumerate(debs):
         shutil.copy(deb, "%s/srv/debs/%s.deb" % (root, ("spefw", "newer")[number]))
