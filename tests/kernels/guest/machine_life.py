@@ -40,7 +40,11 @@ class SlowDeletes(packages.ForeignDeletes):
             time.sleep(0.5)
 
 
-packages.ForeignDeletes = SlowDeletes
+class NoDeletes(SlowDeletes):
+    """Where no table has an owner each of them opens a gap, which flushed_by_others is about."""
+
+    def _run(self):
+        pass
 
 
 class Real(Gateway, Machine):
@@ -84,7 +88,9 @@ def life(tap):
         world["machine"] = machine
         packages.serve(machine)
         machine.dns(packages.NAMES)
-        for part in (packages.installed, packages.rights, packages.reloaded, packages.killed, packages.hung, packages.measured):
+        tap.section(packages.installed, world)
+        packages.ForeignDeletes = SlowDeletes if world["owned"] else NoDeletes
+        for part in (packages.rights, packages.reloaded, packages.killed, packages.hung, packages.measured):
             tap.section(part, world)
         tap.section(flushed_by_others, world)
         tap.section(packages.upgraded, world)
