@@ -48,6 +48,15 @@ static json_t *sorted(const json_t *findings)
 	return list;
 }
 
+/* root reads a file that it was told of, and none that an answer names: who is behind the socket may be anybody. */
+static void compare_config(json_t *list, const json_t *status, const char *config)
+{
+	const char *daemons = json_text_of(json_object_get(status, "config"), "path");
+
+	if (*daemons && strcmp(daemons, config) != 0)
+		add_finding(list, "note", "config", "the configuration that spefwd says it runs on: spefwctl doctor -c FILE looks at another one", daemons, NULL);
+}
+
 /* --doctor's findings into the list. An exit status, or -1: go on. */
 static int look(const struct ctl *ctl, const char *config, json_t *list)
 {
@@ -91,9 +100,8 @@ int verb_doctor(struct ctl *ctl)
 {
 	json_t *status = NULL, *list = json_array();
 	int r = ctl_call(ctl, SPEFW_METHOD("Status"), NULL, PATIENCE_S, &status);
-	const char *config = json_text_of(json_object_get(status, "config"), "path");
+	const char *config = ctl->config ? ctl->config : SPEFW_CONFIG;
 
-	config = ctl->config ? ctl->config : *config ? config : SPEFW_CONFIG;
 	if (r == EXIT_NOT_RUNNING && !ctl->world->root) {
 		ctl_complain(ctl, "spefwd is not running, and only root can look at the system: run spefwctl doctor as root");
 		json_decref(list);
@@ -108,6 +116,8 @@ int verb_doctor(struct ctl *ctl)
 		add_finding(list, "note", "doctor", "the system was not looked at: rules of other tables, links, resolvers, certificates, sysctls", "only root can", NULL);
 	if (r == EXIT_NOT_RUNNING)
 		add_finding(list, "warning", "spefwd", "spefwd is not running", ctl->socket, "systemctl start spefwd");
+	if (ctl->world->root)
+		compare_config(list, status, config);
 	add_reasons(list, status, ctl->world->root && looked < 0);
 	json_decref(status);
 	if (looked < 0)
