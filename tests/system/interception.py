@@ -402,7 +402,7 @@ def squid(tap):
                 continue
             status = daemon.status()
             tap.equal((status["health"], [one["table"] for one in status["interceptions"]], status["guards"]["intercepted"] > 0), told, title + "what is told")
-            found = json.loads(daemon.ctl("doctor", "--json", check=False).stdout)["findings"]
+            found = json.loads(daemon.ctl("doctor", "--json", "-c", daemon.config, check=False).stdout)["findings"]
             found = [one for one in found if one["check"] == "interception"]
             tap.ok([one["severity"] for one in found] == ["serious"] * len(told[1]) and all("table inet squid, chain pre, handle" in one["evidence"] for one in found),
                    title + "and what doctor finds", found)
