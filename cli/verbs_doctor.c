@@ -2,6 +2,7 @@
 #include "ctl.h"
 #include "output.h"
 #include "spefwd.h"
+#include "varlink_wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 
 static void add_finding(json_t *list, const char *severity, const char *check, const char *what, const char *evidence, const char *remedy)
 {
-	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s*}", "severity", severity, "check", check, "what", what, "evidence", evidence, "remedy", remedy));
+	json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:s*}", "severity", severity, "check", check, "what", json_printable(what),
+					      "evidence", json_printable(evidence), "remedy", remedy));
 }
 
 /* A rule of another table is told by --doctor as well. */
@@ -52,9 +54,11 @@ static json_t *sorted(const json_t *findings)
 static void compare_config(json_t *list, const json_t *status, const char *config)
 {
 	const char *daemons = json_text_of(json_object_get(status, "config"), "path");
+	json_t *looked_at = json_printable(config);
 
-	if (*daemons && strcmp(daemons, config) != 0)
+	if (*daemons && strcmp(daemons, json_text(looked_at)) != 0)
 		add_finding(list, "note", "config", "the configuration that spefwd says it runs on: spefwctl doctor -c FILE looks at another one", daemons, NULL);
+	json_decref(looked_at);
 }
 
 /* --doctor's findings into the list. An exit status, or -1: go on. */
