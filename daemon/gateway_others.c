@@ -120,6 +120,8 @@ static void take_findings(struct gateway *gateway, const struct findings *found)
 {
 	bool same = findings_equal(&gateway->findings, found), gone = gateway->findings.count && !found->count;
 
+	if (found->incomplete && !gateway->findings.incomplete)
+		log_warning("other tables have too many rules, or rules of an unknown kind: not all of them are looked at");
 	log_difference(&gateway->findings, found);
 	findings_free(&gateway->findings);
 	gateway->findings = *found;

@@ -109,6 +109,8 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 
 	if (parsed && nftnl_chain_nlmsg_parse(header, parsed) == 0)
 		r = take_chain(reading->out, parsed);
+	else
+		reading->out->incomplete = true;
 	if (parsed)
 		nftnl_chain_free(parsed);
 	errno = -r;
@@ -145,6 +147,8 @@ static int each_set(const struct nlmsghdr *header, void *userdata)
 
 	if (parsed && nftnl_set_nlmsg_parse(header, parsed) == 0)
 		r = take_set(reading->out, parsed);
+	else
+		reading->out->incomplete = true;
 	if (parsed)
 		nftnl_set_free(parsed);
 	errno = -r;
@@ -167,6 +171,8 @@ static int each_rule(const struct nlmsghdr *header, void *userdata)
 	/* What libnftnl doesn't know it can't parse: neither can we tell what it does. */
 	if (parsed && nftnl_rule_nlmsg_parse(header, parsed) == 0)
 		r = nft_take_other_rule(reading->out, parsed);
+	else
+		reading->out->incomplete = true;
 	if (parsed)
 		nftnl_rule_free(parsed);
 	errno = -r;

@@ -242,7 +242,7 @@ static void say_findings(const struct gateway *gateway, struct health *health)
 	if (findings->count > FINDINGS_SAID)
 		say(health, false, "%zu more rules of other tables could intercept flows", findings->count - FINDINGS_SAID);
 	if (findings->incomplete)
-		say(health, false, "other tables have too many rules to look at all of them: whether they intercept flows is not wholly known");
+		say(health, false, "other tables have too many rules, or rules of an unknown kind: whether they intercept flows is not wholly known");
 	if (!gateway->others_looked)
 		say(health, false, "the rules of other tables are not looked at yet: whether they intercept flows is not known");
 	if (gateway->others_unread)

@@ -115,7 +115,7 @@ struct others {
 	struct { struct other_rule *items; size_t count, capacity; } rules; /* those of one chain in their order */
 	struct { struct rule_condition *items; size_t count, capacity; } conditions;
 	struct { struct other_set *items; size_t count, capacity; } sets;
-	bool incomplete; /* there is more than was read */
+	bool incomplete; /* there is more than was read, or could be */
 };
 
 struct finding {
@@ -134,7 +134,7 @@ struct finding {
 struct findings {
 	struct finding *items;
 	size_t count, capacity;
-	bool incomplete; /* there were too many rules to follow them all */
+	bool incomplete; /* not all of it was looked at: it was too much, or of an unknown kind */
 };
 
 /* Once all chains and sets are there, and before anything refers to them by index. */

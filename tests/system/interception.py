@@ -435,6 +435,13 @@ def large(tap):
         lab.nft("gateway", "delete table inet ways")
         daemon.reload()
         daemon.wait_status(lambda now: now["health"] == "ok", "they are gone")
+        # A map of which a part is not read may lead anywhere.
+        lab.nft("gateway", "table ip maps {\nchain proxy { redirect\n}\nmap where { type ipv4_addr : verdict; elements = { %s, 192.0.2.25 : jump proxy }; }\n"
+                "chain pre {\ntype nat hook prerouting priority -100\nip saddr vmap @where\n}\n}\n" % ", ".join("10.0.%d.%d : accept" % (number >> 8, number & 255) for number in range(5000)))
+        daemon.reload()
+        status = daemon.wait_status(lambda now: not any(not_yet in reason for reason in now["reasons"]), "it has looked")
+        tap.ok(any(not_wholly in reason for reason in status["reasons"]), "a map of 5,000 elements: told", status["reasons"])
+        lab.nft("gateway", "delete table ip maps")
         # Rules with a large set are looked at to their end.
         elements = ", ".join("10.%d.%d.1" % (number >> 8, number & 255) for number in range(4000))
         lab.nft("gateway", "table ip sets {\nset bad { type ipv4_addr; flags interval; elements = { %s, 192.0.2.25 }; }\nchain pre {\ntype filter hook prerouting priority -150\n%s}\n}\n"
