@@ -16,9 +16,10 @@ enum {
 	SETTLE_MS = 200,    /* a program seldom makes one change alone */
 	EVERY_MS = 2000,    /* a program that changes its tables all the time must not keep us reading */
 	SHARE = 20,         /* nor may large tables: at most a part of the time in so many */
-	SLICE_MS = 10,
+	SLICE_MS = 10, PAUSE_USEC = 5 * 1000, /* all that waits has its turn in a pause, a reply of many parts among it */
 	FIRST_SLICE_MS = 50, /* what most gateways have is judged at once */
 	STEPS_AT_ONCE = 20 * 1000,
+	PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10, /* that of clients: neither of the two waits for the other's end */
 };
 
 /* A look at them that is under way. What it judges by is a copy, but for the policy: whoever changes that ends the look. */
@@ -167,16 +168,17 @@ static void slice(struct gateway *gateway, int64_t ms)
 		r = look_on(gateway, gateway->others_look);
 	gateway->others_look->took_ms += now - began;
 	if (r > 0)
-		sd_event_source_set_enabled(gateway->others_slice, SD_EVENT_ONESHOT);
+		arm_timer(gateway->others_slice, PAUSE_USEC);
 	else
 		finish(gateway, r);
 }
 
-static int on_slice(sd_event_source *source, void *userdata)
+static int on_slice(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct gateway *gateway = userdata;
 
 	(void)source;
+	(void)usec;
 	if (gateway->others_look)
 		slice(gateway, SLICE_MS);
 	return 0;
@@ -227,7 +229,9 @@ int gateway_others_begin(struct gateway *gateway)
 {
 	int r = add_timer(gateway, &gateway->others_timer, on_settled, 0);
 	if (r >= 0)
-		r = sd_event_add_defer(gateway->event, &gateway->others_slice, on_slice, gateway);
+		r = sd_event_add_time_relative(gateway->event, &gateway->others_slice, CLOCK_BOOTTIME, 0, 1, on_slice, gateway);
+	if (r >= 0)
+		r = sd_event_source_set_priority(gateway->others_slice, PRIORITY);
 	return r < 0 ? r : sd_event_source_set_enabled(gateway->others_slice, SD_EVENT_OFF);
 }
 
