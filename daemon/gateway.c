@@ -254,6 +254,7 @@ static int take_over(struct gateway *gateway, struct policy_file *file)
 		return r;
 	}
 	gateway_others_cancel(gateway);
+	gateway->others_looked = false; /* not for this policy */
 	struct policy_file old = gateway->file;
 	gateway->file = *file;
 	*file = old;

@@ -77,7 +77,7 @@ struct gateway {
 	int64_t intercepted_ms;     /* when it last grew; 0: never, or what made it grow is gone */
 	struct findings findings;   /* rules of other tables that could intercept a flow */
 	bool others_unread;         /* the other tables could not be read */
-	bool others_looked;         /* they were, or it was tried */
+	bool others_looked;         /* they were, or it was tried, for this policy */
 	struct others_look *others_look; /* under way; NULL: none */
 	int64_t others_ms, others_took_ms; /* when they last were, and how long it took */
 	struct totals totals;       /* the table's counters, never falling */
@@ -99,6 +99,7 @@ struct gateway {
 };
 
 int64_t now_ms(void); /* CLOCK_BOOTTIME */
+int64_t processor_ms(void); /* what this thread has cost so far (gateway_expect.c) */
 
 /* Reads the configuration, adopts or builds the table, and begins to resolve. Errors have been logged. Returns 0, or
  * -EINVAL where the configuration is bad (exit 78), or another negative errno. */
