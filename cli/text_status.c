@@ -397,6 +397,8 @@ static void describe_table(struct table *table, const json_t *inspect)
 		table_cell(table, TONE_BAD, "not loaded: nothing is protected");
 	else if (strcmp(json_text_of(inspect, "mode"), "audit") == 0)
 		table_cell(table, TONE_WARNING, "is in audit mode, which denies nothing, for %s", text_of(&list));
+	else if (json_truth_of(inspect, "foreign"))
+		table_cell(table, TONE_BAD, "changed by another program: whether it still protects is not known");
 	else if (!json_truth_of(inspect, "guards"))
 		table_cell(table, TONE_BAD, "loaded, but it does not guard: nothing is protected");
 	else

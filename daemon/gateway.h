@@ -79,6 +79,8 @@ struct gateway {
 	int64_t intercepted_ms;     /* when it last grew; 0: never, or what made it grow is gone */
 	struct findings findings;   /* rules of other tables that could intercept a flow */
 	bool others_unread;         /* the other tables could not be read */
+	bool others_looked;         /* they were, or it was tried, for this policy */
+	struct others_look *others_look; /* under way; NULL: none */
 	int64_t others_ms, others_took_ms; /* when they last were, and how long it took */
 	struct totals totals;       /* the table's counters, never falling */
 	struct expect expect;       /* when flows were last used */
@@ -88,8 +90,8 @@ struct gateway {
 
 	struct control *control;
 	struct refresh *refreshes;  /* callers that wait for answers; gateway_names.c */
-	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer, *others_timer, *expect_timer;
 	sd_event_source *repair_source; /* another program has changed the table */
+	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer, *others_timer, *others_slice, *expect_timer;
 	bool addresses_dirty;       /* the book has news that the state directory lacks */
 	int64_t saved_ms, save_due_ms; /* 0: nothing is in a hurry */
 	bool save_failed;           /* the addresses could not be saved the last time */
@@ -100,6 +102,7 @@ struct gateway {
 };
 
 int64_t now_ms(void); /* CLOCK_BOOTTIME */
+int64_t processor_ms(void); /* what this thread has cost so far (gateway_expect.c) */
 
 /* Reads the configuration, adopts or builds the table, and begins to resolve. Errors have been logged. Returns 0, or
  * -EINVAL where the configuration is bad (exit 78), or another negative errno. */
@@ -181,7 +184,9 @@ void gateway_observe_begin(struct gateway *gateway);
 
 /* gateway_others.c */
 int gateway_others_begin(struct gateway *gateway);
-void gateway_others_read(struct gateway *gateway);    /* now */
+void gateway_others_end(struct gateway *gateway);
+void gateway_others_read(struct gateway *gateway);    /* now: at once where they are small, else between other events */
+void gateway_others_cancel(struct gateway *gateway);  /* a look that is under way: due before the policy changes */
 void gateway_others_changed(void *userdata);          /* they are read soon */
 char *finding_text(const struct finding *finding, char buffer[FINDING_TEXT_MAX]); /* returns buffer */
 

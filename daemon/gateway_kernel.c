@@ -65,6 +65,9 @@ static int judge_table(struct gateway *gateway, const struct nft_table_info *inf
 	if (info->flags & NFT_TABLE_F_DORMANT) {
 		log_notice("table inet " TABLE_NAME " was put to sleep by another program: it is replaced");
 		options->replace = true;
+	} else if (info->flags & ~(uint32_t)TABLE_OWNED) {
+		log_notice("table inet " TABLE_NAME " has flags of another program's: it is replaced");
+		options->replace = true;
 	} else if (info->layout != TABLE_LAYOUT) {
 		log_notice("table inet " TABLE_NAME " has another layout (%d): it is replaced", info->layout);
 		options->replace = true;

@@ -57,12 +57,14 @@ void gateway_links_changed(void *userdata)
 	char text[ADDR_TEXT_MAX];
 	bool changed;
 
+	gateway_others_cancel(gateway);
 	bool owed = gateway->links_owed;
 	gateway->links_owed = policy_leave_out(&gateway->file.policy, own, &changed) < 0;
 	if (gateway->links_owed) {
 		if (!owed)
 			log_error("out of memory: the change of the gateway's addresses is not followed yet");
 		gateway_retry_soon(gateway);
+		gateway_others_changed(gateway);
 		return;
 	}
 	const struct addr *left_out = policy_own_address(&gateway->file.policy, own);

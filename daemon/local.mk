@@ -22,6 +22,7 @@ libcore_a_SOURCES = \
 	daemon/core/policy.c daemon/core/policy.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
 	daemon/core/policy_diff.c daemon/core/policy_diff.h \
+	daemon/core/printable.c daemon/core/printable.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h \
 	daemon/core/compile_parts.h daemon/core/compile_role.c daemon/core/compile_rules.c \

@@ -283,7 +283,7 @@ static void judge_others(struct troubles *out, const struct doctor_facts *facts)
 	for (size_t i = 0; i < facts->others.count; i++)
 		judge_finding(out, &facts->others.items[i]);
 	if (facts->others.incomplete)
-		troubles_add(out, GRAVITY_NOTE, "drop", "other tables could not be judged to their end", "they have too many rules", NULL);
+		troubles_add(out, GRAVITY_NOTE, "drop", "other tables could not be judged to their end", "they have too many rules, or rules of an unknown kind", NULL);
 }
 
 /* Resolvers. */
