@@ -261,6 +261,8 @@ int doctor_read_links(struct doctor *doctor)
 
 	int r = surroundings_read(doctor->links, &doctor->file.policy, &store);
 	doctor->roles = store.links;
+	store.links = NULL;
+	gateway_surroundings_free(&store);
 	if (r == 0)
 		r = read_peers(doctor);
 	if (r == 0)

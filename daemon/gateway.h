@@ -8,6 +8,7 @@
 #include "control.h"
 #include "core/addrbook.h"
 #include "core/aliases.h"
+#include "core/compile.h"
 #include "core/config.h"
 #include "core/diag.h"
 #include "core/expect.h"
@@ -191,10 +192,15 @@ void gateway_expect_end(struct gateway *gateway);
 struct surroundings_store {
 	struct role_links *links;
 	size_t count;
+	struct role_links towards, own_links;
+	struct ranges broadcasts;
 };
 int surroundings_read(struct links *links, const struct policy *policy, struct surroundings_store *ret); /* without a gateway */
 int gateway_surroundings(struct gateway *gateway, const struct policy *policy, struct surroundings_store *ret);
+struct surroundings surroundings_of(const struct surroundings_store *store, const struct ranges *gateway, const struct names_view *names);
 void gateway_surroundings_free(struct surroundings_store *store);
+/* The links that a table found in the kernel has for each role: while one is down, nothing else tells that it leads there. */
+int gateway_remember_links(struct gateway *gateway, const struct policy *policy);
 void gateway_links_changed(void *userdata);
 
 extern const struct control_method gateway_methods[]; /* methods.c */

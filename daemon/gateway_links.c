@@ -4,8 +4,53 @@
 #include "log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static bool has_link(const struct role_links *links, const char *name)
+{
+	for (size_t i = 0; i < links->count; i++)
+		if (strcmp(links->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int add_link(struct role_links *links, const char *name)
+{
+	if (has_link(links, name))
+		return 0;
+	void *grown = reallocarray(links->names, links->count + 1, sizeof(*links->names));
+	if (!grown)
+		return -ENOMEM;
+	links->names = grown;
+	memset(links->names[links->count], 0, sizeof(*links->names));
+	memcpy(links->names[links->count++], name, strnlen(name, CONFIG_LINK_MAX));
+	return 0;
+}
+
+static int add_links(struct role_links *to, const struct role_links *from)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < from->count && r == 0; i++)
+		r = add_link(to, from->names[i]);
+	return r;
+}
+
+/* By a bridge without an address the role's packets may come as well: no route leads there, whoever is behind it. */
+static int links_of_role(struct links *links, const struct policy_role *role, struct role_links *ret)
+{
+	struct role_links bridges = { 0 };
+	int r = links_towards(links, &role->guarded, &ret->names, &ret->count);
+
+	if (r == 0 && ret->count)
+		r = links_bare_bridges(links, &bridges.names, &bridges.count);
+	if (r == 0)
+		r = add_links(ret, &bridges);
+	free(bridges.names);
+	return r;
+}
 
 static int role_links(struct links *links, const struct policy *policy, size_t index, struct role_links *ret)
 {
@@ -16,7 +61,7 @@ static int role_links(struct links *links, const struct policy *policy, size_t i
 	if (!role->is_protected || interfaces == INTERFACES_ANY)
 		return 0;
 	if (interfaces == INTERFACES_AUTO)
-		return links_towards(links, &role->guarded, &ret->names, &ret->count);
+		return links_of_role(links, role, ret);
 	ret->names = calloc(policy->link_count, sizeof(*ret->names));
 	if (!ret->names)
 		return -ENOMEM;
@@ -34,6 +79,33 @@ int surroundings_read(struct links *links, const struct policy *policy, struct s
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < policy->role_count; i++)
 		r = role_links(links, policy, i, &ret->links[i]);
+	if (r == 0)
+		r = links_towards(links, &policy->protected_all, &ret->towards.names, &ret->towards.count);
+	if (r == 0)
+		r = links_of_own_packets(links, &ret->own_links.names, &ret->own_links.count);
+	if (r == 0)
+		r = links_broadcasts(links, &policy->protected_all, &ret->broadcasts);
+	return r;
+}
+
+struct surroundings surroundings_of(const struct surroundings_store *store, const struct ranges *gateway, const struct names_view *names)
+{
+	return (struct surroundings){ gateway, store->links, names, store->towards, store->own_links, &store->broadcasts };
+}
+
+int gateway_remember_links(struct gateway *gateway, const struct policy *policy)
+{
+	char name[CONFIG_ID_MAX + sizeof("_links")], link[CONFIG_LINK_MAX + 1];
+	int r = 0;
+
+	for (size_t i = 0; i < policy->role_count && r == 0; i++) {
+		snprintf(name, sizeof(name), "%s_links", policy->roles[i].name);
+		const struct set *set = policy->roles[i].is_protected ? ruleset_find_set(&gateway->current, name) : NULL;
+		for (size_t e = 0; set && set->type == KEY_LINK && e < set->count && r == 0; e++) {
+			snprintf(link, sizeof(link), "%.*s", KEY_SIZE_MAX, (const char *)set->items[e].first);
+			r = links_remember(gateway->links, &policy->roles[i].guarded, link);
+		}
+	}
 	return r;
 }
 
@@ -47,6 +119,9 @@ void gateway_surroundings_free(struct surroundings_store *store)
 	for (size_t i = 0; store->links && i < store->count; i++)
 		free(store->links[i].names);
 	free(store->links);
+	free(store->towards.names);
+	free(store->own_links.names);
+	ranges_free(&store->broadcasts);
 	*store = (struct surroundings_store){ 0 };
 }
 

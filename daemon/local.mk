@@ -44,7 +44,7 @@ spefwd_SOURCES = \
 	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c \
 	daemon/gateway_expect.c daemon/gateway_links.c daemon/gateway_names.c \
 	daemon/gateway_observe.c daemon/gateway_others.c daemon/gateway_watch.c \
-	daemon/links.c daemon/links.h \
+	daemon/links.c daemon/links.h daemon/links_read.c daemon/links_read.h \
 	daemon/log.c daemon/log.h \
 	daemon/main.c \
 	daemon/methods.c \

@@ -336,8 +336,8 @@ static json_t *report_denied(const struct gateway *gateway)
 
 static json_t *report_guards(const struct gateway *gateway)
 {
-	json_t *out = json_pack("{s:I, s:I, s:I}", "intercepted", count_of(gateway, "intercepted"), "spoofed", count_of(gateway, "spoofed"),
-				"repaired", (json_int_t)gateway->repaired);
+	json_t *out = json_pack("{s:I, s:I, s:I, s:I}", "intercepted", count_of(gateway, "intercepted"), "spoofed", count_of(gateway, "spoofed"),
+				"source_routed", count_of(gateway, "source-routed"), "repaired", (json_int_t)gateway->repaired);
 	if (gateway->last_repair[0])
 		json_object_set_new(out, "last_repair", json_string(gateway->last_repair));
 	return out;

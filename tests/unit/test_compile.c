@@ -489,7 +489,7 @@ static void test_no_links(void **state)
 	struct role_links links[3] = { 0 };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 	struct policy policy;
 	struct ruleset r;
 
@@ -521,7 +521,7 @@ static void test_links_of_two_roles(void **state)
 		"[flow out]\nfrom = SERVER IH\nto = any\nprotocol = tcp\nport = 1000\n");
 	assert_int_equal(policy.role_count, 4);
 	struct role_links links[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct vm_packet p = tcp_packet(cases[i].source, 1, "10.0.0.9", 1000);
