@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LOOK_EACH_MS = 1000 };
+
 static bool has_link(const struct role_links *links, const char *name)
 {
 	for (size_t i = 0; i < links->count; i++)
@@ -125,6 +127,20 @@ void gateway_surroundings_free(struct surroundings_store *store)
 	*store = (struct surroundings_store){ 0 };
 }
 
+void gateway_look_at_bridges(struct gateway *gateway)
+{
+	int64_t now = now_ms();
+	char text[BRIDGE_TEXT_MAX];
+
+	if (gateway->bridges_ms && now - gateway->bridges_ms < LOOK_EACH_MS)
+		return;
+	gateway->bridges_ms = now;
+	size_t before = gateway->bridges.count;
+	gateway->bridges_unread = bridges_look(gateway->links, &gateway->file.policy.protected_all, &gateway->bridges) < 0;
+	for (size_t i = before; i < gateway->bridges.count; i++)
+		log_warning("%s", bridge_finding_text(&gateway->bridges.items[i], text));
+}
+
 void gateway_links_changed(void *userdata)
 {
 	struct gateway *gateway = userdata;
@@ -151,6 +167,7 @@ void gateway_links_changed(void *userdata)
 		gateway->cut_owed = "the guarded addresses changed";
 	gateway_apply(gateway);
 	gateway_others_changed(gateway); /* what passes by which link may have changed */
+	gateway->bridges_ms = 0;
 	/* DNS may answer now, or say something else. */
 	gateway_names_hurry(gateway);
 }

@@ -490,3 +490,28 @@ int links_remember(struct links *links, const struct ranges *addresses, const ch
 	}
 	return r;
 }
+
+int links_next_hops(const struct links *links, struct ranges *ret)
+{
+	int r = 0;
+
+	*ret = (struct ranges){ 0 };
+	for (size_t i = 0; i < links->net.routes.count && r == 0; i++) {
+		const struct net_route *route = &links->net.routes.items[i];
+		struct range via = range_of(&route->via);
+		if (route->rank == RANK_DEFAULT && route->has_via)
+			r = ranges_add(ret, &via);
+	}
+	ranges_normalise(ret);
+	if (r < 0)
+		ranges_free(ret);
+	return r;
+}
+
+bool links_any_bridge(const struct links *links)
+{
+	for (size_t i = 0; i < links->net.links.count; i++)
+		if (links->net.links.items[i].is_bridge)
+			return true;
+	return false;
+}

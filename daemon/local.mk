@@ -7,6 +7,7 @@ libcore_a_SOURCES = \
 	daemon/core/aliases.c daemon/core/aliases.h \
 	daemon/core/archive.c daemon/core/archive.h \
 	daemon/core/array.h \
+	daemon/core/bridges.c daemon/core/bridges.h \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
@@ -37,6 +38,7 @@ libbase_a_SOURCES = \
 
 sbin_PROGRAMS += spefwd
 spefwd_SOURCES = \
+	daemon/bridges.c daemon/bridges.h \
 	daemon/conntrack.c daemon/conntrack.h \
 	daemon/control.c daemon/control.h \
 	daemon/doctor.c daemon/doctor.h daemon/doctor_legacy.c daemon/doctor_links.c \
