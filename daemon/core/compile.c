@@ -29,23 +29,30 @@ static void add_counters(struct compiler *c)
 		ruleset_counter(c->out, ruleset_string(c->out, "%s", guard_counters[i]));
 }
 
+/* One by one: packets that are none of ours look them up as well, and a hash is quickest. */
+static void add_addresses(struct compiler *c, const char *name, const struct ranges *ranges, enum family family)
+{
+	struct set *set = ruleset_set(c->out, name, family_key(family), 0);
+
+	for (size_t i = 0; ranges && i < ranges->count; i++) {
+		const struct range *range = &ranges->items[i];
+		struct addr addr = range->first;
+		if (addr.family != family)
+			continue;
+		do {
+			struct element element = { 0 };
+			memcpy(element.first, addr.bytes, addr_size(family));
+			memcpy(element.last, addr.bytes, addr_size(family));
+			set_add(c->out, set, &element);
+		} while (addr_compare(&addr, &range->last) < 0 && addr_next(&addr));
+	}
+}
+
 static void add_gateway_sets(struct compiler *c)
 {
-	for (enum family family = 0; family < FAMILIES; family++) {
-		struct set *set = ruleset_set(c->out, ruleset_string(c->out, "gateway_%c", family_digit(family)), family_key(family), 0);
-		for (size_t i = 0; i < c->around->gateway->count; i++) {
-			const struct range *range = &c->around->gateway->items[i];
-			struct addr addr = range->first;
-			if (addr.family != family)
-				continue;
-			do {
-				struct element element = { 0 };
-				memcpy(element.first, addr.bytes, addr_size(family));
-				memcpy(element.last, addr.bytes, addr_size(family));
-				set_add(c->out, set, &element);
-			} while (addr_compare(&addr, &range->last) < 0 && addr_next(&addr));
-		}
-	}
+	for (enum family family = 0; family < FAMILIES; family++)
+		add_addresses(c, ruleset_string(c->out, "gateway_%c", family_digit(family)), c->around->gateway, family);
+	add_addresses(c, "broadcasts_4", c->around->broadcasts, FAMILY_4);
 }
 
 static void add_nd_sets(struct compiler *c)
@@ -227,8 +234,8 @@ static void add_own_source(struct compiler *c, struct chain *chain)
 {
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct rule *rule = chain_rule(c->out, chain);
-		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
 		rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "gateway_%c", family_digit(family)));
+		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
 		rule_in(c, rule, FIELD_IIFNAME, true, "own_links");
 		rule_counter(c, rule, "spoofed");
 		rule_drop(c, rule);
@@ -551,9 +558,6 @@ static void add_shared_sets(struct compiler *c)
 	}
 	add_gateway_sets(c);
 	add_link_sets(c);
-	set = ruleset_set(c->out, "broadcasts_4", KEY_IPV4, SET_INTERVAL);
-	if (c->around->broadcasts)
-		add_ranges(c, set, c->around->broadcasts, FAMILY_4, ACTION_NONE, NULL);
 	add_nd_sets(c);
 	for (enum family family = 0; family < FAMILIES; family++) {
 		if (!ranges_have(&c->policy->nat_except, family))
