@@ -21,6 +21,12 @@ static bool is_of_rule(const json_t *status, const char *reason)
 	return json_array_size(json_object_get(status, "interceptions")) && strncmp(reason, "flow ", 5) == 0 && strstr(reason, ", handle ");
 }
 
+/* So is a bridge that passes the guard by. */
+static bool is_of_bridge(const char *reason)
+{
+	return strncmp(reason, "bridge ", 7) == 0 && strstr(reason, " past the guard: ");
+}
+
 static void add_reasons(json_t *list, const json_t *status, bool looked)
 {
 	bool failed = strcmp(json_text_of(status, "health"), "failed") == 0;
@@ -28,7 +34,7 @@ static void add_reasons(json_t *list, const json_t *status, bool looked)
 
 	for (size_t i = 0; i < json_array_size(reasons); i++) {
 		const char *reason = json_text(json_array_get(reasons, i));
-		if (!looked || !is_of_rule(status, reason))
+		if (!looked || (!is_of_rule(status, reason) && !is_of_bridge(reason)))
 			add_finding(list, failed && i == 0 ? "serious" : "warning", "spefwd", reason, "spefwd's own health", "spefwctl status has the whole of it");
 	}
 }

@@ -245,6 +245,7 @@ void gateway_free(struct gateway *gateway)
 	free(gateway->unkept);
 	control_free(gateway->control);
 	links_free(gateway->links);
+	bridge_findings_free(&gateway->bridges);
 	nft_close(&gateway->nft);
 	ruleset_free(&gateway->current);
 	policy_file_free(&gateway->file);

@@ -5,9 +5,11 @@
 /* The one module that owns state that changes: which policy is in force, what the kernel holds, who is behind the
  * names. Everything else is asked by it, or tells it. */
 
+#include "bridges.h"
 #include "control.h"
 #include "core/addrbook.h"
 #include "core/aliases.h"
+#include "core/compile.h"
 #include "core/config.h"
 #include "core/diag.h"
 #include "core/expect.h"
@@ -57,6 +59,9 @@ struct gateway {
 	uint64_t observed;          /* answers to the server that taught something */
 	int64_t ask_turn_ms;        /* when the queries so far are worked off, at the pace that they may have */
 	struct links *links;
+	struct bridge_findings bridges; /* that carry a protected address past the hooks */
+	int64_t bridges_ms;         /* when they were last looked at; 0: never */
+	bool bridges_unread;        /* they could not be */
 	int64_t hurried_ms, hurry_due_ms; /* when all names were last made be asked for, and will be; 0: never */
 
 	/* What the kernel holds. */
@@ -201,11 +206,17 @@ void gateway_expect_end(struct gateway *gateway);
 struct surroundings_store {
 	struct role_links *links;
 	size_t count;
+	struct role_links towards, own_links;
+	struct ranges broadcasts;
 };
 int surroundings_read(struct links *links, const struct policy *policy, struct surroundings_store *ret); /* without a gateway */
 int gateway_surroundings(struct gateway *gateway, const struct policy *policy, struct surroundings_store *ret);
+struct surroundings surroundings_of(const struct surroundings_store *store, const struct ranges *gateway, const struct names_view *names);
 void gateway_surroundings_free(struct surroundings_store *store);
+/* The links that a table found in the kernel has for each role: while one is down, nothing else tells that it leads there. */
+int gateway_remember_links(struct gateway *gateway, const struct policy *policy);
 void gateway_links_changed(void *userdata);
+void gateway_look_at_bridges(struct gateway *gateway); /* not more often than once a second: nobody says when they learn an address */
 
 extern const struct control_method gateway_methods[]; /* methods.c */
 

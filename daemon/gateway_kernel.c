@@ -180,7 +180,8 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 		r = read_kernel(gateway, &options);
 		if (r == 0 && !gateway->elements_remembered) {
 			remember_elements(gateway, policy);
-			gateway->elements_remembered = true;
+			r = gateway_remember_links(gateway, policy);
+			gateway->elements_remembered = r == 0;
 		}
 	} else {
 		r = retire(gateway);
@@ -190,7 +191,7 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 	if (r == 0)
 		r = gateway_names_view(gateway, policy, &names);
 	if (r == 0) {
-		struct surroundings around = { links_gateway_addresses(gateway->links), store.links, &names };
+		struct surroundings around = surroundings_of(&store, links_gateway_addresses(gateway->links), &names);
 		r = compile(&wanted, policy, &around);
 	}
 	if (r == 0)

@@ -97,7 +97,7 @@ static int begin(struct gateway *gateway)
 	if (r == 0)
 		r = ranges_add_all(&look->own, links_gateway_addresses(gateway->links));
 	ranges_normalise(&look->own);
-	look->around = (struct surroundings){ &look->own, look->store.links, &look->names };
+	look->around = surroundings_of(&look->store, &look->own, &look->names);
 	look->view = (struct others_view){ .around = &look->around };
 	return r < 0 ? r : nft_others_begin(&look->reading, &look->nft, &look->others, DEEDS_INTERCEPT);
 }

@@ -271,6 +271,19 @@ static void say_links(const struct policy *policy, struct health *health)
 			    policy->links[i]);
 }
 
+static void say_bridges(struct gateway *gateway, struct health *health)
+{
+	char what[BRIDGE_TEXT_MAX], remedy[BRIDGE_TEXT_MAX];
+
+	gateway_look_at_bridges(gateway);
+	for (size_t i = 0; i < gateway->bridges.count; i++) {
+		const struct bridge_finding *finding = &gateway->bridges.items[i];
+		say(health, false, "%s: %s", bridge_finding_text(finding, what), bridge_remedy_text(&gateway->bridges, finding, remedy));
+	}
+	if (gateway->bridges_unread)
+		say(health, false, "bridges can't be looked at: whether one carries the server past the guard is not known");
+}
+
 static bool matches_disk(const struct gateway *gateway)
 {
 	return !gateway->file_refused && policy_file_unchanged(&gateway->file);
@@ -292,6 +305,7 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	if (own)
 		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
 	say_links(policy, health);
+	say_bridges(gateway, health);
 	if (!gateway->nflog && !gateway->cleared && gateway->nflog_error == -EBUSY)
 		say(health, false, "NFLOG group %u is taken by another program: denials and DNS answers are not seen: choose another log_group",
 		    policy->log_group);
@@ -339,8 +353,8 @@ static json_t *report_denied(const struct gateway *gateway)
 
 static json_t *report_guards(const struct gateway *gateway)
 {
-	json_t *out = json_pack("{s:I, s:I, s:I}", "intercepted", count_of(gateway, "intercepted"), "spoofed", count_of(gateway, "spoofed"),
-				"repaired", (json_int_t)gateway->repaired);
+	json_t *out = json_pack("{s:I, s:I, s:I, s:I}", "intercepted", count_of(gateway, "intercepted"), "spoofed", count_of(gateway, "spoofed"),
+				"source_routed", count_of(gateway, "source-routed"), "repaired", (json_int_t)gateway->repaired);
 	if (gateway->last_repair[0])
 		json_object_set_new(out, "last_repair", json_printable(gateway->last_repair));
 	return out;

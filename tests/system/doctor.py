@@ -599,5 +599,30 @@ def stand_in(tap):
         tap.equal(reader_of_certificates(lab), None, "it is gone")
 
 
+def bridge(tap):
+    """A bridge between the server and the default next hop, whose frames pass no hook."""
+    with Lab(tap) as lab:
+        for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
+            lab.sysctl("gateway", "bridge/" + name, 0)
+        lab.ip("gateway", "addr flush dev lan", "addr flush dev wan2", "link add br0 type bridge", "link set lan master br0", "link set wan2 master br0",
+               "link set br0 up", "addr add 192.0.2.1/24 dev br0", "addr add 2001:db8:2::1/64 dev br0 nodad")
+        lab.ip("client", "addr flush dev eth0 scope global", "addr add 192.0.2.140/24 dev eth0")
+        lab.wait_neighbours("gateway", "2001:db8:2::1")
+        doctor = Doctor(tap, lab)
+        lab.serve("server", tcp=[443])
+        lab.serve("client", tcp=[443])
+        for address in (ADDRESS[4]["server"], "192.0.2.140"):
+            lab.connect("gateway", address, 443).close()
+        doctor.healthy("the gateway routes between the bridge and elsewhere")
+        lab.ip("gateway", "route add default via 192.0.2.140")
+        doctor.finds("the default next hop is behind the bridge's other port", "bridge", "serious", ["bridge br0", "192.0.2.25", "(at lan)", "(at wan2)"],
+                     "net.bridge.bridge-nf-call-iptables=1", printed=True)
+        doctor.daemon.wait_status(lambda status: [one for one in status["reasons"] if one.startswith("bridge br0 ")], "health tells of it too")
+        tap.equal(len([one for one in doctor.findings()[1] if "bridge br0" in one["what"]]), 1, "doctor says it once")
+        lab.ip("gateway", "route del default")
+        doctor.daemon.wait_status(lambda status: not [one for one in status["reasons"] if one.startswith("bridge br0 ")], "health is well")
+        doctor.healthy("no more")
+
+
 if __name__ == "__main__":
-    main(healthy, system, routes, resolvers, tables, one_by_one, iptables, certificates, stand_in)
+    main(healthy, system, routes, bridge, resolvers, tables, one_by_one, iptables, certificates, stand_in)

@@ -5,6 +5,7 @@ UNIT_TESTS = \
 	tests/unit/test_addrbook \
 	tests/unit/test_aliases \
 	tests/unit/test_archive \
+	tests/unit/test_bridges \
 	tests/unit/test_compile \
 	tests/unit/test_config \
 	tests/unit/test_control \
@@ -103,6 +104,10 @@ tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_delta_SOURCES = tests/unit/test_delta.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_delta_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_delta_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_bridges_SOURCES = tests/unit/test_bridges.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_bridges_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_bridges_LDADD = $(UNIT_MAKE_LIBS)
+
 tests_unit_test_doctor_SOURCES = tests/unit/test_doctor.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_doctor_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_doctor_LDADD = $(UNIT_MAKE_LIBS)

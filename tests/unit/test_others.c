@@ -66,7 +66,7 @@ static int judge(struct findings *ret, const struct others *others, const char *
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct role_links links[8] = { { link_lan, 1 } };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 	struct policy policy;
 
 	make_good_policy(&policy, config);
@@ -268,7 +268,7 @@ static void assert_drops(struct others *others, const char *config, const char *
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct role_links links[8] = { { link_lan, 1 } }, peers[64];
 	struct names_view names = { 0 };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 	struct others_view view = { &around, peers };
 	struct findings findings;
 	struct policy policy;
@@ -518,7 +518,7 @@ static void judge_in_parts(struct findings *ret, const struct others *others, co
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct role_links links[8] = { { link_lan, 1 } };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 	struct others_view view = { .around = &around };
 	struct judging *judging;
 	struct policy policy;
@@ -629,7 +629,7 @@ static void test_no_memory(void **state)
 		struct ranges gateway = make_ranges("192.0.2.1");
 		struct names_view names = { 0 };
 		struct role_links links[8] = { { link_lan, 1 } };
-		struct surroundings around = { &gateway, links, &names };
+		struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 		struct policy policy;
 
 		make_good_policy(&policy, REPORT);
