@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "output.h"
+#include "varlink_wire.h"
 
 #include <stdlib.h>
 
@@ -46,7 +47,7 @@ static void json_not_running(const struct ctl *ctl, const json_t *inspect, const
 	json_t *reasons = json_pack("[s]", "spefwd is not running");
 
 	if (reasons && !inspect)
-		json_array_append_new(reasons, json_string(unknown));
+		json_array_append_new(reasons, json_printable(unknown));
 	print_new(ctl, json_pack("{s:b, s:s, s:o, s:O?}", "running", 0, "health", "failed", "reasons", reasons, "table", inspect));
 }
 

@@ -96,11 +96,15 @@ static void add_guards(struct table *table, const json_t *reply)
 {
 	const json_t *guards = json_object_get(reply, "guards");
 	int64_t intercepted = json_number_of(guards, "intercepted"), spoofed = json_number_of(guards, "spoofed");
-	char seen[32], fake[32], repaired[32];
+	int64_t routed = json_number_of(guards, "source_routed");
+	char seen[32], fake[32], repaired[32], count[32], source_routed[64] = "";
+
+	if (routed)
+		snprintf(source_routed, sizeof(source_routed), "source-routed: %s; ", format_count(routed, count));
 
 	add_label(table, "Guards");
-	table_cell(table, intercepted || spoofed ? TONE_WARNING : TONE_PLAIN, "interception: %s, %s seen; spoofed: %s; early drop: %s",
-		   json_text_of(reply, "interception"), format_count(intercepted, seen), format_count(spoofed, fake),
+	table_cell(table, intercepted || spoofed || routed ? TONE_WARNING : TONE_PLAIN, "interception: %s, %s seen; spoofed: %s; %searly drop: %s",
+		   json_text_of(reply, "interception"), format_count(intercepted, seen), format_count(spoofed, fake), source_routed,
 		   json_truth_of(reply, "early_drop") ? "on" : "off");
 	add_label(table, "Table");
 	table_cell(table, TONE_PLAIN, "%s; repaired: %s",
@@ -397,6 +401,8 @@ static void describe_table(struct table *table, const json_t *inspect)
 		table_cell(table, TONE_BAD, "not loaded: nothing is protected");
 	else if (strcmp(json_text_of(inspect, "mode"), "audit") == 0)
 		table_cell(table, TONE_WARNING, "is in audit mode, which denies nothing, for %s", text_of(&list));
+	else if (json_truth_of(inspect, "foreign"))
+		table_cell(table, TONE_BAD, "changed by another program: whether it still protects is not known");
 	else if (!json_truth_of(inspect, "guards"))
 		table_cell(table, TONE_BAD, "loaded, but it does not guard: nothing is protected");
 	else

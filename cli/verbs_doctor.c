@@ -2,6 +2,7 @@
 #include "ctl.h"
 #include "output.h"
 #include "spefwd.h"
+#include "varlink_wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,20 @@
 
 static void add_finding(json_t *list, const char *severity, const char *check, const char *what, const char *evidence, const char *remedy)
 {
-	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s*}", "severity", severity, "check", check, "what", what, "evidence", evidence, "remedy", remedy));
+	json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:s*}", "severity", severity, "check", check, "what", json_printable(what),
+					      "evidence", json_printable(evidence), "remedy", remedy));
 }
 
 /* A rule of another table is told by --doctor as well. */
 static bool is_of_rule(const json_t *status, const char *reason)
 {
 	return json_array_size(json_object_get(status, "interceptions")) && strncmp(reason, "flow ", 5) == 0 && strstr(reason, ", handle ");
+}
+
+/* So is a bridge that passes the guard by. */
+static bool is_of_bridge(const char *reason)
+{
+	return strncmp(reason, "bridge ", 7) == 0 && strstr(reason, " past the guard: ");
 }
 
 static void add_reasons(json_t *list, const json_t *status, bool looked)
@@ -26,7 +34,7 @@ static void add_reasons(json_t *list, const json_t *status, bool looked)
 
 	for (size_t i = 0; i < json_array_size(reasons); i++) {
 		const char *reason = json_text(json_array_get(reasons, i));
-		if (!looked || !is_of_rule(status, reason))
+		if (!looked || (!is_of_rule(status, reason) && !is_of_bridge(reason)))
 			add_finding(list, failed && i == 0 ? "serious" : "warning", "spefwd", reason, "spefwd's own health", "spefwctl status has the whole of it");
 	}
 }
@@ -46,6 +54,17 @@ static json_t *sorted(const json_t *findings)
 			if (is_severity(json_array_get(findings, i), order[s]))
 				json_array_append(list, json_array_get(findings, i));
 	return list;
+}
+
+/* root reads a file that it was told of, and none that an answer names: who is behind the socket may be anybody. */
+static void compare_config(json_t *list, const json_t *status, const char *config)
+{
+	const char *daemons = json_text_of(json_object_get(status, "config"), "path");
+	json_t *looked_at = json_printable(config);
+
+	if (*daemons && strcmp(daemons, json_text(looked_at)) != 0)
+		add_finding(list, "note", "config", "the configuration that spefwd says it runs on: spefwctl doctor -c FILE looks at another one", daemons, NULL);
+	json_decref(looked_at);
 }
 
 /* --doctor's findings into the list. An exit status, or -1: go on. */
@@ -91,9 +110,8 @@ int verb_doctor(struct ctl *ctl)
 {
 	json_t *status = NULL, *list = json_array();
 	int r = ctl_call(ctl, SPEFW_METHOD("Status"), NULL, PATIENCE_S, &status);
-	const char *config = json_text_of(json_object_get(status, "config"), "path");
+	const char *config = ctl->config ? ctl->config : SPEFW_CONFIG;
 
-	config = ctl->config ? ctl->config : *config ? config : SPEFW_CONFIG;
 	if (r == EXIT_NOT_RUNNING && !ctl->world->root) {
 		ctl_complain(ctl, "spefwd is not running, and only root can look at the system: run spefwctl doctor as root");
 		json_decref(list);
@@ -108,6 +126,8 @@ int verb_doctor(struct ctl *ctl)
 		add_finding(list, "note", "doctor", "the system was not looked at: rules of other tables, links, resolvers, certificates, sysctls", "only root can", NULL);
 	if (r == EXIT_NOT_RUNNING)
 		add_finding(list, "warning", "spefwd", "spefwd is not running", ctl->socket, "systemctl start spefwd");
+	if (ctl->world->root)
+		compare_config(list, status, config);
 	add_reasons(list, status, ctl->world->root && looked < 0);
 	json_decref(status);
 	if (looked < 0)

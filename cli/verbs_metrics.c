@@ -127,7 +127,7 @@ static void print_counters(FILE *out, const char *name, const char *label, const
 void metrics_print(FILE *out, const json_t *status)
 {
 	static const char *const denied[] = { "in", "out", "early", "invalid", NULL };
-	static const char *const guards[] = { "intercepted", "spoofed", "repaired", NULL };
+	static const char *const guards[] = { "intercepted", "spoofed", "source_routed", "repaired", NULL };
 
 	family(out, "up", "gauge", "Whether spefwd answers.");
 	single(out, "up", status != NULL);

@@ -261,6 +261,8 @@ int doctor_read_links(struct doctor *doctor)
 
 	int r = surroundings_read(doctor->links, &doctor->file.policy, &store);
 	doctor->roles = store.links;
+	store.links = NULL;
+	gateway_surroundings_free(&store);
 	if (r == 0)
 		r = read_peers(doctor);
 	if (r == 0)
@@ -271,6 +273,8 @@ int doctor_read_links(struct doctor *doctor)
 		r = read_neighbours(doctor, socket);
 	if (r == 0)
 		r = read_detours(doctor, socket);
+	if (r == 0)
+		r = bridges_look(doctor->links, &doctor->file.policy.protected_all, &doctor->facts.bridges);
 	if (socket)
 		nl_socket_free(socket);
 	return r;

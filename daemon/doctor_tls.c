@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -13,19 +14,20 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Runs spefw-tls for each name, all at once, as nobody and with no way to become more. What it says is bounded, and made
- * harmless here once more. */
+/* Runs spefw-tls for each name, all at once, as nobody, with no way to become more, no terminal and no children: it reads what
+ * strangers send, and may be theirs from then on. What it says is bounded, and made harmless here once more. */
 
 enum {
 	PEERS_MAX = 24,
 	OUTPUT_MAX = 2048,
 	PATIENCE_MS = 10000, /* a little more than it takes itself */
 	NOBODY = 65534,
-	CPU_S = 5, FILES_MAX = 64,
+	CPU_S = 5, FILES_MAX = 64, MEMORY_MAX = 512 * 1024 * 1024,
 };
 
 struct peer {
@@ -116,12 +118,45 @@ static void limit(int what, rlim_t value)
 		_exit(126);
 }
 
+/* Capabilities beyond those that this kernel knows can't be dropped. */
+static bool drop_bounding_set(void)
+{
+	for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+		if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+			return false;
+	return true;
+}
+
+static bool become_nobody(const struct peers *peers)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+
+	return drop_bounding_set() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && setgroups(0, NULL) == 0 &&
+	       setresgid(peers->gid, peers->gid, peers->gid) == 0 && setresuid(peers->uid, peers->uid, peers->uid) == 0 &&
+	       syscall(SYS_capset, &header, none) == 0 && setuid(0) < 0 && geteuid() != 0;
+}
+
+static void limit_all(void)
+{
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_FSIZE, OUTPUT_MAX);
+	limit(RLIMIT_CPU, CPU_S);
+	limit(RLIMIT_NOFILE, FILES_MAX);
+	limit(RLIMIT_NPROC, 0); /* of this user's, and there is one: it can't have children or threads */
+	limit(RLIMIT_MSGQUEUE, 0);
+#ifndef __SANITIZE_ADDRESS__ /* its shadow memory has terabytes of addresses */
+	limit(RLIMIT_AS, MEMORY_MAX);
+#endif
+}
+
 /* In the child. It never goes on as root. */
 static void __attribute__((noreturn)) become_peer(const struct peers *peers, const struct tls_fact *fact, int output)
 {
 	char address[ADDR_TEXT_MAX], port[8];
 	char *const arguments[] = { (char *)"spefw-tls", (char *)fact->name, address, port, NULL };
 	char *const environment[] = { (char *)"PATH=/usr/bin:/bin", (char *)"LC_ALL=C", NULL };
+	pid_t doctor = getppid();
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	addr_format(&fact->addr, address);
@@ -129,13 +164,11 @@ static void __attribute__((noreturn)) become_peer(const struct peers *peers, con
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0 ||
 	    close_range(STDERR_FILENO + 1, ~0u, 0) < 0 || chdir("/") < 0)
 		_exit(126);
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_FSIZE, OUTPUT_MAX);
-	limit(RLIMIT_CPU, CPU_S);
-	limit(RLIMIT_NOFILE, FILES_MAX);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || setgroups(0, NULL) < 0 || setresgid(peers->gid, peers->gid, peers->gid) < 0 ||
-	    setresuid(peers->uid, peers->uid, peers->uid) < 0 || setuid(0) == 0 || geteuid() == 0)
+	/* In a session of its own it has no terminal; it ends with us. A change of user clears that wish, and a limit of
+	 * processes is looked at by one: both come after it. */
+	if (setsid() < 0 || !become_nobody(peers) || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != doctor)
 		_exit(126);
+	limit_all();
 	execve(peers->program, arguments, environment);
 	_exit(127);
 }
@@ -250,10 +283,11 @@ static void run(struct doctor_facts *facts, struct peers *peers)
 		int status = 0;
 		if (peer->pid <= 0)
 			continue;
-		if (peer->fd >= 0) {
-			kill(peer->pid, SIGKILL);
+		/* Whether it has said all or not: who closes its output need not end. It may not have got to a session of its own. */
+		kill(peer->pid, SIGKILL);
+		kill(-peer->pid, SIGKILL);
+		if (peer->fd >= 0)
 			close(peer->fd);
-		}
 		while (waitpid(peer->pid, &status, 0) < 0 && errno == EINTR)
 			;
 		take_output(facts, peer, status);

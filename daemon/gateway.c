@@ -241,11 +241,11 @@ void gateway_free(struct gateway *gateway)
 	sd_event_source_unref(gateway->retire_timer);
 	sd_event_source_unref(gateway->retry_timer);
 	sd_event_source_unref(gateway->minute_timer);
-	sd_event_source_unref(gateway->others_timer);
-	findings_free(&gateway->findings);
+	gateway_others_end(gateway);
 	free(gateway->unkept);
 	control_free(gateway->control);
 	links_free(gateway->links);
+	bridge_findings_free(&gateway->bridges);
 	nft_close(&gateway->nft);
 	ruleset_free(&gateway->current);
 	policy_file_free(&gateway->file);
@@ -273,6 +273,8 @@ static int take_over(struct gateway *gateway, struct policy_file *file)
 		gateway_note_failure(gateway, what);
 		return r;
 	}
+	gateway_others_cancel(gateway);
+	gateway->others_looked = false; /* not for this policy */
 	struct policy_file old = gateway->file;
 	gateway->file = *file;
 	*file = old;

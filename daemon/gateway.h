@@ -5,9 +5,11 @@
 /* The one module that owns state that changes: which policy is in force, what the kernel holds, who is behind the
  * names. Everything else is asked by it, or tells it. */
 
+#include "bridges.h"
 #include "control.h"
 #include "core/addrbook.h"
 #include "core/aliases.h"
+#include "core/compile.h"
 #include "core/config.h"
 #include "core/diag.h"
 #include "core/expect.h"
@@ -57,6 +59,9 @@ struct gateway {
 	uint64_t observed;          /* answers to the server that taught something */
 	int64_t ask_turn_ms;        /* when the queries so far are worked off, at the pace that they may have */
 	struct links *links;
+	struct bridge_findings bridges; /* that carry a protected address past the hooks */
+	int64_t bridges_ms;         /* when they were last looked at; 0: never */
+	bool bridges_unread;        /* they could not be */
 	int64_t hurried_ms, hurry_due_ms; /* when all names were last made be asked for, and will be; 0: never */
 
 	/* What the kernel holds. */
@@ -79,6 +84,8 @@ struct gateway {
 	int64_t intercepted_ms;     /* when it last grew; 0: never, or what made it grow is gone */
 	struct findings findings;   /* rules of other tables that could intercept a flow */
 	bool others_unread;         /* the other tables could not be read */
+	bool others_looked;         /* they were, or it was tried, for this policy */
+	struct others_look *others_look; /* under way; NULL: none */
 	int64_t others_ms, others_took_ms; /* when they last were, and how long it took */
 	struct totals totals;       /* the table's counters, never falling */
 	struct expect expect;       /* when flows were last used */
@@ -88,8 +95,8 @@ struct gateway {
 
 	struct control *control;
 	struct refresh *refreshes;  /* callers that wait for answers; gateway_names.c */
-	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer, *others_timer, *expect_timer;
 	sd_event_source *repair_source; /* another program has changed the table */
+	sd_event_source *names_timer, *retire_timer, *retry_timer, *minute_timer, *others_timer, *others_slice, *expect_timer;
 	bool addresses_dirty;       /* the book has news that the state directory lacks */
 	int64_t saved_ms, save_due_ms; /* 0: nothing is in a hurry */
 	bool save_failed;           /* the addresses could not be saved the last time */
@@ -100,6 +107,7 @@ struct gateway {
 };
 
 int64_t now_ms(void); /* CLOCK_BOOTTIME */
+int64_t processor_ms(void); /* what this thread has cost so far (gateway_expect.c) */
 
 /* Reads the configuration, adopts or builds the table, and begins to resolve. Errors have been logged. Returns 0, or
  * -EINVAL where the configuration is bad (exit 78), or another negative errno. */
@@ -181,7 +189,9 @@ void gateway_observe_begin(struct gateway *gateway);
 
 /* gateway_others.c */
 int gateway_others_begin(struct gateway *gateway);
-void gateway_others_read(struct gateway *gateway);    /* now */
+void gateway_others_end(struct gateway *gateway);
+void gateway_others_read(struct gateway *gateway);    /* now: at once where they are small, else between other events */
+void gateway_others_cancel(struct gateway *gateway);  /* a look that is under way: due before the policy changes */
 void gateway_others_changed(void *userdata);          /* they are read soon */
 char *finding_text(const struct finding *finding, char buffer[FINDING_TEXT_MAX]); /* returns buffer */
 
@@ -196,11 +206,17 @@ void gateway_expect_end(struct gateway *gateway);
 struct surroundings_store {
 	struct role_links *links;
 	size_t count;
+	struct role_links towards, own_links;
+	struct ranges broadcasts;
 };
 int surroundings_read(struct links *links, const struct policy *policy, struct surroundings_store *ret); /* without a gateway */
 int gateway_surroundings(struct gateway *gateway, const struct policy *policy, struct surroundings_store *ret);
+struct surroundings surroundings_of(const struct surroundings_store *store, const struct ranges *gateway, const struct names_view *names);
 void gateway_surroundings_free(struct surroundings_store *store);
+/* The links that a table found in the kernel has for each role: while one is down, nothing else tells that it leads there. */
+int gateway_remember_links(struct gateway *gateway, const struct policy *policy);
 void gateway_links_changed(void *userdata);
+void gateway_look_at_bridges(struct gateway *gateway); /* not more often than once a second: nobody says when they learn an address */
 
 extern const struct control_method gateway_methods[]; /* methods.c */
 

@@ -46,7 +46,7 @@ static void see(void *userdata, const struct tracked *tracked)
 
 /* What this thread has cost so far. By the clock, a look on a busy machine takes long, and the next ones would come too late for
  * what the kernel forgets soon. */
-static int64_t processor_ms(void)
+int64_t processor_ms(void)
 {
 	struct timespec spent;
 

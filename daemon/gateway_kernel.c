@@ -65,6 +65,9 @@ static int judge_table(struct gateway *gateway, const struct nft_table_info *inf
 	if (info->flags & NFT_TABLE_F_DORMANT) {
 		log_notice("table inet " TABLE_NAME " was put to sleep by another program: it is replaced");
 		options->replace = true;
+	} else if (info->flags & ~(uint32_t)TABLE_OWNED) {
+		log_notice("table inet " TABLE_NAME " has flags of another program's: it is replaced");
+		options->replace = true;
 	} else if (info->layout != TABLE_LAYOUT) {
 		log_notice("table inet " TABLE_NAME " has another layout (%d): it is replaced", info->layout);
 		options->replace = true;
@@ -177,7 +180,8 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 		r = read_kernel(gateway, &options);
 		if (r == 0 && !gateway->elements_remembered) {
 			remember_elements(gateway, policy);
-			gateway->elements_remembered = true;
+			r = gateway_remember_links(gateway, policy);
+			gateway->elements_remembered = r == 0;
 		}
 	} else {
 		r = retire(gateway);
@@ -187,7 +191,7 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 	if (r == 0)
 		r = gateway_names_view(gateway, policy, &names);
 	if (r == 0) {
-		struct surroundings around = { links_gateway_addresses(gateway->links), store.links, &names };
+		struct surroundings around = surroundings_of(&store, links_gateway_addresses(gateway->links), &names);
 		r = compile(&wanted, policy, &around);
 	}
 	if (r == 0)

@@ -118,7 +118,7 @@ uint64_t gateway_total(const struct gateway *gateway, const char *counter)
 
 uint64_t gateway_denied(const struct gateway *gateway)
 {
-	static const char *const denials[] = { "denied-in", "denied-out", "denied-early", "invalid", "spoofed" };
+	static const char *const denials[] = { "denied-in", "denied-out", "denied-early", "invalid", "spoofed", "source-routed" };
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < sizeof(denials) / sizeof(denials[0]); i++)

@@ -1,30 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "links.h"
 #include "core/array.h"
+#include "links_read.h"
 #include "log.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
-#include <netlink/cache.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
-#include <netlink/route/addr.h>
-#include <netlink/route/link.h>
-#include <netlink/route/link/macvlan.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	SETTLE_USEC = 50 * 1000,   /* a burst of changes is read once, this long after its first one */
 	RETRY_USEC = 1000 * 1000, /* where the kernel could not be read */
-	DUMP_TRIES = 4,
 	READS_A_TURN = 64,        /* others have their turn in a flood of notices */
-};
-
-struct route {
-	struct range range;
-	int prefix_length;
-	char link[CONFIG_LINK_MAX + 1];
 };
 
 struct links {
@@ -39,20 +29,8 @@ struct links {
 
 	struct ranges gateway;
 	struct ranges interest;   /* whom routes lead to that are kept; normalised */
-	struct { struct route *items; size_t count, capacity; } routes; /* those, and the default routes; each once */
+	struct net net;
 };
-
-static bool address_of(struct nl_addr *from, struct addr *ret)
-{
-	int family = from ? nl_addr_get_family(from) : AF_UNSPEC;
-	size_t size = family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
-
-	if (!size || nl_addr_get_len(from) != size)
-		return false;
-	*ret = (struct addr){ .family = family == AF_INET ? FAMILY_4 : FAMILY_6 };
-	memcpy(ret->bytes, nl_addr_get_binary_addr(from), size);
-	return true;
-}
 
 /* What an error left of an answer would be taken for the answer to the next question: that is asked by another socket. */
 static int begin_question(struct links *links)
@@ -72,194 +50,97 @@ static int begin_question(struct links *links)
 	return 0;
 }
 
-static int read_addresses(struct links *links, struct ranges *ret)
+/* But those that each link of IPv6 has. */
+static bool has_address(const struct net *net, const struct net_link *link, enum family family)
 {
-	struct nl_cache *cache;
-	int r = begin_question(links);
-
-	if (r < 0)
-		return r;
-	if (rtnl_addr_alloc_cache(links->questions, &cache) < 0)
-		return -EIO;
-	links->confused = false;
-	for (struct nl_object *o = nl_cache_get_first(cache); o && r == 0; o = nl_cache_get_next(o)) {
-		struct addr addr;
-		if (!address_of(rtnl_addr_get_local((struct rtnl_addr *)o), &addr))
-			continue;
-		struct range range = range_of(&addr);
-		r = ranges_add(ret, &range);
-	}
-	nl_cache_free(cache);
-	ranges_normalise(ret);
-	return r;
-}
-
-/* A route as the kernel tells it. It is read here and not by libnl, which takes none with an encapsulation that it doesn't know,
- * though it would be enough to know whither it leads and by which links. False: it leads nobody anywhere. */
-struct route_message {
-	struct range range;
-	int prefix_length;
-	struct nlattr *attributes[RTA_MAX + 1];
-};
-
-static bool read_route(const struct nlmsghdr *header, struct route_message *ret)
-{
-	const struct rtmsg *message = nlmsg_data(header);
-
-	if (nlmsg_parse((struct nlmsghdr *)header, sizeof(*message), ret->attributes, RTA_MAX, NULL) < 0 || message->rtm_type != RTN_UNICAST ||
-	    (message->rtm_family != AF_INET && message->rtm_family != AF_INET6))
-		return false;
-	enum family family = message->rtm_family == AF_INET6 ? FAMILY_6 : FAMILY_4;
-	const struct nlattr *to = ret->attributes[RTA_DST];
-	ret->prefix_length = to ? message->rtm_dst_len : 0;
-	ret->range = range_all(family);
-	if (ret->prefix_length == 0)
-		return true;
-	if (nla_len(to) != (int)addr_size(family))
-		return false;
-	struct addr addr = { .family = (uint8_t)family };
-	memcpy(addr.bytes, nla_data(to), addr_size(family));
-	ret->range = range_of(&addr);
-	for (unsigned bit = (unsigned)ret->prefix_length; bit < addr_bits(family); bit++) {
-		ret->range.first.bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
-		ret->range.last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-	}
-	return true;
-}
-
-/* A gateway may have the Internet's whole table: it is looked at as it comes, message by message, and hardly any of it is
- * kept. */
-struct route_walk {
-	struct links *links;
-	struct nl_cache *links_cache;
-	struct route route;
-	struct { struct route *items; size_t count, capacity; } found;
-	int error;
-};
-
-static bool matters(const struct links *links, const struct range *range, int prefix_length)
-{
-	return prefix_length == 0 || ranges_overlap(&links->interest, range);
-}
-
-static bool is_known(const struct route_walk *walk)
-{
-	for (size_t i = 0; i < walk->found.count; i++) {
-		const struct route *route = &walk->found.items[i];
-		if (route->prefix_length == walk->route.prefix_length && strcmp(route->link, walk->route.link) == 0 &&
-		    addr_compare(&route->range.first, &walk->route.range.first) == 0)
+	for (size_t i = 0; i < net->addresses.count; i++) {
+		const struct addr *addr = &net->addresses.items[i].addr;
+		bool local = family == FAMILY_6 && addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
+		if (net->addresses.items[i].link == link->index && addr->family == family && !local)
 			return true;
 	}
 	return false;
 }
 
-static void add_link(struct route_walk *walk, const char *name)
+/* It is up, and has got its addresses back: what routes it has are all there are. */
+static bool is_settled(const struct net *net, const struct net_link *link, enum family family)
 {
-	memset(walk->route.link, 0, sizeof(walk->route.link));
-	memcpy(walk->route.link, name, strnlen(name, CONFIG_LINK_MAX));
-	if (!is_known(walk) && ARRAY_PUSH(&walk->found, walk->route) < 0)
-		walk->error = -ENOMEM;
+	return link->awake && has_address(net, link, family);
 }
 
-static bool is_macvlan_of(struct rtnl_link *link, int index)
+/* With a link that goes down its routes go, and another one, often the default, stands in for them: if the daemon were stopped then,
+ * the server would be cut off when the link is up again. So its routes stay until it has others. */
+static int remember_routes(struct net *net, const struct net *before)
 {
-	int32_t other;
-	return rtnl_link_is_macvlan(link) && rtnl_link_get_link(link) == index && rtnl_link_get_link_netnsid(link, &other) < 0;
-}
-
-/* What is sent to the address of a macvlan comes in by it, though routes lead by the link that it shares the wire with: so have
- * routers a virtual address with a hardware address of its own (VRRP). */
-static void add_nexthop(struct route_walk *walk, int index)
-{
-	char name[64];
-
-	if (!rtnl_link_i2name(walk->links_cache, index, name, sizeof(name)))
-		return;
-	add_link(walk, name);
-	for (struct nl_object *o = nl_cache_get_first(walk->links_cache); o; o = nl_cache_get_next(o))
-		if (is_macvlan_of((struct rtnl_link *)o, index))
-			add_link(walk, rtnl_link_get_name((struct rtnl_link *)o));
-}
-
-static void add_nexthops(struct route_walk *walk, const struct nlattr *list)
-{
-	const struct rtnexthop *hop = nla_data(list);
-
-	for (int left = nla_len(list); left >= (int)sizeof(*hop) && RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
-		add_nexthop(walk, hop->rtnh_ifindex);
-}
-
-static int each_route(struct nl_msg *message, void *userdata)
-{
-	struct route_walk *walk = userdata;
-	struct route_message route;
-
-	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWROUTE || !read_route(nlmsg_hdr(message), &route) ||
-	    !matters(walk->links, &route.range, route.prefix_length))
-		return NL_OK;
-	walk->route.range = route.range;
-	walk->route.prefix_length = route.prefix_length;
-	if (route.attributes[RTA_MULTIPATH])
-		add_nexthops(walk, route.attributes[RTA_MULTIPATH]);
-	else if (route.attributes[RTA_OIF])
-		add_nexthop(walk, (int)nla_get_u32(route.attributes[RTA_OIF]));
-	return NL_OK;
-}
-
-static int dump_routes(struct links *links, struct route_walk *walk)
-{
-	struct rtmsg request = { .rtm_family = AF_UNSPEC };
-	int r = -NLE_DUMP_INTR;
-
-	if (nl_socket_modify_cb(links->questions, NL_CB_VALID, NL_CB_CUSTOM, each_route, walk) < 0)
-		return -EIO;
-	for (int tries = 0; tries < DUMP_TRIES && r == -NLE_DUMP_INTR; tries++) {
-		walk->found.count = 0;
-		r = nl_send_simple(links->questions, RTM_GETROUTE, NLM_F_DUMP, &request, sizeof(request));
-		if (r >= 0)
-			r = nl_recvmsgs_default(links->questions);
+	for (size_t i = 0; i < before->routes.count; i++) {
+		struct net_route route = before->routes.items[i];
+		const struct net_link *link = net_link_named(net, route.link);
+		if (!link || (link->awake && (!route.remembered || is_settled(net, link, (enum family)route.range.first.family))))
+			continue;
+		route.remembered = true;
+		if (net_add_route(net, &route) < 0)
+			return -ENOMEM;
 	}
-	/* Routes that change all the time are told again; what was read is the best there is. */
-	nl_socket_modify_cb(links->questions, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
-	return r < 0 && r != -NLE_DUMP_INTR ? -EIO : walk->error;
-}
-
-static int read_routes(struct links *links)
-{
-	struct route_walk walk = { .links = links };
-
-	int r = begin_question(links);
-	if (r < 0)
-		return r;
-	if (rtnl_link_alloc_cache(links->questions, AF_UNSPEC, &walk.links_cache) < 0)
-		return -EIO;
-	r = dump_routes(links, &walk);
-	links->confused = r == -EIO;
-	nl_cache_free(walk.links_cache);
-	if (r < 0) {
-		free(walk.found.items);
-		return r;
-	}
-	free(links->routes.items);
-	links->routes.items = walk.found.items;
-	links->routes.count = walk.found.count;
-	links->routes.capacity = walk.found.capacity;
 	return 0;
+}
+
+/* The networks of the addresses of links that are down: their routes come with the link. */
+static int foresee_routes(struct net *net, const struct ranges *interest)
+{
+	for (size_t i = 0; i < net->addresses.count; i++) {
+		const struct net_address *address = &net->addresses.items[i];
+		const struct net_link *link = net_link(net, address->link);
+		if (!link || link->awake || !ranges_overlap(interest, &address->network))
+			continue;
+		struct net_route route = { .range = address->network, .prefix_length = address->prefix_length, .remembered = true,
+			.rank = address->permanent || address->addr.family == FAMILY_4 ? RANK_CONFIGURED : RANK_ADVERTISED };
+		memcpy(route.link, link->name, sizeof(route.link));
+		if (net_add_route(net, &route) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int own_addresses(const struct net *net, struct ranges *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < net->addresses.count && r == 0; i++) {
+		struct range range = range_of(&net->addresses.items[i].addr);
+		r = ranges_add(ret, &range);
+	}
+	ranges_normalise(ret);
+	return r;
 }
 
 /* On error what was known stays. */
 static int read_all(struct links *links)
 {
 	struct ranges gateway = { 0 };
-	int r = read_addresses(links, &gateway);
+	struct net net;
 
+	int r = begin_question(links);
+	if (r < 0)
+		return r;
+	r = net_read(links->questions, &links->interest, &net);
+	links->confused = r < 0;
+	if (r < 0)
+		return r;
+	r = remember_routes(&net, &links->net);
+	if (r == 0)
+		r = foresee_routes(&net, &links->interest);
+	if (r == 0)
+		r = own_addresses(&net, &gateway);
 	if (r < 0) {
 		ranges_free(&gateway);
+		net_free(&net);
 		return r;
 	}
 	ranges_free(&links->gateway);
 	links->gateway = gateway;
-	return read_routes(links);
+	net_free(&links->net);
+	links->net = net;
+	return 0;
 }
 
 static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
@@ -285,11 +166,9 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 /* Routes of others come and go by thousands where a routing daemon runs. */
 static bool notice_matters(const struct links *links, const struct nlmsghdr *header)
 {
-	struct route_message route;
-
 	if (header->nlmsg_type != RTM_NEWROUTE && header->nlmsg_type != RTM_DELROUTE)
 		return true;
-	return read_route(header, &route) && matters(links, &route.range, route.prefix_length);
+	return net_route_matters(header, &links->interest);
 }
 
 static bool any_matters(const struct links *links, const char *buffer, ssize_t length)
@@ -379,7 +258,7 @@ void links_free(struct links *links)
 		nl_socket_free(links->questions);
 	ranges_free(&links->gateway);
 	ranges_free(&links->interest);
-	free(links->routes.items);
+	net_free(&links->net);
 	sd_event_unref(links->event);
 	free(links);
 }
@@ -420,23 +299,51 @@ static int add_name(struct link_names *names, const char *name)
 	return 0;
 }
 
-/* One range of addresses: by all routes that meet it, or by the default routes where no other does. */
+/* What is sent to the address of a macvlan comes in by it, though routes lead by the link that it shares the wire with: so have
+ * routers a virtual address with a hardware address of its own (VRRP). What comes in by a link of a VRF is seen with the VRF's device. */
+static int add_link(const struct net *net, struct link_names *names, const char *name)
+{
+	const struct net_link *link = net_link_named(net, name);
+	const struct net_link *master = link && link->master ? net_link(net, link->master) : NULL;
+
+	int r = add_name(names, name);
+	for (size_t i = 0; link && i < net->links.count && r == 0; i++)
+		if (net->links.items[i].is_macvlan && net->links.items[i].lower == link->index)
+			r = add_name(names, net->links.items[i].name);
+	return r == 0 && master && master->is_vrf ? add_name(names, master->name) : r;
+}
+
+/* By the routes of this rank. *left is whom no route so far leads to; normalised. */
+static int add_links_of_rank(const struct net *net, enum route_rank rank, struct ranges *left, struct link_names *names)
+{
+	struct ranges met = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < net->routes.count && r == 0; i++) {
+		const struct net_route *route = &net->routes.items[i];
+		if (route->rank != rank || !ranges_overlap(left, &route->range))
+			continue;
+		r = add_link(net, names, route->link);
+		if (r == 0)
+			r = ranges_add(&met, &route->range);
+	}
+	ranges_normalise(&met);
+	if (r == 0)
+		r = ranges_subtract(left, &met);
+	ranges_free(&met);
+	return r;
+}
+
+/* By all routes that meet the range; those of a worse rank count for what no better one covers. */
 static int add_links_of(const struct links *links, const struct range *range, struct link_names *names)
 {
-	struct ranges one = { .items = (struct range *)range, .count = 1 };
-	bool found = false;
+	struct ranges left = { 0 };
+	int r = ranges_add(&left, range);
 
-	for (int defaults = 0; defaults < 2 && !found; defaults++) {
-		for (size_t i = 0; i < links->routes.count; i++) {
-			const struct route *route = &links->routes.items[i];
-			if ((route->prefix_length == 0) != defaults || !ranges_overlap(&one, &route->range))
-				continue;
-			found = true;
-			if (add_name(names, route->link) < 0)
-				return -ENOMEM;
-		}
-	}
-	return 0;
+	for (int rank = 0; rank < RANKS && left.count && r == 0; rank++)
+		r = add_links_of_rank(&links->net, (enum route_rank)rank, &left, names);
+	ranges_free(&left);
+	return r;
 }
 
 /* Routes to these were not kept so far: they are read again. */
@@ -459,11 +366,23 @@ static int take_interest(struct links *links, const struct ranges *addresses)
 	ranges_normalise(&wider);
 	struct ranges before = links->interest;
 	links->interest = wider;
-	r = read_routes(links);
+	r = read_all(links);
 	if (r < 0)
 		links->interest = before;
 	ranges_free(r < 0 ? &wider : &before);
 	return r;
+}
+
+/* Takes the names over. */
+static int hand_over(int r, struct link_names *names, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+{
+	if (r < 0) {
+		free(names->items);
+		return r;
+	}
+	*ret = names->items;
+	*ret_count = names->count;
+	return 0;
 }
 
 int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
@@ -473,28 +392,126 @@ int links_towards(struct links *links, const struct ranges *addresses, char (**r
 
 	for (size_t i = 0; i < addresses->count && r == 0; i++)
 		r = add_links_of(links, &addresses->items[i], &names);
-	if (r < 0) {
-		free(names.items);
-		return r;
-	}
-	*ret = names.items;
-	*ret_count = names.count;
-	return 0;
+	return hand_over(r, &names, ret, ret_count);
 }
 
 int links_of_defaults(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
 {
+	const struct net *net = &links->net;
 	struct link_names names = { 0 };
 	int r = 0;
 
-	for (size_t i = 0; i < links->routes.count && r == 0; i++)
-		if (links->routes.items[i].prefix_length == 0)
-			r = add_name(&names, links->routes.items[i].link);
-	if (r < 0) {
-		free(names.items);
-		return r;
+	for (size_t i = 0; i < net->routes.count && r == 0; i++)
+		if (net->routes.items[i].rank == RANK_DEFAULT)
+			r = add_link(net, &names, net->routes.items[i].link);
+	return hand_over(r, &names, ret, ret_count);
+}
+
+static bool has_any_address(const struct net *net, const struct net_link *link)
+{
+	return has_address(net, link, FAMILY_4) || has_address(net, link, FAMILY_6);
+}
+
+int links_bare_bridges(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+{
+	const struct net *net = &links->net;
+	struct link_names names = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < net->links.count && r == 0; i++) {
+		const struct net_link *bridge = &net->links.items[i];
+		size_t ports = 0;
+		for (size_t k = 0; bridge->is_bridge && k < net->links.count; k++)
+			ports += net->links.items[k].master == bridge->index;
+		if (ports > 1 && !has_any_address(net, bridge))
+			r = add_name(&names, bridge->name);
 	}
-	*ret = names.items;
-	*ret_count = names.count;
-	return 0;
+	return hand_over(r, &names, ret, ret_count);
+}
+
+int links_of_own_packets(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+{
+	const struct net *net = &links->net;
+	struct link_names names = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < net->links.count && r == 0; i++) {
+		const struct net_link *link = &net->links.items[i], *peer = link->is_veth ? net_link(net, link->lower) : NULL;
+		const struct net_link *bridge = peer && peer->master ? net_link(net, peer->master) : NULL;
+		if (link->is_vrf)
+			r = add_name(&names, link->name);
+		else if (bridge && bridge->is_bridge && has_any_address(net, link))
+			r = add_name(&names, bridge->name);
+	}
+	return hand_over(r, &names, ret, ret_count);
+}
+
+/* The last one of a network, as it was given or by the mask; or whatever else of it the kernel takes for one (before 5.14 the first). */
+static int add_broadcasts(const struct links *links, const struct net_address *address, const struct ranges *addresses, struct ranges *ret)
+{
+	struct range last = range_of(&address->network.last), first = range_of(&address->network.first), given = range_of(&address->broadcast);
+	int r = ranges_contains(addresses, &last.first) ? 0 : ranges_add(ret, &last);
+
+	if (r == 0 && address->has_broadcast && !ranges_contains(addresses, &given.first))
+		r = ranges_add(ret, &given);
+	if (r == 0 && ranges_contains(&links->net.broadcasts, &first.first) && !ranges_contains(addresses, &first.first))
+		r = ranges_add(ret, &first);
+	return r;
+}
+
+int links_broadcasts(const struct links *links, const struct ranges *addresses, struct ranges *ret)
+{
+	int r = 0;
+
+	*ret = (struct ranges){ 0 };
+	for (size_t i = 0; i < links->net.addresses.count && r == 0; i++) {
+		const struct net_address *address = &links->net.addresses.items[i];
+		if (address->addr.family == FAMILY_4 && address->prefix_length < 31 && ranges_overlap(addresses, &address->network))
+			r = add_broadcasts(links, address, addresses, ret);
+	}
+	ranges_normalise(ret);
+	if (r < 0)
+		ranges_free(ret);
+	return r;
+}
+
+int links_remember(struct links *links, const struct ranges *addresses, const char *name)
+{
+	const struct net_link *link;
+
+	int r = take_interest(links, addresses);
+	link = r == 0 ? net_link_named(&links->net, name) : NULL;
+	for (size_t i = 0; link && i < addresses->count && r == 0; i++) {
+		struct net_route route = { .range = addresses->items[i], .prefix_length = range_prefix_length(&addresses->items[i]),
+			.rank = RANK_CONFIGURED, .remembered = true };
+		memcpy(route.link, link->name, sizeof(route.link));
+		if (!link->awake)
+			r = net_add_route(&links->net, &route);
+	}
+	return r;
+}
+
+int links_next_hops(const struct links *links, struct ranges *ret)
+{
+	int r = 0;
+
+	*ret = (struct ranges){ 0 };
+	for (size_t i = 0; i < links->net.routes.count && r == 0; i++) {
+		const struct net_route *route = &links->net.routes.items[i];
+		struct range via = range_of(&route->via);
+		if (route->rank == RANK_DEFAULT && route->has_via)
+			r = ranges_add(ret, &via);
+	}
+	ranges_normalise(ret);
+	if (r < 0)
+		ranges_free(ret);
+	return r;
+}
+
+bool links_any_bridge(const struct links *links)
+{
+	for (size_t i = 0; i < links->net.links.count; i++)
+		if (links->net.links.items[i].is_bridge)
+			return true;
+	return false;
 }

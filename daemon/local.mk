@@ -7,6 +7,7 @@ libcore_a_SOURCES = \
 	daemon/core/aliases.c daemon/core/aliases.h \
 	daemon/core/archive.c daemon/core/archive.h \
 	daemon/core/array.h \
+	daemon/core/bridges.c daemon/core/bridges.h \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
@@ -22,6 +23,7 @@ libcore_a_SOURCES = \
 	daemon/core/policy.c daemon/core/policy.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
 	daemon/core/policy_diff.c daemon/core/policy_diff.h \
+	daemon/core/printable.c daemon/core/printable.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h \
 	daemon/core/compile_parts.h daemon/core/compile_role.c daemon/core/compile_rules.c \
@@ -37,6 +39,7 @@ libbase_a_SOURCES = \
 
 sbin_PROGRAMS += spefwd
 spefwd_SOURCES = \
+	daemon/bridges.c daemon/bridges.h \
 	daemon/conntrack.c daemon/conntrack.h \
 	daemon/control.c daemon/control.h \
 	daemon/doctor.c daemon/doctor.h daemon/doctor_legacy.c daemon/doctor_links.c \
@@ -44,7 +47,7 @@ spefwd_SOURCES = \
 	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c \
 	daemon/gateway_expect.c daemon/gateway_links.c daemon/gateway_names.c \
 	daemon/gateway_observe.c daemon/gateway_others.c daemon/gateway_watch.c \
-	daemon/links.c daemon/links.h \
+	daemon/links.c daemon/links.h daemon/links_read.c daemon/links_read.h \
 	daemon/log.c daemon/log.h \
 	daemon/main.c \
 	daemon/methods.c \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "log.h"
+#include "core/printable.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -45,9 +46,8 @@ void log_message(int priority, const char *format, ...)
 	if (length > sizeof(line) - 2)
 		length = sizeof(line) - 2;
 	/* Text from the network or a file must not forge a second line or drive a terminal. */
-	for (size_t i = start; i < length; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = '?';
+	line[length] = '\0';
+	make_printable(line + start);
 	line[length++] = '\n';
 
 	/* One write a message, so that lines of several writers do not mix. Nobody could be told of a failure. */

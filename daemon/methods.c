@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway.h"
 #include "report.h"
+#include "varlink_wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static void run_names(void *userdata, struct control_call *call, json_t *paramet
 
 static void add_line(void *userdata, const char *text)
 {
-	json_array_append_new(userdata, json_string(text));
+	json_array_append_new(userdata, json_printable(text));
 }
 
 static json_t *diag_list(const struct diags *diags, enum severity severity)
@@ -56,7 +57,7 @@ static json_t *diag_list(const struct diags *diags, enum severity severity)
 	for (size_t i = 0; i < diags->count; i++) {
 		char *text = diags->items[i].severity == severity ? diag_format(&diags->items[i]) : NULL;
 		if (text)
-			json_array_append_new(list, json_string(text));
+			json_array_append_new(list, json_printable(text));
 		free(text);
 	}
 	return list;
@@ -81,7 +82,7 @@ static void run_reload(void *userdata, struct control_call *call, json_t *parame
 	else if (r == -EINVAL && diags_failed(&diags))
 		control_fail(call, NAMED("ConfigInvalid"), json_pack("{s:o}", "errors", diag_list(&diags, DIAG_ERROR)));
 	else
-		control_fail(call, NAMED("Failed"), json_pack("{s:s}", "what", gateway->failure[0] ? gateway->failure : strerror(-r)));
+		control_fail(call, NAMED("Failed"), json_pack("{s:o}", "what", json_printable(gateway->failure[0] ? gateway->failure : strerror(-r))));
 	json_decref(changes);
 	diags_free(&diags);
 }
@@ -120,7 +121,7 @@ static void run_clear(void *userdata, struct control_call *call, json_t *paramet
 	if (r == 0)
 		reply_or_hang_up(call, json_pack("{s:b}", "removed", removed));
 	else
-		control_fail(call, NAMED("Failed"), json_pack("{s:s}", "what", gateway->nft.error));
+		control_fail(call, NAMED("Failed"), json_pack("{s:o}", "what", json_printable(gateway->nft.error)));
 }
 
 const struct control_method gateway_methods[] = {

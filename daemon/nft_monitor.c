@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nft_monitor.h"
+#include "core/printable.h"
 #include "core/ruleset.h"
 
 #include <arpa/inet.h>
@@ -114,6 +115,7 @@ static void end_transaction(struct nft_monitor *monitor, const struct nlmsghdr *
 		length += snprintf(text + length, sizeof(text) - (size_t)length, " and %u more", monitor->more);
 	if (program)
 		snprintf(text + length, sizeof(text) - (size_t)length, ", by %.40s", program);
+	make_printable(text); /* names are whatever the other program gave */
 	monitor->what[0] = '\0';
 	monitor->more = 0;
 	monitor->seen++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nft_read.h"
 #include "core/array.h"
+#include "core/compile.h"
 
 #include <errno.h>
 #include <libnftnl/chain.h>
@@ -13,6 +14,7 @@
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,9 @@ static void ask_counters(struct nlmsghdr *header, const void *what)
 	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htobe32(NFT_OBJECT_COUNTER));
 }
 
+static void ask_objects(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_OBJ_TABLE, TABLE_NAME); }
+static void ask_flowtables(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_FLOWTABLE_TABLE, TABLE_NAME); }
+
 static void ask_elements(struct nlmsghdr *header, const void *what)
 {
 	put_name(header, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
@@ -41,20 +46,19 @@ static void ask_elements(struct nlmsghdr *header, const void *what)
 
 /* The table itself. */
 
-/* The number in a comment "layout N" among what nft keeps with a table; another program may have put anything there. */
+/* The number in a comment "layout N", which is all that we keep with a table; another program may have put anything there. */
 static int find_layout(const uint8_t *bytes, size_t length)
 {
+	char copy[32] = "", ours[32];
 	int layout = 0;
 
-	while (length >= 2 && bytes[1] <= length - 2) { /* type, length, value */
-		char copy[32];
-		snprintf(copy, sizeof(copy), "%.*s", (int)bytes[1], (const char *)bytes + 2);
-		if (bytes[0] == NFTNL_UDATA_TABLE_COMMENT && sscanf(copy, "layout %d", &layout) != 1)
-			layout = 0;
-		length -= bytes[1] + 2u;
-		bytes += bytes[1] + 2u;
-	}
-	return layout;
+	if (length < 2 || bytes[0] != NFTNL_UDATA_TABLE_COMMENT || bytes[1] != length - 2) /* type, length, value */
+		return 0;
+	snprintf(copy, sizeof(copy), "%.*s", (int)bytes[1], (const char *)bytes + 2);
+	if (sscanf(copy, "layout %d", &layout) != 1)
+		return 0;
+	snprintf(ours, sizeof(ours), "layout %d", layout);
+	return strcmp(copy, ours) == 0 && strlen(ours) + 1 == bytes[1] ? layout : 0;
 }
 
 static bool is_ours(const char *table, const char *name)
@@ -151,6 +155,21 @@ struct reading {
 	bool foreign;
 };
 
+/* What the library can't parse is not of our making either, if it is in our table: the name of that is the first attribute of
+ * every kind of message. */
+static bool names_our_table(const struct nlmsghdr *header)
+{
+	const struct nfgenmsg *family = mnl_nlmsg_get_payload(header);
+	const struct nlattr *attribute;
+
+	if (mnl_nlmsg_get_payload_len(header) < sizeof(*family) || family->nfgen_family != NFPROTO_INET)
+		return false;
+	mnl_attr_for_each(attribute, header, sizeof(*family))
+		if (mnl_attr_get_type(attribute) == NFTA_CHAIN_TABLE && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+			return strcmp(mnl_attr_get_str(attribute), TABLE_NAME) == 0;
+	return false;
+}
+
 static enum hook hook_of(uint32_t number)
 {
 	switch (number) {
@@ -160,6 +179,22 @@ static enum hook hook_of(uint32_t number)
 	case NF_INET_LOCAL_OUT: return HOOK_OUTPUT;
 	default: return HOOK_NONE;
 	}
+}
+
+/* Hooks, policies, statistics, devices, comments that we never give. */
+static bool is_foreign_chain(const struct nftnl_chain *parsed)
+{
+	static const uint16_t never[] = { NFTNL_CHAIN_USERDATA, NFTNL_CHAIN_DEV, NFTNL_CHAIN_DEVICES, NFTNL_CHAIN_PACKETS, NFTNL_CHAIN_BYTES };
+	const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
+
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		if (nftnl_chain_is_set(parsed, never[i]))
+			return true;
+	if (nftnl_chain_is_set(parsed, NFTNL_CHAIN_FLAGS) && nftnl_chain_get_u32(parsed, NFTNL_CHAIN_FLAGS) & ~(uint32_t)NFT_CHAIN_BASE)
+		return true;
+	return nftnl_chain_is_set(parsed, NFTNL_CHAIN_HOOKNUM) &&
+	       (hook_of(nftnl_chain_get_u32(parsed, NFTNL_CHAIN_HOOKNUM)) == HOOK_NONE || nftnl_chain_get_u32(parsed, NFTNL_CHAIN_POLICY) != NF_ACCEPT ||
+		!type || (strcmp(type, "filter") != 0 && strcmp(type, "nat") != 0));
 }
 
 static void restart_chains(void *userdata)
@@ -174,8 +209,10 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 
 	if (!parsed)
 		return MNL_CB_ERROR;
-	if (nftnl_chain_nlmsg_parse(header, parsed) == 0 &&
-	    is_ours(nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE), nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME))) {
+	if (nftnl_chain_nlmsg_parse(header, parsed) < 0) {
+		reading->foreign |= names_our_table(header);
+	} else if (is_ours(nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE), nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME))) {
+		reading->foreign |= is_foreign_chain(parsed);
 		struct chain *chain = ruleset_chain(reading->out, ruleset_string(reading->out, "%s", nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME)));
 		if (chain) {
 			chain->rules_unknown = true;
@@ -184,7 +221,6 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 				chain->priority = nftnl_chain_get_s32(parsed, NFTNL_CHAIN_PRIO);
 				const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
 				chain->nat = type && strcmp(type, "nat") == 0;
-				reading->foreign |= chain->hook == HOOK_NONE || nftnl_chain_get_u32(parsed, NFTNL_CHAIN_POLICY) != NF_ACCEPT;
 			}
 		}
 	}
@@ -204,6 +240,32 @@ static bool key_type_of(uint32_t number, uint32_t length, enum key_type *ret)
 	return false;
 }
 
+/* What nft_encode.c sends with a set: for names of interfaces how they are to be read, else nothing. */
+static bool is_our_userdata(const struct nftnl_set *parsed, enum key_type type)
+{
+	uint32_t length = 0, order = 1;
+	const uint8_t *bytes = nftnl_set_is_set(parsed, NFTNL_SET_USERDATA) ? nftnl_set_get_data(parsed, NFTNL_SET_USERDATA, &length) : NULL;
+
+	if (type != KEY_LINK)
+		return !bytes;
+	return bytes && length == 2 + sizeof(order) && bytes[0] == NFTNL_UDATA_SET_KEYBYTEORDER && bytes[1] == sizeof(order) &&
+	       memcmp(bytes + 2, &order, sizeof(order)) == 0;
+}
+
+/* Statements, bounds, timeouts and the like in the set itself, none of which we ever give: some of them decide on packets. */
+static bool is_foreign_set(const struct nftnl_set *parsed, enum key_type type)
+{
+	static const uint16_t never[] = { NFTNL_SET_EXPR, NFTNL_SET_EXPRESSIONS, NFTNL_SET_DESC_SIZE, NFTNL_SET_DESC_CONCAT, NFTNL_SET_TIMEOUT,
+					  NFTNL_SET_GC_INTERVAL, NFTNL_SET_POLICY, NFTNL_SET_OBJ_TYPE };
+	uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS), known = NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_MAP;
+
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		if (nftnl_set_is_set(parsed, never[i]))
+			return true;
+	return flags & ~known || !is_our_userdata(parsed, type) ||
+	       (flags & NFT_SET_MAP && nftnl_set_get_u32(parsed, NFTNL_SET_DATA_TYPE) != NFT_DATA_VERDICT);
+}
+
 static void restart_sets(void *userdata)
 {
 	((struct reading *)userdata)->out->sets.count = 0;
@@ -217,12 +279,12 @@ static int each_set(const struct nlmsghdr *header, void *userdata)
 
 	if (!parsed)
 		return MNL_CB_ERROR;
-	if (nftnl_set_nlmsg_parse(header, parsed) == 0 &&
-	    is_ours(nftnl_set_get_str(parsed, NFTNL_SET_TABLE), nftnl_set_get_str(parsed, NFTNL_SET_NAME))) {
+	if (nftnl_set_nlmsg_parse(header, parsed) < 0) {
+		reading->foreign |= names_our_table(header);
+	} else if (is_ours(nftnl_set_get_str(parsed, NFTNL_SET_TABLE), nftnl_set_get_str(parsed, NFTNL_SET_NAME))) {
 		uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS);
-		uint32_t known = NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_MAP;
-		if (flags & ~known ||
-		    !key_type_of(nftnl_set_get_u32(parsed, NFTNL_SET_KEY_TYPE), nftnl_set_get_u32(parsed, NFTNL_SET_KEY_LEN), &type))
+		if (!key_type_of(nftnl_set_get_u32(parsed, NFTNL_SET_KEY_TYPE), nftnl_set_get_u32(parsed, NFTNL_SET_KEY_LEN), &type) ||
+		    is_foreign_set(parsed, type))
 			reading->foreign = true;
 		else
 			ruleset_set(reading->out, ruleset_string(reading->out, "%s", nftnl_set_get_str(parsed, NFTNL_SET_NAME)), type,
@@ -251,6 +313,25 @@ static enum action action_of(uint32_t verdict)
 	}
 }
 
+/* A key of another size; statements, comments, references, other flags (catch-all), and verdicts or timeouts that we never give. */
+static bool is_foreign_element(const struct set *set, struct nftnl_set_elem *parsed)
+{
+	static const uint16_t never[] = { NFTNL_SET_ELEM_USERDATA, NFTNL_SET_ELEM_EXPR, NFTNL_SET_ELEM_EXPRESSIONS, NFTNL_SET_ELEM_OBJREF,
+					  NFTNL_SET_ELEM_KEY_END, NFTNL_SET_ELEM_DATA };
+	uint32_t flags = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS) ? nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS) : 0, length = 0;
+	bool verdict = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT), expires = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_EXPIRATION);
+
+	if (!nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length) || length != key_size(set->type) || flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END)
+		return true;
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		if (nftnl_set_elem_is_set(parsed, never[i]))
+			return true;
+	if (flags & NFT_SET_ELEM_INTERVAL_END)
+		return !(set->flags & SET_INTERVAL);
+	return expires != ((set->flags & SET_TIMEOUT) != 0) || verdict != ((set->flags & SET_VERDICTS) != 0) ||
+	       (verdict && action_of(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT)) == ACTION_NONE);
+}
+
 static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 {
 	struct reading *reading = userdata;
@@ -258,7 +339,7 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 	uint32_t length = 0;
 	const void *key = nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length);
 
-	if (!key || length != key_size(reading->set->type)) {
+	if (is_foreign_element(reading->set, parsed)) {
 		reading->foreign = true;
 		return 0;
 	}
@@ -291,12 +372,15 @@ static void restart_elements(void *userdata)
 
 static int each_element(const struct nlmsghdr *header, void *userdata)
 {
+	struct reading *reading = userdata;
 	struct nftnl_set *parsed = nftnl_set_alloc();
 	int r = MNL_CB_OK;
 
 	if (!parsed)
 		return MNL_CB_ERROR;
-	if (nftnl_set_elems_nlmsg_parse(header, parsed) == 0 && nftnl_set_elem_foreach(parsed, take_element, userdata) < 0) {
+	if (nftnl_set_elems_nlmsg_parse(header, parsed) < 0) {
+		reading->foreign = true;
+	} else if (nftnl_set_elem_foreach(parsed, take_element, reading) < 0) {
 		errno = ENOMEM;
 		r = MNL_CB_ERROR;
 	}
@@ -328,6 +412,8 @@ static void join_intervals(struct reading *reading)
 		qsort(reading->raw, reading->raw_count, sizeof(*reading->raw), raw_order);
 	for (size_t i = 0; i < reading->raw_count; i++) {
 		struct raw *raw = &reading->raw[i];
+		/* We send each start with its end; only the last interval may have none. */
+		reading->foreign |= raw->end == !open;
 		if (open) {
 			memcpy(open->last, raw->element.first, size);
 			key_before(open->last, size);
@@ -396,6 +482,49 @@ int nft_read_audit(struct nft_socket *socket, bool *ret_audit)
 	return nft_ask(socket, NFT_MSG_GETRULE, NLM_F_DUMP, ask_deny_rules, NULL, each_deny_rule, ret_audit, NULL);
 }
 
+/* What else there may be in a table: objects, of which ours are counters; flowtables. */
+
+static bool is_our_counter(const char *name)
+{
+	for (size_t i = 0; i < guard_counter_count; i++)
+		if (strcmp(name, guard_counters[i]) == 0)
+			return true;
+	return strncmp(name, "flow-", 5) == 0 && strlen(name) - 5 <= CONFIG_ID_MAX;
+}
+
+static int each_object(const struct nlmsghdr *header, void *userdata)
+{
+	struct reading *reading = userdata;
+	const struct nlattr *attribute;
+	bool counter = false;
+
+	if (!names_our_table(header))
+		return MNL_CB_OK;
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg)) {
+		uint16_t type = mnl_attr_get_type(attribute);
+		counter |= type == NFTA_OBJ_TYPE && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0 && be32toh(mnl_attr_get_u32(attribute)) == NFT_OBJECT_COUNTER;
+		reading->foreign |= type == NFTA_OBJ_USERDATA;
+		if (type == NFTA_OBJ_NAME)
+			reading->foreign |= mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) < 0 || !is_our_counter(mnl_attr_get_str(attribute));
+	}
+	reading->foreign |= !counter;
+	return MNL_CB_OK;
+}
+
+static int each_flowtable(const struct nlmsghdr *header, void *userdata)
+{
+	((struct reading *)userdata)->foreign |= names_our_table(header);
+	return MNL_CB_OK;
+}
+
+static int read_rest(struct nft_socket *socket, struct reading *reading)
+{
+	int r = nft_ask(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, ask_objects, NULL, each_object, reading, NULL);
+	if (r == 0 || r == -ENOENT)
+		r = nft_ask(socket, NFT_MSG_GETFLOWTABLE, NLM_F_DUMP, ask_flowtables, NULL, each_flowtable, reading, NULL);
+	return r == -ENOENT ? 0 : r;
+}
+
 int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_ms, bool *ret_foreign)
 {
 	struct reading reading = { .out = ret, .now_ms = now_ms };
@@ -407,6 +536,8 @@ int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_m
 		r = nft_ask(socket, NFT_MSG_GETSET, NLM_F_DUMP, ask_sets, NULL, each_set, &reading, restart_sets);
 	if (r == 0)
 		r = read_elements(socket, &reading);
+	if (r == 0)
+		r = read_rest(socket, &reading);
 	if (r == 0)
 		r = nft_read_counters(socket, &counters);
 	for (size_t i = 0; r == 0 && i < counters.count; i++)

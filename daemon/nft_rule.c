@@ -100,7 +100,7 @@ static void mask(struct rule_builder *b, const void *bits, size_t length)
 
 /* Where a field is, and what must be asserted before it can be read. */
 static const struct place {
-	enum { IN_NETWORK, IN_TRANSPORT, IN_META, IN_CT, IN_FIB } where;
+	enum { IN_NETWORK, IN_TRANSPORT, IN_META, IN_CT, IN_FIB, IN_EXTENSION } where;
 	uint32_t offset_or_key;
 	uint8_t nfproto, l4proto;
 } places[FIELDS] = {
@@ -119,13 +119,33 @@ static const struct place {
 	[FIELD_ICMP_TYPE] = { IN_TRANSPORT, 0, NFPROTO_IPV4, 1 },
 	[FIELD_ICMPV6_TYPE] = { IN_TRANSPORT, 0, NFPROTO_IPV6, 58 },
 	[FIELD_IP6_HOPLIMIT] = { IN_NETWORK, 7, NFPROTO_IPV6, 0 },
+	[FIELD_IP6_NEXTHDR] = { IN_NETWORK, 6, NFPROTO_IPV6, 0 },
+	[FIELD_FIRST_BYTE] = { IN_NETWORK, 0, 0, 0 },
+	[FIELD_IP_LSRR] = { IN_EXTENSION, 131, NFPROTO_IPV4, 0 },
+	[FIELD_IP_SSRR] = { IN_EXTENSION, 137, NFPROTO_IPV4, 0 },
+	[FIELD_ROUTING] = { IN_EXTENSION, 43, NFPROTO_IPV6, 0 },
+	[FIELD_SEGMENTS_LEFT] = { IN_EXTENSION, 43, NFPROTO_IPV6, 0 },
 	[FIELD_CT_STATE] = { IN_CT, NFT_CT_STATE, 0, 0 },
 	[FIELD_CT_STATUS] = { IN_CT, NFT_CT_STATUS, 0, 0 },
 	[FIELD_IIFNAME] = { IN_META, NFT_META_IIFNAME, 0, 0 },
+	[FIELD_OIFNAME] = { IN_META, NFT_META_OIFNAME, 0, 0 },
 	[FIELD_PKTTYPE] = { IN_META, NFT_META_PKTTYPE, 0, 0 },
 	[FIELD_FIB_LOCAL] = { IN_FIB, 0, 0, 0 },
 	[FIELD_FIB_UNICAST] = { IN_FIB, 0, 0, 0 },
 };
+
+/* Whether the header or option is there, or a byte of it. */
+static void load_extension(struct rule_builder *b, enum field field)
+{
+	struct nftnl_expr *expr = expression(b, "exthdr");
+	u32(expr, NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1);
+	if (expr)
+		nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, (uint8_t)places[field].offset_or_key);
+	u32(expr, NFTNL_EXPR_EXTHDR_OFFSET, field == FIELD_SEGMENTS_LEFT ? 3 : 0);
+	u32(expr, NFTNL_EXPR_EXTHDR_LEN, 1);
+	u32(expr, NFTNL_EXPR_EXTHDR_OP, places[field].nfproto == NFPROTO_IPV4 ? NFT_EXTHDR_OP_IPV4 : NFT_EXTHDR_OP_IPV6);
+	u32(expr, NFTNL_EXPR_EXTHDR_FLAGS, field == FIELD_SEGMENTS_LEFT ? 0 : NFT_EXTHDR_F_PRESENT);
+}
 
 static void assert_protocol(struct rule_builder *b, uint32_t key, uint8_t wanted, uint8_t *known)
 {
@@ -154,6 +174,9 @@ static void load_field(struct rule_builder *b, enum field field, size_t size)
 		break;
 	case IN_CT:
 		load_ct(b, place->offset_or_key, field == FIELD_CT_IP_DADDR || field == FIELD_CT_IP6_DADDR);
+		break;
+	case IN_EXTENSION:
+		load_extension(b, field);
 		break;
 	case IN_FIB: {
 		struct nftnl_expr *expr = expression(b, "fib");
@@ -203,7 +226,7 @@ static void match_interval(struct rule_builder *b, const struct term *term, size
 
 static void encode_match(struct rule_builder *b, const struct term *term)
 {
-	static const uint8_t syn = 0x02, syn_ack = 0x12;
+	static const uint8_t syn = 0x02, syn_ack = 0x12, there = 1;
 	static const uint32_t zero, unicast = 1, local = 2; /* RTN_UNICAST, RTN_LOCAL */
 	size_t size = field_size(term->field);
 
@@ -217,7 +240,13 @@ static void encode_match(struct rule_builder *b, const struct term *term)
 	case FIELD_CT_STATUS:
 		load_field(b, term->field, size);
 		mask(b, &term->bits, size);
-		compare(b, NFT_CMP_NEQ, &zero, size);
+		compare(b, term->negate ? NFT_CMP_EQ : NFT_CMP_NEQ, &zero, size);
+		break;
+	case FIELD_IP_LSRR:
+	case FIELD_IP_SSRR:
+	case FIELD_ROUTING:
+		load_field(b, term->field, 1);
+		compare(b, NFT_CMP_EQ, &there, 1);
 		break;
 	case FIELD_FIB_LOCAL:
 	case FIELD_FIB_UNICAST:

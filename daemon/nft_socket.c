@@ -14,7 +14,6 @@
 enum {
 	RECEIVE_BUFFER = 8 * 1024 * 1024,
 	REPLY_SIZE = 32 * 1024, /* more than one netlink message of a dump ever holds (NLMSG_GOODSIZE) */
-	DUMP_TRIES = 8,
 	ERRNO_MAX = 4095, /* the kernel's MAX_ERRNO */
 };
 
@@ -58,6 +57,13 @@ int nft_open(struct nft_socket *ret, int stored_fd)
 		return r;
 	}
 	return 0;
+}
+
+int nft_open_reader(struct nft_socket *ret)
+{
+	*ret = (struct nft_socket){ .sequence = 1 };
+	ret->reader = open_one(-1);
+	return ret->reader ? 0 : -errno;
 }
 
 uint32_t nft_port(const struct nft_socket *socket)
@@ -205,21 +211,27 @@ int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, in
 	return r;
 }
 
-static int run_dump(struct nft_socket *socket, uint32_t sequence, int (*each)(const struct nlmsghdr *, void *), void *userdata)
+int nft_ask_begin(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*prepare)(struct nlmsghdr *header, const void *what),
+		  const void *what)
+{
+	_Alignas(struct nlmsghdr) char buffer[2048];
+	struct nlmsghdr *header = nftnl_nlmsg_build_hdr(buffer, type, NFPROTO_INET, flags, ++socket->sequence);
+
+	socket->asked = socket->sequence;
+	drain(socket->reader);
+	prepare(header, what);
+	return mnl_socket_sendto(socket->reader, header, header->nlmsg_len) < 0 ? -errno : 0;
+}
+
+int nft_ask_some(struct nft_socket *socket, int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata)
 {
 	_Alignas(struct nlmsghdr) char buffer[REPLY_SIZE];
-	uint32_t port = mnl_socket_get_portid(socket->reader);
+	ssize_t length = mnl_socket_recvfrom(socket->reader, buffer, sizeof(buffer));
 
-	for (;;) {
-		ssize_t length = mnl_socket_recvfrom(socket->reader, buffer, sizeof(buffer));
-		if (length < 0)
-			return -errno;
-		int r = mnl_cb_run(buffer, (size_t)length, sequence, port, each, userdata);
-		if (r < 0)
-			return -errno;
-		if (r == MNL_CB_STOP)
-			return 0;
-	}
+	if (length < 0)
+		return -errno;
+	int r = mnl_cb_run(buffer, (size_t)length, socket->asked, mnl_socket_get_portid(socket->reader), each, userdata);
+	return r < 0 ? -errno : r != MNL_CB_STOP;
 }
 
 int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*prepare)(struct nlmsghdr *header, const void *what),
@@ -227,18 +239,14 @@ int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*pre
 {
 	int r = -EINTR;
 
-	for (int tries = 0; tries < DUMP_TRIES && (r == -EINTR || r == -ENOBUFS); tries++) {
-		_Alignas(struct nlmsghdr) char buffer[2048];
-		uint32_t sequence = ++socket->sequence;
-		struct nlmsghdr *header = nftnl_nlmsg_build_hdr(buffer, type, NFPROTO_INET, flags, sequence);
+	for (int tries = 0; tries < NFT_DUMP_TRIES && (r == -EINTR || r == -ENOBUFS); tries++) {
 		if (restart)
 			restart(userdata);
-		drain(socket->reader);
-		prepare(header, what);
-		if (mnl_socket_sendto(socket->reader, header, header->nlmsg_len) < 0)
-			r = -errno;
-		else
-			r = run_dump(socket, sequence, each, userdata);
+		r = nft_ask_begin(socket, type, flags, prepare, what);
+		for (int more = r == 0; more;) {
+			r = nft_ask_some(socket, each, userdata);
+			more = r > 0;
+		}
 	}
 	return r < 0 ? fail(socket, r, "can't read the table") : 0;
 }

@@ -38,11 +38,12 @@ int offline_check(const char *config_path)
 
 struct finding {
 	struct nft_table_info info;
-	bool guards, audit;
+	bool guards, audit, foreign;
 	struct ruleset table;
 };
 
-/* It guards where protected addresses lead to their flows and the hooks are there. */
+/* It guards where protected addresses lead to their flows and the hooks are there; with a statement of somebody else's in a
+ * set, who knows. */
 static bool table_guards(const struct ruleset *table)
 {
 	static const char *const hooks[] = { "forward", "input", "output" };
@@ -63,16 +64,15 @@ static bool table_guards(const struct ruleset *table)
 static int find(struct finding *ret)
 {
 	struct nft_socket nft;
-	bool foreign;
 
 	*ret = (struct finding){ 0 };
 	int r = nft_open(&nft, -1);
 	if (r == 0)
 		r = nft_read_info(&nft, &ret->info);
 	if (r == 0 && ret->info.exists)
-		r = nft_read_table(&nft, &ret->table, 0, &foreign);
+		r = nft_read_table(&nft, &ret->table, 0, &ret->foreign);
 	if (r == 0 && ret->info.exists)
-		ret->guards = table_guards(&ret->table);
+		ret->guards = !ret->foreign && table_guards(&ret->table);
 	if (r == 0 && ret->guards)
 		r = nft_read_audit(&nft, &ret->audit);
 	if (r < 0)
@@ -120,7 +120,8 @@ static void print_finding(const struct finding *finding, json_t *protected)
 	printf("table inet " TABLE_NAME " is loaded, layout %d, %zu chains, %zu sets\n", finding->info.layout,
 	       finding->table.chains.count, finding->table.sets.count);
 	if (!finding->guards) {
-		puts("it does not guard: its hooks or its protected addresses are missing");
+		puts(finding->foreign ? "whether it guards is not known: it holds what is not of spefw's making, and a start of spefwd replaces it"
+				      : "it does not guard: its hooks or its protected addresses are missing");
 		return;
 	}
 	printf(finding->audit ? "audit mode: it counts, and denies nothing:" : "it guards");
@@ -138,7 +139,8 @@ int offline_inspect(bool json)
 		return EXIT_FAILURE;
 	json_t *protected = protected_list(&finding.table);
 	if (json) {
-		json_t *out = json_pack("{s:b, s:b, s:i, s:O, s:s, s:b}", "loaded", finding.info.exists, "guards", finding.guards && !finding.audit,
+		json_t *out = json_pack("{s:b, s:b, s:b, s:i, s:O, s:s, s:b}", "loaded", finding.info.exists, "guards", finding.guards && !finding.audit,
+					"foreign", finding.foreign,
 					"layout", finding.info.layout, "protected", protected, "mode", finding.audit ? "audit" : "enforce",
 					"owner", finding.info.owner != 0);
 		json_dumpf(out, stdout, JSON_COMPACT);

@@ -2,6 +2,7 @@
 #include "report.h"
 #include "core/policy_diff.h"
 #include "gateway.h"
+#include "varlink_wire.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -16,7 +17,7 @@ static json_t *endpoint_words(const struct endpoint *endpoint)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < endpoint->word_count; i++)
-		json_array_append_new(list, json_string(endpoint->words[i]));
+		json_array_append_new(list, json_printable(endpoint->words[i]));
 	return list;
 }
 
@@ -114,10 +115,10 @@ static json_t *report_name(struct gateway *gateway, const struct book_entry *ent
 							   "expires_in_s", seconds_until(address->expires_ms, now),
 							   "origin", book_origin_name(address->origin), "in_answer", address->in_answer));
 	}
-	json_t *out = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:I, s:o}", "name", entry->name,
+	json_t *out = json_pack("{s:o, s:s, s:s, s:o, s:I, s:o, s:I, s:o}", "name", json_printable(entry->name),
 				"family", entry->family == FAMILY_4 ? "ipv4" : "ipv6", "state", book_state_name(entry->state),
 				"addresses", addresses, "next_query_in_s", seconds_until(entry->next_query_ms, now),
-				"last_error", entry->last_error, "refused", (json_int_t)entry->refused,
+				"last_error", json_printable(entry->last_error), "refused", (json_int_t)entry->refused,
 				"flows", flows_of_name(&gateway->file.policy, entry->name));
 	if (entry->ever_answered)
 		json_object_set_new(out, "last_answer_s", json_integer((now - entry->last_answer_ms) / 1000));
@@ -189,7 +190,7 @@ static void say(struct health *health, bool failed, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	health->failed |= failed;
-	json_array_append_new(health->reasons, json_string(text));
+	json_array_append_new(health->reasons, json_printable(text));
 }
 
 /* A family that never had an address is no fault where the other family has one: few names have both. */
@@ -241,7 +242,9 @@ static void say_findings(const struct gateway *gateway, struct health *health)
 	if (findings->count > FINDINGS_SAID)
 		say(health, false, "%zu more rules of other tables could intercept flows", findings->count - FINDINGS_SAID);
 	if (findings->incomplete)
-		say(health, false, "other tables have too many rules to tell whether they intercept flows");
+		say(health, false, "other tables have too many rules, or rules of an unknown kind: whether they intercept flows is not wholly known");
+	if (!gateway->others_looked)
+		say(health, false, "the rules of other tables are not looked at yet: whether they intercept flows is not known");
 	if (gateway->others_unread)
 		say(health, false, "the rules of other tables can't be read: whether they intercept flows is not known");
 }
@@ -252,8 +255,8 @@ static json_t *report_findings(const struct gateway *gateway)
 
 	for (size_t i = 0; i < gateway->findings.count; i++) {
 		const struct finding *finding = &gateway->findings.items[i];
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "family", table_family(finding->family),
-						      "table", finding->table, "chain", finding->chain, "handle", (json_int_t)finding->handle,
+		json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:I, s:s, s:s}", "family", table_family(finding->family),
+						      "table", json_printable(finding->table), "chain", json_printable(finding->chain), "handle", (json_int_t)finding->handle,
 						      "does", deed_word(finding->deed), "flow", finding->flow));
 	}
 	return list;
@@ -266,6 +269,19 @@ static void say_links(const struct policy *policy, struct health *health)
 		if (if_nametoindex(policy->links[i]) == 0 && errno == ENODEV)
 			say(health, false, "interface names %s, and this gateway has no such link: what the server sends by another one is taken for spoofed",
 			    policy->links[i]);
+}
+
+static void say_bridges(struct gateway *gateway, struct health *health)
+{
+	char what[BRIDGE_TEXT_MAX], remedy[BRIDGE_TEXT_MAX];
+
+	gateway_look_at_bridges(gateway);
+	for (size_t i = 0; i < gateway->bridges.count; i++) {
+		const struct bridge_finding *finding = &gateway->bridges.items[i];
+		say(health, false, "%s: %s", bridge_finding_text(finding, what), bridge_remedy_text(&gateway->bridges, finding, remedy));
+	}
+	if (gateway->bridges_unread)
+		say(health, false, "bridges can't be looked at: whether one carries the server past the guard is not known");
 }
 
 static bool matches_disk(const struct gateway *gateway)
@@ -289,6 +305,7 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	if (own)
 		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
 	say_links(policy, health);
+	say_bridges(gateway, health);
 	if (!gateway->nflog && !gateway->cleared && gateway->nflog_error == -EBUSY)
 		say(health, false, "NFLOG group %u is taken by another program: denials and DNS answers are not seen: choose another log_group",
 		    policy->log_group);
@@ -336,10 +353,10 @@ static json_t *report_denied(const struct gateway *gateway)
 
 static json_t *report_guards(const struct gateway *gateway)
 {
-	json_t *out = json_pack("{s:I, s:I, s:I}", "intercepted", count_of(gateway, "intercepted"), "spoofed", count_of(gateway, "spoofed"),
-				"repaired", (json_int_t)gateway->repaired);
+	json_t *out = json_pack("{s:I, s:I, s:I, s:I}", "intercepted", count_of(gateway, "intercepted"), "spoofed", count_of(gateway, "spoofed"),
+				"source_routed", count_of(gateway, "source-routed"), "repaired", (json_int_t)gateway->repaired);
 	if (gateway->last_repair[0])
-		json_object_set_new(out, "last_repair", json_string(gateway->last_repair));
+		json_object_set_new(out, "last_repair", json_printable(gateway->last_repair));
 	return out;
 }
 
@@ -350,7 +367,7 @@ static json_t *report_config(const struct gateway *gateway, bool matches)
 
 	gmtime_r(&gateway->file.loaded_at, &parts);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
-	return json_pack("{s:s, s:s, s:b}", "path", gateway->file.path, "loaded_at", when, "matches_disk", matches);
+	return json_pack("{s:o, s:s, s:b}", "path", json_printable(gateway->file.path), "loaded_at", when, "matches_disk", matches);
 }
 
 static const char *health_word(const struct health *health)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "varlink_wire.h"
+#include "core/printable.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -198,6 +199,19 @@ static json_t *with(json_t *message, const char *key, json_t *value)
 		return NULL;
 	}
 	return message;
+}
+
+json_t *json_printable(const char *text)
+{
+	json_t *value = json_string(text);
+	char *copy = value ? NULL : strdup(text);
+
+	if (copy) {
+		make_printable(copy);
+		value = json_string(copy);
+		free(copy);
+	}
+	return value;
 }
 
 static json_t *with_text(json_t *message, const char *key, const char *text)

@@ -10,11 +10,15 @@
  * each protected role are made by compile_role.c. */
 
 const char *const guard_counters[] = {
-	"denied-in", "denied-out", "denied-early", "ignored", "invalid", "spoofed", "intercepted",
+	"denied-in", "denied-out", "denied-early", "ignored", "invalid", "spoofed", "source-routed", "intercepted",
 };
 const size_t guard_counter_count = sizeof(guard_counters) / sizeof(guard_counters[0]);
 
-enum { IPPROTO_ICMP_ = 1, IPPROTO_ICMPV6_ = 58, PACKET_BROADCAST_ = 1, PACKET_MULTICAST_ = 2 };
+enum {
+	IPPROTO_ICMP_ = 1, IPPROTO_TCP_ = 6, IPPROTO_UDP_ = 17, IPPROTO_ICMPV6_ = 58,
+	PACKET_HOST_ = 0, PACKET_BROADCAST_ = 1, PACKET_MULTICAST_ = 2,
+	PLAIN_IPV4 = 0x45, /* the first byte of a header without options */
+};
 
 static void add_counters(struct compiler *c)
 {
@@ -25,23 +29,30 @@ static void add_counters(struct compiler *c)
 		ruleset_counter(c->out, ruleset_string(c->out, "%s", guard_counters[i]));
 }
 
+/* One by one: packets that are none of ours look them up as well, and a hash is quickest. */
+static void add_addresses(struct compiler *c, const char *name, const struct ranges *ranges, enum family family)
+{
+	struct set *set = ruleset_set(c->out, name, family_key(family), 0);
+
+	for (size_t i = 0; ranges && i < ranges->count; i++) {
+		const struct range *range = &ranges->items[i];
+		struct addr addr = range->first;
+		if (addr.family != family)
+			continue;
+		do {
+			struct element element = { 0 };
+			memcpy(element.first, addr.bytes, addr_size(family));
+			memcpy(element.last, addr.bytes, addr_size(family));
+			set_add(c->out, set, &element);
+		} while (addr_compare(&addr, &range->last) < 0 && addr_next(&addr));
+	}
+}
+
 static void add_gateway_sets(struct compiler *c)
 {
-	for (enum family family = 0; family < FAMILIES; family++) {
-		struct set *set = ruleset_set(c->out, ruleset_string(c->out, "gateway_%c", family_digit(family)), family_key(family), 0);
-		for (size_t i = 0; i < c->around->gateway->count; i++) {
-			const struct range *range = &c->around->gateway->items[i];
-			struct addr addr = range->first;
-			if (addr.family != family)
-				continue;
-			do {
-				struct element element = { 0 };
-				memcpy(element.first, addr.bytes, addr_size(family));
-				memcpy(element.last, addr.bytes, addr_size(family));
-				set_add(c->out, set, &element);
-			} while (addr_compare(&addr, &range->last) < 0 && addr_next(&addr));
-		}
-	}
+	for (enum family family = 0; family < FAMILIES; family++)
+		add_addresses(c, ruleset_string(c->out, "gateway_%c", family_digit(family)), c->around->gateway, family);
+	add_addresses(c, "broadcasts_4", c->around->broadcasts, FAMILY_4);
 }
 
 static void add_nd_sets(struct compiler *c)
@@ -217,12 +228,27 @@ static void add_intercept_here(struct compiler *c)
 	}
 }
 
+/* What says that it is the gateway's own, and came by a wire. (Own broadcasts and multicasts do come back by their link, and go to
+ * nobody who is protected.) */
+static void add_own_source(struct compiler *c, struct chain *chain)
+{
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "gateway_%c", family_digit(family)));
+		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_in(c, rule, FIELD_IIFNAME, true, "own_links");
+		rule_counter(c, rule, "spoofed");
+		rule_drop(c, rule);
+	}
+}
+
 /* While no link of a role is known, its guard is left out: an empty set must never cut the server off. */
 static void add_guard(struct compiler *c)
 {
 	struct chain *chain = ruleset_chain(c->out, "guard");
 	size_t roles = 0;
 
+	add_own_source(c, chain);
 	for (size_t r = 0; r < c->policy->role_count; r++)
 		roles += c->policy->roles[r].is_protected;
 	for (size_t r = 0; r < c->policy->role_count; r++) {
@@ -343,14 +369,77 @@ static void rule_bridged_neighbours(struct compiler *c, struct chain *chain)
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
 }
 
+static void rule_source_routed(struct compiler *c, struct rule *rule)
+{
+	rule_counter(c, rule, "source-routed");
+	rule_drop(c, rule);
+}
+
+/* Targets that are not the last word: a later router, or this gateway after forward, writes another one into the packet. It is looked
+ * at ahead of the fast path: its connection is that with the written target, the gateway itself for one. */
+static void add_source_routes(struct compiler *c)
+{
+	static const enum field options[] = { FIELD_IP_LSRR, FIELD_IP_SSRR };
+	static const uint8_t plain[] = { IPPROTO_TCP_, IPPROTO_UDP_ }, none = 0;
+	struct chain *chain = ruleset_chain(c->out, "source_routes");
+	struct rule *rule;
+
+	for (int i = 0; i < 2; i++) {
+		rule = chain_rule(c->out, chain);
+		rule_byte(c, rule, FIELD_IP6_NEXTHDR, plain[i]);
+		rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+	for (int i = 0; i < 2; i++) {
+		rule = chain_rule(c->out, chain);
+		rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = (uint8_t)options[i] });
+		rule_in(c, rule, FIELD_OIFNAME, false, "towards");
+		rule_source_routed(c, rule);
+	}
+	rule = chain_rule(c->out, chain);
+	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_SEGMENTS_LEFT, .negate = true, .first = { none }, .last = { none } });
+	rule_in(c, rule, FIELD_OIFNAME, false, "towards");
+	rule_source_routed(c, rule);
+	/* Its last segment was this gateway's to write: the connection that it seems to belong to is one with the gateway. */
+	rule = chain_rule(c->out, chain);
+	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_ROUTING });
+	rule_in(c, rule, FIELD_IP6_DADDR, false, "protected_6");
+	rule_bits(c, rule, FIELD_CT_STATE, CT_ESTABLISHED);
+	rule_in(c, rule, FIELD_CT_IP6_DADDR, false, "gateway_6");
+	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_CT_STATUS, .bits = CT_STATUS_DNAT, .negate = true });
+	rule_source_routed(c, rule);
+}
+
+/* Every packet comes by here: those without options leave by one comparison. */
+static void rule_source_routes(struct compiler *c, struct chain *chain)
+{
+	static const uint8_t plain = PLAIN_IPV4;
+	struct rule *rule = chain_rule(c->out, chain);
+
+	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_FIRST_BYTE, .negate = true, .first = { plain }, .last = { plain } });
+	rule_action(c, rule, ACTION_JUMP, "source_routes");
+}
+
+/* With bc_forwarding, what is sent to a network's broadcast address from afar reaches each machine in it. A bridge's own broadcasts
+ * are no packets for this host. */
+static void rule_broadcasts(struct compiler *c, struct chain *chain)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+
+	rule_in(c, rule, FIELD_IP_DADDR, false, "broadcasts_4");
+	rule_byte(c, rule, FIELD_PKTTYPE, PACKET_HOST_);
+	rule_action(c, rule, ACTION_GOTO, "deny_in");
+}
+
 static void add_base_chains(struct compiler *c)
 {
 	bool observe = add_observe(c);
 	struct chain *chain = base_chain(c, "forward", HOOK_FORWARD, 0);
 	rule_observe(c, chain, observe);
+	rule_source_routes(c, chain);
 	rule_established(c, chain);
 	rule_bridged_neighbours(c, chain);
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "guard");
+	rule_broadcasts(c, chain);
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
 
 	chain = base_chain(c, "input", HOOK_INPUT, 0);
@@ -432,6 +521,33 @@ static void add_pin(struct compiler *c)
 			add_role_pin(c, chain, &c->policy->roles[r]);
 }
 
+static void add_links(struct compiler *c, struct set *set, const struct role_links *links)
+{
+	for (size_t i = 0; i < links->count; i++) {
+		struct element element = { 0 };
+		memcpy(element.first, links->names[i], strnlen(links->names[i], CONFIG_LINK_MAX));
+		memcpy(element.last, element.first, KEY_SIZE_MAX);
+		set_add(c->out, set, &element);
+	}
+}
+
+static void add_link_sets(struct compiler *c)
+{
+	static char lo[][CONFIG_LINK_MAX + 1] = { "lo" };
+	const struct role_links loopback = { lo, 1 };
+
+	for (size_t r = 0; r < c->policy->role_count; r++) {
+		const struct role_links *links = &c->around->links[r];
+		if (!c->policy->roles[r].is_protected || !links->count)
+			continue;
+		add_links(c, ruleset_set(c->out, ruleset_string(c->out, "%s_links", c->policy->roles[r].name), KEY_LINK, 0), links);
+	}
+	add_links(c, ruleset_set(c->out, "towards", KEY_LINK, 0), &c->around->towards);
+	struct set *own = ruleset_set(c->out, "own_links", KEY_LINK, 0);
+	add_links(c, own, &loopback);
+	add_links(c, own, &c->around->own_links);
+}
+
 static void add_shared_sets(struct compiler *c)
 {
 	struct set *set;
@@ -441,18 +557,7 @@ static void add_shared_sets(struct compiler *c)
 		add_ranges(c, set, &c->policy->protected_all, family, ACTION_NONE, NULL);
 	}
 	add_gateway_sets(c);
-	for (size_t r = 0; r < c->policy->role_count; r++) {
-		const struct role_links *links = &c->around->links[r];
-		if (!c->policy->roles[r].is_protected || !links->count)
-			continue;
-		set = ruleset_set(c->out, ruleset_string(c->out, "%s_links", c->policy->roles[r].name), KEY_LINK, 0);
-		for (size_t i = 0; i < links->count; i++) {
-			struct element element = { 0 };
-			memcpy(element.first, links->names[i], strnlen(links->names[i], CONFIG_LINK_MAX));
-			memcpy(element.last, element.first, KEY_SIZE_MAX);
-			set_add(c->out, set, &element);
-		}
-	}
+	add_link_sets(c);
 	add_nd_sets(c);
 	for (enum family family = 0; family < FAMILIES; family++) {
 		if (!ranges_have(&c->policy->nat_except, family))
@@ -485,6 +590,7 @@ int compile(struct ruleset *ret, const struct policy *policy, const struct surro
 	add_guard(&c);
 	add_judge(&c);
 	add_noise(&c);
+	add_source_routes(&c);
 	add_base_chains(&c);
 	if (policy->early_drop)
 		add_early(&c);

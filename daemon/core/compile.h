@@ -17,6 +17,9 @@ struct surroundings {
 	const struct ranges *gateway;   /* the gateway's own addresses, normalised */
 	const struct role_links *links; /* one a policy role, same index */
 	const struct names_view *names;
+	struct role_links towards;      /* the links that routes to any protected address leave by */
+	struct role_links own_links;    /* by which packets of the gateway's own come in, besides lo */
+	const struct ranges *broadcasts; /* of networks that hold a protected address, normalised; NULL: none */
 };
 
 /* *ret is the whole table, finished (elements sorted). 0 or -ENOMEM; on error *ret is empty. */

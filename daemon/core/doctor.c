@@ -197,6 +197,20 @@ static void judge_neighbours(struct troubles *out, const struct doctor_facts *fa
 	}
 }
 
+static void judge_bridges(struct troubles *out, const struct doctor_facts *facts)
+{
+	char what[BRIDGE_TEXT_MAX], remedy[BRIDGE_TEXT_MAX];
+
+	for (size_t i = 0; i < facts->bridges.count; i++) {
+		const struct bridge_finding *finding = &facts->bridges.items[i];
+		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "bridge", "%s", bridge_finding_text(finding, what));
+		EVIDENCE(out, trouble, "%s%s", facts->bridges.can_filter ? "net.bridge.bridge-nf-call-ip*tables is 0, on that bridge too" : "br_netfilter is not loaded",
+			 ": its frames pass no hook");
+		REMEDY(out, trouble, "%s, and for the next boot in /etc/modules-load.d and /etc/sysctl.d; or route between the two instead",
+		       bridge_remedy_text(&facts->bridges, finding, remedy));
+	}
+}
+
 static void judge_saved(struct troubles *out, const struct doctor_facts *facts)
 {
 	for (size_t i = 0; i < facts->saved.count; i++) {
@@ -283,7 +297,7 @@ static void judge_others(struct troubles *out, const struct doctor_facts *facts)
 	for (size_t i = 0; i < facts->others.count; i++)
 		judge_finding(out, &facts->others.items[i]);
 	if (facts->others.incomplete)
-		troubles_add(out, GRAVITY_NOTE, "drop", "other tables could not be judged to their end", "they have too many rules", NULL);
+		troubles_add(out, GRAVITY_NOTE, "drop", "other tables could not be judged to their end", "they have too many rules, or rules of an unknown kind", NULL);
 }
 
 /* Resolvers. */
@@ -415,6 +429,7 @@ void doctor_judge(struct troubles *ret, const struct doctor_facts *facts)
 {
 	judge_guard(ret, facts);
 	judge_forwarding(ret, facts);
+	judge_bridges(ret, facts);
 	judge_others(ret, facts);
 	judge_detours(ret, facts);
 	judge_tracking(ret, facts);
@@ -447,6 +462,7 @@ void doctor_facts_free(struct doctor_facts *facts)
 		ranges_free(&facts->names.items[i].servers);
 	}
 	findings_free(&facts->others);
+	bridge_findings_free(&facts->bridges);
 	free(facts->links.items);
 	free(facts->detours.items);
 	free(facts->neighbours.items);

@@ -5,6 +5,7 @@
 /* What on a gateway stands in the way of the flows, or of the guard: facts in, troubles out. The daemon/doctor_ files
  * read the facts. Texts may be anything; those of troubles are printable ASCII. */
 
+#include "bridges.h"
 #include "others.h"
 #include "policy.h"
 
@@ -91,6 +92,7 @@ struct doctor_facts {
 	struct { struct link_fact *items; size_t count, capacity; } links;
 	struct { struct detour_fact *items; size_t count, capacity; } detours;
 	struct { struct neighbour_fact *items; size_t count, capacity; } neighbours;
+	struct bridge_findings bridges;
 	struct { struct saved_fact *items; size_t count, capacity; } saved;
 	uint64_t tracked, tracked_max;   /* connections; max 0: unknown */
 	bool clock_known, clock_synchronised;

@@ -8,7 +8,8 @@
 
 enum {
 	DEPTH_MAX = 16,            /* as the kernel has it */
-	STEPS_MAX = 4 * 1000 * 1000, /* of boxes past rules: a second or less */
+	STEPS_MAX = 16 * 1000 * 1000, /* in all: a second or so */
+	ROUNDS_MAX = 32,           /* chains nest less deep */
 	PIN_PRIORITY = -199,
 	DNS = 53,
 };
@@ -162,17 +163,31 @@ static bool takes_interval(const struct box *box, enum rule_field field, const u
 	return memcmp(first, box->first[field], size) <= 0 && memcmp(last, box->last[field], size) >= 0;
 }
 
-/* Whether the elements, which are ascending, have all of the box between them. */
-static bool takes_set(const struct box *box, enum rule_field field, const struct other_set *set)
+/* The first element, of those that are ascending and disjoint, that is not wholly below this. */
+static size_t first_from(const struct other_set *set, const uint8_t *value, size_t size)
+{
+	size_t low = 0, high = set->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (memcmp(set->items[middle].last, value, size) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Whether the elements have all of the box between them. */
+static bool takes_set(struct judging *j, const struct box *box, enum rule_field field, const struct other_set *set)
 {
 	size_t size = rule_field_size(field);
 	uint8_t next[OTHERS_KEY_MAX];
 
 	memcpy(next, box->first[field], size);
-	for (size_t i = 0; i < set->count; i++) {
+	for (size_t i = first_from(set, next, size); i < set->count; i++) {
 		const struct set_element *element = &set->items[i];
-		if (memcmp(element->last, next, size) < 0)
-			continue;
+		j->steps++;
 		if (memcmp(element->first, next, size) > 0)
 			return false;
 		if (memcmp(element->last, box->last[field], size) >= 0)
@@ -184,11 +199,15 @@ static bool takes_set(const struct box *box, enum rule_field field, const struct
 	return false;
 }
 
-static bool meets_set(const struct box *box, enum rule_field field, const struct other_set *set)
+static bool meets_set(struct judging *j, const struct box *box, enum rule_field field, const struct other_set *set)
 {
-	for (size_t i = 0; i < set->count; i++)
+	size_t size = rule_field_size(field);
+
+	for (size_t i = first_from(set, box->first[field], size); i < set->count && memcmp(set->items[i].first, box->last[field], size) <= 0; i++) {
+		j->steps++;
 		if (meets_interval(box, field, set->items[i].first, set->items[i].last))
 			return true;
+	}
 	return false;
 }
 
@@ -231,10 +250,11 @@ static bool meets_bits(const struct box *box, const struct rule_condition *condi
 }
 
 /* *ret_takes: the condition holds for all of the box. */
-static bool meets(const struct judging *j, const struct box *box, const struct rule_condition *condition, bool *ret_takes)
+static bool meets(struct judging *j, const struct box *box, const struct rule_condition *condition, bool *ret_takes)
 {
 	enum rule_field field = (enum rule_field)condition->field;
 
+	j->steps++;
 	*ret_takes = false;
 	if (!has_field(box, field))
 		return false;
@@ -243,8 +263,8 @@ static bool meets(const struct judging *j, const struct box *box, const struct r
 	const struct other_set *set = condition->set ? &j->others->sets.items[condition->set - 1] : NULL;
 	if (set && !set->known)
 		return true;
-	bool some = set ? meets_set(box, field, set) : meets_interval(box, field, condition->first, condition->last);
-	bool all = set ? takes_set(box, field, set) : takes_interval(box, field, condition->first, condition->last);
+	bool some = set ? meets_set(j, box, field, set) : meets_interval(box, field, condition->first, condition->last);
+	bool all = set ? takes_set(j, box, field, set) : takes_interval(box, field, condition->first, condition->last);
 	*ret_takes = condition->negate ? !some : all;
 	return condition->negate ? !all : some;
 }
@@ -262,7 +282,7 @@ struct share {
 	bool peers; /* where not: it is some peers of ANY that it meets, and nothing else is open */
 };
 
-static bool meets_rule(const struct judging *j, const struct box *box, const struct other_rule *rule, struct share *ret)
+static bool meets_rule(struct judging *j, const struct box *box, const struct other_rule *rule, struct share *ret)
 {
 	bool all = rule->exact, peers = rule->exact && box->any_peer;
 	bool ends = rule->deed == DEED_DROP || rule->way == WAY_JUMP || rule->way == WAY_GOTO;
@@ -328,7 +348,8 @@ static char *shown(const char *name)
 /* deed by the rule or, index being that of none, at the end of the base chain. *told is the finding of that, and one. */
 static int tell(struct judging *j, const struct other_chain *chain, uint64_t handle, enum deed deed, const struct box *box, bool may, size_t *told)
 {
-	struct finding finding = { .family = chain->family, .handle = handle, .deed = deed, .flow_count = 1, .may = may, .legacy = chain->legacy };
+	struct finding finding = { .family = chain->family, .handle = handle, .deed = deed, .flow_count = 1, .may = may, .legacy = chain->legacy,
+				   .base = j->base_index, .rule = told == &j->policy_told ? SIZE_MAX : (size_t)(told - j->told) };
 	const char *flow = box->flow ? box->flow->id : "";
 
 	if (*told) {
@@ -360,10 +381,8 @@ static int tell_rule(struct judging *j, const struct other_rule *rule, enum deed
 	return tell(j, &j->others->chains.items[rule->chain], rule->handle, deed, box, may, &j->told[rule - j->others->rules.items]);
 }
 
-static int walk(struct judging *j, size_t chain, struct boxes *boxes, int depth);
-
 /* What an element of the rule's map, or the rule itself, has of the box. */
-static bool meets_element(const struct judging *j, const struct box *box, const struct other_rule *rule, const struct set_element *element, struct share *ret)
+static bool meets_element(struct judging *j, const struct box *box, const struct other_rule *rule, const struct set_element *element, struct share *ret)
 {
 	enum rule_field field = (enum rule_field)rule->map_field;
 
@@ -383,11 +402,10 @@ static bool meets_element(const struct judging *j, const struct box *box, const 
 	return true;
 }
 
-static struct box part_of(const struct judging *j, const struct box *box, size_t index, const struct other_rule *rule, const struct set_element *element, struct share share)
+static struct box part_of(const struct judging *j, const struct box *box, const struct other_rule *rule, const struct set_element *element, struct share share)
 {
 	struct box part = *box;
 
-	part.from = index;
 	part.whole = share.all;
 	part.some |= !share.all && !share.peers;
 	part.some_peers |= share.peers;
@@ -430,98 +448,113 @@ static void end_part(struct box *caller, const struct box *part, enum way way)
 	}
 }
 
-/* The parts of boxes that go to a chain: all of them that the rule meets, or those that an element of its map meets. */
-static int visit(struct judging *j, const struct other_rule *rule, const struct set_element *element, struct boxes *boxes, int depth)
+static int meet_deed(struct judging *j, const struct other_rule *rule, const struct box *box)
+{
+	struct share share;
+
+	if (rule->deed == DEED_NONE || rule->deed == DEED_DROP || !concerns(j, box, rule) || !meets_rule(j, box, rule, &share))
+		return 0;
+	return tell_rule(j, rule, j->deeds & 1 << DEED_PORT ? DEED_PORT : (enum deed)rule->deed, box, false);
+}
+
+/* What of the box in the frame goes to a chain goes on in a frame above it. */
+static int visit(struct judging *j, struct frame *frame, const struct other_rule *rule, const struct set_element *element)
 {
 	enum way way = (enum way)(element ? element->way : rule->way);
 	size_t to = element ? element->to : rule->to;
-	bool drops = element ? element->drops : rule->deed == DEED_DROP;
-	struct boxes parts = { 0 };
-	int r = 0;
+	struct share share;
 
-	for (size_t i = 0; i < boxes->count && r == 0; i++) {
-		struct share share;
-		if (boxes->items[i].state != BOX_HERE || !meets_element(j, &boxes->items[i], rule, element, &share))
-			continue;
-		if (way != WAY_JUMP && way != WAY_GOTO) {
-			r = end_box(j, rule, &boxes->items[i], share, way, drops);
-			continue;
-		}
-		struct box part = part_of(j, &boxes->items[i], i, rule, element, share);
-		r = ARRAY_PUSH(&parts, part) < 0 ? -ENOMEM : 0;
-	}
-	if (r == 0 && to && parts.count)
-		r = walk(j, to - 1, &parts, depth + 1);
-	for (size_t i = 0; r == 0 && i < parts.count; i++)
-		end_part(&boxes->items[parts.items[i].from], &parts.items[i], way);
-	free(parts.items);
-	return r;
+	j->steps++;
+	if (!meets_element(j, &frame->box, rule, element, &share))
+		return 0;
+	if (way != WAY_JUMP && way != WAY_GOTO)
+		return end_box(j, rule, &frame->box, share, way, element ? element->drops : rule->deed == DEED_DROP);
+	struct box part = part_of(j, &frame->box, rule, element, share);
+	if (to && j->depth < DEPTH_MAX)
+		j->frames[++j->depth] = (struct frame){ .box = part, .at = j->first_rule[to - 1], .way = way };
+	else
+		end_part(&frame->box, &part, way);
+	return 0;
 }
 
-static int visit_map(struct judging *j, const struct other_rule *rule, struct boxes *boxes, int depth)
+/* The next element of the rule's map; false: there is none that could meet the box. */
+static bool next_element(struct judging *j, struct frame *frame, const struct other_rule *rule, const struct set_element **ret)
 {
 	const struct other_set *map = rule->to ? &j->others->sets.items[rule->to - 1] : NULL;
-	int r = 0;
+	enum rule_field field = (enum rule_field)rule->map_field;
+	bool ascending = map && map->known && field != RULE_FIELDS;
 
-	for (size_t i = 0; map && i < map->count && r == 0; i++)
-		r = visit(j, rule, &map->items[i], boxes, depth);
-	return r;
+	if (!frame->in_map)
+		frame->element = ascending ? first_from(map, frame->box.first[field], rule_field_size(field)) : 0;
+	frame->in_map = true;
+	if (!map || frame->element >= map->count)
+		return false;
+	*ret = &map->items[frame->element++];
+	return !ascending || memcmp((*ret)->first, frame->box.last[field], rule_field_size(field)) <= 0;
 }
 
-static int meet_deed(struct judging *j, const struct other_rule *rule, struct boxes *boxes)
+static void next_rule(const struct judging *j, struct frame *frame)
 {
-	int r = 0;
-
-	for (size_t i = 0; i < boxes->count && r == 0; i++) {
-		struct share share;
-		if (boxes->items[i].state == BOX_HERE && concerns(j, &boxes->items[i], rule) && meets_rule(j, &boxes->items[i], rule, &share))
-			r = tell_rule(j, rule, j->deeds & 1 << DEED_PORT ? DEED_PORT : (enum deed)rule->deed, &boxes->items[i], false);
-	}
-	return r;
+	frame->at = j->next_rule[frame->at - 1];
+	frame->in_map = false;
 }
 
-static int walk(struct judging *j, size_t chain, struct boxes *boxes, int depth)
+/* A rule, or an element of its map, for the box in the topmost frame. */
+static int step(struct judging *j)
 {
+	struct frame *frame = &j->frames[j->depth];
+	const struct other_rule *rule = &j->others->rules.items[frame->at - 1];
+	const struct set_element *element = NULL;
 	int r = 0;
 
-	if (depth > DEPTH_MAX)
-		return 0;
-	for (size_t at = j->first_rule[chain]; at && r == 0; at = j->next_rule[at - 1]) {
-		const struct other_rule *rule = &j->others->rules.items[at - 1];
-		j->steps += boxes->count;
-		if (j->steps > STEPS_MAX) {
-			j->out->incomplete = true;
-			return 0;
-		}
-		if (rule->deed != DEED_NONE && rule->deed != DEED_DROP)
-			r = meet_deed(j, rule, boxes);
-		if (r == 0 && rule->way == WAY_MAP)
-			r = visit_map(j, rule, boxes, depth);
-		else if (r == 0 && rule->way != WAY_ON)
-			r = visit(j, rule, NULL, boxes, depth);
+	j->steps++;
+	if (!frame->in_map)
+		r = meet_deed(j, rule, &frame->box);
+	if (r < 0)
+		return r;
+	if (rule->way == WAY_MAP) {
+		if (next_element(j, frame, rule, &element))
+			r = visit(j, frame, rule, element);
+		else
+			next_rule(j, frame);
+		return r;
 	}
-	return r;
+	next_rule(j, frame); /* a jump comes back behind it */
+	return rule->way == WAY_ON ? 0 : visit(j, frame, rule, NULL);
 }
 
 /* The walk through all of it. */
 
-/* Chains that come to a deed, by whatever way. */
+static bool rule_leads(const struct judging *j, const struct other_rule *rule)
+{
+	const struct other_set *map = rule->way == WAY_MAP && rule->to ? &j->others->sets.items[rule->to - 1] : NULL;
+
+	if (is_asked_for(j->deeds, rule->deed) || (rule->deed == DEED_DNAT && j->deeds & 1 << DEED_PORT))
+		return true;
+	if (rule->way == WAY_JUMP || rule->way == WAY_GOTO)
+		return rule->to && j->leads[rule->to - 1];
+	for (size_t e = 0; map && e < map->count; e++)
+		if ((map->items[e].to && j->leads[map->items[e].to - 1]) || (map->items[e].drops && j->deeds & 1 << DEED_DROP))
+			return true;
+	return false;
+}
+
+/* Chains that come to a deed, by whatever way. Each round knows one jump more; in what nests deeper than the kernel allows,
+ * any may. */
 static void find_leads(struct judging *j)
 {
-	for (bool more = true; more;) {
+	bool more = true;
+
+	for (int round = 0; more && round < ROUNDS_MAX; round++) {
 		more = false;
 		for (size_t i = 0; i < j->others->rules.count; i++) {
 			const struct other_rule *rule = &j->others->rules.items[i];
-			bool leads = is_asked_for(j->deeds, rule->deed) || (rule->deed == DEED_DNAT && j->deeds & 1 << DEED_PORT);
-			if ((rule->way == WAY_JUMP || rule->way == WAY_GOTO) && rule->to)
-				leads |= j->leads[rule->to - 1];
-			const struct other_set *map = rule->way == WAY_MAP && rule->to ? &j->others->sets.items[rule->to - 1] : NULL;
-			for (size_t e = 0; map && e < map->count; e++)
-				leads |= (map->items[e].to && j->leads[map->items[e].to - 1]) || (map->items[e].drops && j->deeds & 1 << DEED_DROP);
-			more |= leads && !j->leads[rule->chain];
-			j->leads[rule->chain] |= leads;
+			if (!j->leads[rule->chain] && rule_leads(j, rule))
+				more = j->leads[rule->chain] = true;
 		}
 	}
+	for (size_t i = 0; more && i < j->others->chains.count; i++)
+		j->leads[i] = true;
 }
 
 static void order_rules(struct judging *j)
@@ -540,36 +573,59 @@ static bool is_outrun(const struct judging *j, const struct other_chain *chain)
 	       chain->place == PLACE_PREROUTING && chain->priority > PIN_PRIORITY;
 }
 
-/* What comes to the end of a base chain. */
-static int judge_policy(struct judging *j, const struct boxes *boxes)
+static bool drops_rest(const struct judging *j)
 {
-	size_t told = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < boxes->count && r == 0; i++) {
-		const struct box *box = &boxes->items[i];
-		if (box->state != BOX_GONE)
-			r = tell(j, j->base, 0, DEED_POLICY, box, box->doubt, &told);
-	}
-	return r;
+	return j->base->drops && j->deeds & 1 << DEED_POLICY;
 }
 
-static int judge_base(struct judging *j, size_t index)
+/* The next base chain that matters, and its boxes. 1; 0: there is none; or a negative errno. */
+static int next_base(struct judging *j)
 {
-	struct boxes boxes = { 0 };
+	int r = 0;
 
-	j->base = &j->others->chains.items[index];
-	j->steps = 0;
-	bool drops = j->base->drops && j->deeds & 1 << DEED_POLICY;
-	if (j->base->place == PLACE_NONE || (!j->leads[index] && !drops) || is_outrun(j, j->base))
+	j->boxes.count = j->next_box = j->policy_told = 0;
+	while (j->next_chain < j->others->chains.count && !j->boxes.count && r == 0) {
+		j->base_index = j->next_chain++;
+		j->base = &j->others->chains.items[j->base_index];
+		j->steps++;
+		if (j->base->place != PLACE_NONE && (j->leads[j->base_index] || drops_rest(j)) && !is_outrun(j, j->base))
+			r = add_boxes(j, &j->boxes);
+	}
+	j->steps += j->boxes.count;
+	return r < 0 ? r : j->boxes.count > 0;
+}
+
+/* The box in the topmost frame is through with its chain. */
+static int leave_chain(struct judging *j)
+{
+	struct frame *frame = &j->frames[j->depth];
+
+	if (j->depth) {
+		end_part(&j->frames[--j->depth].box, &frame->box, frame->way);
 		return 0;
-	int r = add_boxes(j, &boxes);
-	if (r == 0)
-		r = walk(j, index, &boxes, 0);
-	if (r == 0 && drops && j->steps <= STEPS_MAX)
-		r = judge_policy(j, &boxes);
-	free(boxes.items);
-	return r;
+	}
+	j->walking = false;
+	/* What comes to the end of a base chain. */
+	if (drops_rest(j) && frame->box.state != BOX_GONE)
+		return tell(j, j->base, 0, DEED_POLICY, &frame->box, frame->box.doubt, &j->policy_told);
+	return 0;
+}
+
+static int go_on(struct judging *j)
+{
+	const struct frame *frame = &j->frames[j->depth];
+
+	if (j->walking)
+		return frame->at && frame->box.state == BOX_HERE ? step(j) : leave_chain(j);
+	if (j->next_box == j->boxes.count) {
+		int r = next_base(j);
+		j->done = r == 0;
+		return r < 0 ? r : 0;
+	}
+	j->depth = 0;
+	j->walking = true;
+	j->frames[0] = (struct frame){ .box = j->boxes.items[j->next_box++], .at = j->first_rule[j->base_index] };
+	return 0;
 }
 
 static int find_holes(struct judging *j)
@@ -596,31 +652,78 @@ static int find_holes(struct judging *j)
 	return r;
 }
 
-int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct others_view *view, unsigned deeds)
+int others_judge_begin(struct judging **ret, struct findings *out, const struct others *others, const struct policy *policy,
+		       const struct others_view *view, unsigned deeds)
 {
 	size_t chains = others->chains.count + 1, rules = others->rules.count + 1;
-	struct judging j = { .others = others, .policy = policy, .view = view, .deeds = deeds, .out = ret,
-			     .leads = calloc(chains, sizeof(*j.leads)), .first_rule = calloc(chains, sizeof(*j.first_rule)),
-			     .next_rule = calloc(rules, sizeof(*j.next_rule)), .told = calloc(rules, sizeof(*j.told)),
-			     .not_sources = calloc(policy->role_count + 1, sizeof(*j.not_sources)) };
-	bool looks = !(deeds & DEEDS_INTERCEPT) || policy->interception != INTERCEPTION_OFF;
+	struct judging *j = calloc(1, sizeof(*j));
 
-	*ret = (struct findings){ 0 };
-	int r = j.leads && j.first_rule && j.next_rule && j.told && j.not_sources ? find_holes(&j) : -ENOMEM;
-	if (r == 0) {
-		find_leads(&j);
-		order_rules(&j);
+	*out = (struct findings){ .incomplete = others->incomplete };
+	if (!j)
+		return -ENOMEM;
+	*j = (struct judging){ .others = others, .policy = policy, .view = view, .deeds = deeds, .out = out,
+			       .leads = calloc(chains, sizeof(*j->leads)), .first_rule = calloc(chains, sizeof(*j->first_rule)),
+			       .next_rule = calloc(rules, sizeof(*j->next_rule)), .told = calloc(rules, sizeof(*j->told)),
+			       .not_sources = calloc(policy->role_count + 1, sizeof(*j->not_sources)), .frames = calloc(DEPTH_MAX + 1, sizeof(*j->frames)) };
+	int r = j->leads && j->first_rule && j->next_rule && j->told && j->not_sources && j->frames ? find_holes(j) : -ENOMEM;
+	if (r < 0) {
+		others_judge_end(j);
+		return r;
 	}
-	for (size_t i = 0; i < others->chains.count && r == 0 && looks; i++)
-		r = judge_base(&j, i);
-	free(j.leads);
-	free(j.first_rule);
-	free(j.next_rule);
-	free(j.told);
-	ranges_free(&j.not_targets);
-	for (size_t i = 0; j.not_sources && i < policy->role_count; i++)
-		ranges_free(&j.not_sources[i]);
-	free(j.not_sources);
+	find_leads(j);
+	order_rules(j);
+	j->done = deeds & DEEDS_INTERCEPT && policy->interception == INTERCEPTION_OFF;
+	*ret = j;
+	return 0;
+}
+
+static int finding_order(const void *a, const void *b)
+{
+	const struct finding *x = a, *y = b;
+	return x->base != y->base ? (x->base > y->base) - (x->base < y->base) : (x->rule > y->rule) - (x->rule < y->rule);
+}
+
+int others_judge_some(struct judging *j, size_t steps)
+{
+	size_t until = j->steps + steps;
+	int r = 0;
+
+	while (!j->done && j->steps < until && r == 0) {
+		if (j->steps > STEPS_MAX)
+			j->done = j->out->incomplete = true;
+		else
+			r = go_on(j);
+	}
+	if (r == 0 && j->done && j->out->count)
+		qsort(j->out->items, j->out->count, sizeof(*j->out->items), finding_order);
+	return r < 0 ? r : !j->done;
+}
+
+void others_judge_end(struct judging *j)
+{
+	if (!j)
+		return;
+	free(j->leads);
+	free(j->first_rule);
+	free(j->next_rule);
+	free(j->told);
+	free(j->frames);
+	free(j->boxes.items);
+	ranges_free(&j->not_targets);
+	for (size_t i = 0; j->not_sources && i < j->policy->role_count; i++)
+		ranges_free(&j->not_sources[i]);
+	free(j->not_sources);
+	free(j);
+}
+
+int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct others_view *view, unsigned deeds)
+{
+	struct judging *j = NULL;
+	int r = others_judge_begin(&j, ret, others, policy, view, deeds);
+
+	if (r == 0)
+		r = others_judge_some(j, SIZE_MAX / 2);
+	others_judge_end(j);
 	if (r < 0)
 		findings_free(ret);
 	return r;

@@ -115,6 +115,7 @@ struct others {
 	struct { struct other_rule *items; size_t count, capacity; } rules; /* those of one chain in their order */
 	struct { struct rule_condition *items; size_t count, capacity; } conditions;
 	struct { struct other_set *items; size_t count, capacity; } sets;
+	bool incomplete; /* there is more than was read, or could be */
 };
 
 struct finding {
@@ -127,12 +128,13 @@ struct finding {
 	size_t flow_count;            /* how many there are, about */
 	bool may;                     /* DEED_DROP, DEED_POLICY: some of it, or under conditions that can't be known */
 	bool legacy;
+	size_t base, rule;            /* their order: base chains, and the rules of each as they were read */
 };
 
 struct findings {
 	struct finding *items;
 	size_t count, capacity;
-	bool incomplete; /* there were too many rules to follow them all */
+	bool incomplete; /* not all of it was looked at: it was too much, or of an unknown kind */
 };
 
 /* Once all chains and sets are there, and before anything refers to them by index. */
@@ -154,6 +156,16 @@ struct others_view {
  * no finding. Of DEEDS_STOP, what would only stop some peers of ANY is none either: that is what block lists do.
  * 0 or -ENOMEM. */
 int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct others_view *view, unsigned deeds);
+
+/* The same in parts. All that is given, and what it points to, must stay as it is until the end; out is the caller's. */
+struct judging;
+int others_judge_begin(struct judging **ret, struct findings *out, const struct others *others, const struct policy *policy,
+		       const struct others_view *view, unsigned deeds); /* 0 or -ENOMEM; *ret is then as it was */
+/* About so many steps more, of some 50 ns each. 1: there are more; 0: that was all, or all that it may take
+ * (out->incomplete); or -ENOMEM. */
+int others_judge_some(struct judging *judging, size_t steps);
+void others_judge_end(struct judging *judging); /* NULL is fine */
+
 void findings_free(struct findings *findings);
 bool findings_equal(const struct findings *a, const struct findings *b);
 

@@ -51,9 +51,15 @@ enum field {
 	FIELD_L4PROTO,       /* 1 byte */
 	FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE,
 	FIELD_IP6_HOPLIMIT,  /* 1 byte */
+	FIELD_IP6_NEXTHDR,   /* 1 byte */
+	FIELD_FIRST_BYTE,    /* of the packet: version and, in IPv4, the header's length */
+	FIELD_IP_LSRR, FIELD_IP_SSRR, /* there is a loose, a strict source route; no operand */
+	FIELD_ROUTING,       /* IPv6: there is a routing header; no operand */
+	FIELD_SEGMENTS_LEFT, /* 1 byte, of that header */
 	FIELD_CT_STATE,      /* any of these bits, host order 32 bit in bits */
-	FIELD_CT_STATUS,     /* likewise */
+	FIELD_CT_STATUS,     /* likewise; negate: none of them */
 	FIELD_IIFNAME,
+	FIELD_OIFNAME,
 	FIELD_PKTTYPE,       /* 1 byte */
 	FIELD_FIB_LOCAL,     /* fib daddr type local; no operand */
 	FIELD_FIB_UNICAST,   /* fib daddr type unicast: some other machine's address; no operand */

@@ -12,7 +12,7 @@
 static const struct field_form {
 	const char *text;
 	uint8_t size;
-	enum { AS_IPV4, AS_IPV6, AS_PORT, AS_LINK, AS_PROTOCOL, AS_ICMP, AS_ICMPV6, AS_PKTTYPE, AS_NUMBER, AS_NOTHING } operand;
+	enum { AS_IPV4, AS_IPV6, AS_PORT, AS_LINK, AS_PROTOCOL, AS_ICMP, AS_ICMPV6, AS_PKTTYPE, AS_NUMBER, AS_HEX, AS_NOTHING } operand;
 } fields[FIELDS] = {
 	[FIELD_IP_SADDR] = { "ip saddr", 4, AS_IPV4 },
 	[FIELD_IP_DADDR] = { "ip daddr", 4, AS_IPV4 },
@@ -29,9 +29,16 @@ static const struct field_form {
 	[FIELD_ICMP_TYPE] = { "icmp type", 1, AS_ICMP },
 	[FIELD_ICMPV6_TYPE] = { "icmpv6 type", 1, AS_ICMPV6 },
 	[FIELD_IP6_HOPLIMIT] = { "ip6 hoplimit", 1, AS_NUMBER },
+	[FIELD_IP6_NEXTHDR] = { "ip6 nexthdr", 1, AS_PROTOCOL },
+	[FIELD_FIRST_BYTE] = { "@nh,0,8", 1, AS_HEX },
+	[FIELD_IP_LSRR] = { "ip option lsrr", 1, AS_NOTHING },
+	[FIELD_IP_SSRR] = { "ip option ssrr", 1, AS_NOTHING },
+	[FIELD_ROUTING] = { "exthdr rt", 1, AS_NOTHING },
+	[FIELD_SEGMENTS_LEFT] = { "rt seg-left", 1, AS_NUMBER },
 	[FIELD_CT_STATE] = { "ct state", 4, AS_NOTHING },
 	[FIELD_CT_STATUS] = { "ct status", 4, AS_NOTHING },
 	[FIELD_IIFNAME] = { "iifname", 16, AS_LINK },
+	[FIELD_OIFNAME] = { "oifname", 16, AS_LINK },
 	[FIELD_PKTTYPE] = { "meta pkttype", 1, AS_PKTTYPE },
 	[FIELD_FIB_LOCAL] = { "fib daddr type", 4, AS_NOTHING },
 	[FIELD_FIB_UNICAST] = { "fib daddr type", 4, AS_NOTHING },
@@ -54,7 +61,7 @@ static const struct word icmpv6_types[] = {
 	{ 134, "nd-router-advert" }, { 135, "nd-neighbor-solicit" }, { 136, "nd-neighbor-advert" }, { 137, "nd-redirect" },
 	{ 143, "mld2-listener-report" }, { 0, NULL },
 };
-static const struct word packet_types[] = { { 1, "broadcast" }, { 2, "multicast" }, { 0, NULL } };
+static const struct word packet_types[] = { { 0, "host" }, { 1, "broadcast" }, { 2, "multicast" }, { 0, NULL } };
 static const struct word states[] = { { CT_INVALID, "invalid" }, { CT_ESTABLISHED, "established" }, { CT_RELATED, "related" }, { CT_NEW, "new" }, { 0, NULL } };
 
 static void print_word(FILE *out, const struct word *words, uint32_t value)
@@ -106,6 +113,9 @@ static void print_key(FILE *out, int operand, const uint8_t *key)
 		break;
 	case AS_NUMBER:
 		fprintf(out, "%u", key[0]);
+		break;
+	case AS_HEX:
+		fprintf(out, "0x%02x", key[0]);
 		break;
 	case AS_PKTTYPE:
 		print_word(out, packet_types, key[0]);
@@ -170,7 +180,12 @@ static void print_match(FILE *out, const struct term *term)
 		print_states(out, term->bits);
 		break;
 	case FIELD_CT_STATUS:
-		fputs("dnat", out);
+		fputs(term->negate ? "! dnat" : "dnat", out);
+		break;
+	case FIELD_IP_LSRR:
+	case FIELD_IP_SSRR:
+	case FIELD_ROUTING:
+		fputs("exists", out);
 		break;
 	default:
 		fputs(not, out);

@@ -5,11 +5,9 @@
 
 #define RECEIVE_BUFFER SOCKET_RECEIVE_BUFFER
 #define REPLY_SIZE SOCKET_REPLY_SIZE
-#define DUMP_TRIES SOCKET_DUMP_TRIES
 #include "../../daemon/nft_socket.c"
 #undef RECEIVE_BUFFER
 #undef REPLY_SIZE
-#undef DUMP_TRIES
 #define fail read_fail
 #include "../../daemon/nft_others.c"
 #undef fail

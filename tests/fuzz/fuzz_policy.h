@@ -43,7 +43,7 @@ static void judge_others(const struct others *others)
 	struct role_links links = { 0 };
 	struct ranges none = { 0 };
 	struct names_view names = { 0 };
-	struct surroundings around = { &none, &links, &names };
+	struct surroundings around = { .gateway = &none, .links = &links, .names = &names };
 	struct others_view view = { .around = &around };
 	struct findings findings = { 0 };
 	char text[64];

@@ -10,7 +10,7 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run tests/fuzz/record_netlink.py test
 
 FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/core/lines.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config_ini.c daemon/core/addr.c daemon/core/config.c \
-	daemon/core/config_values.c daemon/core/diag.c
+	daemon/core/config_values.c daemon/core/diag.c daemon/core/printable.c
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
 # They include the readers, for sockets that are not real.
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h daemon/nft_encode.c daemon/nft_rule.c
@@ -21,7 +21,7 @@ FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
 FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/seen_packet.c
 FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c daemon/core/lines.c
-FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/varlink_wire.c
+FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/core/printable.c daemon/varlink_wire.c
 
 tests_fuzz_replay_archive_SOURCES = tests/fuzz/replay.c $(FUZZ_ARCHIVE_SOURCES)
 tests_fuzz_replay_archive_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"archive"'

@@ -101,7 +101,7 @@ def table_of(daemon, name):
         found = dict(netlink.attributes(payload))
         if 2 in found:
             datagrams += ask(netlink.GETSETELEM, netlink.attribute(2, found[2]))
-    datagrams += counters + ask(netlink.GETRULE, netlink.attribute(2, "deny_in")) + counters
+    datagrams += counters + ask(netlink.GETFLOWTABLE) + counters + ask(netlink.GETRULE, netlink.attribute(2, "deny_in")) + counters
     write("nft/" + name, TABLE, datagrams)
 
 
@@ -133,6 +133,14 @@ def record(tap):
                 "set brief { type ipv4_addr; flags timeout; elements = { 192.0.2.1 timeout 1h, 192.0.2.2 }; }\n"
                 "counter some { }\n quota most { 1 mbytes }\n chain deny_in { counter drop\n }\n }\n")
         table_of(daemon, "table-foreign")
+        lab.nft("gateway", "delete table inet spefw\ntable inet spefw { comment \"layout 1\"\n set ports { type inet_service; limit rate 1/hour\nelements = { 80, 443 } }\n"
+                "set sizes { type ipv4_addr; size 4; policy memory; comment \"mine\"\n elements = { 192.0.2.1 comment \"mine\" } }\n"
+                "set times { type ipv4_addr; timeout 1h; gc-interval 1h; elements = { 192.0.2.1 } }\n"
+                "map where { type inet_service : verdict; elements = { 1 : continue, * : accept }; }\n"
+                "map counted { type ipv4_addr : counter; elements = { 192.0.2.1 : \"denied-in\" } }\n set links { type ifname; elements = { \"lan\" } }\n"
+                "counter denied-in { comment \"mine\"\n }\n limit slow { rate 1/hour; }\n quota most { 1 mbytes\n }\n"
+                "chain judge { type filter hook forward priority 0; comment \"mine\"; }\n chain deny_in { drop\n }\n }\n")
+        table_of(daemon, "table-additions")
         # A refusal with words, and one without.
         write("nft/refused", VERDICTS, netlink.ask("gateway", netlink.GETCHAIN, netlink.attribute(1, "nobody"), netlink.attribute(3, "x"), dump=False))
         for name, text in OTHERS.items():

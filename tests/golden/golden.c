@@ -6,6 +6,9 @@
  * FILE.input, where it is there, tells more of the surroundings, a line each:
  *   gateway ADDRESS...         the gateway's own addresses (else 192.0.2.1 198.51.100.1)
  *   links ROLE [NAME...]       the links behind which a protected role lives (else lan)
+ *   towards [NAME...]          the links that routes to protected roles leave by (else lan)
+ *   own-links NAME...          the links by which the gateway's own packets come in, besides lo
+ *   broadcasts ADDRESS...      the broadcast addresses of protected networks (else 192.0.2.255)
  *   name NAME ADDRESS...       what is behind a name */
 #include "config_ini.h"
 #include "core/compile.h"
@@ -25,7 +28,8 @@ struct golden {
 	struct config config;
 	struct policy policy;
 	struct ranges gateway;
-	struct role_links *links;
+	struct role_links *links, towards, own_links;
+	struct ranges broadcasts;
 	struct names_view names;
 	struct ruleset ruleset;
 };
@@ -66,13 +70,13 @@ static void read_policy(struct golden *g, const char *path)
 	diags_free(&diags);
 }
 
-static void add_gateway(struct golden *g, const char *word)
+static void add_address(struct ranges *ranges, const char *word)
 {
 	struct range range;
 
 	if (range_parse(word, &range) != RANGE_OK)
-		die("gateway %s: not an address", word);
-	require_memory(ranges_add(&g->gateway, &range) == 0);
+		die("%s: not an address", word);
+	require_memory(ranges_add(ranges, &range) == 0);
 }
 
 static void set_links(struct role_links *links, const char *word)
@@ -88,6 +92,7 @@ static void default_links(struct golden *g)
 
 	g->links = calloc(policy->role_count, sizeof(*g->links));
 	require_memory(g->links != NULL);
+	set_links(&g->towards, "lan");
 	for (size_t i = 0; i < policy->role_count; i++) {
 		if (i == 0 && policy->interfaces == INTERFACES_NAMED) {
 			for (size_t l = 0; l < policy->link_count; l++)
@@ -98,16 +103,24 @@ static void default_links(struct golden *g)
 	}
 }
 
+/* In place of what was there. */
+static void add_links(struct role_links *links, char *rest)
+{
+	const char *word;
+
+	links->count = 0;
+	while ((word = strtok_r(NULL, SEPARATORS, &rest)))
+		set_links(links, word);
+}
+
 static void input_links(struct golden *g, char *rest)
 {
-	const char *role = strtok_r(NULL, SEPARATORS, &rest), *word;
+	const char *role = strtok_r(NULL, SEPARATORS, &rest);
 
 	for (size_t i = 0; role && i < g->policy.role_count; i++) {
 		if (strcmp(g->policy.roles[i].name, role) != 0)
 			continue;
-		g->links[i].count = 0;
-		while ((word = strtok_r(NULL, SEPARATORS, &rest)))
-			set_links(&g->links[i], word);
+		add_links(&g->links[i], rest);
 		return;
 	}
 	die("links: no such role");
@@ -160,9 +173,13 @@ static void read_input(struct golden *g, const char *conf)
 			input_links(g, rest);
 		else if (strcmp(key, "name") == 0)
 			input_name(g, rest);
-		else if (strcmp(key, "gateway") == 0)
+		else if (strcmp(key, "towards") == 0)
+			add_links(&g->towards, rest);
+		else if (strcmp(key, "own-links") == 0)
+			add_links(&g->own_links, rest);
+		else if (strcmp(key, "gateway") == 0 || strcmp(key, "broadcasts") == 0)
 			while ((word = strtok_r(NULL, SEPARATORS, &rest)))
-				add_gateway(g, word);
+				add_address(*key == 'g' ? &g->gateway : &g->broadcasts, word);
 		else
 			die("%s: unknown key %s", path, key);
 	}
@@ -180,13 +197,16 @@ static void make_ruleset(struct golden *g, const char *conf)
 	default_links(g);
 	read_input(g, conf);
 	if (!g->gateway.count) {
-		add_gateway(g, "192.0.2.1");
-		add_gateway(g, "198.51.100.1");
+		add_address(&g->gateway, "192.0.2.1");
+		add_address(&g->gateway, "198.51.100.1");
 	}
+	if (!g->broadcasts.count)
+		add_address(&g->broadcasts, "192.0.2.255");
 	ranges_normalise(&g->gateway);
+	ranges_normalise(&g->broadcasts);
 	require_memory(policy_leave_out(&g->policy, &g->gateway, &changed) == 0);
 
-	struct surroundings around = { &g->gateway, g->links, &g->names };
+	struct surroundings around = { &g->gateway, g->links, &g->names, g->towards, g->own_links, &g->broadcasts };
 	require_memory(compile(&g->ruleset, &g->policy, &around) == 0);
 }
 
@@ -232,6 +252,9 @@ static void golden_free(struct golden *g)
 	for (size_t i = 0; i < g->policy.role_count; i++)
 		free(g->links[i].names);
 	free(g->links);
+	free(g->towards.names);
+	free(g->own_links.names);
+	ranges_free(&g->broadcasts);
 	ruleset_free(&g->ruleset);
 	names_view_free(&g->names);
 	ranges_free(&g->gateway);

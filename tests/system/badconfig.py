@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bad configurations: what exactly is said and of which line, and that none of them changes anything."""
+import json
 import os
+import socket
+import struct
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import Lab, VarlinkError, frozen, main  # noqa: E402
+from lab import LICENSE, Daemon, Lab, VarlinkError, frozen, main, netlink, vendor  # noqa: E402
+from lab.checks import with_all_and_none  # noqa: E402
 
 # Seven lines: what a case adds to them begins in line 8.
 GOOD = """[server]
@@ -367,5 +371,71 @@ def good_ones(tap):
             tap.equal(refused(daemon), None, title + ": in force")
 
 
+def rename_chain(name):
+    """In our table, by netlink: nft takes no such names."""
+    def message(kind, flags, family, resource, *payload):
+        body = struct.pack(">BBH", family, 0, resource) + b"".join(payload)
+        return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETLINK_NETFILTER) as sock:
+        sock.bind((0, 0))
+        sock.send(message(16, 1, 0, netlink.NFNL_SUBSYS_NFTABLES)
+                  + message(netlink.NFNL_SUBSYS_NFTABLES << 8 | netlink.NEWCHAIN, 0x401, netlink.NFPROTO_INET, 0,
+                            netlink.attribute(1, "spefw"), netlink.attribute(3, name + b"\0"))
+                  + message(17, 1, 0, netlink.NFNL_SUBSYS_NFTABLES))
+
+
+def no_utf8(tap):
+    """Bytes that are no UTF-8, wherever something comes from outside: what is wrong is told all the same, and nothing fails."""
+    with Lab(tap) as lab:
+        lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())})
+        # Each path that the daemon is given, and one that the configuration names.
+        daemon = Daemon(lab, lab.config(), name="d\udcfc\udcff")
+        members = os.path.join(daemon.dir, "m\udce4.txt")
+        with open(members, "w", encoding="ascii") as file:
+            file.write("203.0.113.7\n")
+        good = lab.config().replace("[gateway]", "[role MORE]\nmembers = file:%s\n[flow more-in]\nfrom = MORE\nto = SERVER\nprotocol = tcp\nport = 5000\n\n[gateway]" % members, 1)
+
+        def write(text):
+            with open(daemon.config, "wb") as file:
+                file.write(os.fsencode(text))
+        write(good)
+        daemon.start()
+        status = daemon.wait_status(lambda now: now["health"] == "ok", "healthy")
+        tap.ok(status["config"]["path"].endswith("/d??/spefw.ini"), "paths: status is a reply, the bytes are ?", status["config"])
+        roles = {role["name"]: role["members"] for role in daemon.call("Flows")["roles"]}
+        tap.equal(roles.get("MORE"), ["203.0.113.7"], "a file that is named so is read")
+        done = daemon.ctl("status", check=False)
+        tap.equal((done.returncode, done.stderr), (0, ""), "spefwctl status")
+        # A name of an interface, which the kernel takes to be any bytes.
+        write(good.replace("[role MORE]", "\n[role MORE]").replace("interface = auto", "").replace("[server]", "[server]\ninterface = lan l\udce4n", 1))
+        daemon.reload()
+        status = daemon.status()
+        tap.ok(status["health"] == "degraded" and any("interface names l?n" in reason for reason in status["reasons"]), "a misspelt interface is told", status["reasons"])
+        # What is refused, quoted; and what changed.
+        write(good + "[flow \udcff]\nport = \udcfe\n")
+        try:
+            daemon.reload()
+            tap.ok(False, "refused")
+        except VarlinkError as error:
+            tap.ok(error.error.endswith("ConfigInvalid") and any("?" in one for one in error.parameters["errors"]), "refused: each error is told", error)
+        tap.ok(any("was refused" in reason for reason in daemon.status()["reasons"]), "that it was refused is told, with its path", daemon.status()["reasons"])
+        done = daemon.ctl("doctor", "-c", daemon.config, "--json", check=False)
+        tap.ok(done.stderr == "" and any(one["check"] == "config" for one in json.loads(done.stdout)["findings"]), "doctor tells it", (done.stdout, done.stderr))
+        write(good)
+        daemon.reload()
+        # What another program names so. Where the table is owned, it can't.
+        with lab.inside("gateway"):
+            rename_chain(b"evil\xff\x1b[2J")
+        if daemon.status()["ownership"] == "monitor":
+            status = daemon.wait_status(lambda now: now["guards"]["repaired"], "repaired")
+            tap.ok("chain added or changed evil??[2J" in status["guards"].get("last_repair", ""), "a chain's name", status["guards"])
+        tap.ok("\x1b" not in daemon.log() and "\ufffd" not in daemon.log(), "nor is there any of it in the log")
+        daemon.stop()
+        done = daemon.ctl("doctor", "-c", daemon.config, "--json", check=False)
+        tap.ok(any(one["check"] == "spefwd" and one["evidence"].endswith("/d??/control.sock") for one in json.loads(done.stdout)["findings"]), "doctor without a daemon, by that path", done.stdout)
+        done = daemon.ctl("status", "--json", check=False)
+        tap.ok(done.returncode == 3 and json.loads(done.stdout)["reasons"], "status without a daemon", (done.returncode, done.stdout, done.stderr))
+
+
 if __name__ == "__main__":
-    main(each_is_told_and_changes_nothing, by_spefwctl, good_ones)
+    main(each_is_told_and_changes_nothing, by_spefwctl, good_ones, *with_all_and_none(no_utf8))

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """spefwctl doctor: a healthy gateway has nothing; each fault that it knows is built, found, and gone when it is taken away."""
+import errno
 import json
 import os
+import pty
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, DNS, LICENSE, Lab, has_second_user, main, namespaces, probe_all, program, proxy, tls, vendor, wait_for  # noqa: E402
+from lab import ADDRESS, DNS, HANG, LICENSE, Lab, has_second_user, main, namespaces, probe_all, program, proxy, tls, vendor, wait_for  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 CLOCK = """#define _GNU_SOURCE
@@ -58,6 +62,7 @@ class Doctor:
     def run(self, *args, uid=None):
         env = dict(os.environ, LC_ALL="C", SPEFW_CLOCK_ERROR=str(self.clock_error), LD_PRELOAD=self._clock,
                    ASAN_OPTIONS="detect_leaks=1:verify_asan_link_order=0")
+        args += () if "-c" in args else ("-c", self.daemon.config)
         return self.lab.run("gateway", program("spefwctl"), "-s", self.daemon.socket, "doctor", *args, check=False, env=env, uid=uid)
 
     def findings(self, *args):
@@ -504,8 +509,8 @@ def certificates(tap):
         thread.start()
         status = wait_for(lambda: reader_of_certificates(lab) or not thread.is_alive(), "it is asked")
         thread.join()
-        tap.equal([status.get(key) if status is not True else status for key in ("Uid", "Gid", "Groups", "NoNewPrivs", "CapPrm", "CapEff", "CapInh", "CapAmb")],
-                  [" ".join(["65534"] * 4)] * 2 + ["", "1"] + ["0" * 16] * 4, "certificates are read without privileges")
+        tap.equal([status.get(key) if status is not True else status for key in ("Uid", "Gid", "Groups", "NoNewPrivs", "CapPrm", "CapEff", "CapInh", "CapAmb", "CapBnd")],
+                  [" ".join(["65534"] * 4)] * 2 + ["", "1"] + ["0" * 16] * 5, "certificates are read without privileges")
         code, found, notes = done[0]
         tap.ok((code, found) == (0, []) and [one["check"] for one in notes] == ["tls"], "who is silent is a note", (code, found, notes))
         silent.close()
@@ -517,5 +522,107 @@ def certificates(tap):
         tap.ok((code, found) == (0, []) and "could not be checked" in notes[0]["what"], "nobody there is a note", (code, found, notes))
 
 
+# What a program that reads strangers' bytes may become: it takes what it can get of its parents, and does not end.
+STAND_IN = """#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+int main(void)
+{
+	char line[200], bounding[64] = "?";
+	FILE *status = fopen("/proc/self/status", "r");
+	while (status && fgets(line, sizeof(line), status))
+		sscanf(line, "CapBnd: %60s", bounding);
+	int tty = open("/dev/tty", O_RDWR), no_tty = tty < 0 ? errno : 0;
+	if (tty >= 0 && write(tty, "owned", 5) == 5)
+		for (const char *c = "owned\\n"; *c; c++)
+			ioctl(tty, TIOCSTI, c);
+	for (int fd = 0; fd < 1024; fd++)
+		if (isatty(fd))
+			no_tty = 0;
+	pid_t child = fork();
+	int no_child = child < 0 ? errno : 0;
+	if (child == 0)
+		setsid();
+	if (child != 0)
+		printf("result unreachable\\nwhy terminal %d, child %d, session %d, bounding %s\\n", no_tty, no_child, getsid(0) == getpid(), bounding);
+	fflush(stdout);
+	close(STDOUT_FILENO);
+	for (;;)
+		pause();
+}
+"""
+
+
+def stand_in(tap):
+    """A hostile spefw-tls: it has no terminal, no children, nothing to become more by, and it is gone when doctor is."""
+    with Lab(tap) as lab:
+        doctor = Doctor(tap, lab)
+        if not doctor.trusted:
+            tap.skip("a hostile spefw-tls", "it needs a second user, and the trust store of Debian: as root")
+            return
+        os.chmod(lab.dir, 0o755)
+        folder = os.path.join(lab.dir, "programs")
+        os.mkdir(folder)
+        for name in ("spefwd", "spefwctl"):
+            shutil.copy(program(name), folder)
+        with open(os.path.join(folder, "hostile.c"), "w", encoding="ascii") as file:
+            file.write(STAND_IN)
+        subprocess.run([os.environ.get("CC", "cc").split()[0], os.path.join(folder, "hostile.c"), "-o", os.path.join(folder, "spefw-tls")], check=True)
+        out = os.path.join(lab.dir, "out")
+        with lab.inside("gateway"):
+            pid, terminal = pty.fork()
+            if pid == 0:
+                with open(out, "wb") as file:
+                    os.dup2(file.fileno(), 1)
+                os.environ.update(LC_ALL="C", SPEFW_CLOCK_ERROR="1000", LD_PRELOAD=doctor._clock, ASAN_OPTIONS="verify_asan_link_order=0")  # pylint: disable=protected-access
+                os.execv(os.path.join(folder, "spefwctl"), ["spefwctl", "-s", doctor.daemon.socket, "doctor", "--json", "-c", doctor.daemon.config])
+        told = b""
+        try:
+            while select.select([terminal], [], [], HANG)[0]:
+                told += os.read(terminal, 4096)
+            os.kill(pid, signal.SIGKILL)
+        except OSError:  # nobody has it open any more
+            pass
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(terminal)
+        with open(out, encoding="utf-8") as file:
+            text = file.read()
+        tap.ok(code == 0, "doctor ends", (code, text))
+        notes = [one["evidence"] for one in json.loads(text or '{"findings": []}')["findings"] if one["check"] == "tls"]
+        tap.ok(notes and all("terminal %d, child %d, session 1, bounding 0000000000000000" % (errno.ENXIO, errno.EAGAIN) in one for one in notes),
+               "a hostile spefw-tls has no terminal and no children, leads its session, and can become nothing", (notes, text))
+        tap.equal(told, b"", "nothing came to the terminal, and no input was made up")
+        tap.equal(reader_of_certificates(lab), None, "it is gone")
+
+
+def bridge(tap):
+    """A bridge between the server and the default next hop, whose frames pass no hook."""
+    with Lab(tap) as lab:
+        for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
+            lab.sysctl("gateway", "bridge/" + name, 0)
+        lab.ip("gateway", "addr flush dev lan", "addr flush dev wan2", "link add br0 type bridge", "link set lan master br0", "link set wan2 master br0",
+               "link set br0 up", "addr add 192.0.2.1/24 dev br0", "addr add 2001:db8:2::1/64 dev br0 nodad")
+        lab.ip("client", "addr flush dev eth0 scope global", "addr add 192.0.2.140/24 dev eth0")
+        lab.wait_neighbours("gateway", "2001:db8:2::1")
+        doctor = Doctor(tap, lab)
+        lab.serve("server", tcp=[443])
+        lab.serve("client", tcp=[443])
+        for address in (ADDRESS[4]["server"], "192.0.2.140"):
+            lab.connect("gateway", address, 443).close()
+        doctor.healthy("the gateway routes between the bridge and elsewhere")
+        lab.ip("gateway", "route add default via 192.0.2.140")
+        doctor.finds("the default next hop is behind the bridge's other port", "bridge", "serious", ["bridge br0", "192.0.2.25", "(at lan)", "(at wan2)"],
+                     "net.bridge.bridge-nf-call-iptables=1", printed=True)
+        doctor.daemon.wait_status(lambda status: [one for one in status["reasons"] if one.startswith("bridge br0 ")], "health tells of it too")
+        tap.equal(len([one for one in doctor.findings()[1] if "bridge br0" in one["what"]]), 1, "doctor says it once")
+        lab.ip("gateway", "route del default")
+        doctor.daemon.wait_status(lambda status: not [one for one in status["reasons"] if one.startswith("bridge br0 ")], "health is well")
+        doctor.healthy("no more")
+
+
 if __name__ == "__main__":
-    main(healthy, system, routes, resolvers, tables, one_by_one, iptables, certificates)
+    main(healthy, system, routes, bridge, resolvers, tables, one_by_one, iptables, certificates, stand_in)

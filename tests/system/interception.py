@@ -402,11 +402,54 @@ def squid(tap):
                 continue
             status = daemon.status()
             tap.equal((status["health"], [one["table"] for one in status["interceptions"]], status["guards"]["intercepted"] > 0), told, title + "what is told")
-            found = json.loads(daemon.ctl("doctor", "--json", check=False).stdout)["findings"]
+            found = json.loads(daemon.ctl("doctor", "--json", "-c", daemon.config, check=False).stdout)["findings"]
             found = [one for one in found if one["check"] == "interception"]
             tap.ok([one["severity"] for one in found] == ["serious"] * len(told[1]) and all("table inet squid, chain pre, handle" in one["evidence"] for one in found),
                    title + "and what doctor finds", found)
 
 
+def many_ways(bases, depth):
+    """A table whose chains jump to the next one twice: ever so many ways lead to its last rule."""
+    text = "table inet ways {\n"
+    for base in range(bases):
+        for level in range(depth, 0, -1):
+            text += "chain c%d_%d {\n%s}\n" % (base, level, "notrack\n" if level == depth else 2 * ("meta mark %d jump c%d_%d\n" % (level, base, level + 1)))
+        text += "chain base%d {\ntype filter hook prerouting priority %d\n%s}\n" % (base, -310 + base, 2 * ("jump c%d_1\n" % base))
+    return text + "}\n"
+
+
+def large(tap):
+    """Other tables of any size: they are looked at between other events, one budget is enough for all of them, and what was not looked at is told."""
+    not_yet, not_wholly = "not looked at yet", "not wholly known"
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        lab.serve("server", tcp=[443])
+        lab.nft("gateway", many_ways(25, 12))
+        daemon = lab.spefwd(lab.config(gateway="interception = report"))
+        status = daemon.wait_status(lambda now: not any(not_yet in reason for reason in now["reasons"]), "it has looked")
+        tap.ok(status["health"] == "degraded" and any(not_wholly in reason for reason in status["reasons"]), "their end is not reached: told, and never healthy", status["reasons"])
+        log = daemon.log()
+        tap.ok(0 < log.find("guards by") < log.find("table inet ways"), "it was ready, and did other things, before it had looked", log)
+        found = json.loads(daemon.ctl("doctor", "--json", "-c", daemon.config, check=False).stdout)["findings"]
+        tap.ok(any(one["severity"] == "note" and "to their end" in one["what"] for one in found), "doctor says so too", found)
+        lab.nft("gateway", "delete table inet ways")
+        daemon.reload()
+        daemon.wait_status(lambda now: now["health"] == "ok", "they are gone")
+        # A map of which a part is not read may lead anywhere.
+        lab.nft("gateway", "table ip maps {\nchain proxy { redirect\n}\nmap where { type ipv4_addr : verdict; elements = { %s, 192.0.2.25 : jump proxy }; }\n"
+                "chain pre {\ntype nat hook prerouting priority -100\nip saddr vmap @where\n}\n}\n" % ", ".join("10.0.%d.%d : accept" % (number >> 8, number & 255) for number in range(5000)))
+        daemon.reload()
+        status = daemon.wait_status(lambda now: not any(not_yet in reason for reason in now["reasons"]), "it has looked")
+        tap.ok(any(not_wholly in reason for reason in status["reasons"]), "a map of 5,000 elements: told", status["reasons"])
+        lab.nft("gateway", "delete table ip maps")
+        # Rules with a large set are looked at to their end.
+        elements = ", ".join("10.%d.%d.1" % (number >> 8, number & 255) for number in range(4000))
+        lab.nft("gateway", "table ip sets {\nset bad { type ipv4_addr; flags interval; elements = { %s, 192.0.2.25 }; }\nchain pre {\ntype filter hook prerouting priority -150\n%s}\n}\n"
+                % (elements, "".join("ip daddr @bad tcp dport %d drop\nip saddr @bad tcp dport != %d notrack\n" % (port, port) for port in range(2000, 2050))))
+        daemon.reload()
+        status = daemon.wait_status(lambda now: now["interceptions"], "the rules with a set")
+        tap.equal((len(status["interceptions"]), [reason for reason in status["reasons"] if not_wholly in reason]), (50, []), "50 rules with a set of 4,001 elements: all of them are told")
+
+
 if __name__ == "__main__":
-    main(redirect, elsewhere, tproxy, early, rules, iptables, legitimate, squid)
+    main(redirect, elsewhere, tproxy, early, rules, iptables, legitimate, squid, large)

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Packets with a protected source address: honest where a route leads to it, whatever its metric and table, and dropped elsewhere."""
 import os
+import socket
+import struct
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, LICENSE, Lab, RawSender, Sniffer, is_syn, main, vendor, wait_for  # noqa: E402
+from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, Lab, RawSender, Sniffer, is_syn, main, vendor, wait_for  # noqa: E402
+from lab.packets import checksum, packed  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 PREFIX = {4: "192.0.2.0/24", 6: "2001:db8:2::/64"}
@@ -121,6 +124,160 @@ def defaults(tap):
             follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "which counts no more beside a better one")
 
 
+def servers_links(lab):
+    """The set in the kernel, without whom it stands for."""
+    text = lab.run("gateway", "nft", "list", "set", "inet", "spefw", "SERVER_links").stdout
+    return sorted(text.partition("elements = {")[2].partition("}")[0].replace('"', "").replace(",", " ").split())
+
+
+def nexthops_without_links(tap):
+    """The kernel tells of such routes no more than the nexthop's number; of groups, the group's."""
+    with Lab(tap) as lab:
+        lab.sysctl("gateway", "ipv4/nexthop_compat_mode", 0)
+        prober = begin(tap, lab)
+        for family in FAMILIES:
+            half = PREFIX[family].replace("/24", "/25").replace("/64", "/65")
+            for number, link in enumerate(VIA):
+                ip(lab, family, "nexthop", "add", "id", str(family * 10 + number), "via", VIA[link][family], "dev", link)
+            lab.run("gateway", "ip", "nexthop", "add", "id", str(family * 100), "group", "%d/%d" % (family * 10, family * 10 + 1))
+            ip(lab, family, "route", "add", half, "nhid", str(family * 10))
+            follow(tap, prober, family, {"lan": True, "wan2": True, "adm": False}, "a route by a nexthop's number")
+            ip(lab, family, "route", "replace", half, "nhid", str(family * 100))
+            follow(tap, prober, family, {"lan": True, "wan2": True, "adm": True}, "by a group's number")
+            ip(lab, family, "route", "del", half)
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "and is gone")
+            # The server's own route, at last.
+            ip(lab, family, "nexthop", "add", "id", str(family), "dev", "lan")
+            ip(lab, family, "route", "del", PREFIX[family], "dev", "lan")
+            ip(lab, family, "route", "add", PREFIX[family], "nhid", str(family))
+            ip(lab, family, "route", "add", "default", "via", VIA["wan2"][family])
+        for family in FAMILIES:
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "the server's only route, beside a default one")
+
+
+def link(lab, state, *addresses):
+    """The server's link goes down, or comes back with the addresses of IPv6, which go with it."""
+    lab.ip("gateway", "link set lan %s" % state, *["addr add %s dev lan nodad" % one for one in addresses])
+
+
+def went_down(tap):
+    """The server's link is down while the daemon runs, stops and starts: a default route that stands in for it is none of the server's."""
+    with Lab(tap) as lab:
+        for family in FAMILIES:
+            ip(lab, family, "route", "add", "default", "via", VIA["wan2"][family])
+        prober = begin(tap, lab)
+
+        def is_open(what):
+            for family in FAMILIES:
+                with lab.connect("server", EXCHANGE[family], 443) as connection:
+                    tap.ok(connection.echo(), "IPv%d: %s" % (family, what))
+
+        def down():
+            """Once the daemon has seen it."""
+            link(lab, "down")
+            lab.ip("gateway", "route add 192.0.2.25/32 via 203.0.113.10 dev adm")
+            wait_for(lambda: "adm" in servers_links(lab), "the daemon follows")
+            lab.ip("gateway", "route del 192.0.2.25/32 via 203.0.113.10 dev adm")
+            wait_for(lambda: "adm" not in servers_links(lab), "the daemon follows")
+
+        follow(tap, prober, 4, {"lan": True, "wan2": False, "adm": False}, "the server's link, beside a default route")
+        down()
+        tap.equal(servers_links(lab), ["lan"], "while its link is down nothing takes its place")
+        for title, end in (("stopped", prober.daemon.stop), ("killed", prober.daemon.kill)):
+            end()
+            link(lab, "up", "2001:db8:2::1/64")
+            lab.wait_neighbours("gateway", "2001:db8:2::1")
+            is_open("%s meanwhile, the server's packets are not taken for spoofed when its link is up again" % title)
+            link(lab, "down")
+            prober.daemon.start()
+            tap.equal(servers_links(lab), ["lan"], "%s, and started while the link is down" % title)
+        link(lab, "up", "2001:db8:2::1/64")
+        lab.wait_neighbours("gateway", "2001:db8:2::1")
+        for family in FAMILIES:
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "the link is up again")
+        # Without a table to remember by: the address that is waiting on the link tells.
+        prober.daemon.stop()
+        prober.daemon.run("spefwd", "--clear", check=True)
+        link(lab, "down")
+        prober.daemon.start()
+        tap.ok("lan" in servers_links(lab), "a first start while the link is down", servers_links(lab))
+        prober.daemon.stop()
+        link(lab, "up", "2001:db8:2::1/64")
+        lab.wait_neighbours("gateway", "2001:db8:2::1")
+        is_open("a first start while its link is down")
+        prober.daemon.start()
+        # A route that somebody takes away, or a link that is gone, leads nowhere.
+        for family in FAMILIES:
+            ip(lab, family, "route", "del", PREFIX[family], "dev", "lan")
+        for family in FAMILIES:
+            follow(tap, prober, family, {"lan": False, "wan2": True, "adm": False}, "a route that is taken away")
+        for family in FAMILIES:
+            ip(lab, family, "route", "add", SERVER[family], "via", VIA["adm"][family])
+        wait_for(lambda: servers_links(lab) == ["adm"], "a route by another link")
+        lab.ip("gateway", "link set adm down")
+        lab.ip("gateway", "link del adm")
+        wait_for(lambda: servers_links(lab) == ["wan2"], "a link that is gone")
+        tap.equal(servers_links(lab), ["wan2"], "a link that is gone")
+
+
+def partly_by_default(tap):
+    """Of a protected range one address has a route; the rest goes by the default route."""
+    with Lab(tap) as lab:
+        for family in FAMILIES:
+            ip(lab, family, "route", "add", SERVER[family], "dev", "lan")
+            ip(lab, family, "route", "del", PREFIX[family], "dev", "lan")
+            ip(lab, family, "route", "add", "default", "via", VIA["wan2"][family])
+        prober = begin(tap, lab)
+        for family in FAMILIES:
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "all of it has a route")
+        prober.daemon.reload(lab.config(server="192.0.2.24/29 2001:db8:2::20/124"))
+        for family in FAMILIES:
+            follow(tap, prober, family, {"lan": True, "wan2": True, "adm": False}, "a part of it goes by the default route")
+        for family, second in ((4, "192.0.2.24/29"), (6, "2001:db8:2::20/124")):
+            ip(lab, family, "route", "add", second, "dev", "lan")
+        for family in FAMILIES:
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "until that has one")
+
+
+def advertise(lab, lifetime, prefix="2001:db8:2::", length=64):
+    """A router at wan2 says that the server's network is there: on this wire, and by itself."""
+    with lab.inside("client"):
+        with open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
+            local = [line.split()[0] for line in file if line.startswith("fe80") and line.split()[5] == "eth0"][0]
+        source = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(local))
+    on_link = struct.pack("!BBBBIII", 3, 4, length, 0x80, lifetime, lifetime, 0) + packed(prefix)
+    route = struct.pack("!BBBBI", 24, 2, length, 0, lifetime) + packed(prefix)[:8]
+    message = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 0, 0, 0) + on_link + route
+    pseudo = packed(source) + packed("ff02::1") + struct.pack("!IxxxB", len(message), 58)
+    message = message[:2] + struct.pack("!H", checksum(pseudo + message)) + message[4:]
+    with lab.inside("client"):
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
+            sock.sendto(struct.pack("!IHBB", 6 << 28, len(message), 58, 255) + packed(source) + packed("ff02::1") + message,
+                        ("ff02::1", 0, 0, socket.if_nametoindex("eth0")))
+
+
+def advertised(tap):
+    """Whoever has a wire to this gateway can advertise the server's prefix: that makes no way for it where one is configured."""
+    with Lab(tap) as lab:
+        lab.sysctl("gateway", "ipv6/conf/wan2/accept_ra", 2)
+        lab.sysctl("gateway", "ipv6/conf/wan2/accept_ra_rt_info_max_plen", 128)
+        lab.sysctl("gateway", "ipv6/conf/wan2/autoconf", 0)
+        prober = begin(tap, lab)
+        host = SERVER[6] + "/128"
+        for title, lifetime in (("for an hour", 3600), ("for ever", 0xFFFFFFFF)):
+            advertise(lab, lifetime)
+            wait_for(lambda: "2001:db8:2::/64" in lab.run("gateway", "ip", "-6", "route", "show", "dev", "wan2").stdout, "the kernel believes it")
+            ip(lab, 6, "route", "add", host, "via", VIA["adm"][6])
+            wait_for(lambda: "adm" in servers_links(lab), "the daemon follows")
+            tap.equal(servers_links(lab), ["adm", "lan"], title + ": what a router advertises is no way for the server")
+            ip(lab, 6, "route", "del", host)
+            follow(tap, prober, 6, {"lan": True, "wan2": False, "adm": False}, title + ": its packets are spoofed there")
+        # Where nothing else leads to it, it is the best that there is.
+        lab.ip("gateway", "addr del 2001:db8:2::1/64 dev lan")
+        wait_for(lambda: "wan2" in servers_links(lab), "an advertised route alone")
+        tap.equal(prober.passes("wan2", 6), True, "an advertised route alone counts")
+
+
 def nexthops(tap):
     """Routes by nexthops of their own, and with an encapsulation."""
     with Lab(tap) as lab:
@@ -213,5 +370,123 @@ def bridge(tap):
             tap.equal(spoofed(prober.daemon), 1 if family == 4 else 2, "IPv%d: nothing else was" % family)
 
 
+def bare_bridge(tap):
+    """The gateway is a wire between the server and its router: a bridge without addresses, filtered; its own way is another one."""
+    with Lab(tap) as lab:
+        with lab.inside("gateway"):
+            if not os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"):
+                tap.skip("bare bridge", "this kernel has no br_netfilter: modprobe br_netfilter")
+                return
+        for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
+            lab.sysctl("gateway", "bridge/" + name, 1)
+        lab.ip("gateway", "addr flush dev lan", "addr flush dev wan", "link add br0 type bridge", "link set lan master br0", "link set wan master br0",
+               "link set br0 up", "route add default via 203.0.113.10", "route add default via 2001:db8:3::10")
+        lab.ip("internet", "addr add 192.0.2.254/24 dev eth0", "addr add 2001:db8:2::fe/64 dev eth0 nodad preferred_lft 0")
+        lab.ip("server", "route replace default via 192.0.2.254", "route replace default via 2001:db8:2::fe")
+        lab.wait_neighbours("internet", "2001:db8:2::fe")
+        lab.serve("internet", tcp=[443])
+        lab.serve("server", tcp=[443, 3389])
+        daemon = lab.spefwd(lab.config())
+        for family in FAMILIES:
+            with lab.connect("server", EXCHANGE[family], 443) as connection:
+                tap.ok(connection.echo(), "IPv%d: what the server sends is not taken for spoofed" % family)
+            near = {4: "192.0.2.254", 6: "2001:db8:2::fe"}[family]
+            with lab.connect("internet", SERVER[family], 443) as connection:
+                tap.ok(connection.echo(), "IPv%d: it is open" % family)
+            with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dport == 3389) as sniffer:
+                with RawSender("internet", near, SERVER[family]) as sender:
+                    sender.tcp(30000 + family, 3389)
+                lab.connect("internet", SERVER[family], 443).close()
+            tap.equal(sniffer.packets, [], "IPv%d: and closed where it should be" % family)
+        tap.equal(spoofed(daemon), 0, "nothing was spoofed")
+        # A bridge that gets an address is an ordinary link: routes tell what is behind it.
+        lab.ip("gateway", "addr add 198.18.0.1/24 dev br0")
+        wait_for(lambda: servers_links(lab) == ["adm"], "a bridge with an address of another network")
+        tap.equal(servers_links(lab), ["adm"], "a bridge with an address of another network")
+
+
+def own_source(tap):
+    """The gateway's own address as a source, from a wire: whoever may be reached by the gateway, it is not the gateway."""
+    with Lab(tap) as lab:
+        # Else the kernel drops it itself, in IPv4.
+        for name in ("all", "wan2", "lan"):
+            lab.sysctl("gateway", "ipv4/conf/%s/accept_local" % name, 1)
+        prober = begin(tap, lab)
+        lab.serve("gateway", tcp=[8080], udp=[5353])
+        daemon, port = prober.daemon, 21000
+
+        def forged(family, source, target=None):
+            """Whether a SYN with this source that comes by wan2 reaches the server, and whether it is counted."""
+            nonlocal port
+            port += 1
+            before = spoofed(daemon)
+            with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.sport == port) as sniffer:
+                with RawSender("client", source, target or SERVER[family]) as sender:
+                    sender.tcp(port, 443)
+                wait_for(lambda: sniffer.seen() or spoofed(daemon) > before, "the packet is decided")
+            return bool(sniffer.seen()), spoofed(daemon) - before
+
+        for family in FAMILIES:
+            title = "IPv%d: " % family
+            for near in ("lan", "wan2", "adm"):
+                tap.equal(forged(family, GATEWAY[near][family]), (False, 1), title + "its address at %s as a source is dropped" % near)
+            count = spoofed(daemon)
+            with lab.connect("gateway", SERVER[family], 443) as connection:
+                tap.ok(connection.echo(), title + "what it sends itself passes")
+            with lab.connect("gateway", GATEWAY["wan2"][family], 8080) as connection:
+                tap.ok(connection.echo(), title + "and comes back by lo")
+            # A virtual router's address is this gateway's as long as it has it.
+            shared, length = {4: ("198.51.100.200", 32), 6: ("2001:db8:10::200", 128)}[family]
+            tap.equal(forged(family, shared), (True, 0), title + "another machine's address passes")
+            lab.ip("gateway", "addr add %s/%d dev wan2%s" % (shared, length, " nodad" if family == 6 else ""))
+            wait_for(lambda: shared in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "gateway_%d" % family).stdout, "the address is followed")
+            tap.equal(forged(family, shared), (False, 1), title + "from when on the gateway has it, it is dropped")
+            lab.ip("gateway", "addr del %s/%d dev wan2" % (shared, length))
+            wait_for(lambda: shared not in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "gateway_%d" % family).stdout, "the address is followed")
+            tap.equal(forged(family, shared), (True, 0), title + "another gateway has it now: it passes")
+            tap.equal(spoofed(daemon) - count, 1, title + "nothing else was counted")
+        # Own broadcasts and multicasts come back by their link.
+        count = spoofed(daemon)
+        with lab.inside("gateway"):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+                heard.settimeout(30)
+                heard.bind(("", 5355))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("224.0.0.252") + socket.inet_aton("192.0.2.1"))
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("192.0.2.1"))
+                sock.bind(("192.0.2.1", 0))
+                for target in ("224.0.0.252", "192.0.2.255"):
+                    sock.sendto(target.encode(), (target, 5355))
+                    tap.equal(heard.recv(100), target.encode(), "its own packet to %s comes back" % target)
+        tap.equal(spoofed(daemon), count, "and is not spoofed")
+        daemon.reload(lab.config().replace("mode = enforce", "mode = audit"))
+        for family in FAMILIES:
+            tap.equal(forged(family, GATEWAY["wan2"][family]), (True, 1), "IPv%d: in audit mode it passes, and is counted" % family)
+
+
+def plugged_in(tap):
+    """The gateway is plugged into its own filtered bridge by a pair of veth: its packets come in by the bridge."""
+    with Lab(tap) as lab:
+        with lab.inside("gateway"):
+            if not os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"):
+                tap.skip("plugged in", "this kernel has no br_netfilter: modprobe br_netfilter")
+                return
+        for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
+            lab.sysctl("gateway", "bridge/" + name, 1)
+        lab.ip("gateway", "addr flush dev lan", "link add br0 type bridge", "link add plug type veth peer name socket", "link set lan master br0",
+               "link set socket master br0 up", "link set br0 up", "addr add 192.0.2.1/24 dev plug", "addr add 2001:db8:2::1/64 dev plug nodad", "link set plug up")
+        lab.wait_neighbours("gateway", "2001:db8:2::1")
+        prober = begin(tap, lab)
+        for family in FAMILIES:
+            with lab.connect("gateway", SERVER[family], 443) as connection:
+                tap.ok(connection.echo(), "IPv%d: the gateway reaches the server" % family)
+            with lab.connect("client", SERVER[family], 443) as connection:
+                tap.ok(connection.echo(), "IPv%d: so does a client" % family)
+            with lab.connect("server", EXCHANGE[family], 443) as connection:
+                tap.ok(connection.echo(), "IPv%d: and the server the Internet" % family)
+        tap.equal(spoofed(prober.daemon), 0, "nothing was spoofed")
+
+
 if __name__ == "__main__":
-    main(routes, metrics, marks, defaults, named, nexthops, virtual_router, bridge)
+    main(routes, metrics, marks, defaults, named, nexthops, nexthops_without_links, went_down, partly_by_default, advertised, virtual_router, bridge, bare_bridge,
+         own_source, plugged_in)

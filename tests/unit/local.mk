@@ -5,6 +5,7 @@ UNIT_TESTS = \
 	tests/unit/test_addrbook \
 	tests/unit/test_aliases \
 	tests/unit/test_archive \
+	tests/unit/test_bridges \
 	tests/unit/test_compile \
 	tests/unit/test_config \
 	tests/unit/test_control \
@@ -51,12 +52,12 @@ tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c
 tests_unit_test_aliases_LDADD = $(UNIT_LIBS)
 
 UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
-	daemon/core/diag.$(OBJEXT) daemon/config_ini.$(OBJEXT)
+	daemon/core/diag.$(OBJEXT) daemon/core/printable.$(OBJEXT) daemon/config_ini.$(OBJEXT)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_LDADD = $(UNIT_CONFIG_OBJECTS) $(INIH_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
-tests_unit_test_control_LDADD = daemon/control.$(OBJEXT) daemon/varlink_wire.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
+tests_unit_test_control_LDADD = daemon/control.$(OBJEXT) daemon/varlink_wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
 tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
@@ -76,7 +77,7 @@ tests_unit_test_output_LDADD = daemon/control.$(OBJEXT) libctl.a libbase.a libco
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
 tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options
 tests_unit_test_resolver_LDADD = daemon/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) \
-	daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
+	daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_saved_SOURCES = tests/unit/test_saved.c
 tests_unit_test_saved_LDADD = daemon/core/saved.$(OBJEXT) $(UNIT_LIBS)
@@ -91,7 +92,7 @@ tests_unit_test_totals_SOURCES = tests/unit/test_totals.c
 tests_unit_test_totals_LDADD = daemon/core/totals.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_varlink_wire_SOURCES = tests/unit/test_varlink_wire.c
-tests_unit_test_varlink_wire_LDADD = daemon/varlink_wire.$(OBJEXT) $(JANSSON_LIBS) $(UNIT_LIBS)
+tests_unit_test_varlink_wire_LDADD = daemon/varlink_wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 # Policies and rulesets from the text of a configuration, and an allocator that fails when told to.
 UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c
@@ -103,6 +104,10 @@ tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_delta_SOURCES = tests/unit/test_delta.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_delta_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_delta_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_bridges_SOURCES = tests/unit/test_bridges.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_bridges_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_bridges_LDADD = $(UNIT_MAKE_LIBS)
+
 tests_unit_test_doctor_SOURCES = tests/unit/test_doctor.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_doctor_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_doctor_LDADD = $(UNIT_MAKE_LIBS)

@@ -134,9 +134,11 @@ int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct 
 			links[i] = (struct role_links){ lan, 1 };
 	allocations_left = -1;
 	struct ranges gateway = make_ranges("192.0.2.1 2001:db8:2::1");
+	struct ranges broadcasts = make_ranges("192.0.2.255");
 	allocations_left = left;
-	struct surroundings around = { &gateway, links, names ? names : &no_names };
+	struct surroundings around = { &gateway, links, names ? names : &no_names, .towards = { lan, 1 }, .broadcasts = &broadcasts };
 	int r = compile(ret, policy, &around);
 	ranges_free(&gateway);
+	ranges_free(&broadcasts);
 	return r;
 }

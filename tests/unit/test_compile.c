@@ -402,6 +402,66 @@ static void check_surroundings(const struct ruleset *r, bool audit)
 	}
 }
 
+static struct vm_packet datagram(const char *source, const char *target)
+{
+	struct vm_packet p = tcp_packet(source, 9, target, 161);
+	p.protocol = 17;
+	p.way_out = "lan";
+	return p;
+}
+
+/* What names the gateway as its source and came by a wire, or a target that is not the last word. */
+static void check_untrue(const struct ruleset *r, bool audit)
+{
+	static const struct { const char *source, *target; } ways[] = { { "192.0.2.1", "10.0.0.16" }, { "2001:db8:2::1", "fd00::10" } };
+	enum action drop = audit ? ACTION_ACCEPT : ACTION_DROP;
+	struct vm_packet p;
+
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		p = tcp_packet(ways[i].source, 1, ways[i].target, 443);
+		p.link = "wan";
+		assert_counted(r, "forward", &p, drop, "spoofed");
+		assert_counted(r, "input", &p, drop, "spoofed");
+		p.link = "lan";
+		assert_counted(r, "forward", &p, drop, "spoofed");
+		assert_counted(r, "output", &p, ACTION_ACCEPT, "flow-https-in");
+		p.link = "lo";
+		assert_counted(r, "input", &p, ACTION_ACCEPT, "flow-https-in");
+	}
+	static const uint8_t options[] = { 68, 131, 137 };
+	for (size_t i = 0; i < COUNT_OF(options); i++) {
+		const char *counter = i ? "source-routed" : NULL;
+		p = datagram("10.0.0.9", "192.0.2.1");
+		p.ip_option = options[i];
+		assert_counted(r, "forward", &p, counter ? drop : ACTION_ACCEPT, counter);
+		p.state = CT_ESTABLISHED;
+		assert_counted(r, "forward", &p, counter ? drop : ACTION_ACCEPT, counter);
+		p.way_out = "wan";
+		assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);
+	}
+	for (unsigned left = 0; left < 256; left += 51) {
+		p = datagram("fd00::9", "fd00::a");
+		p.routing = true;
+		p.segments_left = (uint8_t)left;
+		assert_counted(r, "forward", &p, left ? drop : ACTION_ACCEPT, left ? "source-routed" : NULL);
+		p.way_out = "wan";
+		assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);
+	}
+	p = datagram("fd00::9", "fd00::10");
+	p.routing = true;
+	memcpy(p.original, make_addr("2001:db8:2::1").bytes, 16);
+	assert_counted(r, "forward", &p, drop, "denied-in");
+	p.state = CT_ESTABLISHED;
+	assert_counted(r, "forward", &p, drop, "source-routed");
+	p.status = CT_STATUS_DNAT;
+	assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);
+
+	p = datagram("10.0.0.9", "192.0.2.255");
+	assert_counted(r, "forward", &p, drop, "denied-in");
+	p.packet_type = 1; /* of a bridge's own network */
+	assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);
+}
+
 static void test_surroundings(void **state)
 {
 	static const char *const modes[] = { "[gateway]\nmode = enforce\n" PLAIN, "[gateway]\nmode = audit\n" PLAIN };
@@ -413,6 +473,7 @@ static void test_surroundings(void **state)
 		make_good_policy(&policy, modes[audit]);
 		assert_int_equal(make_ruleset(&ruleset, &policy, NULL), 0);
 		check_surroundings(&ruleset, audit);
+		check_untrue(&ruleset, audit);
 		ruleset_free(&ruleset);
 		policy_free(&policy);
 	}
@@ -489,7 +550,7 @@ static void test_no_links(void **state)
 	struct role_links links[3] = { 0 };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 	struct policy policy;
 	struct ruleset r;
 
@@ -521,7 +582,7 @@ static void test_links_of_two_roles(void **state)
 		"[flow out]\nfrom = SERVER IH\nto = any\nprotocol = tcp\nport = 1000\n");
 	assert_int_equal(policy.role_count, 4);
 	struct role_links links[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct vm_packet p = tcp_packet(cases[i].source, 1, "10.0.0.9", 1000);

@@ -263,6 +263,18 @@ static void test_certificates(void **state)
 	assert_troubles(f, "note tls: no certificate could be judged (this system's trust store is empty: install ca-certificates)\n");
 }
 
+static void test_bridges(void **state)
+{
+	struct fixture *f = *state;
+	struct bridge_finding finding = { .guarded = { .at = { "br0", "lan" } }, .hop = { .at = { "br0", "wan" } }, .guarded_addr = make_addr("192.0.2.25"),
+					  .hop_addr = make_addr("192.0.2.254"), .unfiltered = { true, true } };
+
+	assert_int_equal(ARRAY_PUSH(&f->facts.bridges, finding), 0);
+	assert_troubles(f, "serious bridge: bridge br0 carries what passes between 192.0.2.25 (at lan) and 192.0.2.254 (at wan) past the guard "
+			   "(br_netfilter is not loaded: its frames pass no hook): modprobe br_netfilter; sysctl -w net.bridge.bridge-nf-call-iptables=1 "
+			   "net.bridge.bridge-nf-call-ip6tables=1, and for the next boot in /etc/modules-load.d and /etc/sysctl.d; or route between the two instead\n");
+}
+
 static void test_harmless(void **state)
 {
 	char text[] = "a\033[31m\n\x7f\xc3\xa9 z";
@@ -305,6 +317,6 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(test_healthy), TEST(test_forwarding), TEST(test_system), TEST(test_detours), TEST(test_neighbours), TEST(test_findings),
-					    TEST(test_names), TEST(test_certificates), cmocka_unit_test(test_harmless), TEST(test_no_memory) };
+					    TEST(test_names), TEST(test_certificates), TEST(test_bridges), cmocka_unit_test(test_harmless), TEST(test_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

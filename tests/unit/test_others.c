@@ -66,7 +66,7 @@ static int judge(struct findings *ret, const struct others *others, const char *
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct role_links links[8] = { { link_lan, 1 } };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 	struct policy policy;
 
 	make_good_policy(&policy, config);
@@ -268,7 +268,7 @@ static void assert_drops(struct others *others, const char *config, const char *
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct role_links links[8] = { { link_lan, 1 } }, peers[64];
 	struct names_view names = { 0 };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 	struct others_view view = { &around, peers };
 	struct findings findings;
 	struct policy policy;
@@ -383,7 +383,7 @@ static void test_drops_by_jumps(void **state)
 	add_addresses(&o, RULE_TARGET_4, false, "192.0.2.25", "192.0.2.25");
 	add_rule(&o, forward, DEED_NONE, WAY_GOTO)->to = blocks + 1; /* 993, wholly: 2 becomes sure */
 	add_port(&o, 993);
-	assert_drops(&o, REPORT, "7? 2! ");
+	assert_drops(&o, REPORT, "2! 7? ");
 }
 
 /* Nothing is missed: packets of flows through random chains, one by one. */
@@ -512,6 +512,112 @@ static void test_nothing_is_missed(void **state)
 	assert_true(quiet > 200);
 }
 
+/* In parts of so many steps. *ret_parts: how many there were. */
+static void judge_in_parts(struct findings *ret, const struct others *others, const char *config, unsigned deeds, size_t steps, size_t *ret_parts)
+{
+	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
+	struct names_view names = { 0 };
+	struct role_links links[8] = { { link_lan, 1 } };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
+	struct others_view view = { .around = &around };
+	struct judging *judging;
+	struct policy policy;
+	int r;
+
+	make_good_policy(&policy, config);
+	assert_int_equal(others_judge_begin(&judging, ret, others, &policy, &view, deeds), 0);
+	for (*ret_parts = 1; (r = others_judge_some(judging, steps)) > 0;)
+		++*ret_parts;
+	assert_int_equal(r, 0);
+	others_judge_end(judging);
+	policy_free(&policy);
+	ranges_free(&gateway);
+}
+
+static void test_in_parts(void **state)
+{
+	size_t one, many, sum = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 100; round++) {
+		struct others o = { 0 };
+		struct findings whole, parts;
+
+		random_rules(&o);
+		judge_in_parts(&whole, &o, REPORT, DEEDS_INTERCEPT | DEEDS_STOP, SIZE_MAX / 2, &one);
+		judge_in_parts(&parts, &o, REPORT, DEEDS_INTERCEPT | DEEDS_STOP, 1, &many);
+		assert_int_equal(one, 1);
+		sum += many;
+		assert_true(findings_equal(&whole, &parts));
+		findings_free(&whole);
+		findings_free(&parts);
+		others_free(&o);
+	}
+	assert_true(sum > 100 * 100);
+}
+
+enum { PART = 100 * 1000, PARTS_MAX = 200 }; /* of the budget, and a few */
+
+/* Chains that jump to the next one twice: no budget is enough for all the ways. And one of them is enough for all base chains. */
+static void test_budget(void **state)
+{
+	struct others o = { 0 };
+	struct findings findings;
+	size_t parts, next;
+
+	(void)state;
+	for (int base = 0; base < 20; base++) {
+		size_t chain = add_chain(&o, "base", PLACE_FORWARD, false, base);
+		for (int depth = 0; depth < 15; depth++, chain = next) {
+			next = add_chain(&o, "further", PLACE_NONE, false, 0);
+			for (int twice = 0; twice < 2; twice++)
+				add_rule(&o, chain, DEED_NONE, WAY_JUMP)->to = next + 1;
+		}
+		add_rule(&o, chain, DEED_NOTRACK, WAY_ON);
+	}
+	judge_in_parts(&findings, &o, REPORT, DEEDS_INTERCEPT, PART, &parts);
+	assert_true(findings.incomplete);
+	assert_in_range(parts, 100, PARTS_MAX);
+	findings_free(&findings);
+	others_free(&o);
+}
+
+/* Many rules with a large set, and a large map: looked at wholly, by few steps. */
+static void test_large_sets(void **state)
+{
+	struct others o = { 0 };
+	struct other_set set = { .family = INET, .table = strdup("t"), .name = strdup("bad"), .known = true };
+	struct findings findings;
+	size_t parts;
+
+	(void)state;
+	for (uint32_t i = 0; i < 4000; i++) {
+		struct set_element element = { .first = { 10, (uint8_t)(i >> 8), (uint8_t)i, 1 }, .way = WAY_DONE };
+		memcpy(element.last, element.first, 4);
+		assert_int_equal(ARRAY_PUSH(&set, element), 0);
+	}
+	assert_int_equal(ARRAY_PUSH(&o.sets, set), 0);
+	size_t chain = add_chain(&o, "pass", PLACE_FORWARD, false, 0);
+	for (int i = 0; i < 1000; i++) {
+		add_rule(&o, chain, DEED_QUEUE, WAY_DONE);
+		add_condition(&o, RULE_TARGET_4, false, "\300\0\2\31", "\300\0\2\31"); /* 192.0.2.25 */
+		add_condition(&o, RULE_SOURCE_4, false, "\300\0\2\31", "\300\0\2\31");
+		o.conditions.items[o.conditions.count - 1].set = 1;
+		if (i >= 4)
+			continue;
+		struct other_rule *rule = add_rule(&o, chain, DEED_NONE, WAY_MAP);
+		rule->to = 1;
+		rule->map_field = RULE_TARGET_4;
+		add_condition(&o, RULE_PROTOCOL, false, "\6", "\6");
+	}
+	judge_in_parts(&findings, &o, REPORT, DEEDS_INTERCEPT, PART, &parts);
+	assert_false(findings.incomplete);
+	assert_in_range(findings.count, 1, 1000);
+	assert_in_range(parts, 1, PARTS_MAX / 4);
+	findings_free(&findings);
+	others_free(&o);
+}
+
 static void test_no_memory(void **state)
 {
 	bool done = false;
@@ -523,7 +629,7 @@ static void test_no_memory(void **state)
 		struct ranges gateway = make_ranges("192.0.2.1");
 		struct names_view names = { 0 };
 		struct role_links links[8] = { { link_lan, 1 } };
-		struct surroundings around = { &gateway, links, &names };
+		struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
 		struct policy policy;
 
 		make_good_policy(&policy, REPORT);
@@ -545,7 +651,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conditions), cmocka_unit_test(test_order), cmocka_unit_test(test_chains), cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_prevent), cmocka_unit_test(test_places), cmocka_unit_test(test_drops), cmocka_unit_test(test_policies),
-		cmocka_unit_test(test_drops_by_jumps), cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_drops_by_jumps), cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_in_parts),
+		cmocka_unit_test(test_budget), cmocka_unit_test(test_large_sets), cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

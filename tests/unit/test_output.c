@@ -455,6 +455,9 @@ static void test_status_without_daemon(void **state)
 	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false}'; exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	assert_non_null(strstr(f->out, "does not guard"));
+	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false,\"foreign\":true}'; exit 1");
+	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
+	assert_non_null(strstr(f->out, "changed by another program"));
 	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false,\"mode\":\"audit\",\"protected\":[\"192.0.2.25\"]}'; exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	assert_non_null(strstr(f->out, "audit mode, which denies nothing, for 192.0.2.25"));
@@ -477,17 +480,16 @@ static void test_doctor(void **state)
 	struct fixture *f = *state;
 	char *path = golden_path("status-degraded", ".json"), *reply = read_whole(path);
 
-	/* The configuration is that of the daemon. */
 	serve(f, (struct canned){ .parameters = reply }, false);
 	write_spefwd(f, "[ \"$*\" = '--doctor --json -c /etc/spefw/spefw.ini' ] || exit 9\n" SEEN "; exit 1");
-	assert_int_equal(RUN(f, "doctor"), EXIT_FAILED);
+	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"), EXIT_FAILED);
 	compare_golden("doctor-findings", ".txt", f->out);
-	assert_int_equal(RUN(f, "doctor", "--json"), EXIT_FAILED);
+	assert_int_equal(RUN(f, "doctor", "--json", "-c", "/etc/spefw/spefw.ini"), EXIT_FAILED);
 	compare_golden("doctor-findings", ".out.json", f->out);
 	write_spefwd(f, "echo '{\"findings\":[]}'; exit 0");
-	assert_int_equal(RUN(f, "doctor"), EXIT_DONE); /* degraded is no serious finding */
+	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"), EXIT_DONE); /* degraded is no serious finding */
 	f->root = false;
-	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
+	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"), EXIT_DONE);
 	compare_golden("doctor-user", ".txt", f->out);
 	stop_serving(f);
 	free(reply);
@@ -496,16 +498,25 @@ static void test_doctor(void **state)
 	path = golden_path("status-ok", ".json");
 	reply = read_whole(path);
 	serve(f, (struct canned){ .parameters = reply }, false);
-	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
+	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"), EXIT_DONE);
 	assert_string_equal(f->out, "nothing stands in the way\n");
 	write_spefwd(f, "[ \"$*\" = '--doctor --json -c other.ini' ] || exit 9\necho '{\"findings\":[]}'");
 	assert_int_equal(RUN(f, "doctor", "-c", "other.ini"), EXIT_DONE);
+	assert_non_null(strstr(f->out, "(/etc/spefw/spefw.ini)"));
 	write_spefwd(f, "echo broken; exit 1");
-	assert_int_equal(RUN(f, "doctor"), EXIT_FAILED);
+	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"), EXIT_FAILED);
 	assert_string_equal(f->out, "");
 	assert_non_null(strstr(f->err, "could not be looked at"));
+	stop_serving(f);
 	free(reply);
 	free(path);
+	/* Of an answer, no path is taken. */
+	serve(f, (struct canned){ .parameters = "{\"health\":\"ok\",\"config\":{\"path\":\"/tmp/\\u001b[2Jevil.ini\"}}" }, false);
+	write_spefwd(f, "[ \"$*\" = '--doctor --json -c " SPEFW_CONFIG "' ] || exit 9\necho '{\"findings\":[]}'");
+	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
+	assert_non_null(strstr(f->out, "not checked: the configuration that spefwd says it runs on"));
+	assert_non_null(strstr(f->out, "evil.ini"));
+	assert_null(strchr(f->out, '\033'));
 }
 
 static void test_doctor_without_daemon(void **state)

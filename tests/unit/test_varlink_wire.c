@@ -67,6 +67,23 @@ static void test_byte_by_byte(void **state)
 	wire_buffer_free(&buffer);
 }
 
+static void test_printable(void **state)
+{
+	static const struct { const char *text, *printable; } cases[] = {
+		{ "", "" }, { "plain", "plain" }, { "b\303\274ro", "b\303\274ro" }, /* UTF-8 */
+		{ "b\374ro", "b?ro" },                                           /* Latin-1 */
+		{ "cut \303", "cut ?" }, { "cut \360\237\222", "cut ???" },       /* in the middle of a character */
+		{ "\300\200", "??" }, { "\355\240\200", "???" }, { "\377\376", "??" }, { "\303\274\374", "\303\274?" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *value = json_printable(cases[i].text);
+		assert_string_equal(json_string_value(value), cases[i].printable);
+		json_decref(value);
+	}
+}
+
 static void test_bounds(void **state)
 {
 	struct wire_buffer buffer = { 0 };
@@ -228,7 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_messages_come_out_in_order),
 		cmocka_unit_test(test_byte_by_byte),
-		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_printable), cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_deep_nesting_is_refused),
 		cmocka_unit_test(test_calls_of_wrong_types),

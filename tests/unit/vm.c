@@ -56,6 +56,25 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_IP6_HOPLIMIT:
 		ret[0] = p->hop_limit;
 		return p->ipv6;
+	case FIELD_IP6_NEXTHDR:
+		ret[0] = p->routing ? 43 : p->protocol;
+		return p->ipv6;
+	case FIELD_FIRST_BYTE:
+		ret[0] = p->ipv6 ? 0x60 : p->ip_option ? 0x46 : 0x45;
+		return true;
+	case FIELD_IP_LSRR:
+	case FIELD_IP_SSRR:
+		ret[0] = p->ip_option == (field == FIELD_IP_LSRR ? 131 : 137);
+		return !p->ipv6;
+	case FIELD_ROUTING:
+		ret[0] = p->routing;
+		return p->ipv6;
+	case FIELD_SEGMENTS_LEFT:
+		ret[0] = p->segments_left;
+		return p->ipv6 && p->routing;
+	case FIELD_OIFNAME:
+		strncpy((char *)ret, p->way_out ? p->way_out : "", 15);
+		return p->way_out != NULL;
 	case FIELD_IIFNAME:
 		strncpy((char *)ret, p->link, 15);
 		return true;
@@ -73,6 +92,13 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	}
 }
 
+/* Without an operand: it is so, or it is not. */
+static bool is_flag(enum field field)
+{
+	return field == FIELD_TCP_SYN_ACK || field == FIELD_FIB_LOCAL || field == FIELD_FIB_UNICAST || field == FIELD_IP_LSRR || field == FIELD_IP_SSRR ||
+	       field == FIELD_ROUTING;
+}
+
 static bool match(const struct vm *vm, const struct term *term)
 {
 	uint8_t value[16];
@@ -80,10 +106,10 @@ static bool match(const struct vm *vm, const struct term *term)
 	if (term->field == FIELD_CT_STATE)
 		return vm->packet->state & term->bits;
 	if (term->field == FIELD_CT_STATUS)
-		return vm->packet->status & term->bits;
+		return ((vm->packet->status & term->bits) != 0) != term->negate;
 	if (!load(vm->packet, (enum field)term->field, value))
 		return false;
-	if (term->field == FIELD_TCP_SYN_ACK || term->field == FIELD_FIB_LOCAL || term->field == FIELD_FIB_UNICAST)
+	if (is_flag((enum field)term->field))
 		return (value[0] != 0) != term->negate;
 	size_t size = field_size((enum field)term->field);
 	bool inside = memcmp(value, term->first, size) >= 0 && memcmp(value, term->last, size) <= 0;

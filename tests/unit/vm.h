@@ -14,10 +14,14 @@ struct vm_packet {
 	bool syn;             /* TCP: SYN and no ACK */
 	uint8_t icmp_type;
 	uint8_t hop_limit;
+	uint8_t ip_option;    /* IPv4: the type of its only option; 0: none */
+	bool routing;         /* IPv6: a routing header, with so many segments left */
+	uint8_t segments_left;
 	uint32_t state;       /* CT_NEW ... */
 	uint32_t status;      /* CT_STATUS_DNAT or 0 */
 	uint8_t original[16]; /* target before translation */
 	const char *link;     /* it came in on */
+	const char *way_out;  /* it leaves by; NULL: none */
 	uint8_t packet_type;
 	bool to_local;        /* fib daddr type local */
 	bool to_other;        /* fib daddr type unicast */
