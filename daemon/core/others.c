@@ -10,6 +10,7 @@ enum {
 	DEPTH_MAX = 16,            /* as the kernel has it */
 	STEPS_MAX = 16 * 1000 * 1000, /* in all: a second or so */
 	ROUNDS_MAX = 32,           /* chains nest less deep */
+	FINDINGS_MAX = 1000,       /* all of them are compared, logged and told */
 	PIN_PRIORITY = -199,
 	DNS = 53,
 };
@@ -361,6 +362,10 @@ static int tell(struct judging *j, const struct other_chain *chain, uint64_t han
 		memcpy(before->last_flow, flow, strlen(flow) + 1);
 		if (surer)
 			memcpy(before->flow, flow, strlen(flow) + 1);
+		return 0;
+	}
+	if (j->out->count >= FINDINGS_MAX) {
+		j->out->incomplete = true;
 		return 0;
 	}
 	finding.table = shown(chain->table);

@@ -63,6 +63,27 @@ table netdev early {
     }
 }
 """,
+    "ways": """
+table inet ways {
+    set bad { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.0.2.25, 198.51.100.0-198.51.100.9 }; }
+    chain last { ip saddr @bad notrack; tcp dport 443 drop
+    }
+    chain further {
+        jump last
+        ip daddr != @bad goto last
+    }
+    map where { type ipv4_addr : verdict; flags interval; elements = { 0.0.0.0/1 : jump further, 192.0.2.25 : goto last, 203.0.113.0/24 : return }; }
+    map ports { type inet_service : verdict; elements = { 443 : jump further, * : continue }; }
+    chain pre {
+        type filter hook prerouting priority -310; policy drop;
+        jump further
+        ip saddr vmap @where
+        tcp dport vmap @ports
+        meta l4proto tcp ip saddr . tcp dport vmap { 192.0.2.25 . 443 : jump last }
+        accept
+    }
+}
+""",
 }
 IPTABLES = ("-t nat -A PREROUTING -i lan -p tcp -m multiport --dports 80,443,8000:8010 -j REDIRECT --to-ports 3128",
             "-t nat -A PREROUTING ! -s 192.0.2.77 -p tcp --dport 443 -j DNAT --to-destination 203.0.113.7:3129",

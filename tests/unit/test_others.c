@@ -582,6 +582,23 @@ static void test_budget(void **state)
 	others_free(&o);
 }
 
+/* More rules that intercept than anybody reads. */
+static void test_many_findings(void **state)
+{
+	struct others o = { 0 };
+	struct findings findings;
+	size_t chain = add_chain(&o, "pre", PLACE_PREROUTING, true, -100), parts;
+
+	(void)state;
+	for (int i = 0; i < 1001; i++)
+		add_rule(&o, chain, DEED_REDIRECT, WAY_ON);
+	judge_in_parts(&findings, &o, REPORT, DEEDS_INTERCEPT, PART, &parts);
+	assert_int_equal(findings.count, 1000);
+	assert_true(findings.incomplete);
+	findings_free(&findings);
+	others_free(&o);
+}
+
 /* Many rules with a large set, and a large map: looked at wholly, by few steps. */
 static void test_large_sets(void **state)
 {
@@ -652,7 +669,7 @@ int main(void)
 		cmocka_unit_test(test_conditions), cmocka_unit_test(test_order), cmocka_unit_test(test_chains), cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_prevent), cmocka_unit_test(test_places), cmocka_unit_test(test_drops), cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_drops_by_jumps), cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_in_parts),
-		cmocka_unit_test(test_budget), cmocka_unit_test(test_large_sets), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_budget), cmocka_unit_test(test_large_sets), cmocka_unit_test(test_many_findings), cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
