@@ -65,7 +65,9 @@ static int each_link(struct nl_msg *message, void *userdata)
 	struct nlattr *attributes[IFLA_MAX + 1];
 	struct link_seen link = { 0 };
 
-	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWLINK || !attributes_of(message, sizeof(struct ifinfomsg), attributes, IFLA_MAX) || !attributes[IFLA_IFNAME])
+	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWLINK || !attributes_of(message, sizeof(struct ifinfomsg), attributes, IFLA_MAX))
+		return NL_OK;
+	if (!attributes[IFLA_IFNAME])
 		return NL_OK;
 	link.index = ((struct ifinfomsg *)nlmsg_data(nlmsg_hdr(message)))->ifi_index;
 	link.master = attributes[IFLA_MASTER] ? (int)nla_get_u32(attributes[IFLA_MASTER]) : 0;
