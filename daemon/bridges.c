@@ -54,14 +54,20 @@ static void read_bridge(struct nlattr *info, struct link_seen *link)
 	link->filtered[FAMILY_6] = settings[IFLA_BR_NF_CALL_IP6TABLES] && nla_get_u8(settings[IFLA_BR_NF_CALL_IP6TABLES]);
 }
 
+static bool attributes_of(struct nl_msg *message, size_t header, struct nlattr **ret, int max)
+{
+	return nlmsg_parse(nlmsg_hdr(message), (int)header, ret, max, NULL) >= 0;
+}
+
 static int each_link(struct nl_msg *message, void *userdata)
 {
 	struct look *look = userdata;
 	struct nlattr *attributes[IFLA_MAX + 1];
 	struct link_seen link = { 0 };
 
-	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWLINK || nlmsg_parse(nlmsg_hdr(message), sizeof(struct ifinfomsg), attributes, IFLA_MAX, NULL) < 0 ||
-	    !attributes[IFLA_IFNAME])
+	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWLINK || !attributes_of(message, sizeof(struct ifinfomsg), attributes, IFLA_MAX))
+		return NL_OK;
+	if (!attributes[IFLA_IFNAME])
 		return NL_OK;
 	link.index = ((struct ifinfomsg *)nlmsg_data(nlmsg_hdr(message)))->ifi_index;
 	link.master = attributes[IFLA_MASTER] ? (int)nla_get_u32(attributes[IFLA_MASTER]) : 0;
@@ -96,7 +102,7 @@ static bool port_of(const struct look *look, int index, struct bridge_port *ret)
 /* False: a neighbour of no use. */
 static bool read_neighbour(struct nl_msg *message, struct nlattr *attributes[NDA_MAX + 1])
 {
-	return nlmsg_hdr(message)->nlmsg_type == RTM_NEWNEIGH && nlmsg_parse(nlmsg_hdr(message), sizeof(struct ndmsg), attributes, NDA_MAX, NULL) >= 0 &&
+	return nlmsg_hdr(message)->nlmsg_type == RTM_NEWNEIGH && attributes_of(message, sizeof(struct ndmsg), attributes, NDA_MAX) &&
 	       attributes[NDA_LLADDR] && nla_len(attributes[NDA_LLADDR]) == BRIDGE_HARDWARE;
 }
 
@@ -124,13 +130,16 @@ static int each_neighbour(struct nl_msg *message, void *userdata)
 	const struct ndmsg *neighbour = nlmsg_data(nlmsg_hdr(message));
 	struct nlattr *attributes[NDA_MAX + 1];
 	struct bridge_neighbour one = { .addr = { .family = neighbour->ndm_family == AF_INET6 ? FAMILY_6 : FAMILY_4 } };
+	int size = (int)addr_size((enum family)one.addr.family);
 
 	if (look->facts.neighbours.count >= ENTRIES_MAX || !read_neighbour(message, attributes) || !attributes[NDA_DST] ||
-	    neighbour->ndm_state & (NUD_INCOMPLETE | NUD_FAILED | NUD_NOARP) || nla_len(attributes[NDA_DST]) != (int)addr_size((enum family)one.addr.family))
+	    neighbour->ndm_state & (NUD_INCOMPLETE | NUD_FAILED | NUD_NOARP) || nla_len(attributes[NDA_DST]) != size)
 		return NL_OK;
-	memcpy(one.addr.bytes, nla_data(attributes[NDA_DST]), (size_t)nla_len(attributes[NDA_DST]));
+	memcpy(one.addr.bytes, nla_data(attributes[NDA_DST]), (size_t)size);
 	memcpy(one.hardware, nla_data(attributes[NDA_LLADDR]), BRIDGE_HARDWARE);
-	if ((ranges_contains(look->guarded, &one.addr) || ranges_contains(look->next_hops, &one.addr)) && ARRAY_PUSH(&look->facts.neighbours, one) < 0)
+	if (!ranges_contains(look->guarded, &one.addr) && !ranges_contains(look->next_hops, &one.addr))
+		return NL_OK;
+	if (ARRAY_PUSH(&look->facts.neighbours, one) < 0)
 		look->error = -ENOMEM;
 	return NL_OK;
 }
@@ -148,7 +157,10 @@ static int dump(struct look *look, int type, void *request, size_t size, nl_recv
 
 static int add_bridges(struct look *look)
 {
-	int filtered[FAMILIES] = { read_sysctl("/proc/sys/net/bridge/bridge-nf-call-iptables"), read_sysctl("/proc/sys/net/bridge/bridge-nf-call-ip6tables") };
+	int filtered[FAMILIES] = {
+		[FAMILY_4] = read_sysctl("/proc/sys/net/bridge/bridge-nf-call-iptables"),
+		[FAMILY_6] = read_sysctl("/proc/sys/net/bridge/bridge-nf-call-ip6tables"),
+	};
 
 	look->facts.can_filter = filtered[FAMILY_4] >= 0;
 	for (size_t i = 0; i < look->links.count; i++) {

@@ -306,7 +306,8 @@ static int each_nexthop(struct nl_msg *message, void *userdata)
 static void forget_routes(struct net *net) { net->routes.count = net->broadcasts.count = 0; }
 static void forget_hops(struct net *net) { net->hops.count = 0; }
 
-static int dump(struct nl_sock *socket, struct walk *walk, int type, void *request, size_t size, nl_recvmsg_msg_cb_t each, void (*forget)(struct net *))
+static int dump(struct nl_sock *socket, struct walk *walk, int type, void *request, size_t size, nl_recvmsg_msg_cb_t each,
+		void (*forget)(struct net *net))
 {
 	int r = -NLE_DUMP_INTR;
 

@@ -68,8 +68,8 @@ static bool find_hop(const struct bridge_facts *facts, const struct ranges *next
 	return false;
 }
 
-static int judge_neighbour(struct bridge_findings *ret, const struct bridge_facts *facts, const struct ranges *guarded, const struct ranges *next_hops,
-			   const struct bridge_neighbour *neighbour)
+static int judge_neighbour(struct bridge_findings *ret, const struct bridge_facts *facts, const struct ranges *guarded,
+			   const struct ranges *next_hops, const struct bridge_neighbour *neighbour)
 {
 	for (size_t e = 0; e < facts->entries.count; e++) {
 		struct bridge_finding finding = { .guarded = facts->entries.items[e], .guarded_addr = neighbour->addr };
@@ -127,8 +127,8 @@ char *bridge_finding_text(const struct bridge_finding *finding, char buffer[BRID
 {
 	char guarded[ADDR_TEXT_MAX], hop[ADDR_TEXT_MAX];
 
-	snprintf(buffer, BRIDGE_TEXT_MAX, "bridge %s carries what passes between %s (at %s)%s and %s (at %s) past the guard", finding->guarded.at.bridge,
-		 addr_format(&finding->guarded_addr, guarded), finding->guarded.at.port, families_word(finding->unfiltered),
+	snprintf(buffer, BRIDGE_TEXT_MAX, "bridge %s carries what passes between %s (at %s)%s and %s (at %s) past the guard",
+		 finding->guarded.at.bridge, addr_format(&finding->guarded_addr, guarded), finding->guarded.at.port, families_word(finding->unfiltered),
 		 addr_format(&finding->hop_addr, hop), finding->hop.at.port);
 	return buffer;
 }

@@ -186,6 +186,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_carried), TEST(test_filtered), TEST(test_not_carried), TEST(test_before), TEST(test_before_ends), TEST(test_no_memory) };
+	const struct CMUnitTest tests[] = { TEST(test_carried), TEST(test_filtered), TEST(test_not_carried), TEST(test_before), TEST(test_before_ends),
+					    TEST(test_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
