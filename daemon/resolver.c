@@ -363,6 +363,11 @@ static int open_channel(struct channel *channel, int flags)
 	options.qcache_max_ttl = 0;
 	mask |= ARES_OPT_QUERY_CACHE;
 #endif
+#ifdef ARES_OPT_UDP_MAX_QUERIES
+	/* A malformed answer ends its connection for c-ares, with the other queries on that one. */
+	options.udp_max_queries = 1;
+	mask |= ARES_OPT_UDP_MAX_QUERIES;
+#endif
 
 	int status = ares_init_options(&channel->handle, &options, mask);
 	if (status == ARES_SUCCESS && resolver->servers) {

@@ -17,7 +17,7 @@ spefw_lab_tools() {
 		make|make|make
 		autoreconf|autoconf|autoconf
 		automake|automake|automake
-		pkg-config|pkg-config|pkgconf-pkg-config
+		pkg-config|pkgconf|pkgconf-pkg-config
 		python3|python3|python3
 		ip|iproute2|iproute
 		nft|nftables|nftables
@@ -42,12 +42,15 @@ spefw_tools() {
 	! command -v apt-get >/dev/null || echo "mandoc|mandoc|" # RHEL has none
 }
 
-# What boots a container, likewise: for tests/system/packages alone, which installs all else in it.
+# What makes a Debian to run tests in, which install all else there: for tests/clean-root.
+spefw_root_tools() {
+	echo "mmdebstrap|mmdebstrap|mmdebstrap"
+}
+
+# And what boots one as a container: for tests/system/packages alone.
 spefw_container_tools() {
-	cat <<-'END'
-		mmdebstrap|mmdebstrap|mmdebstrap
-		systemd-nspawn|systemd-container|systemd-container
-	END
+	spefw_root_tools
+	echo "systemd-nspawn|systemd-container|systemd-container"
 }
 
 # What boots other kernels, likewise: for tests/kernels.
@@ -69,7 +72,7 @@ spefw_missing() {
 	while IFS='|' read -r what debian rhel; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "$what" >/dev/null || echo "$what|$debian|$rhel"
 	done < <("$2")
-	case $2 in spefw_container_tools | spefw_emulator_tools) return 0 ;; esac
+	case $2 in spefw_root_tools | spefw_container_tools | spefw_emulator_tools) return 0 ;; esac
 	while IFS='|' read -r what debian rhel; do
 		pkg-config --exists "$what" 2>/dev/null || echo "$what|$debian|$rhel"
 	done < <(spefw_libraries "$1")
@@ -90,6 +93,21 @@ spefw_without_services() (
 		case " $* " in *" $service"[\ -]*) $sudo systemctl --quiet disable "$service" 2>/dev/null ;; esac
 	done
 	true
+)
+
+# spefw_repositories SUDO: most -devel packages of RHEL and its kin are in CRB, some in EPEL; Fedora has them all.
+spefw_repositories() (
+	sudo=$1
+	. /etc/os-release
+	release=${VERSION_ID%%.*}
+	case $ID in
+	fedora) return ;;
+	rhel) $sudo subscription-manager repos --enable "codeready-builder-for-rhel-$release-$(uname -m)-rpms" ;;
+	*) $sudo dnf install -y dnf-plugins-core && $sudo dnf config-manager --set-enabled crb ;;
+	esac
+	# RHEL itself has no package that brings EPEL.
+	rpm -q epel-release >/dev/null || $sudo dnf install -y epel-release ||
+		$sudo dnf install -y "https://dl.fedoraproject.org/pub/epel/epel-release-latest-$release.noarch.rpm"
 )
 
 # spefw_dependencies TOP [TOOLS]: 0 when all is there (now). TOOLS: the function that lists tools, instead of spefw_tools.
@@ -122,12 +140,7 @@ spefw_dependencies() {
 		$sudo apt-get update -q >&2 || echo "apt-get update failed: trying with the lists that are here" >&2
 		spefw_without_services "$sudo" "$@" >&2
 	else
-		# Most -devel packages of RHEL and its kin are in CRB, some in EPEL; Fedora has them all.
-		if ! grep -q '^ID=fedora' /etc/os-release; then
-			$sudo dnf install -y dnf-plugins-core epel-release >&2
-			$sudo dnf config-manager --set-enabled crb >&2 ||
-				echo "CRB could not be enabled: on RHEL, subscription-manager repos --enable codeready-builder-for-rhel-9-\$(arch)-rpms" >&2
-		fi
+		spefw_repositories "$sudo" >&2
 		$sudo "$@" >&2
 	fi
 	missing=$(spefw_missing "$top" "$tools")

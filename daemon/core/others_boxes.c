@@ -277,20 +277,21 @@ static int add_flow(struct judging *j, struct boxes *boxes, const struct policy_
 }
 
 /* Connections to ports of a protected role that no flow opens. */
-static int add_closed_ports(struct judging *j, struct boxes *boxes, struct pair *pair)
+static int add_closed_ports(struct judging *j, struct boxes *boxes, const struct pair *whole)
 {
 	struct port_range closed = { 1, 0 };
+	struct pair pair = *whole;
 	int r = 0;
 
-	pair->ports = &closed;
+	pair.ports = &closed;
 	for (unsigned port = 1; port <= UINT16_MAX && r == 0; port++) {
 		bool open = false;
 		for (size_t f = 0; f < j->policy->flow_count && !open; f++)
-			open = flow_opens_role(&j->policy->flows[f], pair->role) && flow_has_port(&j->policy->flows[f], PROTOCOL_TCP, (uint16_t)port);
+			open = flow_opens_role(&j->policy->flows[f], pair.role) && flow_has_port(&j->policy->flows[f], PROTOCOL_TCP, (uint16_t)port);
 		if (!open)
 			closed.last = (uint16_t)port;
 		if ((open || port == UINT16_MAX) && closed.first <= closed.last)
-			r = add_box(j, boxes, pair, false, NULL, NULL);
+			r = add_box(j, boxes, &pair, false, NULL, NULL);
 		if (open)
 			closed = (struct port_range){ (uint16_t)(port + 1), 0 };
 	}

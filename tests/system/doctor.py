@@ -370,7 +370,8 @@ def tables(tap):
         loaded = []
         for index, (family, text, expected) in enumerate(RULES + (FLOWTABLE,)):
             done = lab.run("gateway", "nft", "-f", "-", text="table %s case%d {\n%s\n}\n" % (family, index, lines_of(text)), check=False)
-            if done.returncode and "Could not process rule" in done.stderr:
+            # nft 1.1 has another text for what is not there, with a table that it could be meant instead.
+            if done.returncode and any(refusal in done.stderr for refusal in ("Could not process rule", "Error: No such file or directory")):
                 tap.skip("%s: %s" % (family, text), "this kernel or nft refuses it: " + done.stderr.strip().split("\n")[0])
             elif tap.equal(done.stderr, "", "nft reads: " + text):
                 loaded.append((index, family, text, expected))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Packages of this tree, and Debian 12 root directories to install them in. All of it in one temporary directory."""
+"""Packages of this tree, and Debian root directories to install them in. All of it in one temporary directory."""
 import contextlib
 import fcntl
 import glob
@@ -13,9 +13,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-SUITE = "bookworm"
-# Beside what every Debian has: the service manager, what may flush tables at boot, what sets up the network of the lab.
-INCLUDE = "systemd,systemd-sysv,nftables,iproute2"
+SUITE = os.environ.get("SPEFW_TEST_PACKAGES", "")
+SUITE = "bookworm" if SUITE in ("", "1") else SUITE
+# Beside what every Debian has: the service manager, users, what may flush tables at boot, what sets up the network of the lab.
+INCLUDE = "systemd,systemd-sysv,passwd,nftables,iproute2"
 # What judges the packages, and builds those of the other family.
 JUDGES = ("lintian", "rpm", "rpmlint", "zsh")
 
@@ -110,7 +111,7 @@ def _sources_of_host():
 
 
 def make_base(work):
-    """A clean Debian 12, with its lists of packages."""
+    """A clean Debian, with its lists of packages."""
     base = work + "/base"
     options = []
     for scheme in ("http", "https"):
