@@ -76,7 +76,13 @@ def _while_dead(machine):
     return "refused" if refused and there else "done"
 
 
-packages.while_dead = _while_dead
+def _dead_for_a_moment(machine):
+    """Where anybody may delete the table, it would be gone until the next start."""
+    del machine
+    output("systemctl", "kill", "-s", "KILL", "spefwd")
+    return "not tried"
+
+
 
 
 def life(tap):
@@ -90,6 +96,7 @@ def life(tap):
         machine.dns(packages.NAMES)
         tap.section(packages.installed, world)
         packages.ForeignDeletes = SlowDeletes if world["owned"] else NoDeletes
+        packages.while_dead = _while_dead if world["owned"] else _dead_for_a_moment
         for part in (packages.rights, packages.reloaded, packages.killed, packages.hung, packages.measured):
             tap.section(part, world)
         tap.section(flushed_by_others, world)
