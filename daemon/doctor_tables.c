@@ -27,7 +27,7 @@ static int judge(struct doctor *doctor, const struct others *others)
 {
 	static const unsigned deeds[] = { DEEDS_STOP, DEEDS_INTERCEPT, 1 << DEED_OFFLOAD, 1 << DEED_PORT };
 	const struct policy *policy = &doctor->file.policy;
-	struct surroundings around = { doctor->facts.gateway, doctor->roles, &doctor->names };
+	struct surroundings around = { doctor->facts.gateway, doctor->roles, &doctor->names, NULL };
 	struct others_view view = { .around = &around, .peers = doctor->peers };
 	bool early = policy->early_drop && policy->mode == MODE_ENFORCE;
 	int r = 0;

@@ -184,7 +184,7 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 	if (r == 0)
 		r = gateway_names_view(gateway, policy, &names);
 	if (r == 0) {
-		struct surroundings around = { links_gateway_addresses(gateway->links), store.links, &names };
+		struct surroundings around = { links_gateway_addresses(gateway->links), store.links, &names, &store.resolvers };
 		r = compile(&wanted, policy, &around);
 	}
 	if (r == 0)

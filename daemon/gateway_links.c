@@ -34,6 +34,8 @@ int surroundings_read(struct links *links, const struct policy *policy, struct s
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < policy->role_count; i++)
 		r = role_links(links, policy, i, &ret->links[i]);
+	if (r == 0 && policy->observe)
+		r = links_towards(links, &policy->resolvers, &ret->resolvers.names, &ret->resolvers.count);
 	return r;
 }
 
@@ -47,6 +49,7 @@ void gateway_surroundings_free(struct surroundings_store *store)
 	for (size_t i = 0; store->links && i < store->count; i++)
 		free(store->links[i].names);
 	free(store->links);
+	free(store->resolvers.names);
 	*store = (struct surroundings_store){ 0 };
 }
 

@@ -55,7 +55,7 @@ static int judge(struct gateway *gateway, struct findings *ret)
 	if (r == 0)
 		r = gateway_surroundings(gateway, &gateway->file.policy, &store);
 	if (r == 0) {
-		struct surroundings around = { links_gateway_addresses(gateway->links), store.links, &names };
+		struct surroundings around = { links_gateway_addresses(gateway->links), store.links, &names, &store.resolvers };
 		struct others_view view = { .around = &around };
 		r = others_judge(ret, &others, &gateway->file.policy, &view, DEEDS_INTERCEPT);
 	}

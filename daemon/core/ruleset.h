@@ -45,7 +45,7 @@ struct set {
 /* What a rule looks at. The order is that of the table in ruleset_text.c. */
 enum field {
 	FIELD_IP_SADDR, FIELD_IP_DADDR, FIELD_IP6_SADDR, FIELD_IP6_DADDR,
-	FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR, /* ct original ... daddr */
+	FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR, FIELD_CT_DPORT, /* ct original ... daddr, proto-dst */
 	FIELD_TCP_SPORT, FIELD_TCP_DPORT, FIELD_UDP_SPORT, FIELD_UDP_DPORT,
 	FIELD_TCP_SYN_ACK,   /* tcp flags & (syn | ack) == (or !=) syn; no operand */
 	FIELD_L4PROTO,       /* 1 byte */

@@ -20,6 +20,7 @@ static const struct field_form {
 	[FIELD_IP6_DADDR] = { "ip6 daddr", 16, AS_IPV6 },
 	[FIELD_CT_IP_DADDR] = { "ct original ip daddr", 4, AS_IPV4 },
 	[FIELD_CT_IP6_DADDR] = { "ct original ip6 daddr", 16, AS_IPV6 },
+	[FIELD_CT_DPORT] = { "ct original proto-dst", 2, AS_PORT },
 	[FIELD_TCP_SPORT] = { "tcp sport", 2, AS_PORT },
 	[FIELD_TCP_DPORT] = { "tcp dport", 2, AS_PORT },
 	[FIELD_UDP_SPORT] = { "udp sport", 2, AS_PORT },

@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct role_links links = { 0 };
 	struct ranges none = { 0 };
 	struct names_view names = { 0 };
-	struct surroundings around = { &none, &links, &names };
+	struct surroundings around = { &none, &links, &names, NULL };
 	struct others_view view = { .around = &around };
 	struct findings findings = { 0 };
 	struct nft_socket socket;

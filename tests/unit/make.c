@@ -135,7 +135,9 @@ int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct 
 	allocations_left = -1;
 	struct ranges gateway = make_ranges("192.0.2.1 2001:db8:2::1");
 	allocations_left = left;
-	struct surroundings around = { &gateway, links, names ? names : &no_names };
+	char wan[][CONFIG_LINK_MAX + 1] = { "wan" };
+	const struct role_links resolvers = { wan, 1 };
+	struct surroundings around = { &gateway, links, names ? names : &no_names, &resolvers };
 	int r = compile(ret, policy, &around);
 	ranges_free(&gateway);
 	return r;

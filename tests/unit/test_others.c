@@ -66,7 +66,7 @@ static int judge(struct findings *ret, const struct others *others, const char *
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct role_links links[8] = { { link_lan, 1 } };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { &gateway, links, &names, NULL };
 	struct policy policy;
 
 	make_good_policy(&policy, config);
@@ -268,7 +268,7 @@ static void assert_drops(struct others *others, const char *config, const char *
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct role_links links[8] = { { link_lan, 1 } }, peers[64];
 	struct names_view names = { 0 };
-	struct surroundings around = { &gateway, links, &names };
+	struct surroundings around = { &gateway, links, &names, NULL };
 	struct others_view view = { &around, peers };
 	struct findings findings;
 	struct policy policy;
@@ -523,7 +523,7 @@ static void test_no_memory(void **state)
 		struct ranges gateway = make_ranges("192.0.2.1");
 		struct names_view names = { 0 };
 		struct role_links links[8] = { { link_lan, 1 } };
-		struct surroundings around = { &gateway, links, &names };
+		struct surroundings around = { &gateway, links, &names, NULL };
 		struct policy policy;
 
 		make_good_policy(&policy, REPORT);

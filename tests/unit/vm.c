@@ -31,6 +31,10 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_CT_IP6_DADDR:
 		memcpy(ret, p->original, 16);
 		return p->ipv6 == (field == FIELD_CT_IP6_DADDR);
+	case FIELD_CT_DPORT:
+		ret[0] = (uint8_t)(p->original_port >> 8);
+		ret[1] = (uint8_t)p->original_port;
+		return tcp || udp;
 	case FIELD_TCP_SPORT:
 	case FIELD_UDP_SPORT:
 		ret[0] = (uint8_t)(p->source_port >> 8);
