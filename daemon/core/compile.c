@@ -298,22 +298,25 @@ static void rule_own_links(struct compiler *c, struct rule *rule, const struct p
 		rule_in(c, rule, FIELD_IIFNAME, negate, ruleset_string(c->out, "%s_links", role->name));
 }
 
-/* The role's own address in a connection that was opened to one of its resolvers, whatever a redirection has made of that. */
-static struct rule *rule_to_resolver(struct compiler *c, struct chain *chain, const struct policy_role *role, enum field own, enum family family)
+/* The role's own address in a connection that was opened to one of its resolvers, whatever a redirection has made of that. (The resolver may
+ * be a protected machine as well: only the direction tells who asks.) */
+static struct rule *rule_to_resolver(struct compiler *c, struct chain *chain, const struct policy_role *role, bool reply, enum family family)
 {
+	enum field own = reply ? daddr_field(family) : saddr_field(family);
 	static const enum field original[FAMILIES] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
 	struct rule *rule = chain_rule(c->out, chain);
 	const char *set = ruleset_string(c->out, "resolvers_%c", family_digit(family));
 
 	rule_in(c, rule, own, false, role_set(c, role, family));
 	rule_in(c, rule, original[family], false, ranges_set(c, &c->policy->resolvers, family, set));
+	rule_byte(c, rule, FIELD_CT_DIRECTION, reply);
 	return rule;
 }
 
 /* Queries, by the role's own links alone: one that somebody else made up would make his own answer count. */
 static void add_queries(struct compiler *c, struct chain *chain, const struct policy_role *role, enum family family)
 {
-	struct rule *rule = rule_to_resolver(c, chain, role, saddr_field(family), family);
+	struct rule *rule = rule_to_resolver(c, chain, role, false, family);
 
 	rule_own_links(c, rule, role, false);
 	rule_action(c, rule, ACTION_GOTO, ruleset_string(c->out, "%s_queries", role->name));
@@ -324,9 +327,8 @@ enum answerer { BY_RESOLVER_LINK, BY_ANY_REDIRECTED, BY_GATEWAY };
 
 static void add_answers(struct compiler *c, struct chain *chain, const struct policy_role *role, enum family family, enum answerer answerer)
 {
-	struct rule *rule = rule_to_resolver(c, chain, role, daddr_field(family), family);
+	struct rule *rule = rule_to_resolver(c, chain, role, true, family);
 
-	rule_bits(c, rule, FIELD_CT_STATE, CT_ESTABLISHED);
 	if (answerer == BY_RESOLVER_LINK)
 		rule_in(c, rule, FIELD_IIFNAME, false, "resolver_links");
 	else if (answerer == BY_ANY_REDIRECTED)

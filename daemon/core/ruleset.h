@@ -53,6 +53,7 @@ enum field {
 	FIELD_IP6_HOPLIMIT,  /* 1 byte */
 	FIELD_CT_STATE,      /* any of these bits, host order 32 bit in bits */
 	FIELD_CT_STATUS,     /* likewise */
+	FIELD_CT_DIRECTION,  /* 1 byte: 0 original, 1 reply */
 	FIELD_IIFNAME,
 	FIELD_PKTTYPE,       /* 1 byte */
 	FIELD_FIB_LOCAL,     /* fib daddr type local; no operand */

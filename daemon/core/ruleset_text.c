@@ -12,7 +12,7 @@
 static const struct field_form {
 	const char *text;
 	uint8_t size;
-	enum { AS_IPV4, AS_IPV6, AS_PORT, AS_LINK, AS_PROTOCOL, AS_ICMP, AS_ICMPV6, AS_PKTTYPE, AS_NUMBER, AS_NOTHING } operand;
+	enum { AS_IPV4, AS_IPV6, AS_PORT, AS_LINK, AS_PROTOCOL, AS_ICMP, AS_ICMPV6, AS_PKTTYPE, AS_DIRECTION, AS_NUMBER, AS_NOTHING } operand;
 } fields[FIELDS] = {
 	[FIELD_IP_SADDR] = { "ip saddr", 4, AS_IPV4 },
 	[FIELD_IP_DADDR] = { "ip daddr", 4, AS_IPV4 },
@@ -32,6 +32,7 @@ static const struct field_form {
 	[FIELD_IP6_HOPLIMIT] = { "ip6 hoplimit", 1, AS_NUMBER },
 	[FIELD_CT_STATE] = { "ct state", 4, AS_NOTHING },
 	[FIELD_CT_STATUS] = { "ct status", 4, AS_NOTHING },
+	[FIELD_CT_DIRECTION] = { "ct direction", 1, AS_DIRECTION },
 	[FIELD_IIFNAME] = { "iifname", 16, AS_LINK },
 	[FIELD_PKTTYPE] = { "meta pkttype", 1, AS_PKTTYPE },
 	[FIELD_FIB_LOCAL] = { "fib daddr type", 4, AS_NOTHING },
@@ -56,6 +57,7 @@ static const struct word icmpv6_types[] = {
 	{ 143, "mld2-listener-report" }, { 0, NULL },
 };
 static const struct word packet_types[] = { { 1, "broadcast" }, { 2, "multicast" }, { 0, NULL } };
+static const struct word directions[] = { { 0, "original" }, { 1, "reply" }, { 0, NULL } };
 static const struct word states[] = { { CT_INVALID, "invalid" }, { CT_ESTABLISHED, "established" }, { CT_RELATED, "related" }, { CT_NEW, "new" }, { 0, NULL } };
 
 static void print_word(FILE *out, const struct word *words, uint32_t value)
@@ -107,6 +109,9 @@ static void print_key(FILE *out, int operand, const uint8_t *key)
 		break;
 	case AS_NUMBER:
 		fprintf(out, "%u", key[0]);
+		break;
+	case AS_DIRECTION:
+		print_word(out, directions, key[0]);
 		break;
 	case AS_PKTTYPE:
 		print_word(out, packet_types, key[0]);

@@ -572,8 +572,15 @@ static void test_observe(void **state)
 		{ "output", "10.0.0.3", "10.0.0.16", "", "10.0.0.3", 53, CT_ESTABLISHED, 0, ANSWER },
 		{ "output", "10.0.0.4", "10.0.0.16", "", "10.0.0.4", 53, CT_ESTABLISHED, 0, NULL },
 		{ "input", "10.0.0.3", "10.0.0.16", "wan", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL },
+		/* A protected machine is a resolver, too. */
+		{ "forward", "10.0.0.16", "10.0.0.20", "lan", "10.0.0.20", 53, CT_NEW, 0, QUERY },
+		{ "forward", "10.0.0.16", "10.0.0.20", "lan", "10.0.0.20", 53, CT_ESTABLISHED, 0, QUERY },
+		{ "forward", "10.0.0.20", "10.0.0.16", "dmz", "10.0.0.20", 53, CT_ESTABLISHED, 0, ANSWER },
+		{ "forward", "10.0.0.22", "10.0.0.20", "dmz2", "10.0.0.20", 53, CT_NEW, 0, QUERY },
+		{ "forward", "10.0.0.20", "10.0.0.22", "dmz", "10.0.0.20", 53, CT_ESTABLISHED, 0, ANSWER },
 	};
-	char lan[][CONFIG_LINK_MAX + 1] = { "lan" }, dmz[][CONFIG_LINK_MAX + 1] = { "dmz" }, wan[][CONFIG_LINK_MAX + 1] = { "wan", "dmz" };
+	char lan[][CONFIG_LINK_MAX + 1] = { "lan" }, dmz[][CONFIG_LINK_MAX + 1] = { "dmz" }, dmz2[][CONFIG_LINK_MAX + 1] = { "dmz2" };
+	char wan[][CONFIG_LINK_MAX + 1] = { "wan", "dmz" };
 	const struct role_links resolvers = { wan, 2 };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
@@ -581,9 +588,10 @@ static void test_observe(void **state)
 	struct ruleset r;
 
 	(void)state;
-	make_good_policy(&policy, "[server]\naddress = 10.0.0.16 fd00::10\nresolvers = 10.0.0.3 fd00::3\n[role IH]\nmembers = 10.0.0.20\nprotected = yes\n");
-	assert_int_equal(policy.role_count, 4);
-	struct role_links links[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 } };
+	make_good_policy(&policy, "[server]\naddress = 10.0.0.16 fd00::10\nresolvers = 10.0.0.3 10.0.0.20 fd00::3\n"
+		"[role IH]\nmembers = 10.0.0.20\nprotected = yes\n[role CAS]\nmembers = 10.0.0.22\nprotected = yes\n");
+	assert_int_equal(policy.role_count, 5);
+	struct role_links links[5] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 }, { dmz2, 1 } };
 	struct surroundings around = { &gateway, links, &names, &resolvers };
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -595,6 +603,7 @@ static void test_observe(void **state)
 		p.status = one->status;
 		memcpy(p.original, make_addr(one->asked).bytes, 16);
 		p.original_port = one->port;
+		p.reply = one->state == CT_ESTABLISHED && strcmp(one->asked, one->target) != 0;
 		struct vm_result vm = vm_run(&r, one->chain, &p);
 		const char *log = vm.log_count && strncmp(vm.logs[0], "spefw denied", 12) != 0 ? vm.logs[0] : NULL;
 		assert_null(vm.error);

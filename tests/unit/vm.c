@@ -60,6 +60,9 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_IP6_HOPLIMIT:
 		ret[0] = p->hop_limit;
 		return p->ipv6;
+	case FIELD_CT_DIRECTION:
+		ret[0] = p->reply;
+		return true;
 	case FIELD_IIFNAME:
 		strncpy((char *)ret, p->link, 15);
 		return true;
