@@ -261,6 +261,7 @@ int doctor_read_links(struct doctor *doctor)
 
 	int r = surroundings_read(doctor->links, &doctor->file.policy, &store);
 	doctor->roles = store.links;
+	free(store.resolvers.names); /* of no use here */
 	if (r == 0)
 		r = read_peers(doctor);
 	if (r == 0)
