@@ -115,10 +115,15 @@ static void add_guards(struct table *table, const json_t *reply)
 
 static void add_denied(struct table *table, const json_t *reply)
 {
-	const json_t *denied = json_object_get(reply, "denied");
-	char hour[32], in[32], out[32], early[32], invalid[32];
+	const json_t *denied = json_object_get(reply, "denied"), *queries = json_object_get(reply, "denial_queries");
+	char hour[32], in[32], out[32], early[32], invalid[32], limit[32];
 
 	add_label(table, "Denied");
+	if (json_truth_of(queries, "exhausted")) {
+		table_cell(table, TONE_WARNING, "%s in the last hour; DNS queries because of them: used up, %s a minute",
+			   format_count(json_number_of(denied, "last_hour"), hour), format_count(json_number_of(queries, "limit_a_minute"), limit));
+		return;
+	}
 	table_cell(table, TONE_PLAIN, "%s in the last hour; in all %s in, %s out, %s early, %s invalid",
 		   format_count(json_number_of(denied, "last_hour"), hour), format_count(json_number_of(denied, "in"), in),
 		   format_count(json_number_of(denied, "out"), out), format_count(json_number_of(denied, "early"), early),

@@ -127,6 +127,7 @@ static void print_counters(FILE *out, const char *name, const char *label, const
 void metrics_print(FILE *out, const json_t *status)
 {
 	static const char *const denied[] = { "in", "out", "early", "invalid", NULL };
+	static const char *const observed[] = { "learned", "unasked", "unseen", "lost", NULL };
 	static const char *const guards[] = { "intercepted", "spoofed", "source_routed", "repaired", NULL };
 
 	family(out, "up", "gauge", "Whether spefwd answers.");
@@ -142,6 +143,9 @@ void metrics_print(FILE *out, const json_t *status)
 		single(out, "config_matches_disk", json_truth_of(json_object_get(status, "config"), "matches_disk"));
 		print_counters(out, "denied", "kind", "Denied packets.", json_object_get(status, "denied"), denied);
 		print_counters(out, "guard", "guard", "What the guards met.", json_object_get(status, "guards"), guards);
+		print_counters(out, "observed", "kind", "DNS answers to the protected machines.", json_object_get(status, "observed"), observed);
+		family(out, "denial_queries_refused", "counter", "Queries because of denials that the limit refused.");
+		single(out, "denial_queries_refused_total", json_number_of(json_object_get(status, "denial_queries"), "refused"));
 		family(out, "interception_rules", "gauge", "Rules of other tables that could intercept a flow.");
 		single(out, "interception_rules", (int64_t)json_array_size(json_object_get(status, "interceptions")));
 		print_flows(out, json_object_get(status, "flows"));

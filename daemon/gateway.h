@@ -14,8 +14,10 @@
 #include "core/diag.h"
 #include "core/expect.h"
 #include "core/held.h"
+#include "core/observed_queries.h"
 #include "core/others.h"
 #include "core/policy.h"
+#include "core/query_pace.h"
 #include "core/ruleset.h"
 #include "core/totals.h"
 #include "links.h"
@@ -56,7 +58,13 @@ struct gateway {
 	uint16_t nflog_group;
 	int nflog_error;            /* why it is NULL: -EBUSY, or another negative errno */
 	bool nflog_told;            /* that it could not be had was logged */
+	struct observed_queries queries; /* of protected machines, for names that are observed */
 	uint64_t observed;          /* answers to the server that taught something */
+	uint64_t unasked;           /* answers for such names that fitted no query which was seen: not learned */
+	uint64_t copies_lost;       /* how often copies of packets were lost for want of room */
+	int64_t lost_ms, lost_due_ms; /* when names were last asked for because of that, and will be; 0: never */
+	struct query_pace pace;     /* of queries because of denials */
+	int64_t used_ms;            /* when connections were last looked at, for observed addresses that end; 0: never */
 	int64_t ask_turn_ms;        /* when the queries so far are worked off, at the pace that they may have */
 	struct links *links;
 	struct bridge_findings bridges; /* that carry a protected address past the hooks */
@@ -82,6 +90,8 @@ struct gateway {
 	bool names_owed;            /* the names of the policy in force, or their servers, are not followed yet */
 	uint64_t intercepted;       /* what the counter said last */
 	int64_t intercepted_ms;     /* when it last grew; 0: never, or what made it grow is gone */
+	uint64_t unobserved;        /* likewise, DNS packets beyond the limit of copies */
+	int64_t unobserved_ms;
 	struct findings findings;   /* rules of other tables that could intercept a flow */
 	bool others_unread;         /* the other tables could not be read */
 	bool others_looked;         /* they were, or it was tried, for this policy */
@@ -157,6 +167,7 @@ int gateway_count(struct gateway *gateway);                   /* the kernel's co
 void gateway_save_counts(struct gateway *gateway);            /* and how long flows were silent, to the state directory */
 uint64_t gateway_total(const struct gateway *gateway, const char *counter); /* packets */
 bool gateway_is_intercepted(const struct gateway *gateway);   /* not long ago */
+bool gateway_is_unobserved(const struct gateway *gateway);    /* likewise, DNS packets were more than are looked at */
 uint64_t gateway_denied(const struct gateway *gateway);       /* of all kinds */
 
 /* gateway_names.c */
@@ -187,6 +198,9 @@ void gateway_names_refused(struct gateway *gateway, const struct book_entry *ent
 /* Listens to the packets that our rules copy to us, by the group of the policy in force; tried again each minute. */
 void gateway_observe_begin(struct gateway *gateway);
 
+/* What was lost may have been an answer, or a denial: names are asked for, at the pace of denials. */
+void gateway_observe_lost(struct gateway *gateway);
+
 /* gateway_others.c */
 int gateway_others_begin(struct gateway *gateway);
 void gateway_others_end(struct gateway *gateway);
@@ -202,11 +216,11 @@ int gateway_expect_save(struct gateway *gateway);
 void gateway_expect_end(struct gateway *gateway);
 
 /* gateway_links.c */
-/* The links of each role, and the gateway's addresses, as compile() wants them. gateway_surroundings_free() must follow. */
+/* The links of each role and of the resolvers, and the gateway's addresses, as compile() wants them. gateway_surroundings_free() must follow. */
 struct surroundings_store {
 	struct role_links *links;
 	size_t count;
-	struct role_links towards, own_links;
+	struct role_links towards, own_links, resolvers;
 	struct ranges broadcasts;
 };
 int surroundings_read(struct links *links, const struct policy *policy, struct surroundings_store *ret); /* without a gateway */

@@ -87,12 +87,14 @@ int surroundings_read(struct links *links, const struct policy *policy, struct s
 		r = links_of_own_packets(links, &ret->own_links.names, &ret->own_links.count);
 	if (r == 0)
 		r = links_broadcasts(links, &policy->protected_all, &ret->broadcasts);
+	if (r == 0 && policy->observe)
+		r = links_towards(links, &policy->resolvers, &ret->resolvers.names, &ret->resolvers.count);
 	return r;
 }
 
 struct surroundings surroundings_of(const struct surroundings_store *store, const struct ranges *gateway, const struct names_view *names)
 {
-	return (struct surroundings){ gateway, store->links, names, store->towards, store->own_links, &store->broadcasts };
+	return (struct surroundings){ gateway, store->links, names, store->towards, store->own_links, &store->broadcasts, &store->resolvers };
 }
 
 int gateway_remember_links(struct gateway *gateway, const struct policy *policy)
@@ -124,6 +126,7 @@ void gateway_surroundings_free(struct surroundings_store *store)
 	free(store->towards.names);
 	free(store->own_links.names);
 	ranges_free(&store->broadcasts);
+	free(store->resolvers.names);
 	*store = (struct surroundings_store){ 0 };
 }
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "conntrack.h"
+#include "core/array.h"
 #include "gateway.h"
 #include "log.h"
 #include "report.h"
@@ -16,6 +18,7 @@ enum {
 	ASK_STEP_MS = 4,  /* one query in that time, but for ... */
 	ASK_BURST = 32,   /* ... so many */
 	HURRY_EVERY_MS = 5000,
+	USED_EVERY_MS = 30 * 1000,
 	MARGIN_MIN_MS = 5 * 1000,
 	REFUSED_LOGGED = 8, /* addresses of one answer */
 	HELD_FILE_MAX = 64 * 1024 * 1024, /* bytes */
@@ -86,13 +89,14 @@ void gateway_names_refused(struct gateway *gateway, const struct book_entry *ent
 	}
 }
 
-/* Every address that a name has now, it has held. */
+/* Every address that a name has now, it has held; but what the server alone was answered is not remembered, and stays in the book as long
+ * as a connection uses it. */
 static void note_held(struct gateway *gateway, const struct book_entry *entry)
 {
 	int64_t wall_s = (int64_t)time(NULL);
 
 	for (size_t i = 0; i < entry->address_count; i++)
-		if (held_note(&gateway->held, entry->name, &entry->addresses[i].addr, wall_s) < 0)
+		if (entry->addresses[i].origin != ORIGIN_OBSERVED && held_note(&gateway->held, entry->name, &entry->addresses[i].addr, wall_s) < 0)
 			log_error("out of memory: an address that %s has held is forgotten", entry->name);
 }
 
@@ -296,17 +300,24 @@ int gateway_names_want(struct gateway *gateway, const struct policy *policy, con
 /* The kernel must not drop what the book still has: grace may be longer than stale, and count from an observed TTL's end. */
 static int64_t deadline(const struct book_address *address, int64_t stale_ms, int64_t margin_ms)
 {
-	int64_t stale_end = address->confirmed_ms + stale_ms;
+	int64_t stale_end = address->origin == ORIGIN_OBSERVED ? 0 : address->confirmed_ms + stale_ms;
 	return (address->expires_ms > stale_end ? address->expires_ms : stale_end) + margin_ms;
 }
 
-static int view_of(const struct book_entry *entry, int64_t stale_ms, int64_t margin_ms, struct name_addresses *ret)
+/* What was observed while a name was a target alone is not believed of it when it has become a source. */
+static bool counts(const struct policy_name *name, const struct book_address *address)
+{
+	return name->observed || address->origin != ORIGIN_OBSERVED;
+}
+
+static int view_of(const struct policy_name *name, const struct book_entry *entry, int64_t stale_ms, int64_t margin_ms, struct name_addresses *ret)
 {
 	ret->items = calloc(entry->address_count + 1, sizeof(*ret->items));
 	if (!ret->items)
 		return -ENOMEM;
 	for (size_t i = 0; i < entry->address_count; i++)
-		ret->items[ret->count++] = (struct name_address){ entry->addresses[i].addr, deadline(&entry->addresses[i], stale_ms, margin_ms) };
+		if (counts(name, &entry->addresses[i]))
+			ret->items[ret->count++] = (struct name_address){ entry->addresses[i].addr, deadline(&entry->addresses[i], stale_ms, margin_ms) };
 	return 0;
 }
 
@@ -321,8 +332,28 @@ int gateway_names_view(struct gateway *gateway, const struct policy *policy, str
 	for (size_t i = 0; i < policy->name_count; i++)
 		for (enum family family = 0; family < FAMILIES; family++)
 			if (addrbook_find(gateway->book, policy->names[i].name, family, &entry) == 0 &&
-			    view_of(&entry, policy->stale_ms, margin, &ret->names[i][family]) < 0)
+			    view_of(&policy->names[i], &entry, policy->stale_ms, margin, &ret->names[i][family]) < 0)
 				return -ENOMEM;
+	return 0;
+}
+
+/* What the name has held, and what it has now: both ascend. */
+static int held_view_of(const struct policy_name *name, const struct held_address *held, size_t count, const struct book_entry *entry,
+			struct name_addresses *ret)
+{
+	size_t h = 0, b = 0;
+
+	ret->items = calloc(count + entry->address_count + 1, sizeof(*ret->items));
+	if (!ret->items)
+		return -ENOMEM;
+	while (h < count || b < entry->address_count) {
+		int order = h == count ? 1 : b == entry->address_count ? -1 : addr_compare(&held[h].addr, &entry->addresses[b].addr);
+		const struct addr *addr = order > 0 ? &entry->addresses[b].addr : &held[h].addr;
+		if (addr->family == entry->family && (order <= 0 || counts(name, &entry->addresses[b])))
+			ret->items[ret->count++].addr = *addr;
+		h += order <= 0;
+		b += order >= 0;
+	}
 	return 0;
 }
 
@@ -336,13 +367,10 @@ int gateway_names_held_view(struct gateway *gateway, const struct policy *policy
 		size_t count;
 		const struct held_address *held = held_of(&gateway->held, policy->names[i].name, &count);
 		for (enum family family = 0; family < FAMILIES; family++) {
-			struct name_addresses *list = &ret->names[i][family];
-			list->items = calloc(count + 1, sizeof(*list->items));
-			if (!list->items)
+			struct book_entry entry = { .family = family };
+			addrbook_find(gateway->book, policy->names[i].name, family, &entry);
+			if (held_view_of(&policy->names[i], held, count, &entry, &ret->names[i][family]) < 0)
 				return -ENOMEM;
-			for (size_t h = 0; h < count; h++)
-				if (held[h].addr.family == family)
-					list->items[list->count++] = (struct name_address){ .addr = held[h].addr };
 		}
 	}
 	return 0;
@@ -365,12 +393,81 @@ static void save(struct gateway *gateway, int64_t now)
 		gateway_keep_again(gateway);
 }
 
+/* Observed addresses whose time is over, and whether a connection uses them. */
+struct ending {
+	struct ending_address {
+		struct addr addr;
+		bool used;
+	} *items; /* ascending */
+	size_t count, capacity;
+};
+
+static int ending_order(const void *a, const void *b)
+{
+	return addr_compare(&((const struct ending_address *)a)->addr, &((const struct ending_address *)b)->addr);
+}
+
+static int find_ending(struct gateway *gateway, int64_t now, struct ending *ret)
+{
+	struct book_entry entry;
+
+	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
+		addrbook_entry(gateway->book, i, &entry);
+		for (size_t a = 0; entry.next_expiry_ms <= now && a < entry.address_count; a++) {
+			const struct book_address *address = &entry.addresses[a];
+			struct ending_address item = { .addr = address->addr };
+			if (address->origin == ORIGIN_OBSERVED && address->expires_ms <= now && ARRAY_PUSH(ret, item) < 0)
+				return -ENOMEM;
+		}
+	}
+	if (ret->count)
+		qsort(ret->items, ret->count, sizeof(*ret->items), ending_order);
+	return 0;
+}
+
+static void see_used(void *userdata, const struct tracked *tracked)
+{
+	struct ending *ending = userdata;
+	struct ending_address key = { .addr = tracked->packet.target };
+	struct ending_address *found = bsearch(&key, ending->items, ending->count, sizeof(key), ending_order);
+
+	if (found)
+		found->used = true;
+}
+
+/* What was observed lives on as long as a connection uses it. Connections are not looked at more often than now and then: the end waits. */
+static void renew_used(struct gateway *gateway, int64_t now)
+{
+	bool lately = gateway->used_ms && now - gateway->used_ms < USED_EVERY_MS;
+	struct ending ending = { 0 };
+	bool renewed = false;
+
+	if (addrbook_next_event(gateway->book) > now)
+		return;
+	int r = find_ending(gateway, now, &ending);
+	if (r == 0 && ending.count && !lately) {
+		gateway->used_ms = now;
+		r = conntrack_look(&gateway->file.policy.protected_all, see_used, &ending);
+	}
+	int64_t until = lately ? gateway->used_ms + USED_EVERY_MS : now + USED_EVERY_MS;
+	for (size_t i = 0; i < ending.count; i++) {
+		if (r == 0 && !lately && !ending.items[i].used)
+			continue;
+		addrbook_used(gateway->book, &ending.items[i].addr, until);
+		renewed = true;
+	}
+	free(ending.items);
+	if (renewed)
+		gateway_apply_names(gateway);
+}
+
 /* That the last address of a name is gone while DNS fails is what an administrator must hear. */
 static void expire(struct gateway *gateway, int64_t now)
 {
 	struct book_entry entry;
 	bool changed = false;
 
+	renew_used(gateway, now);
 	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
 		addrbook_entry(gateway->book, i, &entry);
 		enum book_state before = entry.state;
@@ -414,6 +511,8 @@ void gateway_names_drive(struct gateway *gateway)
 		return;
 	expire(gateway, now);
 	hurry_all(gateway, now);
+	if (gateway->lost_due_ms && gateway->lost_due_ms <= now)
+		gateway_observe_lost(gateway);
 	/* A late timer, or many names of one moment, must not become a burst of queries. */
 	while (gateway->ask_turn_ms < now + ASK_BURST * ASK_STEP_MS && addrbook_take_due(gateway->book, now, &entry)) {
 		gateway->ask_turn_ms = (gateway->ask_turn_ms > now ? gateway->ask_turn_ms : now) + ASK_STEP_MS;
@@ -432,6 +531,8 @@ void gateway_names_drive(struct gateway *gateway)
 		next = gateway->save_due_ms;
 	if (gateway->hurry_due_ms && gateway->hurry_due_ms < next)
 		next = gateway->hurry_due_ms;
+	if (gateway->lost_due_ms && gateway->lost_due_ms < next)
+		next = gateway->lost_due_ms;
 	if (next == INT64_MAX) {
 		sd_event_source_set_enabled(gateway->names_timer, SD_EVENT_OFF);
 		return;
@@ -579,4 +680,5 @@ void gateway_names_end(struct gateway *gateway)
 	gateway->book = NULL;
 	held_free(&gateway->held);
 	aliases_free(&gateway->aliases);
+	observed_queries_free(&gateway->queries);
 }

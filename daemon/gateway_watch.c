@@ -16,6 +16,7 @@
 enum {
 	MINUTE_USEC = 60 * 1000 * 1000,
 	INTERCEPTED_MS = 10 * 60 * 1000, /* health remembers an interception for so long */
+	UNOBSERVED_MS = 10 * 60 * 1000,  /* and DNS packets that were too many */
 	STATE_MAX = 64 * 1024 * 1024, /* bytes of a file in the state directory */
 };
 
@@ -93,6 +94,23 @@ static void note_interception(struct gateway *gateway)
 	gateway->intercepted = total;
 }
 
+static void note_unobserved(struct gateway *gateway)
+{
+	uint64_t total = gateway_total(gateway, "unobserved");
+
+	if (total > gateway->unobserved && gateway->started) {
+		if (!gateway_is_unobserved(gateway))
+			log_warning("more DNS queries of the server, or answers to it, than are looked at: names and patterns may lack addresses");
+		gateway->unobserved_ms = now_ms();
+	}
+	gateway->unobserved = total;
+}
+
+bool gateway_is_unobserved(const struct gateway *gateway)
+{
+	return gateway->unobserved_ms && now_ms() - gateway->unobserved_ms < UNOBSERVED_MS;
+}
+
 bool gateway_is_intercepted(const struct gateway *gateway)
 {
 	return gateway->intercepted_ms && now_ms() - gateway->intercepted_ms < INTERCEPTED_MS;
@@ -107,6 +125,7 @@ int gateway_count(struct gateway *gateway)
 		r = totals_see(&gateway->totals, counters.items[i].name, counters.items[i].packets, counters.items[i].bytes);
 	free(counters.items);
 	note_interception(gateway);
+	note_unobserved(gateway);
 	return r;
 }
 

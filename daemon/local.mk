@@ -20,10 +20,12 @@ libcore_a_SOURCES = \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \
 	daemon/core/others.c daemon/core/others.h daemon/core/others_boxes.c daemon/core/others_boxes.h \
+	daemon/core/observed_queries.c daemon/core/observed_queries.h \
 	daemon/core/policy.c daemon/core/policy.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
 	daemon/core/policy_diff.c daemon/core/policy_diff.h \
 	daemon/core/printable.c daemon/core/printable.h \
+	daemon/core/query_pace.c daemon/core/query_pace.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h \
 	daemon/core/compile_parts.h daemon/core/compile_role.c daemon/core/compile_rules.c \

@@ -13,9 +13,8 @@
 enum {
 	RECEIVE_BUFFER = 2 * 1024 * 1024,
 	MESSAGE_SIZE = 256 * 1024, /* several whole packets and their attributes */
-	READS_A_TURN = 64,         /* others have their turn in a flood */
+	TURN_USEC = 2000,          /* then others have their turn, each as often as this: a flood must not starve them, nor they this */
 	COPY_BYTES = 0xffff,       /* whole packets, where the rule's snaplen doesn't say less */
-	AHEAD = -50,               /* of all other events: the server waits for no answer of ours */
 };
 
 struct nflog {
@@ -56,14 +55,23 @@ void nflog_read(const void *bytes, size_t length, nflog_seen seen, void *userdat
 	}
 }
 
+static int64_t now_usec(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static int on_packets(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct nflog *nflog = userdata;
 	static _Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
 
+	int64_t end = now_usec() + TURN_USEC;
+
 	(void)source;
 	(void)events;
-	for (int i = 0; i < READS_A_TURN; i++) {
+	do {
 		ssize_t length = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
 		if (length > 0)
 			nflog_read(buffer, (size_t)length, nflog->seen, nflog->userdata);
@@ -71,7 +79,7 @@ static int on_packets(sd_event_source *source, int fd, uint32_t events, void *us
 			nflog->lost(nflog->userdata);
 		else if (length == 0 || errno != EINTR)
 			break;
-	}
+	} while (now_usec() < end);
 	return 0;
 }
 
@@ -144,8 +152,6 @@ int nflog_new(struct nflog **ret, sd_event *event, uint16_t group, nflog_seen se
 		r = -EBUSY;
 	if (r >= 0)
 		r = sd_event_add_io(event, &nflog->source, mnl_socket_get_fd(nflog->socket), EPOLLIN, on_packets, nflog);
-	if (r >= 0)
-		r = sd_event_source_set_priority(nflog->source, AHEAD);
 	if (r < 0) {
 		nflog_free(nflog);
 		return r;

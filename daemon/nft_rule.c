@@ -110,6 +110,7 @@ static const struct place {
 	[FIELD_IP6_DADDR] = { IN_NETWORK, 24, NFPROTO_IPV6, 0 },
 	[FIELD_CT_IP_DADDR] = { IN_CT, NFT_CT_DST_IP, 0, 0 },
 	[FIELD_CT_IP6_DADDR] = { IN_CT, NFT_CT_DST_IP6, 0, 0 },
+	[FIELD_CT_DPORT] = { IN_CT, NFT_CT_PROTO_DST, 0, 0 },
 	[FIELD_TCP_SPORT] = { IN_TRANSPORT, 0, 0, 6 },
 	[FIELD_TCP_DPORT] = { IN_TRANSPORT, 2, 0, 6 },
 	[FIELD_UDP_SPORT] = { IN_TRANSPORT, 0, 0, 17 },
@@ -127,6 +128,7 @@ static const struct place {
 	[FIELD_SEGMENTS_LEFT] = { IN_EXTENSION, 43, NFPROTO_IPV6, 0 },
 	[FIELD_CT_STATE] = { IN_CT, NFT_CT_STATE, 0, 0 },
 	[FIELD_CT_STATUS] = { IN_CT, NFT_CT_STATUS, 0, 0 },
+	[FIELD_CT_DIRECTION] = { IN_CT, NFT_CT_DIRECTION, 0, 0 },
 	[FIELD_IIFNAME] = { IN_META, NFT_META_IIFNAME, 0, 0 },
 	[FIELD_OIFNAME] = { IN_META, NFT_META_OIFNAME, 0, 0 },
 	[FIELD_PKTTYPE] = { IN_META, NFT_META_PKTTYPE, 0, 0 },
@@ -173,7 +175,7 @@ static void load_field(struct rule_builder *b, enum field field, size_t size)
 		load_meta(b, place->offset_or_key);
 		break;
 	case IN_CT:
-		load_ct(b, place->offset_or_key, field == FIELD_CT_IP_DADDR || field == FIELD_CT_IP6_DADDR);
+		load_ct(b, place->offset_or_key, field == FIELD_CT_IP_DADDR || field == FIELD_CT_IP6_DADDR || field == FIELD_CT_DPORT);
 		break;
 	case IN_EXTENSION:
 		load_extension(b, field);

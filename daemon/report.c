@@ -314,6 +314,9 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 		    strerror(-gateway->nflog_error));
 	if (gateway_is_intercepted(gateway))
 		say(health, false, "connections of the server are intercepted by another table: %llu so far", (unsigned long long)gateway->intercepted);
+	if (gateway_is_unobserved(gateway))
+		say(health, false, "more DNS packets of the server than are looked at (%d a second): %llu so far were not: names and patterns may lack addresses",
+		    OBSERVED_A_SECOND, (unsigned long long)gateway->unobserved);
 	say_findings(gateway, health);
 	say_silence(gateway, health);
 	if (gateway->cut_failed)
@@ -360,6 +363,18 @@ static json_t *report_guards(const struct gateway *gateway)
 	return out;
 }
 
+static json_t *report_observed(const struct gateway *gateway)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "learned", (json_int_t)gateway->observed, "unasked", (json_int_t)gateway->unasked,
+			 "unseen", count_of(gateway, "unobserved"), "lost", (json_int_t)gateway->copies_lost);
+}
+
+static json_t *report_pace(const struct gateway *gateway)
+{
+	return json_pack("{s:i, s:I, s:b}", "limit_a_minute", PACE_A_MINUTE, "refused", (json_int_t)gateway->pace.refused,
+			 "exhausted", query_pace_exhausted(&gateway->pace, now_ms()));
+}
+
 static json_t *report_config(const struct gateway *gateway, bool matches)
 {
 	char when[32];
@@ -400,12 +415,12 @@ json_t *report_status(struct gateway *gateway)
 	if (gateway_count(gateway) < 0)
 		say(&health, true, "the kernel's counters can't be read");
 	collect_reasons(gateway, matches, &health);
-	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s, s:I}",
+	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s, s:I}",
 		"health", health_word(&health), "reasons", health.reasons, "mode", mode_name(policy->mode), "version", PACKAGE_VERSION,
 		"generation", (json_int_t)gateway->generation, "uptime_s", (json_int_t)((now_ms() - gateway->started_ms) / 1000),
 		"server", range_list(&policy->roles[0].guarded), "config", report_config(gateway, matches),
 		"flows", flow_list(gateway), "names", name_list(gateway), "denied", report_denied(gateway),
-		"guards", report_guards(gateway), "interceptions", report_findings(gateway),
+		"guards", report_guards(gateway), "observed", report_observed(gateway), "denial_queries", report_pace(gateway), "interceptions", report_findings(gateway),
 		"interception", interception_name(policy->interception), "early_drop", policy->early_drop,
 		"ownership", gateway->nft.abilities.owner ? "owner" : "monitor", "clients", (json_int_t)control_clients(gateway->control));
 	return out;

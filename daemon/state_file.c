@@ -180,6 +180,8 @@ static void put_entry(FILE *text, const struct book_entry *entry, int64_t now_ms
 		int64_t age_s = (now_ms - item->confirmed_ms) / 1000;
 		int length = snprintf(line, sizeof(line), "%s %s %" PRId64, entry->name, addr_format(&item->addr, address),
 				      wall_s > age_s ? wall_s - age_s : 0);
+		if (item->origin == ORIGIN_OBSERVED)
+			length += snprintf(line + length, sizeof(line) - (size_t)length, " %" PRId64, wall_s + (item->expires_ms - now_ms) / 1000);
 		put_line(text, line, length);
 	}
 }
@@ -281,16 +283,31 @@ static int64_t age_ms(int64_t second, int64_t wall_s)
 	return age_s * 1000;
 }
 
+static size_t count_spaces(const char *line)
+{
+	size_t count = 0;
+
+	for (; *line; line++)
+		count += *line == ' ';
+	return count;
+}
+
+/* NAME ADDRESS CONFIRMED; and UNTIL, of one that was observed. */
 static int remember_line(char *line, struct addrbook *book, int64_t now_ms, int64_t wall_s)
 {
-	char *words[3];
+	size_t count = count_spaces(line) + 1;
+	char *words[4];
 	struct addr addr;
-	int64_t second;
+	int64_t second, until = 0;
+	int status;
 
-	if (!split(line, words, 3) || strlen(words[0]) > NAME_MAX_BYTES || !addr_parse(words[1], &addr) ||
-	    !parse_number(words[2], &second))
+	if (count < 3 || count > 4 || !split(line, words, count) || strlen(words[0]) > NAME_MAX_BYTES || !addr_parse(words[1], &addr) ||
+	    !parse_number(words[2], &second) || (count == 4 && !parse_number(words[3], &until)))
 		return -EBADMSG;
-	int status = addrbook_remember(book, words[0], &addr, age_ms(second, wall_s), now_ms);
+	if (count == 4) /* the seconds from now to then, as those from an age to now */
+		status = addrbook_remember_observed(book, words[0], &addr, age_ms(wall_s, until), now_ms);
+	else
+		status = addrbook_remember(book, words[0], &addr, age_ms(second, wall_s), now_ms);
 	return status == -ENOENT ? 0 : status;
 }
 

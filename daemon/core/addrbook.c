@@ -14,6 +14,7 @@ enum {
 	AT_ONCE = 32,                 /* queries that may go out together */
 	SPREAD_STEP_MS = 4,           /* between the further ones: 1,000 names in 8 s */
 	HELD_MAX_MS = 24 * 60 * 60 * 1000, /* Windows and the usual resolvers keep no answer for longer */
+	HELD_MIN_MS = 2 * 60 * 1000, /* nor does a connection take longer to come about */
 	ERROR_TEXT_MAX = 40,
 };
 
@@ -153,12 +154,15 @@ static int64_t retry_interval(const struct addrbook *book, const struct entry *e
 }
 
 /* One that answers held lives until stale after the last of them; one that answers left out until grace after
- * the first of those. While queries fail nothing is known to be left out, and grace stands still. */
+ * the first of those. While queries fail nothing is known to be left out, and grace stands still. But all live as long as the
+ * server may use them, and those that no answer to us held live no longer. */
 static int64_t expiry(const struct addrbook *book, const struct entry *entry, const struct book_address *address)
 {
+	if (address->origin == ORIGIN_OBSERVED)
+		return address->held_ms;
 	if (address->omitted_ms != INT64_MAX && entry->failures == 0)
-		return later(address->omitted_ms, book->limits.grace_ms);
-	return later(address->confirmed_ms, book->limits.stale_ms);
+		return most(later(address->omitted_ms, book->limits.grace_ms), address->held_ms);
+	return most(later(address->confirmed_ms, book->limits.stale_ms), address->held_ms);
 }
 
 static void update_expiry(const struct addrbook *book, struct entry *entry)
@@ -489,6 +493,16 @@ int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms)
 	return 0;
 }
 
+bool addrbook_asks_by(const struct addrbook *book, const char *name, enum family family, int64_t at_ms)
+{
+	const struct named *named = find_named(book, name);
+
+	if (!named)
+		return true;
+	const struct entry *entry = &named->entries[family];
+	return (entry->running ? entry->again_ms : entry->next_query_ms) <= at_ms;
+}
+
 int addrbook_ask_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms)
 {
 	struct named *named = find_named(book, name);
@@ -538,19 +552,32 @@ static int reserve(struct entry *entry, size_t more)
 	return 0;
 }
 
-/* Room for one more where the cap is reached: the one confirmed longest ago goes, but none as new as now_ms. */
-static bool make_room(struct entry *entry, int64_t now_ms)
+/* The one, of those that were observed alone or of the others, that was confirmed longest ago; NULL: there is none. */
+static const struct book_address *oldest_of(const struct entry *entry, bool observed)
 {
-	size_t oldest = 0;
+	const struct book_address *oldest = NULL;
+
+	for (size_t i = 0; i < entry->count; i++)
+		if ((entry->addresses[i].origin == ORIGIN_OBSERVED) == observed &&
+		    (!oldest || entry->addresses[i].confirmed_ms < oldest->confirmed_ms))
+			oldest = &entry->addresses[i];
+	return oldest;
+}
+
+/* Room for one more where the cap is reached: the one confirmed longest ago goes, but none as new as this. What was observed gives way
+ * before all others, and takes the place of none of them. */
+static bool make_room(struct entry *entry, const struct book_address *address)
+{
+	bool observed = address->origin == ORIGIN_OBSERVED;
 
 	if (entry->count < BOOK_ADDRESSES_MAX)
 		return true;
-	for (size_t i = 1; i < entry->count; i++)
-		if (entry->addresses[i].confirmed_ms < entry->addresses[oldest].confirmed_ms)
-			oldest = i;
-	if (entry->addresses[oldest].confirmed_ms >= now_ms)
+	const struct book_address *oldest = oldest_of(entry, true);
+	if (!oldest && !observed)
+		oldest = oldest_of(entry, false);
+	if (!oldest || (oldest->confirmed_ms >= address->confirmed_ms && (observed || oldest->origin != ORIGIN_OBSERVED)))
 		return false;
-	remove_address(entry, oldest);
+	remove_address(entry, (size_t)(oldest - entry->addresses));
 	entry->refused++;
 	return true;
 }
@@ -560,7 +587,7 @@ static bool insert_address(struct entry *entry, const struct book_address *addre
 {
 	size_t index;
 
-	if (!make_room(entry, address->confirmed_ms)) {
+	if (!make_room(entry, address)) {
 		entry->refused++;
 		return false;
 	}
@@ -571,13 +598,19 @@ static bool insert_address(struct entry *entry, const struct book_address *addre
 	return true;
 }
 
+/* Until when the server may use an address of an answer that it got. */
+static int64_t held_until(uint32_t ttl_s, int64_t now_ms)
+{
+	return later(now_ms, least(most((int64_t)ttl_s * 1000, HELD_MIN_MS), HELD_MAX_MS));
+}
+
 static struct book_address answered_address(const struct addr *addr, uint32_t ttl_s, enum book_origin origin, int64_t now_ms)
 {
 	return (struct book_address){
 		.addr = *addr,
 		.origin = origin,
 		.confirmed_ms = now_ms,
-		.held_ms = origin == ORIGIN_OBSERVED ? later(now_ms, least((int64_t)ttl_s * 1000, HELD_MAX_MS)) : now_ms,
+		.held_ms = origin == ORIGIN_OBSERVED ? held_until(ttl_s, now_ms) : now_ms,
 		.omitted_ms = INT64_MAX,
 		.in_answer = true,
 	};
@@ -598,6 +631,21 @@ static uint64_t mark_of(const struct addr *addr)
 	return hash;
 }
 
+/* What was answered to us is not made more of by what the server was answered, but for how long it may be used. */
+static void confirm(struct book_address *known, uint32_t ttl_s, enum book_origin origin, int64_t now_ms)
+{
+	int64_t held_ms = known->held_ms;
+
+	if (origin == ORIGIN_OBSERVED && known->origin != ORIGIN_OBSERVED) {
+		known->held_ms = most(held_ms, held_until(ttl_s, now_ms));
+		if (known->omitted_ms != INT64_MAX)
+			known->omitted_ms = most(known->omitted_ms, known->held_ms);
+		return;
+	}
+	*known = answered_address(&known->addr, ttl_s, origin, now_ms);
+	known->held_ms = most(known->held_ms, held_ms);
+}
+
 /* The known ones first: what is confirmed must not give way to what is new in the same answer. */
 static bool merge(const struct addrbook *book, const struct named *named, struct entry *entry, enum family family,
 		  const struct addr *addresses, size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms)
@@ -607,12 +655,8 @@ static bool merge(const struct addrbook *book, const struct named *named, struct
 
 	entry->refused_mark = 0;
 	for (size_t i = 0; i < count; i++)
-		if (fits(book, named, family, &addresses[i]) && find_address(entry, &addresses[i], &index)) {
-			struct book_address *known = &entry->addresses[index];
-			int64_t held_ms = known->held_ms;
-			*known = answered_address(&addresses[i], ttl_s, origin, now_ms);
-			known->held_ms = most(known->held_ms, held_ms);
-		}
+		if (fits(book, named, family, &addresses[i]) && find_address(entry, &addresses[i], &index))
+			confirm(&entry->addresses[index], ttl_s, origin, now_ms);
 	for (size_t i = 0; i < count; i++) {
 		if (!fits(book, named, family, &addresses[i])) {
 			entry->refused++;
@@ -722,32 +766,61 @@ bool addrbook_expire(struct addrbook *book, int64_t now_ms)
 	return changed;
 }
 
-int addrbook_remember(struct addrbook *book, const char *name, const struct addr *addr, int64_t age_ms, int64_t now_ms)
+void addrbook_used(struct addrbook *book, const struct addr *addr, int64_t until_ms)
 {
-	struct named *named = find_named(book, name);
-	struct book_address address = {
-		.addr = *addr,
-		.origin = ORIGIN_REMEMBERED,
-		.confirmed_ms = later(now_ms, age_ms > 0 ? -age_ms : 0),
-		.omitted_ms = INT64_MAX,
-	};
-	struct entry *entry;
 	size_t index;
 
-	if (!named)
-		return -ENOENT;
-	entry = &named->entries[addr->family];
-	/* An age from a file may be any number. */
-	if (age_ms >= book->limits.stale_ms || find_address(entry, addr, &index))
+	for (size_t i = 0; i < book->count; i++) {
+		struct entry *entry = &book->names[i].entries[addr->family];
+		if (!find_address(entry, addr, &index) || entry->addresses[index].origin != ORIGIN_OBSERVED)
+			continue;
+		entry->addresses[index].held_ms = most(entry->addresses[index].held_ms, until_ms);
+		update_expiry(book, entry);
+	}
+}
+
+static int remember(struct addrbook *book, struct named *named, const struct book_address *address)
+{
+	struct entry *entry = &named->entries[address->addr.family];
+	size_t index;
+
+	if (find_address(entry, &address->addr, &index))
 		return 0;
-	if (is_refused(book, named, addr)) {
+	if (is_refused(book, named, &address->addr)) {
 		entry->refused++;
 		return 0;
 	}
 	if (reserve(entry, 1) < 0)
 		return -ENOMEM;
-	address.held_ms = address.confirmed_ms;
-	insert_address(entry, &address);
+	insert_address(entry, address);
 	update_expiry(book, entry);
 	return 0;
+}
+
+int addrbook_remember(struct addrbook *book, const char *name, const struct addr *addr, int64_t age_ms, int64_t now_ms)
+{
+	struct named *named = find_named(book, name);
+	int64_t confirmed_ms = later(now_ms, age_ms > 0 ? -age_ms : 0);
+	struct book_address address = { .addr = *addr, .origin = ORIGIN_REMEMBERED, .confirmed_ms = confirmed_ms, .held_ms = confirmed_ms,
+		.omitted_ms = INT64_MAX };
+
+	if (!named)
+		return -ENOENT;
+	/* An age from a file may be any number. */
+	if (age_ms >= book->limits.stale_ms)
+		return 0;
+	if (named->text[0] == '*')
+		return addrbook_remember_observed(book, name, addr, book->limits.stale_ms - most(age_ms, 0), now_ms);
+	return remember(book, named, &address);
+}
+
+int addrbook_remember_observed(struct addrbook *book, const char *name, const struct addr *addr, int64_t left_ms, int64_t now_ms)
+{
+	struct named *named = find_named(book, name);
+	struct book_address address = { .addr = *addr, .origin = ORIGIN_OBSERVED, .confirmed_ms = now_ms - 1,
+		.held_ms = later(now_ms, least(left_ms, HELD_MAX_MS)), .omitted_ms = INT64_MAX };
+
+	if (!named)
+		return -ENOENT;
+	return left_ms > 0 ? remember(book, named, &address) : 0;
 }

@@ -30,7 +30,7 @@ struct book_address {
 	enum book_origin origin;
 	int64_t confirmed_ms; /* last time an answer held it */
 	int64_t expires_ms;   /* when the book will drop it if nothing is heard; INT64_MAX never occurs */
-	int64_t held_ms;      /* until when the server may use it from an observed answer; else confirmed_ms */
+	int64_t held_ms;      /* until when the server may use it from an observed answer, or uses it; else confirmed_ms */
 	int64_t omitted_ms;   /* first answer since then that did not hold it, from when grace counts; INT64_MAX: none yet */
 	bool in_answer;       /* the newest answer held it */
 };
@@ -88,14 +88,18 @@ bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry 
  * where one is under way, it will do unless it fails: then the next is due at once. -ENOENT where it is not wanted. */
 int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms);
 
+/* The next query of one family (where one is under way, the one after it) is due by then already, or the name is not wanted. */
+bool addrbook_asks_by(const struct addrbook *book, const char *name, enum family family, int64_t at_ms);
 /* Makes the next query of one family due at at_ms at the latest; where one is under way, the one after it. */
 int addrbook_ask_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms);
 
 /* What a query brought. An answer with count 0 is NXDOMAIN or "no such data". *ret_changed: the set of
  * addresses (not only their times) changed. -ENOENT: no longer wanted (harmless). -ENOMEM: nothing changed.
- * An observed answer adds and confirms alone: the absence of an address in it says nothing, and it answers no query of
- * ours. Its addresses are the server's for as long as its TTL runs (a day at most), so grace counts from its end.
- * Where the cap is reached, what was confirmed longest ago gives way to what is answered now. */
+ * An observed answer adds alone: the absence of an address in it says nothing, and it answers no query of ours. What it adds is
+ * the server's for as long as its TTL runs (two minutes at least, a day at most), and no longer, unless addrbook_used() says so or an answer
+ * to us has it. Of an address that we were answered it tells how long the server may use it: grace counts from then.
+ * Where the cap is reached, what was confirmed longest ago gives way to what is answered now: first of what was observed, and
+ * of nothing else for the sake of an observed answer. */
 int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses, size_t count,
 		      uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed);
 int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms);
@@ -107,6 +111,11 @@ bool addrbook_recheck(struct addrbook *book);
 /* From the state directory, before the first answer. age_ms: since it was confirmed. What is older than stale, unfit or
  * over the cap is not taken, which is no error. -ENOENT, -ENOMEM. */
 int addrbook_remember(struct addrbook *book, const char *name, const struct addr *addr, int64_t age_ms, int64_t now_ms);
+
+/* Likewise, one of ORIGIN_OBSERVED, for what is left of its time. What is remembered for a pattern is always that. */
+int addrbook_remember_observed(struct addrbook *book, const char *name, const struct addr *addr, int64_t left_ms, int64_t now_ms);
+/* A connection uses it: where it was observed alone, it stays until then at least. */
+void addrbook_used(struct addrbook *book, const struct addr *addr, int64_t until_ms);
 
 const char *book_state_name(enum book_state state);   /* "fresh" ... */
 const char *book_origin_name(enum book_origin origin); /* "asked" ... */

@@ -6,6 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* FNV-1a */
+static uint32_t hash_of(const char *text)
+{
+	uint32_t hash = UINT32_C(0x811c9dc5);
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * UINT32_C(0x01000193);
+	return hash;
+}
+
 static void forget(struct aliases *aliases, const char *name, enum family family)
 {
 	size_t kept = 0;
@@ -29,7 +39,7 @@ int aliases_set(struct aliases *aliases, const char *name, enum family family, c
 		const char *text = texts + i * size;
 		if (!text[0])
 			continue;
-		struct alias item = { .name = strdup(name), .alias = strdup(text), .family = family };
+		struct alias item = { .name = strdup(name), .alias = strdup(text), .hash = hash_of(text), .family = family };
 		if (!item.name || !item.alias || ARRAY_PUSH(aliases, item) < 0) {
 			free(item.name);
 			free(item.alias);
@@ -42,9 +52,11 @@ int aliases_set(struct aliases *aliases, const char *name, enum family family, c
 
 const char *aliases_next(const struct aliases *aliases, const char *alias, enum family family, size_t *position)
 {
+	uint32_t hash = hash_of(alias);
+
 	while (*position < aliases->count) {
 		const struct alias *item = &aliases->items[(*position)++];
-		if (item->family == family && strcmp(item->alias, alias) == 0)
+		if (item->hash == hash && item->family == family && strcmp(item->alias, alias) == 0)
 			return item->name;
 	}
 	return NULL;

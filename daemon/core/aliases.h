@@ -7,10 +7,12 @@
 #include "addr.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct alias {
 	char *name;  /* owned: the wanted name */
 	char *alias; /* owned: a name that it leads to */
+	uint32_t hash; /* of the alias: most names that are looked for are none of them */
 	enum family family;
 };
 

@@ -20,6 +20,7 @@ struct surroundings {
 	struct role_links towards;      /* the links that routes to any protected address leave by */
 	struct role_links own_links;    /* by which packets of the gateway's own come in, besides lo */
 	const struct ranges *broadcasts; /* of networks that hold a protected address, normalised; NULL: none */
+	const struct role_links *resolvers; /* the links that lead to the server's resolvers; NULL as none */
 };
 
 /* *ret is the whole table, finished (elements sorted). 0 or -ENOMEM; on error *ret is empty. */
@@ -27,6 +28,9 @@ int compile(struct ruleset *ret, const struct policy *policy, const struct surro
 
 /* Only the sets of names, as far as `current` has them. 0 or -ENOMEM; on error *ret is empty. */
 int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy, const struct names_view *names);
+
+/* DNS queries and answers of each protected role, each kind, that are copied to the daemon; what is more is counted as unobserved. */
+enum { OBSERVED_A_SECOND = 1000 };
 
 /* The base name of the kernel sets of a DNS name ("name_my.mailstore.com"); "_4" or "_6" follows. */
 enum { NAME_SET_MAX = 250 };

@@ -90,8 +90,7 @@ void rule_log(struct compiler *c, struct rule *rule, const char *prefix)
 void rule_limited_log(struct compiler *c, struct rule *rule, enum log_rate rate, const char *prefix)
 {
 	rule_add(c->out, rule, &(struct term){ .kind = TERM_LIMIT, .rate = rate, .burst = rate == ASK_RATE ? rate : 2 * rate });
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_LOG, .name = prefix, .group = c->policy->log_group,
-					       .snaplen = rate == OBSERVE_RATE ? 0 : LOG_SNAPLEN });
+	rule_log(c, rule, prefix);
 }
 
 void rule_action(struct compiler *c, struct rule *rule, enum action action, const char *chain)

@@ -14,6 +14,8 @@ enum {
 	RECORD_FIXED = 10,  /* type, class, TTL, length */
 	SOA_FIXED = 20,
 	RECORDS_MAX = 2048, /* bounds the work: an answer of 64 KiB that is all records of addresses holds more, and nobody needs it */
+	ALIAS_RECORDS_MAX = 64, /* likewise: a chain of DNS_ALIASES_MAX, and some that lead elsewhere */
+	NAME_WORK_MAX = 256 * 1024, /* bytes and pointers of names, in one message: what 2,048 records of an honest one take, twice */
 
 	FLAG_RESPONSE = 0x8000,
 	FLAG_AUTHORITATIVE = 0x0400,
@@ -31,6 +33,7 @@ struct wire_name {
 struct reader {
 	const uint8_t *bytes;
 	size_t length;
+	size_t work; /* on names, so far */
 	const char *reason;
 };
 
@@ -38,6 +41,12 @@ struct record {
 	uint16_t type, class;
 	uint32_t ttl;
 	size_t data, data_length;
+};
+
+/* Where the aliases of the answer section are, so that following them reads no other record again. */
+struct alias_records {
+	struct { size_t owner, target; uint32_t ttl; } items[ALIAS_RECORDS_MAX];
+	size_t count;
 };
 
 struct sections {
@@ -109,7 +118,16 @@ static bool read_name(struct reader *reader, size_t *at, struct wire_name *ret)
 	}
 	if (pointers == 0)
 		*at = position;
-	return true;
+	reader->work += ret->length + pointers;
+	return reader->work <= NAME_WORK_MAX || bad(reader, "its names take too long to read");
+}
+
+/* Moves *at behind the name there, which was read before. */
+static void skip_name(const struct reader *reader, size_t *at)
+{
+	while (reader->bytes[*at] && (reader->bytes[*at] & 0xc0) != 0xc0)
+		*at += 1 + (size_t)reader->bytes[*at];
+	*at += reader->bytes[*at] ? 2 : 1;
 }
 
 static bool names_equal(const struct wire_name *a, const struct wire_name *b)
@@ -149,11 +167,9 @@ static void name_to_text(const struct wire_name *name, char text[DNS_NAME_TEXT_M
 	*end = '\0';
 }
 
-/* Reads the record at *at and moves *at behind it. */
-static bool read_record(struct reader *reader, size_t *at, struct record *ret, struct wire_name *owner)
+/* Reads what follows the owner of the record, and moves *at behind it. */
+static bool read_fixed(struct reader *reader, size_t *at, struct record *ret)
 {
-	if (!read_name(reader, at, owner))
-		return false;
 	if (reader->length - *at < RECORD_FIXED)
 		return bad(reader, "a record leaves the message");
 	ret->type = get16(reader, *at);
@@ -168,6 +184,20 @@ static bool read_record(struct reader *reader, size_t *at, struct record *ret, s
 	if (ret->type != DNS_TYPE_OPT && ret->ttl & UINT32_C(0x80000000))
 		ret->ttl = 0;
 	return true;
+}
+
+/* Reads the record at *at and moves *at behind it. */
+static bool read_record(struct reader *reader, size_t *at, struct record *ret, struct wire_name *owner)
+{
+	return read_name(reader, at, owner) && read_fixed(reader, at, ret);
+}
+
+/* The same for a record that was checked, without its owner's name: *ret_owner is where that is. */
+static bool next_record(struct reader *reader, size_t *at, struct record *ret, size_t *ret_owner)
+{
+	*ret_owner = *at;
+	skip_name(reader, at);
+	return read_fixed(reader, at, ret);
 }
 
 static bool check_data(struct reader *reader, const struct record *record)
@@ -270,14 +300,16 @@ static bool read_extended_rcode(struct reader *reader, const struct sections *se
 {
 	struct record record;
 	struct wire_name owner;
-	size_t at = sections->additional;
+	size_t at = sections->additional, owner_at;
 	bool seen = false;
 
 	for (unsigned i = 0; i < sections->additionals; i++) {
-		if (!read_record(reader, &at, &record, &owner))
+		if (!next_record(reader, &at, &record, &owner_at))
 			return false;
 		if (record.type != DNS_TYPE_OPT)
 			continue;
+		if (!read_name(reader, &owner_at, &owner))
+			return false;
 		if (seen || owner.length != 1)
 			return bad(reader, "a misplaced OPT record");
 		seen = true;
@@ -286,30 +318,49 @@ static bool read_extended_rcode(struct reader *reader, const struct sections *se
 	return true;
 }
 
-/* The alias of *name in the answer section, if there is one. Two different ones are refused: which of them would
- * count would be the sender's choice. */
-static bool find_alias(struct reader *reader, const struct sections *sections, const struct wire_name *name,
-		       struct wire_name *ret_target, uint32_t *ttl, bool *ret_found)
+static bool collect_aliases(struct reader *reader, const struct sections *sections, struct alias_records *ret)
 {
 	struct record record;
+	size_t at = sections->answer, owner;
+
+	ret->count = 0;
+	for (unsigned i = 0; i < sections->answers; i++) {
+		if (!next_record(reader, &at, &record, &owner))
+			return false;
+		if (record.type != DNS_TYPE_CNAME || record.class != CLASS_IN)
+			continue;
+		if (ret->count == ALIAS_RECORDS_MAX)
+			return bad(reader, "too many aliases");
+		ret->items[ret->count].owner = owner;
+		ret->items[ret->count].target = record.data;
+		ret->items[ret->count++].ttl = record.ttl;
+	}
+	return true;
+}
+
+/* The alias of *name in the answer section, if there is one. Two different ones are refused: which of them would
+ * count would be the sender's choice. */
+static bool find_alias(struct reader *reader, const struct alias_records *aliases, const struct wire_name *name,
+		       struct wire_name *ret_target, uint32_t *ttl, bool *ret_found)
+{
 	struct wire_name owner, target;
-	size_t at = sections->answer;
 
 	*ret_found = false;
-	for (unsigned i = 0; i < sections->answers; i++) {
-		if (!read_record(reader, &at, &record, &owner))
+	for (size_t i = 0; i < aliases->count; i++) {
+		size_t at = aliases->items[i].owner;
+		if (!read_name(reader, &at, &owner))
 			return false;
-		if (record.type != DNS_TYPE_CNAME || record.class != CLASS_IN || !names_equal(&owner, name))
+		if (!names_equal(&owner, name))
 			continue;
-		size_t data = record.data;
+		size_t data = aliases->items[i].target;
 		if (!read_name(reader, &data, &target))
 			return false;
 		if (*ret_found && !names_equal(&target, ret_target))
 			return bad(reader, "a name with two aliases");
 		*ret_found = true;
 		*ret_target = target;
-		if (record.ttl < *ttl)
-			*ttl = record.ttl;
+		if (aliases->items[i].ttl < *ttl)
+			*ttl = aliases->items[i].ttl;
 	}
 	return true;
 }
@@ -327,12 +378,15 @@ static void keep_alias(const struct wire_name *name, char text[DNS_ALIAS_TEXT_MA
 static bool follow_aliases(struct reader *reader, const struct sections *sections, struct wire_name *name,
 			   uint32_t *ttl, struct dns_message *ret)
 {
+	struct alias_records aliases;
 	struct wire_name target;
 	bool found;
 
+	if (!collect_aliases(reader, sections, &aliases))
+		return false;
 	/* A loop has no end and so runs into the limit. */
 	for (ret->aliases = 0;; ret->aliases++) {
-		if (!find_alias(reader, sections, name, &target, ttl, &found))
+		if (!find_alias(reader, &aliases, name, &target, ttl, &found))
 			return false;
 		if (!found)
 			return true;
@@ -343,18 +397,39 @@ static bool follow_aliases(struct reader *reader, const struct sections *section
 	}
 }
 
+/* Whether the name at `at` is this one. Most answers say so by one pointer again and again: *pointer is the last that was followed (0 at
+ * first), *equal what it led to. */
+static bool compare_owner(struct reader *reader, size_t at, const struct wire_name *name, uint16_t *pointer, bool *equal)
+{
+	bool is_pointer = (reader->bytes[at] & 0xc0) == 0xc0;
+	struct wire_name owner;
+
+	if (is_pointer && *pointer == get16(reader, at))
+		return true;
+	*pointer = is_pointer ? get16(reader, at) : 0;
+	if (!read_name(reader, &at, &owner))
+		return false;
+	*equal = names_equal(&owner, name);
+	return true;
+}
+
 static bool read_addresses(struct reader *reader, const struct sections *sections, const struct wire_name *name,
 			   uint32_t *ttl, struct dns_message *ret)
 {
 	enum family family = ret->question_type == DNS_TYPE_A ? FAMILY_4 : FAMILY_6;
 	struct record record;
-	struct wire_name owner;
-	size_t at = sections->answer;
+	size_t at = sections->answer, owner;
+	uint16_t pointer = 0;
+	bool equal = false;
 
 	for (unsigned i = 0; i < sections->answers; i++) {
-		if (!read_record(reader, &at, &record, &owner))
+		if (!next_record(reader, &at, &record, &owner))
 			return false;
-		if (record.type != ret->question_type || record.class != CLASS_IN || !names_equal(&owner, name))
+		if (record.type != ret->question_type || record.class != CLASS_IN)
+			continue;
+		if (!compare_owner(reader, owner, name, &pointer, &equal))
+			return false;
+		if (!equal)
 			continue;
 		if (record.ttl < *ttl)
 			*ttl = record.ttl;
@@ -375,13 +450,17 @@ static bool read_negative_ttl(struct reader *reader, const struct sections *sect
 {
 	struct record record;
 	struct wire_name owner;
-	size_t at = sections->authority;
+	size_t at = sections->authority, owner_at;
 
 	*ret_found = false;
 	for (unsigned i = 0; i < sections->authorities; i++) {
-		if (!read_record(reader, &at, &record, &owner))
+		if (!next_record(reader, &at, &record, &owner_at))
 			return false;
-		if (record.type != DNS_TYPE_SOA || record.class != CLASS_IN || !name_is_below(name, &owner))
+		if (record.type != DNS_TYPE_SOA || record.class != CLASS_IN)
+			continue;
+		if (!read_name(reader, &owner_at, &owner))
+			return false;
+		if (!name_is_below(name, &owner))
 			continue;
 		uint32_t minimum = get32(reader, record.data + record.data_length - 4);
 		if (minimum & UINT32_C(0x80000000))
@@ -432,6 +511,23 @@ int dns_message_read(const uint8_t *bytes, size_t length, struct dns_message *re
 		ret->address_count = 0;
 		return -EBADMSG;
 	}
+	return 0;
+}
+
+int dns_question_read(const uint8_t *bytes, size_t length, struct dns_question *ret)
+{
+	struct reader reader = { .bytes = bytes, .length = length };
+	struct wire_name name;
+	size_t at = HEADER_SIZE;
+
+	if (length < HEADER_SIZE || get16(&reader, 2) & OPCODE_MASK || get16(&reader, 4) != 1 || !read_name(&reader, &at, &name) ||
+	    length - at < QUESTION_FIXED)
+		return -EBADMSG;
+	ret->id = get16(&reader, 0);
+	ret->is_response = get16(&reader, 2) & FLAG_RESPONSE;
+	name_to_text(&name, ret->name);
+	ret->type = get16(&reader, at);
+	ret->class = get16(&reader, at + 2);
 	return 0;
 }
 

@@ -51,6 +51,16 @@ struct dns_message {
  * there, id and rcode) to be used. An rcode that is an error is no malformation. */
 int dns_message_read(const uint8_t *bytes, size_t length, struct dns_message *ret);
 
+/* What a message asks, or answers; text and case as in struct dns_message. */
+struct dns_question {
+	bool is_response;
+	uint16_t id, type, class;
+	char name[DNS_NAME_TEXT_MAX];
+};
+
+/* Reads the question of an ordinary query, or of a response to one, and nothing behind it: the rest need not be there. 0 or -EBADMSG. */
+int dns_question_read(const uint8_t *bytes, size_t length, struct dns_question *ret);
+
 /* It answers just this question (name as in `question`). */
 bool dns_message_is_for(const struct dns_message *message, const char *name, enum family family);
 

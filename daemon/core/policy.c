@@ -448,10 +448,15 @@ static void mark_used_names(struct policy *policy)
 {
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		const struct policy_flow *flow = &policy->flows[i];
-		for (size_t n = 0; flow->enabled && n < flow->from.name_count; n++)
-			policy->names[flow->from.names[n]].used = true;
 		for (size_t n = 0; flow->enabled && n < flow->to.name_count; n++)
-			policy->names[flow->to.names[n]].used = true;
+			policy->names[flow->to.names[n]].used = policy->names[flow->to.names[n]].observed = true;
+	}
+	for (size_t i = 0; i < policy->flow_count; i++) {
+		const struct policy_flow *flow = &policy->flows[i];
+		for (size_t n = 0; flow->enabled && n < flow->from.name_count; n++) {
+			policy->names[flow->from.names[n]].used = true;
+			policy->names[flow->from.names[n]].observed = false;
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ struct set {
 /* What a rule looks at. The order is that of the table in ruleset_text.c. */
 enum field {
 	FIELD_IP_SADDR, FIELD_IP_DADDR, FIELD_IP6_SADDR, FIELD_IP6_DADDR,
-	FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR, /* ct original ... daddr */
+	FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR, FIELD_CT_DPORT, /* ct original ... daddr, proto-dst */
 	FIELD_TCP_SPORT, FIELD_TCP_DPORT, FIELD_UDP_SPORT, FIELD_UDP_DPORT,
 	FIELD_TCP_SYN_ACK,   /* tcp flags & (syn | ack) == (or !=) syn; no operand */
 	FIELD_L4PROTO,       /* 1 byte */
@@ -58,6 +58,7 @@ enum field {
 	FIELD_SEGMENTS_LEFT, /* 1 byte, of that header */
 	FIELD_CT_STATE,      /* any of these bits, host order 32 bit in bits */
 	FIELD_CT_STATUS,     /* likewise; negate: none of them */
+	FIELD_CT_DIRECTION,  /* 1 byte: 0 original, 1 reply */
 	FIELD_IIFNAME,
 	FIELD_OIFNAME,
 	FIELD_PKTTYPE,       /* 1 byte */

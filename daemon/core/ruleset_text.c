@@ -12,7 +12,7 @@
 static const struct field_form {
 	const char *text;
 	uint8_t size;
-	enum { AS_IPV4, AS_IPV6, AS_PORT, AS_LINK, AS_PROTOCOL, AS_ICMP, AS_ICMPV6, AS_PKTTYPE, AS_NUMBER, AS_HEX, AS_NOTHING } operand;
+	enum { AS_IPV4, AS_IPV6, AS_PORT, AS_LINK, AS_PROTOCOL, AS_ICMP, AS_ICMPV6, AS_PKTTYPE, AS_DIRECTION, AS_NUMBER, AS_HEX, AS_NOTHING } operand;
 } fields[FIELDS] = {
 	[FIELD_IP_SADDR] = { "ip saddr", 4, AS_IPV4 },
 	[FIELD_IP_DADDR] = { "ip daddr", 4, AS_IPV4 },
@@ -20,6 +20,7 @@ static const struct field_form {
 	[FIELD_IP6_DADDR] = { "ip6 daddr", 16, AS_IPV6 },
 	[FIELD_CT_IP_DADDR] = { "ct original ip daddr", 4, AS_IPV4 },
 	[FIELD_CT_IP6_DADDR] = { "ct original ip6 daddr", 16, AS_IPV6 },
+	[FIELD_CT_DPORT] = { "ct original proto-dst", 2, AS_PORT },
 	[FIELD_TCP_SPORT] = { "tcp sport", 2, AS_PORT },
 	[FIELD_TCP_DPORT] = { "tcp dport", 2, AS_PORT },
 	[FIELD_UDP_SPORT] = { "udp sport", 2, AS_PORT },
@@ -37,6 +38,7 @@ static const struct field_form {
 	[FIELD_SEGMENTS_LEFT] = { "rt seg-left", 1, AS_NUMBER },
 	[FIELD_CT_STATE] = { "ct state", 4, AS_NOTHING },
 	[FIELD_CT_STATUS] = { "ct status", 4, AS_NOTHING },
+	[FIELD_CT_DIRECTION] = { "ct direction", 1, AS_DIRECTION },
 	[FIELD_IIFNAME] = { "iifname", 16, AS_LINK },
 	[FIELD_OIFNAME] = { "oifname", 16, AS_LINK },
 	[FIELD_PKTTYPE] = { "meta pkttype", 1, AS_PKTTYPE },
@@ -62,6 +64,7 @@ static const struct word icmpv6_types[] = {
 	{ 143, "mld2-listener-report" }, { 0, NULL },
 };
 static const struct word packet_types[] = { { 0, "host" }, { 1, "broadcast" }, { 2, "multicast" }, { 0, NULL } };
+static const struct word directions[] = { { 0, "original" }, { 1, "reply" }, { 0, NULL } };
 static const struct word states[] = { { CT_INVALID, "invalid" }, { CT_ESTABLISHED, "established" }, { CT_RELATED, "related" }, { CT_NEW, "new" }, { 0, NULL } };
 
 static void print_word(FILE *out, const struct word *words, uint32_t value)
@@ -116,6 +119,9 @@ static void print_key(FILE *out, int operand, const uint8_t *key)
 		break;
 	case AS_HEX:
 		fprintf(out, "0x%02x", key[0]);
+		break;
+	case AS_DIRECTION:
+		print_word(out, directions, key[0]);
 		break;
 	case AS_PKTTYPE:
 		print_word(out, packet_types, key[0]);

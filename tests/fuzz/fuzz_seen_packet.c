@@ -41,9 +41,24 @@ static void check_packet(const struct seen_packet *seen, const uint8_t *bytes, s
 	must(seen->payload > bytes && seen->payload_length <= length && seen->payload + seen->payload_length <= bytes + length);
 }
 
-static void on_seen(void *userdata, const char *prefix, const uint8_t *bytes, size_t length)
+static void check_dns(const struct seen_packet *seen)
 {
 	static struct dns_message message;
+	struct dns_question question;
+
+	bool has_question = dns_question_read(seen->payload, seen->payload_length, &question) == 0;
+	must(!has_question || strlen(question.name) < sizeof(question.name));
+	if (!seen->payload_whole || dns_message_read(seen->payload, seen->payload_length, &message) < 0)
+		return;
+	must(message.address_count <= DNS_ADDRESSES_MAX);
+	/* Both readers see the same question. */
+	if (message.question_type)
+		must(has_question && question.is_response && question.id == message.id && question.type == message.question_type &&
+		     question.class == message.question_class && strcmp(question.name, message.question) == 0);
+}
+
+static void on_seen(void *userdata, const char *prefix, const uint8_t *bytes, size_t length)
+{
 	struct bounds *bounds = userdata;
 	struct seen_packet seen;
 
@@ -54,8 +69,8 @@ static void on_seen(void *userdata, const char *prefix, const uint8_t *bytes, si
 	if (!seen_packet_read(bytes, length, &seen))
 		return;
 	check_packet(&seen, bytes, length);
-	if (seen.payload_whole && dns_message_read(seen.payload, seen.payload_length, &message) == 0)
-		must(message.address_count <= DNS_ADDRESSES_MAX);
+	if (seen.payload)
+		check_dns(&seen);
 }
 
 int fuzz_one(const uint8_t *data, size_t size)

@@ -22,16 +22,17 @@ def record(tap):
                            "large.example.net": ([pool(4, number) for number in range(60)], 2)})
         lab.spefwd(lab.config(flows=NARROW))
 
-        def keep(name, act):
+        def keep(name, act, prefix=b"spefw "):
             before = len(group.datagrams)
             act()
-            wait_for(lambda: len(group.datagrams) > before, name)
+            found = wait_for(lambda: [one for one in group.datagrams[before:] if prefix in one], name)
             with open(os.path.join(FOLDER, name), "wb") as file:
-                file.write(group.datagrams[before])
+                file.write(found[0])
         for family in FAMILIES:
             for name, kind in ((vendor.LICENSE_NAME, dns.A), (vendor.LICENSE_NAME, dns.AAAA), ("chain.example.net", dns.A),
                                ("large.example.net", dns.A), ("nobody.example.net", dns.A)):
-                keep("answer-%d-%s-%d" % (family, name.split(".")[0], kind), lambda: ask_from("server", DNS[family], name, kind))
+                keep("answer-%d-%s-%d" % (family, name.split(".")[0], kind), lambda: ask_from("server", DNS[family], name, kind), b"spefw dns ")
+            keep("query-%d" % family, lambda: ask_from("server", DNS[family], vendor.LICENSE_NAME, dns.A), b"spefw query ")
             with RawSender("server", ADDRESS[family]["server"], LICENSE[1][family]) as sender:
                 keep("ask-%d" % family, lambda: sender.tcp(40000 + family, 443))
                 keep("denied-tcp-%d" % family, lambda: sender.tcp(40000 + family, 22))

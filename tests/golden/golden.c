@@ -206,7 +206,9 @@ static void make_ruleset(struct golden *g, const char *conf)
 	ranges_normalise(&g->broadcasts);
 	require_memory(policy_leave_out(&g->policy, &g->gateway, &changed) == 0);
 
-	struct surroundings around = { &g->gateway, g->links, &g->names, g->towards, g->own_links, &g->broadcasts };
+	char resolver_link[][CONFIG_LINK_MAX + 1] = { "wan" };
+	const struct role_links resolvers = { resolver_link, 1 };
+	struct surroundings around = { &g->gateway, g->links, &g->names, g->towards, g->own_links, &g->broadcasts, &resolvers };
 	require_memory(compile(&g->ruleset, &g->policy, &around) == 0);
 }
 

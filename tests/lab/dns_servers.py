@@ -283,6 +283,11 @@ class Liar:
             if isinstance(reply, bytes):
                 connection.sendall(struct.pack("!H", len(reply)) + reply)
 
+    def send(self, data, target, port):
+        """A datagram from where it answers, unasked; its first addresses of each family."""
+        [sock, *_] = [sock for sock in self._sockets if sock.type == socket.SOCK_DGRAM and (sock.family == socket.AF_INET6) == (":" in target)]
+        sock.sendto(data, (target, port))
+
     def close(self):
         if self._ends:
             return

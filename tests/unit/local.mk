@@ -16,10 +16,12 @@ UNIT_TESTS = \
 	tests/unit/test_held \
 	tests/unit/test_judge \
 	tests/unit/test_nft_socket \
+	tests/unit/test_observed_queries \
 	tests/unit/test_others \
 	tests/unit/test_output \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
+	tests/unit/test_query_pace \
 	tests/unit/test_resolver \
 	tests/unit/test_saved \
 	tests/unit/test_seen_packet \
@@ -70,9 +72,16 @@ tests_unit_test_nft_socket_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg,--wrap=rec
 tests_unit_test_nft_socket_LDADD = daemon/nft_socket.$(OBJEXT) daemon/nft_encode.$(OBJEXT) daemon/nft_rule.$(OBJEXT) libcore.a \
 	$(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
 
+# It includes observed_queries.c, likewise.
+tests_unit_test_observed_queries_SOURCES = tests/unit/test_observed_queries.c
+tests_unit_test_observed_queries_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+
 tests_unit_test_output_SOURCES = tests/unit/test_output.c
 tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
 tests_unit_test_output_LDADD = daemon/control.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
+
+tests_unit_test_query_pace_SOURCES = tests/unit/test_query_pace.c
+tests_unit_test_query_pace_LDADD = daemon/core/query_pace.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
 tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options

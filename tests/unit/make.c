@@ -136,7 +136,10 @@ int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct 
 	struct ranges gateway = make_ranges("192.0.2.1 2001:db8:2::1");
 	struct ranges broadcasts = make_ranges("192.0.2.255");
 	allocations_left = left;
-	struct surroundings around = { &gateway, links, names ? names : &no_names, .towards = { lan, 1 }, .broadcasts = &broadcasts };
+	char wan[][CONFIG_LINK_MAX + 1] = { "wan" };
+	const struct role_links resolvers = { wan, 1 };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = names ? names : &no_names, .towards = { lan, 1 },
+				       .broadcasts = &broadcasts, .resolvers = &resolvers };
 	int r = compile(ret, policy, &around);
 	ranges_free(&gateway);
 	ranges_free(&broadcasts);

@@ -519,13 +519,168 @@ static void observed(void **state)
 	assert_false(answer_of(book, ORIGIN_OBSERVED, 60, 3 * MINUTE, "192.0.2.2", NULL));
 	expect_state(book, BOOK_STALE);
 
-	/* Our resolver never answers it: the server may use it for two hours, then grace. */
+	/* Our resolver never answers it: it lives as long as the server may use it, a day at most and two minutes at least. */
 	answer(book, 300, 5 * MINUTE, "192.0.2.1", NULL);
 	expect_state(book, BOOK_GRACE);
-	assert_int_equal(find(book, "192.0.2.2")->expires_ms, MINUTE + 2 * HOUR + HOUR);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, MINUTE + 2 * HOUR);
 	answer_of(book, ORIGIN_OBSERVED, UINT32_MAX, 6 * MINUTE, "192.0.2.3", NULL);
+	answer_of(book, ORIGIN_OBSERVED, 0, 6 * MINUTE, "192.0.2.4", NULL);
 	answer(book, 300, 7 * MINUTE, "192.0.2.1", NULL);
-	assert_int_equal(find(book, "192.0.2.3")->expires_ms, 6 * MINUTE + DAY + HOUR);
+	assert_int_equal(find(book, "192.0.2.3")->expires_ms, 6 * MINUTE + DAY);
+	assert_int_equal(find(book, "192.0.2.4")->expires_ms, 8 * MINUTE);
+	/* Failures of ours make it live no longer. */
+	addrbook_failed(book, NAME, FAMILY_4, "timeout", 7 * MINUTE);
+	assert_int_equal(find(book, "192.0.2.4")->expires_ms, 8 * MINUTE);
+	assert_true(addrbook_expire(book, 8 * MINUTE));
+	assert_null(find(book, "192.0.2.4"));
+	addrbook_free(book);
+}
+
+/* An address that we were answered stays one of ours; the server's answers tell how long it is in use. */
+static void observed_and_asked(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+
+	(void)state;
+	answer(book, 300, 0, "192.0.2.1", "192.0.2.2", NULL);
+	answer_of(book, ORIGIN_OBSERVED, 4 * 3600, MINUTE, "192.0.2.1", NULL);
+	assert_int_equal(find(book, "192.0.2.1")->origin, ORIGIN_ASKED);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 7 * DAY);
+	/* Left out: grace counts from when the server must have forgotten it. */
+	answer(book, 300, 5 * MINUTE, "192.0.2.3", NULL);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, MINUTE + 4 * HOUR + HOUR);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 5 * MINUTE + HOUR);
+	answer_of(book, ORIGIN_OBSERVED, 2 * 3600, 6 * MINUTE, "192.0.2.2", NULL);
+	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_ASKED);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 6 * MINUTE + 2 * HOUR + HOUR);
+	/* The other way round: what our own query confirms is no longer the server's word alone. */
+	answer_of(book, ORIGIN_OBSERVED, 60, 7 * MINUTE, "192.0.2.4", NULL);
+	answer(book, 300, 8 * MINUTE, "192.0.2.4", NULL);
+	assert_int_equal(find(book, "192.0.2.4")->origin, ORIGIN_ASKED);
+	assert_int_equal(find(book, "192.0.2.4")->expires_ms, 8 * MINUTE + 7 * DAY);
+	addrbook_free(book);
+}
+
+static size_t count_of(struct addrbook *book, enum book_origin origin)
+{
+	struct book_entry entry = entry_of(book);
+	size_t count = 0;
+
+	for (size_t i = 0; i < entry.address_count; i++)
+		count += entry.addresses[i].origin == origin;
+	return count;
+}
+
+/* Addresses first, first + 1, ...: `count` of them. */
+static void answer_many(struct addrbook *book, enum book_origin origin, unsigned first, size_t count, int64_t now)
+{
+	struct addr list[600];
+	bool changed;
+
+	for (size_t i = 0; i < count; i++)
+		list[i] = (struct addr){ .family = FAMILY_4, .bytes = { 198, 51, (uint8_t)((first + i) >> 8), (uint8_t)(first + i) } };
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, count, 3600, origin, now, &changed), 0);
+}
+
+/* However much is observed, what we were answered stays; and it takes the place of what was observed. */
+static void observed_gives_way(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+	struct addr remembered = address("192.0.2.77");
+
+	(void)state;
+	assert_int_equal(addrbook_remember(book, NAME, &remembered, DAY, 0), 0);
+	answer(book, 300, 0, "192.0.2.1", NULL);
+	for (unsigned i = 0; i < 10; i++)
+		answer_many(book, ORIGIN_OBSERVED, i * 80, 80, MINUTE + i);
+	assert_int_equal(entry_of(book).address_count, BOOK_ADDRESSES_MAX);
+	assert_non_null(find(book, "192.0.2.1"));
+	assert_non_null(find(book, "192.0.2.77"));
+	assert_int_equal(count_of(book, ORIGIN_OBSERVED), BOOK_ADDRESSES_MAX - 2);
+	assert_non_null(find(book, "198.51.3.15")); /* the newest of them */
+	assert_null(find(book, "198.51.0.1"));
+
+	answer_many(book, ORIGIN_ASKED, 1000, 200, MINUTE + 9);
+	assert_int_equal(count_of(book, ORIGIN_ASKED), 201);
+	assert_non_null(find(book, "192.0.2.77"));
+	answer_many(book, ORIGIN_ASKED, 2000, 256, 2 * MINUTE);
+	assert_int_equal(count_of(book, ORIGIN_ASKED), BOOK_ADDRESSES_MAX);
+	answer_many(book, ORIGIN_OBSERVED, 3000, 80, 3 * MINUTE);
+	assert_int_equal(count_of(book, ORIGIN_OBSERVED), 0);
+	addrbook_free(book);
+}
+
+static void observed_in_use(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+	struct addr used = address("192.0.2.2"), unused = address("192.0.2.3"), asked = address("192.0.2.1"), unknown = address("192.0.2.9");
+
+	(void)state;
+	answer(book, 300, 0, "192.0.2.1", NULL);
+	answer_of(book, ORIGIN_OBSERVED, 60, 0, "192.0.2.2", "192.0.2.3", NULL);
+	addrbook_used(book, &used, 5 * MINUTE);
+	addrbook_used(book, &unknown, 5 * MINUTE);
+	addrbook_used(book, &asked, 8 * DAY);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 5 * MINUTE);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 7 * DAY);
+	assert_int_equal(entry_of(book).next_expiry_ms, 2 * MINUTE);
+	addrbook_used(book, &unused, MINUTE); /* never less */
+	assert_int_equal(find(book, "192.0.2.3")->expires_ms, 2 * MINUTE);
+	assert_true(addrbook_expire(book, 2 * MINUTE));
+	assert_null(find(book, "192.0.2.3"));
+	assert_non_null(find(book, "192.0.2.2"));
+	assert_true(addrbook_expire(book, 5 * MINUTE));
+	assert_null(find(book, "192.0.2.2"));
+	addrbook_free(book);
+}
+
+static void observed_remembered(void **state)
+{
+	static const char *const pattern[] = { "*.example.net" };
+	struct addrbook *book = new_book(one_name, 1, 0);
+	struct addr first = address("192.0.2.1"), second = address("192.0.2.2"), third = address("192.0.2.3");
+	struct book_entry entry;
+
+	(void)state;
+	assert_int_equal(addrbook_remember_observed(book, NAME, &first, HOUR, 0), 0);
+	assert_int_equal(addrbook_remember_observed(book, NAME, &second, INT64_MAX, 0), 0);
+	assert_int_equal(addrbook_remember_observed(book, NAME, &third, 0, 0), 0);
+	assert_int_equal(addrbook_remember_observed(book, NAME, &third, INT64_MIN, 0), 0);
+	assert_int_equal(addrbook_remember_observed(book, "unknown.example", &third, HOUR, 0), -ENOENT);
+	assert_int_equal(entry_of(book).address_count, 2);
+	assert_int_equal(find(book, "192.0.2.1")->origin, ORIGIN_OBSERVED);
+	assert_int_equal(find(book, "192.0.2.1")->expires_ms, HOUR);
+	assert_int_equal(find(book, "192.0.2.2")->expires_ms, DAY);
+	addrbook_free(book);
+
+	/* A pattern has nothing else than what was observed. */
+	book = new_book(pattern, 1, 0);
+	assert_int_equal(addrbook_remember(book, pattern[0], &first, 7 * DAY - HOUR, 0), 0);
+	assert_int_equal(addrbook_remember(book, pattern[0], &second, 0, 0), 0);
+	assert_int_equal(addrbook_find(book, pattern[0], FAMILY_4, &entry), 0);
+	assert_int_equal(entry.address_count, 2);
+	assert_int_equal(entry.addresses[0].origin, ORIGIN_OBSERVED);
+	assert_int_equal(entry.addresses[0].expires_ms, HOUR);
+	assert_int_equal(entry.addresses[1].expires_ms, DAY);
+	addrbook_free(book);
+}
+
+static void asks_by(void **state)
+{
+	struct addrbook *book = new_book(one_name, 1, 0);
+	struct book_entry entry;
+
+	(void)state;
+	assert_true(addrbook_asks_by(book, "unknown.example", FAMILY_4, 0));
+	assert_true(addrbook_asks_by(book, NAME, FAMILY_4, 0)); /* it never was asked for */
+	assert_true(addrbook_take_due(book, 0, &entry));
+	assert_false(addrbook_asks_by(book, NAME, FAMILY_4, HOUR)); /* that one is under way, and none after it is wanted */
+	addrbook_ask_by(book, NAME, FAMILY_4, MINUTE, 0);
+	assert_true(addrbook_asks_by(book, NAME, FAMILY_4, MINUTE));
+	assert_false(addrbook_asks_by(book, NAME, FAMILY_4, MINUTE - 1));
+	answer(book, 3600, 0, "192.0.2.1", NULL);
+	assert_true(addrbook_asks_by(book, NAME, FAMILY_4, MINUTE));
+	assert_false(addrbook_asks_by(book, NAME, FAMILY_4, MINUTE - 1));
 	addrbook_free(book);
 }
 
@@ -932,6 +1087,11 @@ int main(void)
 		cmocka_unit_test(backoff),
 		cmocka_unit_test(queries),
 		cmocka_unit_test(observed),
+		cmocka_unit_test(observed_and_asked),
+		cmocka_unit_test(observed_gives_way),
+		cmocka_unit_test(observed_in_use),
+		cmocka_unit_test(observed_remembered),
+		cmocka_unit_test(asks_by),
 		cmocka_unit_test(remembered),
 		cmocka_unit_test(remembered_from_before),
 		cmocka_unit_test(grace_stands_still),

@@ -593,6 +593,115 @@ static void test_links_of_two_roles(void **state)
 	policy_free(&policy);
 }
 
+#define QUERY "spefw query "
+#define ANSWER "spefw dns "
+
+/* What the daemon sees of DNS: each role's queries by its own links, and the answers to them by those of the resolvers. */
+static void test_observe(void **state)
+{
+	static const struct observe_case {
+		const char *chain, *source, *target, *link, *asked;
+		uint16_t port;
+		uint32_t state, status;
+		const char *log;
+	} cases[] = {
+		{ "forward", "10.0.0.16", "10.0.0.3", "lan", "10.0.0.3", 53, CT_NEW, 0, QUERY },
+		{ "forward", "10.0.0.16", "10.0.0.3", "lan", "10.0.0.3", 53, CT_ESTABLISHED, 0, QUERY },
+		{ "forward", "10.0.0.20", "10.0.0.3", "dmz", "10.0.0.3", 53, CT_NEW, 0, QUERY },
+		{ "forward", "10.0.0.16", "10.0.0.3", "wan", "10.0.0.3", 53, CT_NEW, 0, NULL }, /* it only has the server's address */
+		{ "forward", "10.0.0.16", "10.0.0.3", "dmz", "10.0.0.3", 53, CT_NEW, 0, NULL },
+		{ "forward", "10.0.0.16", "10.0.0.4", "lan", "10.0.0.4", 53, CT_NEW, 0, NULL }, /* no resolver of its own */
+		{ "forward", "10.0.0.16", "10.0.0.3", "lan", "10.0.0.3", 54, CT_NEW, 0, NULL },
+		{ "forward", "10.0.0.9", "10.0.0.3", "lan", "10.0.0.3", 53, CT_NEW, 0, NULL },
+		{ "forward", "10.0.0.16", "10.0.0.9", "lan", "10.0.0.3", 53, CT_NEW, CT_STATUS_DNAT, QUERY }, /* redirected */
+		{ "forward", "fd00::10", "fd00::3", "lan", "fd00::3", 53, CT_NEW, 0, QUERY },
+		{ "input", "10.0.0.16", "10.0.0.3", "lan", "10.0.0.3", 53, CT_NEW, 0, QUERY },
+		{ "input", "10.0.0.16", "10.0.0.3", "wan", "10.0.0.3", 53, CT_NEW, 0, NULL },
+		{ "output", "10.0.0.16", "10.0.0.3", "", "10.0.0.3", 53, CT_NEW, 0, NULL },
+
+		{ "forward", "10.0.0.3", "10.0.0.16", "wan", "10.0.0.3", 53, CT_ESTABLISHED, 0, ANSWER },
+		{ "forward", "10.0.0.3", "10.0.0.20", "wan", "10.0.0.3", 53, CT_ESTABLISHED, 0, ANSWER },
+		{ "forward", "fd00::3", "fd00::10", "wan", "fd00::3", 53, CT_ESTABLISHED, 0, ANSWER },
+		{ "forward", "10.0.0.3", "10.0.0.16", "wan", "10.0.0.3", 53, CT_NEW, 0, NULL },
+		{ "forward", "10.0.0.3", "10.0.0.16", "wan2", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL }, /* no way to the resolver */
+		{ "forward", "10.0.0.3", "10.0.0.16", "lan", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL }, /* the server itself */
+		{ "forward", "10.0.0.3", "10.0.0.20", "dmz", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL },
+		{ "forward", "10.0.0.3", "10.0.0.9", "wan", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL }, /* another machine's */
+		{ "forward", "10.0.0.4", "10.0.0.16", "wan", "10.0.0.4", 53, CT_ESTABLISHED, 0, NULL },
+		{ "forward", "10.0.0.9", "10.0.0.16", "wan2", "10.0.0.3", 53, CT_ESTABLISHED, CT_STATUS_DNAT, ANSWER }, /* redirected */
+		{ "forward", "10.0.0.9", "10.0.0.16", "lan", "10.0.0.3", 53, CT_ESTABLISHED, CT_STATUS_DNAT, NULL },
+		{ "output", "10.0.0.3", "10.0.0.16", "", "10.0.0.3", 53, CT_ESTABLISHED, 0, ANSWER },
+		{ "output", "10.0.0.4", "10.0.0.16", "", "10.0.0.4", 53, CT_ESTABLISHED, 0, NULL },
+		{ "input", "10.0.0.3", "10.0.0.16", "wan", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL },
+		/* A protected machine is a resolver, too. */
+		{ "forward", "10.0.0.16", "10.0.0.20", "lan", "10.0.0.20", 53, CT_NEW, 0, QUERY },
+		{ "forward", "10.0.0.16", "10.0.0.20", "lan", "10.0.0.20", 53, CT_ESTABLISHED, 0, QUERY },
+		{ "forward", "10.0.0.20", "10.0.0.16", "dmz", "10.0.0.20", 53, CT_ESTABLISHED, 0, ANSWER },
+		{ "forward", "10.0.0.22", "10.0.0.20", "dmz2", "10.0.0.20", 53, CT_NEW, 0, QUERY },
+		{ "forward", "10.0.0.20", "10.0.0.22", "dmz", "10.0.0.20", 53, CT_ESTABLISHED, 0, ANSWER },
+	};
+	char lan[][CONFIG_LINK_MAX + 1] = { "lan" }, dmz[][CONFIG_LINK_MAX + 1] = { "dmz" }, dmz2[][CONFIG_LINK_MAX + 1] = { "dmz2" };
+	char wan[][CONFIG_LINK_MAX + 1] = { "wan", "dmz" };
+	const struct role_links resolvers = { wan, 2 };
+	struct ranges gateway = { 0 };
+	struct names_view names = { 0 };
+	struct policy policy;
+	struct ruleset r;
+
+	(void)state;
+	make_good_policy(&policy, "[server]\naddress = 10.0.0.16 fd00::10\nresolvers = 10.0.0.3 10.0.0.20 fd00::3\n"
+		"[role IH]\nmembers = 10.0.0.20\nprotected = yes\n[role CAS]\nmembers = 10.0.0.22\nprotected = yes\n");
+	assert_int_equal(policy.role_count, 5);
+	struct role_links links[5] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 }, { dmz2, 1 } };
+	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names, .resolvers = &resolvers };
+	assert_int_equal(compile(&r, &policy, &around), 0);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const struct observe_case *one = &cases[i];
+		struct vm_packet p = tcp_packet(one->source, 50000, one->target, 53);
+		p.protocol = 17;
+		p.link = one->link;
+		p.state = one->state;
+		p.status = one->status;
+		memcpy(p.original, make_addr(one->asked).bytes, 16);
+		p.original_port = one->port;
+		p.reply = one->state == CT_ESTABLISHED && strcmp(one->asked, one->target) != 0;
+		struct vm_result vm = vm_run(&r, one->chain, &p);
+		const char *log = vm.log_count && strncmp(vm.logs[0], "spefw denied", 12) != 0 ? vm.logs[0] : NULL;
+		assert_null(vm.error);
+		if ((log == NULL) != (one->log == NULL) || (log && strcmp(log, one->log) != 0))
+			fail_msg("%s: %s -> %s by %s: %s", one->chain, one->source, one->target, one->link, log ? log : "not seen");
+		p.protocol = 6;
+		vm = vm_run(&r, one->chain, &p);
+		assert_true(vm.log_count == 0 || strncmp(vm.logs[0], "spefw denied", 12) == 0);
+	}
+	ruleset_free(&r);
+	policy_free(&policy);
+}
+
+/* Nobody to learn for: nothing is copied. A name that gives rights is not learned for. */
+static void test_not_observed(void **state)
+{
+	static const char *const texts[] = {
+		PLAIN "[dns]\nobserve = no\n",
+		PLAIN "[flow license-out]\nenabled = no\n",
+		"[server]\naddress = 10.0.0.16\n",
+		PLAIN "[flow license-out]\nenabled = no\n[flow in]\nfrom = a.example.net\nto = SERVER\nprotocol = tcp\nport = 1\n",
+		PLAIN "[flow in]\nfrom = my.mailstore.com\nto = SERVER\nprotocol = tcp\nport = 1\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		struct policy policy;
+		struct ruleset r;
+		make_good_policy(&policy, texts[i]);
+		assert_int_equal(make_ruleset(&r, &policy, NULL), 0);
+		assert_null(ruleset_find_chain(&r, "observe"));
+		assert_null(ruleset_find_set(&r, "resolver_links"));
+		ruleset_free(&r);
+		policy_free(&policy);
+	}
+}
+
 /* What is many stands in sets; names have a set each, however many there are. */
 static void test_many_names(void **state)
 {
@@ -682,6 +791,8 @@ int main(void)
 		cmocka_unit_test(test_interception),
 		cmocka_unit_test(test_no_links),
 		cmocka_unit_test(test_links_of_two_roles),
+		cmocka_unit_test(test_observe),
+		cmocka_unit_test(test_not_observed),
 		cmocka_unit_test(test_many_names),
 		cmocka_unit_test(test_name_sets),
 		cmocka_unit_test(test_no_memory),

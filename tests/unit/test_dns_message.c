@@ -528,6 +528,88 @@ static void malformed(void **state)
 	expect_refused("too many records");
 }
 
+/* The work is bounded by what a message has of names, and not by their number times that of its aliases. */
+static void bounded_work(void **state)
+{
+	(void)state;
+	/* 16 aliases and as many addresses as there may be records: good, and each record is read but twice. */
+	begin_answer_to("a0.example", DNS_TYPE_A);
+	for (int i = 0; i < 16; i++) {
+		char from[32], to[32];
+		snprintf(from, sizeof(from), "a%d.example", i);
+		snprintf(to, sizeof(to), "a%d.example", i + 1);
+		add_cname(from, 60, to);
+	}
+	for (unsigned i = 0; i < 2048 - 16; i++)
+		add_a("a16.example", 300, i);
+	expect_read();
+	assert_int_equal(message.aliases, 16);
+	assert_int_equal(message.address_count + message.address_excess, 2048 - 16);
+
+	/* More aliases than any chain has. */
+	begin_answer_to("a.example", DNS_TYPE_A);
+	for (int i = 0; i < 65; i++)
+		add_cname("other.example", 60, "b.example");
+	expect_refused("too many aliases");
+
+	/* Names of 255 bytes by 127 pointers each: what makes 2,048 small records take as long as a million. */
+	begin_answer_to("a.example", DNS_TYPE_A);
+	size_t first = built.length;
+	put_record(ANSWER, ".", 16, 60, 127 * 4 + 1);
+	size_t last = built.length;
+	for (int i = 0; i < 126; i++) {
+		put8(1);
+		put8('a');
+		put16(0xc000 | (unsigned)(i ? last - 4 : first));
+		last = built.length;
+	}
+	while (built.length < first + 11 + 127 * 4 + 1)
+		put8(0);
+	for (int i = 0; i < 2000; i++) {
+		count(ANSWER);
+		put16(0xc000 | (unsigned)(last - 4));
+		put16(DNS_TYPE_A);
+		put16(1);
+		put32(60);
+		put16(4);
+		put32((uint32_t)i);
+	}
+	expect_refused("its names take too long to read");
+}
+
+static void question_alone(void **state)
+{
+	struct dns_question question;
+
+	(void)state;
+	begin(0x0100);
+	ask("My.Example", DNS_TYPE_AAAA);
+	assert_int_equal(dns_question_read(built.bytes, built.length, &question), 0);
+	assert_false(question.is_response);
+	assert_int_equal(question.id, 0x1234);
+	assert_int_equal(question.type, DNS_TYPE_AAAA);
+	assert_int_equal(question.class, 1);
+	assert_string_equal(question.name, "my.example");
+	for (size_t length = 0; length < built.length; length++)
+		assert_int_equal(dns_question_read(built.bytes, length, &question), -EBADMSG);
+	/* What follows need not be there. */
+	begin_answer_to("a.example", DNS_TYPE_A);
+	size_t end = built.length;
+	add_a("a.example", 60, 1);
+	assert_int_equal(dns_question_read(built.bytes, end, &question), 0);
+	assert_true(question.is_response);
+	assert_string_equal(question.name, "a.example");
+	/* Another opcode; none, or two questions. */
+	begin(0x2100);
+	ask("a.example", DNS_TYPE_A);
+	assert_int_equal(dns_question_read(built.bytes, built.length, &question), -EBADMSG);
+	begin(0x0100);
+	assert_int_equal(dns_question_read(built.bytes, built.length, &question), -EBADMSG);
+	ask("a.example", DNS_TYPE_A);
+	ask("b.example", DNS_TYPE_A);
+	assert_int_equal(dns_question_read(built.bytes, built.length, &question), -EBADMSG);
+}
+
 static void cut_anywhere(void **state)
 {
 	(void)state;
@@ -592,7 +674,7 @@ int main(void)
 		cmocka_unit_test(names_that_deceive),
 		cmocka_unit_test(compression),
 		cmocka_unit_test(malformed),
-		cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(bounded_work), cmocka_unit_test(question_alone), cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(any_byte_changed),
 		cmocka_unit_test(more_addresses_than_are_kept),
 	};

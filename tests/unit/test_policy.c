@@ -200,6 +200,38 @@ static void test_private_names(void **state)
 	}
 }
 
+/* Answers to the server are believed for targets; a name that is a source anywhere is none of them. */
+static void test_observed_names(void **state)
+{
+	static const struct { const char *flows; bool observed; } table[] = {
+		{ "[flow x]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n", true },
+		{ "[flow x]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\nenabled = no\n", false },
+		{ "[flow x]\nfrom = SERVER\nto = TARGETS\nprotocol = tcp\nport = 1\n[role TARGETS]\nmembers = a.example.net\n", true },
+		{ "[flow x]\nfrom = a.example.net\nto = SERVER\nprotocol = tcp\nport = 1\n", false },
+		{ "[flow x]\nfrom = a.example.net\nto = SERVER\nprotocol = tcp\nport = 1\n"
+		  "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n", false },
+		{ "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n"
+		  "[flow x]\nfrom = a.example.net\nto = SERVER\nprotocol = tcp\nport = 1\nenabled = no\n", true },
+		{ "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n[role ADM]\nmembers = a.example.net\n", false },
+		{ "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n[role ADM]\nmembers = INNER\n[role INNER]\nmembers = a.example.net\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(table); i++) {
+		struct policy policy;
+		char text[600];
+		size_t n = 0;
+		snprintf(text, sizeof(text), "[server]\naddress = 192.0.2.25\n%s", table[i].flows);
+		make_good_policy(&policy, text);
+		while (n < policy.name_count && strcmp(policy.names[n].name, "a.example.net") != 0)
+			n++;
+		assert_true(n < policy.name_count);
+		if (policy.names[n].observed != table[i].observed)
+			fail_msg("%s: observed is %d", table[i].flows, policy.names[n].observed);
+		policy_free(&policy);
+	}
+}
+
 static void test_protected_roles(void **state)
 {
 	struct policy policy;
@@ -477,7 +509,7 @@ int main(void)
 		cmocka_unit_test(test_complaints),
 		cmocka_unit_test(test_nested_roles),
 		cmocka_unit_test(test_private_names),
-		cmocka_unit_test(test_protected_roles),
+		cmocka_unit_test(test_observed_names), cmocka_unit_test(test_protected_roles),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_flows),

@@ -120,6 +120,38 @@ static void addresses_come_back(void **state)
 	addrbook_free(book);
 }
 
+/* What was observed alone stays that, and lives no longer for it. */
+static void observed_come_back(void **state)
+{
+	struct addrbook *book = new_book();
+	struct addr addr;
+	bool changed;
+
+	(void)state;
+	assert_true(addr_parse("192.0.2.9", &addr));
+	answer(book, "a.example", "192.0.2.1", 0);
+	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &addr, 1, 7200, ORIGIN_OBSERVED, 0, &changed), 0);
+	assert_int_equal(state_save_addresses(directory, book, HOUR, WALL), 0);
+	addrbook_free(book);
+
+	book = new_book();
+	assert_int_equal(state_load_addresses(directory, book, MINUTE, WALL + 600), 0);
+	assert_int_equal(find(book, "a.example", "192.0.2.1")->origin, ORIGIN_REMEMBERED);
+	assert_int_equal(find(book, "a.example", "192.0.2.9")->origin, ORIGIN_OBSERVED);
+	assert_int_equal(find(book, "a.example", "192.0.2.9")->expires_ms, MINUTE + HOUR - 10 * MINUTE);
+	addrbook_free(book);
+	/* Over already; and by a clock that is wrong, a day at most. */
+	book = new_book();
+	assert_int_equal(state_load_addresses(directory, book, MINUTE, WALL + 3600), 0);
+	assert_null(find(book, "a.example", "192.0.2.9"));
+	assert_int_equal(total(book), 1);
+	addrbook_free(book);
+	book = new_book();
+	assert_int_equal(state_load_addresses(directory, book, MINUTE, 5), 0);
+	assert_int_equal(find(book, "a.example", "192.0.2.9")->expires_ms, MINUTE + 24 * HOUR);
+	addrbook_free(book);
+}
+
 static void names_not_wanted(void **state)
 {
 	static const char *const other[] = { "my.mailstore.com" };
@@ -273,6 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(addresses_come_back, make_directory, remove_directory),
+		cmocka_unit_test_setup_teardown(observed_come_back, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(names_not_wanted, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(wrong_clocks, make_directory, remove_directory),
 		cmocka_unit_test_setup_teardown(damaged_files, make_directory, remove_directory),

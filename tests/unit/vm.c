@@ -31,6 +31,10 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_CT_IP6_DADDR:
 		memcpy(ret, p->original, 16);
 		return p->ipv6 == (field == FIELD_CT_IP6_DADDR);
+	case FIELD_CT_DPORT:
+		ret[0] = (uint8_t)(p->original_port >> 8);
+		ret[1] = (uint8_t)p->original_port;
+		return tcp || udp;
 	case FIELD_TCP_SPORT:
 	case FIELD_UDP_SPORT:
 		ret[0] = (uint8_t)(p->source_port >> 8);
@@ -75,6 +79,9 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_OIFNAME:
 		strncpy((char *)ret, p->way_out ? p->way_out : "", 15);
 		return p->way_out != NULL;
+	case FIELD_CT_DIRECTION:
+		ret[0] = p->reply;
+		return true;
 	case FIELD_IIFNAME:
 		strncpy((char *)ret, p->link, 15);
 		return true;

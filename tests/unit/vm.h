@@ -20,6 +20,8 @@ struct vm_packet {
 	uint32_t state;       /* CT_NEW ... */
 	uint32_t status;      /* CT_STATUS_DNAT or 0 */
 	uint8_t original[16]; /* target before translation */
+	bool reply;           /* it goes back to who opened the connection */
+	uint16_t original_port; /* likewise, of the connection, whichever direction the packet has */
 	const char *link;     /* it came in on */
 	const char *way_out;  /* it leaves by; NULL: none */
 	uint8_t packet_type;
