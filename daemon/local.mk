@@ -10,6 +10,7 @@ libcore_a_SOURCES = \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
+	daemon/core/cut.c daemon/core/cut.h \
 	daemon/core/delta.c daemon/core/delta.h \
 	daemon/core/diag.c daemon/core/diag.h \
 	daemon/core/doctor.c daemon/core/doctor.h \

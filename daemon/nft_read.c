@@ -194,14 +194,29 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 
 static bool key_type_of(uint32_t number, uint32_t length, enum key_type *ret)
 {
-	static const uint32_t numbers[] = { [KEY_IPV4] = 7, [KEY_IPV6] = 8, [KEY_PORT] = 13, [KEY_LINK] = 41, [KEY_ICMPV6_TYPE] = 29 };
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		if (numbers[i] == number && key_size((enum key_type)i) == length) {
-			*ret = (enum key_type)i;
+	for (enum key_type type = 0; type <= KEY_CUT_6; type++) {
+		if (nft_key_type(type) == number && key_size(type) == length) {
+			*ret = type;
 			return true;
 		}
 	}
 	return false;
+}
+
+/* Whose elements the ruleset does not know. */
+static bool is_kept(enum key_type type)
+{
+	return type == KEY_CUT_4 || type == KEY_CUT_6 || type == KEY_PROTOCOL;
+}
+
+static void add_read_set(struct ruleset *out, const struct nftnl_set *parsed, enum key_type type, uint32_t flags)
+{
+	struct set *set = ruleset_set(out, ruleset_string(out, "%s", nftnl_set_get_str(parsed, NFTNL_SET_NAME)), type,
+				      (flags & NFT_SET_INTERVAL ? SET_INTERVAL : 0u) | (flags & NFT_SET_TIMEOUT ? SET_TIMEOUT : 0u) |
+				      (flags & NFT_SET_MAP ? SET_VERDICTS : 0u) | (is_kept(type) ? SET_KEPT : 0u));
+
+	if (set && nftnl_set_is_set(parsed, NFTNL_SET_DESC_SIZE))
+		set->size = nftnl_set_get_u32(parsed, NFTNL_SET_DESC_SIZE);
 }
 
 static void restart_sets(void *userdata)
@@ -225,9 +240,7 @@ static int each_set(const struct nlmsghdr *header, void *userdata)
 		    !key_type_of(nftnl_set_get_u32(parsed, NFTNL_SET_KEY_TYPE), nftnl_set_get_u32(parsed, NFTNL_SET_KEY_LEN), &type))
 			reading->foreign = true;
 		else
-			ruleset_set(reading->out, ruleset_string(reading->out, "%s", nftnl_set_get_str(parsed, NFTNL_SET_NAME)), type,
-				    (flags & NFT_SET_INTERVAL ? SET_INTERVAL : 0u) | (flags & NFT_SET_TIMEOUT ? SET_TIMEOUT : 0u) |
-				    (flags & NFT_SET_MAP ? SET_VERDICTS : 0u));
+			add_read_set(reading->out, parsed, type, flags);
 	}
 	nftnl_set_free(parsed);
 	return MNL_CB_OK;
@@ -347,6 +360,8 @@ static int read_elements(struct nft_socket *socket, struct reading *reading)
 {
 	for (size_t i = 0; i < reading->out->sets.count; i++) {
 		reading->set = &reading->out->sets.items[i];
+		if (reading->set->flags & SET_KEPT)
+			continue;
 		reading->raw_count = 0;
 		int r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_elements, reading->set->name, each_element, reading, restart_elements);
 		if (r < 0)
