@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # System tests: programs in network namespaces. They are no part of `make check`, which must work everywhere.
-system_tests = delta revocation layout lockout observe docs first ownership matrix names dns_cases dns_lies rotation names_boot transit nat badconfig reload life cli interception spoof expect flood beside odd_packets doctor
+system_tests = delta revocation revoked layout lockout observe docs first ownership matrix names dns_cases dns_lies rotation names_boot transit nat badconfig reload life cli interception spoof expect flood beside odd_packets doctor
 system_test_files = $(system_tests:%=tests/system/%.py)
 EXTRA_DIST += tests/system/fdstore.py tests/system/kills.py tests/system/faults.py tests/system/faultlib.c
 EXTRA_DIST += tests/run .ci/run packaging/dependencies.sh packaging/quickstart $(lab_files) $(system_test_files)
