@@ -239,7 +239,8 @@ int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, c
 	return r;
 }
 
-int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked), void *userdata, size_t *ret_cut)
+int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked), void (*ready)(void *userdata),
+		  void *userdata, size_t *ret_cut)
 {
 	struct cutting cutting = { .addresses = addresses, .cut = cut, .userdata = userdata, .sequence = (uint32_t)time(NULL) };
 
@@ -248,6 +249,7 @@ int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, co
 	if (!cutting.socket)
 		return -errno;
 	int r = dump_all(&cutting);
+	ready(userdata);
 	for (size_t i = 0; i < cutting.doomed.count; i++) {
 		int destroyed = destroy(&cutting, cutting.doomed.items[i], ret_cut);
 		r = r < 0 ? r : destroyed;

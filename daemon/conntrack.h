@@ -22,8 +22,9 @@ struct tracked {
 /* Shows each connection of these addresses (normalised) to `see`, maybe more than once. 0 or a negative errno. */
 int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, const struct tracked *tracked), void *userdata);
 
-/* Asks `cut` about each connection of these addresses (normalised), and deletes the entries of those for which it
- * says yes. 0 or a negative errno; *ret_cut is how many were deleted. */
-int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked), void *userdata, size_t *ret_cut);
+/* Asks `cut` about each connection of these addresses (normalised), calls `ready` once, and deletes the entries of those for which
+ * it said yes. 0 or a negative errno; *ret_cut is how many were deleted. */
+int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked), void (*ready)(void *userdata),
+		  void *userdata, size_t *ret_cut);
 
 #endif

@@ -248,6 +248,7 @@ void gateway_free(struct gateway *gateway)
 	bridge_findings_free(&gateway->bridges);
 	nft_close(&gateway->nft);
 	ruleset_free(&gateway->current);
+	gateway_cut_end(gateway);
 	policy_file_free(&gateway->file);
 	if (gateway->state_lock >= 0)
 		close(gateway->state_lock);
@@ -311,7 +312,7 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 			policy_file_diff(&gateway->file, &file, ret->line, ret->userdata);
 		r = take_over(gateway, &file);
 		if (r == 0) {
-			ret->cut = gateway_cut(gateway, "the policy changed");
+			ret->cut = gateway_cut(gateway, "the policy changed", &file.policy);
 			keep_configuration(gateway, &archive); /* a disk may be slow */
 			gateway_follow_names(gateway, &file);
 			gateway_observe_begin(gateway);

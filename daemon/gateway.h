@@ -11,6 +11,7 @@
 #include "core/aliases.h"
 #include "core/compile.h"
 #include "core/config.h"
+#include "core/cut.h"
 #include "core/diag.h"
 #include "core/expect.h"
 #include "core/held.h"
@@ -86,6 +87,12 @@ struct gateway {
 	const char *cut_owed;       /* why connections are to be cut once the kernel has the policy; NULL: none are */
 	const char *cut_again;      /* why they are cut once more when the retired sets go: what was under way is tracked by then; or NULL */
 	bool cut_failed;            /* they could not all be cut; tried again */
+	struct cut_list cut;        /* connections that were cut, as the kernel's sets remember them */
+	struct cut_list cut_pending; /* those that have no room there yet */
+	bool cut_known;             /* what these sets held at the start is in `cut` */
+	bool cut_full;              /* the kernel has the mark that they don't hold all */
+	bool cut_lost;              /* not even cut_pending does: the mark stays until it runs out */
+	bool cut_review;            /* a name has other addresses: some of them may be allowed by now */
 	bool links_owed;            /* a change of links or of this gateway's addresses is not followed yet */
 	bool names_owed;            /* the names of the policy in force, or their servers, are not followed yet */
 	uint64_t intercepted;       /* what the counter said last */
@@ -162,13 +169,27 @@ int gateway_clear(struct gateway *gateway, bool *ret_removed);
 int gateway_watch_begin(struct gateway *gateway);
 void gateway_watch_started(struct gateway *gateway);
 void gateway_watch_end(struct gateway *gateway);
-size_t gateway_cut(struct gateway *gateway, const char *why); /* deletes the connections that the policy denies; how many */
+/* Deletes the connections that the policy denies; how many. before: the policy that was in force, which tells what a connection is
+ * that was seen from the middle on; or NULL. */
+size_t gateway_cut(struct gateway *gateway, const char *why, const struct policy *before);
 int gateway_count(struct gateway *gateway);                   /* the kernel's counters into the totals */
 void gateway_save_counts(struct gateway *gateway);            /* and how long flows were silent, to the state directory */
 uint64_t gateway_total(const struct gateway *gateway, const char *counter); /* packets */
 bool gateway_is_intercepted(const struct gateway *gateway);   /* not long ago */
 bool gateway_is_unobserved(const struct gateway *gateway);    /* likewise, DNS packets were more than are looked at */
 uint64_t gateway_denied(const struct gateway *gateway);       /* of all kinds */
+
+/* gateway_cut.c */
+/* What the kernel's sets hold into gateway->cut, where that was not done yet. */
+void gateway_cut_read(struct gateway *gateway);
+/* And the other way round: the table is another one, or other programs have changed it. */
+void gateway_cut_restore(struct gateway *gateway);
+/* Before the entries of these connections are deleted; finished. whole: there are no others for which there was no memory. */
+void gateway_cut_remember(struct gateway *gateway, const struct cut_list *fresh, bool whole);
+const struct cut_entry *gateway_cut_find(const struct gateway *gateway, const struct cut_entry *entry); /* NULL: not cut */
+void gateway_cut_forget(struct gateway *gateway, const struct names_view *names); /* what the policy in force allows */
+void gateway_cut_minute(struct gateway *gateway);
+void gateway_cut_end(struct gateway *gateway); /* the table is gone, or the gateway ends */
 
 /* gateway_names.c */
 int gateway_names_begin(struct gateway *gateway);

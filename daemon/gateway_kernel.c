@@ -176,8 +176,11 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 	int r = 0;
 
 	gateway->nft.error[0] = '\0';
-	if (!gateway->current_known) {
+	bool read = !gateway->current_known, first = !gateway->cut_known;
+	if (read) {
 		r = read_kernel(gateway, &options);
+		if (r == 0)
+			gateway_cut_read(gateway);
 		if (r == 0 && !gateway->elements_remembered) {
 			remember_elements(gateway, policy);
 			r = gateway_remember_links(gateway, policy);
@@ -196,6 +199,8 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 	}
 	if (r == 0)
 		r = change_kernel(gateway, &wanted, &options);
+	if (r == 0 && ((read && !first) || options.replace))
+		gateway_cut_restore(gateway);
 	ruleset_free(&wanted);
 	names_view_free(&names);
 	gateway_surroundings_free(&store);
@@ -242,7 +247,7 @@ int gateway_apply(struct gateway *gateway)
 			gateway_keep_again(gateway);
 		}
 		if (gateway->cut_owed)
-			gateway_cut(gateway, gateway->cut_owed);
+			gateway_cut(gateway, gateway->cut_owed, NULL);
 		return 0;
 	}
 	snprintf(what, sizeof(what), "can't bring the kernel up to date: %s", gateway_reason(gateway, r));
@@ -271,6 +276,7 @@ static int apply_some_names(struct gateway *gateway, const struct policy *policy
 	}
 	if (r == 0)
 		delta_take_sets(&gateway->current, &wanted);
+	gateway->cut_review = true;
 	delta_free(&delta);
 	ruleset_free(&wanted);
 	names_view_free(&names);
@@ -336,7 +342,7 @@ void gateway_repair_last(struct gateway *gateway)
 		/* What the gap let pass may be on its way still, and is tracked only when it leaves; and who flushes once may flush twice. */
 		usleep(LAST_WAIT_USEC);
 		if (gateway->cut_again || gateway->cut_owed)
-			gateway_cut(gateway, gateway->cut_owed ? gateway->cut_owed : gateway->cut_again);
+			gateway_cut(gateway, gateway->cut_owed ? gateway->cut_owed : gateway->cut_again, NULL);
 		gateway->cut_again = NULL;
 	}
 }
@@ -356,6 +362,7 @@ int gateway_clear(struct gateway *gateway, bool *ret_removed)
 	totals_restart(&gateway->totals);
 	*ret_removed = info.exists;
 	ruleset_free(&gateway->current);
+	gateway_cut_end(gateway);
 	gateway->current_known = false;
 	gateway->cleared = true;
 	gateway->generation++;
@@ -374,7 +381,7 @@ static int on_retire(sd_event_source *source, uint64_t usec, void *userdata)
 	/* A packet that the old rules let pass may have been on its way, or in another program's queue, at the first cut:
 	 * its connection is tracked only when it leaves. */
 	if (gateway->cut_again)
-		gateway_cut(gateway, gateway->cut_again);
+		gateway_cut(gateway, gateway->cut_again, NULL);
 	gateway->cut_again = NULL;
 	return 0;
 }

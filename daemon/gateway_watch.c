@@ -25,23 +25,74 @@ enum {
 /* Cutting. */
 
 struct cutter {
-	const struct policy *policy;
+	struct gateway *gateway;
+	const struct policy *policy, *before;
 	struct names_view names;
+	struct cut_list fresh; /* what is to be remembered of those that are cut */
+	int status;
 };
+
+static void note_cut(struct cutter *cutter, const struct packet *packet)
+{
+	struct cut_entry entries[CUT_ENTRIES_MAX];
+	size_t count = cut_entries(cutter->policy, packet, now_ms() + CUT_MEMORY_MS, entries);
+
+	for (size_t i = 0; i < count; i++)
+		if (cut_add(&cutter->fresh, &entries[i]) < 0)
+			cutter->status = -ENOMEM;
+}
+
+/* A piece of what was cut has come through, while the table was not there: it is cut again, as what it was. */
+static bool was_cut(struct cutter *cutter, const struct packet *packet)
+{
+	struct cut_entry entries[CUT_ENTRIES_MAX];
+	size_t count = cut_entries(cutter->policy, packet, 0, entries);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct cut_entry *found = gateway_cut_find(cutter->gateway, &entries[i]);
+		if (!found)
+			continue;
+		struct packet before = cut_packet(found);
+		note_cut(cutter, &before);
+		return true;
+	}
+	return false;
+}
 
 static bool is_denied(void *userdata, const struct tracked *tracked)
 {
-	const struct cutter *cutter = userdata;
+	struct cutter *cutter = userdata;
 	struct packet packet = tracked->packet;
 
-	/* Who opened a connection that was picked up is not known: it is judged by what would let it in again. */
+	/* Who opened a connection that was picked up is not known: it is what the policy took it for that let it in, and without that
+	 * it is judged by what would let it in again. */
 	packet.piece = tracked->picked_up;
-	return policy_judge(cutter->policy, &cutter->names, &packet).verdict == VERDICT_DENY;
+	if (packet.piece && was_cut(cutter, &packet))
+		return true;
+	if (packet.piece && cutter->before)
+		policy_opened(cutter->before, &packet, &packet);
+	struct judgement judgement = policy_judge(cutter->policy, &cutter->names, &packet);
+	if (judgement.verdict != VERDICT_DENY)
+		return false;
+	if (packet.piece && judgement.reason == REASON_WRONG_PEER) /* of such a flow's connection, then */
+		policy_opened(cutter->policy, &packet, &packet);
+	if (packet.protocol == PROTOCOL_TCP)
+		note_cut(cutter, &packet);
+	return true;
 }
 
-size_t gateway_cut(struct gateway *gateway, const char *why)
+/* Their pieces must find them in the sets as soon as their entries are gone. */
+static void remember(void *userdata)
 {
-	struct cutter cutter = { .policy = &gateway->file.policy };
+	struct cutter *cutter = userdata;
+
+	cut_finish(&cutter->fresh);
+	gateway_cut_remember(cutter->gateway, &cutter->fresh, cutter->status == 0);
+}
+
+size_t gateway_cut(struct gateway *gateway, const char *why, const struct policy *before)
+{
+	struct cutter cutter = { .gateway = gateway, .policy = &gateway->file.policy, .before = before };
 	size_t count = 0;
 
 	if (cutter.policy->mode == MODE_AUDIT || gateway->cleared) {
@@ -50,9 +101,12 @@ size_t gateway_cut(struct gateway *gateway, const char *why)
 		return 0;
 	}
 	int r = gateway_names_held_view(gateway, cutter.policy, &cutter.names);
-	if (r == 0)
-		r = conntrack_cut(&cutter.policy->protected_all, is_denied, &cutter, &count);
+	if (r == 0) {
+		gateway_cut_forget(gateway, &cutter.names);
+		r = conntrack_cut(&cutter.policy->protected_all, is_denied, remember, &cutter, &count);
+	}
 	names_view_free(&cutter.names);
+	cut_free(&cutter.fresh);
 	if (count)
 		log_notice("%s: %zu connections that the policy denies were cut", why, count);
 	if (r < 0 && !gateway->cut_failed)
@@ -137,7 +191,7 @@ uint64_t gateway_total(const struct gateway *gateway, const char *counter)
 
 uint64_t gateway_denied(const struct gateway *gateway)
 {
-	static const char *const denials[] = { "denied-in", "denied-out", "denied-early", "invalid", "spoofed", "source-routed" };
+	static const char *const denials[] = { "denied-in", "denied-out", "denied-early", "invalid", "spoofed", "source-routed", "cut" };
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < sizeof(denials) / sizeof(denials[0]); i++)
@@ -193,6 +247,7 @@ static int on_minute(sd_event_source *source, uint64_t usec, void *userdata)
 	sample(gateway);
 	gateway_save_counts(gateway);
 	gateway_keep_again(gateway);
+	gateway_cut_minute(gateway);
 	gateway_observe_begin(gateway);
 	gateway_names_save(gateway, false);
 	report_to_manager(gateway);

@@ -11,6 +11,7 @@ libcore_a_SOURCES = \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
+	daemon/core/cut.c daemon/core/cut.h \
 	daemon/core/delta.c daemon/core/delta.h \
 	daemon/core/diag.c daemon/core/diag.h \
 	daemon/core/doctor.c daemon/core/doctor.h \
@@ -46,7 +47,7 @@ spefwd_SOURCES = \
 	daemon/control.c daemon/control.h \
 	daemon/doctor.c daemon/doctor.h daemon/doctor_legacy.c daemon/doctor_links.c \
 	daemon/doctor_names.c daemon/doctor_system.c daemon/doctor_tables.c daemon/doctor_tls.c \
-	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c \
+	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c daemon/gateway_cut.c \
 	daemon/gateway_expect.c daemon/gateway_links.c daemon/gateway_names.c \
 	daemon/gateway_observe.c daemon/gateway_others.c daemon/gateway_watch.c \
 	daemon/links.c daemon/links.h daemon/links_read.c daemon/links_read.h \
@@ -55,6 +56,7 @@ spefwd_SOURCES = \
 	daemon/methods.c \
 	daemon/offline.c daemon/offline.h \
 	daemon/nflog.c daemon/nflog.h \
+	daemon/nft_cut.c daemon/nft_cut.h \
 	daemon/nft_encode.c daemon/nft_encode.h \
 	daemon/nft_monitor.c daemon/nft_monitor.h \
 	daemon/nft_others.c daemon/nft_others.h daemon/nft_others_rule.c \

@@ -21,9 +21,11 @@ enum {
 };
 
 /* nft's own numbers for key types (its enum datatypes): with any other, nft can't list the set. */
-static uint32_t nft_key_type(enum key_type type)
+uint32_t nft_key_type(enum key_type type)
 {
-	static const uint32_t numbers[] = { [KEY_IPV4] = 7, [KEY_IPV6] = 8, [KEY_PORT] = 13, [KEY_LINK] = 41, [KEY_ICMPV6_TYPE] = 29 };
+	static const uint32_t numbers[] = { [KEY_IPV4] = 7, [KEY_IPV6] = 8, [KEY_PORT] = 13, [KEY_LINK] = 41, [KEY_ICMPV6_TYPE] = 29,
+		[KEY_PROTOCOL] = 12, /* of several: six bits each */
+		[KEY_CUT_4] = 7u << 18 | 13 << 12 | 7 << 6 | 13, [KEY_CUT_6] = 8u << 18 | 13 << 12 | 8 << 6 | 13 };
 	return numbers[type];
 }
 
@@ -198,7 +200,7 @@ static int encode_chain(struct nft_batch *batch, const struct op *op)
 	return header ? 0 : -ENOMEM;
 }
 
-static struct nftnl_set *make_set(const char *name)
+struct nftnl_set *nft_make_set(const char *name)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
 
@@ -234,7 +236,7 @@ static int set_byte_order(struct nftnl_set *set, enum key_type type)
 static int encode_set(struct nft_batch *batch, const struct op *op)
 {
 	bool add = op->kind == OP_SET_ADD;
-	struct nftnl_set *set = make_set(op->name);
+	struct nftnl_set *set = nft_make_set(op->name);
 	bool whole = set && (!add || set_byte_order(set, op->set->type) == 0);
 	struct nlmsghdr *header = whole ? nft_message(batch, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET, add ? NLM_F_CREATE : 0) : NULL;
 
@@ -247,6 +249,8 @@ static int encode_set(struct nft_batch *batch, const struct op *op)
 				nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
 				nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, 0);
 			}
+			if (op->set->size)
+				nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, op->set->size);
 			nftnl_set_set_u32(set, NFTNL_SET_ID, batch->sequence);
 		}
 		nftnl_set_nlmsg_build_payload(header, set);
@@ -309,7 +313,7 @@ static int add_end(struct nftnl_set *out, const struct set *set, const struct el
 /* A handful of elements at a time: libnftnl's own form of them is large. */
 static int encode_some(struct nft_batch *batch, const struct set *set, const struct element *const *elements, size_t count, enum element_use use)
 {
-	struct nftnl_set *out = make_set(set->name);
+	struct nftnl_set *out = nft_make_set(set->name);
 	struct nlmsghdr *header = NULL;
 	int r = out ? 0 : -ENOMEM;
 

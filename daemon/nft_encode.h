@@ -7,6 +7,7 @@
 #include "core/delta.h"
 
 #include <libnftnl/rule.h>
+#include <libnftnl/set.h>
 #include <linux/netlink.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,8 +41,12 @@ void nft_batch_free(struct nft_batch *batch);
 struct nlmsghdr *nft_message(struct nft_batch *batch, uint16_t type, uint16_t flags);
 void nft_message_done(struct nft_batch *batch, const struct nlmsghdr *header);
 
+/* A set of our table, by name; NULL without memory. nftnl_set_free() is the caller's. */
+struct nftnl_set *nft_make_set(const char *name);
+
 /* One rule, for the golden tests; NULL without memory. nftnl_rule_free() is the caller's. */
 struct nftnl_rule *nft_encode_rule(const char *chain, const struct rule *rule);
 uint32_t nft_verdict(enum action action); /* as the kernel counts them */
+uint32_t nft_key_type(enum key_type type); /* as nft counts them */
 
 #endif

@@ -230,10 +230,9 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 
 static bool key_type_of(uint32_t number, uint32_t length, enum key_type *ret)
 {
-	static const uint32_t numbers[] = { [KEY_IPV4] = 7, [KEY_IPV6] = 8, [KEY_PORT] = 13, [KEY_LINK] = 41, [KEY_ICMPV6_TYPE] = 29 };
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		if (numbers[i] == number && key_size((enum key_type)i) == length) {
-			*ret = (enum key_type)i;
+	for (enum key_type type = 0; type <= KEY_CUT_6; type++) {
+		if (nft_key_type(type) == number && key_size(type) == length) {
+			*ret = type;
 			return true;
 		}
 	}
@@ -252,18 +251,36 @@ static bool is_our_userdata(const struct nftnl_set *parsed, enum key_type type)
 	       memcmp(bytes + 2, &order, sizeof(order)) == 0;
 }
 
+/* Whose elements the ruleset does not know. */
+static bool is_kept(enum key_type type)
+{
+	return type == KEY_CUT_4 || type == KEY_CUT_6 || type == KEY_PROTOCOL;
+}
+
 /* Statements, bounds, timeouts and the like in the set itself, none of which we ever give: some of them decide on packets. */
 static bool is_foreign_set(const struct nftnl_set *parsed, enum key_type type)
 {
-	static const uint16_t never[] = { NFTNL_SET_EXPR, NFTNL_SET_EXPRESSIONS, NFTNL_SET_DESC_SIZE, NFTNL_SET_DESC_CONCAT, NFTNL_SET_TIMEOUT,
+	static const uint16_t never[] = { NFTNL_SET_EXPR, NFTNL_SET_EXPRESSIONS, NFTNL_SET_DESC_CONCAT, NFTNL_SET_TIMEOUT,
 					  NFTNL_SET_GC_INTERVAL, NFTNL_SET_POLICY, NFTNL_SET_OBJ_TYPE };
 	uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS), known = NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_MAP;
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (nftnl_set_is_set(parsed, never[i]))
 			return true;
+	if (nftnl_set_is_set(parsed, NFTNL_SET_DESC_SIZE) && !is_kept(type)) /* of those, delta compares it */
+		return true;
 	return flags & ~known || !is_our_userdata(parsed, type) ||
 	       (flags & NFT_SET_MAP && nftnl_set_get_u32(parsed, NFTNL_SET_DATA_TYPE) != NFT_DATA_VERDICT);
+}
+
+static void add_read_set(struct ruleset *out, const struct nftnl_set *parsed, enum key_type type, uint32_t flags)
+{
+	struct set *set = ruleset_set(out, ruleset_string(out, "%s", nftnl_set_get_str(parsed, NFTNL_SET_NAME)), type,
+				      (flags & NFT_SET_INTERVAL ? SET_INTERVAL : 0u) | (flags & NFT_SET_TIMEOUT ? SET_TIMEOUT : 0u) |
+				      (flags & NFT_SET_MAP ? SET_VERDICTS : 0u) | (is_kept(type) ? SET_KEPT : 0u));
+
+	if (set && nftnl_set_is_set(parsed, NFTNL_SET_DESC_SIZE))
+		set->size = nftnl_set_get_u32(parsed, NFTNL_SET_DESC_SIZE);
 }
 
 static void restart_sets(void *userdata)
@@ -287,9 +304,7 @@ static int each_set(const struct nlmsghdr *header, void *userdata)
 		    is_foreign_set(parsed, type))
 			reading->foreign = true;
 		else
-			ruleset_set(reading->out, ruleset_string(reading->out, "%s", nftnl_set_get_str(parsed, NFTNL_SET_NAME)), type,
-				    (flags & NFT_SET_INTERVAL ? SET_INTERVAL : 0u) | (flags & NFT_SET_TIMEOUT ? SET_TIMEOUT : 0u) |
-				    (flags & NFT_SET_MAP ? SET_VERDICTS : 0u));
+			add_read_set(reading->out, parsed, type, flags);
 	}
 	nftnl_set_free(parsed);
 	return MNL_CB_OK;
@@ -433,6 +448,8 @@ static int read_elements(struct nft_socket *socket, struct reading *reading)
 {
 	for (size_t i = 0; i < reading->out->sets.count; i++) {
 		reading->set = &reading->out->sets.items[i];
+		if (reading->set->flags & SET_KEPT)
+			continue;
 		reading->raw_count = 0;
 		int r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_elements, reading->set->name, each_element, reading, restart_elements);
 		if (r < 0)

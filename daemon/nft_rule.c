@@ -78,13 +78,18 @@ static void load_ct(struct rule_builder *b, uint32_t key, bool original)
 		nftnl_expr_set_u8(expr, NFTNL_EXPR_CT_DIR, 0 /* IP_CT_DIR_ORIGINAL */);
 }
 
-static void load_payload(struct rule_builder *b, uint32_t base, uint32_t offset, uint32_t length)
+static void load_payload_to(struct rule_builder *b, uint32_t target, uint32_t base, uint32_t offset, uint32_t length)
 {
 	struct nftnl_expr *expr = expression(b, "payload");
 	u32(expr, NFTNL_EXPR_PAYLOAD_BASE, base);
 	u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
 	u32(expr, NFTNL_EXPR_PAYLOAD_LEN, length);
-	u32(expr, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+	u32(expr, NFTNL_EXPR_PAYLOAD_DREG, target);
+}
+
+static void load_payload(struct rule_builder *b, uint32_t base, uint32_t offset, uint32_t length)
+{
+	load_payload_to(b, NFT_REG_1, base, offset, length);
 }
 
 static void mask(struct rule_builder *b, const void *bits, size_t length)
@@ -116,6 +121,7 @@ static const struct place {
 	[FIELD_UDP_SPORT] = { IN_TRANSPORT, 0, 0, 17 },
 	[FIELD_UDP_DPORT] = { IN_TRANSPORT, 2, 0, 17 },
 	[FIELD_TCP_SYN_ACK] = { IN_TRANSPORT, 13, 0, 6 },
+	[FIELD_TCP_RST] = { IN_TRANSPORT, 13, 0, 6 },
 	[FIELD_L4PROTO] = { IN_META, NFT_META_L4PROTO, 0, 0 },
 	[FIELD_ICMP_TYPE] = { IN_TRANSPORT, 0, NFPROTO_IPV4, 1 },
 	[FIELD_ICMPV6_TYPE] = { IN_TRANSPORT, 0, NFPROTO_IPV6, 58 },
@@ -228,7 +234,7 @@ static void match_interval(struct rule_builder *b, const struct term *term, size
 
 static void encode_match(struct rule_builder *b, const struct term *term)
 {
-	static const uint8_t syn = 0x02, syn_ack = 0x12, there = 1;
+	static const uint8_t syn = 0x02, syn_ack = 0x12, rst = 0x04, there = 1;
 	static const uint32_t zero, unicast = 1, local = 2; /* RTN_UNICAST, RTN_LOCAL */
 	size_t size = field_size(term->field);
 
@@ -237,6 +243,11 @@ static void encode_match(struct rule_builder *b, const struct term *term)
 		load_field(b, term->field, 1);
 		mask(b, &syn_ack, 1);
 		compare(b, term->negate ? NFT_CMP_NEQ : NFT_CMP_EQ, &syn, 1);
+		break;
+	case FIELD_TCP_RST:
+		load_field(b, term->field, 1);
+		mask(b, &rst, 1);
+		compare(b, NFT_CMP_EQ, &rst, 1);
 		break;
 	case FIELD_CT_STATE:
 	case FIELD_CT_STATUS:
@@ -267,9 +278,38 @@ static void encode_match(struct rule_builder *b, const struct term *term)
 		b->l4proto = term->first[0];
 }
 
+static bool is_joined(enum field field)
+{
+	return field >= FIELD_IP_TARGET_FIRST;
+}
+
+/* One field after the other, each in registers of its own that begin at a multiple of four bytes. */
+static void load_joined(struct rule_builder *b, enum field joined)
+{
+	bool ipv6 = joined == FIELD_IP6_TARGET_FIRST || joined == FIELD_IP6_SOURCE_FIRST;
+	bool source_first = joined == FIELD_IP_SOURCE_FIRST || joined == FIELD_IP6_SOURCE_FIRST;
+	enum field source = ipv6 ? FIELD_IP6_SADDR : FIELD_IP_SADDR, target = ipv6 ? FIELD_IP6_DADDR : FIELD_IP_DADDR;
+	enum field fields[] = { source_first ? source : target, source_first ? FIELD_TCP_SPORT : FIELD_TCP_DPORT,
+				source_first ? target : source, source_first ? FIELD_TCP_DPORT : FIELD_TCP_SPORT };
+	uint32_t at = 0; /* in words of four bytes; nft calls whole 16 bytes by their older names */
+
+	assert_protocol(b, NFT_META_NFPROTO, places[fields[0]].nfproto, &b->nfproto);
+	assert_protocol(b, NFT_META_L4PROTO, 6, &b->l4proto);
+	for (int i = 0; i < 4; i++) {
+		const struct place *place = &places[fields[i]];
+		uint32_t size = (uint32_t)field_size(fields[i]);
+		load_payload_to(b, at % 4 ? NFT_REG32_00 + at : NFT_REG_1 + at / 4,
+				place->where == IN_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER, place->offset_or_key, size);
+		at += (size + 3) / 4;
+	}
+}
+
 static void encode_lookup(struct rule_builder *b, const struct term *term)
 {
-	load_field(b, term->field, field_size(term->field));
+	if (is_joined((enum field)term->field))
+		load_joined(b, (enum field)term->field);
+	else
+		load_field(b, term->field, field_size(term->field));
 	struct nftnl_expr *expr = expression(b, "lookup");
 	u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
 	text(b, expr, NFTNL_EXPR_LOOKUP_SET, term->name);
@@ -312,8 +352,21 @@ static void encode_pin(struct rule_builder *b, const struct term *term)
 	u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
 }
 
+static void encode_reset(struct rule_builder *b)
+{
+	assert_protocol(b, NFT_META_L4PROTO, 6, &b->l4proto);
+	struct nftnl_expr *expr = expression(b, "reject");
+	u32(expr, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+	if (expr)
+		nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, 0);
+}
+
 static void encode_action(struct rule_builder *b, const struct term *term)
 {
+	if (term->action == ACTION_RESET) {
+		encode_reset(b);
+		return;
+	}
 	struct nftnl_expr *expr = expression(b, "immediate");
 	u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
 	u32(expr, NFTNL_EXPR_IMM_VERDICT, nft_verdict(term->action));

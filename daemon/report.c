@@ -321,6 +321,11 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	say_silence(gateway, health);
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut yet");
+	if (gateway->cut_pending.count)
+		say(health, false, "%zu connections that were cut have no room in the sets that remember them: no piece of a lost connection passes by an outbound flow until there is room",
+		    gateway->cut_pending.count);
+	else if (gateway->cut_full)
+		say(health, false, "not all connections that were cut are remembered: no piece of a lost connection passes by an outbound flow for up to five days");
 	if (gateway->links_owed || links_unread(gateway->links))
 		say(health, false, "a change of this gateway's links or addresses is not followed yet");
 	if (gateway->names_owed)
@@ -352,6 +357,12 @@ static json_t *report_denied(const struct gateway *gateway)
 	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "in", count_of(gateway, "denied-in"), "out", count_of(gateway, "denied-out"),
 			 "early", count_of(gateway, "denied-early"), "invalid", count_of(gateway, "invalid"),
 			 "last_hour", denied_last_hour(gateway));
+}
+
+static json_t *report_pieces(const struct gateway *gateway)
+{
+	return json_pack("{s:I, s:I, s:I, s:b}", "passed", count_of(gateway, "pieces"), "cut", count_of(gateway, "cut"),
+			 "remembered", (json_int_t)gateway->cut.count, "full", gateway->cut_full);
 }
 
 static json_t *report_guards(const struct gateway *gateway)
@@ -415,12 +426,13 @@ json_t *report_status(struct gateway *gateway)
 	if (gateway_count(gateway) < 0)
 		say(&health, true, "the kernel's counters can't be read");
 	collect_reasons(gateway, matches, &health);
-	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s, s:I}",
+	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s, s:I}",
 		"health", health_word(&health), "reasons", health.reasons, "mode", mode_name(policy->mode), "version", PACKAGE_VERSION,
 		"generation", (json_int_t)gateway->generation, "uptime_s", (json_int_t)((now_ms() - gateway->started_ms) / 1000),
 		"server", range_list(&policy->roles[0].guarded), "config", report_config(gateway, matches),
 		"flows", flow_list(gateway), "names", name_list(gateway), "denied", report_denied(gateway),
-		"guards", report_guards(gateway), "observed", report_observed(gateway), "denial_queries", report_pace(gateway), "interceptions", report_findings(gateway),
+		"pieces", report_pieces(gateway), "guards", report_guards(gateway), "observed", report_observed(gateway),
+		"denial_queries", report_pace(gateway), "interceptions", report_findings(gateway),
 		"interception", interception_name(policy->interception), "early_drop", policy->early_drop,
 		"ownership", gateway->nft.abilities.owner ? "owner" : "monitor", "clients", (json_int_t)control_clients(gateway->control));
 	return out;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile.h"
 #include "compile_parts.h"
+#include "cut.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
  * each protected role are made by compile_role.c. */
 
 const char *const guard_counters[] = {
-	"denied-in", "denied-out", "denied-early", "ignored", "invalid", "spoofed", "source-routed", "intercepted", "unobserved",
+	"denied-in", "denied-out", "denied-early", "ignored", "invalid", "spoofed", "source-routed", "intercepted", "unobserved", "pieces", "cut",
 };
 const size_t guard_counter_count = sizeof(guard_counters) / sizeof(guard_counters[0]);
 
@@ -154,6 +155,35 @@ static void add_not_new(struct compiler *c)
 	rule_bits(c, rule, FIELD_CT_STATE, CT_INVALID);
 	rule_counter(c, rule, "invalid");
 	rule_drop(c, rule);
+}
+
+static void add_piece(struct compiler *c)
+{
+	struct chain *chain = ruleset_chain(c->out, "piece");
+	struct rule *rule = chain_rule(c->out, chain);
+
+	rule_counter(c, rule, "pieces");
+	rule_action(c, rule, ACTION_ACCEPT, NULL);
+}
+
+/* Pieces of what was cut, first of all that is judged of pieces: the reset ends the socket that sent it. The protected side comes
+ * first in the sets' elements. */
+static void add_cut(struct compiler *c)
+{
+	static const enum field fields[2][FAMILIES] = {
+		{ FIELD_IP_TARGET_FIRST, FIELD_IP6_TARGET_FIRST }, { FIELD_IP_SOURCE_FIRST, FIELD_IP6_SOURCE_FIRST },
+	};
+	static const char *const chains[] = { "cut_in", "cut_out" };
+
+	for (int out = 0; out < 2; out++) {
+		struct chain *chain = ruleset_chain(c->out, chains[out]);
+		for (enum family family = 0; family < FAMILIES; family++) {
+			struct rule *rule = chain_rule(c->out, chain);
+			rule_in(c, rule, fields[out][family], false, ruleset_string(c->out, "cut_%c", family_digit(family)));
+			rule_counter(c, rule, "cut");
+			rule_reset(c, rule);
+		}
+	}
 }
 
 static void rule_intercepted(struct compiler *c, struct rule *rule)
@@ -540,6 +570,16 @@ static void rule_broadcasts(struct compiler *c, struct chain *chain)
 	rule_action(c, rule, ACTION_GOTO, "deny_in");
 }
 
+/* That reset leaves by our own output, on the track of the connection that it denies; to one of the gateway's own sockets it comes
+ * in again. Of what comes from elsewhere, connection tracking takes no RST for related. */
+static void rule_reset_passes(struct compiler *c, struct chain *chain)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_bits(c, rule, FIELD_CT_STATE, CT_RELATED);
+	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_TCP_RST });
+	rule_action(c, rule, ACTION_ACCEPT, NULL);
+}
+
 static void add_base_chains(struct compiler *c)
 {
 	bool observe = add_observe(c);
@@ -555,6 +595,7 @@ static void add_base_chains(struct compiler *c)
 	chain = base_chain(c, "input", HOOK_INPUT, 0);
 	rule_observe(c, chain, observe, "observe_in");
 	rule_established(c, chain);
+	rule_reset_passes(c, chain);
 	rule_neighbours(c, chain, "nd_in");
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "guard");
 	if (c->policy->interception != INTERCEPTION_OFF) {
@@ -574,6 +615,7 @@ static void add_base_chains(struct compiler *c)
 	chain = base_chain(c, "output", HOOK_OUTPUT, 0);
 	rule_observe(c, chain, observe, "observe_out");
 	rule_established(c, chain);
+	rule_reset_passes(c, chain);
 	rule_neighbours(c, chain, "nd_out");
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
 }
@@ -649,6 +691,20 @@ static void add_link_sets(struct compiler *c)
 	add_links(c, own, &c->around->own_links);
 }
 
+/* What they hold is not the policy's: see cut.h. An element of cut_full: not all that was cut is in the others. */
+static void add_cut_sets(struct compiler *c)
+{
+	static const struct { const char *name; enum key_type type; uint32_t size; } sets[] = {
+		{ "cut_4", KEY_CUT_4, CUT_SET_SIZE }, { "cut_6", KEY_CUT_6, CUT_SET_SIZE }, { "cut_full", KEY_PROTOCOL, 0 },
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct set *set = ruleset_set(c->out, ruleset_string(c->out, "%s", sets[i].name), sets[i].type, SET_TIMEOUT | SET_KEPT);
+		if (set)
+			set->size = sets[i].size;
+	}
+}
+
 static void add_shared_sets(struct compiler *c)
 {
 	struct set *set;
@@ -660,6 +716,7 @@ static void add_shared_sets(struct compiler *c)
 	add_gateway_sets(c);
 	add_link_sets(c);
 	add_nd_sets(c);
+	add_cut_sets(c);
 	for (enum family family = 0; family < FAMILIES; family++) {
 		if (!ranges_have(&c->policy->nat_except, family))
 			continue;
@@ -677,12 +734,14 @@ int compile(struct ruleset *ret, const struct policy *policy, const struct surro
 	*ret = (struct ruleset){ 0 };
 	add_counters(&c);
 	add_shared_sets(&c);
+	add_piece(&c);
 	for (size_t r = 0; r < policy->role_count; r++)
 		if (policy->roles[r].is_protected)
 			add_role(&c, &policy->roles[r]);
 	add_deny(&c, "in");
 	add_deny(&c, "out");
 	add_not_new(&c);
+	add_cut(&c);
 	if (policy->interception != INTERCEPTION_OFF) {
 		add_intercept_out(&c);
 		add_intercept_in(&c);

@@ -45,6 +45,7 @@ void rule_limited_log(struct compiler *c, struct rule *rule, enum log_rate rate,
 void rule_log(struct compiler *c, struct rule *rule, const char *prefix);
 void rule_action(struct compiler *c, struct rule *rule, enum action action, const char *chain);
 void rule_drop(struct compiler *c, struct rule *rule); /* in audit mode: accept */
+void rule_reset(struct compiler *c, struct rule *rule); /* likewise */
 
 /* The interval set of this name, made at first use. */
 const char *ranges_set(struct compiler *c, const struct ranges *ranges, enum family family, const char *name);

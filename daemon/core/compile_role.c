@@ -10,10 +10,12 @@
  * the flows of this port, most specific first: O(1) in flows. */
 
 enum direction {
-	TO_ROLE,     /* new connections to the role, by inbound flows */
-	FROM_ROLE,   /* new connections from it, by outbound flows */
-	ROLE_ANSWERS, /* pieces from the role's service ports, by inbound flows */
-	ROLE_ANSWERED, /* pieces to the role from an outbound flow's port, by outbound flows */
+	TO_ROLE,       /* new connections to the role, by inbound flows */
+	FROM_ROLE,     /* new connections from it, by outbound flows */
+	ROLE_ASKED,    /* pieces to the role's service ports, by inbound flows */
+	ROLE_ANSWERS,  /* pieces from them */
+	ROLE_ASKS,     /* pieces from the role to an outbound flow's port, by outbound flows */
+	ROLE_ANSWERED, /* pieces to the role from there */
 };
 
 /* How each direction looks at a packet, and where what it does not allow goes. */
@@ -22,13 +24,15 @@ static const struct direction_form {
 	bool opens;         /* by flows that open the role (else: that leave it) */
 	bool own_is_source; /* the role's side is the packet's source */
 	bool by_source_port;
-	bool counts;        /* the flow's counter counts new connections alone */
+	bool piece;         /* of a connection that is not tracked: it opens none, and none is counted */
 	const char *deny;   /* NULL: reached by jump, and the caller goes on; else: reached by goto, and ends here */
 } forms[] = {
-	[TO_ROLE] = { "in", true, false, false, true, NULL },
-	[FROM_ROLE] = { "out", false, true, false, true, NULL },
-	[ROLE_ANSWERS] = { "back", true, true, true, false, "deny_out" },
-	[ROLE_ANSWERED] = { "answer", false, false, true, false, "deny_in" },
+	[TO_ROLE] = { "in", true, false, false, false, NULL },
+	[FROM_ROLE] = { "out", false, true, false, false, NULL },
+	[ROLE_ASKED] = { "asked", true, false, false, true, "deny_in" },
+	[ROLE_ANSWERS] = { "back", true, true, true, true, "deny_out" },
+	[ROLE_ASKS] = { "asks", false, true, false, true, "deny_out" },
+	[ROLE_ANSWERED] = { "answer", false, false, true, true, "deny_in" },
 };
 
 static const char *const protocol_labels[] = { "tcp", "udp", "icmp-echo" };
@@ -159,6 +163,11 @@ static bool ranges_touch(const struct ranges *a, const struct ranges *b)
 	return false;
 }
 
+static bool own_is_all(const struct policy_role *role, const struct policy_flow *flow, const struct direction_form *form)
+{
+	return (!form->opens && flow->from.any) || ranges_cover_all(form->opens ? &flow->to.opens : &flow->from.ranges, &role->guarded);
+}
+
 /* The role's own side: nothing to look at where the flow is for all of the role. */
 static void own_matches(struct compiler *c, const struct policy_role *role, const struct policy_flow *flow,
 			const struct direction_form *form, enum family family, struct matches *ret)
@@ -168,7 +177,7 @@ static void own_matches(struct compiler *c, const struct policy_role *role, cons
 	char base[CONFIG_ID_MAX + 8];
 
 	ret->count = 0;
-	if ((!form->opens && side->any) || ranges_cover_all(ranges, &role->guarded)) {
+	if (own_is_all(role, flow, form)) {
 		add_match(c, ret, (struct match){ .kind = MATCH_ALL });
 		return;
 	}
@@ -217,8 +226,7 @@ static void rule_match(struct compiler *c, struct rule *rule, enum field field, 
 
 static void end_rule(struct compiler *c, struct rule *rule, const struct policy_flow *flow, const struct direction_form *form)
 {
-	if (form->counts)
-		rule_counter(c, rule, flow_counter(c, flow));
+	rule_counter(c, rule, form->piece ? "pieces" : flow_counter(c, flow));
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
 }
 
@@ -258,9 +266,11 @@ static bool flow_belongs(const struct policy_flow *flow, const struct policy_rol
 {
 	switch (direction) {
 	case TO_ROLE:
+	case ROLE_ASKED:
 	case ROLE_ANSWERS:
 		return flow_opens_role(flow, role);
 	case FROM_ROLE:
+	case ROLE_ASKS:
 		return flow_leaves_role(flow, role) && (flow->to.any || flow->to.ranges.count || flow->to.name_count);
 	default:
 		return flow_leaves_role(flow, role);
@@ -281,13 +291,29 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 			continue;
 		if (add_flow_rules(c, chain, role, flow, form))
 			return;
-		ask |= direction == FROM_ROLE && flow->to.name_count > 0;
+		ask |= (direction == FROM_ROLE || direction == ROLE_ASKS) && flow->to.name_count > 0;
 	}
 	/* A chain with a named target ends by telling the daemon: a fresh answer might cure the denial. */
 	if (ask)
 		rule_limited_log(c, chain_rule(c->out, chain), ASK_RATE, "spefw ask ");
 	if (form->deny)
 		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, form->deny);
+}
+
+/* Whether a flow lets all pieces of this port pass: then one chain serves all such ports. */
+static bool all_pieces_pass(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol, uint16_t port)
+{
+	const struct direction_form *form = &forms[direction];
+
+	if (!form->piece || direction == ROLE_ANSWERED)
+		return false;
+	for (size_t i = 0; i < c->policy->flow_count; i++) {
+		const struct policy_flow *flow = &c->policy->flows[i];
+		if (flow_belongs(flow, role, direction) && flow_has_port(flow, protocol, port) && own_is_all(role, flow, form) &&
+		    (form->opens ? flow->from.any : flow->to.any))
+			return true;
+	}
+	return false;
 }
 
 /* The ports at which the set of flows may change: where one begins, and right after where one ends. */
@@ -376,9 +402,11 @@ static bool add_port_map(struct compiler *c, const struct policy_role *role, enu
 		uint16_t first = (uint16_t)edges.items[i], last = (uint16_t)(edges.items[i + 1] - 1);
 		if (!any_flow_at(c, role, direction, protocol, first))
 			continue;
-		const char *chain = first == last ? ruleset_string(c->out, "%s_%u", map, first)
-						  : ruleset_string(c->out, "%s_%u-%u", map, first, last);
-		add_port_chain(c, role, direction, protocol, first, chain);
+		const char *chain = "piece";
+		if (!all_pieces_pass(c, role, direction, protocol, first)) {
+			chain = first == last ? ruleset_string(c->out, "%s_%u", map, first) : ruleset_string(c->out, "%s_%u-%u", map, first, last);
+			add_port_chain(c, role, direction, protocol, first, chain);
+		}
 		add_ports(c, map, SET_INTERVAL | SET_VERDICTS, first, last, form->deny ? ACTION_GOTO : ACTION_JUMP, chain);
 		if (ports)
 			add_ports(c, ports, flags, first, last, ACTION_NONE, NULL);
@@ -431,26 +459,96 @@ static const char *add_echo_chain(struct compiler *c, const struct policy_role *
 	return name;
 }
 
+static void rule_pieces(struct compiler *c, struct chain *chain, const char *pieces)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_opens_nothing(c, rule);
+	rule_action(c, rule, ACTION_GOTO, pieces);
+}
+
+/* Pieces of outbound flows pass only where all that was cut is in the sets. */
+static void rule_unless_full(struct compiler *c, struct chain *chain, const char *deny)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_in(c, rule, FIELD_L4PROTO, false, "cut_full");
+	rule_action(c, rule, ACTION_GOTO, deny);
+}
+
+static const char *ephemeral_set(struct compiler *c, const struct policy_role *role)
+{
+	const char *name = ruleset_string(c->out, "%s_ephemeral", role->name);
+
+	if (name && !ruleset_find_set(c->out, name))
+		for (size_t i = 0; i < role->ephemeral_count; i++)
+			add_ports(c, name, SET_INTERVAL, role->ephemeral[i].first, role->ephemeral[i].last, ACTION_NONE, NULL);
+	return name;
+}
+
+/* Pieces that come to the role: to a service port they are those of an inbound connection, and to no other one. */
+static const char *add_pieces_in(struct compiler *c, const struct policy_role *role)
+{
+	bool asked = add_port_map(c, role, ROLE_ASKED, PROTOCOL_TCP, NULL), answered = add_port_map(c, role, ROLE_ANSWERED, PROTOCOL_TCP, NULL);
+	const char *name = ruleset_string(c->out, "%s_pieces_in", role->name);
+	const char *ephemeral = answered ? ephemeral_set(c, role) : NULL;
+	struct chain *chain = ruleset_chain(c->out, name);
+
+	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "cut_in");
+	if (asked)
+		rule_port_map(c, chain, role, ROLE_ASKED, PROTOCOL_TCP);
+	if (answered) {
+		rule_unless_full(c, chain, "deny_in");
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, FIELD_TCP_DPORT, false, ephemeral);
+		rule_map(c, rule, FIELD_TCP_SPORT, ruleset_string(c->out, "%s_answer_tcp", role->name));
+	}
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_in");
+	return name;
+}
+
+static void rule_intercepted_out(struct compiler *c, struct chain *chain)
+{
+	if (c->policy->interception == INTERCEPTION_OFF)
+		return;
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_byte(c, rule, FIELD_L4PROTO, 6);
+	rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
+	rule_action(c, rule, ACTION_JUMP, "intercept_out");
+}
+
+static const char *add_pieces_out(struct compiler *c, const struct policy_role *role)
+{
+	bool back = add_port_map(c, role, ROLE_ANSWERS, PROTOCOL_TCP, NULL), asks = add_port_map(c, role, ROLE_ASKS, PROTOCOL_TCP, NULL);
+	const char *name = ruleset_string(c->out, "%s_pieces_out", role->name);
+	const char *ephemeral = asks ? ephemeral_set(c, role) : NULL;
+	struct chain *chain = ruleset_chain(c->out, name);
+
+	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "cut_out");
+	if (back)
+		rule_port_map(c, chain, role, ROLE_ANSWERS, PROTOCOL_TCP);
+	rule_intercepted_out(c, chain);
+	if (asks) {
+		rule_unless_full(c, chain, "deny_out");
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, FIELD_TCP_SPORT, false, ephemeral);
+		rule_map(c, rule, FIELD_TCP_DPORT, ruleset_string(c->out, "%s_asks_tcp", role->name));
+	}
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_out");
+	return name;
+}
+
 static void add_in(struct compiler *c, const struct policy_role *role)
 {
 	const char *open = role_ports(c, role, TO_ROLE);
 	bool tcp = add_port_map(c, role, TO_ROLE, PROTOCOL_TCP, open);
 	bool udp = add_port_map(c, role, TO_ROLE, PROTOCOL_UDP, NULL);
-	bool answered = add_port_map(c, role, ROLE_ANSWERED, PROTOCOL_TCP, NULL);
 	const char *echo = add_echo_chain(c, role, TO_ROLE);
+	const char *pieces = add_pieces_in(c, role);
 	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_in", role->name));
 
 	rule_not_new(c, chain);
+	rule_pieces(c, chain, pieces);
 	if (tcp)
 		rule_port_map(c, chain, role, TO_ROLE, PROTOCOL_TCP);
-	if (answered) {
-		/* What is addressed to a service port was judged as a piece of an inbound connection, and stays denied. */
-		struct rule *rule = chain_rule(c->out, chain);
-		rule_opens_nothing(c, rule);
-		if (tcp)
-			rule_in(c, rule, FIELD_TCP_DPORT, true, open);
-		rule_map(c, rule, FIELD_TCP_SPORT, ruleset_string(c->out, "%s_answer_tcp", role->name));
-	}
 	if (udp)
 		rule_port_map(c, chain, role, TO_ROLE, PROTOCOL_UDP);
 	if (echo)
@@ -462,24 +560,15 @@ static void add_out(struct compiler *c, const struct policy_role *role)
 {
 	const char *reach = c->policy->interception == INTERCEPTION_PREVENT && c->policy->mode == MODE_ENFORCE
 			  ? role_ports(c, role, FROM_ROLE) : NULL;
-	bool back = add_port_map(c, role, ROLE_ANSWERS, PROTOCOL_TCP, NULL);
 	bool tcp = add_port_map(c, role, FROM_ROLE, PROTOCOL_TCP, reach);
 	bool udp = add_port_map(c, role, FROM_ROLE, PROTOCOL_UDP, NULL);
 	const char *echo = add_echo_chain(c, role, FROM_ROLE);
+	const char *pieces = add_pieces_out(c, role);
 	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_out", role->name));
 
 	rule_not_new(c, chain);
-	if (back) {
-		struct rule *rule = chain_rule(c->out, chain);
-		rule_opens_nothing(c, rule);
-		rule_map(c, rule, FIELD_TCP_SPORT, ruleset_string(c->out, "%s_back_tcp", role->name));
-	}
-	if (c->policy->interception != INTERCEPTION_OFF) {
-		struct rule *rule = chain_rule(c->out, chain);
-		rule_byte(c, rule, FIELD_L4PROTO, 6);
-		rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
-		rule_action(c, rule, ACTION_JUMP, "intercept_out");
-	}
+	rule_pieces(c, chain, pieces);
+	rule_intercepted_out(c, chain);
 	if (tcp)
 		rule_port_map(c, chain, role, FROM_ROLE, PROTOCOL_TCP);
 	if (udp)

@@ -102,3 +102,8 @@ void rule_drop(struct compiler *c, struct rule *rule)
 {
 	rule_action(c, rule, c->policy->mode == MODE_AUDIT ? ACTION_ACCEPT : ACTION_DROP, NULL);
 }
+
+void rule_reset(struct compiler *c, struct rule *rule)
+{
+	rule_action(c, rule, c->policy->mode == MODE_AUDIT ? ACTION_ACCEPT : ACTION_RESET, NULL);
+}

@@ -58,6 +58,7 @@ static const struct schema_key config_schema[] = {
 	{ SECTION_SERVER, "interface", .type = VALUE_LINKS, .flags = LIST | REQUIRED, .example = "auto" },
 	{ SECTION_SERVER, "resolvers", MEMBERS(0), FIELD(resolvers), .flags = LIST },
 	{ SECTION_SERVER, "time_servers", MEMBERS(ACCEPT_RANGES | ACCEPT_NAMES), FIELD(time_servers), .flags = LIST },
+	{ SECTION_SERVER, "ephemeral_ports", .type = VALUE_PORTS, .flags = LIST | REQUIRED, FIELD(ephemeral), .example = "49152-65535" },
 
 	{ SECTION_GATEWAY, "preset", CHOICE(presets), FIELD(preset), .example = "single-server" },
 	{ SECTION_GATEWAY, "mode", CHOICE(modes), FIELD(mode), .example = "enforce" },
@@ -76,6 +77,7 @@ static const struct schema_key config_schema[] = {
 	{ SECTION_ROLE, "members", MEMBERS(EVERY_MEMBER), ROLE(members), .flags = LIST },
 	{ SECTION_ROLE, "protected", YES_NO, ROLE(is_protected), .example = "yes" },
 	{ SECTION_ROLE, "allow_private", YES_NO, ROLE(allow_private), .example = "yes" },
+	{ SECTION_ROLE, "ephemeral_ports", .type = VALUE_PORTS, .flags = LIST | REQUIRED, ROLE(ephemeral), .example = "49152-65535" },
 
 	{ SECTION_FLOW, "enabled", YES_NO, FLOW(enabled), .line_offset = offsetof(struct config_flow, enabled_line), .example = "no" },
 	{ SECTION_FLOW, "from", MEMBERS(EVERY_MEMBER), FLOW(from), .flags = LIST | REQUIRED, .example = "ANY" },
@@ -125,8 +127,10 @@ int config_init(struct config *config, const char *path)
 
 void config_free(struct config *config)
 {
-	for (size_t i = 0; i < config->role_count; i++)
+	for (size_t i = 0; i < config->role_count; i++) {
 		free(config->roles[i].members.items);
+		free(config->roles[i].ephemeral.items);
+	}
 	for (size_t i = 0; i < config->flow_count; i++) {
 		free(config->flows[i].from.items);
 		free(config->flows[i].to.items);
@@ -138,6 +142,7 @@ void config_free(struct config *config)
 	free(config->links);
 	free(config->resolvers.items);
 	free(config->time_servers.items);
+	free(config->ephemeral.items);
 	free(config->nat_except.items);
 	free(config->dns_servers);
 	free(config->roles);

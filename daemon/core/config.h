@@ -17,7 +17,7 @@ enum {
 	CONFIG_LINE_MAX = 199,     /* bytes of a line: what inih takes without splitting it */
 	CONFIG_NAME_MAX = 253,     /* characters of a host name without its trailing dot, RFC 1035 */
 	CONFIG_LINK_MAX = 15,      /* characters of a link's name, IFNAMSIZ - 1 */
-	CONFIG_KEYS = 26,          /* rows of config_schema */
+	CONFIG_KEYS = 28,          /* rows of config_schema */
 	CONFIG_SECTIONS = 3,       /* the sections without a name: server, gateway, dns */
 };
 
@@ -59,6 +59,7 @@ struct config_role {
 	struct members members;
 	bool is_protected;
 	bool allow_private;
+	struct ports ephemeral; /* not given: those of [server] */
 };
 
 struct config_flow {
@@ -89,6 +90,7 @@ struct config {
 	size_t link_count;
 	struct members resolvers;    /* ranges alone, each one host */
 	struct members time_servers; /* ranges or names */
+	struct ports ephemeral;      /* from which protected machines open connections; not given: 49152-65535 */
 
 	enum preset preset;
 	enum mode mode;

@@ -251,7 +251,8 @@ static bool same_forms(const struct ruleset *old, const struct ruleset *new)
 	for (size_t i = 0; i < new->sets.count; i++) {
 		const struct set *set = ruleset_find_set(old, new->sets.items[i].name);
 		/* Of a retired set nobody knows what it holds: nothing of that may come back into use. */
-		if (set && (set->retired || set->type != new->sets.items[i].type || set->flags != new->sets.items[i].flags))
+		if (set && (set->retired || set->type != new->sets.items[i].type || set->flags != new->sets.items[i].flags ||
+			    set->size != new->sets.items[i].size))
 			return false;
 	}
 	for (size_t i = 0; i < new->chains.count; i++) {

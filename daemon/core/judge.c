@@ -70,6 +70,14 @@ bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint1
 	return false;
 }
 
+bool role_is_ephemeral(const struct policy_role *role, uint16_t port)
+{
+	for (size_t i = 0; i < role->ephemeral_count; i++)
+		if (port >= role->ephemeral[i].first && port <= role->ephemeral[i].last)
+			return true;
+	return false;
+}
+
 const struct policy_role *policy_protected_role(const struct policy *policy, const struct addr *addr)
 {
 	for (size_t i = 0; i < policy->role_count; i++)
@@ -126,47 +134,67 @@ static bool is_service_port(const struct policy *policy, const struct policy_rol
 	return false;
 }
 
-/* A piece of a lost connection that travels from the connection's target back to its source: the connection is that
- * of an inbound flow where the role's end has a service port, and only else that of an outbound one. So both
- * directions of one connection are judged alike, and a revoked one can't pass for another. */
-static bool is_answer(const struct policy *policy, const struct policy_role *role, bool inbound, const struct packet *packet)
+/* What a packet is to the flows of a role. A SYN opens a connection. A piece of a lost one is a piece of an inbound connection
+ * where the role's end has a service port, and only else of an outbound one: where the role's end has a port that its machine opens
+ * connections from. So both directions of one connection are judged alike, and a revoked one can't pass for another. */
+enum piece_kind { AS_OPENED, AS_ANSWER, AS_NOTHING };
+
+static enum piece_kind piece_kind(const struct policy *policy, const struct policy_role *role, bool inbound, const struct packet *packet)
 {
+	uint16_t own = inbound ? packet->target_port : packet->source_port;
+
 	if (!packet->piece || packet->protocol != PROTOCOL_TCP)
-		return false;
-	if (!inbound)
-		return is_service_port(policy, role, packet->source_port);
-	if (is_service_port(policy, role, packet->target_port))
-		return false;
-	for (size_t i = 0; i < policy->flow_count; i++)
-		if (flow_leaves_role(&policy->flows[i], role) &&
-		    flow_has_port(&policy->flows[i], PROTOCOL_TCP, packet->source_port))
-			return true;
-	return false;
+		return AS_OPENED;
+	if (is_service_port(policy, role, own))
+		return inbound ? AS_OPENED : AS_ANSWER;
+	if (!role_is_ephemeral(role, own))
+		return AS_NOTHING;
+	return inbound ? AS_ANSWER : AS_OPENED;
+}
+
+/* The role whose flows judge the packet: where the target is protected, its own. */
+static const struct policy_role *judging_role(const struct policy *policy, const struct packet *packet, bool *ret_inbound)
+{
+	const struct policy_role *role = policy_protected_role(policy, &packet->target);
+
+	*ret_inbound = role != NULL;
+	return role ? role : policy_protected_role(policy, &packet->source);
 }
 
 struct judgement policy_judge(const struct policy *policy, const struct names_view *names, const struct packet *packet)
 {
 	struct judgement result = { .verdict = VERDICT_NOT_OURS };
 
-	/* Where the target is protected, its flows decide. */
-	result.role = policy_protected_role(policy, &packet->target);
-	result.inbound = result.role != NULL;
-	if (!result.role)
-		result.role = policy_protected_role(policy, &packet->source);
+	result.role = judging_role(policy, packet, &result.inbound);
 	if (!result.role)
 		return result;
 
+	enum piece_kind kind = piece_kind(policy, result.role, result.inbound, packet);
+	bool answer = kind == AS_ANSWER, allowed = false;
 	struct connection connection = { &packet->source, &packet->target, packet->protocol, packet->target_port };
-	bool answer = is_answer(policy, result.role, result.inbound, packet);
 	if (answer)
 		connection = (struct connection){ &packet->target, &packet->source, packet->protocol, packet->source_port };
-
-	bool allowed;
-	result.flow = find_flow(policy, names, result.role, result.inbound != answer, &connection, &allowed);
+	if (kind != AS_NOTHING)
+		result.flow = find_flow(policy, names, result.role, result.inbound != answer, &connection, &allowed);
 	result.verdict = allowed ? VERDICT_ALLOW : VERDICT_DENY;
 	result.reason = !allowed ? (result.flow ? REASON_WRONG_PEER : REASON_NO_FLOW)
 		      : packet->piece ? REASON_ANSWER : REASON_FLOW;
 	return result;
+}
+
+bool policy_opened(const struct policy *policy, const struct packet *piece, struct packet *ret)
+{
+	bool inbound;
+	const struct policy_role *role = judging_role(policy, piece, &inbound);
+	enum piece_kind kind = role ? piece_kind(policy, role, inbound, piece) : AS_NOTHING;
+
+	if (kind == AS_NOTHING)
+		return false;
+	struct packet opened = { piece->source, piece->target, piece->protocol, piece->source_port, piece->target_port, false };
+	if (kind == AS_ANSWER)
+		opened = (struct packet){ piece->target, piece->source, piece->protocol, piece->target_port, piece->source_port, false };
+	*ret = opened;
+	return true;
 }
 
 void names_view_free(struct names_view *view)

@@ -12,6 +12,7 @@
 struct role_source {
 	const char *name;
 	const struct members *members; /* NULL: none written */
+	const struct ports *ephemeral; /* NULL: likewise */
 	bool is_protected, allow_private;
 	unsigned line;
 	enum { ROLE_UNSEEN, ROLE_OPEN, ROLE_DONE } progress;
@@ -174,6 +175,43 @@ static void allow_private(struct policy *policy, const struct endpoint *endpoint
 		policy->names[endpoint->names[i]].allow_private = true;
 }
 
+static int port_order(const void *a, const void *b)
+{
+	return (int)((const struct port_range *)a)->first - (int)((const struct port_range *)b)->first;
+}
+
+static int make_ports(const struct port_range *ports, size_t count, struct port_range **ret, size_t *ret_count)
+{
+	if (!count)
+		return 0;
+	struct port_range *made = malloc(count * sizeof(*ports));
+	if (!made)
+		return -ENOMEM;
+	memcpy(made, ports, count * sizeof(*ports));
+	qsort(made, count, sizeof(*ports), port_order);
+	*ret = made;
+	*ret_count = 1;
+	for (size_t i = 1; i < count; i++) {
+		struct port_range *last = &made[*ret_count - 1];
+		if (made[i].first > last->last + 1)
+			made[(*ret_count)++] = made[i];
+		else if (made[i].last > last->last)
+			last->last = made[i].last;
+	}
+	return 0;
+}
+
+/* What Windows takes for its own connections, unless it was told otherwise. */
+static int make_ephemeral(struct builder *b, struct policy_role *role, const struct role_source *source)
+{
+	static const struct port_range windows = { 49152, 65535 };
+	const struct ports *written = source->ephemeral && source->ephemeral->line ? source->ephemeral : &b->config->ephemeral;
+
+	if (!role->is_protected)
+		return 0;
+	return make_ports(written->count ? written->items : &windows, written->count ? written->count : 1, &role->ephemeral, &role->ephemeral_count);
+}
+
 static int flatten_role(struct builder *b, size_t index)
 {
 	struct role_source *source = &b->sources[index];
@@ -227,7 +265,7 @@ static int make_roles(struct builder *b)
 	for (size_t i = 0; i < config->role_count; i++) {
 		const struct config_role *written = &config->roles[i];
 		struct role_source source = { .name = written->name, .members = &written->members, .line = written->line,
-			.is_protected = written->is_protected, .allow_private = written->allow_private };
+			.ephemeral = &written->ephemeral, .is_protected = written->is_protected, .allow_private = written->allow_private };
 		int index = find_role(b, written->name);
 		if (index < 0) {
 			list_role(b, &source);
@@ -239,6 +277,8 @@ static int make_roles(struct builder *b)
 	}
 	for (size_t i = 0; i < b->policy->role_count; i++) {
 		int r = flatten_role(b, i);
+		if (r >= 0)
+			r = make_ephemeral(b, &b->policy->roles[i], &b->sources[i]);
 		if (r < 0)
 			return r;
 	}
@@ -325,31 +365,6 @@ static int make_endpoint(struct builder *b, struct endpoint *ret, const struct m
 	return r;
 }
 
-static int port_order(const void *a, const void *b)
-{
-	return (int)((const struct port_range *)a)->first - (int)((const struct port_range *)b)->first;
-}
-
-static int make_ports(struct policy_flow *flow, const struct port_range *ports, size_t count)
-{
-	if (!count)
-		return 0;
-	flow->ports = malloc(count * sizeof(*ports));
-	if (!flow->ports)
-		return -ENOMEM;
-	memcpy(flow->ports, ports, count * sizeof(*ports));
-	qsort(flow->ports, count, sizeof(*ports), port_order);
-	flow->port_count = 1;
-	for (size_t i = 1; i < count; i++) {
-		struct port_range *last = &flow->ports[flow->port_count - 1];
-		if (flow->ports[i].first > last->last + 1)
-			flow->ports[flow->port_count++] = flow->ports[i];
-		else if (flow->ports[i].last > last->last)
-			last->last = flow->ports[i].last;
-	}
-	return 0;
-}
-
 static bool endpoint_is_empty(const struct endpoint *endpoint)
 {
 	return !endpoint->any && endpoint->ranges.count == 0 && endpoint->name_count == 0;
@@ -375,8 +390,8 @@ static int make_flow(struct builder *b, const struct builtin_flow *builtin, cons
 		r = make_endpoint(b, &flow->to, &written->to, builtin ? builtin->to : "ANY", true);
 	if (r >= 0 && flow->protocols != 1u << PROTOCOL_ICMP_ECHO) {
 		struct port_range own = { builtin ? builtin->port : 0, builtin ? builtin->port : 0 };
-		r = written->ports.line ? make_ports(flow, written->ports.items, written->ports.count)
-		  : own.first ? make_ports(flow, &own, 1) : 0;
+		r = written->ports.line ? make_ports(written->ports.items, written->ports.count, &flow->ports, &flow->port_count)
+		  : own.first ? make_ports(&own, 1, &flow->ports, &flow->port_count) : 0;
 	}
 
 	bool on = written->enabled_line ? written->enabled
@@ -593,6 +608,7 @@ void policy_free(struct policy *policy)
 	for (size_t i = 0; i < policy->role_count; i++) {
 		endpoint_free(&policy->roles[i].members);
 		ranges_free(&policy->roles[i].guarded);
+		free(policy->roles[i].ephemeral);
 	}
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		endpoint_free(&policy->flows[i].from);

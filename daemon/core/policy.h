@@ -42,6 +42,8 @@ struct policy_role {
 	unsigned line;
 	struct endpoint members;
 	struct ranges guarded; /* protected: members.ranges without what policy_leave_out() left out */
+	struct port_range *ephemeral; /* protected: from which its machines open connections; normalised, one at least */
+	size_t ephemeral_count;
 };
 
 enum section { SECTION_OUTBOUND, SECTION_INBOUND, SECTION_INFRASTRUCTURE, SECTION_CUSTOM };
@@ -121,6 +123,7 @@ bool endpoint_is_target(const struct policy *policy, const struct endpoint *endp
 bool flow_opens_role(const struct policy_flow *flow, const struct policy_role *role);
 bool flow_leaves_role(const struct policy_flow *flow, const struct policy_role *role);
 bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint16_t port);
+bool role_is_ephemeral(const struct policy_role *role, uint16_t port);
 
 const struct policy_role *policy_protected_role(const struct policy *policy, const struct addr *addr);
 const struct policy_flow *policy_flow(const struct policy *policy, const char *id);
@@ -158,6 +161,10 @@ struct judgement {
 /* The meaning of the product. Pure. The compiled ruleset must agree with it on every packet.
  * In audit mode it tells what enforce would do. */
 struct judgement policy_judge(const struct policy *policy, const struct names_view *names, const struct packet *packet);
+
+/* The connection that the policy takes a piece for, as it was opened: *ret, with its sides in place. False where it takes it for
+ * none: neither end has a port that tells. Whether it is allowed is another question. ret may be the piece itself. */
+bool policy_opened(const struct policy *policy, const struct packet *piece, struct packet *ret);
 
 void names_view_free(struct names_view *view);
 const char *section_name(enum section section);

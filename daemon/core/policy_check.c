@@ -264,6 +264,10 @@ void warn_unwise(struct diags *diags, const struct config *config, const struct 
 			     "role ADM is empty: nobody reaches the Management Console: write members = NETWORK in [role ADM]");
 	if (adm && adm->members.any)
 		diag_warning(diags, config->path, adm->line, "role ADM is ANY: the vendor says a computer or network used for administration");
+	for (size_t i = 0; i < config->role_count; i++)
+		if (config->roles[i].ephemeral.line && !config->roles[i].is_protected)
+			diag_warning(diags, config->path, config->roles[i].ephemeral.line,
+				     "role %s is not protected: ephemeral_ports has no effect", config->roles[i].name);
 	if (!config->resolvers.count && config->preset == PRESET_SINGLE_SERVER)
 		diag_warning(diags, config->path, config->server.line,
 			     "no resolvers: the server can't resolve names through this gateway: write resolvers = ADDRESS in [server]");

@@ -40,17 +40,21 @@ char *endpoint_text(const struct endpoint *endpoint, char *buffer, size_t size)
 	return buffer;
 }
 
-char *ports_text(const struct policy_flow *flow, char *buffer, size_t size)
+static char *port_list(const struct port_range *ports, size_t count, char *buffer, size_t size)
 {
 	char text[16];
 
 	buffer[0] = '\0';
-	for (size_t i = 0; i < flow->port_count; i++) {
-		const struct port_range *range = &flow->ports[i];
-		snprintf(text, sizeof(text), range->first == range->last ? "%u" : "%u-%u", range->first, range->last);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(text, sizeof(text), ports[i].first == ports[i].last ? "%u" : "%u-%u", ports[i].first, ports[i].last);
 		append(buffer, size, ",", text);
 	}
 	return buffer;
+}
+
+char *ports_text(const struct policy_flow *flow, char *buffer, size_t size)
+{
+	return port_list(flow->ports, flow->port_count, buffer, size);
 }
 
 char *protocols_text(unsigned protocols, char buffer[24])
@@ -167,6 +171,22 @@ static void say_missing(const struct output *out, const char *role, char sign, c
 	ranges_free(&rest);
 }
 
+static bool ephemeral_equal(const struct policy_role *a, const struct policy_role *b)
+{
+	return a->ephemeral_count == b->ephemeral_count &&
+	       (!a->ephemeral_count || memcmp(a->ephemeral, b->ephemeral, a->ephemeral_count * sizeof(*a->ephemeral)) == 0);
+}
+
+static void diff_ephemeral(const struct output *out, const struct policy_role *was, const struct policy_role *role)
+{
+	char before[TEXT_MAX], after[TEXT_MAX];
+
+	if (was->is_protected && role->is_protected && !ephemeral_equal(was, role))
+		say(out, "role %s: ephemeral_ports %s, was %s", role->name,
+		    port_list(role->ephemeral, role->ephemeral_count, after, sizeof(after)),
+		    port_list(was->ephemeral, was->ephemeral_count, before, sizeof(before)));
+}
+
 static void diff_role(const struct output *out, const struct policy *old, const struct policy_role *was, const struct policy *new,
 		      const struct policy_role *role)
 {
@@ -190,6 +210,7 @@ static void diff_role(const struct output *out, const struct policy *old, const 
 	}
 	say_missing(out, role->name, '+', &role->members.ranges, &was->members.ranges);
 	say_missing(out, role->name, '-', &was->members.ranges, &role->members.ranges);
+	diff_ephemeral(out, was, role);
 }
 
 static const struct policy_role *find_role(const struct policy *policy, const char *name)

@@ -11,19 +11,23 @@
 
 #define TABLE_NAME "spefw"
 /* What the table's comment begins with; a table of another layout is replaced, not adopted. */
-#define TABLE_LAYOUT 1
+#define TABLE_LAYOUT 2
 
 enum { KEY_SIZE_MAX = 16 };
 
-enum key_type { KEY_IPV4, KEY_IPV6, KEY_PORT, KEY_LINK, KEY_ICMPV6_TYPE };
+enum key_type {
+	KEY_IPV4, KEY_IPV6, KEY_PORT, KEY_LINK, KEY_ICMPV6_TYPE, KEY_PROTOCOL,
+	KEY_CUT_4, KEY_CUT_6, /* address . port . address . port */
+};
 
 enum set_flags {
 	SET_INTERVAL = 1,
 	SET_TIMEOUT = 2,
 	SET_VERDICTS = 4, /* a map to verdicts */
+	SET_KEPT = 8,     /* its elements are no part of the ruleset, which neither holds nor compares nor changes them (cut.h) */
 };
 
-enum action { ACTION_NONE, ACTION_ACCEPT, ACTION_DROP, ACTION_RETURN, ACTION_JUMP, ACTION_GOTO };
+enum action { ACTION_NONE, ACTION_ACCEPT, ACTION_DROP, ACTION_RETURN, ACTION_JUMP, ACTION_GOTO, ACTION_RESET /* TCP, answered by a RST */ };
 
 /* Keys are in network byte order, as the kernel compares them. first == last without SET_INTERVAL. */
 struct element {
@@ -37,6 +41,7 @@ struct set {
 	const char *name;
 	enum key_type type;
 	unsigned flags; /* enum set_flags */
+	uint32_t size;  /* it holds no more; 0: any number */
 	bool retired;   /* no rule uses it any more: to be deleted by the next batch */
 	struct element *items; /* ascending, disjoint, once ruleset_finish() has run */
 	size_t count, capacity;
@@ -48,6 +53,7 @@ enum field {
 	FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR, FIELD_CT_DPORT, /* ct original ... daddr, proto-dst */
 	FIELD_TCP_SPORT, FIELD_TCP_DPORT, FIELD_UDP_SPORT, FIELD_UDP_DPORT,
 	FIELD_TCP_SYN_ACK,   /* tcp flags & (syn | ack) == (or !=) syn; no operand */
+	FIELD_TCP_RST,       /* tcp flags & rst == rst; no operand */
 	FIELD_L4PROTO,       /* 1 byte */
 	FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE,
 	FIELD_IP6_HOPLIMIT,  /* 1 byte */
@@ -64,6 +70,8 @@ enum field {
 	FIELD_PKTTYPE,       /* 1 byte */
 	FIELD_FIB_LOCAL,     /* fib daddr type local; no operand */
 	FIELD_FIB_UNICAST,   /* fib daddr type unicast: some other machine's address; no operand */
+	/* TCP, address . port . address . port: the target first, or the source. For TERM_IN alone. */
+	FIELD_IP_TARGET_FIRST, FIELD_IP_SOURCE_FIRST, FIELD_IP6_TARGET_FIRST, FIELD_IP6_SOURCE_FIRST,
 	FIELDS
 };
 

@@ -26,6 +26,7 @@ static const struct field_form {
 	[FIELD_UDP_SPORT] = { "udp sport", 2, AS_PORT },
 	[FIELD_UDP_DPORT] = { "udp dport", 2, AS_PORT },
 	[FIELD_TCP_SYN_ACK] = { "tcp flags & (syn | ack)", 1, AS_NOTHING },
+	[FIELD_TCP_RST] = { "tcp flags & rst", 1, AS_NOTHING },
 	[FIELD_L4PROTO] = { "meta l4proto", 1, AS_PROTOCOL },
 	[FIELD_ICMP_TYPE] = { "icmp type", 1, AS_ICMP },
 	[FIELD_ICMPV6_TYPE] = { "icmpv6 type", 1, AS_ICMPV6 },
@@ -44,6 +45,10 @@ static const struct field_form {
 	[FIELD_PKTTYPE] = { "meta pkttype", 1, AS_PKTTYPE },
 	[FIELD_FIB_LOCAL] = { "fib daddr type", 4, AS_NOTHING },
 	[FIELD_FIB_UNICAST] = { "fib daddr type", 4, AS_NOTHING },
+	[FIELD_IP_TARGET_FIRST] = { "ip daddr . tcp dport . ip saddr . tcp sport", 16, AS_NOTHING },
+	[FIELD_IP_SOURCE_FIRST] = { "ip saddr . tcp sport . ip daddr . tcp dport", 16, AS_NOTHING },
+	[FIELD_IP6_TARGET_FIRST] = { "ip6 daddr . tcp dport . ip6 saddr . tcp sport", 40, AS_NOTHING },
+	[FIELD_IP6_SOURCE_FIRST] = { "ip6 saddr . tcp sport . ip6 daddr . tcp dport", 40, AS_NOTHING },
 };
 
 size_t field_size(enum field field)
@@ -162,8 +167,8 @@ static void print_interval(FILE *out, int operand, size_t size, const uint8_t *f
 
 static void print_action(FILE *out, enum action action, const char *chain)
 {
-	static const char *const words[] = { "", "accept", "drop", "return", "jump ", "goto " };
-	fprintf(out, "%s%s", words[action], action >= ACTION_JUMP ? chain : "");
+	static const char *const words[] = { "", "accept", "drop", "return", "jump ", "goto ", "reject with tcp reset" };
+	fprintf(out, "%s%s", words[action], action == ACTION_JUMP || action == ACTION_GOTO ? chain : "");
 }
 
 static void print_match(FILE *out, const struct term *term)
@@ -175,6 +180,9 @@ static void print_match(FILE *out, const struct term *term)
 	switch (term->field) {
 	case FIELD_TCP_SYN_ACK:
 		fprintf(out, "%s syn", term->negate ? "!=" : "==");
+		break;
+	case FIELD_TCP_RST:
+		fputs("== rst", out);
 		break;
 	case FIELD_FIB_LOCAL:
 		fputs("local", out);
@@ -246,6 +254,9 @@ static const struct { const char *text; int operand; } key_forms[] = {
 	[KEY_PORT] = { "inet_service", AS_PORT },
 	[KEY_LINK] = { "ifname", AS_LINK },
 	[KEY_ICMPV6_TYPE] = { "icmpv6_type", AS_ICMPV6 },
+	[KEY_PROTOCOL] = { "inet_proto", AS_PROTOCOL },
+	[KEY_CUT_4] = { "ipv4_addr . inet_service . ipv4_addr . inet_service", AS_NOTHING },
+	[KEY_CUT_6] = { "ipv6_addr . inet_service . ipv6_addr . inet_service", AS_NOTHING },
 };
 
 static void print_set(FILE *out, const struct set *set, int64_t now_ms)
@@ -253,6 +264,8 @@ static void print_set(FILE *out, const struct set *set, int64_t now_ms)
 	bool map = set->flags & SET_VERDICTS;
 
 	fprintf(out, "\t%s %s {\n\t\ttype %s%s\n", map ? "map" : "set", set->name, key_forms[set->type].text, map ? " : verdict" : "");
+	if (set->size)
+		fprintf(out, "\t\tsize %" PRIu32 "\n", set->size);
 	if (set->flags & (SET_INTERVAL | SET_TIMEOUT))
 		fprintf(out, "\t\tflags %s\n", set->flags & SET_INTERVAL ? "interval" : "timeout");
 	for (size_t i = 0; i < set->count; i++) {

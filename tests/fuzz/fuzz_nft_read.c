@@ -18,6 +18,11 @@
 #undef RECEIVE_BUFFER
 #define dump conntrack_dump
 #include "../../daemon/conntrack.c"
+#undef dump
+#define commit cut_commit
+#define ask cut_ask
+#define restart cut_restart
+#include "../../daemon/nft_cut.c"
 
 int fuzz_one(const uint8_t *bytes, size_t size);
 
@@ -91,6 +96,11 @@ static bool cut_odd(void *userdata, const struct tracked *tracked)
 	return tracked->packet.source_port & 1;
 }
 
+static void cut_ready(void *userdata)
+{
+	(void)userdata;
+}
+
 static void cut_connections(void)
 {
 	struct ranges addresses = { 0 };
@@ -105,8 +115,26 @@ static void cut_connections(void)
 			abort();
 	}
 	ranges_normalise(&addresses);
-	conntrack_cut(&addresses, cut_odd, NULL, &cut);
+	conntrack_cut(&addresses, cut_odd, cut_ready, NULL, &cut);
 	ranges_free(&addresses);
+}
+
+static void read_cut(void)
+{
+	struct nft_socket socket;
+	struct cut_list list;
+	bool full;
+
+	if (nft_open(&socket, -1) < 0)
+		abort();
+	if (nft_cut_read(&socket, &list, &full, 1000) == 0) {
+		for (size_t i = 0; i < list.count; i++)
+			if (list.items[i].own.family != list.items[i].peer.family || list.items[i].opener >= CUT_OPENERS ||
+			    cut_find(&list, &list.items[i]) != &list.items[i])
+				abort();
+		cut_free(&list);
+	}
+	nft_close(&socket);
 }
 
 static void read_verdicts(void)
@@ -128,11 +156,11 @@ static void read_verdicts(void)
 
 int fuzz_one(const uint8_t *bytes, size_t size)
 {
-	static void (*const readers[])(void) = { read_table, hear_changes, cut_connections, read_verdicts };
+	static void (*const readers[])(void) = { read_table, hear_changes, cut_connections, read_verdicts, read_cut };
 
 	if (!size)
 		return 0;
 	begin_input(bytes + 1, size - 1);
-	readers[bytes[0] % 4]();
+	readers[bytes[0] % 5]();
 	return 0;
 }

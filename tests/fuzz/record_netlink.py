@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import ADDRESS, FAMILIES, LICENSE, NARROW, Lab, main, netlink, vendor, wait_for  # noqa: E402
 
 FOLDER = os.path.abspath(sys.argv.pop())
-TABLE, CONNECTIONS, CHANGES, VERDICTS = b"\0", b"\2", b"\1", b"\3"  # the readers of fuzz_nft_read
+TABLE, CONNECTIONS, CHANGES, VERDICTS, CUT = b"\0", b"\2", b"\1", b"\3", b"\4"  # the readers of fuzz_nft_read
 
 
 OTHERS = {
@@ -120,7 +120,7 @@ def table_of(daemon, name):
     datagrams += sets
     for _, _, payload in [message for datagram in sets for message in netlink.messages(datagram)]:
         found = dict(netlink.attributes(payload))
-        if 2 in found:
+        if 2 in found and not found[2].startswith(b"cut_"):
             datagrams += ask(netlink.GETSETELEM, netlink.attribute(2, found[2]))
     datagrams += counters + ask(netlink.GETFLOWTABLE) + counters + ask(netlink.GETRULE, netlink.attribute(2, "deny_in")) + counters
     write("nft/" + name, TABLE, datagrams)
@@ -140,6 +140,13 @@ def record(tap):
             lab.connect("client", ADDRESS[family]["server"], 443).close()
         write("nft/connections", CONNECTIONS, [one for family in (2, 2, 10, 10) for one in netlink.ask(
             "gateway", 1, subsystem=netlink.NFNL_SUBSYS_CTNETLINK, family=family)])
+        live = [lab.connect("client", ADDRESS[family]["server"], 443) for family in FAMILIES]
+        daemon.reload(lab.config(flows="[flow https-in]\nenabled = no\n"))
+        write("nft/cut", CUT, [one for name in ("cut_4", "cut_6", "cut_full") for one in netlink.ask(
+            "gateway", netlink.GETSETELEM, netlink.attribute(1, "spefw"), netlink.attribute(2, name))])
+        for sock in live:
+            sock.close()
+        daemon.reload(lab.config())
         with netlink.Monitor("gateway") as monitor:
             daemon.reload(lab.config(flows=NARROW, gateway="early_drop = no"))
             wait_for(lambda: [event for event in monitor.events if event.what == "rule added"], "notices")

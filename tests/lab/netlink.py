@@ -99,6 +99,35 @@ def table_owner(machine, table="spefw"):
     return struct.unpack("!I", found[2])[0], struct.unpack("!I", found[7])[0] if 7 in found else None
 
 
+NLM_F_ACK, NLM_F_CREATE, NESTED = 4, 0x400, 0x8000
+BATCH_BEGIN, BATCH_END = 16, 17
+ELEM_KEY, ELEM_TIMEOUT, ELEM_USERDATA = 1, 4, 6
+ELEMENTS_A_BATCH = 500  # fewer than 64 KiB
+
+
+def _nft(kind, flags, body, family=NFPROTO_INET, resource=0, sequence=1):
+    payload = struct.pack("=BBH", family, 0, socket.htons(resource)) + body
+    return struct.pack("=IHHII", 16 + len(payload), kind, NLM_F_REQUEST | flags, sequence, 0) + payload
+
+
+def add_elements(machine, name, keys, timeout_ms, comment, table="spefw"):
+    """Many elements to a set with timeouts, in far less time than nft takes: it reads the whole set each time."""
+    user = comment.encode() + b"\0"
+    rest = attribute(ELEM_TIMEOUT, struct.pack("!Q", timeout_ms)) + attribute(ELEM_USERDATA, struct.pack("BB", 0, len(user)) + user)
+    with _open(machine) as sock:
+        sock.settimeout(30)
+        for start in range(0, len(keys), ELEMENTS_A_BATCH):
+            elements = b"".join(attribute(1 | NESTED, attribute(ELEM_KEY | NESTED, attribute(1, key)) + rest)
+                                for key in keys[start:start + ELEMENTS_A_BATCH])
+            body = attribute(ELEM_LIST_TABLE, table) + attribute(ELEM_LIST_SET, name) + attribute(ELEM_LIST_ELEMENTS | NESTED, elements)
+            sock.send(_nft(BATCH_BEGIN, 0, b"", 0, NFNL_SUBSYS_NFTABLES) +
+                      _nft(NFNL_SUBSYS_NFTABLES << 8 | NEWSETELEM, NLM_F_CREATE | NLM_F_ACK, body, sequence=2) +
+                      _nft(BATCH_END, 0, b"", 0, NFNL_SUBSYS_NFTABLES))
+            error = struct.unpack_from("=i", sock.recv(1 << 17), 16)[0]
+            if error:
+                raise OSError(-error, "%s: %s" % (name, os.strerror(-error)))
+
+
 class Monitor:
     """Notices of all changes of one table. close() reads what is still queued; .events is then whole."""
 

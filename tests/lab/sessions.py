@@ -91,7 +91,8 @@ class Session:
 def through(sessions, fences):
     """The titles of those sessions of which any byte gets through, in either direction, when both ends send. fences: sessions
     that live, along the same links: what has not arrived when their words have, is not under way."""
-    machines = {machine for session in sessions for machine in (session.machine, session.host)}
+    # What comes to the gateway itself arrives at its link before its rules: only what it sends can be seen.
+    machines = {machine for session in sessions for machine in (session.machine, session.host)} - {"gateway"}
     sniffers = {machine: Sniffer(machine, keep=lambda packet: packet.kind == "tcp" and packet.payload) for machine in machines}
     try:
         for session in sessions:
@@ -102,6 +103,6 @@ def through(sessions, fences):
     finally:
         for sniffer in sniffers.values():
             sniffer.close()
-    return ["%s, at %s" % (session.title, machine) for session in sessions for machine in (session.machine, session.host)
+    return ["%s, at %s" % (session.title, machine) for session in sessions for machine in {session.machine, session.host} & machines
             if [packet for packet in sniffers[machine].packets if {packet.sport, packet.dport} == {session.sport, session.port}
                 and packet.family == session.family and packet.payload == b"is anybody there?"]]

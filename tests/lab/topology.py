@@ -136,6 +136,8 @@ class Network:
                 self._sysctl("ipv6/icmp/ratelimit", 0)
                 # From these, tests send packets made by hand: no connection of the machine's own has one, or had it lately.
                 self._sysctl("ipv4/ip_local_reserved_ports", "40000-50099,53217")
+                if name == "server":  # as Windows: the gateway takes no other port for one that it opens connections from
+                    self._sysctl("ipv4/ip_local_port_range", "49152 65535")
                 if name == "gateway":
                     self._sysctl("ipv4/ip_forward", 1)
                     self._sysctl("ipv6/conf/all/forwarding", 1)

@@ -12,14 +12,15 @@ from lab import ADDRESS, EXCHANGE, FAMILIES, LICENSE, main, vendor  # noqa: E402
 
 ALL = "1-65535"
 LONG = bool(os.environ.get("SPEFW_TEST_LONG"))
-# An odd port of the dynamic range, which no flow has.
-OWN = "53217"
+# Two odd ports, which no flow has: one of the server's own connections, and one that is not.
+OWN, OTHER = "53217", "40001"
 IH = {4: "192.0.2.131", 6: "2001:db8:2:100::31"}
 
 # A second guarded machine, flows between the two, ranges, narrowed and widened flows, and one that is off.
 FLOWS = """[role IH]
 members = %s %s
 protected = yes
+ephemeral_ports = 30000-30100, 49152-50000, 61001
 
 [flow ews-out]
 to = %s %s
@@ -68,7 +69,7 @@ from = SERVER
 to = ANY
 protocol = icmp-echo
 """ % (IH[4], IH[6], EXCHANGE[4], EXCHANGE[6], ADDRESS[4]["client"], ADDRESS[6]["client"])
-EXTRA_PORTS = (53, 123, 443, 445, 514, 5000, 5009, 8461, 8463, 9000, 9010, 10000, 10100, 18470, 20000, 20100)
+EXTRA_PORTS = (53, 123, 443, 445, 514, 5000, 5009, 8461, 8463, 9000, 9010, 10000, 10100, 18470, 20000, 20100, 30000, 30100, 49152, 50000, 61001)
 
 # What connection tracking takes for no part of a connection: never let through.
 STRAYS = ("syn-ack", "fin", "reset")
@@ -104,6 +105,8 @@ def sweeps(kind, source, target, thorough):
         yield "ack", [source], [target], piece_ports, OWN
         yield "push", [source], [target], edges, edges
         yield "ack", [source], [target], some, edges
+        yield "ack", [source], [target], OTHER, edges
+        yield "ack", [source], [target], edges, OTHER
         for stray in STRAYS:
             yield stray, [source], [target], edges[:40], edges[:40]
 

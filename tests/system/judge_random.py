@@ -42,6 +42,7 @@ OUTSIDE = (("198.18.0.0", "198.18.3.255"), ("198.19.4.0", "198.19.4.255"), ("203
 WIDE = ("192.0.2.128/25", "192.0.2.0/24", "0.0.0.0/0", "2001:db8:2:100::/56", "2001:db8::/32", "::/0", "192.0.2.150-192.0.2.180",
         "2001:db8:2:100::1800-2001:db8:2:100::27ff")
 PORTS = ("1", "79", "80", "81", "80-82", "443", "442-444", "1000-1010", "1005-1020", "1011-1012", "8470", "8470-8474", "40000-60000", "65530-65535", "65535", "2-1023")
+EPHEMERAL = ("49152-65535", "1025-65535", "53217", "53218-53220", "40000-50000", "8470", "2-1023", "65535", "1")
 BUILT_IN = {flow.id: flow for flow in vendor.FLOWS}
 INFRASTRUCTURE = (("dns-out", "udp", 53), ("dns-out", "tcp", 53), ("ntp-out", "udp", 123))
 
@@ -81,6 +82,7 @@ class Generator:
         self.roles = {"ADM": [], "CA": ["any"]}  # name: members, each "any", a Range, a role's or a host's name
         self.protected = []
         self.flows = []  # (from, to, protocol, ports), as far as they are worth probing
+        self.ephemeral = ["49152-65535"]
         self.text = ""
         self._make()
 
@@ -161,6 +163,14 @@ class Generator:
         self.protected = names
         return members
 
+    def _ephemeral(self):
+        """From which a protected role opens its connections, where that is written."""
+        if self.chance(0.5):
+            return ""
+        ports = self.some(EPHEMERAL, 3)
+        self.ephemeral += ports
+        return "ephemeral_ports = %s\n" % ", ".join(ports)
+
     def _make_roles(self, protected):
         text = ""
         for name in protected:
@@ -171,7 +181,7 @@ class Generator:
                 inner = name + "_HOSTS"
                 self.roles[inner] = protected[name]
                 text += "[role %s]\nmembers = %s\n\n" % (inner, self.written(protected[name]))
-            text += "[role %s]\nmembers = %s\nprotected = yes\n\n" % (name, inner or self.written(protected[name]))
+            text += "[role %s]\nmembers = %s\nprotected = yes\n%s\n" % (name, inner or self.written(protected[name]), self._ephemeral())
         for name in ["ADM"] + ["R%d" % number for number in range(self.rng.randint(0, 3))] + (["CA"] if self.chance(0.2) else []):
             members = [self.member(False) for _ in range(self.rng.randint(1, 4))]
             members = [member for member in members if member != name] or [self.within(*OUTSIDE[0])]
@@ -238,6 +248,7 @@ class Generator:
             server.append("time_servers = " + self.written(hosts))
             self.flows.append((["SERVER"], hosts, "udp", ["123"]))
         self.flows.append((["ADM"], ["SERVER"], "icmp-echo", []))
+        server.append(self._ephemeral().strip())
         server.append("interface = " + self.rng.choice(("auto", "auto", "lan", "any")))
         gateway = ["preset = " + preset, "mode = " + ("audit" if self.chance(0.06) else "enforce"),
                    "interception = " + self.rng.choice(("prevent", "prevent", "off", "block", "report")),
@@ -301,6 +312,9 @@ class Generator:
             yield "ack", targets, sources, ports, OWN
             yield "push", targets, sources, ports, self._few(every_port, 4)
             yield "push", sources, targets, self._few(every_port, 4), self._few(ports, 4)
+            own = self._few(port_edges(self.ephemeral), 4)
+            yield "ack", targets, sources, self._few(ports, 4), own
+            yield "ack", sources, targets, own, self._few(ports, 4)
             yield self.rng.choice(("fin", "reset", "syn-ack")), targets, sources, self._few(ports, 2), OWN
 
 

@@ -213,7 +213,7 @@ static uint64_t judged_for(const struct judge *judge, int counts, const struct p
 
 static void compare_counters(const struct judge *judge, const struct wire_counters *before, const struct wire_counters *after, struct finding *finding)
 {
-	static const char *const never[] = { "ignored", "spoofed", "intercepted" };
+	static const char *const never[] = { "ignored", "spoofed", "intercepted", "cut" };
 	const struct policy *policy = &judge->file.policy;
 	char name[80];
 
@@ -223,12 +223,12 @@ static void compare_counters(const struct judge *judge, const struct wire_counte
 	compare_count(finding, "invalid", judged_for(judge, COUNTS_INVALID, NULL), difference(before, after, "invalid"));
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		compare_count(finding, never[i], 0, difference(before, after, never[i]));
-	/* A piece that is judged as an answer opens nothing, and its flow counts nothing: only all else can be told by counters. */
-	if (is_piece(&judge->batch[0]))
-		return;
+	/* A piece opens nothing: no flow counts it. A batch has one kind of packets. */
+	bool pieces = is_piece(&judge->batch[0]);
+	compare_count(finding, "pieces", pieces ? judged_for(judge, COUNTS_FLOW, NULL) : 0, difference(before, after, "pieces"));
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		snprintf(name, sizeof(name), "flow-%s", policy->flows[i].id);
-		compare_count(finding, name, judged_for(judge, COUNTS_FLOW, &policy->flows[i]), difference(before, after, name));
+		compare_count(finding, name, pieces ? 0 : judged_for(judge, COUNTS_FLOW, &policy->flows[i]), difference(before, after, name));
 	}
 }
 

@@ -17,12 +17,12 @@ DENY = "chain forward { type filter hook forward priority filter; ct state estab
        " ip6 daddr 2001:db8:2::25 tcp dport { 3389, 8470 } drop\n }\n"
 FOREIGN = (
     ("a foreign table", "table inet spefw { %s }" % DENY),
-    ("a set of another form", "table inet spefw { comment \"layout 1\"\n set protected_4 { type ipv4_addr; }\n %s }" % DENY),
-    ("a set of a type that is not ours", "table inet spefw { comment \"layout 1\"\n set protected_4 { type ipv4_addr . inet_service; }\n %s }" % DENY),
-    ("a chain at another hook", "table inet spefw { comment \"layout 1\"\n %s chain judge { type filter hook postrouting priority 0; }\n }" % DENY),
+    ("a set of another form", "table inet spefw { comment \"layout 2\"\n set protected_4 { type ipv4_addr; }\n %s }" % DENY),
+    ("a set of a type that is not ours", "table inet spefw { comment \"layout 2\"\n set protected_4 { type ipv4_addr . inet_service; }\n %s }" % DENY),
+    ("a chain at another hook", "table inet spefw { comment \"layout 2\"\n %s chain judge { type filter hook postrouting priority 0; }\n }" % DENY),
     ("another comment", "table inet spefw { comment \"layout\"\n %s }" % DENY),
     ("a number beyond all", "table inet spefw { comment \"layout 99999999999999999999\"\n %s }" % DENY),
-    ("a counter in a place of ours", "table inet spefw { comment \"layout 1\"\n counter denied-in { packets 5 bytes 300\n }\n %s }" % DENY),
+    ("a counter in a place of ours", "table inet spefw { comment \"layout 2\"\n counter denied-in { packets 5 bytes 300\n }\n %s }" % DENY),
 )
 
 
@@ -51,12 +51,12 @@ def replaced(tap):
         config = lab.config(flows=NARROW)
         text = saved(lab, config)
         lab.run("gateway", "nft", "delete", "table", "inet", "spefw")
-        tap.ok("comment \"layout 1\"" in text, "the table carries its layout", text[:200])
+        tap.ok("comment \"layout 2\"" in text, "the table carries its layout", text[:200])
         daemon = lab.spefwd(config)
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
         wanted, flags = content(daemon.table()), table_owner("gateway")[0]
         kept = {family: lab.connect("client", ADDRESS[family]["server"], 143) for family in FAMILIES}
-        tables = [("a saved ruleset", text), ("an altered layout", text.replace("layout 1", "layout 99")), ("an older layout", text.replace("layout 1", "layout 0"))]
+        tables = [("a saved ruleset", text), ("an altered layout", text.replace("layout 2", "layout 99")), ("an older layout", text.replace("layout 2", "layout 1"))]
         leaked = 0
         for title, text in tables + list(FOREIGN):
             daemon.stop(signal.SIGKILL)

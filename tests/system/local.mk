@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # System tests: programs in network namespaces. They are no part of `make check`, which must work everywhere.
-system_tests = delta revocation layout lock lockout stopping observe docs first ownership matrix names dns_cases dns_lies rotation names_boot transit nat badconfig reload life cli interception spoof expect flood beside odd_packets doctor vrf flowtable source_routes bridge
+system_tests = delta revocation revoked forged layout lock lockout stopping observe docs first ownership matrix names dns_cases dns_lies rotation names_boot transit nat badconfig reload life cli interception spoof expect flood beside odd_packets doctor vrf flowtable source_routes bridge
 system_test_files = $(system_tests:%=tests/system/%.py)
 EXTRA_DIST += tests/system/hardening.py tests/system/fdstore.py tests/system/kills.py tests/system/faults.py tests/system/faultlib.c
 EXTRA_DIST += tests/kernels/run tests/kernels/images.py tests/kernels/guest/agent.py tests/kernels/guest/common.py tests/kernels/guest/machine_life.py \

@@ -96,7 +96,9 @@ def comes_later(tap):
             tap.ok(guarded(lab), ipv + "as are the others")
         daemon.reload()
         after = frozen(daemon.table())
-        tap.ok([one for one in before if "set" in one] == [one for one in after if "set" in one], "the sets are what they were")
+        # But for what they remember of cut connections.
+        before, after = ([one for one in table if "set" in one and not one["set"]["name"].startswith("cut_")] for table in (before, after))
+        tap.ok(before == after, "the sets are what they were")
 
 
 if __name__ == "__main__":

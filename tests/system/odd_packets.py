@@ -151,12 +151,12 @@ def wrapped(sender, allowed, denied):
 
 
 def flags(sender, good, bad):
-    """Every combination of TCP's flags to an open port and to another one."""
+    """Every combination of TCP's flags to an open port and to another one, from ports that the server opens connections from."""
     wanted = []
     for bits in range(256):
         for port in (good, bad):
             name = "flags %02x, port %d" % (bits, port)
-            sender.plain(TCP, sender.tcp(20000 + bits, port, bits, sender.tag(name)))
+            sender.plain(TCP, sender.tcp(49200 + bits, port, bits, sender.tag(name)))
             # Connection tracking knows no other beginnings than these; PSH, ECE and CWR it does not look at.
             if port == good and bits & (FIN | SYN | RST | ACK | URG) in (SYN, SYN | URG, ACK, ACK | URG):
                 wanted.append(name)

@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	tests/unit/test_compile \
 	tests/unit/test_config \
 	tests/unit/test_control \
+	tests/unit/test_cut \
 	tests/unit/test_delta \
 	tests/unit/test_dns_message \
 	tests/unit/test_doctor \
@@ -110,6 +111,9 @@ UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_cut_SOURCES = tests/unit/test_cut.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_cut_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_cut_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_delta_SOURCES = tests/unit/test_delta.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_delta_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_delta_LDADD = $(UNIT_MAKE_LIBS)

@@ -106,6 +106,14 @@ static void put_flows(FILE *out)
 	}
 }
 
+static void put_ephemeral(FILE *out)
+{
+	static const char *const ports[] = { "40000", "40000 50000-65535", "1-65535", "3 8470 65535", "2-443" };
+
+	if (roll(3))
+		fprintf(out, "\nephemeral_ports = %s", ports[roll(COUNT_OF(ports))]);
+}
+
 static char *random_config(void)
 {
 	char *text = NULL;
@@ -118,10 +126,13 @@ static char *random_config(void)
 	fputs("[server]\naddress = ", out);
 	for (unsigned n = 1 + roll(2); n > 0; n--)
 		put_range(out, 16, 20);
+	put_ephemeral(out);
 	fputs("\nresolvers = 10.0.0.3 fd00::3\n[role IH]\nmembers = ", out);
 	put_range(out, 20, 24);
 	put_range(out, 24, 28);
-	fputs(roll(3) ? "\nprotected = yes\n" : "\n", out);
+	fputs(roll(3) ? "\nprotected = yes" : "", out);
+	put_ephemeral(out);
+	fputc('\n', out);
 	fputs("[role ADM]\nmembers = ", out);
 	put_range(out, 0, 24);
 	fputs(roll(2) ? "one.example.net\n" : "\n", out);
@@ -210,9 +221,9 @@ static const char *disagreement(const struct policy *policy, const struct packet
 	case VERDICT_ALLOW:
 		if (vm->action != ACTION_ACCEPT || vm->fell_through)
 			return "the judge allows it";
-		if (!packet->piece && (vm->counter_count != 1 || strcmp(vm->counters[0], counter) != 0))
-			return "another flow gets the credit";
-		return vm->counter_count > 1 || (vm->counter_count == 1 && strcmp(vm->counters[0], counter) != 0) ? "a piece is counted wrongly" : NULL;
+		if (vm->counter_count != 1 || strcmp(vm->counters[0], packet->piece ? "pieces" : counter) != 0)
+			return packet->piece ? "a piece is counted wrongly" : "another flow gets the credit";
+		return NULL;
 	default:
 		if (vm->action != ACTION_DROP)
 			return "the judge denies it";
@@ -241,6 +252,35 @@ static const char *early_disagreement(const struct judgement *j, const struct pa
 	return NULL;
 }
 
+/* Whether the policy takes the piece for one of a connection that the judging role opened. */
+static bool is_outbound_piece(const struct policy *policy, const struct packet *packet, bool inbound)
+{
+	struct packet opened;
+
+	return packet->piece && policy_opened(policy, packet, &opened) && (addr_compare(&opened.source, &packet->target) == 0) == inbound;
+}
+
+/* What was cut is answered by a reset, whatever the flows say; where the sets lack something, nothing passes by an outbound flow. */
+static const char *cut_disagreement(const struct policy *policy, const struct packet *packet, const struct judgement *j, const struct ruleset *ruleset)
+{
+	struct vm_packet cut = vm_packet_of(packet), full = cut;
+	cut.cut = true;
+	full.cut_full = true;
+	struct vm_result vm = vm_run(ruleset, "forward", &cut);
+
+	if (j->verdict == VERDICT_NOT_OURS || !packet->piece)
+		return disagreement(policy, packet, j, &vm);
+	if (vm.action != ACTION_RESET || vm.counter_count != 1 || strcmp(vm.counters[0], "cut") != 0)
+		return "a piece of what was cut gets no reset, or is not counted";
+	vm = vm_run(ruleset, "forward", &full);
+	if (addr_compare(&packet->source, &packet->target) == 0) /* which end is which? */
+		return NULL;
+	if (!is_outbound_piece(policy, packet, j->inbound))
+		return disagreement(policy, packet, j, &vm);
+	return vm.action != ACTION_DROP || vm.counter_count != 1 || strcmp(vm.counters[0], j->inbound ? "denied-in" : "denied-out") != 0
+	     ? "a piece passes by an outbound flow although not all that was cut is known" : NULL;
+}
+
 struct tally {
 	size_t policies, allowed, denied, answers, other;
 };
@@ -263,6 +303,8 @@ static bool compare(const struct policy *policy, const struct names_view *names,
 		struct judgement j = policy_judge(policy, names, &packet);
 		struct vm_result vm = vm_run(ruleset, "forward", &vm_packet);
 		const char *what = disagreement(policy, &packet, &j, &vm);
+		if (!what)
+			what = cut_disagreement(policy, &packet, &j, ruleset);
 		if (!what && policy->early_drop) {
 			vm = vm_run(ruleset, "early", &vm_packet);
 			what = early_disagreement(&j, &packet, &vm);
@@ -362,6 +404,19 @@ static void check_surroundings(const struct ruleset *r, bool audit)
 	assert_counted(r, "forward", &p, drop, "invalid");
 	p.state = CT_RELATED; /* no ICMP error: a connection that a helper expects is judged as any other */
 	assert_counted(r, "forward", &p, drop, "denied-in");
+	p.syn = false;
+	p.rst = true; /* of our own making: it is answered, and may leave, and no other packet looks so */
+	assert_counted(r, "output", &p, ACTION_ACCEPT, NULL);
+	assert_counted(r, "input", &p, ACTION_ACCEPT, NULL);
+	assert_counted(r, "forward", &p, drop, "denied-in");
+	p.state = CT_NEW;
+	assert_counted(r, "output", &p, drop, "denied-in");
+	p.rst = false;
+	p.cut = true;
+	assert_counted(r, "forward", &p, audit ? ACTION_ACCEPT : ACTION_RESET, "cut");
+	assert_counted(r, "input", &p, audit ? ACTION_ACCEPT : ACTION_RESET, "cut");
+	p.cut = false;
+	p.state = CT_RELATED;
 	p.protocol = 1;
 	p.icmp_type = 3;
 	assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);

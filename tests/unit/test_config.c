@@ -193,7 +193,7 @@ static void test_bad_structure(void **state)
 		{ SERVER "adress = 192.0.2.26\n", "a.ini:3: unknown key adress in [server]: did you mean address?" },
 		{ SERVER "Resolvers = 192.0.2.26\n", "a.ini:3: unknown key Resolvers in [server]: did you mean resolvers?" },
 		{ SERVER "mode = audit\n", "a.ini:3: unknown key mode in [server]: it belongs in [gateway]" },
-		{ SERVER "[role A]\nfrobnicate = 1\n", "a.ini:4: unknown key frobnicate in [role]: its keys are members, protected and allow_private" },
+		{ SERVER "[role A]\nfrobnicate = 1\n", "a.ini:4: unknown key frobnicate in [role]: its keys are members, protected, allow_private and ephemeral_ports" },
 		{ SERVER "[gateway]\nmode = audit\nmode = audit\n", "a.ini:5: key mode was given in line 4 already: leave one of the two" },
 		{ SERVER "address = 192.0.2.26\n", "a.ini:3: key address was given in line 2 already: a list goes on in indented lines" },
 		{ SERVER "[gateway]\nmode = audit\n\n; no\n  enforce\n", "a.ini:7: key mode is not a list: it can't go on in an indented line" },
@@ -394,6 +394,11 @@ static void test_bad_values(void **state)
 		  "a.ini:4: port 65536 is out of bounds: write 1 to 65535\n"
 		  "a.ini:4: port 1-65536 is out of bounds: write 1 to 65535\n"
 		  "a.ini:5: port 99999999999 is out of bounds: write 1 to 65535" },
+		{ SERVER "ephemeral_ports = 1024\n  0-5 99999\n[role A]\nephemeral_ports =\n",
+		  "a.ini:4: port 0-5 is out of bounds: write 1 to 65535\n"
+		  "a.ini:4: port 99999 is out of bounds: write 1 to 65535\n"
+		  "a.ini:6: key ephemeral_ports has no value: write one, such as ephemeral_ports = 49152-65535" },
+		{ SERVER "ephemeral_ports = 1024, 49152-65535\n[role A]\nephemeral_ports = 7\n", "" },
 		{ SERVER "[flow x]\nport = 20-10\n", "a.ini:4: port range 20-10 is reversed: write 10-20" },
 		{ SERVER "[flow x]\nport = 20- -30 -\n",
 		  "a.ini:4: port range 20- lacks an end: write FIRST-LAST without spaces\n"
@@ -409,7 +414,7 @@ static void test_bad_values(void **state)
 		{ SERVER "[flow x]\nexpect = 24h\n[dns]\nobserve = yes\n[gateway]\ninterception = block\n", "" },
 		{ "[server]\naddress = 192.0.2.1/24\nfoo = bar\n[gateway]\nmode = x\n[dns]\ngrace = 5\n[flow x]\nport = 0\n",
 		  "a.ini:2: 192.0.2.1/24 has host bits set: write 192.0.2.0/24\n"
-		  "a.ini:3: unknown key foo in [server]: its keys are address, interface, resolvers and time_servers\n"
+		  "a.ini:3: unknown key foo in [server]: its keys are address, interface, resolvers, time_servers and ephemeral_ports\n"
 		  "a.ini:5: unknown value x for mode: write enforce or audit\n"
 		  "a.ini:7: grace = 5 has no unit: write 5s, or m, h or d for s\n"
 		  "a.ini:9: port 0 is out of bounds: write 1 to 65535" },

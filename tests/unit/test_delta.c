@@ -15,7 +15,9 @@ enum { NOW = 1000000 };
 static void model_set_add(struct ruleset *model, const struct set *set)
 {
 	assert_null(ruleset_find_set(model, set->name));
-	assert_non_null(ruleset_set(model, ruleset_string(model, "%s", set->name), set->type, set->flags));
+	struct set *added = ruleset_set(model, ruleset_string(model, "%s", set->name), set->type, set->flags);
+	assert_non_null(added);
+	added->size = set->size;
 }
 
 static size_t references(const struct ruleset *model, const char *set)
@@ -387,7 +389,7 @@ static void test_only_the_difference(void **state)
 
 	make(&old, BASE ADM "[flow x]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 1000\n", "");
 	step(&model, &new, &old, 0, &delta);
-	assert_int_equal(count_ops(&delta, OP_CHAIN_ADD), 2); /* in and back */
+	assert_int_equal(count_ops(&delta, OP_CHAIN_ADD), 3); /* in, asked and back */
 	assert_int_equal(count_ops(&delta, OP_RULES_FLUSH), 0);
 	assert_int_equal(count_ops(&delta, OP_SET_ADD), 0);
 	assert_int_equal(count_ops(&delta, OP_COUNTER_ADD), 1);

@@ -5,7 +5,7 @@
 #define CONFIG                                                                                                         \
 	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"                                      \
 	"[role ADM]\nmembers = 203.0.113.0/24 2001:db8:3::/64 admin.example.net\n"                                     \
-	"[role IH]\nmembers = 192.0.2.31 192.0.2.40/30\nprotected = yes\n"                                             \
+	"[role IH]\nmembers = 192.0.2.31 192.0.2.40/30\nprotected = yes\nephemeral_ports = 30000 50000-50001\n"        \
 	"[flow imap-in]\nenabled = no\n"                                                                               \
 	"[flow ews-out]\nto = 198.51.100.80\n[flow icewarp-out]\nenabled = no\n"                                       \
 	"[flow server-to-ih]\nfrom = SERVER\nto = IH\nprotocol = tcp\nport = 8472\n"                                   \
@@ -44,94 +44,112 @@ static const struct expectation {
 	{ UDP, "2001:db8:2::24", 53, "2001:db8:2::26", 53, SYN, NOT_OURS },
 	{ TCP, "192.0.2.43", 1000, "192.0.2.39", 1, PIECE, NO_FLOW, NULL, "IH>" },
 	/* inbound: any source, administrators, by address, prefix and name, in both families */
-	{ TCP, "198.51.100.1", 40000, "192.0.2.25", 443, SYN, ALLOW, "https-in", "SERVER<" },
-	{ TCP, "2001:db8:9::1", 40000, "2001:db8:2::25", 443, SYN, ALLOW, "https-in", "SERVER<" },
-	{ TCP, "10.0.0.1", 40000, "192.0.2.25", 993, SYN, ALLOW, "imaps-in", "SERVER<" },
-	{ TCP, "203.0.113.200", 40000, "192.0.2.25", 8470, SYN, ALLOW, "console-in", "SERVER<" },
-	{ TCP, "198.51.100.66", 40000, "192.0.2.25", 8474, SYN, ALLOW, "api-in", "SERVER<" },
-	{ TCP, "2001:db8:3::77", 40000, "2001:db8:2::25", 8474, SYN, ALLOW, "api-in", "SERVER<" },
-	{ TCP, "203.0.112.255", 40000, "192.0.2.25", 8470, SYN, WRONG_PEER, "console-in", "SERVER<" },
-	{ TCP, "203.0.114.0", 40000, "192.0.2.25", 8470, SYN, WRONG_PEER, "console-in", "SERVER<" },
-	{ TCP, "198.51.100.67", 40000, "192.0.2.25", 8470, SYN, WRONG_PEER, "console-in", "SERVER<" },
+	{ TCP, "198.51.100.1", 50000, "192.0.2.25", 443, SYN, ALLOW, "https-in", "SERVER<" },
+	{ TCP, "2001:db8:9::1", 50000, "2001:db8:2::25", 443, SYN, ALLOW, "https-in", "SERVER<" },
+	{ TCP, "10.0.0.1", 50000, "192.0.2.25", 993, SYN, ALLOW, "imaps-in", "SERVER<" },
+	{ TCP, "203.0.113.200", 50000, "192.0.2.25", 8470, SYN, ALLOW, "console-in", "SERVER<" },
+	{ TCP, "198.51.100.66", 50000, "192.0.2.25", 8474, SYN, ALLOW, "api-in", "SERVER<" },
+	{ TCP, "2001:db8:3::77", 50000, "2001:db8:2::25", 8474, SYN, ALLOW, "api-in", "SERVER<" },
+	{ TCP, "203.0.112.255", 50000, "192.0.2.25", 8470, SYN, WRONG_PEER, "console-in", "SERVER<" },
+	{ TCP, "203.0.114.0", 50000, "192.0.2.25", 8470, SYN, WRONG_PEER, "console-in", "SERVER<" },
+	{ TCP, "198.51.100.67", 50000, "192.0.2.25", 8470, SYN, WRONG_PEER, "console-in", "SERVER<" },
 	{ ECHO, "203.0.113.5", 0, "192.0.2.25", 0, SYN, ALLOW, "ping", "SERVER<" },
 	{ ECHO, "198.51.100.5", 0, "192.0.2.25", 0, SYN, WRONG_PEER, "ping", "SERVER<" },
 	/* what no flow opens; a disabled one opens nothing; another protocol neither */
-	{ TCP, "203.0.113.5", 40000, "192.0.2.25", 3389, SYN, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "198.51.100.1", 40000, "192.0.2.25", 143, SYN, NO_FLOW, NULL, "SERVER<" },
-	{ UDP, "203.0.113.5", 40000, "192.0.2.25", 443, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "203.0.113.5", 50000, "192.0.2.25", 3389, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 50000, "192.0.2.25", 143, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ UDP, "203.0.113.5", 50000, "192.0.2.25", 443, SYN, NO_FLOW, NULL, "SERVER<" },
 	{ ECHO, "203.0.113.5", 0, "192.0.2.31", 0, SYN, NO_FLOW, NULL, "IH<" },
 	/* the most specific flow gets the credit, whoever else would allow it */
-	{ TCP, "203.0.113.9", 40000, "192.0.2.25", 443, SYN, ALLOW, "special-in", "SERVER<" },
-	{ TCP, "203.0.113.9", 40000, "192.0.2.25", 440, SYN, ALLOW, "special-in", "SERVER<" },
-	{ TCP, "203.0.113.8", 40000, "192.0.2.25", 443, SYN, ALLOW, "https-in", "SERVER<" },
-	{ TCP, "203.0.113.8", 40000, "192.0.2.25", 450, SYN, WRONG_PEER, "special-in", "SERVER<" },
-	{ TCP, "203.0.113.9", 40000, "192.0.2.25", 451, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "203.0.113.9", 50000, "192.0.2.25", 443, SYN, ALLOW, "special-in", "SERVER<" },
+	{ TCP, "203.0.113.9", 50000, "192.0.2.25", 440, SYN, ALLOW, "special-in", "SERVER<" },
+	{ TCP, "203.0.113.8", 50000, "192.0.2.25", 443, SYN, ALLOW, "https-in", "SERVER<" },
+	{ TCP, "203.0.113.8", 50000, "192.0.2.25", 450, SYN, WRONG_PEER, "special-in", "SERVER<" },
+	{ TCP, "203.0.113.9", 50000, "192.0.2.25", 451, SYN, NO_FLOW, NULL, "SERVER<" },
 	/* ANY as a target never opens what is protected: crl is ANY to CA, and CA is ANY */
-	{ TCP, "198.51.100.1", 40000, "192.0.2.25", 80, SYN, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "192.0.2.31", 40000, "192.0.2.25", 80, SYN, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "192.0.2.25", 40000, "192.0.2.31", 993, SYN, NO_FLOW, NULL, "IH<" },
-	{ TCP, "192.0.2.25", 40000, "192.0.2.31", 80, SYN, NO_FLOW, NULL, "IH<" },
+	{ TCP, "198.51.100.1", 50000, "192.0.2.25", 80, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "192.0.2.31", 50000, "192.0.2.25", 80, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "192.0.2.25", 50000, "192.0.2.31", 993, SYN, NO_FLOW, NULL, "IH<" },
+	{ TCP, "192.0.2.25", 50000, "192.0.2.31", 80, SYN, NO_FLOW, NULL, "IH<" },
 	/* outbound: anywhere that is not protected, one address, a name */
-	{ TCP, "192.0.2.25", 40000, "198.51.100.1", 80, SYN, ALLOW, "crl", "SERVER>" },
-	{ TCP, "192.0.2.25", 40000, "192.0.2.1", 993, SYN, ALLOW, "imaps-out", "SERVER>" },
-	{ TCP, "2001:db8:2::25", 40000, "2001:db8:9::1", 587, SYN, ALLOW, "smtp-out", "SERVER>" },
-	{ TCP, "192.0.2.25", 40000, "198.51.100.80", 443, SYN, ALLOW, "ews-out", "SERVER>" },
-	{ TCP, "192.0.2.25", 40000, "198.51.100.77", 443, SYN, ALLOW, "license-out", "SERVER>" },
-	{ TCP, "2001:db8:2::25", 40000, "2001:db8:77::1", 443, SYN, ALLOW, "license-out", "SERVER>" },
-	{ TCP, "192.0.2.25", 40000, "198.51.100.78", 443, SYN, WRONG_PEER, "ews-out", "SERVER>" },
-	{ TCP, "192.0.2.25", 40000, "198.51.100.1", 8080, SYN, NO_FLOW, NULL, "SERVER>" },
-	{ UDP, "192.0.2.25", 40000, "192.0.2.53", 53, SYN, ALLOW, "dns-out", "SERVER>" },
-	{ TCP, "192.0.2.25", 40000, "192.0.2.53", 53, SYN, ALLOW, "dns-out", "SERVER>" },
-	{ UDP, "192.0.2.25", 40000, "192.0.2.54", 53, SYN, WRONG_PEER, "dns-out", "SERVER>" },
-	{ UDP, "192.0.2.25", 40000, "192.0.2.53", 123, SYN, NO_FLOW, NULL, "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "198.51.100.1", 80, SYN, ALLOW, "crl", "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "192.0.2.1", 993, SYN, ALLOW, "imaps-out", "SERVER>" },
+	{ TCP, "2001:db8:2::25", 50000, "2001:db8:9::1", 587, SYN, ALLOW, "smtp-out", "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "198.51.100.80", 443, SYN, ALLOW, "ews-out", "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "198.51.100.77", 443, SYN, ALLOW, "license-out", "SERVER>" },
+	{ TCP, "2001:db8:2::25", 50000, "2001:db8:77::1", 443, SYN, ALLOW, "license-out", "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "198.51.100.78", 443, SYN, WRONG_PEER, "ews-out", "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "198.51.100.1", 8080, SYN, NO_FLOW, NULL, "SERVER>" },
+	{ UDP, "192.0.2.25", 50000, "192.0.2.53", 53, SYN, ALLOW, "dns-out", "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "192.0.2.53", 53, SYN, ALLOW, "dns-out", "SERVER>" },
+	{ UDP, "192.0.2.25", 50000, "192.0.2.54", 53, SYN, WRONG_PEER, "dns-out", "SERVER>" },
+	{ UDP, "192.0.2.25", 50000, "192.0.2.53", 123, SYN, NO_FLOW, NULL, "SERVER>" },
 	{ ECHO, "192.0.2.25", 0, "203.0.113.5", 0, SYN, NO_FLOW, NULL, "SERVER>" },
 	/* a UDP packet has no answers of its own: they belong to a tracked connection, or are judged as new */
-	{ UDP, "192.0.2.53", 53, "192.0.2.25", 40000, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ UDP, "192.0.2.53", 53, "192.0.2.25", 50000, SYN, NO_FLOW, NULL, "SERVER<" },
 	/* between two protected roles the target's flows decide */
-	{ TCP, "192.0.2.25", 40000, "192.0.2.31", 8472, SYN, ALLOW, "server-to-ih", "IH<" },
-	{ TCP, "192.0.2.25", 40000, "192.0.2.43", 8472, SYN, ALLOW, "server-to-ih", "IH<" },
-	{ TCP, "192.0.2.31", 40000, "192.0.2.25", 8472, SYN, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "192.0.2.41", 40000, "192.0.2.25", 8473, SYN, ALLOW, "ih-to-one", "SERVER<" },
-	{ TCP, "192.0.2.40", 40000, "192.0.2.25", 8473, SYN, WRONG_PEER, "ih-to-one", "SERVER<" },
-	{ TCP, "192.0.2.31", 40000, "192.0.2.25", 443, SYN, ALLOW, "https-in", "SERVER<" },
+	{ TCP, "192.0.2.25", 50000, "192.0.2.31", 8472, SYN, ALLOW, "server-to-ih", "IH<" },
+	{ TCP, "192.0.2.25", 50000, "192.0.2.43", 8472, SYN, ALLOW, "server-to-ih", "IH<" },
+	{ TCP, "192.0.2.31", 50000, "192.0.2.25", 8472, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "192.0.2.41", 50000, "192.0.2.25", 8473, SYN, ALLOW, "ih-to-one", "SERVER<" },
+	{ TCP, "192.0.2.40", 50000, "192.0.2.25", 8473, SYN, WRONG_PEER, "ih-to-one", "SERVER<" },
+	{ TCP, "192.0.2.31", 50000, "192.0.2.25", 443, SYN, ALLOW, "https-in", "SERVER<" },
 	{ ECHO, "192.0.2.43", 0, "192.0.2.25", 0, SYN, ALLOW, "ih-ping", "SERVER<" },
 	{ ECHO, "192.0.2.43", 0, "198.51.100.9", 0, SYN, ALLOW, "ih-ping", "IH>" },
 	/* one address of a role may be opened alone */
-	{ UDP, "198.51.100.127", 40000, "192.0.2.42", 515, SYN, ALLOW, "log-in", "IH<" },
-	{ UDP, "198.51.100.127", 40000, "192.0.2.41", 515, SYN, WRONG_PEER, "log-in", "IH<" },
-	{ UDP, "198.51.100.128", 40000, "192.0.2.42", 515, SYN, WRONG_PEER, "log-in", "IH<" },
-	{ UDP, "198.51.100.127", 40000, "192.0.2.42", 516, SYN, NO_FLOW, NULL, "IH<" },
+	{ UDP, "198.51.100.127", 50000, "192.0.2.42", 515, SYN, ALLOW, "log-in", "IH<" },
+	{ UDP, "198.51.100.127", 50000, "192.0.2.41", 515, SYN, WRONG_PEER, "log-in", "IH<" },
+	{ UDP, "198.51.100.128", 50000, "192.0.2.42", 515, SYN, WRONG_PEER, "log-in", "IH<" },
+	{ UDP, "198.51.100.127", 50000, "192.0.2.42", 516, SYN, NO_FLOW, NULL, "IH<" },
 	/* a network as a target opens what is not protected in it, and nothing else */
-	{ TCP, "192.0.2.31", 40000, "192.0.2.200", 9000, SYN, ALLOW, "near-out", "IH>" },
-	{ TCP, "192.0.2.31", 40000, "192.0.2.25", 9000, SYN, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "192.0.2.31", 40000, "192.0.2.40", 9000, SYN, NO_FLOW, NULL, "IH<" },
+	{ TCP, "192.0.2.31", 50000, "192.0.2.200", 9000, SYN, ALLOW, "near-out", "IH>" },
+	{ TCP, "192.0.2.31", 50000, "192.0.2.25", 9000, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "192.0.2.31", 50000, "192.0.2.40", 9000, SYN, NO_FLOW, NULL, "IH<" },
 	/* pieces from a service port of the protected side: answers of that inbound flow */
-	{ TCP, "192.0.2.25", 8470, "203.0.113.5", 40000, PIECE, ANSWER, "console-in", "SERVER>" },
-	{ TCP, "192.0.2.25", 8470, "198.51.100.1", 40000, PIECE, WRONG_PEER, "console-in", "SERVER>" },
-	{ TCP, "192.0.2.25", 443, "198.51.100.1", 40000, PIECE, ANSWER, "https-in", "SERVER>" },
+	{ TCP, "192.0.2.25", 8470, "203.0.113.5", 50000, PIECE, ANSWER, "console-in", "SERVER>" },
+	{ TCP, "192.0.2.25", 8470, "198.51.100.1", 50000, PIECE, WRONG_PEER, "console-in", "SERVER>" },
+	{ TCP, "192.0.2.25", 443, "198.51.100.1", 50000, PIECE, ANSWER, "https-in", "SERVER>" },
 	/* a revoked session can't slip out through an outbound flow that has the peer's port */
 	{ TCP, "192.0.2.25", 8470, "198.51.100.1", 80, PIECE, WRONG_PEER, "console-in", "SERVER>" },
 	{ TCP, "192.0.2.25", 8470, "198.51.100.1", 80, SYN, ALLOW, "crl", "SERVER>" },
 	/* pieces to the protected side: of the inbound flow where they go to a service port */
-	{ TCP, "203.0.113.5", 40000, "192.0.2.25", 8470, PIECE, ANSWER, "console-in", "SERVER<" },
-	{ TCP, "198.51.100.1", 40000, "192.0.2.25", 8470, PIECE, WRONG_PEER, "console-in", "SERVER<" },
+	{ TCP, "203.0.113.5", 50000, "192.0.2.25", 8470, PIECE, ANSWER, "console-in", "SERVER<" },
+	{ TCP, "198.51.100.1", 50000, "192.0.2.25", 8470, PIECE, WRONG_PEER, "console-in", "SERVER<" },
 	{ TCP, "198.51.100.1", 80, "192.0.2.25", 8470, PIECE, WRONG_PEER, "console-in", "SERVER<" },
 	/* and else answers of the outbound flow whose port they come from */
-	{ TCP, "198.51.100.1", 80, "192.0.2.25", 40000, PIECE, ANSWER, "crl", "SERVER<" },
-	{ TCP, "198.51.100.77", 443, "192.0.2.25", 40000, PIECE, ANSWER, "license-out", "SERVER<" },
-	{ TCP, "198.51.100.78", 443, "192.0.2.25", 40000, PIECE, WRONG_PEER, "ews-out", "SERVER<" },
-	{ TCP, "198.51.100.1", 80, "192.0.2.25", 40000, SYN, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "198.51.100.1", 8080, "192.0.2.25", 40000, PIECE, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 80, "192.0.2.25", 50000, PIECE, ANSWER, "crl", "SERVER<" },
+	{ TCP, "198.51.100.77", 443, "192.0.2.25", 50000, PIECE, ANSWER, "license-out", "SERVER<" },
+	{ TCP, "198.51.100.78", 443, "192.0.2.25", 50000, PIECE, WRONG_PEER, "ews-out", "SERVER<" },
+	{ TCP, "198.51.100.1", 80, "192.0.2.25", 50000, SYN, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 8080, "192.0.2.25", 50000, PIECE, NO_FLOW, NULL, "SERVER<" },
+	/* but only to a port that the role opens its connections from */
+	{ TCP, "198.51.100.1", 80, "192.0.2.25", 49152, PIECE, ANSWER, "crl", "SERVER<" },
+	{ TCP, "198.51.100.1", 80, "192.0.2.25", 49151, PIECE, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 443, "192.0.2.25", 3389, PIECE, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 443, "192.0.2.25", 0, PIECE, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 9000, "192.0.2.31", 30000, PIECE, WRONG_PEER, "near-out", "IH<" },
+	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 30000, PIECE, ANSWER, "near-out", "IH<" },
+	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 50001, PIECE, ANSWER, "near-out", "IH<" },
+	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 50002, PIECE, NO_FLOW, NULL, "IH<" },
+	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 65535, PIECE, NO_FLOW, NULL, "IH<" },
+	/* and likewise out of it: whoever speaks first, its connection would be taken up */
+	{ TCP, "192.0.2.25", 3389, "198.51.100.1", 443, PIECE, NO_FLOW, NULL, "SERVER>" },
+	{ TCP, "192.0.2.25", 3389, "198.51.100.1", 80, SYN, ALLOW, "crl", "SERVER>" },
+	{ TCP, "192.0.2.25", 49151, "198.51.100.1", 80, PIECE, NO_FLOW, NULL, "SERVER>" },
+	{ TCP, "192.0.2.31", 30000, "192.0.2.200", 9000, PIECE, ANSWER, "near-out", "IH>" },
+	{ TCP, "192.0.2.31", 30001, "192.0.2.200", 9000, PIECE, NO_FLOW, NULL, "IH>" },
+	{ TCP, "192.0.2.25", 143, "198.51.100.1", 4444, PIECE, NO_FLOW, NULL, "SERVER>" },
+	{ TCP, "192.0.2.25", 443, "198.51.100.1", 4444, PIECE, ANSWER, "https-in", "SERVER>" },
 	/* pieces of what the server opened, on their way out */
-	{ TCP, "192.0.2.25", 40000, "198.51.100.1", 80, PIECE, ANSWER, "crl", "SERVER>" },
-	{ TCP, "192.0.2.25", 40000, "198.51.100.1", 8080, PIECE, NO_FLOW, NULL, "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "198.51.100.1", 80, PIECE, ANSWER, "crl", "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "198.51.100.1", 8080, PIECE, NO_FLOW, NULL, "SERVER>" },
 	/* pieces between two protected roles, both ways */
-	{ TCP, "192.0.2.25", 40000, "192.0.2.31", 8472, PIECE, ANSWER, "server-to-ih", "IH<" },
-	{ TCP, "192.0.2.31", 8472, "192.0.2.25", 40000, PIECE, ANSWER, "server-to-ih", "SERVER<" },
-	{ TCP, "192.0.2.31", 993, "192.0.2.25", 40000, PIECE, WRONG_PEER, "imaps-out", "SERVER<" },
-	{ TCP, "192.0.2.31", 9000, "192.0.2.25", 40000, PIECE, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "192.0.2.25", 8473, "192.0.2.41", 40000, PIECE, ANSWER, "ih-to-one", "IH<" },
-	{ TCP, "192.0.2.25", 8473, "192.0.2.40", 40000, PIECE, WRONG_PEER, "ih-to-one", "IH<" },
+	{ TCP, "192.0.2.25", 50000, "192.0.2.31", 8472, PIECE, ANSWER, "server-to-ih", "IH<" },
+	{ TCP, "192.0.2.31", 8472, "192.0.2.25", 50000, PIECE, ANSWER, "server-to-ih", "SERVER<" },
+	{ TCP, "192.0.2.31", 993, "192.0.2.25", 50000, PIECE, WRONG_PEER, "imaps-out", "SERVER<" },
+	{ TCP, "192.0.2.31", 9000, "192.0.2.25", 50000, PIECE, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "192.0.2.25", 8473, "192.0.2.41", 50000, PIECE, ANSWER, "ih-to-one", "IH<" },
+	{ TCP, "192.0.2.25", 8473, "192.0.2.40", 50000, PIECE, WRONG_PEER, "ih-to-one", "IH<" },
 };
 
 static struct packet packet_of(const struct expectation *e)
@@ -175,7 +193,7 @@ static void test_table(void **state)
 static void test_no_names(void **state)
 {
 	static const struct names_view empty;
-	struct packet packet = { make_addr("192.0.2.25"), make_addr("198.51.100.77"), PROTOCOL_TCP, 40000, 443, false };
+	struct packet packet = { make_addr("192.0.2.25"), make_addr("198.51.100.77"), PROTOCOL_TCP, 50000, 443, false };
 	struct policy policy;
 
 	(void)state;
@@ -197,7 +215,7 @@ static void test_both_directions(void **state)
 	struct names_view names = make_names(&policy, NAMES);
 	for (size_t i = 0; i < COUNT_OF(table); i++) {
 		struct packet there = packet_of(&table[i]);
-		if (there.protocol != PROTOCOL_TCP || there.piece || there.source_port != 40000)
+		if (there.protocol != PROTOCOL_TCP || there.piece || there.source_port != 50000)
 			continue;
 		struct packet piece = there;
 		piece.piece = true;
@@ -210,12 +228,51 @@ static void test_both_directions(void **state)
 	policy_free(&policy);
 }
 
+/* What the policy takes a piece for; from both sides the same. */
+static void test_opened(void **state)
+{
+	static const struct {
+		const char *source;
+		uint16_t source_port;
+		const char *target;
+		uint16_t target_port;
+		bool known, inbound;
+	} cases[] = {
+		{ "198.51.100.1", 443, "192.0.2.25", 8470, true, true }, /* whether it is allowed is not asked */
+		{ "198.51.100.1", 443, "192.0.2.25", 50000, true, false },
+		{ "198.51.100.1", 4444, "192.0.2.25", 50000, true, false },
+		{ "198.51.100.1", 443, "192.0.2.25", 3389, false, false },
+		{ "198.51.100.1", 443, "192.0.2.26", 443, false, false },
+	};
+	struct policy policy;
+
+	(void)state;
+	make_good_policy(&policy, CONFIG);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct packet in = { make_addr(cases[i].source), make_addr(cases[i].target), PROTOCOL_TCP, cases[i].source_port, cases[i].target_port, true };
+		struct packet out = { in.target, in.source, PROTOCOL_TCP, in.target_port, in.source_port, true };
+		struct packet wanted = cases[i].inbound ? in : out, got;
+		for (int way = 0; way < 2; way++) {
+			got = way ? out : in;
+			assert_int_equal(policy_opened(&policy, &got, &got), cases[i].known);
+			if (!cases[i].known)
+				continue;
+			assert_int_equal(addr_compare(&got.source, &wanted.source), 0);
+			assert_int_equal(addr_compare(&got.target, &wanted.target), 0);
+			assert_int_equal(got.source_port, wanted.source_port);
+			assert_int_equal(got.target_port, wanted.target_port);
+			assert_false(got.piece);
+		}
+	}
+	policy_free(&policy);
+}
+
 /* What was left out, since it is the gateway's own, is no longer guarded, and still a member of its role. */
 static void test_left_out(void **state)
 {
 	struct ranges gateway = make_ranges("192.0.2.31");
-	struct packet in = { make_addr("198.51.100.1"), make_addr("192.0.2.31"), PROTOCOL_TCP, 40000, 22, false };
-	struct packet on = { make_addr("192.0.2.25"), make_addr("192.0.2.31"), PROTOCOL_TCP, 40000, 8472, false };
+	struct packet in = { make_addr("198.51.100.1"), make_addr("192.0.2.31"), PROTOCOL_TCP, 50000, 22, false };
+	struct packet on = { make_addr("192.0.2.25"), make_addr("192.0.2.31"), PROTOCOL_TCP, 50000, 8472, false };
 	struct policy policy;
 	bool changed;
 
@@ -237,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_no_names),
 		cmocka_unit_test(test_both_directions),
+		cmocka_unit_test(test_opened),
 		cmocka_unit_test(test_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

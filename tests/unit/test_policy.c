@@ -51,6 +51,8 @@ static const struct complaint {
 	  "t.ini:9: unknown role ADN: did you mean ADM?\n"
 	  "t.ini:11: flow ping has no ports: icmp-echo knows none, take port out\n"
 	  "t.ini:12: custom flow backup has no from: it needs from, to, protocol and port\n" },
+	{ QUIET "[role X]\nephemeral_ports = 1-9\n", "t.ini:9: warning: role X is not protected: ephemeral_ports has no effect\n" },
+	{ QUIET "[role X]\nmembers = 192.0.2.31\nprotected = yes\nephemeral_ports = 1-9\n", "" },
 	/* legal but unwise */
 	{ "[dns]\nobserve = no\n" SERVER "[role ADM]\n",
 	  "t.ini:6: warning: role ADM is empty: nobody reaches the Management Console: write members = NETWORK in [role ADM]\n" },

@@ -33,6 +33,10 @@ static const struct change {
 	{ BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n", BASE "[role IH]\nmembers = 192.0.2.31\n", "role IH: no longer protected\n" },
 	{ BASE "[role X]\n", BASE "[role X]\nmembers = 10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 10.0.0.13 10.0.0.15\n",
 	  "role X: +10.0.0.1 +10.0.0.3 +10.0.0.5 +10.0.0.7 +10.0.0.9 +10.0.0.11 and 2 more\n" },
+	{ BASE, "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\nephemeral_ports = 1025-2000, 2001-65535 7\n" ADM,
+	  "role SERVER: ephemeral_ports 7,1025-65535, was 49152-65535\n" },
+	{ BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\nephemeral_ports = 1-9\n", BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n",
+	  "role IH: ephemeral_ports 49152-65535, was 1-9\n" },
 	/* the same addresses, written otherwise */
 	{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 203.0.113.128-203.0.113.255\n", "" },
 	/* flows */

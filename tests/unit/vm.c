@@ -48,6 +48,9 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_TCP_SYN_ACK:
 		ret[0] = p->syn;
 		return tcp;
+	case FIELD_TCP_RST:
+		ret[0] = p->rst;
+		return tcp;
 	case FIELD_L4PROTO:
 		ret[0] = p->protocol;
 		return true;
@@ -102,7 +105,7 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 /* Without an operand: it is so, or it is not. */
 static bool is_flag(enum field field)
 {
-	return field == FIELD_TCP_SYN_ACK || field == FIELD_FIB_LOCAL || field == FIELD_FIB_UNICAST || field == FIELD_IP_LSRR || field == FIELD_IP_SSRR ||
+	return field == FIELD_TCP_SYN_ACK || field == FIELD_TCP_RST || field == FIELD_FIB_LOCAL || field == FIELD_FIB_UNICAST || field == FIELD_IP_LSRR || field == FIELD_IP_SSRR ||
 	       field == FIELD_ROUTING;
 }
 
@@ -131,6 +134,16 @@ static const struct element *find(const struct set *set, const uint8_t *key)
 		if (memcmp(key, set->items[i].first, size) >= 0 && memcmp(key, set->items[i].last, size) <= 0)
 			return &set->items[i];
 	return NULL;
+}
+
+/* What the kernel holds beside the ruleset. */
+static bool is_in_kept(const struct vm *vm, const struct set *set)
+{
+	const struct vm_packet *p = vm->packet;
+
+	if (p->protocol != 6)
+		return false;
+	return set->type == KEY_PROTOCOL ? p->cut_full : p->cut && p->ipv6 == (set->type == KEY_CUT_6);
 }
 
 static void run_chain(struct vm *vm, const char *name, int depth);
@@ -179,6 +192,8 @@ static bool run_term(struct vm *vm, const struct term *term, int depth, bool *re
 	case TERM_IN:
 	case TERM_MAP:
 		set = set_of(vm, term);
+		if (set && set->flags & SET_KEPT)
+			return is_in_kept(vm, set) != term->negate;
 		if (!set || !load(vm->packet, (enum field)term->field, value))
 			return false;
 		element = find(set, value);

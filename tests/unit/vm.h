@@ -12,6 +12,7 @@ struct vm_packet {
 	uint8_t protocol;     /* IPPROTO_* */
 	uint16_t source_port, target_port;
 	bool syn;             /* TCP: SYN and no ACK */
+	bool rst;             /* TCP */
 	uint8_t icmp_type;
 	uint8_t hop_limit;
 	uint8_t ip_option;    /* IPv4: the type of its only option; 0: none */
@@ -27,12 +28,13 @@ struct vm_packet {
 	uint8_t packet_type;
 	bool to_local;        /* fib daddr type local */
 	bool to_other;        /* fib daddr type unicast */
+	bool cut, cut_full;   /* its connection is in the sets of what was cut; these lack some */
 };
 
 enum { VM_COUNTERS = 8 };
 
 struct vm_result {
-	enum action action;  /* ACTION_ACCEPT or ACTION_DROP; a base chain that ends accepts */
+	enum action action;  /* ACTION_ACCEPT, _DROP or _RESET; a base chain that ends accepts */
 	bool fell_through;   /* and this is how */
 	const char *counters[VM_COUNTERS]; /* that it passed, in order */
 	size_t counter_count;

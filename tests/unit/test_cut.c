@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is remembered of connections that were cut. */
+#include "make.h"
+#include "core/cut.h"
+
+#include <errno.h>
+
+#define CONFIG                                                                                                         \
+	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"                                      \
+	"[role ADM]\nmembers = 203.0.113.0/24\n"                                                                       \
+	"[role IH]\nmembers = 192.0.2.31\nprotected = yes\n"
+
+static struct packet tcp(const char *source, uint16_t source_port, const char *target, uint16_t target_port, bool piece)
+{
+	return (struct packet){ make_addr(source), make_addr(target), PROTOCOL_TCP, source_port, target_port, piece };
+}
+
+static void assert_packet(const struct packet *got, const struct packet *wanted)
+{
+	assert_int_equal(addr_compare(&got->source, &wanted->source), 0);
+	assert_int_equal(addr_compare(&got->target, &wanted->target), 0);
+	assert_int_equal(got->source_port, wanted->source_port);
+	assert_int_equal(got->target_port, wanted->target_port);
+	assert_int_equal(got->piece, wanted->piece);
+	assert_int_equal(got->protocol, PROTOCOL_TCP);
+}
+
+/* The protected side comes first, whichever opened it, and the connection can be told from its entry again. */
+static void test_entries(void **state)
+{
+	struct packet cases[] = {
+		tcp("198.51.100.1", 443, "192.0.2.25", 3389, false), tcp("192.0.2.25", 50000, "198.51.100.1", 443, false),
+		tcp("2001:db8:9::1", 443, "2001:db8:2::25", 3389, false),
+	};
+	struct cut_entry entries[CUT_ENTRIES_MAX];
+	struct policy policy;
+
+	(void)state;
+	make_good_policy(&policy, CONFIG);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		assert_int_equal(cut_entries(&policy, &cases[i], 77, entries), 1);
+		bool inbound = i != 1;
+		assert_int_equal(addr_compare(&entries[0].own, inbound ? &cases[i].target : &cases[i].source), 0);
+		assert_int_equal(entries[0].own_port, inbound ? cases[i].target_port : cases[i].source_port);
+		assert_int_equal(entries[0].opener, inbound ? CUT_BY_PEER : CUT_BY_OWN);
+		assert_int_equal(entries[0].deadline_ms, 77);
+		struct packet again = cut_packet(&entries[0]);
+		assert_packet(&again, &cases[i]);
+	}
+	/* seen from the middle on: from either side the same entry */
+	struct packet there = tcp("198.51.100.1", 443, "192.0.2.25", 3389, true), back = tcp("192.0.2.25", 3389, "198.51.100.1", 443, true);
+	for (int way = 0; way < 2; way++) {
+		assert_int_equal(cut_entries(&policy, way ? &back : &there, 1, entries), 1);
+		assert_int_equal(entries[0].opener, CUT_UNKNOWN);
+		assert_int_equal(entries[0].own_port, 3389);
+		struct packet again = cut_packet(&entries[0]);
+		assert_packet(&again, &there);
+	}
+	/* between two protected ones, packets of each direction are judged by the other one's flows */
+	struct packet between = tcp("192.0.2.25", 50000, "192.0.2.31", 993, false);
+	assert_int_equal(cut_entries(&policy, &between, 1, entries), 2);
+	for (int i = 0; i < 2; i++) {
+		struct packet again = cut_packet(&entries[i]);
+		assert_packet(&again, &between);
+	}
+	assert_int_equal(addr_compare(&entries[0].own, &entries[1].peer), 0);
+	struct packet neither = tcp("198.51.100.1", 1, "198.51.100.2", 2, false);
+	assert_int_equal(cut_entries(&policy, &neither, 1, entries), 0);
+	policy_free(&policy);
+}
+
+static struct cut_entry entry_of(unsigned host, uint16_t port, bool ipv6, int64_t deadline)
+{
+	struct cut_entry entry = { make_addr(ipv6 ? "2001:db8:2::25" : "192.0.2.25"), make_addr(ipv6 ? "2001:db8:9::" : "198.51.100.0"),
+				   3389, port, CUT_BY_PEER, deadline };
+	entry.peer.bytes[ipv6 ? 15 : 3] = (uint8_t)host;
+	return entry;
+}
+
+static bool keep_even(void *userdata, const struct cut_entry *entry)
+{
+	(*(size_t *)userdata)++;
+	return entry->peer_port % 2 == 0;
+}
+
+/* Ten thousand in any order, some of them twice: each is found, none twice, and both families are counted. */
+static void test_list(void **state)
+{
+	struct cut_list list = { 0 };
+	size_t asked = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 10000; i++) {
+		unsigned n = i * 7919 % 10000;
+		struct cut_entry entry = entry_of(n % 200, (uint16_t)(n / 200), n % 3 == 0, n);
+		assert_int_equal(cut_add(&list, &entry), 0);
+		if (n % 10 == 0) {
+			entry.deadline_ms += 5; /* the later one counts */
+			entry.opener = CUT_UNKNOWN;
+			assert_int_equal(cut_add(&list, &entry), 0);
+		}
+	}
+	cut_finish(&list);
+	assert_int_equal(list.count, 10000);
+	assert_int_equal(cut_count(&list, FAMILY_6), 3334);
+	assert_int_equal(cut_count(&list, FAMILY_4), 6666);
+	for (unsigned n = 0; n < 10000; n++) {
+		struct cut_entry entry = entry_of(n % 200, (uint16_t)(n / 200), n % 3 == 0, 0);
+		const struct cut_entry *found = cut_find(&list, &entry);
+		assert_non_null(found);
+		assert_int_equal(found->deadline_ms, n % 10 ? n : n + 5);
+		assert_int_equal(found->opener, n % 10 ? CUT_BY_PEER : CUT_UNKNOWN);
+		entry.own_port = 3388;
+		assert_null(cut_find(&list, &entry));
+	}
+	assert_int_equal(cut_filter(&list, keep_even, &asked), 5000);
+	assert_int_equal(asked, 10000);
+	struct cut_entry odd = entry_of(1, 1, false, 0), even = entry_of(1, 2, false, 0);
+	even.peer = list.items[0].peer;
+	even.peer_port = list.items[0].peer_port;
+	assert_null(cut_find(&list, &odd));
+	assert_ptr_equal(cut_find(&list, &even), &list.items[0]);
+	cut_free(&list);
+	cut_finish(&list);
+	assert_null(cut_find(&list, &odd));
+}
+
+static void test_words(void **state)
+{
+	(void)state;
+	for (int opener = 0; opener < CUT_OPENERS; opener++)
+		assert_int_equal(cut_opener_of(cut_opener_word((enum cut_opener)opener)), opener);
+	assert_int_equal(cut_opener_of(""), CUT_UNKNOWN);
+	assert_int_equal(cut_opener_of("inbound "), CUT_UNKNOWN);
+}
+
+static void test_no_memory(void **state)
+{
+	struct cut_list list = { 0 };
+	struct cut_entry entry = entry_of(1, 1, false, 1);
+
+	(void)state;
+	allocations_left = 0;
+	assert_int_equal(cut_add(&list, &entry), -ENOMEM);
+	allocations_left = -1;
+	assert_int_equal(list.count, 0);
+	assert_int_equal(cut_add(&list, &entry), 0);
+	cut_finish(&list);
+	assert_non_null(cut_find(&list, &entry));
+	cut_free(&list);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_no_memory),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
