@@ -216,7 +216,7 @@ def rescued(tap):
     output("systemctl", "isolate", "rescue.target")
     # systemctl waits for the target, and not for what stops.
     wait_for(lambda: show("ActiveState", "rescue.target") == "active" and show("ActiveState", "lab-slow") == "inactive", "rescue.target")
-    tap.note("in rescue.target spefwd is " + show("ActiveState"))
+    tap.equal(show("ActiveState"), "active", "spefwd goes on in rescue.target")
     time.sleep(2) # the witness says what it saw
     tap.ok(witnessed(), "the table guards on")
     report("== up")
