@@ -45,22 +45,19 @@ void ctl_print_table(const struct ctl *ctl, struct table *table)
 		ctl_complain(ctl, "out of memory");
 }
 
-/* The last two columns of a flow. */
+/* What the rule's counter counts: packets that open a connection, answered or not. */
 static void add_use(struct table *table, const json_t *flow)
 {
-	int64_t connections = json_number_of(flow, "connections");
-	char count[32], bytes[32];
+	int64_t attempts = json_number_of(flow, "connections");
+	char count[32];
 
 	if (!json_truth_of(flow, "enabled")) {
 		const char *off = json_text_of(flow, "off");
 		table_cell(table, TONE_FAINT, "off: %s", *off ? off : "disabled");
-		table_cell(table, TONE_PLAIN, "%s", "");
-	} else if (connections == 0) {
+	} else if (attempts == 0) {
 		table_cell(table, TONE_PLAIN, "never used");
-		table_cell(table, TONE_PLAIN, "%s", "");
 	} else {
-		table_cell(table, TONE_PLAIN, "%s", format_count(connections, count));
-		table_cell(table, TONE_PLAIN, "%s", format_bytes(json_number_of(flow, "bytes"), bytes));
+		table_cell(table, TONE_PLAIN, "%s", format_count(attempts, count));
 	}
 }
 
@@ -76,10 +73,10 @@ static void add_list_cell(struct table *table, enum tone tone, const json_t *arr
 
 static void print_flows(const struct ctl *ctl, const json_t *flows)
 {
-	static const char *const titles[] = { "FLOW", "FROM", "TO", "PORTS", "CONNECTIONS", "BYTES" };
+	static const char *const titles[] = { "FLOW", "FROM", "TO", "PORTS", "ATTEMPTS" };
 	struct table table;
 
-	table_init(&table, "peeerr");
+	table_init(&table, "peeer");
 	table_titles(&table, titles);
 	for (size_t i = 0; i < json_array_size(flows); i++) {
 		const json_t *flow = json_array_get(flows, i);

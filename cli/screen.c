@@ -174,17 +174,3 @@ char *format_count(int64_t count, char buffer[32])
 	*to = '\0';
 	return buffer;
 }
-
-char *format_bytes(int64_t bytes, char buffer[32])
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	double value = bytes < 0 ? 0 : (double)bytes;
-	size_t i = 0;
-
-	while (value >= 1024 && i < 6) {
-		value /= 1024;
-		i++;
-	}
-	snprintf(buffer, 32, "%.*f %s", i && value < 10 ? 1 : 0, value, units[i]);
-	return buffer;
-}

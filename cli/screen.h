@@ -39,7 +39,6 @@ void text_free(struct text *text);
 /* In buffer, which is returned. */
 char *format_seconds(int64_t seconds, char buffer[32]); /* "6d 23h", "45s" */
 char *format_count(int64_t count, char buffer[32]);     /* "88,120" */
-char *format_bytes(int64_t bytes, char buffer[32]);     /* "1.2 GiB" */
 
 enum column_kind {
 	COLUMN_PLAIN,

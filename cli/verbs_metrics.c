@@ -42,20 +42,12 @@ static void labelled(FILE *out, const char *name, const char *label, const char 
 
 static void print_flows(FILE *out, const json_t *flows)
 {
-	static const struct { const char *name, *key, *help; } kinds[] = {
-		{ "flow_connections", "connections", "New connections of a flow." },
-		{ "flow_bytes", "bytes", "Bytes of the packets that opened them." },
-	};
 	size_t index;
 	json_t *flow;
 
-	for (size_t i = 0; i < 2; i++) {
-		char sample[64];
-		family(out, kinds[i].name, "counter", kinds[i].help);
-		snprintf(sample, sizeof(sample), "%s_total", kinds[i].name);
-		json_array_foreach((json_t *)flows, index, flow)
-			labelled(out, sample, "flow", json_text_of(flow, "id"), json_number_of(flow, kinds[i].key));
-	}
+	family(out, "flow_connections", "counter", "Packets that opened a connection of a flow.");
+	json_array_foreach((json_t *)flows, index, flow)
+		labelled(out, "flow_connections_total", "flow", json_text_of(flow, "id"), json_number_of(flow, "connections"));
 	family(out, "flow_enabled", "gauge", "Whether a flow is open.");
 	json_array_foreach((json_t *)flows, index, flow)
 		labelled(out, "flow_enabled", "flow", json_text_of(flow, "id"), json_truth_of(flow, "enabled"));

@@ -39,10 +39,10 @@ static json_t *report_flow(const struct gateway *gateway, const struct policy_fl
 	snprintf(counter_name, sizeof(counter_name), "flow-%s", flow->id);
 	const struct total *counter = totals_find(&gateway->totals, counter_name);
 	const struct expectation *expected = expect_find(&gateway->expect, flow->id);
-	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:I, s:I}", "id", flow->id, "section", section_name(flow->section),
+	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:I}", "id", flow->id, "section", section_name(flow->section),
 				"from", endpoint_words(&flow->from), "to", endpoint_words(&flow->to),
 				"protocol", protocols_text(flow->protocols, protocols), "ports", flow_ports(flow), "enabled", flow->enabled,
-				"connections", (json_int_t)(counter ? counter->packets : 0), "bytes", (json_int_t)(counter ? counter->bytes : 0));
+				"connections", (json_int_t)(counter ? counter->packets : 0));
 	if (flow->off)
 		json_object_set_new(out, "off", json_string(flow->off));
 	if (expected) {
