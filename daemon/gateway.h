@@ -91,6 +91,7 @@ struct gateway {
 	struct cut_list cut_pending; /* those that have no room there yet */
 	bool cut_known;             /* what these sets held at the start is in `cut` */
 	bool cut_full;              /* the kernel has the mark that they don't hold all */
+	int64_t cut_marked_ms;      /* when it got that from this daemon; 0: never */
 	bool cut_lost;              /* not even cut_pending does: the mark stays until it runs out */
 	bool cut_review;            /* a name has other addresses: some of them may be allowed by now */
 	bool links_owed;            /* a change of links or of this gateway's addresses is not followed yet */

@@ -10,11 +10,15 @@
 /* The gateway and the connections that it has cut: the kernel's sets remember them, and gateway->cut is what these hold. What they
  * have no room for waits in gateway->cut_pending; until that is empty a mark in the kernel lets no piece pass by an outbound flow. */
 
-enum { READ_TRIES = 5, FORGET_TRIES = 3 };
+enum { READ_TRIES = 5, FORGET_TRIES = 3, SLACK_MS = 60 * 1000 };
 
+/* It runs out as the entries do that it stands for: for later ones it is renewed. */
 static void mark_full(struct gateway *gateway)
 {
-	if (gateway->cut_full)
+	bool was_full = gateway->cut_full;
+	int64_t now = now_ms();
+
+	if (was_full && gateway->cut_marked_ms && now - gateway->cut_marked_ms < SLACK_MS)
 		return;
 	int r = nft_cut_mark_full(&gateway->nft);
 	if (r < 0) {
@@ -22,7 +26,9 @@ static void mark_full(struct gateway *gateway)
 		return;
 	}
 	gateway->cut_full = true;
-	log_warning("connections that were cut can't all be remembered: no piece of a lost connection passes by an outbound flow until there is room");
+	gateway->cut_marked_ms = now;
+	if (!was_full)
+		log_warning("connections that were cut can't all be remembered: no piece of a lost connection passes by an outbound flow until there is room");
 }
 
 static void unmark_full(struct gateway *gateway)
@@ -144,14 +150,18 @@ static int read_whole(struct gateway *gateway, struct cut_list *ret, bool *ret_f
 	return r;
 }
 
-/* What another program has deleted, or all where the table is a new one. */
-static int find_missing(const struct gateway *gateway, const struct cut_list *kernel, struct cut_list *missing)
+/* What another program has deleted, or all where the table is a new one; and what it makes run out too soon. */
+static int find_missing(const struct gateway *gateway, const struct cut_list *kernel, struct cut_list *missing, struct cut_list *shortened)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < gateway->cut.count; i++)
-		if (!cut_find(kernel, &gateway->cut.items[i]))
-			r = cut_add(missing, &gateway->cut.items[i]);
+	for (size_t i = 0; r == 0 && i < gateway->cut.count; i++) {
+		const struct cut_entry *entry = &gateway->cut.items[i], *found = cut_find(kernel, entry);
+		if (!found)
+			r = cut_add(missing, entry);
+		else if (found->deadline_ms < entry->deadline_ms - SLACK_MS)
+			r = cut_add(shortened, entry);
+	}
 	return r;
 }
 
@@ -190,27 +200,32 @@ void gateway_cut_read(struct gateway *gateway)
 
 void gateway_cut_restore(struct gateway *gateway)
 {
-	struct cut_list kernel = { 0 }, missing = { 0 };
+	struct cut_list kernel = { 0 }, missing = { 0 }, shortened = { 0 };
 	static const struct cut_list nothing;
 	bool full = false;
 
 	drop_expired(gateway);
 	int r = read_whole(gateway, &kernel, &full);
 	if (r == 0)
-		r = find_missing(gateway, &kernel, &missing);
+		r = find_missing(gateway, &kernel, &missing, &shortened);
 	/* What the kernel has besides is judged as the rest: it goes where the policy allows it. */
 	if (r == 0)
 		r = append(&gateway->cut, &kernel, 0, kernel.count);
 	if (r < 0)
 		log_error("can't bring the connections that were cut up to date: %s", gateway_reason(gateway, r));
-	if (gateway->cut_full && !full) {
-		gateway->cut_full = false;
+	if (gateway->cut_full) { /* the mark may be gone, or run out too soon as well */
+		gateway->cut_marked_ms = 0;
 		mark_full(gateway);
+	} else if (full) { /* another program's */
+		unmark_full(gateway);
 	}
 	if (missing.count)
 		write_entries(gateway, &missing, false, &nothing);
+	if (shortened.count)
+		write_entries(gateway, &shortened, true, &nothing);
 	cut_free(&kernel);
 	cut_free(&missing);
+	cut_free(&shortened);
 }
 
 /* Forgetting */

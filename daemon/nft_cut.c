@@ -232,6 +232,14 @@ static enum cut_opener opener_of(const struct nftnl_set_elem *element)
 	return CUT_UNKNOWN;
 }
 
+/* One with a statement of another program's need not match: it counts as one that has run out. */
+static int64_t deadline_of(const struct nftnl_set_elem *element, int64_t now_ms)
+{
+	bool stated = nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPR) || nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPRESSIONS);
+
+	return stated ? now_ms : now_ms + (int64_t)nftnl_set_elem_get_u64((struct nftnl_set_elem *)element, NFTNL_SET_ELEM_EXPIRATION);
+}
+
 static int take_entry(struct nftnl_set_elem *element, void *userdata)
 {
 	struct cut_reading *reading = userdata;
@@ -244,7 +252,7 @@ static int take_entry(struct nftnl_set_elem *element, void *userdata)
 		return 0;
 	size_t size = unpack_side(key, reading->family, &entry.own, &entry.own_port);
 	unpack_side(key + size, reading->family, &entry.peer, &entry.peer_port);
-	entry.deadline_ms = reading->now_ms + (int64_t)nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION);
+	entry.deadline_ms = deadline_of(element, reading->now_ms);
 	reading->count++;
 	return cut_add(reading->out, &entry);
 }

@@ -314,6 +314,44 @@ def others_change_it(tap):
     os.environ.pop("SPEFW_ABILITIES")
 
 
+def others_shorten_it(tap):
+    """Another program lets elements, or the mark that not all are there, run out sooner: they get their time back. A mark of its own goes."""
+    os.environ["SPEFW_ABILITIES"] = "none"
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config(flows=OPEN))
+        scene = Scene(lab)
+        doomed, kept = [scene.session("client", family, 50123, 443) for family in FAMILIES], scene.kept()
+        daemon.reload(lab.config())
+
+        def change(words, name, key):
+            """Once the daemon has repaired it."""
+            before = daemon.status()["guards"]["repaired"]
+            lab.run("gateway", "nft", words.format(name="element inet spefw " + name, key=key))
+            wait_for(lambda: daemon.status()["guards"]["repaired"] > before, "the change is seen")
+
+        def short():
+            """Elements that end within a day."""
+            sets = [one["set"] for one in daemon.table() if one.get("set", {}).get("name", "").startswith("cut_")]
+            return [(one["name"], element["elem"]) for one in sets for element in one.get("elem", []) if element["elem"]["expires"] < 24 * 3600]
+        sooner = "delete {name} {{ {key} }}; add {name} {{ {key} timeout 5m }}"
+        for family, name in ((4, "cut_4"), (6, "cut_6")):
+            change(sooner, name, "%s . 50123 . %s . 443" % (ADDRESS[family]["server"], ADDRESS[family]["client"]))
+        tap.equal((short(), len(remembered(daemon))), ([], len(doomed)), "elements that were to run out sooner have their time back")
+        judge(tap, doomed, kept, "elements were shortened")
+        change("add {name} {{ {key} timeout 1h }}", "cut_full", "tcp")
+        tap.equal((short(), daemon.status()["pieces"]["full"]), ([], False), "a mark of another program's goes")
+        daemon.kill()
+        fill(3388, 4, SET_SIZE - 1)
+        daemon.start()
+        extra = scene.session("client", 4, 443)
+        daemon.reload(lab.config(flows="[flow https-in]\nenabled = no\n"))
+        tap.ok(daemon.status()["pieces"]["full"], "one more is cut, and has no room")
+        change(sooner, "cut_full", "tcp")
+        tap.equal(short(), [], "the mark that was to run out sooner has its time back")
+        close([extra])
+    os.environ.pop("SPEFW_ABILITIES")
+
+
 def replaced(tap):
     """A table that can't be adopted is replaced, with what it remembers."""
     with Lab(tap) as lab:
@@ -412,4 +450,4 @@ def scanned(tap):
 
 if __name__ == "__main__":
     main(*with_all_and_none(reload_closes, first_start, audit_to_enforce, picked_up, restarts, replaced),
-         killed_in_between, full, new_ones_meet_nothing, others_change_it, scanned)
+         killed_in_between, full, new_ones_meet_nothing, others_change_it, others_shorten_it, scanned)
