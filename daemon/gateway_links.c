@@ -97,18 +97,32 @@ struct surroundings surroundings_of(const struct surroundings_store *store, cons
 	return (struct surroundings){ gateway, store->links, names, store->towards, store->own_links, &store->broadcasts, &store->resolvers };
 }
 
+static int links_of_set(const struct set *set, struct role_links *ret)
+{
+	char link[CONFIG_LINK_MAX + 1];
+	int r = 0;
+
+	*ret = (struct role_links){ 0 };
+	for (size_t e = 0; set && set->type == KEY_LINK && e < set->count && r == 0; e++) {
+		snprintf(link, sizeof(link), "%.*s", KEY_SIZE_MAX, (const char *)set->items[e].first);
+		r = add_link(ret, link);
+	}
+	return r;
+}
+
 int gateway_remember_links(struct gateway *gateway, const struct policy *policy)
 {
-	char name[CONFIG_ID_MAX + sizeof("_links")], link[CONFIG_LINK_MAX + 1];
+	char name[CONFIG_ID_MAX + sizeof("_links")];
 	int r = 0;
 
 	for (size_t i = 0; i < policy->role_count && r == 0; i++) {
+		struct role_links found = { 0 };
 		snprintf(name, sizeof(name), "%s_links", policy->roles[i].name);
-		const struct set *set = policy->roles[i].is_protected ? ruleset_find_set(&gateway->current, name) : NULL;
-		for (size_t e = 0; set && set->type == KEY_LINK && e < set->count && r == 0; e++) {
-			snprintf(link, sizeof(link), "%.*s", KEY_SIZE_MAX, (const char *)set->items[e].first);
-			r = links_remember(gateway->links, &policy->roles[i].guarded, link);
-		}
+		if (policy->roles[i].is_protected)
+			r = links_of_set(ruleset_find_set(&gateway->current, name), &found);
+		if (r == 0)
+			r = links_remember(gateway->links, &policy->roles[i].guarded, found.names, found.count);
+		free(found.names);
 	}
 	return r;
 }

@@ -475,18 +475,43 @@ int links_broadcasts(const struct links *links, const struct ranges *addresses, 
 	return r;
 }
 
-int links_remember(struct links *links, const struct ranges *addresses, const char *name)
+static bool is_among(const char *name, char (*names)[CONFIG_LINK_MAX + 1], size_t count)
 {
-	const struct net_link *link;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
 
+/* That of the routes that the links had. Where nothing but a default route leads by those that are up, the others had such a one as well:
+ * any better rank would put that out. */
+static enum route_rank rank_of_remembered(const struct net *net, const struct range *range, char (*names)[CONFIG_LINK_MAX + 1], size_t count)
+{
+	bool by_default = false, better = false;
+
+	for (size_t i = 0; i < net->routes.count; i++) {
+		const struct net_route *route = &net->routes.items[i];
+		by_default |= route->rank == RANK_DEFAULT && route->range.first.family == range->first.family && is_among(route->link, names, count);
+		better |= route->rank != RANK_DEFAULT && addr_compare(&route->range.first, &range->last) <= 0 && addr_compare(&range->first, &route->range.last) <= 0;
+	}
+	return by_default && !better ? RANK_DEFAULT : RANK_CONFIGURED;
+}
+
+int links_remember(struct links *links, const struct ranges *addresses, char (*names)[CONFIG_LINK_MAX + 1], size_t count)
+{
 	int r = take_interest(links, addresses);
-	link = r == 0 ? net_link_named(&links->net, name) : NULL;
-	for (size_t i = 0; link && i < addresses->count && r == 0; i++) {
-		struct net_route route = { .range = addresses->items[i], .prefix_length = range_prefix_length(&addresses->items[i]),
-			.rank = RANK_CONFIGURED, .remembered = true };
-		memcpy(route.link, link->name, sizeof(route.link));
-		if (!link->awake)
+
+	for (size_t i = 0; i < addresses->count && r == 0; i++) {
+		const struct range *range = &addresses->items[i];
+		struct net_route route = { .range = *range, .prefix_length = range_prefix_length(range),
+			.rank = rank_of_remembered(&links->net, range, names, count), .remembered = true };
+		for (size_t n = 0; n < count && r == 0; n++) {
+			const struct net_link *link = net_link_named(&links->net, names[n]);
+			if (!link || link->awake)
+				continue;
+			memcpy(route.link, link->name, sizeof(route.link));
 			r = net_add_route(&links->net, &route);
+		}
 	}
 	return r;
 }

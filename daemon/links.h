@@ -27,8 +27,8 @@ const struct ranges *links_gateway_addresses(const struct links *links);
 int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count);
 /* Likewise, the links of all default routes. */
 int links_of_defaults(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count);
-/* A link that was known to lead to these, by whoever knows: it counts as long as it is down. 0 or a negative errno. */
-int links_remember(struct links *links, const struct ranges *addresses, const char *name);
+/* Links that were known to lead to these, by whoever knows: they count as long as they are down. 0 or a negative errno. */
+int links_remember(struct links *links, const struct ranges *addresses, char (*names)[CONFIG_LINK_MAX + 1], size_t count);
 /* Likewise, bridges without an address: what they carry nobody routes. */
 int links_bare_bridges(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count);
 /* Likewise, the links by which packets of the gateway's own come in, though it sent them: VRFs, and bridges that it is plugged into by a

@@ -220,6 +220,24 @@ def went_down(tap):
         tap.equal(servers_links(lab), ["wan2"], "a link that is gone")
 
 
+def two_defaults(tap):
+    """The server is behind two default routes, and one of their links is down when the daemon starts: the other one still leads to it."""
+    with Lab(tap) as lab:
+        for family in FAMILIES:
+            ip(lab, family, "route", "del", PREFIX[family], "dev", "lan")
+            for metric, name in (("10", "wan2"), ("20", "adm")):
+                ip(lab, family, "route", "add", "default", "via", VIA[name][family], "metric", metric)
+        prober = begin(tap, lab)
+        tap.equal(servers_links(lab), ["adm", "wan2"], "two default routes")
+        for end in (prober.daemon.stop, prober.daemon.kill):
+            end()
+            lab.ip("gateway", "link set adm down")
+            prober.daemon.start()
+            tap.equal(servers_links(lab), ["adm", "wan2"], "started while one of the links is down")
+        for family in FAMILIES:
+            tap.equal(prober.passes("wan2", family), True, "IPv%d: what comes by the other one is not spoofed" % family)
+
+
 def partly_by_default(tap):
     """Of a protected range one address has a route; the rest goes by the default route."""
     with Lab(tap) as lab:
@@ -488,5 +506,5 @@ def plugged_in(tap):
 
 
 if __name__ == "__main__":
-    main(routes, metrics, marks, defaults, named, nexthops, nexthops_without_links, went_down, partly_by_default, advertised, virtual_router, bridge, bare_bridge,
+    main(routes, metrics, marks, defaults, named, nexthops, nexthops_without_links, went_down, two_defaults, partly_by_default, advertised, virtual_router, bridge, bare_bridge,
          own_source, plugged_in)
