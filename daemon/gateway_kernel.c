@@ -26,7 +26,7 @@ void gateway_note_failure(struct gateway *gateway, const char *what)
 	if (strcmp(gateway->failure, what) != 0 && what[0])
 		log_error("%s", what);
 	else if (gateway->failure[0] && !what[0])
-		log_notice("the last change that failed is made up for");
+		log_notice("the table is up to date again: what failed last is done");
 	snprintf(gateway->failure, sizeof(gateway->failure), "%s", what);
 }
 
@@ -313,7 +313,7 @@ static void changed_by_others(void *userdata, const char *what)
 		snprintf(gateway->last_repair, sizeof(gateway->last_repair), "%s", what);
 		log_warning("table inet " TABLE_NAME " was changed by another program: %s: it is repaired", what);
 	} else {
-		log_warning("notices of changes were lost: table inet " TABLE_NAME " is read and put right");
+		log_warning("notices of changes were lost: table inet " TABLE_NAME " is read and repaired");
 	}
 	gateway->current_known = false;
 	/* Once for all notices that are waiting; and who changes the table all the time must not keep the daemon from everything else. */
