@@ -532,13 +532,16 @@ static int step(struct judging *j)
 
 static bool rule_leads(const struct judging *j, const struct other_rule *rule)
 {
-	const struct other_set *map = rule->way == WAY_MAP && rule->to ? &j->others->sets.items[rule->to - 1] : NULL;
-
 	if (is_asked_for(j->deeds, rule->deed) || (rule->deed == DEED_DNAT && j->deeds & 1 << DEED_PORT))
 		return true;
 	if (rule->way == WAY_JUMP || rule->way == WAY_GOTO)
 		return rule->to && j->leads[rule->to - 1];
-	for (size_t e = 0; map && e < map->count; e++)
+	return rule->way == WAY_MAP && rule->to && j->map_leads[rule->to - 1];
+}
+
+static bool map_leads(const struct judging *j, const struct other_set *map)
+{
+	for (size_t e = 0; e < map->count; e++)
 		if ((map->items[e].to && j->leads[map->items[e].to - 1]) || (map->items[e].drops && j->deeds & 1 << DEED_DROP))
 			return true;
 	return false;
@@ -552,6 +555,8 @@ static void find_leads(struct judging *j)
 
 	for (int round = 0; more && round < ROUNDS_MAX; round++) {
 		more = false;
+		for (size_t i = 0; i < j->others->sets.count; i++) /* once, however many rules ask one */
+			j->map_leads[i] = j->map_leads[i] || map_leads(j, &j->others->sets.items[i]);
 		for (size_t i = 0; i < j->others->rules.count; i++) {
 			const struct other_rule *rule = &j->others->rules.items[i];
 			if (!j->leads[rule->chain] && rule_leads(j, rule))
@@ -660,17 +665,18 @@ static int find_holes(struct judging *j)
 int others_judge_begin(struct judging **ret, struct findings *out, const struct others *others, const struct policy *policy,
 		       const struct others_view *view, unsigned deeds)
 {
-	size_t chains = others->chains.count + 1, rules = others->rules.count + 1;
+	size_t chains = others->chains.count + 1, rules = others->rules.count + 1, sets = others->sets.count + 1;
 	struct judging *j = calloc(1, sizeof(*j));
 
 	*out = (struct findings){ .incomplete = others->incomplete };
 	if (!j)
 		return -ENOMEM;
 	*j = (struct judging){ .others = others, .policy = policy, .view = view, .deeds = deeds, .out = out,
-			       .leads = calloc(chains, sizeof(*j->leads)), .first_rule = calloc(chains, sizeof(*j->first_rule)),
+			       .leads = calloc(chains, sizeof(*j->leads)), .map_leads = calloc(sets, sizeof(*j->map_leads)),
+			       .first_rule = calloc(chains, sizeof(*j->first_rule)),
 			       .next_rule = calloc(rules, sizeof(*j->next_rule)), .told = calloc(rules, sizeof(*j->told)),
 			       .not_sources = calloc(policy->role_count + 1, sizeof(*j->not_sources)), .frames = calloc(DEPTH_MAX + 1, sizeof(*j->frames)) };
-	int r = j->leads && j->first_rule && j->next_rule && j->told && j->not_sources && j->frames ? find_holes(j) : -ENOMEM;
+	int r = j->leads && j->map_leads && j->first_rule && j->next_rule && j->told && j->not_sources && j->frames ? find_holes(j) : -ENOMEM;
 	if (r < 0) {
 		others_judge_end(j);
 		return r;
@@ -709,6 +715,7 @@ void others_judge_end(struct judging *j)
 	if (!j)
 		return;
 	free(j->leads);
+	free(j->map_leads);
 	free(j->first_rule);
 	free(j->next_rule);
 	free(j->told);

@@ -53,6 +53,7 @@ struct judging {
 	const struct other_chain *base;
 	size_t base_index, next_chain;
 	bool *leads;      /* of each chain: it comes to a deed */
+	bool *map_leads;  /* likewise, of each set that is a map */
 	size_t *first_rule; /* of each chain; rules of one chain need not stand together */
 	size_t *next_rule;  /* of each rule: the next one of its chain, and one; 0: none */
 	size_t *told;     /* of each rule: its finding, and one */
