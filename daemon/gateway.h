@@ -227,7 +227,7 @@ void gateway_observe_lost(struct gateway *gateway);
 int gateway_others_begin(struct gateway *gateway);
 void gateway_others_end(struct gateway *gateway);
 void gateway_others_read(struct gateway *gateway);    /* now: at once where they are small, else between other events */
-void gateway_others_cancel(struct gateway *gateway);  /* a look that is under way: due before the policy changes */
+void gateway_others_cancel(struct gateway *gateway);  /* a look that is under way: due as soon as the policy has changed */
 void gateway_others_changed(void *userdata);          /* they are read soon */
 char *finding_text(const struct finding *finding, char buffer[FINDING_TEXT_MAX]); /* returns buffer */
 

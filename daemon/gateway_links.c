@@ -165,9 +165,11 @@ void gateway_links_changed(void *userdata)
 	char text[ADDR_TEXT_MAX];
 	bool changed;
 
-	gateway_others_cancel(gateway);
 	bool owed = gateway->links_owed;
 	gateway->links_owed = policy_leave_out(&gateway->file.policy, own, &changed) < 0;
+	/* Not else: where links change all the time, other tables would never be looked at to their end. */
+	if (changed)
+		gateway_others_cancel(gateway);
 	if (gateway->links_owed) {
 		if (!owed)
 			log_error("out of memory: the change of the gateway's addresses is not followed yet");

@@ -539,10 +539,11 @@ int policy_leave_out(struct policy *policy, const struct ranges *gateway, bool *
 		if (r == 0)
 			r = ranges_subtract(&guarded[i], gateway);
 	}
-	if (r == 0) {
+	for (size_t i = 0; r == 0 && i < policy->role_count; i++)
+		changed |= !ranges_equal(&policy->roles[i].guarded, &guarded[i]);
+	if (r == 0 && changed) { /* else nothing moves: others may be looking at it */
 		for (size_t i = 0; i < policy->role_count; i++) {
 			struct ranges before = policy->roles[i].guarded;
-			changed |= !ranges_equal(&before, &guarded[i]);
 			policy->roles[i].guarded = guarded[i];
 			guarded[i] = before;
 		}

@@ -108,7 +108,8 @@ int policy_from_config(struct policy *ret, const struct config *config, struct d
 void policy_free(struct policy *policy);
 
 /* Protected addresses that are the gateway's own would lock it: they are left out of what is guarded, anew at each
- * call. *ret_changed: something guarded before is not now, or the other way round. 0 or -ENOMEM (then as before). */
+ * call. *ret_changed: something guarded before is not now, or the other way round; else the policy is left alone.
+ * 0 or -ENOMEM (then as before). */
 int policy_leave_out(struct policy *policy, const struct ranges *gateway, bool *ret_changed);
 /* The protected address that is one of these, or NULL: what policy_leave_out() would leave out. */
 const struct addr *policy_own_address(const struct policy *policy, const struct ranges *gateway);

@@ -434,8 +434,12 @@ static void test_leave_out(void **state)
 	assert_int_equal(addr_compare(policy_own_address(&policy, &neighbours), &server), 0);
 	ranges_free(&neighbours);
 	assert_null(policy_protected_role(&policy, &own));
+	/* Where nothing changes, what somebody looks at meanwhile stays where it is. */
+	const struct range *guarded = role(&policy, "IH")->guarded.items, *all = policy.protected_all.items;
 	assert_int_equal(policy_leave_out(&policy, &gateway, &changed), 0);
 	assert_false(changed);
+	assert_ptr_equal(role(&policy, "IH")->guarded.items, guarded);
+	assert_ptr_equal(policy.protected_all.items, all);
 
 	/* Without memory it is as it was. */
 	for (long n = 0;; n++) {
