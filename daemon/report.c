@@ -321,6 +321,8 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	say_silence(gateway, health);
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut yet");
+	if (!gateway->cut_known && gateway->current_known)
+		say(health, false, "which connections were cut can't be read: pieces of them may be taken for others'");
 	if (gateway->cut_pending.count)
 		say(health, false, "%zu connections that were cut have no room in the sets that remember them: no piece of a lost connection passes by an outbound flow until there is room",
 		    gateway->cut_pending.count);
