@@ -300,8 +300,8 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	else if (gateway->failure[0])
 		say(health, !gateway->current_known, "%s", gateway->failure);
 	if (!matches)
-		say(health, false, gateway->file_refused ? "%s was refused: the old policy is in force" : "%s was changed and is not loaded: spefwctl reload",
-		    gateway->file.path);
+		say(health, false, !gateway->file_refused ? "%s was changed and is not loaded: spefwctl reload"
+		    : gateway->cleared ? "%s was refused" : "%s was refused: the old policy is in force", gateway->file.path);
 	if (own)
 		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
 	say_links(policy, health);
