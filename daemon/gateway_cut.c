@@ -28,7 +28,8 @@ static void mark_full(struct gateway *gateway)
 	gateway->cut_full = true;
 	gateway->cut_marked_ms = now;
 	if (!was_full)
-		log_warning("connections that were cut can't all be remembered: no piece of a lost connection passes by an outbound flow until there is room");
+		log_warning("connections that were cut can't all be remembered: "
+			    "no piece of a lost connection passes by an outbound flow until there is room");
 }
 
 static void unmark_full(struct gateway *gateway)

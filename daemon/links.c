@@ -492,7 +492,8 @@ static enum route_rank rank_of_remembered(const struct net *net, const struct ra
 	for (size_t i = 0; i < net->routes.count; i++) {
 		const struct net_route *route = &net->routes.items[i];
 		by_default |= route->rank == RANK_DEFAULT && route->range.first.family == range->first.family && is_among(route->link, names, count);
-		better |= route->rank != RANK_DEFAULT && addr_compare(&route->range.first, &range->last) <= 0 && addr_compare(&range->first, &route->range.last) <= 0;
+		better |= route->rank != RANK_DEFAULT && addr_compare(&route->range.first, &range->last) <= 0 &&
+			  addr_compare(&range->first, &route->range.last) <= 0;
 	}
 	return by_default && !better ? RANK_DEFAULT : RANK_CONFIGURED;
 }

@@ -77,8 +77,9 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	const struct gateway *gateway = userdata;
 
 	gateway_repair_last(userdata);
-	log_notice("stopping on %s: %s", strsignal((int)info->ssi_signo), gateway->cleared ? "the table was removed on request: the server is not guarded"
-		   : gateway->current_known ? "the table stays and guards" : "the table could not be brought up to date");
+	const char *table = gateway->cleared ? "the table was removed on request: the server is not guarded"
+			  : gateway->current_known ? "the table stays and guards" : "the table could not be brought up to date";
+	log_notice("stopping on %s: %s", strsignal((int)info->ssi_signo), table);
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
