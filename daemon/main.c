@@ -107,11 +107,25 @@ static int block_signals(void)
 	return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
 }
 
+/* Before all else: the kernel hands out SIGHUP first, and who sends it all the time must not hold up the end. */
+static int watch_stop(sd_event *event, int number, struct gateway *gateway)
+{
+	sd_event_source *source = NULL;
+
+	int r = sd_event_add_signal(event, &source, number, on_stop, gateway);
+	if (r >= 0)
+		r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+	if (r >= 0)
+		r = sd_event_source_set_floating(source, true);
+	sd_event_source_unref(source);
+	return r;
+}
+
 static int watch_signals(sd_event *event, struct gateway *gateway)
 {
-	int r = sd_event_add_signal(event, NULL, SIGTERM, on_stop, gateway);
+	int r = watch_stop(event, SIGTERM, gateway);
 	if (r >= 0)
-		r = sd_event_add_signal(event, NULL, SIGINT, on_stop, gateway);
+		r = watch_stop(event, SIGINT, gateway);
 	if (r >= 0)
 		r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, gateway);
 	return r;

@@ -74,5 +74,20 @@ def many_flushes(tap):
         tap.ok(guarded(lab), "guarded after the next start")
 
 
+def stopped_before_reloads(tap):
+    """A stop comes before the reloads that are waiting: who sends SIGHUP all the time does not keep it from ending."""
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process, reloads = daemon.process, daemon.log().count("is in force, generation")
+            process.send_signal(signal.SIGSTOP)
+            wait_for(lambda process=process: held(process), "it is held")
+            process.send_signal(signal.SIGHUP)
+            process.send_signal(number)
+            tap.equal(daemon.stop(signal.SIGCONT), 0, number.name + ": it ends")
+            tap.equal(daemon.log().count("is in force, generation"), reloads, number.name + ": without a reload before")
+            daemon.start()
+
+
 if __name__ == "__main__":
-    main(*with_all_and_none(stopped_after_a_flush, many_flushes), stopped_when_cleared)
+    main(*with_all_and_none(stopped_after_a_flush, many_flushes), stopped_when_cleared, stopped_before_reloads)
