@@ -18,6 +18,7 @@ enum {
 	RETIRE_USEC = 1000 * 1000, /* when what the last change left over goes: sets, connections */
 	RETRY_USEC = 5 * 1000 * 1000,
 	LAST_REPAIRS = 10,          /* before the daemon ends; what hinders it by then would not pass */
+	LAST_REPAIRS_MS = 5 * 1000, /* no other one begins then: state is to be saved before the unit's TimeoutStopSec= kills */
 	LAST_WAIT_USEC = 100 * 1000,
 };
 
@@ -333,7 +334,9 @@ static int on_repair(sd_event_source *source, void *userdata)
 
 void gateway_repair_last(struct gateway *gateway)
 {
-	for (int i = 0; i < LAST_REPAIRS && !gateway->cleared; i++) {
+	int64_t end = now_ms() + LAST_REPAIRS_MS;
+
+	for (int i = 0; i < LAST_REPAIRS && now_ms() < end && !gateway->cleared; i++) {
 		bool changed = nft_monitor_drain(gateway->monitor);
 		if (!gateway->current_known)
 			gateway_apply(gateway);
