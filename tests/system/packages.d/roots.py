@@ -111,7 +111,7 @@ def _sources_of_host():
 
 
 def make_base(work):
-    """A clean Debian, with its lists of packages."""
+    """A clean Debian, with its lists of packages. Impossible where none is to be had."""
     base = work + "/base"
     options = []
     for scheme in ("http", "https"):
@@ -121,8 +121,12 @@ def make_base(work):
             options.append('--aptopt=Acquire::%s::Proxy "%s"' % (scheme, proxy.group(1)))
     # Nothing of it outlives the test: no need to wait for the disk, nor for translations.
     options += ["--dpkgopt=force-unsafe-io", '--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Retries "5"']
-    run("unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=apt", "--include=" + INCLUDE, "--skip=cleanup/apt", *options, SUITE, base,
-        *_sources_of_host(), log=base + ".log")
+    try:
+        run("unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=apt", "--include=" + INCLUDE, "--skip=cleanup/apt", *options, SUITE, base,
+            *_sources_of_host(), log=base + ".log")
+    except RuntimeError as error:
+        lines = str(error).strip().split("\n")
+        raise Impossible("no Debian root can be made: %s" % next((line for line in lines if line.startswith("E: ")), lines[-1])) from None
     return base
 
 
