@@ -78,7 +78,8 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 
 	gateway_repair_last(userdata);
 	const char *table = gateway->cleared ? "the table was removed on request: the server is not guarded"
-			  : gateway->current_known ? "the table stays and guards" : "the table could not be brought up to date";
+			  : !gateway->current_known ? "the table could not be brought up to date"
+			  : gateway->file.policy.mode == MODE_AUDIT ? "the table stays, and denies nothing" : "the table stays and guards";
 	log_notice("stopping on %s: %s", strsignal((int)info->ssi_signo), table);
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }

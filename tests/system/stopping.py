@@ -44,6 +44,7 @@ def stopped_after_a_flush(tap):
         process.send_signal(signal.SIGCONT)
         tap.equal(daemon.stop(signal.SIGCONT), 0, "it ends, as asked")
         tap.equal(differences(before, content(daemon.table())), "", "and leaves the policy in force")
+        tap.ok("stopping on Terminated: the table stays and guards" in daemon.log(), "it says so", daemon.log())
         tap.equal(through(opened, kept), [], "what was opened in the gap is dead")
         tap.equal([session.title for session in kept if not session.lives()], [], "what is allowed goes on")
         lab.serve("server", tcp=[443, 8470])
@@ -57,6 +58,7 @@ def stopped_when_cleared(tap):
         daemon.ctl("clear", "--yes")
         tap.equal(daemon.stop(), 0, "it ends")
         tap.ok(daemon.table() is None, "there is no table")
+        tap.ok("stopping on Terminated: the table was removed on request: the server is not guarded" in daemon.log(), "and it says so", daemon.log())
 
 
 def many_flushes(tap):
