@@ -52,7 +52,11 @@ def stopped_after_a_flush(tap):
 
 
 def stopped_when_cleared(tap):
-    """A table that was removed on request stays away, and the stop does not wait for it."""
+    """A table that was removed on request stays away, and the stop does not wait for it; in audit mode it is not said to guard."""
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config().replace("mode = enforce", "mode = audit"))
+        tap.equal(daemon.stop(), 0, "in audit mode, it ends")
+        tap.ok("the table stays, and denies nothing" in daemon.log(), "and says that nothing is denied", daemon.log())
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config())
         daemon.ctl("clear", "--yes")
