@@ -379,6 +379,7 @@ static int on_retire(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source;
 	(void)usec;
+	nft_monitor_set_priority(gateway->monitor, SD_EVENT_PRIORITY_NORMAL); /* nobody has changed the table for that long */
 	if (gateway->current_known && !gateway->cleared && retire(gateway) < 0)
 		gateway_retry_soon(gateway);
 	/* A packet that the old rules let pass may have been on its way, or in another program's queue, at the first cut:

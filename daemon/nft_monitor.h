@@ -17,7 +17,7 @@ int nft_monitor_new(struct nft_monitor **ret, sd_event *event, uint32_t own_port
 		    void (*changed)(void *userdata, const char *what), void (*others_changed)(void *userdata), void *userdata);
 /* Takes all notices that are there now. True if there were any of our table, or some were lost. */
 bool nft_monitor_drain(struct nft_monitor *monitor);
-/* Of its event source, SD_EVENT_PRIORITY_NORMAL at first: until there is a turn without a change of our table. */
+/* Of its event source, SD_EVENT_PRIORITY_NORMAL at first, and again after a turn without a change of our table. */
 void nft_monitor_set_priority(struct nft_monitor *monitor, int64_t priority);
 void nft_monitor_free(struct nft_monitor *monitor);
 
