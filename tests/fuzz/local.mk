@@ -3,10 +3,10 @@
 # tests/fuzz/fuzz_NAME is a libFuzzer program, and all that it links is instrumented. tests/fuzz/run does that, and runs them.
 REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
 	tests/fuzz/replay_nft_others tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_reply \
-	tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
+	tests/fuzz/replay_routes tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
-EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py tests/fuzz/record_legacy.py
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py tests/fuzz/record_legacy.py tests/fuzz/record_routes.py
 
 FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/core/lines.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config_ini.c daemon/core/addr.c daemon/core/config.c \
@@ -19,6 +19,8 @@ FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_others.c tests/fuzz/fuzz_policy.h test
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
 FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c daemon/core/lines.c daemon/core/totals.c
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
+FUZZ_ROUTES_SOURCES = tests/fuzz/fuzz_routes.c daemon/log.c
+FUZZ_ROUTES_LIBS = libcore.a $(NLROUTE_LIBS) $(SYSTEMD_LIBS)
 FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/seen_packet.c
 FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c daemon/core/lines.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/core/printable.c daemon/varlink_wire.c
@@ -45,6 +47,9 @@ tests_fuzz_replay_records_LDADD = libcore.a
 tests_fuzz_replay_reply_SOURCES = tests/fuzz/replay.c $(FUZZ_REPLY_SOURCES)
 tests_fuzz_replay_reply_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli -DCORPUS='"reply"'
 tests_fuzz_replay_reply_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
+tests_fuzz_replay_routes_SOURCES = tests/fuzz/replay.c $(FUZZ_ROUTES_SOURCES)
+tests_fuzz_replay_routes_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"routes"'
+tests_fuzz_replay_routes_LDADD = $(FUZZ_ROUTES_LIBS)
 tests_fuzz_replay_seen_packet_SOURCES = tests/fuzz/replay.c $(FUZZ_SEEN_SOURCES)
 tests_fuzz_replay_seen_packet_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nflog"'
 tests_fuzz_replay_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
@@ -57,7 +62,7 @@ tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_legacy \
 	tests/fuzz/fuzz_nft_others tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_records tests/fuzz/fuzz_reply \
-	tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
+	tests/fuzz/fuzz_routes tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
 FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_archive_SOURCES = tests/fuzz/slow.c $(FUZZ_ARCHIVE_SOURCES)
 tests_fuzz_fuzz_archive_LDFLAGS = $(FUZZ_LDFLAGS)
@@ -82,6 +87,9 @@ tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/slow.c $(FUZZ_REPLY_SOURCES)
 tests_fuzz_fuzz_reply_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_reply_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
 tests_fuzz_fuzz_reply_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
+tests_fuzz_fuzz_routes_SOURCES = tests/fuzz/slow.c $(FUZZ_ROUTES_SOURCES)
+tests_fuzz_fuzz_routes_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_routes_LDADD = $(FUZZ_ROUTES_LIBS)
 tests_fuzz_fuzz_seen_packet_SOURCES = tests/fuzz/slow.c $(FUZZ_SEEN_SOURCES)
 tests_fuzz_fuzz_seen_packet_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
