@@ -29,6 +29,20 @@ struct look {
 	int error;
 };
 
+/* Of what is read as it stands. */
+static struct nla_policy link_policy[IFLA_MAX + 1] = {
+	[IFLA_MASTER] = { .type = NLA_U32 },
+};
+
+static struct nla_policy bridge_policy[IFLA_BR_MAX + 1] = {
+	[IFLA_BR_NF_CALL_IPTABLES] = { .type = NLA_U8 },
+	[IFLA_BR_NF_CALL_IP6TABLES] = { .type = NLA_U8 },
+};
+
+static struct nla_policy neighbour_policy[NDA_MAX + 1] = {
+	[NDA_VLAN] = { .type = NLA_U16 },
+};
+
 /* -1: there is no such thing. */
 static int read_sysctl(const char *path)
 {
@@ -48,15 +62,15 @@ static void read_bridge(struct nlattr *info, struct link_seen *link)
 	if (nla_parse_nested(parts, IFLA_INFO_MAX, info, NULL) < 0 || !parts[IFLA_INFO_KIND] || nla_strcmp(parts[IFLA_INFO_KIND], "bridge") != 0)
 		return;
 	link->is_bridge = true;
-	if (!parts[IFLA_INFO_DATA] || nla_parse_nested(settings, IFLA_BR_MAX, parts[IFLA_INFO_DATA], NULL) < 0)
+	if (!parts[IFLA_INFO_DATA] || nla_parse_nested(settings, IFLA_BR_MAX, parts[IFLA_INFO_DATA], bridge_policy) < 0)
 		return;
 	link->filtered[FAMILY_4] = settings[IFLA_BR_NF_CALL_IPTABLES] && nla_get_u8(settings[IFLA_BR_NF_CALL_IPTABLES]);
 	link->filtered[FAMILY_6] = settings[IFLA_BR_NF_CALL_IP6TABLES] && nla_get_u8(settings[IFLA_BR_NF_CALL_IP6TABLES]);
 }
 
-static bool attributes_of(struct nl_msg *message, size_t header, struct nlattr **ret, int max)
+static bool attributes_of(struct nl_msg *message, size_t header, struct nlattr **ret, int max, struct nla_policy *policy)
 {
-	return nlmsg_parse(nlmsg_hdr(message), (int)header, ret, max, NULL) >= 0;
+	return nlmsg_parse(nlmsg_hdr(message), (int)header, ret, max, policy) >= 0;
 }
 
 static int each_link(struct nl_msg *message, void *userdata)
@@ -65,7 +79,7 @@ static int each_link(struct nl_msg *message, void *userdata)
 	struct nlattr *attributes[IFLA_MAX + 1];
 	struct link_seen link = { 0 };
 
-	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWLINK || !attributes_of(message, sizeof(struct ifinfomsg), attributes, IFLA_MAX))
+	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWLINK || !attributes_of(message, sizeof(struct ifinfomsg), attributes, IFLA_MAX, link_policy))
 		return NL_OK;
 	if (!attributes[IFLA_IFNAME])
 		return NL_OK;
@@ -102,7 +116,7 @@ static bool port_of(const struct look *look, int index, struct bridge_port *ret)
 /* False: a neighbour of no use. */
 static bool read_neighbour(struct nl_msg *message, struct nlattr *attributes[NDA_MAX + 1])
 {
-	return nlmsg_hdr(message)->nlmsg_type == RTM_NEWNEIGH && attributes_of(message, sizeof(struct ndmsg), attributes, NDA_MAX) &&
+	return nlmsg_hdr(message)->nlmsg_type == RTM_NEWNEIGH && attributes_of(message, sizeof(struct ndmsg), attributes, NDA_MAX, neighbour_policy) &&
 	       attributes[NDA_LLADDR] && nla_len(attributes[NDA_LLADDR]) == BRIDGE_HARDWARE;
 }
 
@@ -129,11 +143,14 @@ static int each_neighbour(struct nl_msg *message, void *userdata)
 	struct look *look = userdata;
 	const struct ndmsg *neighbour = nlmsg_data(nlmsg_hdr(message));
 	struct nlattr *attributes[NDA_MAX + 1];
-	struct bridge_neighbour one = { .addr = { .family = neighbour->ndm_family == AF_INET6 ? FAMILY_6 : FAMILY_4 } };
-	int size = (int)addr_size((enum family)one.addr.family);
+	struct bridge_neighbour one = { 0 };
 
 	if (look->facts.neighbours.count >= ENTRIES_MAX || !read_neighbour(message, attributes) || !attributes[NDA_DST] ||
-	    neighbour->ndm_state & (NUD_INCOMPLETE | NUD_FAILED | NUD_NOARP) || nla_len(attributes[NDA_DST]) != size)
+	    neighbour->ndm_state & (NUD_INCOMPLETE | NUD_FAILED | NUD_NOARP))
+		return NL_OK;
+	one.addr.family = neighbour->ndm_family == AF_INET6 ? FAMILY_6 : FAMILY_4;
+	int size = (int)addr_size((enum family)one.addr.family);
+	if (nla_len(attributes[NDA_DST]) != size)
 		return NL_OK;
 	memcpy(one.addr.bytes, nla_data(attributes[NDA_DST]), (size_t)size);
 	memcpy(one.hardware, nla_data(attributes[NDA_LLADDR]), BRIDGE_HARDWARE);

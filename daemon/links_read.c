@@ -123,6 +123,17 @@ struct route_message {
 	struct nlattr *attributes[RTA_MAX + 1];
 };
 
+/* Of what is read as it stands; the others' lengths are looked at where they are read. */
+static struct nla_policy route_policy[RTA_MAX + 1] = {
+	[RTA_OIF] = { .type = NLA_U32 },
+	[RTA_NH_ID] = { .type = NLA_U32 },
+};
+
+static struct nla_policy nexthop_policy[NHA_MAX + 1] = {
+	[NHA_ID] = { .type = NLA_U32 },
+	[NHA_OIF] = { .type = NLA_U32 },
+};
+
 static bool read_target(struct route_message *route)
 {
 	enum family family = route->message->rtm_family == AF_INET6 ? FAMILY_6 : FAMILY_4;
@@ -142,7 +153,7 @@ static bool read_target(struct route_message *route)
 
 static bool read_route(const struct nlmsghdr *header, struct route_message *ret)
 {
-	if (nlmsg_parse((struct nlmsghdr *)header, sizeof(struct rtmsg), ret->attributes, RTA_MAX, NULL) < 0)
+	if (nlmsg_parse((struct nlmsghdr *)header, sizeof(struct rtmsg), ret->attributes, RTA_MAX, route_policy) < 0)
 		return false;
 	ret->message = nlmsg_data(header);
 	return (ret->message->rtm_type == RTN_UNICAST || ret->message->rtm_type == RTN_BROADCAST) &&
@@ -287,7 +298,7 @@ static int each_nexthop(struct nl_msg *message, void *userdata)
 	struct net_hop hop = { 0 };
 
 	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWNEXTHOP ||
-	    nlmsg_parse(nlmsg_hdr(message), sizeof(struct nhmsg), attributes, NHA_MAX, NULL) < 0 || !attributes[NHA_ID])
+	    nlmsg_parse(nlmsg_hdr(message), sizeof(struct nhmsg), attributes, NHA_MAX, nexthop_policy) < 0 || !attributes[NHA_ID])
 		return NL_OK;
 	hop.id = nla_get_u32(attributes[NHA_ID]);
 	hop.has_via = read_via(attributes[NHA_GATEWAY], NULL, &hop.via);
