@@ -5,6 +5,8 @@
 /* For fuzz targets that include the readers of netlink: what stands in for their sockets, and what keeps faults of the
  * libraries, which trust the kernel, apart from the readers' own. The input is datagrams, each after its length (2 bytes,
  * little endian; the two highest are a receive that fails). */
+#include "library_faults.h"
+
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,8 +21,6 @@
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <netinet/in.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -95,53 +95,14 @@ static int run_callbacks(const void *buffer, size_t length, mnl_cb_t each, void 
 	return r;
 }
 
-/* Faults of the libraries, which trust the kernel, are none of the daemon's.
- * libnftnl and libnetfilter_conntrack end the program over an attribute of another size than they know. Here that is a
- * message that can't be parsed. What they had allocated by then is lost, and must not count as a leak of ours. */
-static sigjmp_buf not_parsed;
-static bool parsing;
-
-void __lsan_disable(void) __attribute__((weak));
-void __lsan_enable(void) __attribute__((weak));
-
+/* libnftnl and libnetfilter_conntrack end the program over an attribute of another size than they know. Here that is a message that
+ * can't be parsed. And libnftnl 1.2 believes in expressions with names and jumps with chains, and follows NULL where there are none. */
 void exit(int status)
 {
 	if (parsing)
 		siglongjmp(not_parsed, 1);
 	((void (*)(int))dlsym(RTLD_NEXT, "exit"))(status);
 	__builtin_unreachable();
-}
-
-/* libnftnl 1.2 believes in expressions with names and jumps with chains, and follows NULL where there are none. */
-static struct sigaction handled_before;
-
-static void on_fault(int number, siginfo_t *info, void *context)
-{
-	if (parsing)
-		siglongjmp(not_parsed, 1);
-	if (handled_before.sa_flags & SA_SIGINFO)
-		handled_before.sa_sigaction(number, info, context);
-	else
-		signal(number, SIG_DFL);
-}
-
-static void handle_faults(void)
-{
-	static bool done;
-	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
-
-	if (!done)
-		sigaction(SIGSEGV, &action, &handled_before);
-	done = true;
-}
-
-static void set_parsing(bool on)
-{
-	parsing = on;
-	if (on && __lsan_disable)
-		__lsan_disable();
-	else if (!on && __lsan_enable)
-		__lsan_enable();
 }
 
 /* libnftnl 1.2 copies a key or value of any length into a register's 64 bytes, and notes a kind of attribute that no

@@ -4,10 +4,15 @@
  *
  * The input: a byte (its two lowest bits choose the reader, the next ones the sysctls), then datagrams, each after its length (2 bytes, little endian; the two highest are a receive
  * that fails). The readers are the daemon's own files, and libnl is the real one; only its sockets are not real. */
+#include "library_faults.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netlink/errno.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -53,6 +58,24 @@ static void *next_datagram(int *ret_length)
 	return copy;
 }
 
+/* libnl 3.7 takes for granted that the kernel ends its strings: behind each message that it parses itself is a word of NULs. */
+static void *with_ends(void *datagram, int *length)
+{
+	char *ret = calloc(1, (size_t)*length / NLMSG_HDRLEN * NLMSG_ALIGNTO + (size_t)NLMSG_ALIGN(*length) + 1);
+	struct nlmsghdr *header = datagram, *to = (struct nlmsghdr *)ret;
+
+	if (!ret)
+		abort();
+	for (int left = *length; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+		memcpy(to, header, header->nlmsg_len);
+		to->nlmsg_len = NLMSG_ALIGN(header->nlmsg_len) + NLMSG_ALIGNTO;
+		to = (struct nlmsghdr *)((char *)to + to->nlmsg_len);
+	}
+	*length = (int)((char *)to - ret);
+	free(datagram);
+	return ret;
+}
+
 static int receive(struct nl_sock *socket, struct sockaddr_nl *from, unsigned char **ret, struct ucred **creds)
 {
 	int length;
@@ -61,6 +84,8 @@ static int receive(struct nl_sock *socket, struct sockaddr_nl *from, unsigned ch
 	(void)from;
 	(void)creds;
 	*ret = next_datagram(&length);
+	if (*ret && parsing)
+		*ret = with_ends(*ret, &length);
 	if (length == 0) { /* libnl frees only what is not empty */
 		free(*ret);
 		*ret = NULL;
@@ -108,6 +133,40 @@ static int succeed(void)
 	return 0;
 }
 
+/* libnl 3.7 follows NULL where a link of a kind that has data has none. */
+static int read_link_cache(struct nl_sock *socket, int family, struct nl_cache **ret)
+{
+	set_parsing(true);
+	int r = sigsetjmp(not_parsed, 1) ? -NLE_MSG_TOOSHORT : rtnl_link_alloc_cache(socket, family, ret);
+	set_parsing(false);
+	return r;
+}
+
+static int read_address_cache(struct nl_sock *socket, struct nl_cache **ret)
+{
+	set_parsing(true);
+	int r = sigsetjmp(not_parsed, 1) ? -NLE_MSG_TOOSHORT : rtnl_addr_alloc_cache(socket, ret);
+	set_parsing(false);
+	return r;
+}
+
+/* libnl's own look at no length. */
+#define CHECKED(function, type) \
+	static type checked_##function(struct nlattr *attribute) \
+	{ \
+		if (nla_len(attribute) < (int)sizeof(type)) \
+			abort(); \
+		return function(attribute); \
+	}
+CHECKED(nla_get_u8, uint8_t)
+CHECKED(nla_get_u16, uint16_t)
+CHECKED(nla_get_u32, uint32_t)
+#define nla_get_u8 checked_nla_get_u8
+#define nla_get_u16 checked_nla_get_u16
+#define nla_get_u32 checked_nla_get_u32
+
+#define rtnl_link_alloc_cache read_link_cache
+#define rtnl_addr_alloc_cache read_address_cache
 #define nl_socket_alloc fake_socket
 #define nl_connect(socket, protocol) ((void)(socket), succeed())
 #include "../../daemon/links_read.c"
@@ -240,6 +299,7 @@ int fuzz_one(const uint8_t *bytes, size_t size)
 	struct ranges guarded;
 	int reader;
 
+	handle_faults();
 	make_interest(&guarded);
 	must(ranges_add_all(&links.interest, &guarded) == 0);
 	if (size) {

@@ -158,6 +158,16 @@ def made():
     default = [route(socket.AF_INET, 0, attribute(4, 3), attribute(5, four("198.51.100.20")))]
     write("made-bridge", BRIDGES | OFF, answers(bridged, addresses, [], default, *2 * (bridged, entries, neighbours)))
     write("made-bridge-moved", BRIDGES | FILTERED_4, answers(bridged, addresses, [], default, bridged, entries, neighbours, bridged, entries[1:], neighbours))
+    # Messages that end where a value should stand.
+    write("made-short-nexthop", LINKS, answers(links, addresses, [nexthop(1, attribute(5, b""))], routes))
+    write("made-short-id", LINKS, answers(links, addresses, [message(104, struct.pack("=BBBBI", 2, 0, 4, 0, 0), attribute(1, b""))], routes))
+    for name, kind in (("made-short-link", 4), ("made-short-object", 30)):
+        write(name, LINKS, answers(links, addresses, hops, [route(socket.AF_INET, 0, attribute(kind, b""))]))
+    write("made-short-setting", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged + [link(9, "br2", "bridge", attribute(36, b""))]))
+    write("made-short-master", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged + [
+        message(16, struct.pack("=BBHiII", 0, 0, 1, 9, 2, 0), attribute(3, "x"), attribute(10, b""))]))
+    write("made-short-vlan", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged, [neighbour(AF_BRIDGE, 2, hardware, attribute(5, b""))], neighbours))
+    write("made-short-neighbour", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged, entries, [message(28, b"")]))
 
 
 def record(tap):
