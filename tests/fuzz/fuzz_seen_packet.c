@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel copies to us, as its netlink socket gives it: a message, the packet in it, the DNS answer in that. */
+/* What the kernel copies to us, as its netlink socket gives it: a message, the packet in it, the DNS query or answer in that, and which
+ * answers were asked for. */
 #include "core/dns_message.h"
+#include "core/observed_queries.h"
 #include "core/seen_packet.h"
 #include "nflog.h"
 
@@ -9,9 +11,12 @@
 
 int fuzz_one(const uint8_t *data, size_t size);
 
+enum { STEP_MS = 100 }; /* from packet to packet */
+
 struct bounds {
 	const uint8_t *begin, *end;
 	size_t packets;
+	struct observed_queries queries;
 };
 
 static void must(bool holds)
@@ -57,6 +62,31 @@ static void check_dns(const struct seen_packet *seen)
 		     question.class == message.question_class && strcmp(question.name, message.question) == 0);
 }
 
+/* An answer counts once, and not before its query. */
+static void pair(struct bounds *bounds, const struct seen_packet *seen)
+{
+	const struct packet *packet = &seen->packet;
+	int64_t now_ms = (int64_t)bounds->packets * STEP_MS;
+	struct dns_question question;
+	struct observed_question key;
+
+	if (dns_question_read(seen->payload, seen->payload_length, &question) < 0 || strlen(question.name) >= sizeof(key.name))
+		return;
+	bool reply = question.is_response;
+	key = (struct observed_question){
+		.server = reply ? packet->target : packet->source, .port = reply ? packet->target_port : packet->source_port,
+		.resolver = reply ? packet->source : packet->target, .resolver_port = reply ? packet->source_port : packet->target_port,
+		.id = question.id, .type = question.type, .class = question.class,
+	};
+	memcpy(key.name, question.name, strlen(question.name) + 1);
+	size_t before = bounds->queries.count;
+	if (!reply)
+		must(observed_queries_add(&bounds->queries, &key, now_ms) == 0);
+	else if (observed_queries_take(&bounds->queries, &key, now_ms))
+		must(bounds->queries.count < before && !observed_queries_take(&bounds->queries, &key, now_ms));
+	must(bounds->queries.count <= OBSERVED_QUERIES_MAX && bounds->queries.count <= before + 1);
+}
+
 static void on_seen(void *userdata, const char *prefix, const uint8_t *bytes, size_t length)
 {
 	struct bounds *bounds = userdata;
@@ -69,8 +99,10 @@ static void on_seen(void *userdata, const char *prefix, const uint8_t *bytes, si
 	if (!seen_packet_read(bytes, length, &seen))
 		return;
 	check_packet(&seen, bytes, length);
-	if (seen.payload)
-		check_dns(&seen);
+	if (!seen.payload)
+		return;
+	check_dns(&seen);
+	pair(bounds, &seen);
 }
 
 int fuzz_one(const uint8_t *data, size_t size)
@@ -81,9 +113,10 @@ int fuzz_one(const uint8_t *data, size_t size)
 	must(copy);
 	if (size)
 		memcpy(copy, data, size);
-	struct bounds bounds = { copy, copy + size, 0 };
+	struct bounds bounds = { copy, copy + size, 0, { 0 } };
 	nflog_read(copy, size, on_seen, &bounds);
 	must(bounds.packets <= size / 16); /* a message has a header at least */
+	observed_queries_free(&bounds.queries);
 	free(copy);
 	return 0;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The file of addresses, as a worn disk may give it back. Each line of the input gets its right checksum unless it ends in
- * '!', or no input would come further than that. */
-#include "state_file.h"
+ * '!', or no input would come further than that. What was read and is written reads as the same again. */
+#define checksum file_checksum
+#include "../../daemon/state_file.c"
+#undef checksum
 
 #include <errno.h>
 #include <stdbool.h>
@@ -48,6 +50,8 @@ static char *with_checksums(const uint8_t *data, size_t size, size_t *ret_length
 	return text;
 }
 
+enum { NOW_MS = 1000, WALL_S = 1700000000 };
+
 static void check(const struct addrbook *book)
 {
 	struct book_entry entry;
@@ -58,26 +62,54 @@ static void check(const struct addrbook *book)
 		for (size_t k = 0; k < entry.address_count; k++) {
 			must(entry.addresses[k].addr.family == entry.family);
 			must(!address_unfit(&entry.addresses[k].addr, false));
-			must(entry.addresses[k].confirmed_ms <= 1000);
+			must(entry.addresses[k].confirmed_ms <= NOW_MS);
+			must(entry.addresses[k].expires_ms > NOW_MS);
+			must(entry.addresses[k].origin == ORIGIN_OBSERVED || *entry.name != '*');
 			must(k == 0 || addr_compare(&entry.addresses[k - 1].addr, &entry.addresses[k].addr) < 0);
 		}
 	}
 }
 
-int fuzz_one(const uint8_t *data, size_t size)
+static struct addrbook *empty_book(void)
 {
 	static const struct book_limits limits = { 30000, 900000, 3600000, INT64_C(604800000) };
-	static const char *const names[] = { "a.b", "my.mailstore.com" };
-	static const bool allow_private[2];
+	static const char *const names[] = { "*.b.c", "a.b", "my.mailstore.com" };
+	static const bool allow_private[3];
 	struct addrbook *book;
-	size_t length = 0;
-	char *text = with_checksums(data, size, &length);
 
 	must(addrbook_new(&book, &limits, 1) == 0);
-	must(addrbook_want(book, names, allow_private, 2, 0) == 0);
-	int status = state_read_addresses(text, length, book, 1000, 1700000000);
+	must(addrbook_want(book, names, allow_private, 3, 0) == 0);
+	return book;
+}
+
+static void check_same(const struct addrbook *a, const struct addrbook *b)
+{
+	struct book_entry x, y;
+
+	must(addrbook_count(a) == addrbook_count(b));
+	for (size_t i = 0; i < addrbook_count(a); i++) {
+		addrbook_entry(a, i, &x);
+		addrbook_entry(b, i, &y);
+		must(x.address_count == y.address_count);
+		for (size_t k = 0; k < x.address_count; k++)
+			must(addr_compare(&x.addresses[k].addr, &y.addresses[k].addr) == 0 && x.addresses[k].origin == y.addresses[k].origin);
+	}
+}
+
+int fuzz_one(const uint8_t *data, size_t size)
+{
+	struct addrbook *book = empty_book(), *again = empty_book();
+	size_t length = 0;
+	char *text = with_checksums(data, size, &length), *written;
+
+	int status = state_read_addresses(text, length, book, NOW_MS, WALL_S);
 	must(status == 0 || status == -EBADMSG);
 	check(book);
+	must(compose(book, NOW_MS, WALL_S, &written, &length) == 0);
+	must(state_read_addresses(written, length, again, NOW_MS, WALL_S) == 0);
+	check_same(book, again);
+	free(written);
+	addrbook_free(again);
 	addrbook_free(book);
 	free(text);
 	return 0;

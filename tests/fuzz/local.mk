@@ -21,8 +21,8 @@ FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
 FUZZ_ROUTES_SOURCES = tests/fuzz/fuzz_routes.c tests/fuzz/library_faults.h daemon/log.c
 FUZZ_ROUTES_LIBS = libcore.a $(NLROUTE_LIBS) $(SYSTEMD_LIBS)
-FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/seen_packet.c
-FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/state_file.c daemon/core/addr.c daemon/core/addrbook.c daemon/core/lines.c
+FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/observed_queries.c daemon/core/seen_packet.c
+FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/core/addr.c daemon/core/addrbook.c daemon/core/lines.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/core/printable.c daemon/varlink_wire.c
 
 tests_fuzz_replay_archive_SOURCES = tests/fuzz/replay.c $(FUZZ_ARCHIVE_SOURCES)
