@@ -179,23 +179,39 @@ struct walk {
 	int error;
 };
 
-bool net_has_route(const struct net *net, const struct net_route *route)
+static int route_order(const struct net_route *a, const struct net_route *b)
 {
-	for (size_t i = 0; i < net->routes.count; i++) {
-		const struct net_route *one = &net->routes.items[i];
-		if (one->prefix_length == route->prefix_length && one->rank == route->rank && strcmp(one->link, route->link) == 0 &&
-		    addr_compare(&one->range.first, &route->range.first) == 0 && one->has_via == route->has_via &&
-		    (!one->has_via || addr_compare(&one->via, &route->via) == 0))
-			return true;
-	}
-	return false;
+	int order = a->prefix_length != b->prefix_length ? a->prefix_length - b->prefix_length : a->rank - b->rank;
+
+	if (order == 0)
+		order = addr_compare(&a->range.first, &b->range.first);
+	if (order == 0)
+		order = strcmp(a->link, b->link);
+	if (order == 0)
+		order = a->has_via - b->has_via;
+	return order == 0 && a->has_via ? addr_compare(&a->via, &b->via) : order;
 }
 
 int net_add_route(struct net *net, const struct net_route *route)
 {
-	if (net_has_route(net, route))
+	size_t low = 0, high = net->routes.count;
+	int order = 1;
+
+	while (low < high && order != 0) {
+		size_t middle = low + (high - low) / 2;
+		order = route_order(&net->routes.items[middle], route);
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (order == 0)
 		return 0;
-	return ARRAY_PUSH(&net->routes, *route) < 0 ? -ENOMEM : 0;
+	if (ARRAY_PUSH(&net->routes, *route) < 0)
+		return -ENOMEM;
+	memmove(&net->routes.items[low + 1], &net->routes.items[low], (net->routes.count - 1 - low) * sizeof(*route));
+	net->routes.items[low] = *route;
+	return 0;
 }
 
 static void add_hop(struct walk *walk, int index, const struct addr *via)
@@ -237,17 +253,42 @@ static void add_hops(struct walk *walk, const struct nlattr *list)
 	}
 }
 
+static int hop_order(const void *a, const void *b)
+{
+	const struct net_hop *x = a, *y = b;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static void sort_hops(struct net *net)
+{
+	if (net->hops.count)
+		qsort(net->hops.items, net->hops.count, sizeof(*net->hops.items), hop_order);
+}
+
+/* Of those with this id. */
+static size_t first_hop(const struct net *net, uint32_t id)
+{
+	size_t low = 0, high = net->hops.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (net->hops.items[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* With nexthop_compat_mode = 0 a route has no other word for where it goes. Members of groups are no groups. */
 static void add_nexthop(struct walk *walk, uint32_t id, bool member)
 {
-	for (size_t i = 0; i < walk->net->hops.count; i++) {
-		const struct net_hop hop = walk->net->hops.items[i];
-		if (hop.id != id)
-			continue;
-		if (!hop.member)
-			add_hop(walk, hop.link, hop.has_via ? &hop.via : NULL);
+	for (size_t i = first_hop(walk->net, id); i < walk->net->hops.count && walk->net->hops.items[i].id == id; i++) {
+		const struct net_hop *hop = &walk->net->hops.items[i];
+		if (!hop->member)
+			add_hop(walk, hop->link, hop->has_via ? &hop->via : NULL);
 		else if (!member)
-			add_nexthop(walk, hop.member, true);
+			add_nexthop(walk, hop->member, true);
 	}
 }
 
@@ -347,6 +388,7 @@ int net_read(struct nl_sock *socket, const struct ranges *interest, struct net *
 		r = read_addresses(socket, ret);
 	if (r == 0)
 		r = dump(socket, &walk, RTM_GETNEXTHOP, &nexthops, sizeof(nexthops), each_nexthop, forget_hops);
+	sort_hops(ret);
 	if (r == 0)
 		r = dump(socket, &walk, RTM_GETROUTE, &routes, sizeof(routes), each_route, forget_routes);
 	if (r < 0)

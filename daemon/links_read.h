@@ -56,8 +56,8 @@ struct net_route {
 struct net {
 	struct { struct net_link *items; size_t count, capacity; } links;
 	struct { struct net_address *items; size_t count, capacity; } addresses;
-	struct { struct net_hop *items; size_t count, capacity; } hops;
-	struct { struct net_route *items; size_t count, capacity; } routes; /* default routes, and what meets the interest; each once */
+	struct { struct net_hop *items; size_t count, capacity; } hops;     /* by their ids */
+	struct { struct net_route *items; size_t count, capacity; } routes; /* default routes, and what meets the interest; sorted, each once */
 	struct ranges broadcasts; /* IPv4, that the kernel takes for such */
 };
 
@@ -69,7 +69,6 @@ const struct net_link *net_link(const struct net *net, int index);            /*
 const struct net_link *net_link_named(const struct net *net, const char *name); /* NULL: none */
 /* Adds a route that is not there yet. 0 or -ENOMEM. */
 int net_add_route(struct net *net, const struct net_route *route);
-bool net_has_route(const struct net *net, const struct net_route *route);
 
 /* Whether a message tells of a route that meets the interest, or of a default route. */
 struct nlmsghdr;

@@ -148,6 +148,9 @@ def made():
     write("made-routes", LINKS, answers(links, addresses, hops, routes))
     write("made-change", LINKS, answers(links, addresses, hops, routes) + answers([link(2, "lan", up=False)] + links[2:], addresses, hops[:3], routes[-3:]))
     write("made-interrupted", LINKS, answers(links, addresses) + [hops[0][:6] + struct.pack("=H", 0x12) + hops[0][8:] + DONE] + answers(hops, routes))
+    many = [nexthop(number, attribute(5, 2)) for number in range(1, 301)]
+    group = nexthop(1000, netlink.attribute(2, b"".join(struct.pack("=IBBH", number, 0, 0, 0) for number in range(1, 301))), family=0)
+    write("made-group", LINKS, answers(links, addresses, many + [group], 200 * [route(socket.AF_INET, 0, attribute(30, 1000))]))
     write("made-notices", NOTICES, links + routes + [one[:4] + struct.pack("=H", 25) + one[6:] for one in routes])
     filtered = netlink.attribute(36, b"\1") + netlink.attribute(37, b"\0")
     bridged = [link(2, "lan", master=5), link(3, "wan", master=5), link(5, "br0", "bridge", filtered), link(6, "br1", "bridge", filtered), link(7, "x", master=6)]
