@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct bridge_fact *bridge_of(const struct bridge_facts *facts, const char *name)
@@ -48,38 +49,82 @@ static bool same_hardware(const uint8_t *a, const uint8_t *b)
 	return memcmp(a, b, BRIDGE_HARDWARE) == 0;
 }
 
-/* A next hop behind another port, that frames get to. */
-static bool find_hop(const struct bridge_facts *facts, const struct ranges *next_hops, struct bridge_finding *finding)
+/* An entry that belongs to a next hop. */
+struct hop {
+	const struct bridge_entry *entry;
+	const struct addr *addr;
+};
+
+struct hops {
+	struct hop *items;
+	size_t count, capacity;
+};
+
+/* Whether a neighbour ahead of this one, who is one of these addresses as well, has the same hardware: it has the same entries. */
+static bool came_before(const struct bridge_facts *facts, const struct ranges *addresses, size_t at)
+{
+	const struct bridge_neighbour *neighbours = facts->neighbours.items;
+
+	for (size_t i = 0; i < at; i++)
+		if (same_hardware(neighbours[i].hardware, neighbours[at].hardware) && ranges_contains(addresses, &neighbours[i].addr))
+			return true;
+	return false;
+}
+
+static int find_hops(struct hops *ret, const struct bridge_facts *facts, const struct ranges *next_hops)
 {
 	for (size_t n = 0; n < facts->neighbours.count; n++) {
-		const struct bridge_neighbour *hop = &facts->neighbours.items[n];
-		if (!ranges_contains(next_hops, &hop->addr))
+		const struct bridge_neighbour *neighbour = &facts->neighbours.items[n];
+		if (!ranges_contains(next_hops, &neighbour->addr) || came_before(facts, next_hops, n))
 			continue;
 		for (size_t e = 0; e < facts->entries.count; e++) {
-			const struct bridge_entry *entry = &facts->entries.items[e];
-			if (!same_hardware(entry->hardware, hop->hardware) || strcmp(entry->at.bridge, finding->guarded.at.bridge) != 0 ||
-			    strcmp(entry->at.port, finding->guarded.at.port) == 0 || entry->vlan != finding->guarded.vlan)
-				continue;
-			finding->hop = *entry;
-			finding->hop_addr = hop->addr;
-			return true;
+			struct hop hop = { &facts->entries.items[e], &neighbour->addr };
+			if (same_hardware(hop.entry->hardware, neighbour->hardware) && ARRAY_PUSH(ret, hop) < 0)
+				return -ENOMEM;
 		}
+	}
+	return 0;
+}
+
+/* A next hop behind another port, that frames get to. */
+static bool find_hop(const struct hops *hops, struct bridge_finding *finding)
+{
+	for (size_t i = 0; i < hops->count; i++) {
+		const struct bridge_entry *entry = hops->items[i].entry;
+		if (strcmp(entry->at.bridge, finding->guarded.at.bridge) != 0 || strcmp(entry->at.port, finding->guarded.at.port) == 0 ||
+		    entry->vlan != finding->guarded.vlan)
+			continue;
+		finding->hop = *entry;
+		finding->hop_addr = *hops->items[i].addr;
+		return true;
 	}
 	return false;
 }
 
 static int judge_neighbour(struct bridge_findings *ret, const struct bridge_facts *facts, const struct ranges *guarded,
-			   const struct ranges *next_hops, const struct bridge_neighbour *neighbour)
+			   const struct hops *hops, const struct bridge_neighbour *neighbour)
 {
 	for (size_t e = 0; e < facts->entries.count; e++) {
 		struct bridge_finding finding = { .guarded = facts->entries.items[e], .guarded_addr = neighbour->addr };
 		if (!same_hardware(finding.guarded.hardware, neighbour->hardware) || has_finding(ret, finding.guarded.at.bridge) ||
-		    !is_unfiltered(facts, finding.guarded.at.bridge, guarded, finding.unfiltered) || !find_hop(facts, next_hops, &finding))
+		    !is_unfiltered(facts, finding.guarded.at.bridge, guarded, finding.unfiltered) || !find_hop(hops, &finding))
 			continue;
 		if (ARRAY_PUSH(ret, finding) < 0)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+static int judge_neighbours(struct bridge_findings *ret, const struct bridge_facts *facts, const struct ranges *guarded, const struct ranges *next_hops)
+{
+	struct hops hops = { 0 };
+	int r = find_hops(&hops, facts, next_hops);
+
+	for (size_t i = 0; i < facts->neighbours.count && hops.count && r == 0; i++)
+		if (ranges_contains(guarded, &facts->neighbours.items[i].addr) && !came_before(facts, guarded, i))
+			r = judge_neighbour(ret, facts, guarded, &hops, &facts->neighbours.items[i]);
+	free(hops.items);
+	return r;
 }
 
 /* It is still a port, and the address was not learned anywhere else. */
@@ -100,12 +145,9 @@ static bool still_at(const struct bridge_facts *facts, const struct bridge_entry
 int bridges_judge(struct bridge_findings *ret, const struct bridge_facts *facts, const struct ranges *guarded, const struct ranges *next_hops,
 		  const struct bridge_findings *before)
 {
-	int r = 0;
-
 	*ret = (struct bridge_findings){ .can_filter = facts->can_filter };
-	for (size_t i = 0; i < facts->neighbours.count && r == 0; i++)
-		if (ranges_contains(guarded, &facts->neighbours.items[i].addr))
-			r = judge_neighbour(ret, facts, guarded, next_hops, &facts->neighbours.items[i]);
+	int r = judge_neighbours(ret, facts, guarded, next_hops);
+
 	for (size_t i = 0; before && i < before->count && r == 0; i++) {
 		struct bridge_finding finding = before->items[i];
 		if (!has_finding(ret, finding.guarded.at.bridge) && ranges_contains(guarded, &finding.guarded_addr) &&

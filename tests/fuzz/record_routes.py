@@ -161,6 +161,10 @@ def made():
     default = [route(socket.AF_INET, 0, attribute(4, 3), attribute(5, four("198.51.100.20")))]
     write("made-bridge", BRIDGES | OFF, answers(bridged, addresses, [], default, *2 * (bridged, entries, neighbours)))
     write("made-bridge-moved", BRIDGES | FILTERED_4, answers(bridged, addresses, [], default, bridged, entries, neighbours, bridged, entries[1:], neighbours))
+    # The server and its next hop in many VLANs behind one port, and by many addresses.
+    crowd = [neighbour(AF_BRIDGE, 2, one, netlink.attribute(5, struct.pack("=H", number))) for number in range(150) for one in (hardware, other)]
+    known = [neighbour(socket.AF_INET, 5, one, attribute(1, packed)) for one, packed in ((hardware, server), (other, four("198.51.100.20"))) for _ in range(150)]
+    write("made-crowd", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged, crowd, known))
     # Messages that end where a value should stand.
     write("made-short-nexthop", LINKS, answers(links, addresses, [nexthop(1, attribute(5, b""))], routes))
     write("made-short-id", LINKS, answers(links, addresses, [message(104, struct.pack("=BBBBI", 2, 0, 4, 0, 0), attribute(1, b""))], routes))
