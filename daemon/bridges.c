@@ -128,12 +128,14 @@ static int each_entry(struct nl_msg *message, void *userdata)
 	struct bridge_entry entry = { 0 };
 
 	/* Permanent ones are the ports' own, or groups. */
-	if (look->facts.entries.count >= ENTRIES_MAX || !read_neighbour(message, attributes) || neighbour->ndm_state & NUD_PERMANENT ||
+	if (!read_neighbour(message, attributes) || neighbour->ndm_state & NUD_PERMANENT ||
 	    !port_of(look, neighbour->ndm_ifindex, &entry.at))
 		return NL_OK;
 	entry.vlan = attributes[NDA_VLAN] ? nla_get_u16(attributes[NDA_VLAN]) : 0;
 	memcpy(entry.hardware, nla_data(attributes[NDA_LLADDR]), BRIDGE_HARDWARE);
-	if (ARRAY_PUSH(&look->facts.entries, entry) < 0)
+	if (look->facts.entries.count >= ENTRIES_MAX)
+		look->error = -E2BIG; /* not known whole is not known */
+	else if (ARRAY_PUSH(&look->facts.entries, entry) < 0)
 		look->error = -ENOMEM;
 	return NL_OK;
 }
@@ -145,7 +147,7 @@ static int each_neighbour(struct nl_msg *message, void *userdata)
 	struct nlattr *attributes[NDA_MAX + 1];
 	struct bridge_neighbour one = { 0 };
 
-	if (look->facts.neighbours.count >= ENTRIES_MAX || !read_neighbour(message, attributes) || !attributes[NDA_DST] ||
+	if (!read_neighbour(message, attributes) || !attributes[NDA_DST] ||
 	    neighbour->ndm_state & (NUD_INCOMPLETE | NUD_FAILED | NUD_NOARP))
 		return NL_OK;
 	one.addr.family = neighbour->ndm_family == AF_INET6 ? FAMILY_6 : FAMILY_4;
@@ -156,7 +158,9 @@ static int each_neighbour(struct nl_msg *message, void *userdata)
 	memcpy(one.hardware, nla_data(attributes[NDA_LLADDR]), BRIDGE_HARDWARE);
 	if (!ranges_contains(look->guarded, &one.addr) && !ranges_contains(look->next_hops, &one.addr))
 		return NL_OK;
-	if (ARRAY_PUSH(&look->facts.neighbours, one) < 0)
+	if (look->facts.neighbours.count >= ENTRIES_MAX)
+		look->error = -E2BIG;
+	else if (ARRAY_PUSH(&look->facts.neighbours, one) < 0)
 		look->error = -ENOMEM;
 	return NL_OK;
 }

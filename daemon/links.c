@@ -23,6 +23,7 @@ struct links {
 	struct nl_sock *questions;
 	bool confused;            /* an answer was not read to its end */
 	bool unread;              /* the last change could not be read yet */
+	bool overrun;             /* notices were lost, and their queue was not empty since */
 	sd_event_source *source, *timer;
 	void (*changed)(void *userdata);
 	void *userdata;
@@ -192,9 +193,14 @@ static int on_notice(sd_event_source *source, int fd, uint32_t events, void *use
 	(void)events;
 	for (int i = 0; i < READS_A_TURN; i++) {
 		ssize_t length = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
-		if (length < 0 && errno != ENOBUFS && errno != EINTR)
+		if (length < 0 && errno != ENOBUFS && errno != EINTR) {
+			/* From an overrun until the queue is empty, the kernel drops more without another word. */
+			news |= links->overrun;
+			links->overrun = false;
 			break;
-		news = news || (length < 0 ? errno == ENOBUFS : any_matters(links, buffer, length));
+		}
+		links->overrun |= length < 0 && errno == ENOBUFS;
+		news = news || links->overrun || (length > 0 && any_matters(links, buffer, length));
 	}
 	sd_event_source_get_enabled(links->timer, &on);
 	if (news && on == SD_EVENT_OFF) {

@@ -31,6 +31,7 @@ struct nft_monitor {
 	void *userdata;
 	char what[200];     /* the first change of the transaction under way, or that it deletes the table */
 	unsigned more;      /* how many there are besides */
+	bool overrun;       /* notices were lost, and the queue was not empty since */
 	uint64_t seen;      /* transactions that changed our table, or may have */
 	bool others;        /* the transaction under way changes other tables */
 };
@@ -149,9 +150,14 @@ static bool read_notices(struct nft_monitor *monitor)
 		if (length > 0)
 			take_notices(monitor, buffer, (size_t)length);
 		else if (length < 0 && errno == ENOBUFS)
-			lost = true;
+			lost = monitor->overrun = true;
 		else if (length == 0 || errno != EINTR)
 			more = false;
+	}
+	/* From an overrun until the queue is empty, the kernel drops more without another word. */
+	if (!more && monitor->overrun) {
+		lost = true;
+		monitor->overrun = false;
 	}
 	if (lost) {
 		monitor->what[0] = '\0';
