@@ -2,8 +2,9 @@
 /* Fuzz target: what the kernel may tell of links, addresses, nexthops, routes and neighbours over rtnetlink, to its readers and to
  * those who answer from that.
  *
- * The input: a byte (its two lowest bits choose the reader, the next ones the sysctls), then datagrams, each after its length (2 bytes, little endian; the two highest are a receive
- * that fails). The readers are the daemon's own files, and libnl is the real one; only its sockets are not real. */
+ * The input: a byte (its two lowest bits choose the reader, the next ones the sysctls), then datagrams, each after its length (2 bytes,
+ * little endian; the two highest are a receive that fails). The readers are the daemon's own files, and libnl is the real one; only its
+ * sockets are not real. */
 #include "library_faults.h"
 
 #include <errno.h>

@@ -32,8 +32,10 @@ SCENES = {
                       "-6 route add 2001:db8:2::25/128 encap seg6 mode encap segs 2001:db8:3::10 dev adm",
                       "route add default encap ip id 5 dst 198.51.100.20 dev wan", "route add 192.0.2.16/28 via inet6 2001:db8:2::25 dev lan"),
     "stacked": ("link add red type vrf table 10", "link set red up", "link set adm master red", "link add front link lan type macvlan mode bridge",
-                "link set front up", "addr add 192.0.2.2/32 dev front", "link add one type veth peer name two", "link add hub type bridge", "link set two master hub",
-                "link set one up", "link set two up", "link set hub up", "addr add 192.0.2.3/24 dev one", "addr add 192.0.2.26 peer 192.0.2.25 dev one",
+                "link set front up", "addr add 192.0.2.2/32 dev front", "link add one type veth peer name two", "link add hub type bridge",
+                "link set two master hub",
+                "link set one up", "link set two up", "link set hub up", "addr add 192.0.2.3/24 dev one",
+                "addr add 192.0.2.26 peer 192.0.2.25 dev one",
                 "link add link lan name tagged type vlan id 7", "tunnel add tunnel mode ipip local 192.0.2.1 remote 203.0.113.10", "link set lan down"),
     "advertised": ("-6 route add 2001:db8:2::/65 via fe80::1 dev wan proto ra metric 10", "-6 route add default via fe80::2 dev wan proto ra expires 600",
                    "-6 addr add 2001:db8:2:0:1::1/80 dev adm valid_lft 600 preferred_lft 600", "route add 192.0.2.25/32 via 198.51.100.20 dev wan proto ra",
@@ -41,7 +43,8 @@ SCENES = {
 }
 BRIDGED = ("link add bridge type bridge", "link set lan master bridge", "link set wan master bridge", "link set bridge up",
            "route add default via 198.51.100.20 dev wan2 onlink", "neigh replace 192.0.2.25 lladdr 02:00:00:00:00:25 dev bridge nud reachable",
-           "neigh replace 198.51.100.20 lladdr 02:00:00:00:00:20 dev wan2 nud stale", "neigh replace 2001:db8:2::25 lladdr 02:00:00:00:00:25 dev bridge nud stale",
+           "neigh replace 198.51.100.20 lladdr 02:00:00:00:00:20 dev wan2 nud stale",
+           "neigh replace 2001:db8:2::25 lladdr 02:00:00:00:00:25 dev bridge nud stale",
            "neigh replace 203.0.113.77 dev adm nud failed")
 LEARNED = ("fdb replace 02:00:00:00:00:25 dev lan master dynamic", "fdb replace 02:00:00:00:00:20 dev wan master dynamic")
 
@@ -138,11 +141,15 @@ def made():
     hop = struct.pack("=HBBi", 16, 0, 0, 3) + attribute(5, four("198.51.100.20"))
     via = struct.pack("=HBBi", 8 + 24, 0, 1, 2) + netlink.attribute(18, struct.pack("=H", socket.AF_INET6) + six("fe80::1"))
     routes = [route(socket.AF_INET, 24, attribute(1, four("192.0.2.0")), attribute(4, 2), protocol=2), route(socket.AF_INET, 0, attribute(9, hop + via)),
-              route(socket.AF_INET, 31, attribute(1, four("192.0.2.24")), attribute(4, 2), attribute(21, b"\1\0"), attribute(22, attribute(1, b"\0\6\x40\0")), attribute(18, b"\x0a\0" + server_6)),
-              route(socket.AF_INET6, 128, attribute(1, server_6), attribute(30, 10)), route(socket.AF_INET6, 64, attribute(1, six("2001:db8:2::")), attribute(4, 3), protocol=2),
-              route(socket.AF_INET6, 0, attribute(4, 3), attribute(5, six("fe80::2")), protocol=9), route(socket.AF_INET, 32, attribute(1, four("192.0.2.255")), attribute(4, 2), kind=3),
+              route(socket.AF_INET, 31, attribute(1, four("192.0.2.24")), attribute(4, 2), attribute(21, b"\1\0"),
+                    attribute(22, attribute(1, b"\0\6\x40\0")), attribute(18, b"\x0a\0" + server_6)),
+              route(socket.AF_INET6, 128, attribute(1, server_6), attribute(30, 10)),
+              route(socket.AF_INET6, 64, attribute(1, six("2001:db8:2::")), attribute(4, 3), protocol=2),
+              route(socket.AF_INET6, 0, attribute(4, 3), attribute(5, six("fe80::2")), protocol=9),
+              route(socket.AF_INET, 32, attribute(1, four("192.0.2.255")), attribute(4, 2), kind=3),
               route(28, 20, attribute(1, b"\0\6\x41\0"), attribute(4, 2))]
-    hops = [nexthop(1, attribute(5, 2), attribute(6, server)), nexthop(2, attribute(5, 3), attribute(6, six("fe80::9")), family=socket.AF_INET6), nexthop(3, attribute(4, b"")),
+    hops = [nexthop(1, attribute(5, 2), attribute(6, server)), nexthop(2, attribute(5, 3), attribute(6, six("fe80::9")), family=socket.AF_INET6),
+            nexthop(3, attribute(4, b"")),
             nexthop(10, netlink.attribute(2, struct.pack("=IBBHIBBH", 1, 0, 0, 0, 2, 0, 0, 0)), netlink.attribute(3, struct.pack("=H", 0)), family=0),
             nexthop(11, netlink.attribute(2, struct.pack("=IBBHIBBH", 10, 0, 0, 0, 3, 0, 0, 0)), family=0)]
     write("made-routes", LINKS, answers(links, addresses, hops, routes))
@@ -153,17 +160,22 @@ def made():
     write("made-group", LINKS, answers(links, addresses, many + [group], 200 * [route(socket.AF_INET, 0, attribute(30, 1000))]))
     write("made-notices", NOTICES, links + routes + [one[:4] + struct.pack("=H", 25) + one[6:] for one in routes])
     filtered = netlink.attribute(36, b"\1") + netlink.attribute(37, b"\0")
-    bridged = [link(2, "lan", master=5), link(3, "wan", master=5), link(5, "br0", "bridge", filtered), link(6, "br1", "bridge", filtered), link(7, "x", master=6)]
-    entries = [neighbour(AF_BRIDGE, 2, hardware, netlink.attribute(5, struct.pack("=H", 7)), attribute(9, 5)), neighbour(AF_BRIDGE, 3, other, netlink.attribute(5, struct.pack("=H", 7))),
+    bridged = [link(2, "lan", master=5), link(3, "wan", master=5), link(5, "br0", "bridge", filtered), link(6, "br1", "bridge", filtered),
+               link(7, "x", master=6)]
+    entries = [neighbour(AF_BRIDGE, 2, hardware, netlink.attribute(5, struct.pack("=H", 7)), attribute(9, 5)),
+               neighbour(AF_BRIDGE, 3, other, netlink.attribute(5, struct.pack("=H", 7))),
                neighbour(AF_BRIDGE, 3, hardware, state=0x80), neighbour(AF_BRIDGE, 7, bytes(20))]
     neighbours = [neighbour(socket.AF_INET, 5, hardware, attribute(1, server)), neighbour(socket.AF_INET6, 5, hardware, attribute(1, server_6)),
-                  neighbour(socket.AF_INET, 3, other, attribute(1, four("198.51.100.20"))), neighbour(socket.AF_INET, 3, other, attribute(1, four("198.51.100.21")), state=0x20)]
+                  neighbour(socket.AF_INET, 3, other, attribute(1, four("198.51.100.20"))),
+                  neighbour(socket.AF_INET, 3, other, attribute(1, four("198.51.100.21")), state=0x20)]
     default = [route(socket.AF_INET, 0, attribute(4, 3), attribute(5, four("198.51.100.20")))]
     write("made-bridge", BRIDGES | OFF, answers(bridged, addresses, [], default, *2 * (bridged, entries, neighbours)))
-    write("made-bridge-moved", BRIDGES | FILTERED_4, answers(bridged, addresses, [], default, bridged, entries, neighbours, bridged, entries[1:], neighbours))
+    write("made-bridge-moved", BRIDGES | FILTERED_4, answers(
+        bridged, addresses, [], default, bridged, entries, neighbours, bridged, entries[1:], neighbours))
     # The server and its next hop in many VLANs behind one port, and by many addresses.
     crowd = [neighbour(AF_BRIDGE, 2, one, netlink.attribute(5, struct.pack("=H", number))) for number in range(150) for one in (hardware, other)]
-    known = [neighbour(socket.AF_INET, 5, one, attribute(1, packed)) for one, packed in ((hardware, server), (other, four("198.51.100.20"))) for _ in range(150)]
+    known = [neighbour(socket.AF_INET, 5, one, attribute(1, packed))
+             for one, packed in ((hardware, server), (other, four("198.51.100.20"))) for _ in range(150)]
     write("made-crowd", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged, crowd, known))
     # Messages that end where a value should stand.
     write("made-short-nexthop", LINKS, answers(links, addresses, [nexthop(1, attribute(5, b""))], routes))
@@ -173,7 +185,8 @@ def made():
     write("made-short-setting", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged + [link(9, "br2", "bridge", attribute(36, b""))]))
     write("made-short-master", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged + [
         message(16, struct.pack("=BBHiII", 0, 0, 1, 9, 2, 0), attribute(3, "x"), attribute(10, b""))]))
-    write("made-short-vlan", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged, [neighbour(AF_BRIDGE, 2, hardware, attribute(5, b""))], neighbours))
+    write("made-short-vlan", BRIDGES | OFF, answers(
+        bridged, addresses, [], default, bridged, [neighbour(AF_BRIDGE, 2, hardware, attribute(5, b""))], neighbours))
     write("made-short-neighbour", BRIDGES | OFF, answers(bridged, addresses, [], default, bridged, entries, [message(28, b"")]))
 
 
