@@ -364,6 +364,8 @@ def switched_off(tap):
         # Of the family that was denied.
         tap.ok(len(sniffer.packets) >= 4, "by the SYN's retransmit", len(sniffer.packets))
         daemon.reload(config)
+        # What was due by the old interval is asked still.
+        daemon.wait_status(lambda status: all(one["next_query_in_s"] > 60 for one in status["names"] if one["name"] == name), "the next query is far away")
         tap.equal(set(origins(daemon, name).values()), {"asked"}, "names: asked")
         daemon.reload(config.replace("observe = no", "observe = yes"))
         authority.set(name, both(3))
