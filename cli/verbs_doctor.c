@@ -56,7 +56,7 @@ static json_t *sorted(const json_t *findings)
 	return list;
 }
 
-/* root reads a file that it was told of, and none that an answer names: who is behind the socket may be anybody. */
+/* root reads the file that is given to it, and none that an answer names: who is behind the socket may be anybody. */
 static void compare_config(json_t *list, const json_t *status, const char *config)
 {
 	const char *daemons = json_text_of(json_object_get(status, "config"), "path");
