@@ -2,7 +2,7 @@
 #include "client.h"
 #include "ctl.h"
 #include "output.h"
-#include "varlink_wire.h"
+#include "control/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "output.h"
-#include "varlink_wire.h"
+#include "control/wire.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #include "ctl.h"
 #include "output.h"
 #include "spefwd.h"
-#include "varlink_wire.h"
+#include "control/wire.h"
 
 #include <stdlib.h>
 #include <string.h>

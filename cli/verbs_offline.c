@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl.h"
-#include "local_addresses.h"
+#include "net/local_addresses.h"
 #include "output.h"
-#include "policy_file.h"
+#include "config/policy_file.h"
 
 #include <string.h>
 

@@ -11,7 +11,7 @@ libcore_a_SOURCES = \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
-	daemon/core/cut.c daemon/core/cut.h \
+	daemon/core/cut_list.c daemon/core/cut_list.h \
 	daemon/core/delta.c daemon/core/delta.h \
 	daemon/core/diag.c daemon/core/diag.h \
 	daemon/core/doctor.c daemon/core/doctor.h \
@@ -20,7 +20,7 @@ libcore_a_SOURCES = \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \
-	daemon/core/others.c daemon/core/others.h daemon/core/others_boxes.c daemon/core/others_boxes.h \
+	daemon/core/foreign.c daemon/core/foreign.h daemon/core/foreign_boxes.c daemon/core/foreign_boxes.h \
 	daemon/core/observed_queries.c daemon/core/observed_queries.h \
 	daemon/core/policy.c daemon/core/policy.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
@@ -35,52 +35,44 @@ libcore_a_SOURCES = \
 	daemon/core/seen_packet.c daemon/core/seen_packet.h \
 	daemon/core/totals.c daemon/core/totals.h
 libbase_a_SOURCES = \
-	daemon/config_ini.c daemon/config_ini.h \
-	daemon/local_addresses.c daemon/local_addresses.h \
-	daemon/policy_file.c daemon/policy_file.h \
-	daemon/varlink_wire.c daemon/varlink_wire.h
+	daemon/config/ini.c daemon/config/ini.h \
+	daemon/net/local_addresses.c daemon/net/local_addresses.h \
+	daemon/config/policy_file.c daemon/config/policy_file.h \
+	daemon/control/wire.c daemon/control/wire.h
 
 sbin_PROGRAMS += spefwd
 spefwd_SOURCES = \
-	daemon/bridges.c daemon/bridges.h \
-	daemon/conntrack.c daemon/conntrack.h \
-	daemon/control.c daemon/control.h \
-	daemon/doctor.c daemon/doctor.h daemon/doctor_legacy.c daemon/doctor_links.c \
-	daemon/doctor_names.c daemon/doctor_system.c daemon/doctor_tables.c daemon/doctor_tls.c \
-	daemon/gateway.c daemon/gateway.h daemon/gateway_kernel.c daemon/gateway_cut.c \
-	daemon/gateway_expect.c daemon/gateway_links.c daemon/gateway_names.c \
-	daemon/gateway_observe.c daemon/gateway_others.c daemon/gateway_watch.c \
-	daemon/links.c daemon/links.h daemon/links_read.c daemon/links_read.h \
+	daemon/net/bridges.c daemon/net/bridges.h \
+	daemon/net/conntrack.c daemon/net/conntrack.h \
+	daemon/control/server.c daemon/control/server.h \
+	daemon/gateway/gateway.c daemon/gateway/gateway.h daemon/gateway/gateway_kernel.c daemon/gateway/gateway_cut.c \
+	daemon/gateway/gateway_expect.c daemon/gateway/gateway_links.c daemon/gateway/gateway_names.c \
+	daemon/gateway/gateway_observe.c daemon/gateway/gateway_others.c daemon/gateway/gateway_watch.c \
+	daemon/net/links.c daemon/net/links.h daemon/net/links_read.c daemon/net/links_read.h \
 	daemon/log.c daemon/log.h \
 	daemon/main.c \
-	daemon/methods.c \
+	daemon/control/methods.c \
 	daemon/offline.c daemon/offline.h \
-	daemon/nflog.c daemon/nflog.h \
-	daemon/nft_cut.c daemon/nft_cut.h \
-	daemon/nft_encode.c daemon/nft_encode.h \
-	daemon/nft_monitor.c daemon/nft_monitor.h \
-	daemon/nft_others.c daemon/nft_others.h daemon/nft_others_rule.c \
-	daemon/nft_probe.c \
-	daemon/nft_rule.c \
-	daemon/nft_read.c daemon/nft_read.h \
-	daemon/nft_socket.c daemon/nft_socket.h \
-	daemon/report.c daemon/report.h \
-	daemon/resolver.c daemon/resolver.h \
-	daemon/rule_parsing.c daemon/rule_parsing.h daemon/xt_rule.c \
+	daemon/net/nflog.c daemon/net/nflog.h \
+	daemon/nft/cut.c daemon/nft/cut.h \
+	daemon/nft/encode.c daemon/nft/encode.h \
+	daemon/nft/monitor.c daemon/nft/monitor.h \
+	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_rule.c \
+	daemon/nft/probe.c \
+	daemon/nft/rule.c \
+	daemon/nft/read.c daemon/nft/read.h \
+	daemon/nft/socket.c daemon/nft/socket.h \
+	daemon/control/report.c daemon/control/report.h \
+	daemon/net/resolver.c daemon/net/resolver.h \
+	daemon/nft/rule_parsing.c daemon/nft/rule_parsing.h daemon/nft/xt_rule.c \
 	daemon/state_file.c daemon/state_file.h
 spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
 
-# Whose certificate answers: a program of its own, which spefwd --doctor runs as nobody.
-pkglibexec_PROGRAMS += spefw-tls
-spefw_tls_SOURCES = daemon/tls_peer.c
-spefw_tls_CPPFLAGS = $(AM_CPPFLAGS) $(GNUTLS_CFLAGS)
-spefw_tls_LDADD = libcore.a $(GNUTLS_LIBS)
-
 # The interface description as a C string, for GetInterfaceDescription.
-BUILT_SOURCES = daemon/gateway_varlink.h
-CLEANFILES += daemon/gateway_varlink.h
+BUILT_SOURCES = daemon/control/gateway_varlink.h
+CLEANFILES += daemon/control/gateway_varlink.h
 EXTRA_DIST += include/spefw/org.spefw.Gateway.varlink
-daemon/control.$(OBJEXT): daemon/gateway_varlink.h
-daemon/gateway_varlink.h: include/spefw/org.spefw.Gateway.varlink
-	@$(MKDIR_P) daemon
+daemon/control/server.$(OBJEXT): daemon/control/gateway_varlink.h
+daemon/control/gateway_varlink.h: include/spefw/org.spefw.Gateway.varlink
+	@$(MKDIR_P) daemon/control
 	$(AM_V_GEN)$(SED) -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $(srcdir)/include/spefw/org.spefw.Gateway.varlink >$@.tmp && mv $@.tmp $@

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "doctor.h"
-#include "gateway.h"
+#include "doctor/doctor.h"
+#include "gateway/gateway.h"
 #include "log.h"
 #include "offline.h"
 

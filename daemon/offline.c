@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "offline.h"
 #include "core/compile.h"
-#include "local_addresses.h"
-#include "nft_read.h"
-#include "policy_file.h"
+#include "net/local_addresses.h"
+#include "nft/read.h"
+#include "config/policy_file.h"
 
 #include <errno.h>
 #include <inttypes.h>

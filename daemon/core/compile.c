@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile.h"
 #include "compile_parts.h"
-#include "cut.h"
+#include "cut_list.h"
 
 #include <errno.h>
 #include <stdio.h>

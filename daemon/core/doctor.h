@@ -6,7 +6,7 @@
  * read the facts. Texts may be anything; those of troubles are printable ASCII. */
 
 #include "bridges.h"
-#include "others.h"
+#include "foreign.h"
 #include "policy.h"
 
 enum gravity {

@@ -4,10 +4,10 @@
  *   bench_apply flows A.ini B.ini ROUNDS  both ways in turn, in this process: a new table of A, and a reload from A to B
  *   bench_apply ours|nft FILE             once, from a file (.ini or .nft) into the kernel: milliseconds, peak KiB
  *   bench_apply text FILE.ini             the ruleset as text */
-#include "config_ini.h"
+#include "config/ini.h"
 #include "core/compile.h"
 #include "core/delta.h"
-#include "nft_socket.h"
+#include "nft/socket.h"
 
 #include <nftables/libnftables.h>
 #include <stdio.h>

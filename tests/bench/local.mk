@@ -6,7 +6,7 @@ CLEANFILES += tests/bench/bench_apply$(EXEEXT) tests/bench/bench_packets$(EXEEXT
 
 tests_bench_bench_apply_SOURCES = tests/bench/bench_apply.c
 tests_bench_bench_apply_CPPFLAGS = $(AM_CPPFLAGS) $(NFTABLES_CFLAGS)
-tests_bench_bench_apply_LDADD = daemon/nft_encode.$(OBJEXT) daemon/nft_rule.$(OBJEXT) daemon/nft_socket.$(OBJEXT) \
+tests_bench_bench_apply_LDADD = daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) daemon/nft/socket.$(OBJEXT) \
 	libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(INIH_LIBS) $(NFTABLES_LIBS)
 tests_bench_bench_packets_SOURCES = tests/bench/bench_packets.c
 tests_bench_bench_spawn_SOURCES = tests/bench/bench_spawn.c

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The bytes are an INI file; the files that it may name are fixed and small. */
-#include "config_ini.h"
+#include "config/ini.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -13,7 +13,7 @@ static struct {
 static int from_input(int option, void *value, socklen_t *size);
 
 #define getsockopt(fd, level, option, value, size) ((void)(fd), (void)(level), from_input(option, value, size))
-#include "../../daemon/doctor_legacy.c"
+#include "../../doctor/legacy.c"
 #undef getsockopt
 
 #include "fuzz_policy.h"

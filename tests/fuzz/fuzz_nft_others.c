@@ -5,13 +5,13 @@
 
 #define RECEIVE_BUFFER SOCKET_RECEIVE_BUFFER
 #define REPLY_SIZE SOCKET_REPLY_SIZE
-#include "../../daemon/nft_socket.c"
+#include "../../daemon/nft/socket.c"
 #undef RECEIVE_BUFFER
 #undef REPLY_SIZE
 #define fail read_fail
-#include "../../daemon/nft_others.c"
+#include "../../daemon/nft/foreign.c"
 #undef fail
-#include "../../daemon/nft_others_rule.c"
+#include "../../daemon/nft/foreign_rule.c"
 
 #include "fuzz_policy.h"
 

@@ -7,22 +7,22 @@
 
 #define RECEIVE_BUFFER SOCKET_RECEIVE_BUFFER
 #define REPLY_SIZE SOCKET_REPLY_SIZE
-#include "../../daemon/nft_socket.c"
+#include "../../daemon/nft/socket.c"
 #undef RECEIVE_BUFFER
 #undef REPLY_SIZE
 #define fail read_fail
-#include "../../daemon/nft_read.c"
+#include "../../daemon/nft/read.c"
 #undef fail
 #define RECEIVE_BUFFER MONITOR_RECEIVE_BUFFER
-#include "../../daemon/nft_monitor.c"
+#include "../../daemon/nft/monitor.c"
 #undef RECEIVE_BUFFER
 #define dump conntrack_dump
-#include "../../daemon/conntrack.c"
+#include "../../daemon/net/conntrack.c"
 #undef dump
 #define commit cut_commit
 #define ask cut_ask
 #define restart cut_restart
-#include "../../daemon/nft_cut.c"
+#include "../../daemon/nft/cut.c"
 
 int fuzz_one(const uint8_t *bytes, size_t size);
 

@@ -4,7 +4,7 @@
 
 /* A policy for fuzz targets that read other programs' rules, and what the daemon does with those. */
 #include "core/config.h"
-#include "core/others.h"
+#include "core/foreign.h"
 #include "core/policy.h"
 
 #include <stdio.h>

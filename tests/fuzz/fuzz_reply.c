@@ -4,7 +4,7 @@
  * people must not steer a terminal, and the one for programs must be JSON. */
 #include "ctl.h"
 #include "output.h"
-#include "varlink_wire.h"
+#include "control/wire.h"
 
 #include <stdint.h>
 #include <stdlib.h>

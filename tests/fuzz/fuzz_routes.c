@@ -170,14 +170,14 @@ CHECKED(nla_get_u32, uint32_t)
 #define rtnl_addr_alloc_cache read_address_cache
 #define nl_socket_alloc fake_socket
 #define nl_connect(socket, protocol) ((void)(socket), succeed())
-#include "../../daemon/links_read.c"
-#include "../../daemon/links.c"
+#include "../../daemon/net/links_read.c"
+#include "../../daemon/net/links.c"
 #define open(path, flags) open_sysctl(path)
 #define read(which, byte, size) read_byte(which, byte)
 #define close(which) ((void)(which), succeed())
 #define link_of bridge_link_of
 #define dump bridge_dump
-#include "../../daemon/bridges.c"
+#include "../../daemon/net/bridges.c"
 #undef open
 #undef read
 #undef close

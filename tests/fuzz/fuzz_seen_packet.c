@@ -4,7 +4,7 @@
 #include "core/dns_message.h"
 #include "core/observed_queries.h"
 #include "core/seen_packet.h"
-#include "nflog.h"
+#include "net/nflog.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,10 +10,10 @@
  *   own-links NAME...          the links by which the gateway's own packets come in, besides lo
  *   broadcasts ADDRESS...      the broadcast addresses of protected networks (else 192.0.2.255)
  *   name NAME ADDRESS...       what is behind a name */
-#include "config_ini.h"
+#include "config/ini.h"
 #include "core/compile.h"
-#include "nft_encode.h"
-#include "nft_socket.h"
+#include "nft/encode.h"
+#include "nft/socket.h"
 
 #include <stdarg.h>
 #include <stdio.h>

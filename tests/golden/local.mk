@@ -8,7 +8,7 @@ dist-hook:
 	cp -f $(srcdir)/tests/golden/[0-9]*-* $(distdir)/tests/golden/
 
 tests_golden_golden_SOURCES = tests/golden/golden.c
-tests_golden_golden_LDADD = daemon/nft_encode.$(OBJEXT) daemon/nft_rule.$(OBJEXT) daemon/nft_socket.$(OBJEXT) \
+tests_golden_golden_LDADD = daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) daemon/nft/socket.$(OBJEXT) \
 	libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS)
 
 # Writes the rulesets anew: read the difference before it is committed.

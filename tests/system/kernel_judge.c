@@ -18,7 +18,7 @@
 
 #include "kernel_wire.h"
 #include "core/diag.h"
-#include "policy_file.h"
+#include "config/policy_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -56,12 +56,12 @@ tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c
 tests_unit_test_aliases_LDADD = $(UNIT_LIBS)
 
 UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
-	daemon/core/diag.$(OBJEXT) daemon/core/printable.$(OBJEXT) daemon/config_ini.$(OBJEXT)
+	daemon/core/diag.$(OBJEXT) daemon/core/printable.$(OBJEXT) daemon/config/ini.$(OBJEXT)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_LDADD = $(UNIT_CONFIG_OBJECTS) $(INIH_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
-tests_unit_test_control_LDADD = daemon/control.$(OBJEXT) daemon/varlink_wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
+tests_unit_test_control_LDADD = daemon/control/server.$(OBJEXT) daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
 tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
@@ -74,7 +74,7 @@ tests_unit_test_nft_monitor_LDADD = daemon/core/printable.$(OBJEXT) $(MNL_LIBS) 
 
 tests_unit_test_nft_socket_SOURCES = tests/unit/test_nft_socket.c
 tests_unit_test_nft_socket_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg,--wrap=recv
-tests_unit_test_nft_socket_LDADD = daemon/nft_socket.$(OBJEXT) daemon/nft_encode.$(OBJEXT) daemon/nft_rule.$(OBJEXT) libcore.a \
+tests_unit_test_nft_socket_LDADD = daemon/nft/socket.$(OBJEXT) daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) libcore.a \
 	$(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
 
 # It includes observed_queries.c, likewise.
@@ -83,14 +83,14 @@ tests_unit_test_observed_queries_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_output_SOURCES = tests/unit/test_output.c
 tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
-tests_unit_test_output_LDADD = daemon/control.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
+tests_unit_test_output_LDADD = daemon/control/server.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
 
 tests_unit_test_query_pace_SOURCES = tests/unit/test_query_pace.c
 tests_unit_test_query_pace_LDADD = daemon/core/query_pace.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
 tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options
-tests_unit_test_resolver_LDADD = daemon/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) \
+tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) \
 	daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_saved_SOURCES = tests/unit/test_saved.c
@@ -106,7 +106,7 @@ tests_unit_test_totals_SOURCES = tests/unit/test_totals.c
 tests_unit_test_totals_LDADD = daemon/core/totals.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_varlink_wire_SOURCES = tests/unit/test_varlink_wire.c
-tests_unit_test_varlink_wire_LDADD = daemon/varlink_wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(JANSSON_LIBS) $(UNIT_LIBS)
+tests_unit_test_varlink_wire_LDADD = daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 # Policies and rulesets from the text of a configuration, and an allocator that fails when told to.
 UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c

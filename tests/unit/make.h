@@ -4,7 +4,7 @@
 
 /* For tests of core: a policy and a ruleset from the text of a configuration. Link make.c. */
 
-#include "config_ini.h"
+#include "config/ini.h"
 #include "core/compile.h"
 
 #include <setjmp.h>

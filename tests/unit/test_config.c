@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "config_ini.h"
+#include "config/ini.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "control.h"
-#include "varlink_wire.h"
+#include "control/server.h"
+#include "control/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is remembered of connections that were cut. */
 #include "make.h"
-#include "core/cut.h"
+#include "core/cut_list.h"
 
 #include <errno.h>
 

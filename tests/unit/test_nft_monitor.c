@@ -11,7 +11,7 @@ static ssize_t fake_recv(void *buffer, size_t size);
 #define mnl_socket_get_fd(socket) ((void)(socket), -1)
 #include <sys/socket.h>
 #define recv(fd, buffer, size, flags) ((void)(fd), fake_recv(buffer, size))
-#include "../../daemon/nft_monitor.c"
+#include "../../daemon/nft/monitor.c"
 #undef recv
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How a transaction is sent, and what of the kernel's replies counts. The kernel is played here, each release of it: before
  * Linux 6.10 nobody acknowledges the begin and the end of a batch. Everything is parsed by the test itself, not by libmnl. */
-#include "nft_socket.h"
+#include "nft/socket.h"
 
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>

@@ -3,7 +3,7 @@
 #include "make.h"
 
 #include "core/array.h"
-#include "core/others.h"
+#include "core/foreign.h"
 
 #include <errno.h>
 

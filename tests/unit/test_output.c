@@ -2,7 +2,7 @@
 /* spefwctl as a whole: against a real server with canned replies, and against none. What it prints is compared with
  * tests/golden-cli (written anew with UPDATE_GOLDEN=1 in the environment). */
 #include "client.h"
-#include "control.h"
+#include "control/server.h"
 #include "ctl.h"
 
 #include <errno.h>

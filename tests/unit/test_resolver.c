@@ -2,7 +2,7 @@
 /* The resolver against a DNS server in the same event loop, in a network of its own, with an /etc of its own. Where such
  * namespaces are not allowed, the test is skipped (77). */
 #define CARES_NO_DEPRECATED
-#include "resolver.h"
+#include "net/resolver.h"
 
 #include <ares.h>
 #include <errno.h>

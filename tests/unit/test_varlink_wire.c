@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "varlink_wire.h"
+#include "control/wire.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config/policy_file.h"
+#include "config/ini.h"
+#include "core/array.h"
+#include "core/policy_diff.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t hash_of(const char *bytes, size_t length)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3;
+	return hash;
+}
+
+struct reading {
+	struct policy_file *file;
+	const struct policy_source *source;
+};
+
+static int read_archived(const struct archive *archive, const char *path, char **ret_bytes, size_t *ret_length)
+{
+	const struct archived *found = archive_find(archive, path);
+
+	if (!found)
+		return -ENOENT;
+	*ret_bytes = malloc(found->length + 1);
+	if (!*ret_bytes)
+		return -ENOMEM;
+	memcpy(*ret_bytes, found->bytes, found->length + 1);
+	*ret_length = found->length;
+	return 0;
+}
+
+static int note_source(struct policy_file *file, const char *path, const char *bytes, size_t length)
+{
+	struct source_file source = { .path = strdup(path), .hash = hash_of(bytes, length) };
+
+	if (source.path && ARRAY_PUSH(&file->sources, source) == 0)
+		return 0;
+	free(source.path);
+	return -ENOMEM;
+}
+
+/* Reads, and remembers what was read. */
+static int read_and_note(void *userdata, const char *path, char **ret_bytes, size_t *ret_length)
+{
+	struct reading *reading = userdata;
+	const struct policy_source *source = reading->source;
+
+	int r = source->archive ? read_archived(source->archive, path, ret_bytes, ret_length)
+				: config_read_disk(NULL, path, ret_bytes, ret_length);
+	if (r < 0)
+		return r;
+	r = note_source(reading->file, path, *ret_bytes, *ret_length);
+	if (r == 0 && source->copy)
+		r = archive_add(source->copy, path, *ret_bytes, *ret_length);
+	if (r < 0)
+		free(*ret_bytes);
+	return r;
+}
+
+static int take_settings(struct policy_file *file, struct config *config)
+{
+	file->dns_system = config->dns_system;
+	file->dns_servers = config->dns_servers;
+	file->dns_server_count = config->dns_server_count;
+	config->dns_servers = NULL;
+	config->dns_server_count = 0;
+	file->min_interval_ms = config->min_interval_ms;
+	file->max_interval_ms = config->max_interval_ms;
+	file->grace_ms = config->grace_ms;
+	file->stale_ms = config->stale_ms;
+	file->loaded_at = time(NULL);
+	return 0;
+}
+
+static void refuse_own_address(const struct config *config, const struct policy *policy, const struct ranges *gateway, struct diags *diags)
+{
+	const struct addr *own = policy_own_address(policy, gateway);
+	char text[ADDR_TEXT_MAX];
+
+	if (own)
+		diag_error(diags, config->path, config->server.line,
+			   "%s is this gateway's own address: guarding it would lock the gateway: name the server's alone",
+			   addr_format(own, text));
+}
+
+int policy_file_load(struct policy_file *ret, const char *path, const struct policy_source *source, struct diags *diags)
+{
+	struct reading reading = { .file = ret, .source = source };
+	struct config config;
+
+	*ret = (struct policy_file){ .path = strdup(path) };
+	if (!ret->path)
+		return -ENOMEM;
+	int r = config_load(&config, path, read_and_note, &reading, diags);
+	if (r < 0 && r != -ENOMEM)
+		r = -EINVAL; /* the reason is in diags */
+	if (r == 0)
+		r = policy_from_config(&ret->policy, &config, diags);
+	if (r == 0 && source->gateway)
+		refuse_own_address(&config, &ret->policy, source->gateway, diags);
+	if (r == 0 && diags_failed(diags))
+		r = -EINVAL;
+	if (r == 0)
+		r = take_settings(ret, &config);
+	config_free(&config);
+	diags_sort(diags);
+	if (r < 0)
+		policy_file_free(ret);
+	return r;
+}
+
+bool policy_file_same_servers(const struct policy_file *a, const struct policy_file *b)
+{
+	if (a->dns_system != b->dns_system || a->dns_server_count != b->dns_server_count)
+		return false;
+	for (size_t i = 0; i < a->dns_server_count; i++)
+		if (addr_compare(&a->dns_servers[i].addr, &b->dns_servers[i].addr) != 0 || a->dns_servers[i].port != b->dns_servers[i].port)
+			return false;
+	return true;
+}
+
+static void diff_duration(const char *key, int64_t old_ms, int64_t new_ms, void (*line)(void *userdata, const char *text), void *userdata)
+{
+	char text[80], before[24], after[24];
+
+	if (old_ms == new_ms)
+		return;
+	snprintf(text, sizeof(text), "%s: %s -> %s", key, duration_format(old_ms, before), duration_format(new_ms, after));
+	line(userdata, text);
+}
+
+void policy_file_diff(const struct policy_file *old, const struct policy_file *new, void (*line)(void *userdata, const char *text), void *userdata)
+{
+	policy_diff(&old->policy, &new->policy, line, userdata);
+	if (!policy_file_same_servers(old, new))
+		line(userdata, "servers: changed");
+	diff_duration("min_interval", old->min_interval_ms, new->min_interval_ms, line, userdata);
+	diff_duration("max_interval", old->max_interval_ms, new->max_interval_ms, line, userdata);
+	diff_duration("grace", old->grace_ms, new->grace_ms, line, userdata);
+	diff_duration("stale", old->stale_ms, new->stale_ms, line, userdata);
+}
+
+bool policy_file_unchanged(const struct policy_file *file)
+{
+	for (size_t i = 0; i < file->sources.count; i++) {
+		char *bytes;
+		size_t length;
+		if (config_read_disk(NULL, file->sources.items[i].path, &bytes, &length) < 0)
+			return false;
+		bool same = hash_of(bytes, length) == file->sources.items[i].hash;
+		free(bytes);
+		if (!same)
+			return false;
+	}
+	return true;
+}
+
+void policy_file_free(struct policy_file *file)
+{
+	for (size_t i = 0; i < file->sources.count; i++)
+		free(file->sources.items[i].path);
+	free(file->sources.items);
+	free(file->dns_servers);
+	policy_free(&file->policy);
+	free(file->path);
+	*file = (struct policy_file){ 0 };
+}

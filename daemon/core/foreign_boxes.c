@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "foreign_boxes.h"
+#include "array.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The flows of a policy as boxes, as a base chain of another table sees them. */
+
+enum {
+	PEERS_MAX = 32,        /* up to so many ranges of a flow have a box each; more are taken for all between the ends */
+	TRACKED_FROM = -199,   /* in chains that are earlier nothing is known of connections */
+	KIND_UNICAST = 1, KIND_LOCAL = 2,
+	SYN = 0x02, ACK = 0x10,
+};
+
+static bool stops(const struct judging *j) { return j->deeds & DEEDS_STOP; }
+static bool is_at_gateway(const struct judging *j) { return j->base->place == PLACE_INPUT || j->base->place == PLACE_OUTPUT; }
+
+static void set_all(struct box *box, enum rule_field field)
+{
+	memset(box->first[field], 0, OTHERS_KEY_MAX);
+	memset(box->last[field], 0xff, OTHERS_KEY_MAX);
+}
+
+static void set_bytes(struct box *box, enum rule_field field, const void *first, const void *last)
+{
+	memcpy(box->first[field], first, rule_field_size(field));
+	memcpy(box->last[field], last, rule_field_size(field));
+}
+
+static void set_byte(struct box *box, enum rule_field field, uint8_t value)
+{
+	set_bytes(box, field, &value, &value);
+}
+
+static void set_ports(struct box *box, enum rule_field field, const struct port_range *range)
+{
+	uint8_t first[] = { range->first >> 8, range->first & 0xff }, last[] = { range->last >> 8, range->last & 0xff };
+	set_bytes(box, field, first, last);
+}
+
+/* One range of the protected side and one of the peer's: both directions, each link. */
+struct pair {
+	const struct policy_flow *flow;
+	const struct policy_role *role;
+	size_t role_index;
+	bool inbound;
+	bool any_peer;
+	const struct range *own, *peer;
+	uint8_t protocol;
+	const struct port_range *ports; /* NULL: it has none */
+};
+
+static void set_word(struct box *box, enum rule_field field, uint32_t value)
+{
+	set_bytes(box, field, &value, &value);
+}
+
+/* NULL: any. */
+static void set_link(struct box *box, enum rule_field field, const char *link)
+{
+	uint8_t name[OTHERS_KEY_MAX] = { 0 };
+
+	set_all(box, field);
+	if (!link)
+		return;
+	memcpy(name, link, strnlen(link, OTHERS_KEY_MAX - 1));
+	set_bytes(box, field, name, name);
+}
+
+/* What is known of its connection. Where it is asked for interceptions all is open, since any packet of a flow may meet
+ * them; a flow is stopped by what stops the packet that opens it, or the first answer. */
+static void set_connection(const struct judging *j, struct box *box)
+{
+	bool tracked = j->base->place != PLACE_INGRESS && (j->base->place != PLACE_PREROUTING || j->base->priority >= TRACKED_FROM);
+	uint8_t flags = box->reply ? SYN | ACK : SYN;
+
+	set_byte(box, RULE_PACKET, 0);
+	set_all(box, RULE_STATE);
+	set_all(box, RULE_STATUS);
+	set_all(box, RULE_TARGET_KIND);
+	set_all(box, RULE_FLAGS);
+	if (!stops(j))
+		return;
+	set_word(box, RULE_STATE, !tracked ? STATE_INVALID : box->reply ? STATE_ESTABLISHED : STATE_NEW);
+	set_word(box, RULE_STATUS, 0); /* an identity DNAT, as ours is, leaves no trace there */
+	set_word(box, RULE_TARGET_KIND, j->base->place == PLACE_INPUT ? KIND_LOCAL : KIND_UNICAST);
+	set_byte(box, RULE_FLAGS, flags);
+}
+
+static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const char *in, const char *out)
+{
+	static const struct port_range high_ports = { 1024, UINT16_MAX }, usual_ports = { 49152, 60999 }; /* a client's; of Windows and of Linux */
+	bool from_own = pair->inbound == reply;
+	const struct range *source = from_own ? pair->own : pair->peer, *target = from_own ? pair->peer : pair->own;
+	enum family family = (enum family)pair->own->first.family;
+	struct box box = { .flow = pair->flow, .inbound = pair->inbound, .reply = reply, .family = (uint8_t)family, .any_peer = pair->any_peer,
+			   .some = stops(j) && j->base->links_unknown };
+
+	set_byte(&box, RULE_FAMILY, family == FAMILY_4 ? 4 : 6);
+	set_byte(&box, RULE_PROTOCOL, pair->protocol);
+	set_bytes(&box, family == FAMILY_4 ? RULE_SOURCE_4 : RULE_SOURCE_6, source->first.bytes, source->last.bytes);
+	set_bytes(&box, family == FAMILY_4 ? RULE_TARGET_4 : RULE_TARGET_6, target->first.bytes, target->last.bytes);
+	set_all(&box, RULE_SOURCE_PORT);
+	set_all(&box, RULE_TARGET_PORT);
+	if (pair->ports) {
+		set_ports(&box, reply ? RULE_TARGET_PORT : RULE_SOURCE_PORT, stops(j) ? &usual_ports : &high_ports);
+		set_ports(&box, reply ? RULE_SOURCE_PORT : RULE_TARGET_PORT, pair->ports);
+	}
+	set_link(&box, RULE_LINK, in);
+	set_link(&box, RULE_OUT_LINK, out);
+	set_byte(&box, RULE_LOCAL, j->base->place == PLACE_INPUT);
+	set_connection(j, &box);
+	if (!from_own && !j->base->links_unknown)
+		box.neighbours = &j->view->around->links[pair->role_index];
+	if (is_at_gateway(j))
+		box.holes[from_own] = stops(j) ? NULL : &pair->role->guarded;
+	else
+		box.holes[from_own] = from_own ? &j->not_targets : &j->not_sources[pair->role_index];
+	return ARRAY_PUSH(boxes, box) < 0 ? -ENOMEM : 0;
+}
+
+/* By each link of the one side and each of the other; a side without any is open. */
+static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const struct role_links *in, const struct role_links *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && (i == 0 || (in && i < in->count)); i++)
+		for (size_t o = 0; r == 0 && (o == 0 || (out && o < out->count)); o++)
+			r = add_box(j, boxes, pair, reply, in && in->count ? in->names[i] : NULL, out && out->count ? out->names[o] : NULL);
+	return r;
+}
+
+/* Packets of the pair as the base chain sees them: what passes, or what the gateway itself has with the server. */
+static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *pair)
+{
+	const struct role_links *own = j->base->links_unknown ? NULL : &j->view->around->links[pair->role_index];
+	const struct role_links *peers = stops(j) && !j->base->links_unknown && !is_at_gateway(j) && j->view->peers && pair->flow
+				       ? &j->view->peers[pair->flow - j->policy->flows] : NULL;
+	bool goes_out = stops(j) && (j->base->place == PLACE_FORWARD || j->base->place == PLACE_POSTROUTING);
+	int r = 0;
+
+	for (int reply = 0; reply < 2 && r == 0; reply++) {
+		bool from_own = pair->inbound == (reply != 0);
+		if (reply && j->base->nat)
+			continue;
+		if ((j->base->place == PLACE_INPUT && !from_own) || (j->base->place == PLACE_OUTPUT && from_own))
+			continue;
+		if (j->base->place == PLACE_OUTPUT)
+			r = add_box(j, boxes, pair, reply, "", NULL);
+		else
+			r = add_ways(j, boxes, pair, reply, from_own ? own : peers, !goes_out ? NULL : from_own ? peers : own);
+	}
+	return r;
+}
+
+static int add_ports(struct judging *j, struct boxes *boxes, struct pair *pair)
+{
+	static const uint8_t numbers[] = { [PROTOCOL_TCP] = 6, [PROTOCOL_UDP] = 17 };
+	int r = 0;
+
+	for (enum protocol protocol = 0; protocol < PROTOCOLS && r == 0; protocol++) {
+		if (!(pair->flow->protocols & 1u << protocol))
+			continue;
+		if (protocol == PROTOCOL_ICMP_ECHO) {
+			pair->protocol = pair->own->first.family == FAMILY_4 ? 1 : 58;
+			pair->ports = NULL;
+			r = add_pair(j, boxes, pair);
+			continue;
+		}
+		pair->protocol = numbers[protocol];
+		for (size_t i = 0; i < pair->flow->port_count && r == 0; i++) {
+			pair->ports = &pair->flow->ports[i];
+			r = add_pair(j, boxes, pair);
+		}
+	}
+	return r;
+}
+
+/* A range of peers, where the base chain sees any of it. Of what the gateway itself has with the server, only what is
+ * meant for it counts: that it takes nothing from ANY is what a gateway is like. */
+static int add_peer(struct judging *j, struct boxes *boxes, struct pair *pair, const struct range *peer)
+{
+	bool is_gateway = range_is_host(peer) && ranges_contains(j->view->around->gateway, &peer->first);
+
+	if (stops(j) && is_gateway != is_at_gateway(j))
+		return 0;
+	struct pair whole = *pair; /* theirs keeps no pointer to a range that goes */
+	whole.peer = peer;
+	return add_ports(j, boxes, &whole);
+}
+
+/* Who is behind names is known by the addresses that they have now. */
+static int add_named(struct judging *j, struct boxes *boxes, struct pair *pair, const struct endpoint *peer)
+{
+	const struct names_view *names = j->view->around->names;
+	int r = 0;
+
+	for (size_t i = 0; i < peer->name_count && r == 0; i++) {
+		if (peer->names[i] >= names->count)
+			continue;
+		const struct name_addresses *addresses = &names->names[peer->names[i]][pair->own->first.family];
+		for (size_t a = 0; a < addresses->count && a < PEERS_MAX && r == 0; a++) {
+			struct range range = range_of(&addresses->items[a].addr);
+			r = add_peer(j, boxes, pair, &range);
+		}
+	}
+	return r;
+}
+
+static bool all_names_known(const struct judging *j, const struct endpoint *peer)
+{
+	const struct names_view *names = j->view->around->names;
+
+	for (size_t i = 0; i < peer->name_count; i++)
+		if (peer->names[i] >= names->count ||
+		    names->names[peer->names[i]][FAMILY_4].count + names->names[peer->names[i]][FAMILY_6].count == 0)
+			return false;
+	return true;
+}
+
+/* A name may be anywhere, where it is asked for interceptions; of very many ranges the ends have to do. */
+static int add_peers(struct judging *j, struct boxes *boxes, struct pair *pair)
+{
+	const struct endpoint *peer = pair->inbound ? &pair->flow->from : &pair->flow->to;
+	enum family family = (enum family)pair->own->first.family;
+	struct range all = range_all(family);
+	const struct range *first = NULL, *last = NULL;
+	size_t count = 0;
+	int r = 0;
+
+	pair->any_peer = peer->any || (peer->name_count && !(stops(j) && all_names_known(j, peer)));
+	if (pair->any_peer)
+		return add_peer(j, boxes, pair, &all);
+	if (peer->name_count)
+		r = add_named(j, boxes, pair, peer);
+	for (size_t i = 0; i < peer->ranges.count; i++) {
+		if (peer->ranges.items[i].first.family != family)
+			continue;
+		first = first ? first : &peer->ranges.items[i];
+		last = &peer->ranges.items[i];
+		count++;
+	}
+	if (count > PEERS_MAX) {
+		all = (struct range){ first->first, last->last };
+		pair->any_peer = true;
+		return r < 0 ? r : add_peer(j, boxes, pair, &all);
+	}
+	for (const struct range *range = first; count && range <= last && r == 0; range++)
+		r = add_peer(j, boxes, pair, range);
+	return r;
+}
+
+static bool sees_family(const struct judging *j, enum family family)
+{
+	return j->base->family != (family == FAMILY_4 ? OTHERS_FAMILY_IP6 : OTHERS_FAMILY_IP);
+}
+
+static int add_flow(struct judging *j, struct boxes *boxes, const struct policy_flow *flow, size_t role_index, bool inbound)
+{
+	const struct policy_role *role = &j->policy->roles[role_index];
+	const struct ranges *side = inbound ? &flow->to.opens : &flow->from.ranges;
+	struct pair pair = { .flow = flow, .role = role, .role_index = role_index, .inbound = inbound };
+	struct ranges own = { 0 };
+
+	int r = ranges_add_all(&own, &role->guarded);
+	if (r == 0 && (inbound || !flow->from.any))
+		r = ranges_intersect(&own, side);
+	for (size_t i = 0; i < own.count && r == 0; i++) {
+		pair.own = &own.items[i];
+		if (sees_family(j, (enum family)pair.own->first.family))
+			r = add_peers(j, boxes, &pair);
+	}
+	ranges_free(&own);
+	return r;
+}
+
+/* Connections to ports of a protected role that no flow opens. */
+static int add_closed_ports(struct judging *j, struct boxes *boxes, const struct pair *whole)
+{
+	struct port_range closed = { 1, 0 };
+	struct pair pair = *whole;
+	int r = 0;
+
+	pair.ports = &closed;
+	for (unsigned port = 1; port <= UINT16_MAX && r == 0; port++) {
+		bool open = false;
+		for (size_t f = 0; f < j->policy->flow_count && !open; f++)
+			open = flow_opens_role(&j->policy->flows[f], pair.role) && flow_has_port(&j->policy->flows[f], PROTOCOL_TCP, (uint16_t)port);
+		if (!open)
+			closed.last = (uint16_t)port;
+		if ((open || port == UINT16_MAX) && closed.first <= closed.last)
+			r = add_box(j, boxes, &pair, false, NULL, NULL);
+		if (open)
+			closed = (struct port_range){ (uint16_t)(port + 1), 0 };
+	}
+	return r;
+}
+
+static int add_closed(struct judging *j, struct boxes *boxes)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < j->policy->role_count && r == 0; i++) {
+		const struct policy_role *role = &j->policy->roles[i];
+		for (size_t g = 0; role->is_protected && g < role->guarded.count && r == 0; g++) {
+			struct range all = range_all((enum family)role->guarded.items[g].first.family);
+			struct pair pair = { .role = role, .role_index = i, .inbound = true, .any_peer = true, .own = &role->guarded.items[g], .peer = &all, .protocol = 6 };
+			r = add_closed_ports(j, boxes, &pair);
+		}
+	}
+	return r;
+}
+
+int add_boxes(struct judging *j, struct boxes *boxes)
+{
+	int r = 0;
+
+	if (j->deeds & 1 << DEED_PORT)
+		return j->base->nat && j->base->place == PLACE_PREROUTING ? add_closed(j, boxes) : 0;
+	for (size_t i = 0; i < j->policy->role_count && r == 0; i++) {
+		const struct policy_role *role = &j->policy->roles[i];
+		for (size_t f = 0; role->is_protected && f < j->policy->flow_count && r == 0; f++) {
+			const struct policy_flow *flow = &j->policy->flows[f];
+			if (flow_opens_role(flow, role))
+				r = add_flow(j, boxes, flow, i, true);
+			if (r == 0 && flow_leaves_role(flow, role))
+				r = add_flow(j, boxes, flow, i, false);
+		}
+	}
+	return r;
+}

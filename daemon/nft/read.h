@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_NFT_READ_H
+#define SPEFW_NFT_READ_H
+
+/* What is in the kernel: our table as a ruleset, with rules that are known to be there but not looked at. */
+
+#include "core/ruleset.h"
+#include "nft/socket.h"
+
+struct nft_table_info {
+	bool exists;
+	uint32_t flags;  /* NFT_TABLE_F_* */
+	uint32_t owner;  /* port id; 0: none */
+	int layout;      /* of the comment; 0: none of ours */
+};
+
+struct nft_counter {
+	char name[128];
+	uint64_t packets, bytes;
+};
+
+struct nft_counters {
+	struct nft_counter *items;
+	size_t count, capacity;
+};
+
+/* All: 0 or a negative errno; a table that is not there is no error (info.exists false, or an empty list). */
+int nft_read_info(struct nft_socket *socket, struct nft_table_info *ret);
+/* *ret_foreign: it holds something that is not of our making, or that was altered beyond what can be compared. */
+int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_ms, bool *ret_foreign);
+/* Whether the table only counts: what its deny chain ends with. */
+int nft_read_audit(struct nft_socket *socket, bool *ret_audit);
+int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret); /* free(ret->items) is the caller's */
+const struct nft_counter *nft_find_counter(const struct nft_counters *counters, const char *name); /* NULL: none */
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "doctor/doctor.h"
+#include "gateway/gateway.h"
+#include "net/local_addresses.h"
+#include "offline.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TOLD_MAX = 200 }; /* troubles; the rest is counted */
+
+static void could_not(struct doctor *doctor, const char *check, const char *what, int error)
+{
+	if (error < 0)
+		troubles_add(&doctor->troubles, GRAVITY_NOTE, check, what, strerror(-error), NULL);
+}
+
+/* Without a policy there is nobody to judge for; what concerns the system alone is still looked at. */
+static void say_config(struct doctor *doctor, const char *path, const struct diags *diags, int error)
+{
+	char *first = NULL;
+
+	for (size_t i = 0; i < diags->count && !first; i++)
+		if (diags->items[i].severity == DIAG_ERROR)
+			first = diag_format(&diags->items[i]);
+	if (first)
+		harmless_text(first);
+	troubles_add(&doctor->troubles, GRAVITY_SERIOUS, "config", "the configuration can't be used: the flows are not judged", first ? first : strerror(-error),
+		     "spefwctl check says all that is wrong with it");
+	free(first);
+	(void)path;
+}
+
+static int load(struct doctor *doctor, const char *path)
+{
+	struct diags diags = { 0 };
+	bool changed;
+
+	int r = policy_file_load(&doctor->file, path, &(struct policy_source){ 0 }, &diags);
+	if (r < 0)
+		say_config(doctor, path, &diags, r);
+	else
+		r = policy_leave_out(&doctor->file.policy, links_gateway_addresses(doctor->links), &changed);
+	diags_free(&diags);
+	return r;
+}
+
+static void ignore_change(void *userdata) { (void)userdata; }
+
+static int read_all(struct doctor *doctor, const char *path)
+{
+	int r = sd_event_new(&doctor->event);
+	if (r >= 0)
+		r = links_new(&doctor->links, doctor->event, ignore_change, NULL);
+	if (r < 0)
+		return r;
+	doctor->facts.gateway = links_gateway_addresses(doctor->links);
+	if (load(doctor, path) == 0) {
+		r = offline_guards(&doctor->facts.table_guards);
+		if (r < 0)
+			return r;
+		could_not(doctor, "links", "links and routes could not be looked at", doctor_read_links(doctor));
+		could_not(doctor, "resolver", "names could not be looked at", doctor_read_names(doctor));
+		could_not(doctor, "drop", "the tables of other programs could not be looked at", doctor_read_tables(doctor));
+		could_not(doctor, "tls", "certificates could not be looked at", doctor_read_tls(doctor));
+	} else {
+		doctor->facts.table_guards = true; /* not known, and not what is wrong first */
+	}
+	doctor_read_system(doctor);
+	return 0;
+}
+
+static void print_json(const struct troubles *troubles)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < troubles->count; i++) {
+		const struct trouble *trouble = &troubles->items[i];
+		json_t *one = json_pack("{s:s, s:s, s:s, s:s}", "severity", gravity_word(trouble->gravity), "check", trouble->check, "what", trouble->what,
+					"evidence", trouble->evidence ? trouble->evidence : "");
+		if (one && trouble->remedy)
+			json_object_set_new(one, "remedy", json_string(trouble->remedy));
+		json_array_append_new(list, one);
+	}
+	json_t *out = json_pack("{s:o}", "findings", list);
+	json_dumpf(out, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(out);
+}
+
+static void print_lines(const struct troubles *troubles)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < troubles->count; i++)
+		any |= troubles->items[i].gravity != GRAVITY_NOTE;
+	if (!any)
+		puts("nothing stands in the way");
+	for (size_t i = 0; i < troubles->count; i++) {
+		const struct trouble *trouble = &troubles->items[i];
+		printf("%s: %s (%s)%s%s\n", gravity_word(trouble->gravity), trouble->what, trouble->evidence ? trouble->evidence : "?",
+		       trouble->remedy ? ": " : "", trouble->remedy ? trouble->remedy : "");
+	}
+}
+
+static int print(struct doctor *doctor, bool json)
+{
+	struct troubles *troubles = &doctor->troubles;
+	char rest[80];
+
+	if (troubles->failed) {
+		fputs("spefwd: out of memory\n", stderr);
+		return EXIT_FAILURE;
+	}
+	if (troubles->count > TOLD_MAX) {
+		snprintf(rest, sizeof(rest), "%zu more", troubles->count - TOLD_MAX);
+		for (size_t i = TOLD_MAX; i < troubles->count; i++) {
+			free(troubles->items[i].what);
+			free(troubles->items[i].evidence);
+			free(troubles->items[i].remedy);
+		}
+		troubles->count = TOLD_MAX;
+		troubles_add(troubles, GRAVITY_NOTE, "doctor", "there is more to say than is told", rest, NULL);
+	}
+	if (json)
+		print_json(troubles);
+	else
+		print_lines(troubles);
+	return troubles->count && troubles->items[0].gravity == GRAVITY_SERIOUS ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void free_links(struct role_links *links, size_t count)
+{
+	for (size_t i = 0; links && i < count; i++)
+		free(links[i].names);
+	free(links);
+}
+
+static void finish(struct doctor *doctor)
+{
+	free_links(doctor->roles, doctor->file.policy.role_count);
+	free_links(doctor->peers, doctor->file.policy.flow_count);
+	names_view_free(&doctor->names);
+	doctor_facts_free(&doctor->facts);
+	troubles_free(&doctor->troubles);
+	policy_file_free(&doctor->file);
+	links_free(doctor->links);
+	sd_event_unref(doctor->event);
+}
+
+int doctor_run(const char *config_path, bool json)
+{
+	struct doctor doctor = { .facts = { .forwarding = { -1, -1 } } };
+
+	if (geteuid() != 0) {
+		fputs("spefwd: only root can look at all of it\n", stderr);
+		return EXIT_FAILURE;
+	}
+	doctor.facts.policy = &doctor.file.policy;
+	int r = read_all(&doctor, config_path);
+	if (r < 0) {
+		fprintf(stderr, "spefwd: can't look: %s\n", strerror(-r));
+		finish(&doctor);
+		return EXIT_FAILURE;
+	}
+	doctor_judge(&doctor.troubles, &doctor.facts);
+	int status = print(&doctor, json);
+	finish(&doctor);
+	return status;
+}

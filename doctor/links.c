@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "doctor/doctor.h"
+#include "core/array.h"
+#include "gateway/gateway.h"
+
+#include <errno.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/cache.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/route/neighbour.h>
+#include <netlink/route/route.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	RANGES_MAX = 4096,     /* of a flow's peers that are looked up */
+	DETOURS_FOR = 64,      /* ranges of a role whose ways are compared */
+	NEIGHBOURS_MAX = 8192,
+};
+
+static bool has_link(const struct role_links *links, const char *name)
+{
+	for (size_t i = 0; i < links->count; i++)
+		if (strcmp(links->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int add_all(struct role_links *to, const struct role_links *from)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		if (has_link(to, from->names[i]))
+			continue;
+		void *grown = reallocarray(to->names, to->count + 1, sizeof(*to->names));
+		if (!grown)
+			return -ENOMEM;
+		to->names = grown;
+		memcpy(to->names[to->count++], from->names[i], sizeof(*to->names));
+	}
+	return 0;
+}
+
+/* By which links the peers of a flow come. *ret empty: by any. */
+static int add_peer_links(struct doctor *doctor, const struct endpoint *peer, struct role_links *ret)
+{
+	struct role_links some = { 0 };
+	int r = 0;
+
+	if (peer->any || peer->name_count)
+		r = links_of_defaults(doctor->links, &some.names, &some.count);
+	if (r == 0 && !peer->any && (!peer->name_count || some.count) && peer->ranges.count <= RANGES_MAX) {
+		r = add_all(ret, &some);
+		free(some.names);
+		some = (struct role_links){ 0 };
+		if (r == 0)
+			r = links_towards(doctor->links, &peer->ranges, &some.names, &some.count);
+	}
+	if (r == 0)
+		r = add_all(ret, &some);
+	free(some.names);
+	return r;
+}
+
+static bool opens_any(const struct policy *policy, const struct policy_flow *flow, bool inbound)
+{
+	for (size_t i = 0; i < policy->role_count; i++)
+		if (policy->roles[i].is_protected && (inbound ? flow_opens_role(flow, &policy->roles[i]) : flow_leaves_role(flow, &policy->roles[i])))
+			return true;
+	return false;
+}
+
+static int read_peers(struct doctor *doctor)
+{
+	const struct policy *policy = &doctor->file.policy;
+	int r = 0;
+
+	doctor->peers = calloc(policy->flow_count + 1, sizeof(*doctor->peers));
+	if (!doctor->peers)
+		return -ENOMEM;
+	for (size_t i = 0; i < policy->flow_count && r == 0; i++) {
+		const struct policy_flow *flow = &policy->flows[i];
+		if (opens_any(policy, flow, true))
+			r = add_peer_links(doctor, &flow->from, &doctor->peers[i]);
+		if (r == 0 && opens_any(policy, flow, false))
+			r = add_peer_links(doctor, &flow->to, &doctor->peers[i]);
+	}
+	return r;
+}
+
+/* Links whose forwarding matters. */
+static int add_link_facts(struct doctor_facts *facts, const struct role_links *links, bool is_servers)
+{
+	for (size_t i = 0; i < links->count; i++) {
+		struct link_fact fact = { .is_servers = is_servers, .forwarding = -1 };
+		size_t at = 0;
+		memcpy(fact.name, links->names[i], sizeof(fact.name));
+		while (at < facts->links.count && strcmp(facts->links.items[at].name, fact.name) != 0)
+			at++;
+		if (at == facts->links.count && ARRAY_PUSH(&facts->links, fact) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int read_link_facts(struct doctor *doctor)
+{
+	const struct policy *policy = &doctor->file.policy;
+	int r = 0;
+
+	for (size_t i = 0; i < policy->role_count && r == 0; i++)
+		r = add_link_facts(&doctor->facts, &doctor->roles[i], true);
+	for (size_t i = 0; i < policy->flow_count && r == 0; i++)
+		r = add_link_facts(&doctor->facts, &doctor->peers[i], false);
+	return r;
+}
+
+/* The kernel's way to an address. */
+
+struct best_way {
+	int index;     /* of the link; 0: none */
+	bool answered;
+};
+
+static void take_oif(struct rtnl_nexthop *hop, void *userdata)
+{
+	((struct best_way *)userdata)->index = rtnl_route_nh_get_ifindex(hop);
+}
+
+static int each_answer(struct nl_msg *message, void *userdata)
+{
+	struct rtnl_route *route = NULL;
+
+	((struct best_way *)userdata)->answered = true;
+	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWROUTE || rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
+		return NL_OK;
+	if (rtnl_route_get_type(route) == RTN_UNICAST)
+		rtnl_route_foreach_nexthop(route, take_oif, userdata);
+	rtnl_route_put(route);
+	return NL_OK;
+}
+
+/* "": it is not known, or there is none. */
+static int best_link(struct nl_sock *socket, const struct addr *addr, char ret[CONFIG_LINK_MAX + 1])
+{
+	struct rtmsg request = { .rtm_family = addr->family == FAMILY_4 ? AF_INET : AF_INET6, .rtm_dst_len = (uint8_t)addr_bits((enum family)addr->family) };
+	struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST);
+	char name[IF_NAMESIZE];
+	struct best_way way = { .index = 0 };
+	int r = -ENOMEM;
+
+	*ret = '\0';
+	if (message && nlmsg_append(message, &request, sizeof(request), NLMSG_ALIGNTO) == 0 &&
+	    nla_put(message, RTA_DST, (int)addr_size((enum family)addr->family), addr->bytes) == 0)
+		r = nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, each_answer, &way) < 0 ? -EIO : 0;
+	/* An answer and its acknowledgement, which must not be left for the next one; or an error where there is no way. */
+	if (r == 0 && nl_send_auto(socket, message) >= 0 && nl_recvmsgs_default(socket) >= 0 && way.answered)
+		nl_wait_for_ack(socket);
+	if (message)
+		nlmsg_free(message);
+	if (r == 0 && way.index && if_indextoname((unsigned)way.index, name))
+		memcpy(ret, name, strnlen(name, CONFIG_LINK_MAX) + 1);
+	return r;
+}
+
+static int add_detours(struct doctor *doctor, struct nl_sock *socket, const struct policy_role *role, const struct range *range, const struct role_links *named)
+{
+	struct ranges one = { .items = (struct range *)range, .count = 1 };
+	struct role_links links = { 0 };
+	struct addr addr = range->first;
+	char best[CONFIG_LINK_MAX + 1];
+
+	if (!range_is_host(range))
+		addr_next(&addr);
+	/* To the gateway's own address no link leads, and it often is the first of a network. */
+	while (ranges_contains(doctor->facts.gateway, &addr) && addr_compare(&addr, &range->last) < 0)
+		addr_next(&addr);
+	int r = best_link(socket, &addr, best);
+	if (r == 0 && named)
+		r = add_all(&links, named);
+	else if (r == 0)
+		r = links_towards(doctor->links, &one, &links.names, &links.count);
+	for (size_t i = 0; i < links.count && r == 0 && *best; i++) {
+		struct detour_fact fact = { .whom = *range, .configured = named != NULL, .rp_filter = -1 };
+		if (strcmp(links.names[i], best) == 0)
+			continue;
+		memcpy(fact.of, role->name, sizeof(fact.of));
+		memcpy(fact.link, links.names[i], sizeof(fact.link));
+		memcpy(fact.best, best, sizeof(fact.best));
+		r = ARRAY_PUSH(&doctor->facts.detours, fact) < 0 ? -ENOMEM : 0;
+	}
+	free(links.names);
+	return r;
+}
+
+/* IPv4 alone: the kernel has no such filter for IPv6. */
+static int read_detours(struct doctor *doctor, struct nl_sock *socket)
+{
+	const struct policy *policy = &doctor->file.policy;
+	int r = 0;
+
+	for (size_t i = 0; i < policy->role_count && r == 0; i++) {
+		const struct policy_role *role = &policy->roles[i];
+		const struct ranges *ranges = role->is_protected ? &role->guarded : &role->members.ranges;
+		bool named = i == 0 && policy->interfaces == INTERFACES_NAMED;
+		for (size_t k = 0; k < ranges->count && k < DETOURS_FOR && r == 0; k++)
+			if (ranges->items[k].first.family == FAMILY_4)
+				r = add_detours(doctor, socket, role, &ranges->items[k], named ? &doctor->roles[0] : NULL);
+	}
+	return r;
+}
+
+/* Neighbours. */
+
+static bool is_alive(struct rtnl_neigh *neighbour)
+{
+	int state = rtnl_neigh_get_state(neighbour);
+	return state > 0 && !(state & (NUD_INCOMPLETE | NUD_FAILED | NUD_NOARP));
+}
+
+static bool take_neighbour(struct rtnl_neigh *neighbour, struct neighbour_fact *ret)
+{
+	struct nl_addr *addr = rtnl_neigh_get_dst(neighbour), *hardware = rtnl_neigh_get_lladdr(neighbour);
+	int family = addr ? nl_addr_get_family(addr) : AF_UNSPEC;
+	size_t size = family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
+	char name[IF_NAMESIZE];
+
+	if (!size || nl_addr_get_len(addr) != size || !hardware || !is_alive(neighbour) || !if_indextoname((unsigned)rtnl_neigh_get_ifindex(neighbour), name))
+		return false;
+	*ret = (struct neighbour_fact){ .addr = { .family = family == AF_INET ? FAMILY_4 : FAMILY_6 }, .hardware_length = nl_addr_get_len(hardware) };
+	if (ret->hardware_length > HARDWARE_MAX)
+		return false;
+	memcpy(ret->addr.bytes, nl_addr_get_binary_addr(addr), size);
+	memcpy(ret->hardware, nl_addr_get_binary_addr(hardware), ret->hardware_length);
+	memcpy(ret->link, name, strnlen(name, CONFIG_LINK_MAX) + 1);
+	return true;
+}
+
+static int read_neighbours(struct doctor *doctor, struct nl_sock *socket)
+{
+	struct nl_cache *cache;
+	int r = 0;
+
+	if (rtnl_neigh_alloc_cache(socket, &cache) < 0)
+		return -EIO;
+	for (struct nl_object *o = nl_cache_get_first(cache); o && r == 0 && doctor->facts.neighbours.count < NEIGHBOURS_MAX; o = nl_cache_get_next(o)) {
+		struct neighbour_fact fact;
+		if (take_neighbour((struct rtnl_neigh *)o, &fact))
+			r = ARRAY_PUSH(&doctor->facts.neighbours, fact) < 0 ? -ENOMEM : 0;
+	}
+	nl_cache_free(cache);
+	return r;
+}
+
+int doctor_read_links(struct doctor *doctor)
+{
+	struct surroundings_store store = { 0 };
+	struct nl_sock *socket = nl_socket_alloc();
+
+	int r = surroundings_read(doctor->links, &doctor->file.policy, &store);
+	doctor->roles = store.links;
+	store.links = NULL;
+	gateway_surroundings_free(&store);
+	if (r == 0)
+		r = read_peers(doctor);
+	if (r == 0)
+		r = read_link_facts(doctor);
+	if (r == 0 && (!socket || nl_connect(socket, NETLINK_ROUTE) < 0))
+		r = -EIO;
+	if (r == 0)
+		r = read_neighbours(doctor, socket);
+	if (r == 0)
+		r = read_detours(doctor, socket);
+	if (r == 0)
+		r = bridges_look(doctor->links, &doctor->file.policy.protected_all, &doctor->facts.bridges);
+	if (socket)
+		nl_socket_free(socket);
+	return r;
+}

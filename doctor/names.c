@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "doctor/doctor.h"
+#include "core/array.h"
+#include "net/resolver.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Both sides' resolvers are asked for each name, again where they share nothing: rotating answers meet sooner or later. */
+
+enum {
+	NAMES_MAX = 64,
+	RESOLVERS_MAX = 16,
+	ROUNDS = 4,
+	BETWEEN_MS = 700,
+	PATIENCE_MS = 12000, /* for all of it */
+};
+
+struct side {
+	struct asking *asking;
+	struct resolver *resolver; /* NULL: there is nobody to ask */
+	bool servers;
+};
+
+struct asking {
+	struct doctor *doctor;
+	struct side own, servers;
+	size_t pending;
+	int error;
+	int64_t deadline_ms;
+};
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct name_fact *find_fact(struct doctor_facts *facts, const char *name, enum family family)
+{
+	for (size_t i = 0; i < facts->names.count; i++)
+		if (facts->names.items[i].family == family && strcmp(facts->names.items[i].name, name) == 0)
+			return &facts->names.items[i];
+	return NULL;
+}
+
+static void on_answer(void *userdata, const struct resolver_answer *answer)
+{
+	struct side *side = userdata;
+	struct name_fact *fact = find_fact(&side->asking->doctor->facts, answer->name, answer->family);
+	struct ranges *list = fact ? side->servers ? &fact->servers : &fact->own : NULL;
+
+	side->asking->pending--;
+	if (!fact)
+		return;
+	/* One that answered once is not silent. */
+	const char **error = side->servers ? &fact->servers_error : &fact->own_error;
+	*error = answer->error && *error ? answer->error : NULL;
+	for (size_t i = 0; i < answer->count; i++) {
+		struct range range = range_of(&answer->addresses[i]);
+		if (ranges_add(list, &range) < 0)
+			side->asking->error = -ENOMEM;
+	}
+	ranges_normalise(list);
+}
+
+static bool agree(const struct name_fact *fact)
+{
+	for (size_t i = 0; i < fact->own.count; i++)
+		if (ranges_overlap(&fact->servers, &fact->own.items[i]))
+			return true;
+	return !fact->own.count && !fact->servers.count && !fact->own_error && !fact->servers_error;
+}
+
+static void ask(struct side *side, const struct name_fact *fact)
+{
+	if (side->resolver && resolver_ask(side->resolver, fact->name, fact->family) == 0)
+		side->asking->pending++;
+}
+
+/* Until the answers are there, or for a while. */
+static int wait_for_answers(struct asking *asking, int64_t until_ms, bool all)
+{
+	int64_t left;
+
+	while ((asking->pending || all) && (left = until_ms - monotonic_ms()) > 0) {
+		int r = sd_event_run(asking->doctor->event, (uint64_t)left * 1000);
+		if (r < 0)
+			return r;
+	}
+	return asking->error;
+}
+
+static bool all_agree(const struct doctor_facts *facts)
+{
+	for (size_t i = 0; i < facts->names.count; i++)
+		if (!agree(&facts->names.items[i]))
+			return false;
+	return true;
+}
+
+static int ask_round(struct asking *asking)
+{
+	struct doctor_facts *facts = &asking->doctor->facts;
+
+	for (size_t i = 0; i < facts->names.count; i++) {
+		if (agree(&facts->names.items[i]))
+			continue;
+		ask(&asking->own, &facts->names.items[i]);
+		ask(&asking->servers, &facts->names.items[i]);
+	}
+	return wait_for_answers(asking, asking->deadline_ms, false);
+}
+
+static int ask_all(struct asking *asking)
+{
+	int r = ask_round(asking);
+
+	for (int round = 1; round < ROUNDS && asking->servers.resolver && r == 0 && !all_agree(&asking->doctor->facts); round++) {
+		int64_t pause = monotonic_ms() + BETWEEN_MS;
+		r = wait_for_answers(asking, pause < asking->deadline_ms ? pause : asking->deadline_ms, true);
+		if (r == 0)
+			r = ask_round(asking);
+	}
+	return r;
+}
+
+/* Whom to ask. */
+
+/* Neighbours are one range. */
+static int open_servers(struct asking *asking)
+{
+	const struct ranges *resolvers = &asking->doctor->file.policy.resolvers;
+	struct dns_server servers[RESOLVERS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < resolvers->count; i++) {
+		struct addr addr = resolvers->items[i].first;
+		do {
+			if (count < RESOLVERS_MAX)
+				servers[count++] = (struct dns_server){ addr, 53 };
+		} while (addr_compare(&addr, &resolvers->items[i].last) < 0 && addr_next(&addr));
+	}
+	return count ? resolver_new(&asking->servers.resolver, asking->doctor->event, servers, count, on_answer, NULL, &asking->servers) : 0;
+}
+
+static int open_own(struct asking *asking)
+{
+	const struct policy_file *file = &asking->doctor->file;
+	return resolver_new(&asking->own.resolver, asking->doctor->event, file->dns_system ? NULL : file->dns_servers, file->dns_server_count, on_answer, NULL, &asking->own);
+}
+
+static int add_names(struct doctor *doctor, bool has_servers)
+{
+	const struct policy *policy = &doctor->file.policy;
+
+	for (size_t i = 0; i < policy->name_count && doctor->facts.names.count < NAMES_MAX; i++) {
+		if (!policy->names[i].used || policy->names[i].name[0] == '*')
+			continue;
+		for (enum family family = 0; family < FAMILIES; family++) {
+			struct name_fact fact = { .name = policy->names[i].name, .family = family, .own_error = "no answer", .servers_error = has_servers ? "no answer" : NULL };
+			if (ARRAY_PUSH(&doctor->facts.names, fact) < 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* A view for the judgement of rules: who is behind the names now. */
+static int make_view(struct doctor *doctor)
+{
+	const struct policy *policy = &doctor->file.policy;
+
+	doctor->names.names = calloc(policy->name_count + 1, sizeof(*doctor->names.names));
+	if (!doctor->names.names)
+		return -ENOMEM;
+	doctor->names.count = policy->name_count;
+	for (size_t i = 0; i < policy->name_count; i++) {
+		for (enum family family = 0; family < FAMILIES; family++) {
+			const struct name_fact *fact = find_fact(&doctor->facts, policy->names[i].name, family);
+			struct name_addresses *list = &doctor->names.names[i][family];
+			if (!fact || !fact->own.count)
+				continue;
+			list->items = calloc(fact->own.count, sizeof(*list->items));
+			if (!list->items)
+				return -ENOMEM;
+			/* Neighbours are merged in a range; its first one stands for them. */
+			for (size_t a = 0; a < fact->own.count; a++)
+				list->items[list->count++].addr = fact->own.items[a].first;
+		}
+	}
+	return 0;
+}
+
+/* Whether the gateway asks none but the server's resolvers. */
+
+static bool add_system_servers(const struct ranges *resolvers)
+{
+	FILE *file = fopen(RESOLV_CONF, "re");
+	char line[256], text[64];
+	bool same = true, any = false;
+
+	for (int lines = 0; file && lines < 1000 && fgets(line, sizeof(line), file); lines++) {
+		struct addr addr;
+		if (sscanf(line, " nameserver %63s", text) != 1 || !addr_parse(text, &addr))
+			continue;
+		any = true;
+		same &= ranges_contains(resolvers, &addr);
+	}
+	if (file)
+		fclose(file);
+	return any && same;
+}
+
+static bool asks_the_same(const struct policy_file *file)
+{
+	bool same = file->dns_server_count > 0;
+
+	if (file->dns_system)
+		return add_system_servers(&file->policy.resolvers);
+	for (size_t i = 0; i < file->dns_server_count; i++)
+		same &= ranges_contains(&file->policy.resolvers, &file->dns_servers[i].addr);
+	return same;
+}
+
+/* Resolvers behind the server's own link, the names of links being few. */
+static int find_local(struct doctor *doctor)
+{
+	const struct policy *policy = &doctor->file.policy;
+	struct role_links servers = { 0 };
+	int r = links_towards(doctor->links, &policy->roles[0].guarded, &servers.names, &servers.count);
+
+	for (size_t i = 0; i < policy->resolvers.count && r == 0; i++) {
+		struct ranges one = { .items = (struct range *)&policy->resolvers.items[i], .count = 1 };
+		struct role_links links = { 0 };
+		if (ranges_contains(doctor->facts.gateway, &one.items[0].first))
+			continue;
+		r = links_towards(doctor->links, &one, &links.names, &links.count);
+		for (size_t k = 0; k < servers.count && r == 0 && links.count == 1; k++) {
+			struct resolver_fact fact = { .addr = one.items[0].first };
+			if (strcmp(servers.names[k], links.names[0]) != 0)
+				continue;
+			memcpy(fact.link, links.names[0], sizeof(fact.link));
+			r = ARRAY_PUSH(&doctor->facts.local_resolvers, fact) < 0 ? -ENOMEM : 0;
+		}
+		free(links.names);
+	}
+	free(servers.names);
+	return r;
+}
+
+int doctor_read_names(struct doctor *doctor)
+{
+	struct asking asking = { .doctor = doctor, .deadline_ms = monotonic_ms() + PATIENCE_MS };
+
+	asking.own = (struct side){ .asking = &asking };
+	asking.servers = (struct side){ .asking = &asking, .servers = true };
+	doctor->facts.same_resolvers = asks_the_same(&doctor->file);
+	int r = find_local(doctor);
+	if (r == 0)
+		r = add_names(doctor, doctor->file.policy.resolvers.count > 0);
+	if (r == 0 && doctor->facts.names.count) {
+		r = open_own(&asking);
+		if (r >= 0)
+			r = open_servers(&asking);
+		if (r >= 0)
+			r = ask_all(&asking);
+	}
+	resolver_free(asking.own.resolver);
+	resolver_free(asking.servers.resolver);
+	return r < 0 ? r : make_view(doctor);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "doctor/doctor.h"
+#include "core/array.h"
+#include "core/saved.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+enum {
+	FILE_MAX = 4 << 20,   /* bytes of a saved ruleset that are looked at */
+	FILES_MAX = 64,       /* with what they include */
+	DEPTH_MAX = 8,
+	UNSYNCHRONISED_US = 16 * 1000 * 1000, /* what the kernel says when nobody sets the clock; as systemd has it */
+};
+
+/* 0 or a negative errno. */
+static int read_number(const char *path, long long *ret)
+{
+	char text[32], *end;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	int r = length < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (r < 0)
+		return r;
+	text[length] = '\0';
+	*ret = strtoll(text, &end, 10);
+	return end == text ? -EINVAL : 0;
+}
+
+static int sysctl_of(const char *format, const char *link)
+{
+	char path[128];
+	long long value;
+
+	snprintf(path, sizeof(path), format, link);
+	return read_number(path, &value) < 0 ? -1 : (int)value;
+}
+
+static void read_sysctls(struct doctor_facts *facts)
+{
+	facts->forwarding[FAMILY_4] = sysctl_of("/proc/sys/net/ipv4/%s", "ip_forward");
+	facts->forwarding[FAMILY_6] = sysctl_of("/proc/sys/net/ipv6/conf/%s/forwarding", "all");
+	for (size_t i = 0; i < facts->links.count; i++)
+		facts->links.items[i].forwarding = sysctl_of("/proc/sys/net/ipv4/conf/%s/forwarding", facts->links.items[i].name);
+	int all = sysctl_of("/proc/sys/net/ipv4/conf/%s/rp_filter", "all");
+	for (size_t i = 0; i < facts->detours.count; i++) {
+		int own = sysctl_of("/proc/sys/net/ipv4/conf/%s/rp_filter", facts->detours.items[i].link);
+		facts->detours.items[i].rp_filter = own > all ? own : all; /* as the kernel takes it */
+	}
+}
+
+static void read_tracking(struct doctor_facts *facts)
+{
+	long long count, max;
+
+	if (read_number("/proc/sys/net/netfilter/nf_conntrack_count", &count) == 0 && read_number("/proc/sys/net/netfilter/nf_conntrack_max", &max) == 0 &&
+	    count >= 0 && max > 0) {
+		facts->tracked = (uint64_t)count;
+		facts->tracked_max = (uint64_t)max;
+	}
+}
+
+static void read_clock(struct doctor_facts *facts)
+{
+	struct timex timex = { .modes = 0 };
+
+	facts->clock_known = adjtimex(&timex) >= 0;
+	facts->clock_synchronised = timex.maxerror < UNSYNCHRONISED_US;
+	facts->clock_error_ms = timex.maxerror / 1000;
+}
+
+/* Saved rulesets. */
+
+struct saved_walk {
+	struct doctor_facts *facts;
+	const char *etc;
+	unsigned depth, files;
+};
+
+static char *read_text(const char *path, size_t *ret_length)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat stat;
+	char *text = NULL;
+	ssize_t got = -1;
+
+	if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
+		text = malloc(FILE_MAX);
+	*ret_length = 0;
+	while (text && *ret_length < FILE_MAX && (got = read(fd, text + *ret_length, FILE_MAX - *ret_length)) > 0)
+		*ret_length += (size_t)got;
+	if (fd >= 0)
+		close(fd);
+	if (got < 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static void walk_file(struct saved_walk *walk, const char *path);
+
+static void walk_included(void *userdata, const char *pattern, size_t length)
+{
+	struct saved_walk *walk = userdata;
+	char path[PATH_MAX];
+	glob_t found;
+
+	/* nft looks for what has no path in /etc. */
+	int size = snprintf(path, sizeof(path), "%s%s%.*s", *pattern == '/' ? "" : walk->etc, *pattern == '/' ? "" : "/", (int)length, pattern);
+	if (!length || size < 0 || (size_t)size >= sizeof(path) || walk->depth >= DEPTH_MAX || glob(path, 0, NULL, &found) != 0)
+		return;
+	walk->depth++;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		walk_file(walk, found.gl_pathv[i]);
+	walk->depth--;
+	globfree(&found);
+}
+
+static void walk_file(struct saved_walk *walk, const char *path)
+{
+	size_t length;
+
+	if (walk->files >= FILES_MAX)
+		return;
+	char *text = read_text(path, &length);
+	if (!text)
+		return;
+	walk->files++;
+	unsigned line = saved_scan(text, length, walk_included, walk);
+	struct saved_fact fact = { .path = line ? strdup(path) : NULL, .line = line };
+	if (fact.path)
+		harmless_text(fact.path);
+	if (fact.path && ARRAY_PUSH(&walk->facts->saved, fact) < 0)
+		free(fact.path);
+	free(text);
+}
+
+static void read_saved(struct doctor_facts *facts)
+{
+	static const char *const names[] = { "nftables.conf", "sysconfig/nftables.conf", "iptables/rules.v4", "iptables/rules.v6" };
+	const char *other = getenv("SPEFW_DOCTOR_ETC"); /* for tests */
+	struct saved_walk walk = { .facts = facts, .etc = other ? other : "/etc" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (snprintf(path, sizeof(path), "%s/%s", walk.etc, names[i]) < (int)sizeof(path))
+			walk_file(&walk, path);
+}
+
+void doctor_read_system(struct doctor *doctor)
+{
+	read_sysctls(&doctor->facts);
+	read_tracking(&doctor->facts);
+	read_clock(&doctor->facts);
+	read_saved(&doctor->facts);
+}

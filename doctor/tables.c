@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "doctor/doctor.h"
+#include "core/array.h"
+#include "nft/foreign.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The tables of other programs: what they do to the flows. */
+
+static int append(struct findings *to, struct findings *from)
+{
+	int r = 0;
+
+	to->incomplete |= from->incomplete;
+	for (size_t i = 0; i < from->count && r == 0; i++) {
+		r = ARRAY_PUSH(to, from->items[i]) < 0 ? -ENOMEM : 0;
+		if (r == 0)
+			from->items[i].table = from->items[i].chain = NULL;
+	}
+	findings_free(from);
+	return r;
+}
+
+static int judge(struct doctor *doctor, const struct others *others)
+{
+	static const unsigned deeds[] = { DEEDS_STOP, DEEDS_INTERCEPT, 1 << DEED_OFFLOAD, 1 << DEED_PORT };
+	const struct policy *policy = &doctor->file.policy;
+	struct surroundings around = { .gateway = doctor->facts.gateway, .links = doctor->roles, .names = &doctor->names };
+	struct others_view view = { .around = &around, .peers = doctor->peers };
+	bool early = policy->early_drop && policy->mode == MODE_ENFORCE;
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]) && r == 0; i++) {
+		struct findings found;
+		if (deeds[i] == 1 << DEED_PORT && !early)
+			continue;
+		r = others_judge(&found, others, policy, &view, deeds[i]);
+		if (r == 0)
+			r = append(&doctor->facts.others, &found);
+	}
+	return r;
+}
+
+static int judge_nftables(struct doctor *doctor)
+{
+	struct others others = { 0 };
+	struct nft_socket nft;
+
+	int r = nft_open(&nft, -1);
+	if (r == 0)
+		r = nft_read_others(&nft, &others, ~0u);
+	if (r == 0)
+		r = judge(doctor, &others);
+	others_free(&others);
+	nft_close(&nft);
+	return r;
+}
+
+int doctor_read_tables(struct doctor *doctor)
+{
+	/* Without them nothing is known of who comes by which link. */
+	if (!doctor->roles || !doctor->peers || !doctor->names.names)
+		return -ENODATA;
+	int r = judge_nftables(doctor);
+	for (enum family family = 0; family < FAMILIES && r == 0; family++) {
+		struct others others = { 0 };
+		r = doctor_read_legacy(family, &others);
+		if (r == 0)
+			r = judge(doctor, &others);
+		others_free(&others);
+	}
+	return r;
+}
