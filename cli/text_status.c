@@ -131,18 +131,18 @@ static void add_denied(struct table *table, const json_t *reply)
 }
 
 /* On a gateway that never lost or cut anything there is nothing to say. */
-static void add_pieces(struct table *table, const json_t *reply)
+static void add_mid_stream(struct table *table, const json_t *reply)
 {
-	const json_t *pieces = json_object_get(reply, "pieces");
-	int64_t passed = json_number_of(pieces, "passed"), cut = json_number_of(pieces, "cut"), remembered = json_number_of(pieces, "remembered");
+	const json_t *mid_stream = json_object_get(reply, "mid_stream");
+	int64_t passed = json_number_of(mid_stream, "passed"), cut = json_number_of(mid_stream, "cut"), remembered = json_number_of(mid_stream, "remembered");
 	char passed_text[32], cut_text[32], remembered_text[32];
 
 	if (!passed && !cut && !remembered)
 		return;
-	add_label(table, "Pieces");
-	table_cell(table, json_truth_of(pieces, "full") ? TONE_WARNING : TONE_PLAIN, "%s of lost connections passed; %s of cut ones reset; %s cut and remembered%s",
+	add_label(table, "Mid-stream packets");
+	table_cell(table, json_truth_of(mid_stream, "full") ? TONE_WARNING : TONE_PLAIN, "%s of lost connections passed; %s of cut ones reset; %s cut and remembered%s",
 		   format_count(passed, passed_text), format_count(cut, cut_text), format_count(remembered, remembered_text),
-		   json_truth_of(pieces, "full") ? ", not all of them" : "");
+		   json_truth_of(mid_stream, "full") ? ", not all of them" : "");
 }
 
 static void print_facts(const struct ctl *ctl, const json_t *reply)
@@ -155,7 +155,7 @@ static void print_facts(const struct ctl *ctl, const json_t *reply)
 	add_config(&table, reply);
 	add_guards(&table, reply);
 	add_denied(&table, reply);
-	add_pieces(&table, reply);
+	add_mid_stream(&table, reply);
 	ctl_print_table(ctl, &table);
 	putc('\n', ctl->screen.file);
 }

@@ -120,7 +120,7 @@ void metrics_print(FILE *out, const json_t *status)
 {
 	static const char *const denied[] = { "in", "out", "early", "invalid", NULL };
 	static const char *const observed[] = { "learned", "unasked", "unseen", "lost", NULL };
-	static const char *const pieces[] = { "passed", "cut", NULL };
+	static const char *const mid_stream[] = { "passed", "cut", NULL };
 	static const char *const guards[] = { "intercepted", "spoofed", "source_routed", "repaired", NULL };
 
 	family(out, "up", "gauge", "Whether spefwd answers.");
@@ -135,8 +135,8 @@ void metrics_print(FILE *out, const json_t *status)
 		family(out, "config_matches_disk", "gauge", "Whether the file on disk is the policy in force.");
 		single(out, "config_matches_disk", json_truth_of(json_object_get(status, "config"), "matches_disk"));
 		print_counters(out, "denied", "kind", "Denied packets.", json_object_get(status, "denied"), denied);
-		const json_t *lost = json_object_get(status, "pieces");
-		print_counters(out, "pieces", "kind", "Packets of connections that were not tracked: passed, or of one that was cut.", lost, pieces);
+		const json_t *lost = json_object_get(status, "mid_stream");
+		print_counters(out, "mid_stream", "kind", "Packets of connections that were not tracked: passed, or of one that was cut.", lost, mid_stream);
 		family(out, "cut_remembered", "gauge", "Connections that were cut and are remembered.");
 		single(out, "cut_remembered", json_number_of(lost, "remembered"));
 		family(out, "cut_full", "gauge", "Whether not all of them have room.");

@@ -39,7 +39,7 @@ int doctor_read_names(struct doctor *doctor);
 /* doctor_tables.c: the tables of other programs, those of iptables-legacy among them. 0 or a negative errno. */
 int doctor_read_tables(struct doctor *doctor);
 /* doctor_legacy.c: one family's tables of iptables-legacy as others. *ret is empty where there are none. 0 or a negative errno. */
-int doctor_read_legacy(enum family family, struct others *ret);
+int doctor_read_legacy(enum family family, struct foreign_tables *ret);
 
 /* doctor_tls.c: whose certificate answers for the names, by spefw-tls, some seconds at most. 0 or a negative errno. */
 int doctor_read_tls(struct doctor *doctor);

@@ -33,7 +33,7 @@ struct legacy {
 	enum family family;
 	struct ipt_getinfo info;
 	const uint8_t *entries;
-	struct others *out;
+	struct foreign_tables *out;
 	struct { struct start { uint32_t offset; size_t chain; } *items; size_t count, capacity; } starts; /* of chains */
 };
 
@@ -84,7 +84,7 @@ static int add_chain(struct legacy *legacy, uint32_t offset, const char *name, i
 {
 	static const enum place places[] = { PLACE_PREROUTING, PLACE_INPUT, PLACE_FORWARD, PLACE_OUTPUT, PLACE_POSTROUTING };
 	static const struct { const char *table; int priority; } tables[] = { { "raw", -300 }, { "mangle", -150 }, { "nat", -100 }, { "filter", 0 }, { "security", 50 } };
-	struct other_chain chain = { .family = legacy->family == FAMILY_4 ? OTHERS_FAMILY_IP : OTHERS_FAMILY_IP6, .table = strdup(legacy->info.name),
+	struct other_chain chain = { .family = legacy->family == FAMILY_4 ? FOREIGN_FAMILY_IP : FOREIGN_FAMILY_IP6, .table = strdup(legacy->info.name),
 				     .name = strdup(name), .place = hook < 0 ? PLACE_NONE : places[hook], .legacy = true,
 				     .nat = strcmp(legacy->info.name, "nat") == 0 };
 	struct start start = { offset, legacy->out->chains.count };
@@ -142,7 +142,7 @@ static void take_address(struct parsing *p, enum rule_field field, bool negate, 
 {
 	size_t size = rule_field_size(field);
 	const uint8_t *value = address, *bits = mask;
-	uint8_t first[OTHERS_KEY_MAX], last[OTHERS_KEY_MAX];
+	uint8_t first[FOREIGN_KEY_MAX], last[FOREIGN_KEY_MAX];
 	bool open = false;
 
 	for (size_t i = 0; i < size; i++) {
@@ -162,9 +162,9 @@ static void take_address(struct parsing *p, enum rule_field field, bool negate, 
 /* A name, or the beginning of one. */
 static void take_link(struct parsing *p, enum rule_field field, bool negate, const char *name, const unsigned char *mask)
 {
-	uint8_t first[OTHERS_KEY_MAX], last[OTHERS_KEY_MAX];
+	uint8_t first[FOREIGN_KEY_MAX], last[FOREIGN_KEY_MAX];
 
-	for (size_t i = 0; i < OTHERS_KEY_MAX; i++) {
+	for (size_t i = 0; i < FOREIGN_KEY_MAX; i++) {
 		first[i] = mask[i] ? (uint8_t)name[i] : 0;
 		last[i] = mask[i] ? (uint8_t)name[i] : 0xff;
 	}
@@ -228,7 +228,7 @@ static void take_verdict(struct parsing *p, const struct legacy *legacy, const s
 	} else if (standard->verdict == XT_RETURN) {
 		p->rule.way = WAY_RETURN;
 	} else if (standard->verdict == -NF_DROP - 1) {
-		do_deed(p, DEED_DROP, WAY_DONE);
+		do_effect(p, EFFECT_DROP, WAY_DONE);
 	} else if (standard->verdict < 0) {
 		p->rule.way = WAY_DONE;
 	}
@@ -236,7 +236,7 @@ static void take_verdict(struct parsing *p, const struct legacy *legacy, const s
 
 static int take_rule(const struct legacy *legacy, const struct entry *entry, size_t chain, uint64_t number)
 {
-	struct parsing p = { .others = legacy->out, .table_family = legacy->family == FAMILY_4 ? OTHERS_FAMILY_IP : OTHERS_FAMILY_IP6, .table = legacy->info.name,
+	struct parsing p = { .others = legacy->out, .table_family = legacy->family == FAMILY_4 ? FOREIGN_FAMILY_IP : FOREIGN_FAMILY_IP6, .table = legacy->info.name,
 			     .rule = { .chain = chain, .handle = number, .conditions = legacy->out->conditions.count, .exact = true, .map_field = RULE_FIELDS } };
 	const void *at = legacy->entries + entry->offset;
 	const uint8_t *info = (const uint8_t *)entry->target + sizeof(*entry->target);
@@ -253,7 +253,7 @@ static int take_rule(const struct legacy *legacy, const struct entry *entry, siz
 		take_verdict(&p, legacy, entry, is_goto);
 	else
 		xt_take_target(&p, target_name(entry), entry->target->u.user.revision, info, entry->target->u.target_size - (uint32_t)sizeof(*entry->target));
-	if (p.error == 0 && (p.rule.deed != DEED_NONE || p.rule.way != WAY_ON))
+	if (p.error == 0 && (p.rule.effect != EFFECT_NONE || p.rule.way != WAY_ON))
 		p.error = ARRAY_PUSH(&legacy->out->rules, p.rule) < 0 ? -ENOMEM : 0;
 	return p.error;
 }
@@ -292,7 +292,7 @@ static int take_rules(const struct legacy *legacy)
 	return r;
 }
 
-static int read_table(int socket, enum family family, const char *name, struct others *out)
+static int read_table(int socket, enum family family, const char *name, struct foreign_tables *out)
 {
 	int level = family == FAMILY_4 ? IPPROTO_IP : IPPROTO_IPV6;
 	struct legacy legacy = { .family = family, .out = out };
@@ -321,13 +321,13 @@ static int read_table(int socket, enum family family, const char *name, struct o
 	return r;
 }
 
-int doctor_read_legacy(enum family family, struct others *ret)
+int doctor_read_legacy(enum family family, struct foreign_tables *ret)
 {
 	FILE *names = fopen(family == FAMILY_4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names", "re");
 	char name[XT_TABLE_MAXNAMELEN + 1];
 	int r = 0;
 
-	*ret = (struct others){ 0 };
+	*ret = (struct foreign_tables){ 0 };
 	if (!names)
 		return errno == ENOENT ? 0 : -errno;
 	int fd = socket(family == FAMILY_4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
@@ -341,6 +341,6 @@ int doctor_read_legacy(enum family family, struct others *ret)
 		close(fd);
 	fclose(names);
 	if (r < 0)
-		others_free(ret);
+		foreign_tables_free(ret);
 	return r;
 }

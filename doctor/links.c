@@ -256,13 +256,13 @@ static int read_neighbours(struct doctor *doctor, struct nl_sock *socket)
 
 int doctor_read_links(struct doctor *doctor)
 {
-	struct surroundings_store store = { 0 };
+	struct environment_store store = { 0 };
 	struct nl_sock *socket = nl_socket_alloc();
 
-	int r = surroundings_read(doctor->links, &doctor->file.policy, &store);
+	int r = environment_read(doctor->links, &doctor->file.policy, &store);
 	doctor->roles = store.links;
 	store.links = NULL;
-	gateway_surroundings_free(&store);
+	gateway_environment_free(&store);
 	if (r == 0)
 		r = read_peers(doctor);
 	if (r == 0)

@@ -78,7 +78,7 @@ static bool agree(const struct name_fact *fact)
 
 static void ask(struct side *side, const struct name_fact *fact)
 {
-	if (side->resolver && resolver_ask(side->resolver, fact->name, fact->family) == 0)
+	if (side->resolver && resolver_query(side->resolver, fact->name, fact->family) == 0)
 		side->asking->pending++;
 }
 

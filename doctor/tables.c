@@ -23,20 +23,20 @@ static int append(struct findings *to, struct findings *from)
 	return r;
 }
 
-static int judge(struct doctor *doctor, const struct others *others)
+static int judge(struct doctor *doctor, const struct foreign_tables *others)
 {
-	static const unsigned deeds[] = { DEEDS_STOP, DEEDS_INTERCEPT, 1 << DEED_OFFLOAD, 1 << DEED_PORT };
+	static const unsigned effects[] = { EFFECTS_STOP, EFFECTS_INTERCEPT, 1 << EFFECT_OFFLOAD, 1 << EFFECT_PORT };
 	const struct policy *policy = &doctor->file.policy;
-	struct surroundings around = { .gateway = doctor->facts.gateway, .links = doctor->roles, .names = &doctor->names };
-	struct others_view view = { .around = &around, .peers = doctor->peers };
+	struct environment around = { .gateway = doctor->facts.gateway, .links = doctor->roles, .names = &doctor->names };
+	struct foreign_view view = { .around = &around, .peers = doctor->peers };
 	bool early = policy->early_drop && policy->mode == MODE_ENFORCE;
 	int r = 0;
 
-	for (size_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]) && r == 0; i++) {
+	for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]) && r == 0; i++) {
 		struct findings found;
-		if (deeds[i] == 1 << DEED_PORT && !early)
+		if (effects[i] == 1 << EFFECT_PORT && !early)
 			continue;
-		r = others_judge(&found, others, policy, &view, deeds[i]);
+		r = foreign_judge(&found, others, policy, &view, effects[i]);
 		if (r == 0)
 			r = append(&doctor->facts.others, &found);
 	}
@@ -45,15 +45,15 @@ static int judge(struct doctor *doctor, const struct others *others)
 
 static int judge_nftables(struct doctor *doctor)
 {
-	struct others others = { 0 };
+	struct foreign_tables others = { 0 };
 	struct nft_socket nft;
 
 	int r = nft_open(&nft, -1);
 	if (r == 0)
-		r = nft_read_others(&nft, &others, ~0u);
+		r = nft_read_foreign(&nft, &others, ~0u);
 	if (r == 0)
 		r = judge(doctor, &others);
-	others_free(&others);
+	foreign_tables_free(&others);
 	nft_close(&nft);
 	return r;
 }
@@ -65,11 +65,11 @@ int doctor_read_tables(struct doctor *doctor)
 		return -ENODATA;
 	int r = judge_nftables(doctor);
 	for (enum family family = 0; family < FAMILIES && r == 0; family++) {
-		struct others others = { 0 };
+		struct foreign_tables others = { 0 };
 		r = doctor_read_legacy(family, &others);
 		if (r == 0)
 			r = judge(doctor, &others);
-		others_free(&others);
+		foreign_tables_free(&others);
 	}
 	return r;
 }

@@ -257,7 +257,7 @@ static json_t *report_findings(const struct gateway *gateway)
 		const struct finding *finding = &gateway->findings.items[i];
 		json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:I, s:s, s:s}", "family", table_family(finding->family),
 						      "table", json_printable(finding->table), "chain", json_printable(finding->chain), "handle", (json_int_t)finding->handle,
-						      "does", deed_word(finding->deed), "flow", finding->flow));
+						      "does", effect_word(finding->effect), "flow", finding->flow));
 	}
 	return list;
 }
@@ -322,12 +322,12 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut yet");
 	if (!gateway->cut_known && gateway->current_known)
-		say(health, false, "which connections were cut can't be read: pieces of them may be taken for others'");
+		say(health, false, "which connections were cut can't be read: mid-stream packets of them may be taken for others'");
 	if (gateway->cut_pending.count)
-		say(health, false, "%zu connections that were cut have no room in the sets that remember them: no piece of a lost connection passes by an outbound flow until there is room",
+		say(health, false, "%zu connections that were cut have no room in the sets that remember them: no mid-stream packet of a lost connection passes by an outbound flow until there is room",
 		    gateway->cut_pending.count);
 	else if (gateway->cut_full)
-		say(health, false, "not all connections that were cut are remembered: no piece of a lost connection passes by an outbound flow for up to five days");
+		say(health, false, "not all connections that were cut are remembered: no mid-stream packet of a lost connection passes by an outbound flow for up to five days");
 	if (gateway->links_owed || links_unread(gateway->links))
 		say(health, false, "a change of this gateway's links or addresses is not followed yet");
 	if (gateway->names_owed)
@@ -361,9 +361,9 @@ static json_t *report_denied(const struct gateway *gateway)
 			 "last_hour", denied_last_hour(gateway));
 }
 
-static json_t *report_pieces(const struct gateway *gateway)
+static json_t *report_mid_stream(const struct gateway *gateway)
 {
-	return json_pack("{s:I, s:I, s:I, s:b}", "passed", count_of(gateway, "pieces"), "cut", count_of(gateway, "cut"),
+	return json_pack("{s:I, s:I, s:I, s:b}", "passed", count_of(gateway, "mid-stream"), "cut", count_of(gateway, "cut"),
 			 "remembered", (json_int_t)gateway->cut.count, "full", gateway->cut_full);
 }
 
@@ -433,7 +433,7 @@ json_t *report_status(struct gateway *gateway)
 		"generation", (json_int_t)gateway->generation, "uptime_s", (json_int_t)((now_ms() - gateway->started_ms) / 1000),
 		"server", range_list(&policy->roles[0].guarded), "config", report_config(gateway, matches),
 		"flows", flow_list(gateway), "names", name_list(gateway), "denied", report_denied(gateway),
-		"pieces", report_pieces(gateway), "guards", report_guards(gateway), "observed", report_observed(gateway),
+		"mid_stream", report_mid_stream(gateway), "guards", report_guards(gateway), "observed", report_observed(gateway),
 		"denial_queries", report_pace(gateway), "interceptions", report_findings(gateway),
 		"interception", interception_name(policy->interception), "early_drop", policy->early_drop,
 		"ownership", gateway->nft.abilities.owner ? "owner" : "monitor", "clients", (json_int_t)control_clients(gateway->control));

@@ -27,7 +27,7 @@ struct entry {
 	unsigned failures;
 	int64_t next_query_ms;
 	int64_t scheduled_ms;     /* when next_query_ms was chosen */
-	int64_t asked_ms;         /* when the last query began; ever_asked: there was one */
+	int64_t queried_ms;         /* when the last query began; ever_asked: there was one */
 	bool ever_asked;
 	int64_t again_ms;         /* running: the next query is due then at the latest; INT64_MAX: as usual */
 	int64_t lost_ms;          /* running: when the query counts as lost */
@@ -405,7 +405,7 @@ static void show(const struct named *named, enum family family, struct book_entr
 		.address_count = entry->count,
 		.next_query_ms = due_at(entry),
 		.next_expiry_ms = entry->next_expiry_ms,
-		.asked_ms = entry->ever_asked ? entry->asked_ms : INT64_MIN,
+		.queried_ms = entry->ever_asked ? entry->queried_ms : INT64_MIN,
 		.query_running = entry->running,
 		.last_answer_ms = entry->last_answer_ms,
 		.last_error = entry->error,
@@ -471,14 +471,14 @@ bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry 
 	best->running = true;
 	best->hurried = false;
 	best->ever_asked = true;
-	best->asked_ms = now_ms;
+	best->queried_ms = now_ms;
 	best->again_ms = INT64_MAX;
 	best->lost_ms = later(now_ms, QUERY_LOST_MS);
 	addrbook_entry(book, best_index, ret);
 	return true;
 }
 
-int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms)
+int addrbook_query_now(struct addrbook *book, const char *name, int64_t now_ms)
 {
 	struct named *named = name ? find_named(book, name) : book->names;
 	size_t count = name ? 1 : book->count;
@@ -493,7 +493,7 @@ int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms)
 	return 0;
 }
 
-bool addrbook_asks_by(const struct addrbook *book, const char *name, enum family family, int64_t at_ms)
+bool addrbook_queries_by(const struct addrbook *book, const char *name, enum family family, int64_t at_ms)
 {
 	const struct named *named = find_named(book, name);
 
@@ -503,7 +503,7 @@ bool addrbook_asks_by(const struct addrbook *book, const char *name, enum family
 	return (entry->running ? entry->again_ms : entry->next_query_ms) <= at_ms;
 }
 
-int addrbook_ask_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms)
+int addrbook_query_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms)
 {
 	struct named *named = find_named(book, name);
 
@@ -709,10 +709,10 @@ int addrbook_answered(struct addrbook *book, const char *name, enum family famil
 	if (reserve(entry, count) < 0)
 		return -ENOMEM;
 
-	if (origin == ORIGIN_ASKED)
+	if (origin == ORIGIN_QUERIED)
 		begin_answer(entry, now_ms);
 	*ret_changed = merge(book, named, entry, family, addresses, count, ttl_s, origin, now_ms);
-	if (origin == ORIGIN_ASKED) {
+	if (origin == ORIGIN_QUERIED) {
 		end_answer(entry, now_ms);
 		int64_t ttl_ms = most((int64_t)ttl_s * 1000, book->limits.min_interval_ms);
 		schedule(book, entry, least(ttl_ms, longest_interval(book)), now_ms);

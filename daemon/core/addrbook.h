@@ -23,7 +23,7 @@ enum book_state {
 	BOOK_EMPTY,   /* answered, and there is no address (or none was ever asked for: next_query is now) */
 };
 
-enum book_origin { ORIGIN_ASKED, ORIGIN_OBSERVED, ORIGIN_REMEMBERED };
+enum book_origin { ORIGIN_QUERIED, ORIGIN_OBSERVED, ORIGIN_REMEMBERED };
 
 struct book_address {
 	struct addr addr;
@@ -53,7 +53,7 @@ struct book_entry {
 	size_t address_count;
 	int64_t next_query_ms; /* INT64_MAX for a pattern */
 	int64_t next_expiry_ms; /* when the first of the addresses goes; INT64_MAX: none */
-	int64_t asked_ms;      /* when the last query began; INT64_MIN: never */
+	int64_t queried_ms;      /* when the last query began; INT64_MIN: never */
 	bool query_running;
 	int64_t last_answer_ms;     /* 0: never */
 	const char *last_error;     /* "" where the last query was answered */
@@ -86,12 +86,12 @@ int64_t addrbook_next_event(const struct addrbook *book);
 bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry *ret);
 /* Makes the next query of a name (both families; NULL: all names, many of them spread as by addrbook_want) due now;
  * where one is under way, it will do unless it fails: then the next is due at once. -ENOENT where it is not wanted. */
-int addrbook_hurry(struct addrbook *book, const char *name, int64_t now_ms);
+int addrbook_query_now(struct addrbook *book, const char *name, int64_t now_ms);
 
 /* The next query of one family (where one is under way, the one after it) is due by then already, or the name is not wanted. */
-bool addrbook_asks_by(const struct addrbook *book, const char *name, enum family family, int64_t at_ms);
+bool addrbook_queries_by(const struct addrbook *book, const char *name, enum family family, int64_t at_ms);
 /* Makes the next query of one family due at at_ms at the latest; where one is under way, the one after it. */
-int addrbook_ask_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms);
+int addrbook_query_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms);
 
 /* What a query brought. An answer with count 0 is NXDOMAIN or "no such data". *ret_changed: the set of
  * addresses (not only their times) changed. -ENOENT: no longer wanted (harmless). -ENOMEM: nothing changed.

@@ -11,7 +11,7 @@
  * each protected role are made by compile_role.c. */
 
 const char *const guard_counters[] = {
-	"denied-in", "denied-out", "denied-early", "ignored", "invalid", "spoofed", "source-routed", "intercepted", "unobserved", "pieces", "cut",
+	"denied-in", "denied-out", "denied-early", "ignored", "invalid", "spoofed", "source-routed", "intercepted", "unobserved", "mid-stream", "cut",
 };
 const size_t guard_counter_count = sizeof(guard_counters) / sizeof(guard_counters[0]);
 
@@ -157,16 +157,16 @@ static void add_not_new(struct compiler *c)
 	rule_drop(c, rule);
 }
 
-static void add_piece(struct compiler *c)
+static void add_mid_stream(struct compiler *c)
 {
-	struct chain *chain = ruleset_chain(c->out, "piece");
+	struct chain *chain = ruleset_chain(c->out, "midstream");
 	struct rule *rule = chain_rule(c->out, chain);
 
-	rule_counter(c, rule, "pieces");
+	rule_counter(c, rule, "mid-stream");
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
 }
 
-/* Pieces of what was cut, first of all that is judged of pieces: the reset ends the socket that sent it. The protected side comes
+/* Mid-stream packets of what was cut, first of all that is judged of mid-stream packets: the reset ends the socket that sent it. The protected side comes
  * first in the sets' elements. */
 static void add_cut(struct compiler *c)
 {
@@ -726,7 +726,7 @@ static void add_shared_sets(struct compiler *c)
 	add_protected_maps(c);
 }
 
-int compile(struct ruleset *ret, const struct policy *policy, const struct surroundings *around)
+int compile(struct ruleset *ret, const struct policy *policy, const struct environment *around)
 {
 	struct compiler c = { .out = ret, .policy = policy, .around = around,
 		.early = policy->early_drop && policy->mode == MODE_ENFORCE };
@@ -734,7 +734,7 @@ int compile(struct ruleset *ret, const struct policy *policy, const struct surro
 	*ret = (struct ruleset){ 0 };
 	add_counters(&c);
 	add_shared_sets(&c);
-	add_piece(&c);
+	add_mid_stream(&c);
 	for (size_t r = 0; r < policy->role_count; r++)
 		if (policy->roles[r].is_protected)
 			add_role(&c, &policy->roles[r]);

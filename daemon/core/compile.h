@@ -13,7 +13,7 @@ struct role_links {
 	size_t count;
 };
 
-struct surroundings {
+struct environment {
 	const struct ranges *gateway;   /* the gateway's own addresses, normalised */
 	const struct role_links *links; /* one a policy role, same index */
 	const struct names_view *names;
@@ -24,7 +24,7 @@ struct surroundings {
 };
 
 /* *ret is the whole table, finished (elements sorted). 0 or -ENOMEM; on error *ret is empty. */
-int compile(struct ruleset *ret, const struct policy *policy, const struct surroundings *around);
+int compile(struct ruleset *ret, const struct policy *policy, const struct environment *around);
 
 /* Only the sets of names, as far as `current` has them. 0 or -ENOMEM; on error *ret is empty. */
 int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy, const struct names_view *names);

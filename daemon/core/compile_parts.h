@@ -18,7 +18,7 @@ enum { DNS_PORT = 53 };
 struct compiler {
 	struct ruleset *out;
 	const struct policy *policy;
-	const struct surroundings *around;
+	const struct environment *around;
 	bool early; /* early_drop in effect */
 };
 

@@ -12,10 +12,10 @@
 enum direction {
 	TO_ROLE,       /* new connections to the role, by inbound flows */
 	FROM_ROLE,     /* new connections from it, by outbound flows */
-	ROLE_ASKED,    /* pieces to the role's service ports, by inbound flows */
-	ROLE_ANSWERS,  /* pieces from them */
-	ROLE_ASKS,     /* pieces from the role to an outbound flow's port, by outbound flows */
-	ROLE_ANSWERED, /* pieces to the role from there */
+	ROLE_ASKED,    /* mid-stream packets to the role's service ports, by inbound flows */
+	ROLE_ANSWERS,  /* mid-stream packets from them */
+	ROLE_ASKS,     /* mid-stream packets from the role to an outbound flow's port, by outbound flows */
+	ROLE_ANSWERED, /* mid-stream packets to the role from there */
 };
 
 /* How each direction looks at a packet, and where what it does not allow goes. */
@@ -24,7 +24,7 @@ static const struct direction_form {
 	bool opens;         /* by flows that open the role (else: that leave it) */
 	bool own_is_source; /* the role's side is the packet's source */
 	bool by_source_port;
-	bool piece;         /* of a connection that is not tracked: it opens none, and none is counted */
+	bool mid_stream;         /* of a connection that is not tracked: it opens none, and none is counted */
 	const char *deny;   /* NULL: reached by jump, and the caller goes on; else: reached by goto, and ends here */
 } forms[] = {
 	[TO_ROLE] = { "in", true, false, false, false, NULL },
@@ -189,7 +189,7 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 			 enum family family, struct matches *ret)
 {
 	const struct endpoint *side = form->opens ? &flow->from : &flow->to;
-	/* A piece that comes to the role may come from another protected address: ANY does not mean that. */
+	/* A mid-stream packet that comes to the role may come from another protected address: ANY does not mean that. */
 	bool answered = !form->opens && !form->own_is_source;
 	char base[CONFIG_ID_MAX + 16];
 
@@ -226,7 +226,7 @@ static void rule_match(struct compiler *c, struct rule *rule, enum field field, 
 
 static void end_rule(struct compiler *c, struct rule *rule, const struct policy_flow *flow, const struct direction_form *form)
 {
-	rule_counter(c, rule, form->piece ? "pieces" : flow_counter(c, flow));
+	rule_counter(c, rule, form->mid_stream ? "mid-stream" : flow_counter(c, flow));
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
 }
 
@@ -300,12 +300,12 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, form->deny);
 }
 
-/* Whether a flow lets all pieces of this port pass: then one chain serves all such ports. */
-static bool all_pieces_pass(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol, uint16_t port)
+/* Whether a flow lets all mid-stream packets of this port pass: then one chain serves all such ports. */
+static bool all_mid_stream_pass(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol, uint16_t port)
 {
 	const struct direction_form *form = &forms[direction];
 
-	if (!form->piece || direction == ROLE_ANSWERED)
+	if (!form->mid_stream || direction == ROLE_ANSWERED)
 		return false;
 	for (size_t i = 0; i < c->policy->flow_count; i++) {
 		const struct policy_flow *flow = &c->policy->flows[i];
@@ -402,8 +402,8 @@ static bool add_port_map(struct compiler *c, const struct policy_role *role, enu
 		uint16_t first = (uint16_t)edges.items[i], last = (uint16_t)(edges.items[i + 1] - 1);
 		if (!any_flow_at(c, role, direction, protocol, first))
 			continue;
-		const char *chain = "piece";
-		if (!all_pieces_pass(c, role, direction, protocol, first)) {
+		const char *chain = "midstream";
+		if (!all_mid_stream_pass(c, role, direction, protocol, first)) {
 			chain = first == last ? ruleset_string(c->out, "%s_%u", map, first) : ruleset_string(c->out, "%s_%u-%u", map, first, last);
 			add_port_chain(c, role, direction, protocol, first, chain);
 		}
@@ -459,14 +459,14 @@ static const char *add_echo_chain(struct compiler *c, const struct policy_role *
 	return name;
 }
 
-static void rule_pieces(struct compiler *c, struct chain *chain, const char *pieces)
+static void rule_mid_stream(struct compiler *c, struct chain *chain, const char *mid_stream)
 {
 	struct rule *rule = chain_rule(c->out, chain);
 	rule_opens_nothing(c, rule);
-	rule_action(c, rule, ACTION_GOTO, pieces);
+	rule_action(c, rule, ACTION_GOTO, mid_stream);
 }
 
-/* Pieces of outbound flows pass only where all that was cut is in the sets. */
+/* Mid-stream packets of outbound flows pass only where all that was cut is in the sets. */
 static void rule_unless_full(struct compiler *c, struct chain *chain, const char *deny)
 {
 	struct rule *rule = chain_rule(c->out, chain);
@@ -484,11 +484,11 @@ static const char *ephemeral_set(struct compiler *c, const struct policy_role *r
 	return name;
 }
 
-/* Pieces that come to the role: to a service port they are those of an inbound connection, and to no other one. */
-static const char *add_pieces_in(struct compiler *c, const struct policy_role *role)
+/* Mid-stream packets that come to the role: to a service port they are those of an inbound connection, and to no other one. */
+static const char *add_mid_stream_in(struct compiler *c, const struct policy_role *role)
 {
 	bool asked = add_port_map(c, role, ROLE_ASKED, PROTOCOL_TCP, NULL), answered = add_port_map(c, role, ROLE_ANSWERED, PROTOCOL_TCP, NULL);
-	const char *name = ruleset_string(c->out, "%s_pieces_in", role->name);
+	const char *name = ruleset_string(c->out, "%s_midstream_in", role->name);
 	const char *ephemeral = answered ? ephemeral_set(c, role) : NULL;
 	struct chain *chain = ruleset_chain(c->out, name);
 
@@ -515,10 +515,10 @@ static void rule_intercepted_out(struct compiler *c, struct chain *chain)
 	rule_action(c, rule, ACTION_JUMP, "intercept_out");
 }
 
-static const char *add_pieces_out(struct compiler *c, const struct policy_role *role)
+static const char *add_mid_stream_out(struct compiler *c, const struct policy_role *role)
 {
 	bool back = add_port_map(c, role, ROLE_ANSWERS, PROTOCOL_TCP, NULL), asks = add_port_map(c, role, ROLE_ASKS, PROTOCOL_TCP, NULL);
-	const char *name = ruleset_string(c->out, "%s_pieces_out", role->name);
+	const char *name = ruleset_string(c->out, "%s_midstream_out", role->name);
 	const char *ephemeral = asks ? ephemeral_set(c, role) : NULL;
 	struct chain *chain = ruleset_chain(c->out, name);
 
@@ -542,11 +542,11 @@ static void add_in(struct compiler *c, const struct policy_role *role)
 	bool tcp = add_port_map(c, role, TO_ROLE, PROTOCOL_TCP, open);
 	bool udp = add_port_map(c, role, TO_ROLE, PROTOCOL_UDP, NULL);
 	const char *echo = add_echo_chain(c, role, TO_ROLE);
-	const char *pieces = add_pieces_in(c, role);
+	const char *mid_stream = add_mid_stream_in(c, role);
 	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_in", role->name));
 
 	rule_not_new(c, chain);
-	rule_pieces(c, chain, pieces);
+	rule_mid_stream(c, chain, mid_stream);
 	if (tcp)
 		rule_port_map(c, chain, role, TO_ROLE, PROTOCOL_TCP);
 	if (udp)
@@ -563,11 +563,11 @@ static void add_out(struct compiler *c, const struct policy_role *role)
 	bool tcp = add_port_map(c, role, FROM_ROLE, PROTOCOL_TCP, reach);
 	bool udp = add_port_map(c, role, FROM_ROLE, PROTOCOL_UDP, NULL);
 	const char *echo = add_echo_chain(c, role, FROM_ROLE);
-	const char *pieces = add_pieces_out(c, role);
+	const char *mid_stream = add_mid_stream_out(c, role);
 	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_out", role->name));
 
 	rule_not_new(c, chain);
-	rule_pieces(c, chain, pieces);
+	rule_mid_stream(c, chain, mid_stream);
 	rule_intercepted_out(c, chain);
 	if (tcp)
 		rule_port_map(c, chain, role, FROM_ROLE, PROTOCOL_TCP);

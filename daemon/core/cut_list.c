@@ -28,10 +28,10 @@ size_t cut_entries(const struct policy *policy, const struct packet *packet, int
 
 	if (policy_protected_role(policy, &packet->target))
 		ret[count++] = (struct cut_entry){ packet->target, packet->source, packet->target_port, packet->source_port,
-						   packet->piece ? CUT_UNKNOWN : CUT_BY_PEER, deadline_ms };
+						   packet->mid_stream ? CUT_UNKNOWN : CUT_BY_PEER, deadline_ms };
 	if (policy_protected_role(policy, &packet->source))
 		ret[count++] = (struct cut_entry){ packet->source, packet->target, packet->source_port, packet->target_port,
-						   packet->piece ? CUT_UNKNOWN : CUT_BY_OWN, deadline_ms };
+						   packet->mid_stream ? CUT_UNKNOWN : CUT_BY_OWN, deadline_ms };
 	return count;
 }
 
@@ -66,12 +66,12 @@ static int sort_order(const void *a, const void *b)
 	return r ? r : (int)x->opener - (int)y->opener;
 }
 
-int cut_add(struct cut_list *list, const struct cut_entry *entry)
+int cut_list_add(struct cut_list *list, const struct cut_entry *entry)
 {
 	return ARRAY_PUSH(list, *entry) < 0 ? -ENOMEM : 0;
 }
 
-void cut_finish(struct cut_list *list)
+void cut_list_finish(struct cut_list *list)
 {
 	size_t kept = 0;
 
@@ -83,7 +83,7 @@ void cut_finish(struct cut_list *list)
 	list->count = kept;
 }
 
-const struct cut_entry *cut_find(const struct cut_list *list, const struct cut_entry *entry)
+const struct cut_entry *cut_list_find(const struct cut_list *list, const struct cut_entry *entry)
 {
 	size_t low = 0, high = list->count;
 
@@ -100,7 +100,7 @@ const struct cut_entry *cut_find(const struct cut_list *list, const struct cut_e
 	return NULL;
 }
 
-size_t cut_filter(struct cut_list *list, bool (*keep)(void *userdata, const struct cut_entry *entry), void *userdata)
+size_t cut_list_filter(struct cut_list *list, bool (*keep)(void *userdata, const struct cut_entry *entry), void *userdata)
 {
 	size_t kept = 0, before = list->count;
 
@@ -111,7 +111,7 @@ size_t cut_filter(struct cut_list *list, bool (*keep)(void *userdata, const stru
 	return before - kept;
 }
 
-size_t cut_count(const struct cut_list *list, enum family family)
+size_t cut_list_count(const struct cut_list *list, enum family family)
 {
 	size_t count = 0;
 
@@ -120,7 +120,7 @@ size_t cut_count(const struct cut_list *list, enum family family)
 	return count;
 }
 
-void cut_free(struct cut_list *list)
+void cut_list_free(struct cut_list *list)
 {
 	free(list->items);
 	*list = (struct cut_list){ 0 };

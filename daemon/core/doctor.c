@@ -242,14 +242,14 @@ static void judge_clock(struct troubles *out, const struct doctor_facts *facts)
 
 static enum gravity gravity_of(const struct finding *finding)
 {
-	return finding->may || finding->deed == DEED_OFFLOAD || finding->deed == DEED_DUP ? GRAVITY_WARNING : GRAVITY_SERIOUS;
+	return finding->may || finding->effect == EFFECT_OFFLOAD || finding->effect == EFFECT_DUP ? GRAVITY_WARNING : GRAVITY_SERIOUS;
 }
 
 static struct trouble *add_finding(struct troubles *out, const struct finding *finding, const char *check)
 {
-	const char *does = finding->may ? "may drop it" : deed_phrase(finding->deed);
+	const char *does = finding->may ? "may drop it" : effect_phrase(finding->effect);
 
-	if (finding->deed == DEED_PORT)
+	if (finding->effect == EFFECT_PORT)
 		return add(out, GRAVITY_SERIOUS, check, "a port of a guarded machine's own address is translated by another table: early_drop drops what comes to it");
 	if (finding->flow_count > 1)
 		return add(out, gravity_of(finding), check, "flow %s and %zu more: another table %s", finding->flow, finding->flow_count - 1, does);
@@ -259,7 +259,7 @@ static struct trouble *add_finding(struct troubles *out, const struct finding *f
 /* The table in words, and the command that shows the chain. */
 static void where(const struct finding *finding, char table[300], char look[400])
 {
-	const char *family = finding->legacy ? finding->family == OTHERS_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy" : table_family(finding->family);
+	const char *family = finding->legacy ? finding->family == FOREIGN_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy" : table_family(finding->family);
 
 	if (finding->legacy) {
 		snprintf(table, 300, "%s, table %.100s", family, finding->table);
@@ -272,27 +272,27 @@ static void where(const struct finding *finding, char table[300], char look[400]
 
 static void judge_finding(struct troubles *out, const struct finding *finding)
 {
-	static const char *const checks[] = { [DEED_DROP] = "drop", [DEED_POLICY] = "drop", [DEED_OFFLOAD] = "flowtable", [DEED_PORT] = "early_drop" };
-	const char *check = finding->deed < sizeof(checks) / sizeof(checks[0]) && checks[finding->deed] ? checks[finding->deed] : "interception";
+	static const char *const checks[] = { [EFFECT_DROP] = "drop", [EFFECT_POLICY] = "drop", [EFFECT_OFFLOAD] = "flowtable", [EFFECT_PORT] = "early_drop" };
+	const char *check = finding->effect < sizeof(checks) / sizeof(checks[0]) && checks[finding->effect] ? checks[finding->effect] : "interception";
 	char table[300], look[400];
 
 	where(finding, table, look);
 	struct trouble *trouble = add_finding(out, finding, check);
-	if (finding->deed == DEED_POLICY)
+	if (finding->effect == EFFECT_POLICY)
 		EVIDENCE(out, trouble, "%s, chain %s: policy drop", table, finding->chain);
 	else
 		EVIDENCE(out, trouble, "%s, chain %s, %s %llu", table, finding->chain, finding->legacy ? "rule" : "handle", (unsigned long long)finding->handle);
-	if (finding->deed == DEED_PORT)
+	if (finding->effect == EFFECT_PORT)
 		REMEDY(out, trouble, "early_drop = no, since it sees the port before the translation");
-	else if (finding->deed == DEED_OFFLOAD)
+	else if (finding->effect == EFFECT_OFFLOAD)
 		REMEDY(out, trouble, "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor seen by spefwd");
-	else if (finding->deed == DEED_POLICY)
+	else if (finding->effect == EFFECT_POLICY)
 		REMEDY(out, trouble, "let that chain accept what touches the protected addresses, for spefwd judges it; %s", look);
 	else
 		REMEDY(out, trouble, "take the protected addresses out of that rule; %s", look);
 }
 
-static void judge_others(struct troubles *out, const struct doctor_facts *facts)
+static void judge_foreign(struct troubles *out, const struct doctor_facts *facts)
 {
 	for (size_t i = 0; i < facts->others.count; i++)
 		judge_finding(out, &facts->others.items[i]);
@@ -430,7 +430,7 @@ void doctor_judge(struct troubles *ret, const struct doctor_facts *facts)
 	judge_guard(ret, facts);
 	judge_forwarding(ret, facts);
 	judge_bridges(ret, facts);
-	judge_others(ret, facts);
+	judge_foreign(ret, facts);
 	judge_detours(ret, facts);
 	judge_tracking(ret, facts);
 	judge_neighbours(ret, facts);

@@ -15,15 +15,15 @@ enum {
 	DNS = 53,
 };
 
-static const char *const deed_words[] = { "", "redirect", "dnat", "tproxy", "dup", "fwd", "queue", "notrack", "drop", "policy", "offload", "port" };
-static const char *const deed_phrases[] = {
+static const char *const effect_words[] = { "", "redirect", "dnat", "tproxy", "dup", "fwd", "queue", "notrack", "drop", "policy", "offload", "port" };
+static const char *const effect_phrases[] = {
 	"", "redirects it to this gateway", "sends it to another target", "hands it to a proxy on this gateway", "duplicates it",
 	"sends it out past all rules", "hands it to a program", "exempts it from connection tracking", "drops it",
 	"drops what it does not accept, as this", "takes it past all rules once it is established", "translates its port",
 };
 
-const char *deed_word(enum deed deed) { return deed_words[deed]; }
-const char *deed_phrase(enum deed deed) { return deed_phrases[deed]; }
+const char *effect_word(enum effect effect) { return effect_words[effect]; }
+const char *effect_phrase(enum effect effect) { return effect_phrases[effect]; }
 
 const char *table_family(unsigned family)
 {
@@ -66,7 +66,7 @@ static int set_order(const void *a, const void *b)
 	return name_order(x->family, x->table, x->name, y->family, y->table, y->name);
 }
 
-void others_sort(struct others *others)
+void foreign_sort(struct foreign_tables *others)
 {
 	if (others->chains.count)
 		qsort(others->chains.items, others->chains.count, sizeof(*others->chains.items), chain_order);
@@ -74,7 +74,7 @@ void others_sort(struct others *others)
 		qsort(others->sets.items, others->sets.count, sizeof(*others->sets.items), set_order);
 }
 
-size_t others_find_chain(const struct others *others, unsigned family, const char *table, const char *name)
+size_t foreign_find_chain(const struct foreign_tables *others, unsigned family, const char *table, const char *name)
 {
 	struct other_chain key = { .family = family, .table = (char *)table, .name = (char *)name }, *found = NULL;
 	if (others->chains.count)
@@ -82,7 +82,7 @@ size_t others_find_chain(const struct others *others, unsigned family, const cha
 	return found ? (size_t)(found - others->chains.items) + 1 : 0;
 }
 
-size_t others_find_set(const struct others *others, unsigned family, const char *table, const char *name)
+size_t foreign_find_set(const struct foreign_tables *others, unsigned family, const char *table, const char *name)
 {
 	struct other_set key = { .family = family, .table = (char *)table, .name = (char *)name }, *found = NULL;
 	if (others->sets.count)
@@ -90,7 +90,7 @@ size_t others_find_set(const struct others *others, unsigned family, const char 
 	return found ? (size_t)(found - others->sets.items) + 1 : 0;
 }
 
-void others_free(struct others *others)
+void foreign_tables_free(struct foreign_tables *others)
 {
 	for (size_t i = 0; i < others->chains.count; i++) {
 		free(others->chains.items[i].table);
@@ -105,20 +105,20 @@ void others_free(struct others *others)
 	free(others->rules.items);
 	free(others->conditions.items);
 	free(others->sets.items);
-	*others = (struct others){ 0 };
+	*others = (struct foreign_tables){ 0 };
 }
 
-static bool is_asked_for(unsigned deeds, unsigned deed)
+static bool is_asked_for(unsigned effects, unsigned effect)
 {
-	return deed != DEED_NONE && deeds & 1u << deed;
+	return effect != EFFECT_NONE && effects & 1u << effect;
 }
 
-bool others_do_any(const struct others *others, unsigned deeds)
+bool foreign_do_any(const struct foreign_tables *others, unsigned effects)
 {
 	for (size_t i = 0; i < others->rules.count; i++)
-		if (is_asked_for(deeds, others->rules.items[i].deed) || (deeds & DEEDS_STOP && others->rules.items[i].way == WAY_MAP))
+		if (is_asked_for(effects, others->rules.items[i].effect) || (effects & EFFECTS_STOP && others->rules.items[i].way == WAY_MAP))
 			return true;
-	for (size_t i = 0; i < others->chains.count && deeds & 1 << DEED_POLICY; i++)
+	for (size_t i = 0; i < others->chains.count && effects & 1 << EFFECT_POLICY; i++)
 		if (others->chains.items[i].drops)
 			return true;
 	return false;
@@ -130,10 +130,10 @@ bool others_do_any(const struct others *others, unsigned deeds)
  * rules for their link mean the connections that they open to others. */
 static bool may_come_by(const struct box *box, const uint8_t *link)
 {
-	if (strncmp((const char *)link, "lo", OTHERS_KEY_MAX) == 0)
+	if (strncmp((const char *)link, "lo", FOREIGN_KEY_MAX) == 0)
 		return false;
 	for (size_t i = 0; box->neighbours && i < box->neighbours->count; i++)
-		if (strncmp((const char *)link, box->neighbours->names[i], OTHERS_KEY_MAX) == 0)
+		if (strncmp((const char *)link, box->neighbours->names[i], FOREIGN_KEY_MAX) == 0)
 			return false;
 	return true;
 }
@@ -183,7 +183,7 @@ static size_t first_from(const struct other_set *set, const uint8_t *value, size
 static bool takes_set(struct judging *j, const struct box *box, enum rule_field field, const struct other_set *set)
 {
 	size_t size = rule_field_size(field);
-	uint8_t next[OTHERS_KEY_MAX];
+	uint8_t next[FOREIGN_KEY_MAX];
 
 	memcpy(next, box->first[field], size);
 	for (size_t i = first_from(set, next, size); i < set->count; i++) {
@@ -286,10 +286,10 @@ struct share {
 static bool meets_rule(struct judging *j, const struct box *box, const struct other_rule *rule, struct share *ret)
 {
 	bool all = rule->exact, peers = rule->exact && box->any_peer;
-	bool ends = rule->deed == DEED_DROP || rule->way == WAY_JUMP || rule->way == WAY_GOTO;
+	bool ends = rule->effect == EFFECT_DROP || rule->way == WAY_JUMP || rule->way == WAY_GOTO;
 
 	/* Where an excess is dropped, nothing that is ordinary is stopped. */
-	if (rule->excess && ends && j->deeds & DEEDS_STOP)
+	if (rule->excess && ends && j->effects & EFFECTS_STOP)
 		return false;
 	for (size_t i = 0; i < rule->condition_count; i++) {
 		const struct rule_condition *condition = &j->others->conditions.items[rule->conditions + i];
@@ -316,15 +316,15 @@ static void narrow(struct box *box, enum rule_field field, const uint8_t *first,
 /* What a rule does matters to the box. */
 static bool concerns(const struct judging *j, const struct box *box, const struct other_rule *rule)
 {
-	bool translates = rule->deed == DEED_REDIRECT || rule->deed == DEED_DNAT, is_dns = false;
+	bool translates = rule->effect == EFFECT_REDIRECT || rule->effect == EFFECT_DNAT, is_dns = false;
 	bool to_protected = rule->has_target && ranges_contains(&j->policy->protected_all, &rule->target);
 
 	/* It is another port of a protected machine that is asked for. */
-	if (rule->deed == DEED_DNAT && j->deeds & 1 << DEED_PORT)
+	if (rule->effect == EFFECT_DNAT && j->effects & 1 << EFFECT_PORT)
 		return to_protected;
-	if (!is_asked_for(j->deeds, rule->deed))
+	if (!is_asked_for(j->effects, rule->effect))
 		return false;
-	if (!translates && rule->deed != DEED_TPROXY)
+	if (!translates && rule->effect != EFFECT_TPROXY)
 		return true;
 	/* These open no connection of their own, or they are no channel of the vendor's. */
 	is_dns = !box->inbound && box->first[RULE_TARGET_PORT][1] == DNS && box->first[RULE_TARGET_PORT][0] == 0 &&
@@ -332,7 +332,7 @@ static bool concerns(const struct judging *j, const struct box *box, const struc
 	if (box->reply || box->first[RULE_PROTOCOL][0] != 6 || is_dns)
 		return false;
 	/* A port forward to what is protected. */
-	return !(rule->deed == DEED_DNAT && box->inbound && to_protected);
+	return !(rule->effect == EFFECT_DNAT && box->inbound && to_protected);
 }
 
 /* Anything may stand in the name of another program's table: it must do no harm where it is shown. */
@@ -346,10 +346,10 @@ static char *shown(const char *name)
 	return copy;
 }
 
-/* deed by the rule or, index being that of none, at the end of the base chain. *told is the finding of that, and one. */
-static int tell(struct judging *j, const struct other_chain *chain, uint64_t handle, enum deed deed, const struct box *box, bool may, size_t *told)
+/* effect by the rule or, index being that of none, at the end of the base chain. *told is the finding of that, and one. */
+static int tell(struct judging *j, const struct other_chain *chain, uint64_t handle, enum effect effect, const struct box *box, bool may, size_t *told)
 {
-	struct finding finding = { .family = chain->family, .handle = handle, .deed = deed, .flow_count = 1, .may = may, .legacy = chain->legacy,
+	struct finding finding = { .family = chain->family, .handle = handle, .effect = effect, .flow_count = 1, .may = may, .legacy = chain->legacy,
 				   .base = j->base_index, .rule = told == &j->policy_told ? SIZE_MAX : (size_t)(told - j->told) };
 	const char *flow = box->flow ? box->flow->id : "";
 
@@ -381,9 +381,9 @@ static int tell(struct judging *j, const struct other_chain *chain, uint64_t han
 	return 0;
 }
 
-static int tell_rule(struct judging *j, const struct other_rule *rule, enum deed deed, const struct box *box, bool may)
+static int tell_rule(struct judging *j, const struct other_rule *rule, enum effect effect, const struct box *box, bool may)
 {
-	return tell(j, &j->others->chains.items[rule->chain], rule->handle, deed, box, may, &j->told[rule - j->others->rules.items]);
+	return tell(j, &j->others->chains.items[rule->chain], rule->handle, effect, box, may, &j->told[rule - j->others->rules.items]);
 }
 
 /* What an element of the rule's map, or the rule itself, has of the box. */
@@ -427,8 +427,8 @@ static struct box part_of(const struct judging *j, const struct box *box, const 
 /* The box at a verdict that ends its way here: how much of it goes on. */
 static int end_box(struct judging *j, const struct other_rule *rule, struct box *box, struct share share, enum way way, bool drops)
 {
-	if (drops && is_asked_for(j->deeds, DEED_DROP) && !box->some_peers && !share.peers) {
-		int r = tell_rule(j, rule, DEED_DROP, box, !share.all || box->some || box->doubt);
+	if (drops && is_asked_for(j->effects, EFFECT_DROP) && !box->some_peers && !share.peers) {
+		int r = tell_rule(j, rule, EFFECT_DROP, box, !share.all || box->some || box->doubt);
 		if (r < 0)
 			return r;
 	}
@@ -453,13 +453,13 @@ static void end_part(struct box *caller, const struct box *part, enum way way)
 	}
 }
 
-static int meet_deed(struct judging *j, const struct other_rule *rule, const struct box *box)
+static int meet_effect(struct judging *j, const struct other_rule *rule, const struct box *box)
 {
 	struct share share;
 
-	if (rule->deed == DEED_NONE || rule->deed == DEED_DROP || !concerns(j, box, rule) || !meets_rule(j, box, rule, &share))
+	if (rule->effect == EFFECT_NONE || rule->effect == EFFECT_DROP || !concerns(j, box, rule) || !meets_rule(j, box, rule, &share))
 		return 0;
-	return tell_rule(j, rule, j->deeds & 1 << DEED_PORT ? DEED_PORT : (enum deed)rule->deed, box, false);
+	return tell_rule(j, rule, j->effects & 1 << EFFECT_PORT ? EFFECT_PORT : (enum effect)rule->effect, box, false);
 }
 
 /* What of the box in the frame goes to a chain goes on in a frame above it. */
@@ -473,7 +473,7 @@ static int visit(struct judging *j, struct frame *frame, const struct other_rule
 	if (!meets_element(j, &frame->box, rule, element, &share))
 		return 0;
 	if (way != WAY_JUMP && way != WAY_GOTO)
-		return end_box(j, rule, &frame->box, share, way, element ? element->drops : rule->deed == DEED_DROP);
+		return end_box(j, rule, &frame->box, share, way, element ? element->drops : rule->effect == EFFECT_DROP);
 	struct box part = part_of(j, &frame->box, rule, element, share);
 	if (to && j->depth < DEPTH_MAX)
 		j->frames[++j->depth] = (struct frame){ .box = part, .at = j->first_rule[to - 1], .way = way };
@@ -514,7 +514,7 @@ static int step(struct judging *j)
 
 	j->steps++;
 	if (!frame->in_map)
-		r = meet_deed(j, rule, &frame->box);
+		r = meet_effect(j, rule, &frame->box);
 	if (r < 0)
 		return r;
 	if (rule->way == WAY_MAP) {
@@ -532,7 +532,7 @@ static int step(struct judging *j)
 
 static bool rule_leads(const struct judging *j, const struct other_rule *rule)
 {
-	if (is_asked_for(j->deeds, rule->deed) || (rule->deed == DEED_DNAT && j->deeds & 1 << DEED_PORT))
+	if (is_asked_for(j->effects, rule->effect) || (rule->effect == EFFECT_DNAT && j->effects & 1 << EFFECT_PORT))
 		return true;
 	if (rule->way == WAY_JUMP || rule->way == WAY_GOTO)
 		return rule->to && j->leads[rule->to - 1];
@@ -542,12 +542,12 @@ static bool rule_leads(const struct judging *j, const struct other_rule *rule)
 static bool map_leads(const struct judging *j, const struct other_set *map)
 {
 	for (size_t e = 0; e < map->count; e++)
-		if ((map->items[e].to && j->leads[map->items[e].to - 1]) || (map->items[e].drops && j->deeds & 1 << DEED_DROP))
+		if ((map->items[e].to && j->leads[map->items[e].to - 1]) || (map->items[e].drops && j->effects & 1 << EFFECT_DROP))
 			return true;
 	return false;
 }
 
-/* Chains that come to a deed, by whatever way. Each round knows one jump more; in what nests deeper than the kernel allows,
+/* Chains that come to a effect, by whatever way. Each round knows one jump more; in what nests deeper than the kernel allows,
  * any may. */
 static void find_leads(struct judging *j)
 {
@@ -579,13 +579,13 @@ static void order_rules(struct judging *j)
 static bool is_outrun(const struct judging *j, const struct other_chain *chain)
 {
 	/* Ports that no flow opens are not pinned. */
-	return !(j->deeds & 1 << DEED_PORT) && j->policy->interception == INTERCEPTION_PREVENT && j->policy->mode == MODE_ENFORCE && chain->nat &&
+	return !(j->effects & 1 << EFFECT_PORT) && j->policy->interception == INTERCEPTION_PREVENT && j->policy->mode == MODE_ENFORCE && chain->nat &&
 	       chain->place == PLACE_PREROUTING && chain->priority > PIN_PRIORITY;
 }
 
 static bool drops_rest(const struct judging *j)
 {
-	return j->base->drops && j->deeds & 1 << DEED_POLICY;
+	return j->base->drops && j->effects & 1 << EFFECT_POLICY;
 }
 
 /* The next base chain that matters, and its boxes. 1; 0: there is none; or a negative errno. */
@@ -617,7 +617,7 @@ static int leave_chain(struct judging *j)
 	j->walking = false;
 	/* What comes to the end of a base chain. */
 	if (drops_rest(j) && frame->box.state != BOX_GONE)
-		return tell(j, j->base, 0, DEED_POLICY, &frame->box, frame->box.doubt, &j->policy_told);
+		return tell(j, j->base, 0, EFFECT_POLICY, &frame->box, frame->box.doubt, &j->policy_told);
 	return 0;
 }
 
@@ -662,8 +662,8 @@ static int find_holes(struct judging *j)
 	return r;
 }
 
-int others_judge_begin(struct judging **ret, struct findings *out, const struct others *others, const struct policy *policy,
-		       const struct others_view *view, unsigned deeds)
+int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *others, const struct policy *policy,
+		       const struct foreign_view *view, unsigned effects)
 {
 	size_t chains = others->chains.count + 1, rules = others->rules.count + 1, sets = others->sets.count + 1;
 	struct judging *j = calloc(1, sizeof(*j));
@@ -671,19 +671,19 @@ int others_judge_begin(struct judging **ret, struct findings *out, const struct 
 	*out = (struct findings){ .incomplete = others->incomplete };
 	if (!j)
 		return -ENOMEM;
-	*j = (struct judging){ .others = others, .policy = policy, .view = view, .deeds = deeds, .out = out,
+	*j = (struct judging){ .others = others, .policy = policy, .view = view, .effects = effects, .out = out,
 			       .leads = calloc(chains, sizeof(*j->leads)), .map_leads = calloc(sets, sizeof(*j->map_leads)),
 			       .first_rule = calloc(chains, sizeof(*j->first_rule)),
 			       .next_rule = calloc(rules, sizeof(*j->next_rule)), .told = calloc(rules, sizeof(*j->told)),
 			       .not_sources = calloc(policy->role_count + 1, sizeof(*j->not_sources)), .frames = calloc(DEPTH_MAX + 1, sizeof(*j->frames)) };
 	int r = j->leads && j->map_leads && j->first_rule && j->next_rule && j->told && j->not_sources && j->frames ? find_holes(j) : -ENOMEM;
 	if (r < 0) {
-		others_judge_end(j);
+		foreign_judge_end(j);
 		return r;
 	}
 	find_leads(j);
 	order_rules(j);
-	j->done = deeds & DEEDS_INTERCEPT && policy->interception == INTERCEPTION_OFF;
+	j->done = effects & EFFECTS_INTERCEPT && policy->interception == INTERCEPTION_OFF;
 	*ret = j;
 	return 0;
 }
@@ -694,7 +694,7 @@ static int finding_order(const void *a, const void *b)
 	return x->base != y->base ? (x->base > y->base) - (x->base < y->base) : (x->rule > y->rule) - (x->rule < y->rule);
 }
 
-int others_judge_some(struct judging *j, size_t steps)
+int foreign_judge_some(struct judging *j, size_t steps)
 {
 	size_t until = j->steps + steps;
 	int r = 0;
@@ -710,7 +710,7 @@ int others_judge_some(struct judging *j, size_t steps)
 	return r < 0 ? r : !j->done;
 }
 
-void others_judge_end(struct judging *j)
+void foreign_judge_end(struct judging *j)
 {
 	if (!j)
 		return;
@@ -728,14 +728,14 @@ void others_judge_end(struct judging *j)
 	free(j);
 }
 
-int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct others_view *view, unsigned deeds)
+int foreign_judge(struct findings *ret, const struct foreign_tables *others, const struct policy *policy, const struct foreign_view *view, unsigned effects)
 {
 	struct judging *j = NULL;
-	int r = others_judge_begin(&j, ret, others, policy, view, deeds);
+	int r = foreign_judge_begin(&j, ret, others, policy, view, effects);
 
 	if (r == 0)
-		r = others_judge_some(j, SIZE_MAX / 2);
-	others_judge_end(j);
+		r = foreign_judge_some(j, SIZE_MAX / 2);
+	foreign_judge_end(j);
 	if (r < 0)
 		findings_free(ret);
 	return r;
@@ -757,7 +757,7 @@ bool findings_equal(const struct findings *a, const struct findings *b)
 		return false;
 	for (size_t i = 0; i < a->count; i++) {
 		const struct finding *x = &a->items[i], *y = &b->items[i];
-		if (x->family != y->family || x->handle != y->handle || x->deed != y->deed || strcmp(x->table, y->table) != 0 ||
+		if (x->family != y->family || x->handle != y->handle || x->effect != y->effect || strcmp(x->table, y->table) != 0 ||
 		    strcmp(x->chain, y->chain) != 0 || strcmp(x->flow, y->flow) != 0)
 			return false;
 	}

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef SPEFW_OTHERS_H
-#define SPEFW_OTHERS_H
+#ifndef SPEFW_FOREIGN_H
+#define SPEFW_FOREIGN_H
 
 /* Rules of other tables, and whether they could take one of the policy's flows out of its way: by redirecting it, by
- * handing it to another program, by hiding it from connection tracking; or stop it. nft_others.c reads them from the kernel. */
+ * handing it to another program, by hiding it from connection tracking; or stop it. nft_foreign.c reads them from the kernel. */
 
 #include "addr.h"
 #include "compile.h"
 #include "policy.h"
 
-enum { OTHERS_KEY_MAX = 16 };
+enum { FOREIGN_KEY_MAX = 16 };
 
 /* What a rule may look at; values are in network byte order, as the kernel compares them. */
 enum rule_field {
@@ -36,29 +36,29 @@ struct rule_condition {
 	uint8_t field; /* enum rule_field */
 	bool negate;
 	bool masked;   /* the field's bits of first are those of last */
-	uint8_t first[OTHERS_KEY_MAX], last[OTHERS_KEY_MAX];
+	uint8_t first[FOREIGN_KEY_MAX], last[FOREIGN_KEY_MAX];
 	size_t set;    /* index of the set, and one; 0: first..last */
 };
 
-enum deed {
-	DEED_NONE,
-	DEED_REDIRECT, /* to this machine */
-	DEED_DNAT,     /* to another target */
-	DEED_TPROXY,   /* to a socket of this machine */
-	DEED_DUP,
-	DEED_FWD,      /* out by a link, past everything */
-	DEED_QUEUE,    /* to a program */
-	DEED_NOTRACK,
-	DEED_DROP,     /* or reject */
-	DEED_POLICY,   /* the drop at the end of a base chain */
-	DEED_OFFLOAD,  /* to a flowtable: it passes no more rules */
-	DEED_PORT,     /* it gets another port of the same machine */
+enum effect {
+	EFFECT_NONE,
+	EFFECT_REDIRECT, /* to this machine */
+	EFFECT_DNAT,     /* to another target */
+	EFFECT_TPROXY,   /* to a socket of this machine */
+	EFFECT_DUP,
+	EFFECT_FWD,      /* out by a link, past everything */
+	EFFECT_QUEUE,    /* to a program */
+	EFFECT_NOTRACK,
+	EFFECT_DROP,     /* or reject */
+	EFFECT_POLICY,   /* the drop at the end of a base chain */
+	EFFECT_OFFLOAD,  /* to a flowtable: it passes no more rules */
+	EFFECT_PORT,     /* it gets another port of the same machine */
 };
 
-/* Which deeds are looked for: bits 1 << enum deed. */
+/* Which effects are looked for: bits 1 << enum effect. */
 enum {
-	DEEDS_INTERCEPT = 1 << DEED_REDIRECT | 1 << DEED_DNAT | 1 << DEED_TPROXY | 1 << DEED_DUP | 1 << DEED_FWD | 1 << DEED_QUEUE | 1 << DEED_NOTRACK,
-	DEEDS_STOP = 1 << DEED_DROP | 1 << DEED_POLICY,
+	EFFECTS_INTERCEPT = 1 << EFFECT_REDIRECT | 1 << EFFECT_DNAT | 1 << EFFECT_TPROXY | 1 << EFFECT_DUP | 1 << EFFECT_FWD | 1 << EFFECT_QUEUE | 1 << EFFECT_NOTRACK,
+	EFFECTS_STOP = 1 << EFFECT_DROP | 1 << EFFECT_POLICY,
 };
 
 /* Where a packet goes from a rule. */
@@ -71,22 +71,22 @@ struct other_rule {
 	size_t condition_count;
 	bool exact;        /* the conditions are all that it looks at */
 	bool excess;       /* it means what no ordinary packet is: too many, or from where no way leads back */
-	bool has_target;   /* DEED_DNAT: to this address; else to an unknown one */
+	bool has_target;   /* EFFECT_DNAT: to this address; else to an unknown one */
 	struct addr target;
-	uint8_t deed;      /* enum deed */
+	uint8_t effect;      /* enum effect */
 	uint8_t way;       /* enum way */
 	uint8_t map_field; /* WAY_MAP: enum rule_field */
 	size_t to;         /* WAY_JUMP, WAY_GOTO: index of the chain, and one; WAY_MAP: of the set, and one; 0: unknown */
 };
 
 struct set_element {
-	uint8_t first[OTHERS_KEY_MAX], last[OTHERS_KEY_MAX];
+	uint8_t first[FOREIGN_KEY_MAX], last[FOREIGN_KEY_MAX];
 	uint8_t way; /* WAY_JUMP, ...; of a map */
 	bool drops;  /* WAY_DONE: by a drop */
 	size_t to;
 };
 
-enum { OTHERS_FAMILY_IP = 2, OTHERS_FAMILY_IP6 = 10 }; /* as the kernel numbers them */
+enum { FOREIGN_FAMILY_IP = 2, FOREIGN_FAMILY_IP6 = 10 }; /* as the kernel numbers them */
 enum { FAMILY_OF_LIST = 0xffff }; /* a set that stands for a list in a rule; behind all others */
 
 struct other_set {
@@ -110,7 +110,7 @@ struct other_chain {
 	bool legacy;         /* of iptables-legacy: rules have numbers, not handles */
 };
 
-struct others {
+struct foreign_tables {
 	struct { struct other_chain *items; size_t count, capacity; } chains;
 	struct { struct other_rule *items; size_t count, capacity; } rules; /* those of one chain in their order */
 	struct { struct rule_condition *items; size_t count, capacity; } conditions;
@@ -122,11 +122,11 @@ struct finding {
 	char *table, *chain;  /* owned */
 	unsigned family;
 	uint64_t handle;
-	enum deed deed;
+	enum effect effect;
 	char flow[CONFIG_ID_MAX + 1]; /* the first one that it meets */
 	char last_flow[CONFIG_ID_MAX + 1];
 	size_t flow_count;            /* how many there are, about */
-	bool may;                     /* DEED_DROP, DEED_POLICY: some of it, or under conditions that can't be known */
+	bool may;                     /* EFFECT_DROP, EFFECT_POLICY: some of it, or under conditions that can't be known */
 	bool legacy;
 	size_t base, rule;            /* their order: base chains, and the rules of each as they were read */
 };
@@ -138,39 +138,39 @@ struct findings {
 };
 
 /* Once all chains and sets are there, and before anything refers to them by index. */
-void others_sort(struct others *others);
-size_t others_find_chain(const struct others *others, unsigned family, const char *table, const char *name); /* index and one; 0: none */
-size_t others_find_set(const struct others *others, unsigned family, const char *table, const char *name);   /* likewise */
+void foreign_sort(struct foreign_tables *others);
+size_t foreign_find_chain(const struct foreign_tables *others, unsigned family, const char *table, const char *name); /* index and one; 0: none */
+size_t foreign_find_set(const struct foreign_tables *others, unsigned family, const char *table, const char *name);   /* likewise */
 size_t rule_field_size(enum rule_field field); /* bytes */
-void others_free(struct others *others);
+void foreign_tables_free(struct foreign_tables *others);
 
-/* Whether any rule does one of these deeds, be it to whomever: nothing else needs to be known where not. */
-bool others_do_any(const struct others *others, unsigned deeds);
+/* Whether any rule does one of these effects, be it to whomever: nothing else needs to be known where not. */
+bool foreign_do_any(const struct foreign_tables *others, unsigned effects);
 
 /* links: one a policy role, as for compile(). peers: one a policy flow, the links by which its peers come, for drops alone. */
-struct others_view {
-	const struct surroundings *around;
+struct foreign_view {
+	const struct environment *around;
 	const struct role_links *peers; /* NULL: unknown */
 };
-/* The rules that could do one of these deeds to a flow of the policy, each once. What `interception = prevent` outruns is
- * no finding. Of DEEDS_STOP, what would only stop some peers of ANY is none either: that is what block lists do.
+/* The rules that could do one of these effects to a flow of the policy, each once. What `interception = prevent` outruns is
+ * no finding. Of EFFECTS_STOP, what would only stop some peers of ANY is none either: that is what block lists do.
  * 0 or -ENOMEM. */
-int others_judge(struct findings *ret, const struct others *others, const struct policy *policy, const struct others_view *view, unsigned deeds);
+int foreign_judge(struct findings *ret, const struct foreign_tables *others, const struct policy *policy, const struct foreign_view *view, unsigned effects);
 
 /* The same in parts. All that is given, and what it points to, must stay as it is until the end; out is the caller's. */
 struct judging;
-int others_judge_begin(struct judging **ret, struct findings *out, const struct others *others, const struct policy *policy,
-		       const struct others_view *view, unsigned deeds); /* 0 or -ENOMEM; *ret is then as it was */
+int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *others, const struct policy *policy,
+		       const struct foreign_view *view, unsigned effects); /* 0 or -ENOMEM; *ret is then as it was */
 /* About so many steps more, of some 50 ns each. 1: there are more; 0: that was all, or all that it may take
  * (out->incomplete); or -ENOMEM. */
-int others_judge_some(struct judging *judging, size_t steps);
-void others_judge_end(struct judging *judging); /* NULL is fine */
+int foreign_judge_some(struct judging *judging, size_t steps);
+void foreign_judge_end(struct judging *judging); /* NULL is fine */
 
 void findings_free(struct findings *findings);
 bool findings_equal(const struct findings *a, const struct findings *b);
 
-const char *deed_word(enum deed deed);   /* "redirect", as nft has it */
-const char *deed_phrase(enum deed deed); /* what it does to a flow, as "redirects" */
+const char *effect_word(enum effect effect);   /* "redirect", as nft has it */
+const char *effect_phrase(enum effect effect); /* what it does to a flow, as "redirects" */
 const char *table_family(unsigned family); /* "inet" */
 
 #endif

@@ -14,13 +14,13 @@ enum {
 	SYN = 0x02, ACK = 0x10,
 };
 
-static bool stops(const struct judging *j) { return j->deeds & DEEDS_STOP; }
+static bool stops(const struct judging *j) { return j->effects & EFFECTS_STOP; }
 static bool is_at_gateway(const struct judging *j) { return j->base->place == PLACE_INPUT || j->base->place == PLACE_OUTPUT; }
 
 static void set_all(struct box *box, enum rule_field field)
 {
-	memset(box->first[field], 0, OTHERS_KEY_MAX);
-	memset(box->last[field], 0xff, OTHERS_KEY_MAX);
+	memset(box->first[field], 0, FOREIGN_KEY_MAX);
+	memset(box->last[field], 0xff, FOREIGN_KEY_MAX);
 }
 
 static void set_bytes(struct box *box, enum rule_field field, const void *first, const void *last)
@@ -60,12 +60,12 @@ static void set_word(struct box *box, enum rule_field field, uint32_t value)
 /* NULL: any. */
 static void set_link(struct box *box, enum rule_field field, const char *link)
 {
-	uint8_t name[OTHERS_KEY_MAX] = { 0 };
+	uint8_t name[FOREIGN_KEY_MAX] = { 0 };
 
 	set_all(box, field);
 	if (!link)
 		return;
-	memcpy(name, link, strnlen(link, OTHERS_KEY_MAX - 1));
+	memcpy(name, link, strnlen(link, FOREIGN_KEY_MAX - 1));
 	set_bytes(box, field, name, name);
 }
 
@@ -254,7 +254,7 @@ static int add_peers(struct judging *j, struct boxes *boxes, struct pair *pair)
 
 static bool sees_family(const struct judging *j, enum family family)
 {
-	return j->base->family != (family == FAMILY_4 ? OTHERS_FAMILY_IP6 : OTHERS_FAMILY_IP);
+	return j->base->family != (family == FAMILY_4 ? FOREIGN_FAMILY_IP6 : FOREIGN_FAMILY_IP);
 }
 
 static int add_flow(struct judging *j, struct boxes *boxes, const struct policy_flow *flow, size_t role_index, bool inbound)
@@ -317,7 +317,7 @@ int add_boxes(struct judging *j, struct boxes *boxes)
 {
 	int r = 0;
 
-	if (j->deeds & 1 << DEED_PORT)
+	if (j->effects & 1 << EFFECT_PORT)
 		return j->base->nat && j->base->place == PLACE_PREROUTING ? add_closed(j, boxes) : 0;
 	for (size_t i = 0; i < j->policy->role_count && r == 0; i++) {
 		const struct policy_role *role = &j->policy->roles[i];

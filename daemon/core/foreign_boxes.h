@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef SPEFW_OTHERS_BOXES_H
-#define SPEFW_OTHERS_BOXES_H
+#ifndef SPEFW_FOREIGN_BOXES_H
+#define SPEFW_FOREIGN_BOXES_H
 
 /* What others.c and others_boxes.c share.
  *
@@ -16,7 +16,7 @@ struct box {
 	const struct policy_flow *flow; /* NULL: no flow of the policy's */
 	bool inbound, reply;
 	uint8_t family; /* enum family */
-	uint8_t first[RULE_FIELDS][OTHERS_KEY_MAX], last[RULE_FIELDS][OTHERS_KEY_MAX];
+	uint8_t first[RULE_FIELDS][FOREIGN_KEY_MAX], last[RULE_FIELDS][FOREIGN_KEY_MAX];
 	const struct ranges *holes[2]; /* what the source and the target are not; NULL: nothing */
 	const struct role_links *neighbours; /* links that it does not come by; NULL: none */
 	uint8_t state;
@@ -45,14 +45,14 @@ struct frame {
 
 /* One box goes its way after the other, so that it can be left at any rule and gone on with later. */
 struct judging {
-	const struct others *others;
+	const struct foreign_tables *others;
 	const struct policy *policy;
-	const struct others_view *view;
-	unsigned deeds;
+	const struct foreign_view *view;
+	unsigned effects;
 	struct findings *out;
 	const struct other_chain *base;
 	size_t base_index, next_chain;
-	bool *leads;      /* of each chain: it comes to a deed */
+	bool *leads;      /* of each chain: it comes to a effect */
 	bool *map_leads;  /* likewise, of each set that is a map */
 	size_t *first_rule; /* of each chain; rules of one chain need not stand together */
 	size_t *next_rule;  /* of each rule: the next one of its chain, and one; 0: none */

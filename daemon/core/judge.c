@@ -134,16 +134,16 @@ static bool is_service_port(const struct policy *policy, const struct policy_rol
 	return false;
 }
 
-/* What a packet is to the flows of a role. A SYN opens a connection. A piece of a lost one is a piece of an inbound connection
+/* What a packet is to the flows of a role. A SYN opens a connection. A mid-stream packet of a lost one is a mid-stream packet of an inbound connection
  * where the role's end has a service port, and only else of an outbound one: where the role's end has a port that its machine opens
  * connections from. So both directions of one connection are judged alike, and a revoked one can't pass for another. */
-enum piece_kind { AS_OPENED, AS_ANSWER, AS_NOTHING };
+enum mid_stream_kind { AS_OPENED, AS_ANSWER, AS_NOTHING };
 
-static enum piece_kind piece_kind(const struct policy *policy, const struct policy_role *role, bool inbound, const struct packet *packet)
+static enum mid_stream_kind mid_stream_kind(const struct policy *policy, const struct policy_role *role, bool inbound, const struct packet *packet)
 {
 	uint16_t own = inbound ? packet->target_port : packet->source_port;
 
-	if (!packet->piece || packet->protocol != PROTOCOL_TCP)
+	if (!packet->mid_stream || packet->protocol != PROTOCOL_TCP)
 		return AS_OPENED;
 	if (is_service_port(policy, role, own))
 		return inbound ? AS_OPENED : AS_ANSWER;
@@ -169,7 +169,7 @@ struct judgement policy_judge(const struct policy *policy, const struct names_vi
 	if (!result.role)
 		return result;
 
-	enum piece_kind kind = piece_kind(policy, result.role, result.inbound, packet);
+	enum mid_stream_kind kind = mid_stream_kind(policy, result.role, result.inbound, packet);
 	bool answer = kind == AS_ANSWER, allowed = false;
 	struct connection connection = { &packet->source, &packet->target, packet->protocol, packet->target_port };
 	if (answer)
@@ -178,21 +178,21 @@ struct judgement policy_judge(const struct policy *policy, const struct names_vi
 		result.flow = find_flow(policy, names, result.role, result.inbound != answer, &connection, &allowed);
 	result.verdict = allowed ? VERDICT_ALLOW : VERDICT_DENY;
 	result.reason = !allowed ? (result.flow ? REASON_WRONG_PEER : REASON_NO_FLOW)
-		      : packet->piece ? REASON_ANSWER : REASON_FLOW;
+		      : packet->mid_stream ? REASON_ANSWER : REASON_FLOW;
 	return result;
 }
 
-bool policy_opened(const struct policy *policy, const struct packet *piece, struct packet *ret)
+bool policy_opened(const struct policy *policy, const struct packet *packet, struct packet *ret)
 {
 	bool inbound;
-	const struct policy_role *role = judging_role(policy, piece, &inbound);
-	enum piece_kind kind = role ? piece_kind(policy, role, inbound, piece) : AS_NOTHING;
+	const struct policy_role *role = judging_role(policy, packet, &inbound);
+	enum mid_stream_kind kind = role ? mid_stream_kind(policy, role, inbound, packet) : AS_NOTHING;
 
 	if (kind == AS_NOTHING)
 		return false;
-	struct packet opened = { piece->source, piece->target, piece->protocol, piece->source_port, piece->target_port, false };
+	struct packet opened = { packet->source, packet->target, packet->protocol, packet->source_port, packet->target_port, false };
 	if (kind == AS_ANSWER)
-		opened = (struct packet){ piece->target, piece->source, piece->protocol, piece->target_port, piece->source_port, false };
+		opened = (struct packet){ packet->target, packet->source, packet->protocol, packet->target_port, packet->source_port, false };
 	*ret = opened;
 	return true;
 }

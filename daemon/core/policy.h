@@ -137,7 +137,7 @@ enum verdict {
 
 enum reason {
 	REASON_FLOW,         /* allowed by .flow, as a new connection */
-	REASON_ANSWER,       /* allowed as a piece of a connection of .flow */
+	REASON_ANSWER,       /* allowed as a mid-stream packet of a connection of .flow */
 	REASON_NO_FLOW,      /* no flow opens this port here */
 	REASON_WRONG_PEER,   /* .flow opens the port, but not for this peer */
 };
@@ -148,7 +148,7 @@ struct packet {
 	uint16_t source_port, target_port; /* host order; 0 for icmp-echo */
 	/* TCP that opens nothing and belongs to no tracked connection, but that connection tracking takes up (ACK); what it
 	 * does not (SYN and ACK, FIN, RST) is invalid and dropped whatever the flows say. */
-	bool piece;
+	bool mid_stream;
 };
 
 struct judgement {
@@ -163,9 +163,9 @@ struct judgement {
  * In audit mode it tells what enforce would do. */
 struct judgement policy_judge(const struct policy *policy, const struct names_view *names, const struct packet *packet);
 
-/* The connection that the policy takes a piece for, as it was opened: *ret, with its sides in place. False where it takes it for
- * none: neither end has a port that tells. Whether it is allowed is another question. ret may be the piece itself. */
-bool policy_opened(const struct policy *policy, const struct packet *piece, struct packet *ret);
+/* The connection that the policy takes a mid-stream packet for, as it was opened: *ret, with its sides in place. False where it takes it for
+ * none: neither end has a port that tells. Whether it is allowed is another question. ret may be the packet itself. */
+bool policy_opened(const struct policy *policy, const struct packet *packet, struct packet *ret);
 
 void names_view_free(struct names_view *view);
 const char *section_name(enum section section);

@@ -35,7 +35,7 @@ static bool read_transport(const uint8_t *bytes, size_t length, uint8_t protocol
 
 	if (protocol == NEXT_TCP && length >= TCP_HEADER) {
 		packet->protocol = PROTOCOL_TCP;
-		packet->piece = (bytes[13] & (SYN | ACK)) != SYN;
+		packet->mid_stream = (bytes[13] & (SYN | ACK)) != SYN;
 	} else if (protocol == NEXT_UDP && length >= UDP_HEADER) {
 		packet->protocol = PROTOCOL_UDP;
 		take_udp(bytes, length, ret);

@@ -238,17 +238,17 @@ int gateway_expect_save(struct gateway *gateway);
 void gateway_expect_end(struct gateway *gateway);
 
 /* gateway_links.c */
-/* The links of each role and of the resolvers, and the gateway's addresses, as compile() wants them. gateway_surroundings_free() must follow. */
-struct surroundings_store {
+/* The links of each role and of the resolvers, and the gateway's addresses, as compile() wants them. gateway_environment_free() must follow. */
+struct environment_store {
 	struct role_links *links;
 	size_t count;
 	struct role_links towards, own_links, resolvers;
 	struct ranges broadcasts;
 };
-int surroundings_read(struct links *links, const struct policy *policy, struct surroundings_store *ret); /* without a gateway */
-int gateway_surroundings(struct gateway *gateway, const struct policy *policy, struct surroundings_store *ret);
-struct surroundings surroundings_of(const struct surroundings_store *store, const struct ranges *gateway, const struct names_view *names);
-void gateway_surroundings_free(struct surroundings_store *store);
+int environment_read(struct links *links, const struct policy *policy, struct environment_store *ret); /* without a gateway */
+int gateway_environment(struct gateway *gateway, const struct policy *policy, struct environment_store *ret);
+struct environment environment_of(const struct environment_store *store, const struct ranges *gateway, const struct names_view *names);
+void gateway_environment_free(struct environment_store *store);
 /* The links that a table found in the kernel has for each role: while one is down, nothing else tells that it leads there. */
 int gateway_remember_links(struct gateway *gateway, const struct policy *policy);
 void gateway_links_changed(void *userdata);

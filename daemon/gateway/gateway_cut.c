@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* The gateway and the connections that it has cut: the kernel's sets remember them, and gateway->cut is what these hold. What they
- * have no room for waits in gateway->cut_pending; until that is empty a mark in the kernel lets no piece pass by an outbound flow. */
+ * have no room for waits in gateway->cut_pending; until that is empty a mark in the kernel lets no mid-stream packet pass by an outbound flow. */
 
 enum { READ_TRIES = 5, FORGET_TRIES = 3, SLACK_MS = 60 * 1000 };
 
@@ -22,14 +22,14 @@ static void mark_full(struct gateway *gateway)
 		return;
 	int r = nft_cut_mark_full(&gateway->nft);
 	if (r < 0) {
-		log_error("connections that were cut can't be remembered, nor pieces of lost connections stopped: %s", gateway_reason(gateway, r));
+		log_error("connections that were cut can't be remembered, nor mid-stream packets of lost connections stopped: %s", gateway_reason(gateway, r));
 		return;
 	}
 	gateway->cut_full = true;
 	gateway->cut_marked_ms = now;
 	if (!was_full)
 		log_warning("connections that were cut can't all be remembered: "
-			    "no piece of a lost connection passes by an outbound flow until there is room");
+			    "no mid-stream packet of a lost connection passes by an outbound flow until there is room");
 }
 
 static void unmark_full(struct gateway *gateway)
@@ -39,7 +39,7 @@ static void unmark_full(struct gateway *gateway)
 	if (r < 0 && r != -ENOENT)
 		return; /* a minute later again */
 	gateway->cut_full = false;
-	log_notice("all connections that were cut are remembered: pieces of lost connections pass again");
+	log_notice("all connections that were cut are remembered: mid-stream packets of lost connections pass again");
 }
 
 /* Entries that are in no list any more: what was cut is not to be forgotten, so the mark stays until it runs out. */
@@ -55,8 +55,8 @@ static int append(struct cut_list *list, const struct cut_list *more, size_t fro
 	int r = 0;
 
 	for (size_t i = from; r == 0 && i < to; i++)
-		r = cut_add(list, &more->items[i]);
-	cut_finish(list);
+		r = cut_list_add(list, &more->items[i]);
+	cut_list_finish(list);
 	return r;
 }
 
@@ -83,8 +83,8 @@ static void write_entries(struct gateway *gateway, const struct cut_list *list, 
 
 const struct cut_entry *gateway_cut_find(const struct gateway *gateway, const struct cut_entry *entry)
 {
-	const struct cut_entry *found = cut_find(&gateway->cut, entry);
-	return found ? found : cut_find(&gateway->cut_pending, entry);
+	const struct cut_entry *found = cut_list_find(&gateway->cut, entry);
+	return found ? found : cut_list_find(&gateway->cut_pending, entry);
 }
 
 /* Those that are there already get another deadline, others a place where there is one. */
@@ -94,7 +94,7 @@ static int sort_out(const struct gateway *gateway, const struct cut_list *fresh,
 	int r = 0;
 
 	for (enum family family = 0; family < FAMILIES; family++) {
-		size_t count = cut_count(&gateway->cut, family);
+		size_t count = cut_list_count(&gateway->cut, family);
 		room[family] = count < CUT_SET_SIZE ? CUT_SET_SIZE - count : 0;
 	}
 	for (size_t i = 0; r == 0 && i < fresh->count; i++) {
@@ -102,9 +102,9 @@ static int sort_out(const struct gateway *gateway, const struct cut_list *fresh,
 		const struct cut_entry *there = gateway_cut_find(gateway, &entry);
 		if (there && entry.opener == CUT_UNKNOWN)
 			entry.opener = there->opener;
-		bool known = cut_find(&gateway->cut, &entry) != NULL, fits = !known && room[entry.own.family] > 0;
+		bool known = cut_list_find(&gateway->cut, &entry) != NULL, fits = !known && room[entry.own.family] > 0;
 		room[entry.own.family] -= fits;
-		r = cut_add(known ? again : fits ? new : rest, &entry);
+		r = cut_list_add(known ? again : fits ? new : rest, &entry);
 	}
 	return r;
 }
@@ -120,9 +120,9 @@ void gateway_cut_remember(struct gateway *gateway, const struct cut_list *fresh,
 	}
 	write_entries(gateway, &again, true, &nothing);
 	write_entries(gateway, &new, false, &rest);
-	cut_free(&again);
-	cut_free(&new);
-	cut_free(&rest);
+	cut_list_free(&again);
+	cut_list_free(&new);
+	cut_list_free(&rest);
 }
 
 /* All that the sets hold. While the kernel enlarges such a set, a dump of it may lack elements: two have to agree. */
@@ -142,12 +142,12 @@ static int read_whole(struct gateway *gateway, struct cut_list *ret, bool *ret_f
 		*ret_full |= full;
 		count = found.count;
 		r = append(ret, &found, 0, found.count);
-		cut_free(&found);
+		cut_list_free(&found);
 		if (!count)
 			break;
 	}
 	if (r < 0)
-		cut_free(ret);
+		cut_list_free(ret);
 	return r;
 }
 
@@ -157,11 +157,11 @@ static int find_missing(const struct gateway *gateway, const struct cut_list *ke
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < gateway->cut.count; i++) {
-		const struct cut_entry *entry = &gateway->cut.items[i], *found = cut_find(kernel, entry);
+		const struct cut_entry *entry = &gateway->cut.items[i], *found = cut_list_find(kernel, entry);
 		if (!found)
-			r = cut_add(missing, entry);
+			r = cut_list_add(missing, entry);
 		else if (found->deadline_ms < entry->deadline_ms - SLACK_MS)
-			r = cut_add(shortened, entry);
+			r = cut_list_add(shortened, entry);
 	}
 	return r;
 }
@@ -175,8 +175,8 @@ static void drop_expired(struct gateway *gateway)
 {
 	int64_t now = now_ms();
 
-	cut_filter(&gateway->cut, is_fresh, &now);
-	cut_filter(&gateway->cut_pending, is_fresh, &now);
+	cut_list_filter(&gateway->cut, is_fresh, &now);
+	cut_list_filter(&gateway->cut_pending, is_fresh, &now);
 }
 
 void gateway_cut_read(struct gateway *gateway)
@@ -192,7 +192,7 @@ void gateway_cut_read(struct gateway *gateway)
 		return;
 	}
 	r = append(&gateway->cut, &found, 0, found.count);
-	cut_free(&found);
+	cut_list_free(&found);
 	gateway->cut_known = r == 0;
 	/* Which ones it stands for, only the daemon knew that set it. */
 	gateway->cut_lost |= full && !gateway->cut_full;
@@ -224,9 +224,9 @@ void gateway_cut_restore(struct gateway *gateway)
 		write_entries(gateway, &missing, false, &nothing);
 	if (shortened.count)
 		write_entries(gateway, &shortened, true, &nothing);
-	cut_free(&kernel);
-	cut_free(&missing);
-	cut_free(&shortened);
+	cut_list_free(&kernel);
+	cut_list_free(&missing);
+	cut_list_free(&shortened);
 }
 
 /* Forgetting */
@@ -246,7 +246,7 @@ static bool is_denied_still(void *userdata, const struct cut_entry *entry)
 	if (policy_judge(forgetting->policy, forgetting->names, &packet).verdict == VERDICT_DENY)
 		return true;
 	/* Without memory it is kept: that is no harm but to the connection, and the next time comes. */
-	if (forgetting->gone && cut_add(forgetting->gone, entry) < 0)
+	if (forgetting->gone && cut_list_add(forgetting->gone, entry) < 0)
 		return forgetting->failed = true;
 	return false;
 }
@@ -259,13 +259,13 @@ static void settle(struct gateway *gateway)
 	gateway->cut_pending = (struct cut_list){ 0 };
 	if (waiting.count)
 		gateway_cut_remember(gateway, &waiting, true);
-	cut_free(&waiting);
+	cut_list_free(&waiting);
 	if (gateway->cut_lost && gateway->cut_full) { /* until the mark has run out */
 		struct cut_list kernel;
 		bool full;
 		if (nft_cut_read(&gateway->nft, &kernel, &full, now_ms()) == 0) {
 			gateway->cut_lost = gateway->cut_full = full;
-			cut_free(&kernel);
+			cut_list_free(&kernel);
 		}
 	}
 	if (gateway->cut_full && !gateway->cut_lost && !gateway->cut_pending.count)
@@ -279,14 +279,14 @@ void gateway_cut_forget(struct gateway *gateway, const struct names_view *names)
 
 	gateway->cut_review = false;
 	drop_expired(gateway);
-	cut_filter(&gateway->cut_pending, is_denied_still, &forgetting);
+	cut_list_filter(&gateway->cut_pending, is_denied_still, &forgetting);
 	/* One that ran out just now makes the kernel refuse the others of its batch: what is there still is read then. */
 	for (int tries = 0; r == -ENOENT && tries < FORGET_TRIES; tries++) {
 		struct cut_list gone = { 0 };
 		forgetting.gone = &gone;
-		cut_filter(&gateway->cut, is_denied_still, &forgetting);
+		cut_list_filter(&gateway->cut, is_denied_still, &forgetting);
 		r = gone.count ? nft_cut_delete(&gateway->nft, &gone) : 0;
-		cut_free(&gone);
+		cut_list_free(&gone);
 		if (r < 0)
 			gateway_cut_restore(gateway);
 	}
@@ -313,7 +313,7 @@ void gateway_cut_minute(struct gateway *gateway)
 
 void gateway_cut_end(struct gateway *gateway)
 {
-	cut_free(&gateway->cut);
-	cut_free(&gateway->cut_pending);
+	cut_list_free(&gateway->cut);
+	cut_list_free(&gateway->cut_pending);
 	gateway->cut_full = gateway->cut_lost = gateway->cut_review = false;
 }

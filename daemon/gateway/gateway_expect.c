@@ -36,7 +36,7 @@ static void see(void *userdata, const struct tracked *tracked)
 
 	if (!tracked->answered || look->status < 0)
 		return;
-	packet.piece = tracked->picked_up;
+	packet.mid_stream = tracked->picked_up;
 	struct judgement judgement = policy_judge(&look->gateway->file.policy, &look->names, &packet);
 	if (judgement.verdict != VERDICT_ALLOW)
 		return;

@@ -171,7 +171,7 @@ static int change_kernel(struct gateway *gateway, struct ruleset *wanted, struct
 static int apply_once(struct gateway *gateway, const struct policy *policy)
 {
 	struct delta_options options = { .exists = true, .rearm_slack_ms = name_margin_ms(policy->stale_ms) / 2 };
-	struct surroundings_store store = { 0 };
+	struct environment_store store = { 0 };
 	struct names_view names = { 0 };
 	struct ruleset wanted = { 0 };
 	int r = 0;
@@ -191,11 +191,11 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 		r = retire(gateway);
 	}
 	if (r == 0)
-		r = gateway_surroundings(gateway, policy, &store);
+		r = gateway_environment(gateway, policy, &store);
 	if (r == 0)
 		r = gateway_names_view(gateway, policy, &names);
 	if (r == 0) {
-		struct surroundings around = surroundings_of(&store, links_gateway_addresses(gateway->links), &names);
+		struct environment around = environment_of(&store, links_gateway_addresses(gateway->links), &names);
 		r = compile(&wanted, policy, &around);
 	}
 	if (r == 0)
@@ -204,7 +204,7 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 		gateway_cut_restore(gateway);
 	ruleset_free(&wanted);
 	names_view_free(&names);
-	gateway_surroundings_free(&store);
+	gateway_environment_free(&store);
 	return r;
 }
 

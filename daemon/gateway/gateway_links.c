@@ -72,11 +72,11 @@ static int role_links(struct links *links, const struct policy *policy, size_t i
 	return 0;
 }
 
-int surroundings_read(struct links *links, const struct policy *policy, struct surroundings_store *ret)
+int environment_read(struct links *links, const struct policy *policy, struct environment_store *ret)
 {
 	int r = 0;
 
-	*ret = (struct surroundings_store){ .links = calloc(policy->role_count, sizeof(*ret->links)), .count = policy->role_count };
+	*ret = (struct environment_store){ .links = calloc(policy->role_count, sizeof(*ret->links)), .count = policy->role_count };
 	if (!ret->links)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < policy->role_count; i++)
@@ -92,9 +92,9 @@ int surroundings_read(struct links *links, const struct policy *policy, struct s
 	return r;
 }
 
-struct surroundings surroundings_of(const struct surroundings_store *store, const struct ranges *gateway, const struct names_view *names)
+struct environment environment_of(const struct environment_store *store, const struct ranges *gateway, const struct names_view *names)
 {
-	return (struct surroundings){ gateway, store->links, names, store->towards, store->own_links, &store->broadcasts, &store->resolvers };
+	return (struct environment){ gateway, store->links, names, store->towards, store->own_links, &store->broadcasts, &store->resolvers };
 }
 
 static int links_of_set(const struct set *set, struct role_links *ret)
@@ -127,12 +127,12 @@ int gateway_remember_links(struct gateway *gateway, const struct policy *policy)
 	return r;
 }
 
-int gateway_surroundings(struct gateway *gateway, const struct policy *policy, struct surroundings_store *ret)
+int gateway_environment(struct gateway *gateway, const struct policy *policy, struct environment_store *ret)
 {
-	return surroundings_read(gateway->links, policy, ret);
+	return environment_read(gateway->links, policy, ret);
 }
 
-void gateway_surroundings_free(struct surroundings_store *store)
+void gateway_environment_free(struct environment_store *store)
 {
 	for (size_t i = 0; store->links && i < store->count; i++)
 		free(store->links[i].names);
@@ -141,7 +141,7 @@ void gateway_surroundings_free(struct surroundings_store *store)
 	free(store->own_links.names);
 	ranges_free(&store->broadcasts);
 	free(store->resolvers.names);
-	*store = (struct surroundings_store){ 0 };
+	*store = (struct environment_store){ 0 };
 }
 
 void gateway_look_at_bridges(struct gateway *gateway)

@@ -132,7 +132,7 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 		int r = answer->error
 		      ? addrbook_failed(gateway->book, answer->name, answer->family, answer->error, now)
 		      : addrbook_answered(gateway->book, answer->name, answer->family, answer->addresses, answer->count,
-					  answer->ttl_s, ORIGIN_ASKED, now, &changed);
+					  answer->ttl_s, ORIGIN_QUERIED, now, &changed);
 		/* Also mere confirmation: the kernel's timeouts are made anew when they have lost a part of their margin. */
 		if (r == 0 && !answer->error)
 			gateway_apply_name(gateway, answer->name);
@@ -161,7 +161,7 @@ static void on_servers_changed(void *userdata)
 	struct gateway *gateway = userdata;
 
 	log_info("the system's DNS servers changed: all names are asked anew");
-	addrbook_hurry(gateway->book, NULL, now_ms());
+	addrbook_query_now(gateway->book, NULL, now_ms());
 	gateway_names_drive(gateway);
 }
 
@@ -189,11 +189,11 @@ int gateway_names_limits(struct gateway *gateway, const struct policy_file *old)
 	for (size_t i = 0; i < addrbook_count(gateway->book); i++) {
 		struct book_entry entry;
 		addrbook_entry(gateway->book, i, &entry);
-		if (entry.query_running && resolver_ask(resolver, entry.name, entry.family) < 0)
+		if (entry.query_running && resolver_query(resolver, entry.name, entry.family) < 0)
 			addrbook_failed(gateway->book, entry.name, entry.family, "not asked", now_ms());
 	}
 	if (old) /* others may say something else; and what the old ones failed to say must not wait any longer */
-		addrbook_hurry(gateway->book, NULL, now_ms());
+		addrbook_query_now(gateway->book, NULL, now_ms());
 	return 0;
 }
 
@@ -487,7 +487,7 @@ static void hurry_all(struct gateway *gateway, int64_t now)
 {
 	if (!gateway->hurry_due_ms || gateway->hurry_due_ms > now)
 		return;
-	addrbook_hurry(gateway->book, NULL, now);
+	addrbook_query_now(gateway->book, NULL, now);
 	gateway->hurried_ms = now;
 	gateway->hurry_due_ms = 0;
 }
@@ -516,7 +516,7 @@ void gateway_names_drive(struct gateway *gateway)
 	/* A late timer, or many names of one moment, must not become a burst of queries. */
 	while (gateway->ask_turn_ms < now + ASK_BURST * ASK_STEP_MS && addrbook_take_due(gateway->book, now, &entry)) {
 		gateway->ask_turn_ms = (gateway->ask_turn_ms > now ? gateway->ask_turn_ms : now) + ASK_STEP_MS;
-		int r = resolver_ask(gateway->resolver, entry.name, entry.family);
+		int r = resolver_query(gateway->resolver, entry.name, entry.family);
 		if (r < 0) {
 			addrbook_failed(gateway->book, entry.name, entry.family, strerror(-r), now);
 			answer_refreshes(gateway, entry.name, entry.family);
@@ -660,7 +660,7 @@ int gateway_names_refresh(struct gateway *gateway, struct control_call *call, co
 	gateway->refreshes = refresh;
 	control_on_gone(call, refresh_gone);
 	for (size_t i = 0; i < refresh->count; i++)
-		addrbook_hurry(gateway->book, refresh->awaited[i].name, now);
+		addrbook_query_now(gateway->book, refresh->awaited[i].name, now);
 	gateway_names_drive(gateway);
 	return 0;
 }

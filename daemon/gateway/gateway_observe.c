@@ -25,7 +25,7 @@ enum {
 struct candidate {
 	const char *name;
 	enum family family;
-	int64_t asked_ms;
+	int64_t queried_ms;
 };
 
 struct candidates {
@@ -39,7 +39,7 @@ static void add_candidate(struct gateway *gateway, struct candidates *candidates
 
 	if (name[0] == '*' || addrbook_find(gateway->book, name, family, &entry) < 0)
 		return;
-	struct candidate candidate = { name, family, entry.asked_ms };
+	struct candidate candidate = { name, family, entry.queried_ms };
 	if (ARRAY_PUSH(candidates, candidate) < 0)
 		log_error("out of memory: %s is not asked for", name);
 }
@@ -47,7 +47,7 @@ static void add_candidate(struct gateway *gateway, struct candidates *candidates
 static int by_time(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
-	return x->asked_ms < y->asked_ms ? -1 : x->asked_ms > y->asked_ms;
+	return x->queried_ms < y->queried_ms ? -1 : x->queried_ms > y->queried_ms;
 }
 
 /* Asks for them, those first that were asked for longest ago: none more often than min_interval, all together within the budget. */
@@ -59,12 +59,12 @@ static void ask_candidates(struct gateway *gateway, struct candidates *candidate
 		qsort(candidates->items, candidates->count, sizeof(*candidates->items), by_time);
 	for (size_t i = 0; i < candidates->count; i++) {
 		const struct candidate *candidate = &candidates->items[i];
-		int64_t at = candidate->asked_ms > now - interval ? candidate->asked_ms + interval : now;
-		if (addrbook_asks_by(gateway->book, candidate->name, candidate->family, at))
+		int64_t at = candidate->queried_ms > now - interval ? candidate->queried_ms + interval : now;
+		if (addrbook_queries_by(gateway->book, candidate->name, candidate->family, at))
 			continue;
 		if (!query_pace_take(&gateway->pace, now))
 			break;
-		addrbook_ask_by(gateway->book, candidate->name, candidate->family, at, now);
+		addrbook_query_by(gateway->book, candidate->name, candidate->family, at, now);
 	}
 	free(candidates->items);
 }

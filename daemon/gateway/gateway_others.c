@@ -25,13 +25,13 @@ enum {
 /* A look at them that is under way. What it judges by is a copy, but for the policy: whoever changes that ends the look. */
 struct others_look {
 	struct nft_socket nft;
-	struct others others;
-	struct others_reading *reading; /* NULL: it is done */
-	struct surroundings_store store;
+	struct foreign_tables others;
+	struct foreign_reading *reading; /* NULL: it is done */
+	struct environment_store store;
 	struct ranges own;
 	struct names_view names;
-	struct surroundings around;
-	struct others_view view;
+	struct environment around;
+	struct foreign_view view;
 	struct judging *judging;
 	struct findings found;
 	int64_t took_ms;
@@ -40,7 +40,7 @@ struct others_look {
 char *finding_text(const struct finding *finding, char buffer[FINDING_TEXT_MAX])
 {
 	snprintf(buffer, FINDING_TEXT_MAX, "flow %s: table %s %.100s, chain %.100s, handle %llu %s", finding->flow, table_family(finding->family),
-		 finding->table, finding->chain, (unsigned long long)finding->handle, deed_phrase(finding->deed));
+		 finding->table, finding->chain, (unsigned long long)finding->handle, effect_phrase(finding->effect));
 	return buffer;
 }
 
@@ -48,7 +48,7 @@ static bool is_among(const struct findings *findings, const struct finding *find
 {
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *one = &findings->items[i];
-		if (one->handle == finding->handle && one->deed == finding->deed && one->family == finding->family &&
+		if (one->handle == finding->handle && one->effect == finding->effect && one->family == finding->family &&
 		    strcmp(one->table, finding->table) == 0 && strcmp(one->chain, finding->chain) == 0)
 			return true;
 	}
@@ -75,11 +75,11 @@ void gateway_others_cancel(struct gateway *gateway)
 		return;
 	gateway->others_look = NULL;
 	gateway->others_looked = false; /* there was a reason to look, and nothing came of it */
-	others_judge_end(look->judging);
-	nft_others_end(look->reading);
-	others_free(&look->others);
+	foreign_judge_end(look->judging);
+	nft_foreign_end(look->reading);
+	foreign_tables_free(&look->others);
 	findings_free(&look->found);
-	gateway_surroundings_free(&look->store);
+	gateway_environment_free(&look->store);
 	ranges_free(&look->own);
 	nft_close(&look->nft);
 	free(look);
@@ -93,26 +93,26 @@ static int begin(struct gateway *gateway)
 		return -ENOMEM;
 	int r = nft_open_reader(&look->nft);
 	if (r == 0)
-		r = gateway_surroundings(gateway, &gateway->file.policy, &look->store);
+		r = gateway_environment(gateway, &gateway->file.policy, &look->store);
 	if (r == 0)
 		r = ranges_add_all(&look->own, links_gateway_addresses(gateway->links));
 	ranges_normalise(&look->own);
-	look->around = surroundings_of(&look->store, &look->own, &look->names);
-	look->view = (struct others_view){ .around = &look->around };
-	return r < 0 ? r : nft_others_begin(&look->reading, &look->nft, &look->others, DEEDS_INTERCEPT);
+	look->around = environment_of(&look->store, &look->own, &look->names);
+	look->view = (struct foreign_view){ .around = &look->around };
+	return r < 0 ? r : nft_foreign_begin(&look->reading, &look->nft, &look->others, EFFECTS_INTERCEPT);
 }
 
 /* 1: there is more to do; 0: that was all; or a negative errno. */
 static int look_on(struct gateway *gateway, struct others_look *look)
 {
 	if (look->judging)
-		return others_judge_some(look->judging, STEPS_AT_ONCE);
-	int r = nft_others_some(look->reading);
+		return foreign_judge_some(look->judging, STEPS_AT_ONCE);
+	int r = nft_foreign_some(look->reading);
 	if (r != 0)
 		return r;
-	nft_others_end(look->reading);
+	nft_foreign_end(look->reading);
 	look->reading = NULL;
-	r = others_judge_begin(&look->judging, &look->found, &look->others, &gateway->file.policy, &look->view, DEEDS_INTERCEPT);
+	r = foreign_judge_begin(&look->judging, &look->found, &look->others, &gateway->file.policy, &look->view, EFFECTS_INTERCEPT);
 	return r < 0 ? r : 1;
 }
 

@@ -38,11 +38,11 @@ static void note_cut(struct cutter *cutter, const struct packet *packet)
 	size_t count = cut_entries(cutter->policy, packet, now_ms() + CUT_MEMORY_MS, entries);
 
 	for (size_t i = 0; i < count; i++)
-		if (cut_add(&cutter->fresh, &entries[i]) < 0)
+		if (cut_list_add(&cutter->fresh, &entries[i]) < 0)
 			cutter->status = -ENOMEM;
 }
 
-/* A piece of what was cut has come through, while the table was not there: it is cut again, as what it was. */
+/* A mid-stream packet of what was cut has come through, while the table was not there: it is cut again, as what it was. */
 static bool was_cut(struct cutter *cutter, const struct packet *packet)
 {
 	struct cut_entry entries[CUT_ENTRIES_MAX];
@@ -66,27 +66,27 @@ static bool is_denied(void *userdata, const struct tracked *tracked)
 
 	/* Who opened a connection that was picked up is not known: it is what the policy took it for that let it in, and without that
 	 * it is judged by what would let it in again. */
-	packet.piece = tracked->picked_up;
-	if (packet.piece && was_cut(cutter, &packet))
+	packet.mid_stream = tracked->picked_up;
+	if (packet.mid_stream && was_cut(cutter, &packet))
 		return true;
-	if (packet.piece && cutter->before)
+	if (packet.mid_stream && cutter->before)
 		policy_opened(cutter->before, &packet, &packet);
 	struct judgement judgement = policy_judge(cutter->policy, &cutter->names, &packet);
 	if (judgement.verdict != VERDICT_DENY)
 		return false;
-	if (packet.piece && judgement.reason == REASON_WRONG_PEER) /* of such a flow's connection, then */
+	if (packet.mid_stream && judgement.reason == REASON_WRONG_PEER) /* of such a flow's connection, then */
 		policy_opened(cutter->policy, &packet, &packet);
 	if (packet.protocol == PROTOCOL_TCP)
 		note_cut(cutter, &packet);
 	return true;
 }
 
-/* Their pieces must find them in the sets as soon as their entries are gone. */
+/* Their mid-stream packets must find them in the sets as soon as their entries are gone. */
 static void remember(void *userdata)
 {
 	struct cutter *cutter = userdata;
 
-	cut_finish(&cutter->fresh);
+	cut_list_finish(&cutter->fresh);
 	gateway_cut_remember(cutter->gateway, &cutter->fresh, cutter->status == 0);
 }
 
@@ -106,7 +106,7 @@ size_t gateway_cut(struct gateway *gateway, const char *why, const struct policy
 		r = conntrack_cut(&cutter.policy->protected_all, is_denied, remember, &cutter, &count);
 	}
 	names_view_free(&cutter.names);
-	cut_free(&cutter.fresh);
+	cut_list_free(&cutter.fresh);
 	if (count)
 		log_notice("%s: %zu connections that the policy denies were cut", why, count);
 	if (r < 0 && !gateway->cut_failed)

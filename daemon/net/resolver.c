@@ -31,7 +31,7 @@ enum {
 
 static_assert(sizeof(((struct dns_message *)0)->question) > CONFIG_NAME_MAX, "a question holds every name");
 
-/* From resolver_ask() to the call of done. */
+/* From resolver_query() to the call of done. */
 struct query {
 	struct query *next;
 	struct resolver *resolver;
@@ -654,7 +654,7 @@ int resolver_new(struct resolver **ret, sd_event *event, const struct dns_server
 	return 0;
 }
 
-int resolver_ask(struct resolver *resolver, const char *name, enum family family)
+int resolver_query(struct resolver *resolver, const char *name, enum family family)
 {
 	struct query *query = calloc(1, sizeof(*query));
 

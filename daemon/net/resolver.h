@@ -36,7 +36,7 @@ int resolver_new(struct resolver **ret, sd_event *event, const struct dns_server
 		 resolver_done done, void (*changed)(void *userdata), void *userdata);
 /* DNS alone: no hosts file, no search list; name without a trailing dot. 0: `done` will be called, later and exactly once (unless the resolver is freed before).
  * -ENOMEM, -EINVAL (longer than a name can be). */
-int resolver_ask(struct resolver *resolver, const char *name, enum family family);
+int resolver_query(struct resolver *resolver, const char *name, enum family family);
 void resolver_free(struct resolver *resolver);
 
 #endif

@@ -254,7 +254,7 @@ static int take_entry(struct nftnl_set_elem *element, void *userdata)
 	unpack_side(key + size, reading->family, &entry.peer, &entry.peer_port);
 	entry.deadline_ms = deadline_of(element, reading->now_ms);
 	reading->count++;
-	return cut_add(reading->out, &entry);
+	return cut_list_add(reading->out, &entry);
 }
 
 static int take_mark(struct nftnl_set_elem *element, void *userdata)
@@ -313,10 +313,10 @@ int nft_cut_read(struct nft_socket *socket, struct cut_list *ret, bool *ret_full
 	if (r == 0)
 		r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask, full_name, each_marks, &reading, NULL);
 	if (r < 0 && r != -ENOENT) {
-		cut_free(ret);
+		cut_list_free(ret);
 		return r;
 	}
-	cut_finish(ret);
+	cut_list_finish(ret);
 	*ret_full = reading.full;
 	return 0;
 }

@@ -26,13 +26,13 @@ struct use {
 	uint8_t field; /* enum rule_field; RULE_FIELDS: none that counts */
 };
 
-struct others_reading {
+struct foreign_reading {
 	struct nft_socket *socket;
-	unsigned deeds;
+	unsigned effects;
 	enum phase phase;
 	bool asked;
 	int tries;
-	struct others *out;
+	struct foreign_tables *out;
 	struct use *uses;      /* of each set */
 	size_t next_set, elements;
 	struct other_set *set; /* whose elements are being read */
@@ -73,7 +73,7 @@ static enum place place_of(unsigned family, uint32_t hook)
 	return hook < sizeof(places) / sizeof(places[0]) ? places[hook] : PLACE_NONE;
 }
 
-static int take_chain(struct others *out, const struct nftnl_chain *parsed)
+static int take_chain(struct foreign_tables *out, const struct nftnl_chain *parsed)
 {
 	const char *table = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE), *name = nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME);
 	const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
@@ -103,7 +103,7 @@ static int take_chain(struct others *out, const struct nftnl_chain *parsed)
 
 static int each_chain(const struct nlmsghdr *header, void *userdata)
 {
-	struct others_reading *reading = userdata;
+	struct foreign_reading *reading = userdata;
 	struct nftnl_chain *parsed = nftnl_chain_alloc();
 	int r = parsed ? 0 : -ENOMEM;
 
@@ -119,7 +119,7 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 
 /* Sets. */
 
-static int take_set(struct others *out, const struct nftnl_set *parsed)
+static int take_set(struct foreign_tables *out, const struct nftnl_set *parsed)
 {
 	const char *table = nftnl_set_get_str(parsed, NFTNL_SET_TABLE), *name = nftnl_set_get_str(parsed, NFTNL_SET_NAME);
 	struct other_set set = { .family = nftnl_set_get_u32(parsed, NFTNL_SET_FAMILY) };
@@ -141,7 +141,7 @@ static int take_set(struct others *out, const struct nftnl_set *parsed)
 
 static int each_set(const struct nlmsghdr *header, void *userdata)
 {
-	struct others_reading *reading = userdata;
+	struct foreign_reading *reading = userdata;
 	struct nftnl_set *parsed = nftnl_set_alloc();
 	int r = parsed ? 0 : -ENOMEM;
 
@@ -159,7 +159,7 @@ static int each_set(const struct nlmsghdr *header, void *userdata)
 
 static int each_rule(const struct nlmsghdr *header, void *userdata)
 {
-	struct others_reading *reading = userdata;
+	struct foreign_reading *reading = userdata;
 
 	if (reading->out->rules.count >= RULES_MAX || reading->out->conditions.count >= CONDITIONS_MAX || reading->out->sets.count >= 2 * NAMES_MAX) {
 		reading->out->incomplete = true;
@@ -181,12 +181,12 @@ static int each_rule(const struct nlmsghdr *header, void *userdata)
 
 static void restart_chains(void *userdata)
 {
-	others_free(((struct others_reading *)userdata)->out);
+	foreign_tables_free(((struct foreign_reading *)userdata)->out);
 }
 
 static void restart_sets(void *userdata)
 {
-	struct others *out = ((struct others_reading *)userdata)->out;
+	struct foreign_tables *out = ((struct foreign_reading *)userdata)->out;
 
 	for (size_t i = 0; i < out->sets.count; i++) {
 		free(out->sets.items[i].table);
@@ -197,7 +197,7 @@ static void restart_sets(void *userdata)
 
 static void restart_rules(void *userdata)
 {
-	struct others *out = ((struct others_reading *)userdata)->out;
+	struct foreign_tables *out = ((struct foreign_reading *)userdata)->out;
 	out->rules.count = out->conditions.count = 0;
 	while (out->sets.count && out->sets.items[out->sets.count - 1].family == FAMILY_OF_LIST) {
 		struct other_set *set = &out->sets.items[--out->sets.count];
@@ -218,7 +218,7 @@ static void ask_elements(struct nlmsghdr *header, const void *what)
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, set->name);
 }
 
-static void take_verdict(const struct others_reading *reading, struct nftnl_set_elem *parsed, struct set_element *element)
+static void take_verdict(const struct foreign_reading *reading, struct nftnl_set_elem *parsed, struct set_element *element)
 {
 	const char *chain = nftnl_set_elem_get_str(parsed, NFTNL_SET_ELEM_CHAIN);
 
@@ -231,12 +231,12 @@ static void take_verdict(const struct others_reading *reading, struct nftnl_set_
 	default: element->way = WAY_DONE;
 	}
 	if (chain)
-		element->to = others_find_chain(reading->out, reading->set->family, reading->set->table, chain);
+		element->to = foreign_find_chain(reading->out, reading->set->family, reading->set->table, chain);
 }
 
 static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 {
-	struct others_reading *reading = userdata;
+	struct foreign_reading *reading = userdata;
 	struct raw_element raw = { .end = false };
 	uint32_t length = 0;
 	const void *key = nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length);
@@ -251,7 +251,7 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 		reading->strange |= (flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END) != 0; /* catch-all, and what may come */
 	}
 	/* Of a longer key, as that of a concatenation, no more than the verdict counts. */
-	if (key && length <= OTHERS_KEY_MAX) {
+	if (key && length <= FOREIGN_KEY_MAX) {
 		memcpy(raw.element.first, key, length);
 		memcpy(raw.element.last, key, length);
 	} else {
@@ -264,7 +264,7 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 
 static int each_element(const struct nlmsghdr *header, void *userdata)
 {
-	if (((struct others_reading *)userdata)->too_many)
+	if (((struct foreign_reading *)userdata)->too_many)
 		return MNL_CB_OK;
 	struct nftnl_set *parsed = nftnl_set_alloc();
 	int r = parsed ? 0 : -1;
@@ -272,7 +272,7 @@ static int each_element(const struct nlmsghdr *header, void *userdata)
 	if (parsed && nftnl_set_elems_nlmsg_parse(header, parsed) == 0)
 		r = nftnl_set_elem_foreach(parsed, take_element, userdata);
 	else if (parsed)
-		((struct others_reading *)userdata)->strange = true;
+		((struct foreign_reading *)userdata)->strange = true;
 	if (parsed)
 		nftnl_set_free(parsed);
 	errno = ENOMEM;
@@ -281,7 +281,7 @@ static int each_element(const struct nlmsghdr *header, void *userdata)
 
 static void restart_elements(void *userdata)
 {
-	struct others_reading *reading = userdata;
+	struct foreign_reading *reading = userdata;
 
 	reading->raw.count = 0;
 	reading->too_many = reading->strange = false;
@@ -291,7 +291,7 @@ static void restart_elements(void *userdata)
 static int raw_order(const void *a, const void *b)
 {
 	const struct raw_element *x = a, *y = b;
-	int order = memcmp(x->element.first, y->element.first, OTHERS_KEY_MAX);
+	int order = memcmp(x->element.first, y->element.first, FOREIGN_KEY_MAX);
 	return order ? order : (int)y->end - (int)x->end;
 }
 
@@ -303,7 +303,7 @@ static void key_before(uint8_t *key, size_t size)
 }
 
 /* key_size 0: what the keys mean is not known; each element is for itself then. */
-static int join_elements(struct others_reading *reading, size_t key_size, bool intervals)
+static int join_elements(struct foreign_reading *reading, size_t key_size, bool intervals)
 {
 	struct set_element *open = NULL;
 
@@ -325,9 +325,9 @@ static int join_elements(struct others_reading *reading, size_t key_size, bool i
 }
 
 /* The first that compares something with a set, or sends it to a map, says what its keys are. */
-static int find_uses(struct others_reading *reading)
+static int find_uses(struct foreign_reading *reading)
 {
-	const struct others *others = reading->out;
+	const struct foreign_tables *others = reading->out;
 
 	reading->uses = calloc(others->sets.count + 1, sizeof(*reading->uses));
 	if (!reading->uses)
@@ -350,7 +350,7 @@ static int find_uses(struct others_reading *reading)
 }
 
 /* A map of which a part is missing leads somewhere else, too. */
-static int end_set(struct others_reading *reading, const struct use *use)
+static int end_set(struct foreign_reading *reading, const struct use *use)
 {
 	size_t size = use->field == RULE_FIELDS ? 0 : rule_field_size((enum rule_field)use->field);
 	bool intervals = false;
@@ -365,7 +365,7 @@ static int end_set(struct others_reading *reading, const struct use *use)
 }
 
 /* The next set that a rule looks at. false: there is none. */
-static bool next_set(struct others_reading *reading)
+static bool next_set(struct foreign_reading *reading)
 {
 	for (; reading->next_set < reading->out->sets.count; reading->next_set++) {
 		reading->set = &reading->out->sets.items[reading->next_set];
@@ -388,7 +388,7 @@ static const struct {
 	[READ_ELEMENTS] = { NFT_MSG_GETSETELEM, ask_elements, each_element, restart_elements },
 };
 
-static int end_phase(struct others_reading *reading)
+static int end_phase(struct foreign_reading *reading)
 {
 	int r = 0;
 
@@ -398,27 +398,27 @@ static int end_phase(struct others_reading *reading)
 		r = end_set(reading, &reading->uses[reading->next_set++]);
 	} else {
 		if (reading->phase == READ_SETS)
-			others_sort(reading->out);
+			foreign_sort(reading->out);
 		reading->phase++;
 	}
 	if (r == 0 && reading->phase == READ_ELEMENTS && !reading->uses)
 		r = find_uses(reading);
-	if (reading->phase == READ_ELEMENTS && (r < 0 || !others_do_any(reading->out, reading->deeds) || !next_set(reading)))
+	if (reading->phase == READ_ELEMENTS && (r < 0 || !foreign_do_any(reading->out, reading->effects) || !next_set(reading)))
 		reading->phase = READ_DONE;
 	return r < 0 ? r : reading->phase != READ_DONE;
 }
 
-int nft_others_begin(struct others_reading **ret, struct nft_socket *socket, struct others *out, unsigned deeds)
+int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, struct foreign_tables *out, unsigned effects)
 {
-	*out = (struct others){ 0 };
+	*out = (struct foreign_tables){ 0 };
 	*ret = calloc(1, sizeof(**ret));
 	if (!*ret)
 		return -ENOMEM;
-	**ret = (struct others_reading){ .socket = socket, .out = out, .deeds = deeds };
+	**ret = (struct foreign_reading){ .socket = socket, .out = out, .effects = effects };
 	return 0;
 }
 
-int nft_others_some(struct others_reading *reading)
+int nft_foreign_some(struct foreign_reading *reading)
 {
 	int r = 0;
 
@@ -440,7 +440,7 @@ int nft_others_some(struct others_reading *reading)
 	return r == 0 ? end_phase(reading) : r;
 }
 
-void nft_others_end(struct others_reading *reading)
+void nft_foreign_end(struct foreign_reading *reading)
 {
 	if (!reading)
 		return;
@@ -449,17 +449,17 @@ void nft_others_end(struct others_reading *reading)
 	free(reading);
 }
 
-int nft_read_others(struct nft_socket *socket, struct others *ret, unsigned deeds)
+int nft_read_foreign(struct nft_socket *socket, struct foreign_tables *ret, unsigned effects)
 {
-	struct others_reading *reading = NULL;
+	struct foreign_reading *reading = NULL;
 
-	int r = nft_others_begin(&reading, socket, ret, deeds);
+	int r = nft_foreign_begin(&reading, socket, ret, effects);
 	if (r == 0)
 		do
-			r = nft_others_some(reading);
+			r = nft_foreign_some(reading);
 		while (r > 0);
-	nft_others_end(reading);
+	nft_foreign_end(reading);
 	if (r < 0)
-		others_free(ret);
+		foreign_tables_free(ret);
 	return r;
 }

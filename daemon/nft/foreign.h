@@ -10,17 +10,17 @@
 #include <libnftnl/rule.h>
 
 /* All chains, sets and rules of all tables but ours, up to a bound (then ret->incomplete); elements of sets only where some
- * rule does one of these deeds. 0 or a negative errno; then *ret is empty. others_free() must follow. */
-int nft_read_others(struct nft_socket *socket, struct others *ret, unsigned deeds);
+ * rule does one of these effects. 0 or a negative errno; then *ret is empty. foreign_tables_free() must follow. */
+int nft_read_foreign(struct nft_socket *socket, struct foreign_tables *ret, unsigned effects);
 
-/* The same in parts, over a socket that asks nothing else meanwhile; *out is of use once nft_others_some() gave 0. begin: 0 or
- * -ENOMEM. some: 1 there is more, 0 that was all, or a negative errno. others_free() and nft_others_end() must follow. */
-struct others_reading;
-int nft_others_begin(struct others_reading **ret, struct nft_socket *socket, struct others *out, unsigned deeds);
-int nft_others_some(struct others_reading *reading);
-void nft_others_end(struct others_reading *reading); /* NULL is fine */
+/* The same in parts, over a socket that asks nothing else meanwhile; *out is of use once nft_foreign_some() gave 0. begin: 0 or
+ * -ENOMEM. some: 1 there is more, 0 that was all, or a negative errno. foreign_tables_free() and nft_foreign_end() must follow. */
+struct foreign_reading;
+int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, struct foreign_tables *out, unsigned effects);
+int nft_foreign_some(struct foreign_reading *reading);
+void nft_foreign_end(struct foreign_reading *reading); /* NULL is fine */
 
-/* One rule of them into others (nft_others_rule.c); its chain and sets are there already. 0 or -ENOMEM. */
-int nft_take_other_rule(struct others *others, const struct nftnl_rule *rule);
+/* One rule of them into others (nft_foreign_rule.c); its chain and sets are there already. 0 or -ENOMEM. */
+int nft_take_other_rule(struct foreign_tables *others, const struct nftnl_rule *rule);
 
 #endif

@@ -82,7 +82,7 @@ static bool is_prefix(const uint8_t *mask, size_t size)
 /* Loaded bytes [from, from + count) of the field are value; what follows may be anything. */
 static void equal_part(struct parsing *p, enum rule_field field, bool negate, const uint8_t *value, const uint8_t *mask, size_t count)
 {
-	uint8_t first[OTHERS_KEY_MAX] = { 0 }, last[OTHERS_KEY_MAX];
+	uint8_t first[FOREIGN_KEY_MAX] = { 0 }, last[FOREIGN_KEY_MAX];
 
 	memset(last, 0xff, sizeof(last));
 	for (size_t i = 0; i < count; i++) {
@@ -123,7 +123,7 @@ static void compare_header(struct parsing *p, const struct content *content, boo
 static void compare_equal(struct parsing *p, const struct content *content, bool negate, const uint8_t *value, uint32_t length)
 {
 	char name[IF_NAMESIZE] = "";
-	uint8_t link[OTHERS_KEY_MAX] = { 0 };
+	uint8_t link[FOREIGN_KEY_MAX] = { 0 };
 	uint32_t number = 0;
 
 	if (length <= sizeof(number))
@@ -180,7 +180,7 @@ static void take_cmp(struct parsing *p, const struct nftnl_expr *expr)
 	const uint8_t *value = nftnl_expr_get(expr, NFTNL_EXPR_CMP_DATA, &length);
 	const struct content *content = content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_CMP_SREG));
 
-	if (!value || !content || !length || length > OTHERS_KEY_MAX) {
+	if (!value || !content || !length || length > FOREIGN_KEY_MAX) {
 		p->rule.exact = false;
 		return;
 	}
@@ -193,7 +193,7 @@ static void take_cmp(struct parsing *p, const struct nftnl_expr *expr)
 		p->rule.exact = false;
 		return;
 	}
-	uint8_t least[OTHERS_KEY_MAX] = { 0 }, most[OTHERS_KEY_MAX];
+	uint8_t least[FOREIGN_KEY_MAX] = { 0 }, most[FOREIGN_KEY_MAX];
 	memset(most, 0xff, sizeof(most));
 	add_interval(p, field, false, op == NFT_CMP_GTE ? value : least, op == NFT_CMP_LTE ? value : most);
 }
@@ -216,7 +216,7 @@ static void take_meta(struct parsing *p, const struct nftnl_expr *expr)
 	if (!nftnl_expr_is_set(expr, NFTNL_EXPR_META_DREG))
 		return; /* it sets a mark, or the like */
 	uint32_t key = nftnl_expr_get_u32(expr, NFTNL_EXPR_META_KEY);
-	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_META_DREG), key == NFT_META_IIFNAME || key == NFT_META_OIFNAME ? OTHERS_KEY_MAX : 4);
+	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_META_DREG), key == NFT_META_IIFNAME || key == NFT_META_OIFNAME ? FOREIGN_KEY_MAX : 4);
 
 	if (!content)
 		return;
@@ -240,7 +240,7 @@ static void take_payload(struct parsing *p, const struct nftnl_expr *expr)
 		return; /* it writes */
 	uint32_t length = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_LEN);
 	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_DREG), length);
-	if (content && length <= OTHERS_KEY_MAX)
+	if (content && length <= FOREIGN_KEY_MAX)
 		*content = (struct content){ .kind = HOLDS_HEADER, .base = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_BASE),
 					     .offset = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET), .length = length };
 }
@@ -257,7 +257,7 @@ static void take_ct(struct parsing *p, const struct nftnl_expr *expr)
 	if (!nftnl_expr_is_set(expr, NFTNL_EXPR_CT_DREG))
 		return; /* it sets a mark, or the like */
 	uint32_t key = nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_KEY);
-	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_DREG), OTHERS_KEY_MAX);
+	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_DREG), FOREIGN_KEY_MAX);
 
 	if (content && (key == NFT_CT_STATE || key == NFT_CT_STATUS))
 		*content = (struct content){ .kind = HOLDS_FIELD, .field = key == NFT_CT_STATE ? RULE_STATE : RULE_STATUS };
@@ -281,10 +281,10 @@ static void take_bitwise(struct parsing *p, const struct nftnl_expr *expr)
 	const uint8_t *mask = nftnl_expr_get(expr, NFTNL_EXPR_BITWISE_MASK, &length);
 	const uint8_t *flip = nftnl_expr_get(expr, NFTNL_EXPR_BITWISE_XOR, &xor_length);
 	const struct content *source = content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_SREG));
-	static const uint8_t zero[OTHERS_KEY_MAX];
+	static const uint8_t zero[FOREIGN_KEY_MAX];
 	struct content masked = { .kind = HOLDS_UNKNOWN };
 
-	if (source && source->kind == HOLDS_HEADER && !source->masked && mask && length == source->length && length <= OTHERS_KEY_MAX &&
+	if (source && source->kind == HOLDS_HEADER && !source->masked && mask && length == source->length && length <= FOREIGN_KEY_MAX &&
 	    flip && xor_length == length && memcmp(flip, zero, length) == 0) {
 		masked = *source;
 		masked.masked = true;
@@ -316,7 +316,7 @@ static void take_lookup(struct parsing *p, const struct nftnl_expr *expr)
 {
 	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET);
 	enum rule_field field = whole_field(p, content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_SREG)));
-	size_t set = name ? others_find_set(p->others, p->table_family, p->table, name) : 0;
+	size_t set = name ? foreign_find_set(p->others, p->table_family, p->table, name) : 0;
 
 	if (field == RULE_FAMILY || field == RULE_STATUS) /* its numbers are others; it is never one bit alone */
 		field = RULE_FIELDS;
@@ -327,7 +327,7 @@ static void take_lookup(struct parsing *p, const struct nftnl_expr *expr)
 			p->rule.map_field = (uint8_t)field;
 			p->rule.to = set;
 		} else {
-			load(p, target, OTHERS_KEY_MAX);
+			load(p, target, FOREIGN_KEY_MAX);
 			p->rule.exact = false; /* what is not in the map goes no further */
 		}
 		return;
@@ -346,7 +346,7 @@ static void take_immediate(struct parsing *p, const struct nftnl_expr *expr)
 	if (!nftnl_expr_is_set(expr, NFTNL_EXPR_IMM_VERDICT)) {
 		const void *value = nftnl_expr_get(expr, NFTNL_EXPR_IMM_DATA, &length);
 		struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_DREG), length);
-		if (content && value && length <= OTHERS_KEY_MAX) {
+		if (content && value && length <= FOREIGN_KEY_MAX) {
 			content->kind = HOLDS_VALUE;
 			content->length = length;
 			memcpy(content->bytes, value, length);
@@ -359,10 +359,10 @@ static void take_immediate(struct parsing *p, const struct nftnl_expr *expr)
 	case NFT_GOTO: p->rule.way = WAY_GOTO; break;
 	case NFT_RETURN: p->rule.way = WAY_RETURN; break;
 	case NFT_CONTINUE: return;
-	case NF_DROP: p->rule.deed = DEED_DROP; /* fall through */
+	case NF_DROP: p->rule.effect = EFFECT_DROP; /* fall through */
 	default: p->rule.way = WAY_DONE;
 	}
-	p->rule.to = chain ? others_find_chain(p->others, p->table_family, p->table, chain) : 0;
+	p->rule.to = chain ? foreign_find_chain(p->others, p->table_family, p->table, chain) : 0;
 }
 
 /* What the rule does. */
@@ -370,12 +370,12 @@ static void take_immediate(struct parsing *p, const struct nftnl_expr *expr)
 static void take_nat(struct parsing *p, const struct nftnl_expr *expr)
 {
 	if (nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_TYPE) != NFT_NAT_DNAT) {
-		do_deed(p, DEED_NONE, WAY_DONE);
+		do_effect(p, EFFECT_NONE, WAY_DONE);
 		return;
 	}
 	/* With a port alone it goes to whom it went. */
 	bool elsewhere = nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN), port = nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_PROTO_MIN);
-	do_deed(p, elsewhere ? DEED_DNAT : port ? DEED_PORT : DEED_NONE, WAY_DONE);
+	do_effect(p, elsewhere ? EFFECT_DNAT : port ? EFFECT_PORT : EFFECT_NONE, WAY_DONE);
 	const struct content *content = elsewhere ? content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN)) : NULL;
 	uint32_t family = nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_FAMILY);
 	bool one = !nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_ADDR_MAX) ||
@@ -400,15 +400,15 @@ static void take_match(struct parsing *p, const struct nftnl_expr *expr)
 	xt_take_match(p, nftnl_expr_get_str(expr, NFTNL_EXPR_MT_NAME), nftnl_expr_get_u32(expr, NFTNL_EXPR_MT_REV), info, length);
 }
 
-static void take_queue(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_QUEUE, WAY_DONE); }
-static void take_redir(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_REDIRECT, WAY_DONE); }
-static void take_tproxy(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_TPROXY, WAY_ON); }
-static void take_dup(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_DUP, WAY_ON); }
-static void take_fwd(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_FWD, WAY_DONE); }
-static void take_notrack(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_NOTRACK, WAY_ON); }
-static void take_offload(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_OFFLOAD, WAY_ON); }
-static void take_reject(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_DROP, WAY_DONE); }
-static void take_end(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_deed(p, DEED_NONE, WAY_DONE); }
+static void take_queue(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_QUEUE, WAY_DONE); }
+static void take_redir(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_REDIRECT, WAY_DONE); }
+static void take_tproxy(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_TPROXY, WAY_ON); }
+static void take_dup(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_DUP, WAY_ON); }
+static void take_fwd(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_FWD, WAY_DONE); }
+static void take_notrack(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_NOTRACK, WAY_ON); }
+static void take_offload(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_OFFLOAD, WAY_ON); }
+static void take_reject(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_DROP, WAY_DONE); }
+static void take_end(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_NONE, WAY_DONE); }
 static void take_nothing(struct parsing *p, const struct nftnl_expr *expr) { (void)p; (void)expr; }
 
 static int take_expression(struct nftnl_expr *expr, void *userdata)
@@ -443,12 +443,12 @@ static void begin_family(struct parsing *p)
 		add_byte(p, RULE_FAMILY, false, 6);
 }
 
-int nft_take_other_rule(struct others *others, const struct nftnl_rule *rule)
+int nft_take_other_rule(struct foreign_tables *others, const struct nftnl_rule *rule)
 {
 	const char *table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE), *chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
 	unsigned family = nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY);
 	size_t conditions = others->conditions.count;
-	size_t of = table && chain ? others_find_chain(others, family, table, chain) : 0;
+	size_t of = table && chain ? foreign_find_chain(others, family, table, chain) : 0;
 
 	if (!of) /* ours, or of a chain that came meanwhile: a notice of that is under way */
 		return 0;
@@ -458,7 +458,7 @@ int nft_take_other_rule(struct others *others, const struct nftnl_rule *rule)
 	begin_family(&p);
 	/* Iterating does not alter the rule; the library's types don't say so. */
 	nftnl_expr_foreach((struct nftnl_rule *)rule, take_expression, &p);
-	if (p.error == 0 && (p.rule.deed != DEED_NONE || p.rule.way != WAY_ON))
+	if (p.error == 0 && (p.rule.effect != EFFECT_NONE || p.rule.way != WAY_ON))
 		p.error = ARRAY_PUSH(&others->rules, p.rule) < 0 ? -ENOMEM : 0;
 	else
 		others->conditions.count = conditions;

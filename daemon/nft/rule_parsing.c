@@ -53,9 +53,9 @@ void set_target(struct parsing *p, uint8_t family, const void *bytes)
 	memcpy(p->rule.target.bytes, bytes, family == 4 ? 4 : 16);
 }
 
-void do_deed(struct parsing *p, enum deed deed, enum way way)
+void do_effect(struct parsing *p, enum effect effect, enum way way)
 {
-	p->rule.deed = (uint8_t)deed;
+	p->rule.effect = (uint8_t)effect;
 	if (p->rule.way == WAY_ON)
 		p->rule.way = (uint8_t)way;
 }

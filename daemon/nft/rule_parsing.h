@@ -12,12 +12,12 @@ struct content {
 	enum { HOLDS_UNKNOWN, HOLDS_HEADER, HOLDS_FIELD, HOLDS_LINK_INDEX, HOLDS_ETHERTYPE, HOLDS_LOCAL, HOLDS_WAY_BACK, HOLDS_VALUE } kind;
 	enum rule_field field;           /* HOLDS_FIELD, HOLDS_LINK_INDEX */
 	uint32_t base, offset, length;   /* HOLDS_HEADER; length: of a value, too */
-	uint8_t bytes[OTHERS_KEY_MAX];   /* HOLDS_VALUE: it; else, with masked, which bits are left */
+	uint8_t bytes[FOREIGN_KEY_MAX];   /* HOLDS_VALUE: it; else, with masked, which bits are left */
 	bool masked;
 };
 
 struct parsing {
-	struct others *others;
+	struct foreign_tables *others;
 	struct other_rule rule;
 	struct content slots[SLOTS];
 	unsigned table_family;
@@ -32,7 +32,7 @@ void add_bits(struct parsing *p, enum rule_field field, bool negate, const void 
 void add_word_bits(struct parsing *p, enum rule_field field, bool some, uint32_t bits);
 void add_byte(struct parsing *p, enum rule_field field, bool negate, uint8_t value);
 void set_target(struct parsing *p, uint8_t family, const void *bytes);
-void do_deed(struct parsing *p, enum deed deed, enum way way);
+void do_effect(struct parsing *p, enum effect effect, enum way way);
 
 /* A match or target of iptables, as it comes (xt_rule.c). */
 void xt_take_match(struct parsing *p, const char *name, uint32_t revision, const uint8_t *info, uint32_t length);

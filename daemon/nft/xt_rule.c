@@ -25,25 +25,25 @@ static void take_xt_dnat(struct parsing *p, uint32_t revision, const uint8_t *in
 
 	if (revision == 0 && length >= sizeof(old)) {
 		memcpy(&old, info, sizeof(old));
-		do_deed(p, old.range[0].flags & NF_NAT_RANGE_MAP_IPS ? DEED_DNAT : DEED_PORT, WAY_DONE);
+		do_effect(p, old.range[0].flags & NF_NAT_RANGE_MAP_IPS ? EFFECT_DNAT : EFFECT_PORT, WAY_DONE);
 		if (old.range[0].min_ip == old.range[0].max_ip)
 			set_target(p, 4, &old.range[0].min_ip);
 	} else if (revision > 0 && length >= sizeof(range)) {
 		memcpy(&range, info, sizeof(range));
-		do_deed(p, range.flags & NF_NAT_RANGE_MAP_IPS ? DEED_DNAT : DEED_PORT, WAY_DONE);
+		do_effect(p, range.flags & NF_NAT_RANGE_MAP_IPS ? EFFECT_DNAT : EFFECT_PORT, WAY_DONE);
 		if (memcmp(&range.min_addr, &range.max_addr, sizeof(range.min_addr)) == 0)
 			set_target(p, p->table_family == NFPROTO_IPV6 ? 6 : 4, &range.min_addr);
 	} else {
-		do_deed(p, DEED_DNAT, WAY_DONE);
+		do_effect(p, EFFECT_DNAT, WAY_DONE);
 	}
 }
 
 void xt_take_target(struct parsing *p, const char *name, uint32_t revision, const uint8_t *info, uint32_t length)
 {
-	static const struct { const char *name; enum deed deed; enum way way; } targets[] = {
-		{ "REDIRECT", DEED_REDIRECT, WAY_DONE }, { "TPROXY", DEED_TPROXY, WAY_DONE }, { "TEE", DEED_DUP, WAY_ON },
-		{ "NFQUEUE", DEED_QUEUE, WAY_DONE }, { "NOTRACK", DEED_NOTRACK, WAY_ON }, { "REJECT", DEED_DROP, WAY_DONE },
-		{ "SNAT", DEED_NONE, WAY_DONE }, { "MASQUERADE", DEED_NONE, WAY_DONE },
+	static const struct { const char *name; enum effect effect; enum way way; } targets[] = {
+		{ "REDIRECT", EFFECT_REDIRECT, WAY_DONE }, { "TPROXY", EFFECT_TPROXY, WAY_DONE }, { "TEE", EFFECT_DUP, WAY_ON },
+		{ "NFQUEUE", EFFECT_QUEUE, WAY_DONE }, { "NOTRACK", EFFECT_NOTRACK, WAY_ON }, { "REJECT", EFFECT_DROP, WAY_DONE },
+		{ "SNAT", EFFECT_NONE, WAY_DONE }, { "MASQUERADE", EFFECT_NONE, WAY_DONE },
 	};
 
 	if (name && strcmp(name, "DNAT") == 0 && info)
@@ -51,11 +51,11 @@ void xt_take_target(struct parsing *p, const char *name, uint32_t revision, cons
 	if (name && strcmp(name, "CT") == 0 && info && length >= sizeof(uint16_t)) {
 		uint16_t flags;
 		memcpy(&flags, info, sizeof(flags));
-		do_deed(p, flags & XT_CT_NOTRACK ? DEED_NOTRACK : DEED_NONE, WAY_ON);
+		do_effect(p, flags & XT_CT_NOTRACK ? EFFECT_NOTRACK : EFFECT_NONE, WAY_ON);
 	}
 	for (size_t i = 0; name && i < sizeof(targets) / sizeof(targets[0]); i++)
 		if (strcmp(name, targets[i].name) == 0)
-			do_deed(p, targets[i].deed, targets[i].way);
+			do_effect(p, targets[i].effect, targets[i].way);
 }
 
 static void add_port_interval(struct parsing *p, enum rule_field field, bool negate, const uint16_t ports[2])
@@ -93,7 +93,7 @@ static void take_xt_ports(struct parsing *p, const uint8_t *info, uint32_t lengt
 
 static int element_order(const void *a, const void *b)
 {
-	return memcmp(a, b, OTHERS_KEY_MAX);
+	return memcmp(a, b, FOREIGN_KEY_MAX);
 }
 
 /* The list becomes a set of its own. */

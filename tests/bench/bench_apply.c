@@ -50,7 +50,7 @@ static void make_ruleset(struct ruleset *ret, const struct policy *policy)
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
 	struct role_links *links = calloc(policy->role_count, sizeof(*links));
-	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
+	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
 
 	must(links != NULL, "out of memory");
 	for (size_t i = 0; i < policy->role_count; i++)

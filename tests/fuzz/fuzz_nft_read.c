@@ -130,9 +130,9 @@ static void read_cut(void)
 	if (nft_cut_read(&socket, &list, &full, 1000) == 0) {
 		for (size_t i = 0; i < list.count; i++)
 			if (list.items[i].own.family != list.items[i].peer.family || list.items[i].opener >= CUT_OPENERS ||
-			    cut_find(&list, &list.items[i]) != &list.items[i])
+			    cut_list_find(&list, &list.items[i]) != &list.items[i])
 				abort();
-		cut_free(&list);
+		cut_list_free(&list);
 	}
 	nft_close(&socket);
 }

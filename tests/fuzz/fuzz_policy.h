@@ -41,14 +41,14 @@ static void make_policy(struct policy *policy)
  * does, and is then left. So a turn that takes too long is a slow input. */
 enum { STEPS_A_TURN = 20 * 1000, TURNS = 2 };
 
-static void judge_others(const struct others *others)
+static void judge_foreign(const struct foreign_tables *others)
 {
 	static struct policy policy;
 	struct role_links links = { 0 };
 	struct ranges none = { 0 };
 	struct names_view names = { 0 };
-	struct surroundings around = { .gateway = &none, .links = &links, .names = &names };
-	struct others_view view = { .around = &around };
+	struct environment around = { .gateway = &none, .links = &links, .names = &names };
+	struct foreign_view view = { .around = &around };
 	struct findings findings = { 0 };
 	struct judging *judging;
 	char text[64];
@@ -56,15 +56,15 @@ static void judge_others(const struct others *others)
 
 	if (!policy.role_count)
 		make_policy(&policy);
-	if (others_judge_begin(&judging, &findings, others, &policy, &view, DEEDS_INTERCEPT | DEEDS_STOP) < 0)
+	if (foreign_judge_begin(&judging, &findings, others, &policy, &view, EFFECTS_INTERCEPT | EFFECTS_STOP) < 0)
 		abort();
 	for (int i = 0; i < TURNS && r > 0; i++)
-		r = others_judge_some(judging, STEPS_A_TURN);
+		r = foreign_judge_some(judging, STEPS_A_TURN);
 	if (r < 0)
 		abort();
-	others_judge_end(judging);
+	foreign_judge_end(judging);
 	for (size_t i = 0; i < findings.count; i++)
-		snprintf(text, sizeof(text), "%s %s", deed_phrase(findings.items[i].deed), table_family(findings.items[i].family));
+		snprintf(text, sizeof(text), "%s %s", effect_phrase(findings.items[i].effect), table_family(findings.items[i].family));
 	findings_free(&findings);
 }
 

@@ -37,7 +37,7 @@ static void check_packet(const struct seen_packet *seen, const uint8_t *bytes, s
 
 	must(packet->source.family == packet->target.family && packet->source.family < FAMILIES);
 	must(packet->protocol <= PROTOCOLS);
-	must(!packet->piece || packet->protocol == PROTOCOL_TCP);
+	must(!packet->mid_stream || packet->protocol == PROTOCOL_TCP);
 	must(packet->protocol == PROTOCOL_TCP || packet->protocol == PROTOCOL_UDP || (!packet->source_port && !packet->target_port));
 	if (packet->protocol != PROTOCOL_UDP)
 		must(!seen->payload && !seen->payload_whole);

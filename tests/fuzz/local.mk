@@ -2,7 +2,7 @@
 # Every fuzz target is built twice: its corpus is replayed by `make check`; and with `./configure CC=clang --enable-fuzzers`
 # tests/fuzz/fuzz_NAME is a libFuzzer program, and all that it links is instrumented. tests/fuzz/run does that, and runs them.
 REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
-	tests/fuzz/replay_nft_others tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_reply \
+	tests/fuzz/replay_nft_foreign tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_reply \
 	tests/fuzz/replay_routes tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
@@ -15,7 +15,7 @@ FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/
 # They include the readers, for sockets that are not real.
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/rule.c
 FUZZ_LEGACY_SOURCES = tests/fuzz/fuzz_legacy.c tests/fuzz/fuzz_policy.h daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
-FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_others.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/rule.c daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
+FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/rule.c daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
 FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c daemon/core/lines.c daemon/core/totals.c
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
@@ -35,9 +35,9 @@ tests_fuzz_replay_dns_message_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"dns"'
 tests_fuzz_replay_legacy_SOURCES = tests/fuzz/replay.c $(FUZZ_LEGACY_SOURCES)
 tests_fuzz_replay_legacy_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"legacy"'
 tests_fuzz_replay_legacy_LDADD = libcore.a
-tests_fuzz_replay_nft_others_SOURCES = tests/fuzz/replay.c $(FUZZ_OTHERS_SOURCES)
-tests_fuzz_replay_nft_others_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"others"'
-tests_fuzz_replay_nft_others_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_replay_nft_foreign_SOURCES = tests/fuzz/replay.c $(FUZZ_OTHERS_SOURCES)
+tests_fuzz_replay_nft_foreign_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"foreign"'
+tests_fuzz_replay_nft_foreign_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_replay_nft_read_SOURCES = tests/fuzz/replay.c $(FUZZ_NFT_SOURCES)
 tests_fuzz_replay_nft_read_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nft"'
 tests_fuzz_replay_nft_read_LDADD = $(FUZZ_NFT_LIBS)
@@ -61,7 +61,7 @@ tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_legacy \
-	tests/fuzz/fuzz_nft_others tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_records tests/fuzz/fuzz_reply \
+	tests/fuzz/fuzz_nft_foreign tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_records tests/fuzz/fuzz_reply \
 	tests/fuzz/fuzz_routes tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
 FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_archive_SOURCES = tests/fuzz/slow.c $(FUZZ_ARCHIVE_SOURCES)
@@ -74,9 +74,9 @@ tests_fuzz_fuzz_dns_message_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_legacy_SOURCES = tests/fuzz/slow.c $(FUZZ_LEGACY_SOURCES)
 tests_fuzz_fuzz_legacy_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_legacy_LDADD = libcore.a
-tests_fuzz_fuzz_nft_others_SOURCES = tests/fuzz/slow.c $(FUZZ_OTHERS_SOURCES)
-tests_fuzz_fuzz_nft_others_LDFLAGS = $(FUZZ_LDFLAGS)
-tests_fuzz_fuzz_nft_others_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_fuzz_nft_foreign_SOURCES = tests/fuzz/slow.c $(FUZZ_OTHERS_SOURCES)
+tests_fuzz_fuzz_nft_foreign_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_nft_foreign_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_fuzz_nft_read_SOURCES = tests/fuzz/slow.c $(FUZZ_NFT_SOURCES)
 tests_fuzz_fuzz_nft_read_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_nft_read_LDADD = $(FUZZ_NFT_LIBS)

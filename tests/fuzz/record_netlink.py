@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records what a kernel really answers, as the seeds of fuzz_nft_read and fuzz_nft_others: record_netlink.py FOLDER, into FOLDER/nft and
-FOLDER/others, with SPEFW_BUILD as for the system tests."""
+"""Records what a kernel really answers, as the seeds of fuzz_nft_read and fuzz_nft_foreign: record_netlink.py FOLDER, into FOLDER/nft and
+FOLDER/foreign, with SPEFW_BUILD as for the system tests."""
 import os
 import struct
 import sys
@@ -107,7 +107,7 @@ def others_of(name):
                 for family in (netlink.NFPROTO_INET, 2):
                     datagrams += [one for one in netlink.ask("gateway", netlink.GETSETELEM, netlink.attribute(1, found[1]), netlink.attribute(2, found[2]), family=family)
                                   if netlink.messages(one)[0][0] != netlink.NLMSG_ERROR]
-    write("others/" + name, b"", datagrams)
+    write("foreign/" + name, b"", datagrams)
 
 
 def table_of(daemon, name):
@@ -128,7 +128,7 @@ def table_of(daemon, name):
 
 def record(tap):
     """Tables, connections, changes and refusals."""
-    for folder in ("nft", "others"):
+    for folder in ("nft", "foreign"):
         os.makedirs(os.path.join(FOLDER, folder), exist_ok=True)
     with Lab(tap) as lab:
         lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())})

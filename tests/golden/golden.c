@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Makes of a configuration what the daemon would, in surroundings that never change:
+/* Makes of a configuration what the daemon would, in environment that never change:
  *   golden text FILE.conf      the ruleset in nft's words
  *   golden bytecode FILE.conf  its rules as the kernel gets them, printed as `nft --debug=netlink` does
  *   golden load FILE.conf      nothing is printed: the table is loaded into the kernel of this network namespace
- * FILE.input, where it is there, tells more of the surroundings, a line each:
+ * FILE.input, where it is there, tells more of the environment, a line each:
  *   gateway ADDRESS...         the gateway's own addresses (else 192.0.2.1 198.51.100.1)
  *   links ROLE [NAME...]       the links behind which a protected role lives (else lan)
  *   towards [NAME...]          the links that routes to protected roles leave by (else lan)
@@ -208,7 +208,7 @@ static void make_ruleset(struct golden *g, const char *conf)
 
 	char resolver_link[][CONFIG_LINK_MAX + 1] = { "wan" };
 	const struct role_links resolvers = { resolver_link, 1 };
-	struct surroundings around = { &g->gateway, g->links, &g->names, g->towards, g->own_links, &g->broadcasts, &resolvers };
+	struct environment around = { &g->gateway, g->links, &g->names, g->towards, g->own_links, &g->broadcasts, &resolvers };
 	require_memory(compile(&g->ruleset, &g->policy, &around) == 0);
 }
 

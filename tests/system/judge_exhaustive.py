@@ -123,7 +123,7 @@ def try_policy(tap, title, thorough, **config):
             server = ADDRESS[family]["server"]
             for name, peer in peers(family):
                 for way, source, target in (("to the server from", peer, server), ("from the server to", server, peer)):
-                    for kind in ("new", "pieces"):
+                    for kind in ("new", "mid-stream"):
                         label = "%s: IPv%d, %s %s %s" % (title, family, "new connections" if kind == "new" else kind, way, name)
                         sum_up = Totals()
                         remarks = []

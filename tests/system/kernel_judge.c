@@ -97,7 +97,7 @@ static void judge_probe(const struct judge *judge, struct probe *probe)
 	struct packet question = { .source = packet->source, .target = packet->target,
 		.protocol = packet->kind == WIRE_UDP ? PROTOCOL_UDP : packet->kind == WIRE_ECHO ? PROTOCOL_ICMP_ECHO : PROTOCOL_TCP,
 		.source_port = packet->kind == WIRE_ECHO ? 0 : packet->source_port, .target_port = packet->target_port,
-		.piece = packet->kind == WIRE_ACK || packet->kind == WIRE_PUSH || stray };
+		.mid_stream = packet->kind == WIRE_ACK || packet->kind == WIRE_PUSH || stray };
 
 	struct judgement judgement = policy_judge(&judge->file.policy, &judge->names, &question);
 	probe->flow = judgement.flow;
@@ -114,7 +114,7 @@ static void judge_probe(const struct judge *judge, struct probe *probe)
 		probe->passes = true;
 }
 
-static bool is_piece(const struct probe *probe)
+static bool is_mid_stream(const struct probe *probe)
 {
 	return probe->packet.kind == WIRE_ACK || probe->packet.kind == WIRE_PUSH;
 }
@@ -224,8 +224,8 @@ static void compare_counters(const struct judge *judge, const struct wire_counte
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		compare_count(finding, never[i], 0, difference(before, after, never[i]));
 	/* A piece opens nothing: no flow counts it. A batch has one kind of packets. */
-	bool pieces = is_piece(&judge->batch[0]);
-	compare_count(finding, "pieces", pieces ? judged_for(judge, COUNTS_FLOW, NULL) : 0, difference(before, after, "pieces"));
+	bool pieces = is_mid_stream(&judge->batch[0]);
+	compare_count(finding, "mid-stream", pieces ? judged_for(judge, COUNTS_FLOW, NULL) : 0, difference(before, after, "mid-stream"));
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		snprintf(name, sizeof(name), "flow-%s", policy->flows[i].id);
 		compare_count(finding, name, pieces ? 0 : judged_for(judge, COUNTS_FLOW, &policy->flows[i]), difference(before, after, name));

@@ -119,7 +119,7 @@ def reload_closes(tap):
         doomed += [scene.session("client", family, 3389, sport, GATEWAY["wan2"][family]) for family in FAMILIES for sport in (446, 444)]
         doomed += [scene.session("gateway", family, 3389, sport) for family in FAMILIES for sport in (0, 587)]
         live(tap, doomed, "all live at first")
-        tap.equal(daemon.status()["pieces"], {"passed": 0, "cut": 0, "remembered": 0, "full": False}, "nothing was cut, no piece was seen")
+        tap.equal(daemon.status()["mid_stream"], {"passed": 0, "cut": 0, "remembered": 0, "full": False}, "nothing was cut, no piece was seen")
         # A port that the kernel chose may be another connection's as well, and can't be had again then.
         ends = [(session.machine, session.family, session.port, session.sport, session.near.getpeername()[0]) for session in doomed
                 if ":0 to" not in session.title]
@@ -127,10 +127,10 @@ def reload_closes(tap):
         tap.equal(len(remembered(daemon)), len(doomed), "each has an element")
         judge(tap, doomed, kept, "closed")
         seen = daemon.status()
-        tap.ok(seen["pieces"]["cut"] >= 2 * len(doomed) and seen["pieces"]["remembered"] == len(doomed) and not seen["pieces"]["full"],
-               "status counts their pieces, and what is remembered", seen["pieces"])
+        tap.ok(seen["mid_stream"]["cut"] >= 2 * len(doomed) and seen["mid_stream"]["remembered"] == len(doomed) and not seen["mid_stream"]["full"],
+               "status counts their pieces, and what is remembered", seen["mid_stream"])
         tap.ok("%d cut and remembered" % len(doomed) in " ".join(daemon.ctl("status", check=False).stdout.split()), "spefwctl status says so")
-        tap.ok('spefw_pieces_total{kind="cut"} %d' % seen["pieces"]["cut"] in daemon.ctl("metrics", check=False).stdout, "metrics, too")
+        tap.ok('spefw_mid_stream_total{kind="cut"} %d' % seen["mid_stream"]["cut"] in daemon.ctl("metrics", check=False).stdout, "metrics, too")
         close(doomed)
         daemon.reload(lab.config(flows=OPEN))
         tap.equal(remembered(daemon), [], "opened again: nothing is remembered")
@@ -194,14 +194,14 @@ def audit_to_enforce(tap):
         doomed, kept = scene.doomed(), scene.kept()
         lost = [scene.session("client", family, port, sport) for family in FAMILIES for port in (3389, 50123) for sport in (0, 110)]
         live(tap, doomed + lost, "audit mode: all live")
-        tap.equal((remembered(daemon), daemon.status()["pieces"]["cut"]), ([], 0), "and nothing is cut")
+        tap.equal((remembered(daemon), daemon.status()["mid_stream"]["cut"]), ([], 0), "and nothing is cut")
         tap.equal(daemon.reload(lab.config())["cut"], len(doomed) + len(lost), "enforce: all are cut")
         judge(tap, doomed, kept, "enforce")
         # Audit mode lets the others go on, counted as what they are; with enforce they are cut once more, picked up though they are.
         daemon.reload(audit)
         tap.equal(len(remembered(daemon)), len(doomed) + len(lost), "audit again: nothing is forgotten")
         live(tap, lost, "but they live on")
-        tap.ok(daemon.status()["pieces"]["cut"] > 0, "and are counted")
+        tap.ok(daemon.status()["mid_stream"]["cut"] > 0, "and are counted")
         tap.equal(daemon.reload(lab.config())["cut"], len(lost), "enforce again: they are cut again")
         judge(tap, lost, kept, "enforce again")
 
@@ -246,7 +246,7 @@ def restarts(tap):
         lab.run("gateway", "conntrack", "-F")
         daemon.start()
         tap.equal(remembered(daemon), before, "another one adopts the elements")
-        tap.equal(daemon.status()["pieces"]["remembered"], len(before), "and knows of them")
+        tap.equal(daemon.status()["mid_stream"]["remembered"], len(before), "and knows of them")
         judge(tap, parts[1], kept, "adopted")
         daemon.stop()
         daemon.start()
@@ -339,13 +339,13 @@ def others_shorten_it(tap):
         tap.equal((short(), len(remembered(daemon))), ([], len(doomed)), "elements that were to run out sooner have their time back")
         judge(tap, doomed, kept, "elements were shortened")
         change("add {name} {{ {key} timeout 1h }}", "cut_full", "tcp")
-        tap.equal((short(), daemon.status()["pieces"]["full"]), ([], False), "a mark of another program's goes")
+        tap.equal((short(), daemon.status()["mid_stream"]["full"]), ([], False), "a mark of another program's goes")
         daemon.kill()
         fill(3388, 4, SET_SIZE - 1)
         daemon.start()
         extra = scene.session("client", 4, 443)
         daemon.reload(lab.config(flows="[flow https-in]\nenabled = no\n"))
-        tap.ok(daemon.status()["pieces"]["full"], "one more is cut, and has no room")
+        tap.ok(daemon.status()["mid_stream"]["full"], "one more is cut, and has no room")
         change(sooner, "cut_full", "tcp")
         tap.equal(short(), [], "the mark that was to run out sooner has its time back")
         close([extra])
@@ -388,11 +388,11 @@ def full(tap):
         fill(3388, 4, SET_SIZE)  # orphaned, the table can be changed
         daemon.start()
         status = daemon.status()
-        tap.equal((status["pieces"]["remembered"], status["pieces"]["full"]), (SET_SIZE, False), "a full set is adopted: all that was cut is in it")
+        tap.equal((status["mid_stream"]["remembered"], status["mid_stream"]["full"]), (SET_SIZE, False), "a full set is adopted: all that was cut is in it")
         # The one of the other family has room.
         tap.equal(daemon.reload(lab.config())["cut"], len(doomed), "two more are cut")
         status = daemon.status()
-        tap.equal((status["pieces"]["remembered"], status["pieces"]["full"]), (SET_SIZE + 1, True), "one of them has no room")
+        tap.equal((status["mid_stream"]["remembered"], status["mid_stream"]["full"]), (SET_SIZE + 1, True), "one of them has no room")
         tap.ok(any("no room" in reason for reason in status["reasons"]), "health says so", status["reasons"])
         tap.equal(through(doomed, fences), [], "no byte of either gets through")
         lab.run("gateway", "conntrack", "-F")
@@ -401,18 +401,18 @@ def full(tap):
         daemon.kill()
         daemon.start()
         status = daemon.status()
-        tap.ok(status["pieces"]["full"] and any("not all" in reason for reason in status["reasons"]), "a restarted daemon knows", status["reasons"])
+        tap.ok(status["mid_stream"]["full"] and any("not all" in reason for reason in status["reasons"]), "a restarted daemon knows", status["reasons"])
         tap.equal(through(out[:1] + doomed[1:], fences), [], "and it stays so")
         daemon.kill()
         lab.run("gateway", "nft", "flush", "set", "inet", "spefw", "cut_full")
         daemon.start()
-        tap.ok(not daemon.status()["pieces"]["full"], "the mark has run out")
+        tap.ok(not daemon.status()["mid_stream"]["full"], "the mark has run out")
         again = [scene.session("client", 4, 443)]
         daemon.reload(lab.config(flows="[flow https-in]\nenabled = no\n"))
-        tap.ok(daemon.status()["pieces"]["full"], "one more is cut")
+        tap.ok(daemon.status()["mid_stream"]["full"], "one more is cut")
         daemon.reload(lab.config(flows=OPEN.replace("3389", "3388")))
         status = daemon.status()
-        tap.equal((status["pieces"]["remembered"], status["pieces"]["full"], [one for one in status["reasons"] if "room" in one]), (0, False, []),
+        tap.equal((status["mid_stream"]["remembered"], status["mid_stream"]["full"], [one for one in status["reasons"] if "room" in one]), (0, False, []),
                   "the others are allowed now: there is room, and nothing is left to remember")
         live(tap, out[1:], "outbound sessions go on")
         close(again)
@@ -439,13 +439,13 @@ def scanned(tap):
             send(closed, 80)
             send([50000, 65535], 8080)
             wait_for(lambda: gained("denied-in") == 4 * len(closed) + 4, "each is counted as denied")
-            tap.equal(gained("pieces"), 0, "IPv%d: pieces to closed ports are denied, and counted so" % family)
+            tap.equal(gained("mid-stream"), 0, "IPv%d: pieces to closed ports are denied, and counted so" % family)
             send([49152, 53217, 65535], 443)
             send([143, 443], 1)
-            wait_for(lambda: gained("pieces") >= 5, "what passes is counted")
+            wait_for(lambda: gained("mid-stream") >= 5, "what passes is counted")
             flows = [name for name in before if name.startswith("flow-") and gained(name)]
             tap.equal((gained("denied-in"), flows), (4 * len(closed) + 4, []), "IPv%d: pieces that pass are counted, and no flow counts them" % family)
-        tap.equal(daemon.status()["pieces"]["passed"], counters(daemon.table())["pieces"], "status tells")
+        tap.equal(daemon.status()["mid_stream"]["passed"], counters(daemon.table())["mid-stream"], "status tells")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ UNIT_TESTS = \
 	tests/unit/test_compile \
 	tests/unit/test_config \
 	tests/unit/test_control \
-	tests/unit/test_cut \
+	tests/unit/test_cut_list \
 	tests/unit/test_delta \
 	tests/unit/test_dns_message \
 	tests/unit/test_doctor \
@@ -19,7 +19,7 @@ UNIT_TESTS = \
 	tests/unit/test_nft_monitor \
 	tests/unit/test_nft_socket \
 	tests/unit/test_observed_queries \
-	tests/unit/test_others \
+	tests/unit/test_foreign \
 	tests/unit/test_output \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
@@ -115,9 +115,9 @@ UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
-tests_unit_test_cut_SOURCES = tests/unit/test_cut.c $(UNIT_MAKE_SOURCES)
-tests_unit_test_cut_LDFLAGS = $(UNIT_WRAPPED)
-tests_unit_test_cut_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_cut_list_SOURCES = tests/unit/test_cut_list.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_cut_list_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_cut_list_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_delta_SOURCES = tests/unit/test_delta.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_delta_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_delta_LDADD = $(UNIT_MAKE_LIBS)
@@ -134,9 +134,9 @@ tests_unit_test_expect_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_judge_SOURCES = tests/unit/test_judge.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_judge_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)
-tests_unit_test_others_SOURCES = tests/unit/test_others.c $(UNIT_MAKE_SOURCES)
-tests_unit_test_others_LDFLAGS = $(UNIT_WRAPPED)
-tests_unit_test_others_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_foreign_SOURCES = tests/unit/test_foreign.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_foreign_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_foreign_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_policy_SOURCES = tests/unit/test_policy.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_policy_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_LDADD = $(UNIT_MAKE_LIBS)

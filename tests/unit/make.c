@@ -138,7 +138,7 @@ int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct 
 	allocations_left = left;
 	char wan[][CONFIG_LINK_MAX + 1] = { "wan" };
 	const struct role_links resolvers = { wan, 1 };
-	struct surroundings around = { .gateway = &gateway, .links = links, .names = names ? names : &no_names, .towards = { lan, 1 },
+	struct environment around = { .gateway = &gateway, .links = links, .names = names ? names : &no_names, .towards = { lan, 1 },
 				       .broadcasts = &broadcasts, .resolvers = &resolvers };
 	int r = compile(ret, policy, &around);
 	ranges_free(&gateway);

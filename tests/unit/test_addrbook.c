@@ -91,7 +91,7 @@ static bool answer_of(struct addrbook *book, enum book_origin origin, uint32_t t
 	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, count, ttl_s, origin, now, &changed), 0);
 	return changed;
 }
-#define answer(book, ttl_s, now, ...) answer_of(book, ORIGIN_ASKED, ttl_s, now, __VA_ARGS__)
+#define answer(book, ttl_s, now, ...) answer_of(book, ORIGIN_QUERIED, ttl_s, now, __VA_ARGS__)
 
 static struct book_entry entry_of(struct addrbook *book)
 {
@@ -161,7 +161,7 @@ static void states(void **state)
 
 	assert_int_equal(addrbook_find(book, "unknown.example", FAMILY_4, &other), -ENOENT);
 	assert_int_equal(addrbook_failed(book, "unknown.example", FAMILY_4, "x", 0), -ENOENT);
-	assert_int_equal(addrbook_hurry(book, "unknown.example", 0), -ENOENT);
+	assert_int_equal(addrbook_query_now(book, "unknown.example", 0), -ENOENT);
 	addrbook_free(book);
 }
 
@@ -394,28 +394,28 @@ static void asked_by(void **state)
 	struct book_entry entry;
 
 	(void)state;
-	assert_int_equal(entry_of(book).asked_ms, INT64_MIN);
-	assert_int_equal(addrbook_ask_by(book, "other.example", FAMILY_4, 0, 0), -ENOENT);
+	assert_int_equal(entry_of(book).queried_ms, INT64_MIN);
+	assert_int_equal(addrbook_query_by(book, "other.example", FAMILY_4, 0, 0), -ENOENT);
 	while (addrbook_take_due(book, 0, &entry))
-		assert_int_equal(entry.asked_ms, 0);
+		assert_int_equal(entry.queried_ms, 0);
 	answer(book, 300, 10, "192.0.2.1", NULL);
-	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 500, 20), 0);
+	assert_int_equal(addrbook_query_by(book, NAME, FAMILY_4, 500, 20), 0);
 	assert_int_equal(entry_of(book).next_query_ms, 500);
 	/* Never later than it would be, and the other family is left alone: its query still runs. */
-	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 900, 20), 0);
+	assert_int_equal(addrbook_query_by(book, NAME, FAMILY_4, 900, 20), 0);
 	assert_int_equal(entry_of(book).next_query_ms, 500);
 	assert_false(addrbook_take_due(book, 499, &entry));
 	assert_true(addrbook_take_due(book, 500, &entry));
 	assert_int_equal(entry.family, FAMILY_4);
 
 	/* While one is under way: the next, after an answer as after a failure. */
-	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 1000, 510), 0);
-	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 1100, 520), 0);
+	assert_int_equal(addrbook_query_by(book, NAME, FAMILY_4, 1000, 510), 0);
+	assert_int_equal(addrbook_query_by(book, NAME, FAMILY_4, 1100, 520), 0);
 	assert_false(addrbook_take_due(book, 1000, &entry));
 	answer(book, 300, 600, "192.0.2.1", NULL);
 	assert_int_equal(entry_of(book).next_query_ms, 1000);
 	assert_true(addrbook_take_due(book, 1000, &entry));
-	assert_int_equal(addrbook_ask_by(book, NAME, FAMILY_4, 1500, 1010), 0);
+	assert_int_equal(addrbook_query_by(book, NAME, FAMILY_4, 1500, 1010), 0);
 	assert_int_equal(addrbook_failed(book, NAME, FAMILY_4, "SERVFAIL", 1020), 0);
 	assert_int_equal(entry_of(book).next_query_ms, 1500);
 	/* Once. */
@@ -483,7 +483,7 @@ static void queries(void **state)
 	take_all(book, again);
 
 	/* In a hurry while one is under way: it will do, unless it fails. */
-	assert_int_equal(addrbook_hurry(book, NAME, again), 0);
+	assert_int_equal(addrbook_query_now(book, NAME, again), 0);
 	assert_false(addrbook_take_due(book, again, &entry));
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", again + 5);
 	assert_int_equal(entry_of(book).next_query_ms, again + 5);
@@ -493,7 +493,7 @@ static void queries(void **state)
 
 	answer(book, 300, again + 10, "192.0.2.1", NULL);
 	assert_false(entry_of(book).query_running);
-	assert_int_equal(addrbook_hurry(book, NULL, again + 20), 0);
+	assert_int_equal(addrbook_query_now(book, NULL, again + 20), 0);
 	assert_int_equal(entry_of(book).next_query_ms, again + 20);
 	assert_true(addrbook_take_due(book, again + 20, &entry));
 	assert_int_equal(entry.family, FAMILY_4);
@@ -544,19 +544,19 @@ static void observed_and_asked(void **state)
 	(void)state;
 	answer(book, 300, 0, "192.0.2.1", "192.0.2.2", NULL);
 	answer_of(book, ORIGIN_OBSERVED, 4 * 3600, MINUTE, "192.0.2.1", NULL);
-	assert_int_equal(find(book, "192.0.2.1")->origin, ORIGIN_ASKED);
+	assert_int_equal(find(book, "192.0.2.1")->origin, ORIGIN_QUERIED);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 7 * DAY);
 	/* Left out: grace counts from when the server must have forgotten it. */
 	answer(book, 300, 5 * MINUTE, "192.0.2.3", NULL);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, MINUTE + 4 * HOUR + HOUR);
 	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 5 * MINUTE + HOUR);
 	answer_of(book, ORIGIN_OBSERVED, 2 * 3600, 6 * MINUTE, "192.0.2.2", NULL);
-	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_ASKED);
+	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_QUERIED);
 	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 6 * MINUTE + 2 * HOUR + HOUR);
 	/* The other way round: what our own query confirms is no longer the server's word alone. */
 	answer_of(book, ORIGIN_OBSERVED, 60, 7 * MINUTE, "192.0.2.4", NULL);
 	answer(book, 300, 8 * MINUTE, "192.0.2.4", NULL);
-	assert_int_equal(find(book, "192.0.2.4")->origin, ORIGIN_ASKED);
+	assert_int_equal(find(book, "192.0.2.4")->origin, ORIGIN_QUERIED);
 	assert_int_equal(find(book, "192.0.2.4")->expires_ms, 8 * MINUTE + 7 * DAY);
 	addrbook_free(book);
 }
@@ -600,11 +600,11 @@ static void observed_gives_way(void **state)
 	assert_non_null(find(book, "198.51.3.15")); /* the newest of them */
 	assert_null(find(book, "198.51.0.1"));
 
-	answer_many(book, ORIGIN_ASKED, 1000, 200, MINUTE + 9);
-	assert_int_equal(count_of(book, ORIGIN_ASKED), 201);
+	answer_many(book, ORIGIN_QUERIED, 1000, 200, MINUTE + 9);
+	assert_int_equal(count_of(book, ORIGIN_QUERIED), 201);
 	assert_non_null(find(book, "192.0.2.77"));
-	answer_many(book, ORIGIN_ASKED, 2000, 256, 2 * MINUTE);
-	assert_int_equal(count_of(book, ORIGIN_ASKED), BOOK_ADDRESSES_MAX);
+	answer_many(book, ORIGIN_QUERIED, 2000, 256, 2 * MINUTE);
+	assert_int_equal(count_of(book, ORIGIN_QUERIED), BOOK_ADDRESSES_MAX);
 	answer_many(book, ORIGIN_OBSERVED, 3000, 80, 3 * MINUTE);
 	assert_int_equal(count_of(book, ORIGIN_OBSERVED), 0);
 	addrbook_free(book);
@@ -671,16 +671,16 @@ static void asks_by(void **state)
 	struct book_entry entry;
 
 	(void)state;
-	assert_true(addrbook_asks_by(book, "unknown.example", FAMILY_4, 0));
-	assert_true(addrbook_asks_by(book, NAME, FAMILY_4, 0)); /* it never was asked for */
+	assert_true(addrbook_queries_by(book, "unknown.example", FAMILY_4, 0));
+	assert_true(addrbook_queries_by(book, NAME, FAMILY_4, 0)); /* it never was asked for */
 	assert_true(addrbook_take_due(book, 0, &entry));
-	assert_false(addrbook_asks_by(book, NAME, FAMILY_4, HOUR)); /* that one is under way, and none after it is wanted */
-	addrbook_ask_by(book, NAME, FAMILY_4, MINUTE, 0);
-	assert_true(addrbook_asks_by(book, NAME, FAMILY_4, MINUTE));
-	assert_false(addrbook_asks_by(book, NAME, FAMILY_4, MINUTE - 1));
+	assert_false(addrbook_queries_by(book, NAME, FAMILY_4, HOUR)); /* that one is under way, and none after it is wanted */
+	addrbook_query_by(book, NAME, FAMILY_4, MINUTE, 0);
+	assert_true(addrbook_queries_by(book, NAME, FAMILY_4, MINUTE));
+	assert_false(addrbook_queries_by(book, NAME, FAMILY_4, MINUTE - 1));
 	answer(book, 3600, 0, "192.0.2.1", NULL);
-	assert_true(addrbook_asks_by(book, NAME, FAMILY_4, MINUTE));
-	assert_false(addrbook_asks_by(book, NAME, FAMILY_4, MINUTE - 1));
+	assert_true(addrbook_queries_by(book, NAME, FAMILY_4, MINUTE));
+	assert_false(addrbook_queries_by(book, NAME, FAMILY_4, MINUTE - 1));
 	addrbook_free(book);
 }
 
@@ -707,7 +707,7 @@ static void remembered(void **state)
 
 	answer(book, 300, 2000, "192.0.2.2", NULL);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 2000 + HOUR);
-	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_ASKED);
+	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_QUERIED);
 
 	/* What was remembered may turn out to be the gateway's own. */
 	addrbook_set_refuses(book, refuse_listed, &first);
@@ -827,16 +827,16 @@ static void cap(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 300; i++)
 		list[i] = numbered(i);
-	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, 300, 60, ORIGIN_ASKED, 0, &changed), 0);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, 300, 60, ORIGIN_QUERIED, 0, &changed), 0);
 	assert_true(changed);
 	assert_int_equal(entry_of(book).address_count, BOOK_ADDRESSES_MAX);
 	assert_int_equal(entry_of(book).refused, 44);
 	/* The same again: those that are known stay, none is swapped. */
-	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, 300, 60, ORIGIN_ASKED, MINUTE, &changed), 0);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, 300, 60, ORIGIN_QUERIED, MINUTE, &changed), 0);
 	assert_false(changed);
 
 	/* What is answered now comes in, what was confirmed longest ago goes; what is in this answer stays. */
-	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list + 200, 100, 60, ORIGIN_ASKED, 2 * MINUTE, &changed), 0);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list + 200, 100, 60, ORIGIN_QUERIED, 2 * MINUTE, &changed), 0);
 	assert_true(changed);
 	assert_int_equal(entry_of(book).address_count, BOOK_ADDRESSES_MAX);
 	for (unsigned i = 200; i < 300; i++) {
@@ -865,7 +865,7 @@ static void wanted_names(void **state)
 	/* A pattern is never asked for; it learns from what is observed. */
 	assert_int_equal(addrbook_find(book, "*.b.example", FAMILY_4, &entry), 0);
 	assert_int_equal(entry.next_query_ms, INT64_MAX);
-	assert_int_equal(addrbook_hurry(book, "*.b.example", 0), 0);
+	assert_int_equal(addrbook_query_now(book, "*.b.example", 0), 0);
 	for (int asked = 0; asked < 6; asked++) {
 		assert_true(addrbook_take_due(book, 0, &entry));
 		assert_int_not_equal(entry.name[0], '*');
@@ -877,9 +877,9 @@ static void wanted_names(void **state)
 	assert_int_equal(entry.state, BOOK_FRESH);
 	assert_int_equal(entry.address_count, 1);
 	/* Named twice, allowed once. */
-	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &private, 1, 60, ORIGIN_ASKED, 0, &changed), 0);
+	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &private, 1, 60, ORIGIN_QUERIED, 0, &changed), 0);
 	assert_true(changed);
-	assert_int_equal(addrbook_answered(book, "b.example", FAMILY_4, &public, 1, 60, ORIGIN_ASKED, 0, &changed), 0);
+	assert_int_equal(addrbook_answered(book, "b.example", FAMILY_4, &public, 1, 60, ORIGIN_QUERIED, 0, &changed), 0);
 
 	assert_int_equal(addrbook_want(book, fewer, allow, 2, 10), 0);
 	assert_int_equal(addrbook_count(book), 4);
@@ -890,7 +890,7 @@ static void wanted_names(void **state)
 	assert_int_equal(addrbook_find(book, "d.example", FAMILY_4, &entry), 0);
 	assert_int_equal(entry.next_query_ms, 10);
 	/* A late answer for what nobody wants is harmless. */
-	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &public, 1, 60, ORIGIN_ASKED, 20, &changed), -ENOENT);
+	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &public, 1, 60, ORIGIN_QUERIED, 20, &changed), -ENOENT);
 	assert_int_equal(addrbook_want(book, NULL, NULL, 0, 30), 0);
 	assert_int_equal(addrbook_count(book), 0);
 	addrbook_free(book);
@@ -964,7 +964,7 @@ static void without_memory(void **state)
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", 200);
 	struct book_entry before = entry_of(book);
 	allocations_left = 0;
-	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, 40, 60, ORIGIN_ASKED, 300, &changed), -ENOMEM);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, 40, 60, ORIGIN_QUERIED, 300, &changed), -ENOMEM);
 	assert_int_equal(addrbook_remember(book, NAME, &list[0], 0, 300), -ENOMEM);
 	allocations_left = -1;
 	assert_false(changed);
@@ -1019,7 +1019,7 @@ static void reply(struct addrbook *book, const struct book_entry *entry, int64_t
 	for (size_t i = 0; i < count; i++)
 		list[i].family = FAMILY_4;
 	assert_int_equal(addrbook_answered(book, entry->name, entry->family, list, entry->family == FAMILY_4 ? count : 0, 300,
-					   ORIGIN_ASKED, now, &changed), 0);
+					   ORIGIN_QUERIED, now, &changed), 0);
 }
 
 static void check_world(const struct addrbook *book, int64_t now)

@@ -179,7 +179,7 @@ static struct packet random_packet(const struct policy *policy)
 		packet.source_port = (uint16_t)some_port();
 		packet.target_port = (uint16_t)some_port();
 	}
-	packet.piece = packet.protocol == PROTOCOL_TCP && roll(2);
+	packet.mid_stream = packet.protocol == PROTOCOL_TCP && roll(2);
 	return packet;
 }
 
@@ -187,7 +187,7 @@ static struct vm_packet vm_packet_of(const struct packet *packet)
 {
 	bool ipv6 = packet->source.family == FAMILY_6;
 	struct vm_packet out = { .ipv6 = ipv6, .source_port = packet->source_port, .target_port = packet->target_port,
-		.syn = !packet->piece, .icmp_type = ipv6 ? 128 : 8, .state = CT_NEW, .link = "lan" };
+		.syn = !packet->mid_stream, .icmp_type = ipv6 ? 128 : 8, .state = CT_NEW, .link = "lan" };
 
 	out.protocol = packet->protocol == PROTOCOL_TCP ? 6 : packet->protocol == PROTOCOL_UDP ? 17 : ipv6 ? 58 : 1;
 	memcpy(out.source, packet->source.bytes, 16);
@@ -221,8 +221,8 @@ static const char *disagreement(const struct policy *policy, const struct packet
 	case VERDICT_ALLOW:
 		if (vm->action != ACTION_ACCEPT || vm->fell_through)
 			return "the judge allows it";
-		if (vm->counter_count != 1 || strcmp(vm->counters[0], packet->piece ? "pieces" : counter) != 0)
-			return packet->piece ? "a piece is counted wrongly" : "another flow gets the credit";
+		if (vm->counter_count != 1 || strcmp(vm->counters[0], packet->mid_stream ? "mid-stream" : counter) != 0)
+			return packet->mid_stream ? "a piece is counted wrongly" : "another flow gets the credit";
 		return NULL;
 	default:
 		if (vm->action != ACTION_DROP)
@@ -230,7 +230,7 @@ static const char *disagreement(const struct policy *policy, const struct packet
 		if (vm->counter_count != 1 || strcmp(vm->counters[0], denied) != 0)
 			return "it is not counted as denied, or not in its direction";
 		bool asked = vm->log_count == 2 && strcmp(vm->logs[0], "spefw ask ") == 0;
-		if (!packet->piece && asked != (!j->inbound && asks(policy, j, packet)))
+		if (!packet->mid_stream && asked != (!j->inbound && asks(policy, j, packet)))
 			return "the daemon is asked for a fresh answer, or is not, wrongly";
 		return NULL;
 	}
@@ -242,22 +242,22 @@ static const char *early_disagreement(const struct judgement *j, const struct pa
 
 	if (vm->error)
 		return vm->error;
-	if (dropped && (packet->protocol != PROTOCOL_TCP || packet->piece))
+	if (dropped && (packet->protocol != PROTOCOL_TCP || packet->mid_stream))
 		return "early drops what is no SYN";
 	if (dropped && (j->verdict != VERDICT_DENY || !j->inbound))
 		return "early drops what the judge does not deny";
 	if (!dropped && j->verdict == VERDICT_DENY && j->reason == REASON_NO_FLOW && j->inbound &&
-	    packet->protocol == PROTOCOL_TCP && !packet->piece)
+	    packet->protocol == PROTOCOL_TCP && !packet->mid_stream)
 		return "early lets a SYN by that no flow opens";
 	return NULL;
 }
 
 /* Whether the policy takes the piece for one of a connection that the judging role opened. */
-static bool is_outbound_piece(const struct policy *policy, const struct packet *packet, bool inbound)
+static bool is_outbound_mid_stream(const struct policy *policy, const struct packet *packet, bool inbound)
 {
 	struct packet opened;
 
-	return packet->piece && policy_opened(policy, packet, &opened) && (addr_compare(&opened.source, &packet->target) == 0) == inbound;
+	return packet->mid_stream && policy_opened(policy, packet, &opened) && (addr_compare(&opened.source, &packet->target) == 0) == inbound;
 }
 
 /* What was cut is answered by a reset, whatever the flows say; where the sets lack something, nothing passes by an outbound flow. */
@@ -268,14 +268,14 @@ static const char *cut_disagreement(const struct policy *policy, const struct pa
 	full.cut_full = true;
 	struct vm_result vm = vm_run(ruleset, "forward", &cut);
 
-	if (j->verdict == VERDICT_NOT_OURS || !packet->piece)
+	if (j->verdict == VERDICT_NOT_OURS || !packet->mid_stream)
 		return disagreement(policy, packet, j, &vm);
 	if (vm.action != ACTION_RESET || vm.counter_count != 1 || strcmp(vm.counters[0], "cut") != 0)
 		return "a piece of what was cut gets no reset, or is not counted";
 	vm = vm_run(ruleset, "forward", &full);
 	if (addr_compare(&packet->source, &packet->target) == 0) /* which end is which? */
 		return NULL;
-	if (!is_outbound_piece(policy, packet, j->inbound))
+	if (!is_outbound_mid_stream(policy, packet, j->inbound))
 		return disagreement(policy, packet, j, &vm);
 	return vm.action != ACTION_DROP || vm.counter_count != 1 || strcmp(vm.counters[0], j->inbound ? "denied-in" : "denied-out") != 0
 	     ? "a piece passes by an outbound flow although not all that was cut is known" : NULL;
@@ -291,7 +291,7 @@ static void say_packet(const struct packet *packet, const struct judgement *j, c
 
 	print_error("%s %s:%u -> %s:%u%s: %s: verdict %d reason %d flow %s; ruleset: action %d, %s\n", protocol_name(packet->protocol),
 		    addr_format(&packet->source, source), packet->source_port, addr_format(&packet->target, target), packet->target_port,
-		    packet->piece ? " piece" : "", what, j->verdict, j->reason, j->flow ? j->flow->id : "-", vm->action,
+		    packet->mid_stream ? " piece" : "", what, j->verdict, j->reason, j->flow ? j->flow->id : "-", vm->action,
 		    vm->counter_count ? vm->counters[0] : "-");
 }
 
@@ -392,7 +392,7 @@ static void assert_counted(const struct ruleset *ruleset, const char *chain, con
 }
 
 /* What stands around the flows: established connections, errors, invalid packets, neighbours, noise, spoofing. */
-static void check_surroundings(const struct ruleset *r, bool audit)
+static void check_environment(const struct ruleset *r, bool audit)
 {
 	enum action drop = audit ? ACTION_ACCEPT : ACTION_DROP;
 	struct vm_packet p = tcp_packet("10.0.0.9", 1, "10.0.0.16", 22);
@@ -517,7 +517,7 @@ static void check_untrue(const struct ruleset *r, bool audit)
 	assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);
 }
 
-static void test_surroundings(void **state)
+static void test_environment(void **state)
 {
 	static const char *const modes[] = { "[gateway]\nmode = enforce\n" PLAIN, "[gateway]\nmode = audit\n" PLAIN };
 
@@ -527,7 +527,7 @@ static void test_surroundings(void **state)
 		struct ruleset ruleset;
 		make_good_policy(&policy, modes[audit]);
 		assert_int_equal(make_ruleset(&ruleset, &policy, NULL), 0);
-		check_surroundings(&ruleset, audit);
+		check_environment(&ruleset, audit);
 		check_untrue(&ruleset, audit);
 		ruleset_free(&ruleset);
 		policy_free(&policy);
@@ -605,7 +605,7 @@ static void test_no_links(void **state)
 	struct role_links links[3] = { 0 };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
-	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
+	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
 	struct policy policy;
 	struct ruleset r;
 
@@ -637,7 +637,7 @@ static void test_links_of_two_roles(void **state)
 		"[flow out]\nfrom = SERVER IH\nto = any\nprotocol = tcp\nport = 1000\n");
 	assert_int_equal(policy.role_count, 4);
 	struct role_links links[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
-	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
+	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct vm_packet p = tcp_packet(cases[i].source, 1, "10.0.0.9", 1000);
@@ -708,7 +708,7 @@ static void test_observe(void **state)
 		"[role IH]\nmembers = 10.0.0.20\nprotected = yes\n[role CAS]\nmembers = 10.0.0.22\nprotected = yes\n");
 	assert_int_equal(policy.role_count, 5);
 	struct role_links links[5] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 }, { dmz2, 1 } };
-	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names, .resolvers = &resolvers };
+	struct environment around = { .gateway = &gateway, .links = links, .names = &names, .resolvers = &resolvers };
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		const struct observe_case *one = &cases[i];
@@ -842,7 +842,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_judge_and_ruleset),
-		cmocka_unit_test(test_surroundings),
+		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_interception),
 		cmocka_unit_test(test_no_links),
 		cmocka_unit_test(test_links_of_two_roles),

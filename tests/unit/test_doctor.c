@@ -163,36 +163,36 @@ static void test_neighbours(void **state)
 	troubles_free(&troubles);
 }
 
-static struct finding finding_of(enum deed deed, bool may, bool legacy, size_t flows)
+static struct finding finding_of(enum effect effect, bool may, bool legacy, size_t flows)
 {
-	return (struct finding){ .table = strdup("filter"), .chain = strdup("FORWARD"), .family = OTHERS_FAMILY_IP, .handle = 4, .deed = deed, .flow = "imap-in",
+	return (struct finding){ .table = strdup("filter"), .chain = strdup("FORWARD"), .family = FOREIGN_FAMILY_IP, .handle = 4, .effect = effect, .flow = "imap-in",
 				 .flow_count = flows, .may = may, .legacy = legacy };
 }
 
 static void test_findings(void **state)
 {
 	struct fixture *f = *state;
-	static const struct { enum deed deed; bool may, legacy; size_t flows; const char *expected; } cases[] = {
-		{ DEED_DROP, false, false, 1, "serious drop: flow imap-in: another table drops it (table ip filter, chain FORWARD, handle 4): "
+	static const struct { enum effect effect; bool may, legacy; size_t flows; const char *expected; } cases[] = {
+		{ EFFECT_DROP, false, false, 1, "serious drop: flow imap-in: another table drops it (table ip filter, chain FORWARD, handle 4): "
 					      "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
-		{ DEED_DROP, true, false, 1, "warning drop: flow imap-in: another table may drop it (table ip filter, chain FORWARD, handle 4): "
+		{ EFFECT_DROP, true, false, 1, "warning drop: flow imap-in: another table may drop it (table ip filter, chain FORWARD, handle 4): "
 					     "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
-		{ DEED_DROP, false, true, 3, "serious drop: flow imap-in and 2 more: another table drops it (iptables-legacy, table filter, chain FORWARD, rule 4): "
+		{ EFFECT_DROP, false, true, 3, "serious drop: flow imap-in and 2 more: another table drops it (iptables-legacy, table filter, chain FORWARD, rule 4): "
 					     "take the protected addresses out of that rule; iptables-legacy -t filter -L FORWARD -n --line-numbers\n" },
-		{ DEED_POLICY, false, true, 1, "serious drop: flow imap-in: another table drops what it does not accept, as this (iptables-legacy, table filter, chain FORWARD: policy drop): "
+		{ EFFECT_POLICY, false, true, 1, "serious drop: flow imap-in: another table drops what it does not accept, as this (iptables-legacy, table filter, chain FORWARD: policy drop): "
 					       "let that chain accept what touches the protected addresses, for spefwd judges it; iptables-legacy -t filter -L FORWARD -n --line-numbers\n" },
-		{ DEED_REDIRECT, false, false, 1, "serious interception: flow imap-in: another table redirects it to this gateway (table ip filter, chain FORWARD, handle 4): "
+		{ EFFECT_REDIRECT, false, false, 1, "serious interception: flow imap-in: another table redirects it to this gateway (table ip filter, chain FORWARD, handle 4): "
 						  "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
-		{ DEED_DUP, false, false, 1, "warning interception: flow imap-in: another table duplicates it (table ip filter, chain FORWARD, handle 4): "
+		{ EFFECT_DUP, false, false, 1, "warning interception: flow imap-in: another table duplicates it (table ip filter, chain FORWARD, handle 4): "
 					     "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
-		{ DEED_OFFLOAD, false, false, 1, "warning flowtable: flow imap-in: another table takes it past all rules once it is established (table ip filter, chain FORWARD, handle 4): "
+		{ EFFECT_OFFLOAD, false, false, 1, "warning flowtable: flow imap-in: another table takes it past all rules once it is established (table ip filter, chain FORWARD, handle 4): "
 						 "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor seen by spefwd\n" },
-		{ DEED_PORT, false, false, 1, "serious early_drop: a port of a guarded machine's own address is translated by another table: early_drop drops what comes to it "
+		{ EFFECT_PORT, false, false, 1, "serious early_drop: a port of a guarded machine's own address is translated by another table: early_drop drops what comes to it "
 					      "(table ip filter, chain FORWARD, handle 4): early_drop = no, since it sees the port before the translation\n" },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		struct finding finding = finding_of(cases[i].deed, cases[i].may, cases[i].legacy, cases[i].flows);
+		struct finding finding = finding_of(cases[i].effect, cases[i].may, cases[i].legacy, cases[i].flows);
 		assert_int_equal(ARRAY_PUSH(&f->facts.others, finding), 0);
 		assert_troubles(f, cases[i].expected);
 		findings_free(&f->facts.others);
@@ -292,7 +292,7 @@ static void test_harmless(void **state)
 static void test_no_memory(void **state)
 {
 	struct fixture *f = *state;
-	struct finding finding = finding_of(DEED_DROP, false, false, 2);
+	struct finding finding = finding_of(EFFECT_DROP, false, false, 2);
 	bool failed = true;
 
 	f->facts.forwarding[FAMILY_4] = 0;

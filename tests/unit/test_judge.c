@@ -24,7 +24,7 @@ static const struct expectation {
 	uint16_t source_port;
 	const char *target;
 	uint16_t target_port;
-	bool piece;
+	bool mid_stream;
 	enum verdict verdict;
 	enum reason reason;
 	const char *flow; /* NULL: none */
@@ -155,7 +155,7 @@ static const struct expectation {
 static struct packet packet_of(const struct expectation *e)
 {
 	return (struct packet){ .source = make_addr(e->source), .target = make_addr(e->target), .protocol = e->protocol,
-		.source_port = e->source_port, .target_port = e->target_port, .piece = e->piece };
+		.source_port = e->source_port, .target_port = e->target_port, .mid_stream = e->mid_stream };
 }
 
 static void test_table(void **state)
@@ -180,7 +180,7 @@ static void test_table(void **state)
 			continue;
 		wrong++;
 		print_error("%s %s:%u -> %s:%u%s: %s, %s, %s, %s instead of %s, %s, %s, %s\n", protocol_name(e->protocol), e->source,
-			    e->source_port, e->target, e->target_port, e->piece ? " piece" : "", verdicts[j.verdict], reasons[j.reason],
+			    e->source_port, e->target, e->target_port, e->mid_stream ? " piece" : "", verdicts[j.verdict], reasons[j.reason],
 			    j.flow ? j.flow->id : "-", role, verdicts[e->verdict], reasons[e->reason], e->flow ? e->flow : "-",
 			    e->role ? e->role : "");
 	}
@@ -215,10 +215,10 @@ static void test_both_directions(void **state)
 	struct names_view names = make_names(&policy, NAMES);
 	for (size_t i = 0; i < COUNT_OF(table); i++) {
 		struct packet there = packet_of(&table[i]);
-		if (there.protocol != PROTOCOL_TCP || there.piece || there.source_port != 50000)
+		if (there.protocol != PROTOCOL_TCP || there.mid_stream || there.source_port != 50000)
 			continue;
 		struct packet piece = there;
-		piece.piece = true;
+		piece.mid_stream = true;
 		struct packet back = { there.target, there.source, PROTOCOL_TCP, there.target_port, there.source_port, true };
 		enum verdict wanted = policy_judge(&policy, &names, &there).verdict;
 		if (policy_judge(&policy, &names, &piece).verdict != wanted || policy_judge(&policy, &names, &back).verdict != wanted)
@@ -261,7 +261,7 @@ static void test_opened(void **state)
 			assert_int_equal(addr_compare(&got.target, &wanted.target), 0);
 			assert_int_equal(got.source_port, wanted.source_port);
 			assert_int_equal(got.target_port, wanted.target_port);
-			assert_false(got.piece);
+			assert_false(got.mid_stream);
 		}
 	}
 	policy_free(&policy);

@@ -340,7 +340,7 @@ static void open_client(const struct dns_server *servers, size_t count)
 static void ask(const char *name, enum family family)
 {
 	size_t before = client.count;
-	assert_int_equal(resolver_ask(client.resolver, name, family), 0);
+	assert_int_equal(resolver_query(client.resolver, name, family), 0);
 	/* Later, not now. */
 	assert_int_equal(client.count, before);
 }
@@ -535,7 +535,7 @@ static void failures(void **state)
 
 	memset(long_name, 'a', sizeof(long_name) - 1);
 	long_name[sizeof(long_name) - 1] = '\0';
-	assert_int_equal(resolver_ask(client.resolver, long_name, FAMILY_4), -EINVAL);
+	assert_int_equal(resolver_query(client.resolver, long_name, FAMILY_4), -EINVAL);
 	resolver_free(client.resolver);
 	stop(&one);
 

@@ -101,7 +101,7 @@ static void tcp(void **state)
 {
 	static const struct {
 		uint8_t flags;
-		bool piece;
+		bool mid_stream;
 	} kinds[] = { { 0x02, false }, { 0x12, true }, { 0x10, true }, { 0x04, true }, { 0, true }, { 0x03, false }, { 0xc2, false } };
 
 	(void)state;
@@ -115,7 +115,7 @@ static void tcp(void **state)
 			assert_int_equal(seen.packet.protocol, PROTOCOL_TCP);
 			assert_int_equal(seen.packet.source_port, 49153);
 			assert_int_equal(seen.packet.target_port, 443);
-			assert_int_equal(seen.packet.piece, kinds[i].piece);
+			assert_int_equal(seen.packet.mid_stream, kinds[i].mid_stream);
 			assert_null(seen.payload);
 		}
 	}
@@ -134,7 +134,7 @@ static void udp(void **state)
 		assert_int_equal(seen.packet.protocol, PROTOCOL_UDP);
 		assert_int_equal(seen.packet.source_port, 53);
 		assert_int_equal(seen.packet.target_port, 49154);
-		assert_false(seen.packet.piece);
+		assert_false(seen.packet.mid_stream);
 		assert_true(seen.payload_whole);
 		assert_int_equal(seen.payload_length, 6);
 		assert_memory_equal(seen.payload, "answer", 6);

@@ -60,7 +60,7 @@ static void answer(struct addrbook *book, const char *name, const char *text, in
 	struct addr addr;
 	bool changed;
 	assert_true(addr_parse(text, &addr));
-	assert_int_equal(addrbook_answered(book, name, (enum family)addr.family, &addr, 1, 300, ORIGIN_ASKED, now, &changed), 0);
+	assert_int_equal(addrbook_answered(book, name, (enum family)addr.family, &addr, 1, 300, ORIGIN_QUERIED, now, &changed), 0);
 }
 
 static const struct book_address *find(struct addrbook *book, const char *name, const char *text)

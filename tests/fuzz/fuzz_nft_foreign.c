@@ -17,29 +17,29 @@
 
 int fuzz_one(const uint8_t *bytes, size_t size);
 
-static void check(const struct others *others)
+static void check(const struct foreign_tables *others)
 {
 	for (size_t i = 0; i < others->rules.count; i++)
 		if (others->rules.items[i].chain >= others->chains.count)
 			abort();
 	for (size_t i = 0; i < others->sets.count; i++)
 		for (size_t e = 1; others->sets.items[i].known && e < others->sets.items[i].count; e++)
-			if (memcmp(others->sets.items[i].items[e - 1].first, others->sets.items[i].items[e].first, OTHERS_KEY_MAX) > 0)
+			if (memcmp(others->sets.items[i].items[e - 1].first, others->sets.items[i].items[e].first, FOREIGN_KEY_MAX) > 0)
 				abort();
 }
 
 int fuzz_one(const uint8_t *bytes, size_t size)
 {
 	struct nft_socket socket;
-	struct others others;
+	struct foreign_tables others;
 
 	begin_input(bytes, size);
 	if (nft_open(&socket, -1) < 0)
 		abort();
-	if (nft_read_others(&socket, &others, ~0u) == 0) {
+	if (nft_read_foreign(&socket, &others, ~0u) == 0) {
 		check(&others);
-		judge_others(&others);
-		others_free(&others);
+		judge_foreign(&others);
+		foreign_tables_free(&others);
 	}
 	nft_close(&socket);
 	return 0;

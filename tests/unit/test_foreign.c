@@ -18,23 +18,23 @@ static char link_lan[1][CONFIG_LINK_MAX + 1] = { "lan" };
 
 /* Building. */
 
-static size_t add_chain(struct others *others, const char *name, enum place place, bool nat, int priority)
+static size_t add_chain(struct foreign_tables *others, const char *name, enum place place, bool nat, int priority)
 {
 	struct other_chain chain = { .family = INET, .table = strdup("t"), .name = strdup(name), .place = place, .priority = priority, .nat = nat };
 	assert_int_equal(ARRAY_PUSH(&others->chains, chain), 0);
 	return others->chains.count - 1;
 }
 
-static struct other_rule *add_rule(struct others *others, size_t chain, enum deed deed, enum way way)
+static struct other_rule *add_rule(struct foreign_tables *others, size_t chain, enum effect effect, enum way way)
 {
 	struct other_rule rule = { .chain = chain, .handle = others->rules.count + 1, .conditions = others->conditions.count, .exact = true,
-				   .deed = (uint8_t)deed, .way = (uint8_t)way, .map_field = RULE_FIELDS };
+				   .effect = (uint8_t)effect, .way = (uint8_t)way, .map_field = RULE_FIELDS };
 	assert_int_equal(ARRAY_PUSH(&others->rules, rule), 0);
 	return &others->rules.items[others->rules.count - 1];
 }
 
 /* To the last rule. */
-static void add_condition(struct others *others, enum rule_field field, bool negate, const void *first, const void *last)
+static void add_condition(struct foreign_tables *others, enum rule_field field, bool negate, const void *first, const void *last)
 {
 	struct rule_condition condition = { .field = (uint8_t)field, .negate = negate };
 	memcpy(condition.first, first, rule_field_size(field));
@@ -43,42 +43,42 @@ static void add_condition(struct others *others, enum rule_field field, bool neg
 	others->rules.items[others->rules.count - 1].condition_count++;
 }
 
-static void add_port(struct others *others, uint16_t port)
+static void add_port(struct foreign_tables *others, uint16_t port)
 {
 	uint8_t bytes[] = { port >> 8, port & 0xff };
 	add_condition(others, RULE_TARGET_PORT, false, bytes, bytes);
 }
 
-static void add_addresses(struct others *others, enum rule_field field, bool negate, const char *first, const char *last)
+static void add_addresses(struct foreign_tables *others, enum rule_field field, bool negate, const char *first, const char *last)
 {
 	add_condition(others, field, negate, make_addr(first).bytes, make_addr(last).bytes);
 }
 
-static void add_link(struct others *others, bool negate, const char *name)
+static void add_link(struct foreign_tables *others, bool negate, const char *name)
 {
 	uint8_t bytes[16] = { 0 };
 	memcpy(bytes, name, strlen(name));
 	add_condition(others, RULE_LINK, negate, bytes, bytes);
 }
 
-static int judge(struct findings *ret, const struct others *others, const char *config)
+static int judge(struct findings *ret, const struct foreign_tables *others, const char *config)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct role_links links[8] = { { link_lan, 1 } };
-	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
+	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
 	struct policy policy;
 
 	make_good_policy(&policy, config);
-	struct others_view view = { .around = &around };
-	int r = others_judge(ret, others, &policy, &view, DEEDS_INTERCEPT);
+	struct foreign_view view = { .around = &around };
+	int r = foreign_judge(ret, others, &policy, &view, EFFECTS_INTERCEPT);
 	policy_free(&policy);
 	ranges_free(&gateway);
 	return r;
 }
 
 /* The handles of what is found, as "1 3"; others is freed. */
-static void assert_found(struct others *others, const char *config, const char *expected)
+static void assert_found(struct foreign_tables *others, const char *config, const char *expected)
 {
 	struct findings findings;
 	char text[200] = "";
@@ -88,55 +88,55 @@ static void assert_found(struct others *others, const char *config, const char *
 		sprintf(text + strlen(text), "%s%d", i ? " " : "", (int)findings.items[i].handle);
 	assert_string_equal(text, expected);
 	findings_free(&findings);
-	others_free(others);
+	foreign_tables_free(others);
 }
 
 #define REPORT CONFIG("interception = report\n")
 
 static void test_conditions(void **state)
 {
-	struct others o = { 0 };
+	struct foreign_tables o = { 0 };
 	size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
 
 	(void)state;
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 1: everything; WAY_ON, so that the next ones have something to meet */
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 2 */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* 1: everything; WAY_ON, so that the next ones have something to meet */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* 2 */
 	add_port(&o, 443);
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* no flow has it */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* no flow has it */
 	add_port(&o, 8080);
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 4: from the server */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* 4: from the server */
 	add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.16", "192.0.2.31");
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* no flow is from there to there */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* no flow is from there to there */
 	add_addresses(&o, RULE_SOURCE_4, false, "203.0.113.1", "203.0.113.1");
 	add_addresses(&o, RULE_TARGET_4, false, "198.51.100.7", "198.51.100.7");
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* what the gateway translates, and its own addresses */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* what the gateway translates, and its own addresses */
 	add_addresses(&o, RULE_TARGET_4, false, "198.51.100.99", "198.51.100.99");
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON);
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON);
 	add_addresses(&o, RULE_TARGET_4, false, "198.51.100.1", "198.51.100.1");
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* to the gateway */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* to the gateway */
 	add_condition(&o, RULE_LOCAL, false, "\1", "\1");
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 9: and not to it */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* 9: and not to it */
 	add_condition(&o, RULE_LOCAL, true, "\1", "\1");
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* a contradiction */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* a contradiction */
 	add_condition(&o, RULE_FAMILY, false, "\6", "\6");
 	add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", "192.0.2.25");
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* neighbours of the server */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* neighbours of the server */
 	add_link(&o, false, "lan");
 	add_addresses(&o, RULE_SOURCE_4, true, "192.0.2.25", "192.0.2.25");
 	add_condition(&o, RULE_FAMILY, false, "\4", "\4");
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* the server's packets come by no other link, and it has no console */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* the server's packets come by no other link, and it has no console */
 	add_link(&o, true, "lan");
 	add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", "192.0.2.25");
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* DNS is no channel */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* DNS is no channel */
 	add_port(&o, 53);
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* of the loopback link nothing of ours comes */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* of the loopback link nothing of ours comes */
 	add_link(&o, false, "lo");
-	add_rule(&o, pre, DEED_DNAT, WAY_ON);     /* a port forward to the server, for all but the server itself */
+	add_rule(&o, pre, EFFECT_DNAT, WAY_ON);     /* a port forward to the server, for all but the server itself */
 	o.rules.items[o.rules.count - 1].has_target = true;
 	o.rules.items[o.rules.count - 1].target = make_addr("192.0.2.25");
 	add_addresses(&o, RULE_TARGET_4, false, "192.0.2.0", "192.0.2.255");
 	add_link(&o, false, "wan");
-	add_rule(&o, pre, DEED_DNAT, WAY_ON);     /* 16: to another */
+	add_rule(&o, pre, EFFECT_DNAT, WAY_ON);     /* 16: to another */
 	o.rules.items[o.rules.count - 1].has_target = true;
 	o.rules.items[o.rules.count - 1].target = make_addr("192.0.2.26");
 	add_addresses(&o, RULE_TARGET_4, false, "192.0.2.0", "192.0.2.255");
@@ -152,13 +152,13 @@ static void test_order(void **state)
 	(void)state;
 	for (size_t way = WAY_DONE; way <= WAY_RETURN; way++) {
 		for (size_t i = 0; i < COUNT_OF(cases); i++) {
-			struct others o = { 0 };
+			struct foreign_tables o = { 0 };
 			size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
-			add_rule(&o, pre, DEED_NONE, (enum way)way)->exact = cases[i].exact;
+			add_rule(&o, pre, EFFECT_NONE, (enum way)way)->exact = cases[i].exact;
 			add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", cases[i].all ? "192.0.2.25" : "192.0.2.30");
 			if (!cases[i].all)
 				add_port(&o, 80);
-			add_rule(&o, pre, DEED_REDIRECT, WAY_DONE);
+			add_rule(&o, pre, EFFECT_REDIRECT, WAY_DONE);
 			add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", "192.0.2.25");
 			assert_found(&o, REPORT, cases[i].found);
 		}
@@ -175,13 +175,13 @@ static void test_chains(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		struct others o = { 0 };
+		struct foreign_tables o = { 0 };
 		size_t inner = add_chain(&o, "inner", PLACE_NONE, false, 0), pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
-		struct other_rule *rule = add_rule(&o, inner, DEED_NONE, cases[i].inner);
+		struct other_rule *rule = add_rule(&o, inner, EFFECT_NONE, cases[i].inner);
 		rule->to = cases[i].inner == WAY_JUMP ? inner + 1 : 0;
-		add_rule(&o, inner, DEED_REDIRECT, WAY_ON);
+		add_rule(&o, inner, EFFECT_REDIRECT, WAY_ON);
 		add_port(&o, 443);
-		add_rule(&o, pre, DEED_REDIRECT, WAY_ON);
+		add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON);
 		add_port(&o, 80);
 		/* The jump is ahead of it in its chain. */
 		struct other_rule last = o.rules.items[2];
@@ -193,28 +193,28 @@ static void test_chains(void **state)
 
 static void test_sets(void **state)
 {
-	struct others o = { 0 };
+	struct foreign_tables o = { 0 };
 	struct other_set set = { .family = INET, .table = strdup("t"), .name = strdup("s"), .known = true };
-	size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100), deed = add_chain(&o, "to", PLACE_NONE, false, 0);
+	size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100), effect = add_chain(&o, "to", PLACE_NONE, false, 0);
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) { /* 22, 143, 443 */
 		static const uint16_t ports[] = { 22, 143, 443 };
 		struct set_element element = { .first = { ports[i] >> 8, ports[i] & 0xff }, .last = { ports[i] >> 8, ports[i] & 0xff },
-					       .way = i == 2 ? WAY_JUMP : WAY_DONE, .to = i == 2 ? deed + 1 : 0 };
+					       .way = i == 2 ? WAY_JUMP : WAY_DONE, .to = i == 2 ? effect + 1 : 0 };
 		assert_int_equal(ARRAY_PUSH(&set, element), 0);
 	}
 	assert_int_equal(ARRAY_PUSH(&o.sets, set), 0);
-	struct other_rule *map = add_rule(&o, pre, DEED_NONE, WAY_MAP);
+	struct other_rule *map = add_rule(&o, pre, EFFECT_NONE, WAY_MAP);
 	map->map_field = RULE_TARGET_PORT;
 	map->to = 1;
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* the map took it */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* the map took it */
 	add_port(&o, 143);
-	add_rule(&o, deed, DEED_REDIRECT, WAY_ON); /* 3 */
+	add_rule(&o, effect, EFFECT_REDIRECT, WAY_ON); /* 3 */
 	add_port(&o, 443);
-	add_rule(&o, deed, DEED_REDIRECT, WAY_ON); /* nothing else comes here */
+	add_rule(&o, effect, EFFECT_REDIRECT, WAY_ON); /* nothing else comes here */
 	add_port(&o, 80);
-	add_rule(&o, pre, DEED_REDIRECT, WAY_ON); /* 5: 443 came back */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* 5: 443 came back */
 	add_port(&o, 443);
 	assert_found(&o, REPORT, "3 5");
 }
@@ -229,8 +229,8 @@ static void test_prevent(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		struct others o = { 0 };
-		add_rule(&o, add_chain(&o, "base", cases[i].place, true, cases[i].priority), DEED_REDIRECT, WAY_DONE);
+		struct foreign_tables o = { 0 };
+		add_rule(&o, add_chain(&o, "base", cases[i].place, true, cases[i].priority), EFFECT_REDIRECT, WAY_DONE);
 		assert_found(&o, cases[i].config, cases[i].found);
 	}
 }
@@ -245,13 +245,13 @@ static void test_places(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		struct others o = { 0 };
+		struct foreign_tables o = { 0 };
 		size_t base = add_chain(&o, "base", cases[i].place, false, 0);
-		add_rule(&o, base, DEED_QUEUE, WAY_ON);
+		add_rule(&o, base, EFFECT_QUEUE, WAY_ON);
 		add_addresses(&o, RULE_SOURCE_6, false, "2001:db8:2::25", "2001:db8:2::25");
-		add_rule(&o, base, DEED_QUEUE, WAY_ON);
+		add_rule(&o, base, EFFECT_QUEUE, WAY_ON);
 		add_addresses(&o, RULE_TARGET_6, false, "2001:db8:2::25", "2001:db8:2::25");
-		add_rule(&o, base, DEED_QUEUE, WAY_ON);
+		add_rule(&o, base, EFFECT_QUEUE, WAY_ON);
 		add_addresses(&o, RULE_TARGET_6, false, "2001:db8:2::26", "2001:db8:2::26");
 		add_addresses(&o, RULE_SOURCE_6, false, "2001:db8:4::26", "2001:db8:4::26");
 		assert_found(&o, REPORT, cases[i].found);
@@ -263,13 +263,13 @@ static void test_places(void **state)
 static char link_wan[1][CONFIG_LINK_MAX + 1] = { "wan" };
 
 /* "HANDLE! " for one that stops a flow, "HANDLE? " for one that may; 0 is the policy. others is freed. */
-static void assert_drops(struct others *others, const char *config, const char *expected)
+static void assert_drops(struct foreign_tables *others, const char *config, const char *expected)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct role_links links[8] = { { link_lan, 1 } }, peers[64];
 	struct names_view names = { 0 };
-	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
-	struct others_view view = { &around, peers };
+	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
+	struct foreign_view view = { &around, peers };
 	struct findings findings;
 	struct policy policy;
 	char text[200] = "";
@@ -277,17 +277,17 @@ static void assert_drops(struct others *others, const char *config, const char *
 	for (size_t i = 0; i < COUNT_OF(peers); i++)
 		peers[i] = (struct role_links){ link_wan, 1 };
 	make_good_policy(&policy, config);
-	assert_int_equal(others_judge(&findings, others, &policy, &view, DEEDS_STOP), 0);
+	assert_int_equal(foreign_judge(&findings, others, &policy, &view, EFFECTS_STOP), 0);
 	for (size_t i = 0; i < findings.count; i++)
 		sprintf(text + strlen(text), "%d%s ", (int)findings.items[i].handle, findings.items[i].may ? "?" : "!");
 	assert_string_equal(text, expected);
 	findings_free(&findings);
 	policy_free(&policy);
 	ranges_free(&gateway);
-	others_free(others);
+	foreign_tables_free(others);
 }
 
-static void add_state(struct others *others, bool some, uint32_t bits)
+static void add_state(struct foreign_tables *others, bool some, uint32_t bits)
 {
 	struct rule_condition condition = { .field = RULE_STATE, .negate = some, .masked = true };
 	memcpy(condition.first, &bits, sizeof(bits));
@@ -297,31 +297,31 @@ static void add_state(struct others *others, bool some, uint32_t bits)
 
 static void test_drops(void **state)
 {
-	struct others o = { 0 };
+	struct foreign_tables o = { 0 };
 	size_t forward = add_chain(&o, "forward", PLACE_FORWARD, false, 0);
 
 	(void)state;
-	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* invalid packets */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* invalid packets */
 	add_state(&o, true, STATE_INVALID);
-	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* some peers of ANY */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* some peers of ANY */
 	add_addresses(&o, RULE_SOURCE_4, false, "198.18.0.0", "198.19.255.255");
-	add_rule(&o, forward, DEED_DROP, WAY_DONE)->excess = true;
-	add_rule(&o, forward, DEED_DROP, WAY_DONE)->exact = false; /* 4: who knows */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE)->excess = true;
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE)->exact = false; /* 4: who knows */
 	add_port(&o, 143);
-	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 5 */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 5 */
 	add_port(&o, 443);
 	add_state(&o, true, STATE_NEW);
-	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* no link that peers come by */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* no link that peers come by */
 	add_link(&o, false, "adm");
-	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 7: some of ADM */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 7: some of ADM */
 	add_port(&o, 8470);
 	add_addresses(&o, RULE_SOURCE_4, false, "203.0.113.0", "203.0.113.99");
-	add_rule(&o, forward, DEED_NONE, WAY_DONE); /* what is accepted, even if in doubt, is not stopped for sure */
+	add_rule(&o, forward, EFFECT_NONE, WAY_DONE); /* what is accepted, even if in doubt, is not stopped for sure */
 	add_port(&o, 993);
 	o.rules.items[o.rules.count - 1].exact = false;
-	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 9 */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 9 */
 	add_port(&o, 993);
-	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 443 is gone already */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 443 is gone already */
 	add_port(&o, 443);
 	assert_drops(&o, REPORT, "4? 5! 7? 9? ");
 }
@@ -336,52 +336,52 @@ static void test_policies(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		struct others o = { 0 };
+		struct foreign_tables o = { 0 };
 		size_t base = add_chain(&o, "base", cases[i].place, false, 0);
 		o.chains.items[base].drops = true;
-		add_rule(&o, base, DEED_NONE, WAY_DONE);
+		add_rule(&o, base, EFFECT_NONE, WAY_DONE);
 		add_link(&o, false, cases[i].accept ? "lan" : "adm");
-		add_rule(&o, base, DEED_NONE, WAY_DONE);
+		add_rule(&o, base, EFFECT_NONE, WAY_DONE);
 		uint8_t name[16] = { 0 };
 		memcpy(name, cases[i].accept ? "lan" : "adm", 3);
 		add_condition(&o, RULE_OUT_LINK, false, name, name);
 		assert_drops(&o, REPORT, cases[i].found);
 	}
 	/* What the gateway itself is asked for by name: its resolver. */
-	struct others o = { 0 };
+	struct foreign_tables o = { 0 };
 	size_t base = add_chain(&o, "base", PLACE_INPUT, false, 0);
 	o.chains.items[base].drops = true;
 	assert_drops(&o, "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.1\n[role ADM]\nmembers = 203.0.113.0/24\n", "0! ");
 	/* A chain of the other family sees nothing of it. */
 	base = add_chain(&o, "base", PLACE_FORWARD, false, 0);
 	o.chains.items[base].drops = true;
-	o.chains.items[base].family = OTHERS_FAMILY_IP6;
+	o.chains.items[base].family = FOREIGN_FAMILY_IP6;
 	assert_drops(&o, "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n[role ADM]\nmembers = 203.0.113.0/24\n", "");
 }
 
 static void test_drops_by_jumps(void **state)
 {
-	struct others o = { 0 };
+	struct foreign_tables o = { 0 };
 	size_t blocks = add_chain(&o, "blocks", PLACE_NONE, false, 0), lets = add_chain(&o, "lets", PLACE_NONE, false, 0);
 	size_t forward = add_chain(&o, "forward", PLACE_FORWARD, false, 0);
 
 	(void)state;
-	add_rule(&o, forward, DEED_NONE, WAY_JUMP)->to = blocks + 1; /* some of ANY */
+	add_rule(&o, forward, EFFECT_NONE, WAY_JUMP)->to = blocks + 1; /* some of ANY */
 	add_addresses(&o, RULE_SOURCE_4, false, "198.18.0.1", "198.18.0.1");
-	add_rule(&o, blocks, DEED_DROP, WAY_DONE); /* 2 */
-	add_rule(&o, forward, DEED_NONE, WAY_JUMP)->to = lets + 1;
-	add_rule(&o, lets, DEED_NONE, WAY_DONE); /* what comes here is accepted: mail, wholly; 443 of some */
+	add_rule(&o, blocks, EFFECT_DROP, WAY_DONE); /* 2 */
+	add_rule(&o, forward, EFFECT_NONE, WAY_JUMP)->to = lets + 1;
+	add_rule(&o, lets, EFFECT_NONE, WAY_DONE); /* what comes here is accepted: mail, wholly; 443 of some */
 	add_port(&o, 143);
-	add_rule(&o, lets, DEED_NONE, WAY_DONE);
+	add_rule(&o, lets, EFFECT_NONE, WAY_DONE);
 	add_port(&o, 443);
 	add_addresses(&o, RULE_SOURCE_4, false, "198.18.0.0", "198.18.0.255");
-	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 6: not met */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 6: not met */
 	add_port(&o, 143);
-	add_rule(&o, forward, DEED_DROP, WAY_DONE); /* 7: all but some */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 7: all but some */
 	add_port(&o, 443);
 	add_condition(&o, RULE_FAMILY, false, "\4", "\4");
 	add_addresses(&o, RULE_TARGET_4, false, "192.0.2.25", "192.0.2.25");
-	add_rule(&o, forward, DEED_NONE, WAY_GOTO)->to = blocks + 1; /* 993, wholly: 2 becomes sure */
+	add_rule(&o, forward, EFFECT_NONE, WAY_GOTO)->to = blocks + 1; /* 993, wholly: 2 becomes sure */
 	add_port(&o, 993);
 	assert_drops(&o, REPORT, "2! 7? ");
 }
@@ -400,7 +400,7 @@ struct probe {
 	uint8_t values[RULE_FIELDS][16];
 };
 
-static bool holds(const struct others *o, const struct other_rule *rule, const struct probe *probe)
+static bool holds(const struct foreign_tables *o, const struct other_rule *rule, const struct probe *probe)
 {
 	for (size_t i = 0; i < rule->condition_count; i++) {
 		const struct rule_condition *condition = &o->conditions.items[rule->conditions + i];
@@ -414,13 +414,13 @@ static bool holds(const struct others *o, const struct other_rule *rule, const s
 }
 
 /* False: the base chain is left. */
-static bool run(const struct others *o, size_t chain, const struct probe *probe, bool *reached, int depth)
+static bool run(const struct foreign_tables *o, size_t chain, const struct probe *probe, bool *reached, int depth)
 {
 	for (size_t i = 0; i < o->rules.count && depth < 16; i++) {
 		const struct other_rule *rule = &o->rules.items[i];
 		if (rule->chain != chain || !holds(o, rule, probe))
 			continue;
-		reached[i] |= rule->deed != DEED_NONE;
+		reached[i] |= rule->effect != EFFECT_NONE;
 		if (rule->way == WAY_DONE)
 			return false;
 		if (rule->way == WAY_RETURN)
@@ -435,7 +435,7 @@ static bool run(const struct others *o, size_t chain, const struct probe *probe,
 	return true;
 }
 
-static void random_rules(struct others *o)
+static void random_rules(struct foreign_tables *o)
 {
 	static const char *const addresses[] = { "192.0.2.0", "192.0.2.25", "192.0.2.26", "198.51.100.7", "203.0.113.5", "203.0.113.255" };
 	static const char *const links[] = { "lan", "wan" };
@@ -450,7 +450,7 @@ static void random_rules(struct others *o)
 		enum way way = ways[roll(COUNT_OF(ways))];
 		if (chain == 0 && (way == WAY_JUMP || way == WAY_GOTO))
 			way = WAY_ON;
-		struct other_rule *rule = add_rule(o, chains[chain], roll(3) ? DEED_NONE : DEED_REDIRECT, way);
+		struct other_rule *rule = add_rule(o, chains[chain], roll(3) ? EFFECT_NONE : EFFECT_REDIRECT, way);
 		rule->to = way == WAY_JUMP || way == WAY_GOTO ? chains[roll((unsigned)chain)] + 1 : 0;
 		rule->exact = roll(4) != 0;
 		for (unsigned c = roll(3); c > 0; c--) {
@@ -485,7 +485,7 @@ static void test_nothing_is_missed(void **state)
 
 	(void)state;
 	for (unsigned round = 0; round < 400; round++) {
-		struct others o = { 0 };
+		struct foreign_tables o = { 0 };
 		struct findings findings;
 		bool reached[16] = { false };
 		struct probe probe;
@@ -503,33 +503,33 @@ static void test_nothing_is_missed(void **state)
 			if (reached[i] && !told)
 				fail_msg("round %u: rule %zu was reached, and is not told", round, i + 1);
 			reached_ever += reached[i];
-			quiet += !told && o.rules.items[i].deed != DEED_NONE;
+			quiet += !told && o.rules.items[i].effect != EFFECT_NONE;
 		}
 		findings_free(&findings);
-		others_free(&o);
+		foreign_tables_free(&o);
 	}
 	assert_true(reached_ever > 200);
 	assert_true(quiet > 200);
 }
 
 /* In parts of so many steps. *ret_parts: how many there were. */
-static void judge_in_parts(struct findings *ret, const struct others *others, const char *config, unsigned deeds, size_t steps, size_t *ret_parts)
+static void judge_in_parts(struct findings *ret, const struct foreign_tables *others, const char *config, unsigned effects, size_t steps, size_t *ret_parts)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct role_links links[8] = { { link_lan, 1 } };
-	struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
-	struct others_view view = { .around = &around };
+	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
+	struct foreign_view view = { .around = &around };
 	struct judging *judging;
 	struct policy policy;
 	int r;
 
 	make_good_policy(&policy, config);
-	assert_int_equal(others_judge_begin(&judging, ret, others, &policy, &view, deeds), 0);
-	for (*ret_parts = 1; (r = others_judge_some(judging, steps)) > 0;)
+	assert_int_equal(foreign_judge_begin(&judging, ret, others, &policy, &view, effects), 0);
+	for (*ret_parts = 1; (r = foreign_judge_some(judging, steps)) > 0;)
 		++*ret_parts;
 	assert_int_equal(r, 0);
-	others_judge_end(judging);
+	foreign_judge_end(judging);
 	policy_free(&policy);
 	ranges_free(&gateway);
 }
@@ -540,18 +540,18 @@ static void test_in_parts(void **state)
 
 	(void)state;
 	for (unsigned round = 0; round < 100; round++) {
-		struct others o = { 0 };
+		struct foreign_tables o = { 0 };
 		struct findings whole, parts;
 
 		random_rules(&o);
-		judge_in_parts(&whole, &o, REPORT, DEEDS_INTERCEPT | DEEDS_STOP, SIZE_MAX / 2, &one);
-		judge_in_parts(&parts, &o, REPORT, DEEDS_INTERCEPT | DEEDS_STOP, 1, &many);
+		judge_in_parts(&whole, &o, REPORT, EFFECTS_INTERCEPT | EFFECTS_STOP, SIZE_MAX / 2, &one);
+		judge_in_parts(&parts, &o, REPORT, EFFECTS_INTERCEPT | EFFECTS_STOP, 1, &many);
 		assert_int_equal(one, 1);
 		sum += many;
 		assert_true(findings_equal(&whole, &parts));
 		findings_free(&whole);
 		findings_free(&parts);
-		others_free(&o);
+		foreign_tables_free(&o);
 	}
 	assert_true(sum > 100 * 100);
 }
@@ -561,7 +561,7 @@ enum { PART = 100 * 1000, PARTS_MAX = 200 }; /* of the budget, and a few */
 /* Chains that jump to the next one twice: no budget is enough for all the ways. And one of them is enough for all base chains. */
 static void test_budget(void **state)
 {
-	struct others o = { 0 };
+	struct foreign_tables o = { 0 };
 	struct findings findings;
 	size_t parts, next;
 
@@ -571,38 +571,38 @@ static void test_budget(void **state)
 		for (int depth = 0; depth < 15; depth++, chain = next) {
 			next = add_chain(&o, "further", PLACE_NONE, false, 0);
 			for (int twice = 0; twice < 2; twice++)
-				add_rule(&o, chain, DEED_NONE, WAY_JUMP)->to = next + 1;
+				add_rule(&o, chain, EFFECT_NONE, WAY_JUMP)->to = next + 1;
 		}
-		add_rule(&o, chain, DEED_NOTRACK, WAY_ON);
+		add_rule(&o, chain, EFFECT_NOTRACK, WAY_ON);
 	}
-	judge_in_parts(&findings, &o, REPORT, DEEDS_INTERCEPT, PART, &parts);
+	judge_in_parts(&findings, &o, REPORT, EFFECTS_INTERCEPT, PART, &parts);
 	assert_true(findings.incomplete);
 	assert_in_range(parts, 100, PARTS_MAX);
 	findings_free(&findings);
-	others_free(&o);
+	foreign_tables_free(&o);
 }
 
 /* More rules that intercept than anybody reads. */
 static void test_many_findings(void **state)
 {
-	struct others o = { 0 };
+	struct foreign_tables o = { 0 };
 	struct findings findings;
 	size_t chain = add_chain(&o, "pre", PLACE_PREROUTING, true, -100), parts;
 
 	(void)state;
 	for (int i = 0; i < 1001; i++)
-		add_rule(&o, chain, DEED_REDIRECT, WAY_ON);
-	judge_in_parts(&findings, &o, REPORT, DEEDS_INTERCEPT, PART, &parts);
+		add_rule(&o, chain, EFFECT_REDIRECT, WAY_ON);
+	judge_in_parts(&findings, &o, REPORT, EFFECTS_INTERCEPT, PART, &parts);
 	assert_int_equal(findings.count, 1000);
 	assert_true(findings.incomplete);
 	findings_free(&findings);
-	others_free(&o);
+	foreign_tables_free(&o);
 }
 
 /* Many rules with a large set, and a large map: looked at wholly, by few steps. */
 static void test_large_sets(void **state)
 {
-	struct others o = { 0 };
+	struct foreign_tables o = { 0 };
 	struct other_set set = { .family = INET, .table = strdup("t"), .name = strdup("bad"), .known = true };
 	struct findings findings;
 	size_t parts;
@@ -616,23 +616,23 @@ static void test_large_sets(void **state)
 	assert_int_equal(ARRAY_PUSH(&o.sets, set), 0);
 	size_t chain = add_chain(&o, "pass", PLACE_FORWARD, false, 0);
 	for (int i = 0; i < 1000; i++) {
-		add_rule(&o, chain, DEED_QUEUE, WAY_DONE);
+		add_rule(&o, chain, EFFECT_QUEUE, WAY_DONE);
 		add_condition(&o, RULE_TARGET_4, false, "\300\0\2\31", "\300\0\2\31"); /* 192.0.2.25 */
 		add_condition(&o, RULE_SOURCE_4, false, "\300\0\2\31", "\300\0\2\31");
 		o.conditions.items[o.conditions.count - 1].set = 1;
 		if (i >= 4)
 			continue;
-		struct other_rule *rule = add_rule(&o, chain, DEED_NONE, WAY_MAP);
+		struct other_rule *rule = add_rule(&o, chain, EFFECT_NONE, WAY_MAP);
 		rule->to = 1;
 		rule->map_field = RULE_TARGET_4;
 		add_condition(&o, RULE_PROTOCOL, false, "\6", "\6");
 	}
-	judge_in_parts(&findings, &o, REPORT, DEEDS_INTERCEPT, PART, &parts);
+	judge_in_parts(&findings, &o, REPORT, EFFECTS_INTERCEPT, PART, &parts);
 	assert_false(findings.incomplete);
 	assert_in_range(findings.count, 1, 1000);
 	assert_in_range(parts, 1, PARTS_MAX / 4);
 	findings_free(&findings);
-	others_free(&o);
+	foreign_tables_free(&o);
 }
 
 static void test_no_memory(void **state)
@@ -641,23 +641,23 @@ static void test_no_memory(void **state)
 
 	(void)state;
 	for (long n = 0; !done; n++) {
-		struct others o = { 0 };
+		struct foreign_tables o = { 0 };
 		struct findings findings = { 0 };
 		struct ranges gateway = make_ranges("192.0.2.1");
 		struct names_view names = { 0 };
 		struct role_links links[8] = { { link_lan, 1 } };
-		struct surroundings around = { .gateway = &gateway, .links = links, .names = &names };
+		struct environment around = { .gateway = &gateway, .links = links, .names = &names };
 		struct policy policy;
 
 		make_good_policy(&policy, REPORT);
 		random_rules(&o);
 		allocations_left = n;
-		int r = others_judge(&findings, &o, &policy, &(struct others_view){ .around = &around }, DEEDS_INTERCEPT);
+		int r = foreign_judge(&findings, &o, &policy, &(struct foreign_view){ .around = &around }, EFFECTS_INTERCEPT);
 		allocations_left = -1;
 		done = r == 0;
 		assert_true(r == 0 || (r == -ENOMEM && !findings.count && !findings.items));
 		findings_free(&findings);
-		others_free(&o);
+		foreign_tables_free(&o);
 		policy_free(&policy);
 		ranges_free(&gateway);
 	}

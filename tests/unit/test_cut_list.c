@@ -21,7 +21,7 @@ static void assert_packet(const struct packet *got, const struct packet *wanted)
 	assert_int_equal(addr_compare(&got->target, &wanted->target), 0);
 	assert_int_equal(got->source_port, wanted->source_port);
 	assert_int_equal(got->target_port, wanted->target_port);
-	assert_int_equal(got->piece, wanted->piece);
+	assert_int_equal(got->mid_stream, wanted->mid_stream);
 	assert_int_equal(got->protocol, PROTOCOL_TCP);
 }
 
@@ -93,36 +93,36 @@ static void test_list(void **state)
 	for (unsigned i = 0; i < 10000; i++) {
 		unsigned n = i * 7919 % 10000;
 		struct cut_entry entry = entry_of(n % 200, (uint16_t)(n / 200), n % 3 == 0, n);
-		assert_int_equal(cut_add(&list, &entry), 0);
+		assert_int_equal(cut_list_add(&list, &entry), 0);
 		if (n % 10 == 0) {
 			entry.deadline_ms += 5; /* the later one counts */
 			entry.opener = CUT_UNKNOWN;
-			assert_int_equal(cut_add(&list, &entry), 0);
+			assert_int_equal(cut_list_add(&list, &entry), 0);
 		}
 	}
-	cut_finish(&list);
+	cut_list_finish(&list);
 	assert_int_equal(list.count, 10000);
-	assert_int_equal(cut_count(&list, FAMILY_6), 3334);
-	assert_int_equal(cut_count(&list, FAMILY_4), 6666);
+	assert_int_equal(cut_list_count(&list, FAMILY_6), 3334);
+	assert_int_equal(cut_list_count(&list, FAMILY_4), 6666);
 	for (unsigned n = 0; n < 10000; n++) {
 		struct cut_entry entry = entry_of(n % 200, (uint16_t)(n / 200), n % 3 == 0, 0);
-		const struct cut_entry *found = cut_find(&list, &entry);
+		const struct cut_entry *found = cut_list_find(&list, &entry);
 		assert_non_null(found);
 		assert_int_equal(found->deadline_ms, n % 10 ? n : n + 5);
 		assert_int_equal(found->opener, n % 10 ? CUT_BY_PEER : CUT_UNKNOWN);
 		entry.own_port = 3388;
-		assert_null(cut_find(&list, &entry));
+		assert_null(cut_list_find(&list, &entry));
 	}
-	assert_int_equal(cut_filter(&list, keep_even, &asked), 5000);
+	assert_int_equal(cut_list_filter(&list, keep_even, &asked), 5000);
 	assert_int_equal(asked, 10000);
 	struct cut_entry odd = entry_of(1, 1, false, 0), even = entry_of(1, 2, false, 0);
 	even.peer = list.items[0].peer;
 	even.peer_port = list.items[0].peer_port;
-	assert_null(cut_find(&list, &odd));
-	assert_ptr_equal(cut_find(&list, &even), &list.items[0]);
-	cut_free(&list);
-	cut_finish(&list);
-	assert_null(cut_find(&list, &odd));
+	assert_null(cut_list_find(&list, &odd));
+	assert_ptr_equal(cut_list_find(&list, &even), &list.items[0]);
+	cut_list_free(&list);
+	cut_list_finish(&list);
+	assert_null(cut_list_find(&list, &odd));
 }
 
 static void test_words(void **state)
@@ -141,13 +141,13 @@ static void test_no_memory(void **state)
 
 	(void)state;
 	allocations_left = 0;
-	assert_int_equal(cut_add(&list, &entry), -ENOMEM);
+	assert_int_equal(cut_list_add(&list, &entry), -ENOMEM);
 	allocations_left = -1;
 	assert_int_equal(list.count, 0);
-	assert_int_equal(cut_add(&list, &entry), 0);
-	cut_finish(&list);
-	assert_non_null(cut_find(&list, &entry));
-	cut_free(&list);
+	assert_int_equal(cut_list_add(&list, &entry), 0);
+	cut_list_finish(&list);
+	assert_non_null(cut_list_find(&list, &entry));
+	cut_list_free(&list);
 }
 
 int main(void)
