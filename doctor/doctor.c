@@ -133,7 +133,7 @@ static int print(struct doctor *doctor, bool json)
 	return troubles->count && troubles->items[0].gravity == GRAVITY_SERIOUS ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static void free_links(struct role_links *links, size_t count)
+static void free_links(struct interface_list *links, size_t count)
 {
 	for (size_t i = 0; links && i < count; i++)
 		free(links[i].names);

@@ -21,7 +21,7 @@ enum {
 	NEIGHBOURS_MAX = 8192,
 };
 
-static bool has_link(const struct role_links *links, const char *name)
+static bool has_link(const struct interface_list *links, const char *name)
 {
 	for (size_t i = 0; i < links->count; i++)
 		if (strcmp(links->names[i], name) == 0)
@@ -29,7 +29,7 @@ static bool has_link(const struct role_links *links, const char *name)
 	return false;
 }
 
-static int add_all(struct role_links *to, const struct role_links *from)
+static int add_all(struct interface_list *to, const struct interface_list *from)
 {
 	for (size_t i = 0; i < from->count; i++) {
 		if (has_link(to, from->names[i]))
@@ -44,9 +44,9 @@ static int add_all(struct role_links *to, const struct role_links *from)
 }
 
 /* By which links the peers of a flow come. *ret empty: by any. */
-static int add_peer_links(struct doctor *doctor, const struct endpoint *peer, struct role_links *ret)
+static int add_peer_links(struct doctor *doctor, const struct endpoint *peer, struct interface_list *ret)
 {
-	struct role_links some = { 0 };
+	struct interface_list some = { 0 };
 	int r = 0;
 
 	if (peer->any || peer->name_count)
@@ -54,7 +54,7 @@ static int add_peer_links(struct doctor *doctor, const struct endpoint *peer, st
 	if (r == 0 && !peer->any && (!peer->name_count || some.count) && peer->ranges.count <= RANGES_MAX) {
 		r = add_all(ret, &some);
 		free(some.names);
-		some = (struct role_links){ 0 };
+		some = (struct interface_list){ 0 };
 		if (r == 0)
 			r = links_towards(doctor->links, &peer->ranges, &some.names, &some.count);
 	}
@@ -91,7 +91,7 @@ static int read_peers(struct doctor *doctor)
 }
 
 /* Links whose forwarding matters. */
-static int add_link_facts(struct doctor_facts *facts, const struct role_links *links, bool is_servers)
+static int add_link_facts(struct doctor_facts *facts, const struct interface_list *links, bool is_servers)
 {
 	for (size_t i = 0; i < links->count; i++) {
 		struct link_fact fact = { .is_servers = is_servers, .forwarding = -1 };
@@ -143,7 +143,7 @@ static int each_answer(struct nl_msg *message, void *userdata)
 }
 
 /* "": it is not known, or there is none. */
-static int best_link(struct nl_sock *socket, const struct addr *addr, char ret[CONFIG_LINK_MAX + 1])
+static int best_link(struct nl_sock *socket, const struct addr *addr, char ret[CONFIG_INTERFACE_MAX + 1])
 {
 	struct rtmsg request = { .rtm_family = addr->family == FAMILY_4 ? AF_INET : AF_INET6, .rtm_dst_len = (uint8_t)addr_bits((enum family)addr->family) };
 	struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST);
@@ -161,16 +161,16 @@ static int best_link(struct nl_sock *socket, const struct addr *addr, char ret[C
 	if (message)
 		nlmsg_free(message);
 	if (r == 0 && way.index && if_indextoname((unsigned)way.index, name))
-		memcpy(ret, name, strnlen(name, CONFIG_LINK_MAX) + 1);
+		memcpy(ret, name, strnlen(name, CONFIG_INTERFACE_MAX) + 1);
 	return r;
 }
 
-static int add_detours(struct doctor *doctor, struct nl_sock *socket, const struct policy_role *role, const struct range *range, const struct role_links *named)
+static int add_detours(struct doctor *doctor, struct nl_sock *socket, const struct policy_role *role, const struct range *range, const struct interface_list *named)
 {
 	struct ranges one = { .items = (struct range *)range, .count = 1 };
-	struct role_links links = { 0 };
+	struct interface_list links = { 0 };
 	struct addr addr = range->first;
-	char best[CONFIG_LINK_MAX + 1];
+	char best[CONFIG_INTERFACE_MAX + 1];
 
 	if (!range_is_host(range))
 		addr_next(&addr);
@@ -234,7 +234,7 @@ static bool take_neighbour(struct rtnl_neigh *neighbour, struct neighbour_fact *
 		return false;
 	memcpy(ret->addr.bytes, nl_addr_get_binary_addr(addr), size);
 	memcpy(ret->hardware, nl_addr_get_binary_addr(hardware), ret->hardware_length);
-	memcpy(ret->link, name, strnlen(name, CONFIG_LINK_MAX) + 1);
+	memcpy(ret->link, name, strnlen(name, CONFIG_INTERFACE_MAX) + 1);
 	return true;
 }
 

@@ -231,12 +231,12 @@ static bool asks_the_same(const struct policy_file *file)
 static int find_local(struct doctor *doctor)
 {
 	const struct policy *policy = &doctor->file.policy;
-	struct role_links servers = { 0 };
+	struct interface_list servers = { 0 };
 	int r = links_towards(doctor->links, &policy->roles[0].guarded, &servers.names, &servers.count);
 
 	for (size_t i = 0; i < policy->resolvers.count && r == 0; i++) {
 		struct ranges one = { .items = (struct range *)&policy->resolvers.items[i], .count = 1 };
-		struct role_links links = { 0 };
+		struct interface_list links = { 0 };
 		if (ranges_contains(doctor->facts.gateway, &one.items[0].first))
 			continue;
 		r = links_towards(doctor->links, &one, &links.names, &links.count);

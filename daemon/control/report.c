@@ -265,10 +265,10 @@ static json_t *report_findings(const struct gateway *gateway)
 /* A name that is misspelt, above all: nothing comes from there, and all that comes from elsewhere is taken for spoofed. */
 static void say_links(const struct policy *policy, struct health *health)
 {
-	for (size_t i = 0; policy->interfaces == INTERFACES_NAMED && i < policy->link_count; i++)
-		if (if_nametoindex(policy->links[i]) == 0 && errno == ENODEV)
+	for (size_t i = 0; policy->interfaces == INTERFACES_NAMED && i < policy->interface_count; i++)
+		if (if_nametoindex(policy->interface_names[i]) == 0 && errno == ENODEV)
 			say(health, false, "interface names %s, and this gateway has no such link: what the server sends by another one is taken for spoofed",
-			    policy->links[i]);
+			    policy->interface_names[i]);
 }
 
 static void say_bridges(struct gateway *gateway, struct health *health)

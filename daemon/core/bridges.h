@@ -10,13 +10,13 @@
 enum { BRIDGE_HARDWARE = 6 }; /* bytes of an Ethernet address */
 
 struct bridge_fact {
-	char name[CONFIG_LINK_MAX + 1];
+	char name[CONFIG_INTERFACE_MAX + 1];
 	bool filtered[FAMILIES]; /* its frames come by the hooks */
 };
 
 /* A port of a bridge, or an address that the bridge has learned behind one. */
 struct bridge_port {
-	char bridge[CONFIG_LINK_MAX + 1], port[CONFIG_LINK_MAX + 1];
+	char bridge[CONFIG_INTERFACE_MAX + 1], port[CONFIG_INTERFACE_MAX + 1];
 };
 
 struct bridge_entry {

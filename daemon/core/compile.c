@@ -49,11 +49,11 @@ static void add_addresses(struct compiler *c, const char *name, const struct ran
 	}
 }
 
-static void add_links(struct compiler *c, struct set *set, const struct role_links *links)
+static void add_links(struct compiler *c, struct set *set, const struct interface_list *links)
 {
 	for (size_t i = 0; i < links->count; i++) {
 		struct element element = { 0 };
-		memcpy(element.first, links->names[i], strnlen(links->names[i], CONFIG_LINK_MAX));
+		memcpy(element.first, links->names[i], strnlen(links->names[i], CONFIG_INTERFACE_MAX));
 		memcpy(element.last, element.first, KEY_SIZE_MAX);
 		set_add(c->out, set, &element);
 	}
@@ -276,7 +276,7 @@ static void add_own_source(struct compiler *c, struct chain *chain)
 		struct rule *rule = chain_rule(c->out, chain);
 		rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "gateway_%c", family_digit(family)));
 		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
-		rule_in(c, rule, FIELD_IIFNAME, true, "own_links");
+		rule_in(c, rule, FIELD_IIFNAME, true, "own_interfaces");
 		rule_counter(c, rule, "spoofed");
 		rule_drop(c, rule);
 	}
@@ -293,7 +293,7 @@ static void add_guard(struct compiler *c)
 		roles += c->policy->roles[r].is_protected;
 	for (size_t r = 0; r < c->policy->role_count; r++) {
 		const struct policy_role *role = &c->policy->roles[r];
-		if (!role->is_protected || !c->around->links[r].count)
+		if (!role->is_protected || !c->around->role_interfaces[r].count)
 			continue;
 		for (enum family family = 0; family < FAMILIES; family++) {
 			if (!ranges_have(&role->guarded, family))
@@ -303,7 +303,7 @@ static void add_guard(struct compiler *c)
 				rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
 			else
 				rule_in(c, rule, saddr_field(family), false, guarded_set(c, role, family));
-			rule_in(c, rule, FIELD_IIFNAME, true, ruleset_string(c->out, "%s_links", role->name));
+			rule_in(c, rule, FIELD_IIFNAME, true, ruleset_string(c->out, "%s_interfaces", role->name));
 			rule_counter(c, rule, "spoofed");
 			rule_drop(c, rule);
 		}
@@ -349,10 +349,10 @@ static const char *role_set(struct compiler *c, const struct policy_role *role, 
 }
 
 /* No link is known of the role, or none matters: then no rule looks at it. */
-static void rule_own_links(struct compiler *c, struct rule *rule, const struct policy_role *role, bool negate)
+static void rule_own_interfaces(struct compiler *c, struct rule *rule, const struct policy_role *role, bool negate)
 {
-	if (c->around->links[role - c->policy->roles].count)
-		rule_in(c, rule, FIELD_IIFNAME, negate, ruleset_string(c->out, "%s_links", role->name));
+	if (c->around->role_interfaces[role - c->policy->roles].count)
+		rule_in(c, rule, FIELD_IIFNAME, negate, ruleset_string(c->out, "%s_interfaces", role->name));
 }
 
 /* The role's own address in a connection that was opened to one of its resolvers, whatever a redirection has made of that. (The resolver may
@@ -375,7 +375,7 @@ static void add_queries(struct compiler *c, struct chain *chain, const struct po
 {
 	struct rule *rule = rule_to_resolver(c, chain, role, false, family);
 
-	rule_own_links(c, rule, role, false);
+	rule_own_interfaces(c, rule, role, false);
 	rule_action(c, rule, ACTION_GOTO, ruleset_string(c->out, "%s_queries", role->name));
 }
 
@@ -387,12 +387,12 @@ static void add_answers(struct compiler *c, struct chain *chain, const struct po
 	struct rule *rule = rule_to_resolver(c, chain, role, true, family);
 
 	if (answerer == BY_RESOLVER_LINK)
-		rule_in(c, rule, FIELD_IIFNAME, false, "resolver_links");
+		rule_in(c, rule, FIELD_IIFNAME, false, "resolver_interfaces");
 	else if (answerer == BY_ANY_REDIRECTED)
 		rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
 	/* There the role itself would say what it may reach. */
 	if (answerer != BY_GATEWAY)
-		rule_own_links(c, rule, role, true);
+		rule_own_interfaces(c, rule, role, true);
 	rule_action(c, rule, ACTION_GOTO, ruleset_string(c->out, "%s_answers", role->name));
 }
 
@@ -408,9 +408,9 @@ static void add_copies(struct compiler *c, const struct policy_role *role, const
 	rule_counter(c, chain_rule(c->out, chain), "unobserved");
 }
 
-static void add_resolver_links(struct compiler *c)
+static void add_resolver_interfaces(struct compiler *c)
 {
-	struct set *set = ruleset_set(c->out, "resolver_links", KEY_LINK, 0);
+	struct set *set = ruleset_set(c->out, "resolver_interfaces", KEY_INTERFACE, 0);
 
 	if (c->around->resolvers)
 		add_links(c, set, c->around->resolvers);
@@ -445,7 +445,7 @@ static bool add_observe(struct compiler *c)
 {
 	if (!is_observed(c))
 		return false;
-	add_resolver_links(c);
+	add_resolver_interfaces(c);
 	for (size_t r = 0; r < c->policy->role_count; r++) {
 		if (!c->policy->roles[r].is_protected)
 			continue;
@@ -676,19 +676,19 @@ static void add_pin(struct compiler *c)
 
 static void add_link_sets(struct compiler *c)
 {
-	static char lo[][CONFIG_LINK_MAX + 1] = { "lo" };
-	const struct role_links loopback = { lo, 1 };
+	static char lo[][CONFIG_INTERFACE_MAX + 1] = { "lo" };
+	const struct interface_list loopback = { lo, 1 };
 
 	for (size_t r = 0; r < c->policy->role_count; r++) {
-		const struct role_links *links = &c->around->links[r];
+		const struct interface_list *links = &c->around->role_interfaces[r];
 		if (!c->policy->roles[r].is_protected || !links->count)
 			continue;
-		add_links(c, ruleset_set(c->out, ruleset_string(c->out, "%s_links", c->policy->roles[r].name), KEY_LINK, 0), links);
+		add_links(c, ruleset_set(c->out, ruleset_string(c->out, "%s_interfaces", c->policy->roles[r].name), KEY_INTERFACE, 0), links);
 	}
-	add_links(c, ruleset_set(c->out, "towards", KEY_LINK, 0), &c->around->towards);
-	struct set *own = ruleset_set(c->out, "own_links", KEY_LINK, 0);
+	add_links(c, ruleset_set(c->out, "towards", KEY_INTERFACE, 0), &c->around->towards);
+	struct set *own = ruleset_set(c->out, "own_interfaces", KEY_INTERFACE, 0);
 	add_links(c, own, &loopback);
-	add_links(c, own, &c->around->own_links);
+	add_links(c, own, &c->around->own_interfaces);
 }
 
 /* What they hold is not the policy's: see cut.h. An element of cut_full: not all that was cut is in the others. */

@@ -8,19 +8,19 @@
 #include "ruleset.h"
 
 /* The links behind which a protected role lives. none: unknown or not to be guarded, then no rule looks at links. */
-struct role_links {
-	char (*names)[CONFIG_LINK_MAX + 1];
+struct interface_list {
+	char (*names)[CONFIG_INTERFACE_MAX + 1];
 	size_t count;
 };
 
 struct environment {
 	const struct ranges *gateway;   /* the gateway's own addresses, normalised */
-	const struct role_links *links; /* one a policy role, same index */
+	const struct interface_list *role_interfaces; /* one a policy role, same index */
 	const struct names_view *names;
-	struct role_links towards;      /* the links that routes to any protected address leave by */
-	struct role_links own_links;    /* by which packets of the gateway's own come in, besides lo */
+	struct interface_list towards;      /* the links that routes to any protected address leave by */
+	struct interface_list own_interfaces;    /* by which packets of the gateway's own come in, besides lo */
 	const struct ranges *broadcasts; /* of networks that hold a protected address, normalised; NULL: none */
-	const struct role_links *resolvers; /* the links that lead to the server's resolvers; NULL as none */
+	const struct interface_list *resolvers; /* the links that lead to the server's resolvers; NULL as none */
 };
 
 /* *ret is the whole table, finished (elements sorted). 0 or -ENOMEM; on error *ret is empty. */

@@ -139,7 +139,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->string_count; i++)
 		free(config->strings[i]);
 	free(config->server.items);
-	free(config->links);
+	free(config->interface_names);
 	free(config->resolvers.items);
 	free(config->time_servers.items);
 	free(config->ephemeral.items);
@@ -391,7 +391,7 @@ static int read_value(const struct value *value, const struct schema_key *key, v
 	case VALUE_PORTS:
 		return value_ports(value, field);
 	case VALUE_LINKS:
-		return value_links(value);
+		return value_interfaces(value);
 	case VALUE_DNS_SERVERS:
 		return value_dns_servers(value);
 	case VALUE_CHOICE:

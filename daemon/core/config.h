@@ -16,7 +16,7 @@ enum {
 	CONFIG_ID_MAX = 40,        /* characters of a role or flow name */
 	CONFIG_LINE_MAX = 199,     /* bytes of a line: what inih takes without splitting it */
 	CONFIG_NAME_MAX = 253,     /* characters of a host name without its trailing dot, RFC 1035 */
-	CONFIG_LINK_MAX = 15,      /* characters of a link's name, IFNAMSIZ - 1 */
+	CONFIG_INTERFACE_MAX = 15,      /* characters of a link's name, IFNAMSIZ - 1 */
 	CONFIG_KEYS = 28,          /* rows of config_schema */
 	CONFIG_SECTIONS = 3,       /* the sections without a name: server, gateway, dns */
 };
@@ -86,8 +86,8 @@ struct config {
 
 	struct members server;       /* [server] address: ranges alone */
 	enum interfaces interfaces;
-	char (*links)[CONFIG_LINK_MAX + 1]; /* INTERFACES_NAMED */
-	size_t link_count;
+	char (*interface_names)[CONFIG_INTERFACE_MAX + 1]; /* INTERFACES_NAMED */
+	size_t interface_count;
 	struct members resolvers;    /* ranges alone, each one host */
 	struct members time_servers; /* ranges or names */
 	struct ports ephemeral;      /* from which protected machines open connections; not given: 49152-65535 */

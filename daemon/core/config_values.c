@@ -551,8 +551,8 @@ int value_ports(const struct value *value, struct ports *ret)
 
 static bool check_link(const struct value *value, const char *word, unsigned line)
 {
-	if (strlen(word) > CONFIG_LINK_MAX)
-		diag_error(value->diags, value->file, line, "link name %s has %zu characters: it has up to %d", word, strlen(word), CONFIG_LINK_MAX);
+	if (strlen(word) > CONFIG_INTERFACE_MAX)
+		diag_error(value->diags, value->file, line, "link name %s has %zu characters: it has up to %d", word, strlen(word), CONFIG_INTERFACE_MAX);
 	else if (strchr(word, '*') || strchr(word, '+'))
 		diag_error(value->diags, value->file, line, "link name %s holds a wildcard: name each link", word);
 	else if (strpbrk(word, "/:\"") || strcmp(word, ".") == 0 || strcmp(word, "..") == 0)
@@ -564,20 +564,20 @@ static bool check_link(const struct value *value, const char *word, unsigned lin
 
 static int add_link(struct config *config, const char *word)
 {
-	char (*grown)[CONFIG_LINK_MAX + 1];
+	char (*grown)[CONFIG_INTERFACE_MAX + 1];
 
-	for (size_t i = 0; i < config->link_count; i++)
-		if (strcmp(config->links[i], word) == 0)
+	for (size_t i = 0; i < config->interface_count; i++)
+		if (strcmp(config->interface_names[i], word) == 0)
 			return 0;
-	grown = realloc(config->links, (config->link_count + 1) * sizeof(*grown));
+	grown = realloc(config->interface_names, (config->interface_count + 1) * sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	config->links = grown;
-	snprintf(grown[config->link_count++], sizeof(*grown), "%s", word);
+	config->interface_names = grown;
+	snprintf(grown[config->interface_count++], sizeof(*grown), "%s", word);
 	return 0;
 }
 
-int value_links(const struct value *value)
+int value_interfaces(const struct value *value)
 {
 	struct config *config = value->config;
 	struct words words = words_of(value);

@@ -40,7 +40,7 @@ bool words_next(struct words *words);
 
 int value_members(const struct value *value, unsigned accept, struct members *ret);
 int value_ports(const struct value *value, struct ports *ret);
-int value_links(const struct value *value);       /* into value->config */
+int value_interfaces(const struct value *value);       /* into value->config */
 int value_dns_servers(const struct value *value); /* into value->config */
 int value_choice(const struct value *value, const char *const *choices, unsigned count, unsigned *ret);
 int value_yes_no(const struct value *value, bool *ret);

@@ -31,7 +31,7 @@ struct troubles {
 
 /* A link that packets of the flows come by. */
 struct link_fact {
-	char name[CONFIG_LINK_MAX + 1];
+	char name[CONFIG_INTERFACE_MAX + 1];
 	bool is_servers; /* a protected role lives behind it; else others, or the rest of the world */
 	int forwarding;  /* net.ipv4.conf.NAME.forwarding; -1: unknown */
 };
@@ -40,7 +40,7 @@ struct link_fact {
 struct detour_fact {
 	struct range whom;
 	char of[CONFIG_ID_MAX + 1]; /* whose: "SERVER" */
-	char link[CONFIG_LINK_MAX + 1], best[CONFIG_LINK_MAX + 1];
+	char link[CONFIG_INTERFACE_MAX + 1], best[CONFIG_INTERFACE_MAX + 1];
 	bool configured;            /* [server] interface names it: packets do come by it */
 	int rp_filter;              /* in effect there; -1: unknown */
 };
@@ -49,7 +49,7 @@ enum { HARDWARE_MAX = 8 };
 
 struct neighbour_fact {
 	struct addr addr;
-	char link[CONFIG_LINK_MAX + 1];
+	char link[CONFIG_INTERFACE_MAX + 1];
 	uint8_t hardware[HARDWARE_MAX];
 	size_t hardware_length;
 };
@@ -70,7 +70,7 @@ struct name_fact {
 /* A resolver of the server's that its queries reach without the gateway. */
 struct resolver_fact {
 	struct addr addr;
-	char link[CONFIG_LINK_MAX + 1];
+	char link[CONFIG_INTERFACE_MAX + 1];
 };
 
 enum tls_result { TLS_TRUSTED, TLS_UNTRUSTED, TLS_OTHER_NAME, TLS_UNREACHABLE, TLS_NO_TLS, TLS_UNKNOWN };

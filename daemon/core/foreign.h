@@ -105,7 +105,7 @@ struct other_chain {
 	enum place place;
 	int priority;
 	bool nat;            /* of type nat: it sees the packets that open connections alone */
-	bool links_unknown;  /* links have other names there: ports of a bridge, devices below one */
+	bool interfaces_unknown;  /* links have other names there: ports of a bridge, devices below one */
 	bool drops;          /* what comes to the end of a base chain */
 	bool legacy;         /* of iptables-legacy: rules have numbers, not handles */
 };
@@ -150,7 +150,7 @@ bool foreign_do_any(const struct foreign_tables *others, unsigned effects);
 /* links: one a policy role, as for compile(). peers: one a policy flow, the links by which its peers come, for drops alone. */
 struct foreign_view {
 	const struct environment *around;
-	const struct role_links *peers; /* NULL: unknown */
+	const struct interface_list *peers; /* NULL: unknown */
 };
 /* The rules that could do one of these effects to a flow of the policy, each once. What `interception = prevent` outruns is
  * no finding. Of EFFECTS_STOP, what would only stop some peers of ANY is none either: that is what block lists do.

@@ -96,7 +96,7 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 	const struct range *source = from_own ? pair->own : pair->peer, *target = from_own ? pair->peer : pair->own;
 	enum family family = (enum family)pair->own->first.family;
 	struct box box = { .flow = pair->flow, .inbound = pair->inbound, .reply = reply, .family = (uint8_t)family, .any_peer = pair->any_peer,
-			   .some = stops(j) && j->base->links_unknown };
+			   .some = stops(j) && j->base->interfaces_unknown };
 
 	set_byte(&box, RULE_FAMILY, family == FAMILY_4 ? 4 : 6);
 	set_byte(&box, RULE_PROTOCOL, pair->protocol);
@@ -112,8 +112,8 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 	set_link(&box, RULE_OUT_LINK, out);
 	set_byte(&box, RULE_LOCAL, j->base->place == PLACE_INPUT);
 	set_connection(j, &box);
-	if (!from_own && !j->base->links_unknown)
-		box.neighbours = &j->view->around->links[pair->role_index];
+	if (!from_own && !j->base->interfaces_unknown)
+		box.neighbours = &j->view->around->role_interfaces[pair->role_index];
 	if (is_at_gateway(j))
 		box.holes[from_own] = stops(j) ? NULL : &pair->role->guarded;
 	else
@@ -122,7 +122,7 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 }
 
 /* By each link of the one side and each of the other; a side without any is open. */
-static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const struct role_links *in, const struct role_links *out)
+static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const struct interface_list *in, const struct interface_list *out)
 {
 	int r = 0;
 
@@ -135,8 +135,8 @@ static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *p
 /* Packets of the pair as the base chain sees them: what passes, or what the gateway itself has with the server. */
 static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *pair)
 {
-	const struct role_links *own = j->base->links_unknown ? NULL : &j->view->around->links[pair->role_index];
-	const struct role_links *peers = stops(j) && !j->base->links_unknown && !is_at_gateway(j) && j->view->peers && pair->flow
+	const struct interface_list *own = j->base->interfaces_unknown ? NULL : &j->view->around->role_interfaces[pair->role_index];
+	const struct interface_list *peers = stops(j) && !j->base->interfaces_unknown && !is_at_gateway(j) && j->view->peers && pair->flow
 				       ? &j->view->peers[pair->flow - j->policy->flows] : NULL;
 	bool goes_out = stops(j) && (j->base->place == PLACE_FORWARD || j->base->place == PLACE_POSTROUTING);
 	int r = 0;

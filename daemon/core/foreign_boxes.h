@@ -18,7 +18,7 @@ struct box {
 	uint8_t family; /* enum family */
 	uint8_t first[RULE_FIELDS][FOREIGN_KEY_MAX], last[RULE_FIELDS][FOREIGN_KEY_MAX];
 	const struct ranges *holes[2]; /* what the source and the target are not; NULL: nothing */
-	const struct role_links *neighbours; /* links that it does not come by; NULL: none */
+	const struct interface_list *neighbours; /* links that it does not come by; NULL: none */
 	uint8_t state;
 	bool whole;     /* all of the box that it is a part of */
 	bool any_peer;  /* the peer may be anybody */

@@ -485,12 +485,12 @@ static int copy_settings(struct policy *policy, const struct config *config)
 	policy->log_group = config->log_group;
 	policy->interfaces = config->interfaces;
 	policy->stale_ms = config->stale_ms;
-	if (config->link_count) {
-		policy->links = calloc(config->link_count, sizeof(*policy->links));
-		if (!policy->links)
+	if (config->interface_count) {
+		policy->interface_names = calloc(config->interface_count, sizeof(*policy->interface_names));
+		if (!policy->interface_names)
 			return -ENOMEM;
-		memcpy(policy->links, config->links, config->link_count * sizeof(*policy->links));
-		policy->link_count = config->link_count;
+		memcpy(policy->interface_names, config->interface_names, config->interface_count * sizeof(*policy->interface_names));
+		policy->interface_count = config->interface_count;
 	}
 	for (size_t i = 0; i < config->resolvers.count; i++)
 		if (ranges_add(&policy->resolvers, &config->resolvers.items[i].range) < 0)
@@ -619,7 +619,7 @@ void policy_free(struct policy *policy)
 	free(policy->names);
 	free(policy->roles);
 	free(policy->flows);
-	free(policy->links);
+	free(policy->interface_names);
 	ranges_free(&policy->protected_all);
 	ranges_free(&policy->resolvers);
 	ranges_free(&policy->nat_except);

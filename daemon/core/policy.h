@@ -80,8 +80,8 @@ struct policy {
 	bool observe;
 	uint16_t log_group;
 	enum interfaces interfaces;  /* of SERVER; other protected roles are INTERFACES_AUTO */
-	char (*links)[CONFIG_LINK_MAX + 1];
-	size_t link_count;
+	char (*interface_names)[CONFIG_INTERFACE_MAX + 1];
+	size_t interface_count;
 	int64_t stale_ms;
 };
 

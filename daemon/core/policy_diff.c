@@ -247,8 +247,8 @@ static void diff_names(const struct output *out, const struct policy *old, const
 
 static bool links_equal(const struct policy *a, const struct policy *b)
 {
-	return a->interfaces == b->interfaces && a->link_count == b->link_count &&
-	       (!a->link_count || memcmp(a->links, b->links, a->link_count * sizeof(*a->links)) == 0);
+	return a->interfaces == b->interfaces && a->interface_count == b->interface_count &&
+	       (!a->interface_count || memcmp(a->interface_names, b->interface_names, a->interface_count * sizeof(*a->interface_names)) == 0);
 }
 
 void policy_diff(const struct policy *old, const struct policy *new, void (*line)(void *userdata, const char *text), void *userdata)

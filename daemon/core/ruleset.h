@@ -16,7 +16,7 @@
 enum { KEY_SIZE_MAX = 16 };
 
 enum key_type {
-	KEY_IPV4, KEY_IPV6, KEY_PORT, KEY_LINK, KEY_ICMPV6_TYPE, KEY_PROTOCOL,
+	KEY_IPV4, KEY_IPV6, KEY_PORT, KEY_INTERFACE, KEY_ICMPV6_TYPE, KEY_PROTOCOL,
 	KEY_CUT_4, KEY_CUT_6, /* address . port . address . port */
 };
 

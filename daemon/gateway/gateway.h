@@ -240,9 +240,9 @@ void gateway_expect_end(struct gateway *gateway);
 /* gateway_links.c */
 /* The links of each role and of the resolvers, and the gateway's addresses, as compile() wants them. gateway_environment_free() must follow. */
 struct environment_store {
-	struct role_links *links;
+	struct interface_list *links;
 	size_t count;
-	struct role_links towards, own_links, resolvers;
+	struct interface_list towards, own_interfaces, resolvers;
 	struct ranges broadcasts;
 };
 int environment_read(struct links *links, const struct policy *policy, struct environment_store *ret); /* without a gateway */

@@ -10,7 +10,7 @@
 
 enum { LOOK_EACH_MS = 1000 };
 
-static bool has_link(const struct role_links *links, const char *name)
+static bool has_link(const struct interface_list *links, const char *name)
 {
 	for (size_t i = 0; i < links->count; i++)
 		if (strcmp(links->names[i], name) == 0)
@@ -18,7 +18,7 @@ static bool has_link(const struct role_links *links, const char *name)
 	return false;
 }
 
-static int add_link(struct role_links *links, const char *name)
+static int add_link(struct interface_list *links, const char *name)
 {
 	if (has_link(links, name))
 		return 0;
@@ -27,11 +27,11 @@ static int add_link(struct role_links *links, const char *name)
 		return -ENOMEM;
 	links->names = grown;
 	memset(links->names[links->count], 0, sizeof(*links->names));
-	memcpy(links->names[links->count++], name, strnlen(name, CONFIG_LINK_MAX));
+	memcpy(links->names[links->count++], name, strnlen(name, CONFIG_INTERFACE_MAX));
 	return 0;
 }
 
-static int add_links(struct role_links *to, const struct role_links *from)
+static int add_links(struct interface_list *to, const struct interface_list *from)
 {
 	int r = 0;
 
@@ -41,9 +41,9 @@ static int add_links(struct role_links *to, const struct role_links *from)
 }
 
 /* By a bridge without an address the role's packets may come as well: no route leads there, whoever is behind it. */
-static int links_of_role(struct links *links, const struct policy_role *role, struct role_links *ret)
+static int links_of_role(struct links *links, const struct policy_role *role, struct interface_list *ret)
 {
-	struct role_links bridges = { 0 };
+	struct interface_list bridges = { 0 };
 	int r = links_towards(links, &role->guarded, &ret->names, &ret->count);
 
 	if (r == 0 && ret->count)
@@ -54,21 +54,21 @@ static int links_of_role(struct links *links, const struct policy_role *role, st
 	return r;
 }
 
-static int role_links(struct links *links, const struct policy *policy, size_t index, struct role_links *ret)
+static int role_links(struct links *links, const struct policy *policy, size_t index, struct interface_list *ret)
 {
 	const struct policy_role *role = &policy->roles[index];
 	enum interfaces interfaces = index == 0 ? policy->interfaces : INTERFACES_AUTO; /* SERVER is the first */
 
-	*ret = (struct role_links){ 0 };
+	*ret = (struct interface_list){ 0 };
 	if (!role->is_protected || interfaces == INTERFACES_ANY)
 		return 0;
 	if (interfaces == INTERFACES_AUTO)
 		return links_of_role(links, role, ret);
-	ret->names = calloc(policy->link_count, sizeof(*ret->names));
+	ret->names = calloc(policy->interface_count, sizeof(*ret->names));
 	if (!ret->names)
 		return -ENOMEM;
-	memcpy(ret->names, policy->links, policy->link_count * sizeof(*ret->names));
-	ret->count = policy->link_count;
+	memcpy(ret->names, policy->interface_names, policy->interface_count * sizeof(*ret->names));
+	ret->count = policy->interface_count;
 	return 0;
 }
 
@@ -84,7 +84,7 @@ int environment_read(struct links *links, const struct policy *policy, struct en
 	if (r == 0)
 		r = links_towards(links, &policy->protected_all, &ret->towards.names, &ret->towards.count);
 	if (r == 0)
-		r = links_of_own_packets(links, &ret->own_links.names, &ret->own_links.count);
+		r = links_of_own_packets(links, &ret->own_interfaces.names, &ret->own_interfaces.count);
 	if (r == 0)
 		r = links_broadcasts(links, &policy->protected_all, &ret->broadcasts);
 	if (r == 0 && policy->observe)
@@ -94,16 +94,16 @@ int environment_read(struct links *links, const struct policy *policy, struct en
 
 struct environment environment_of(const struct environment_store *store, const struct ranges *gateway, const struct names_view *names)
 {
-	return (struct environment){ gateway, store->links, names, store->towards, store->own_links, &store->broadcasts, &store->resolvers };
+	return (struct environment){ gateway, store->links, names, store->towards, store->own_interfaces, &store->broadcasts, &store->resolvers };
 }
 
-static int links_of_set(const struct set *set, struct role_links *ret)
+static int links_of_set(const struct set *set, struct interface_list *ret)
 {
-	char link[CONFIG_LINK_MAX + 1];
+	char link[CONFIG_INTERFACE_MAX + 1];
 	int r = 0;
 
-	*ret = (struct role_links){ 0 };
-	for (size_t e = 0; set && set->type == KEY_LINK && e < set->count && r == 0; e++) {
+	*ret = (struct interface_list){ 0 };
+	for (size_t e = 0; set && set->type == KEY_INTERFACE && e < set->count && r == 0; e++) {
 		snprintf(link, sizeof(link), "%.*s", KEY_SIZE_MAX, (const char *)set->items[e].first);
 		r = add_link(ret, link);
 	}
@@ -112,12 +112,12 @@ static int links_of_set(const struct set *set, struct role_links *ret)
 
 int gateway_remember_links(struct gateway *gateway, const struct policy *policy)
 {
-	char name[CONFIG_ID_MAX + sizeof("_links")];
+	char name[CONFIG_ID_MAX + sizeof("_interfaces")];
 	int r = 0;
 
 	for (size_t i = 0; i < policy->role_count && r == 0; i++) {
-		struct role_links found = { 0 };
-		snprintf(name, sizeof(name), "%s_links", policy->roles[i].name);
+		struct interface_list found = { 0 };
+		snprintf(name, sizeof(name), "%s_interfaces", policy->roles[i].name);
 		if (policy->roles[i].is_protected)
 			r = links_of_set(ruleset_find_set(&gateway->current, name), &found);
 		if (r == 0)
@@ -138,7 +138,7 @@ void gateway_environment_free(struct environment_store *store)
 		free(store->links[i].names);
 	free(store->links);
 	free(store->towards.names);
-	free(store->own_links.names);
+	free(store->own_interfaces.names);
 	ranges_free(&store->broadcasts);
 	free(store->resolvers.names);
 	*store = (struct environment_store){ 0 };

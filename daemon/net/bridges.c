@@ -17,7 +17,7 @@ enum { ENTRIES_MAX = 65536 }; /* of addresses behind ports, and of neighbours */
 
 struct link_seen {
 	int index, master;
-	char name[CONFIG_LINK_MAX + 1];
+	char name[CONFIG_INTERFACE_MAX + 1];
 	bool is_bridge, filtered[FAMILIES]; /* by its own setting */
 };
 

@@ -279,7 +279,7 @@ bool links_unread(const struct links *links)
 	return links->unread;
 }
 
-typedef char link_name[CONFIG_LINK_MAX + 1];
+typedef char link_name[CONFIG_INTERFACE_MAX + 1];
 
 struct link_names {
 	link_name *items;
@@ -380,7 +380,7 @@ static int take_interest(struct links *links, const struct ranges *addresses)
 }
 
 /* Takes the names over. */
-static int hand_over(int r, struct link_names *names, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+static int hand_over(int r, struct link_names *names, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count)
 {
 	if (r < 0) {
 		free(names->items);
@@ -391,7 +391,7 @@ static int hand_over(int r, struct link_names *names, char (**ret)[CONFIG_LINK_M
 	return 0;
 }
 
-int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count)
 {
 	struct link_names names = { 0 };
 	int r = take_interest(links, addresses);
@@ -401,7 +401,7 @@ int links_towards(struct links *links, const struct ranges *addresses, char (**r
 	return hand_over(r, &names, ret, ret_count);
 }
 
-int links_of_defaults(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+int links_of_defaults(const struct links *links, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count)
 {
 	const struct net *net = &links->net;
 	struct link_names names = { 0 };
@@ -418,7 +418,7 @@ static bool has_any_address(const struct net *net, const struct net_link *link)
 	return has_address(net, link, FAMILY_4) || has_address(net, link, FAMILY_6);
 }
 
-int links_bare_bridges(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+int links_bare_bridges(const struct links *links, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count)
 {
 	const struct net *net = &links->net;
 	struct link_names names = { 0 };
@@ -435,7 +435,7 @@ int links_bare_bridges(const struct links *links, char (**ret)[CONFIG_LINK_MAX +
 	return hand_over(r, &names, ret, ret_count);
 }
 
-int links_of_own_packets(const struct links *links, char (**ret)[CONFIG_LINK_MAX + 1], size_t *ret_count)
+int links_of_own_packets(const struct links *links, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count)
 {
 	const struct net *net = &links->net;
 	struct link_names names = { 0 };
@@ -481,7 +481,7 @@ int links_broadcasts(const struct links *links, const struct ranges *addresses, 
 	return r;
 }
 
-static bool is_among(const char *name, char (*names)[CONFIG_LINK_MAX + 1], size_t count)
+static bool is_among(const char *name, char (*names)[CONFIG_INTERFACE_MAX + 1], size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(names[i], name) == 0)
@@ -491,7 +491,7 @@ static bool is_among(const char *name, char (*names)[CONFIG_LINK_MAX + 1], size_
 
 /* That of the routes that the links had. Where nothing but a default route leads by those that are up, the others had such a one as well:
  * any better rank would put that out. */
-static enum route_rank rank_of_remembered(const struct net *net, const struct range *range, char (*names)[CONFIG_LINK_MAX + 1], size_t count)
+static enum route_rank rank_of_remembered(const struct net *net, const struct range *range, char (*names)[CONFIG_INTERFACE_MAX + 1], size_t count)
 {
 	bool by_default = false, better = false;
 
@@ -504,7 +504,7 @@ static enum route_rank rank_of_remembered(const struct net *net, const struct ra
 	return by_default && !better ? RANK_DEFAULT : RANK_CONFIGURED;
 }
 
-int links_remember(struct links *links, const struct ranges *addresses, char (*names)[CONFIG_LINK_MAX + 1], size_t count)
+int links_remember(struct links *links, const struct ranges *addresses, char (*names)[CONFIG_INTERFACE_MAX + 1], size_t count)
 {
 	int r = take_interest(links, addresses);
 

@@ -50,7 +50,7 @@ static struct net_link link_of(struct rtnl_link *link)
 				.awake = (rtnl_link_get_flags(link) & awake) == awake };
 	int32_t other;
 
-	memcpy(ret.name, name ? name : "", name ? strnlen(name, CONFIG_LINK_MAX) : 0);
+	memcpy(ret.name, name ? name : "", name ? strnlen(name, CONFIG_INTERFACE_MAX) : 0);
 	ret.is_bridge = type && strcmp(type, "bridge") == 0;
 	ret.is_vrf = type && strcmp(type, "vrf") == 0;
 	ret.is_veth = rtnl_link_is_veth(link);

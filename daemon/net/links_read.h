@@ -12,7 +12,7 @@
 struct net_link {
 	int index, master; /* 0: none */
 	int lower;         /* of a macvlan: whose wire it shares; of a veth: its peer; 0: none, or in another namespace */
-	char name[CONFIG_LINK_MAX + 1];
+	char name[CONFIG_INTERFACE_MAX + 1];
 	bool awake;        /* it is up and has a carrier */
 	bool is_bridge, is_vrf, is_macvlan, is_veth;
 };
@@ -48,7 +48,7 @@ struct net_route {
 	int prefix_length;
 	uint8_t rank;            /* enum route_rank */
 	bool remembered;         /* it was there before its link went down, or will be once that is up */
-	char link[CONFIG_LINK_MAX + 1];
+	char link[CONFIG_INTERFACE_MAX + 1];
 	struct addr via;
 	bool has_via;
 };

@@ -23,7 +23,7 @@ enum {
 /* nft's own numbers for key types (its enum datatypes): with any other, nft can't list the set. */
 uint32_t nft_key_type(enum key_type type)
 {
-	static const uint32_t numbers[] = { [KEY_IPV4] = 7, [KEY_IPV6] = 8, [KEY_PORT] = 13, [KEY_LINK] = 41, [KEY_ICMPV6_TYPE] = 29,
+	static const uint32_t numbers[] = { [KEY_IPV4] = 7, [KEY_IPV6] = 8, [KEY_PORT] = 13, [KEY_INTERFACE] = 41, [KEY_ICMPV6_TYPE] = 29,
 		[KEY_PROTOCOL] = 12, /* of several: six bits each */
 		[KEY_CUT_4] = 7u << 18 | 13 << 12 | 7 << 6 | 13, [KEY_CUT_6] = 8u << 18 | 13 << 12 | 8 << 6 | 13 };
 	return numbers[type];
@@ -223,10 +223,10 @@ static uint32_t set_flags(const struct set *set)
 /* A link's name is a string, in the machine's own order: unless told so, nft lists it reversed, as "". */
 static int set_byte_order(struct nftnl_set *set, enum key_type type)
 {
-	struct nftnl_udata_buf *buffer = type == KEY_LINK ? nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN) : NULL;
+	struct nftnl_udata_buf *buffer = type == KEY_INTERFACE ? nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN) : NULL;
 
 	if (!buffer)
-		return type == KEY_LINK ? -ENOMEM : 0;
+		return type == KEY_INTERFACE ? -ENOMEM : 0;
 	int r = nftnl_udata_put_u32(buffer, NFTNL_UDATA_SET_KEYBYTEORDER, 1 /* nft's BYTEORDER_HOST_ENDIAN */) &&
 		nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(buffer), nftnl_udata_buf_len(buffer)) == 0 ? 0 : -ENOMEM;
 	nftnl_udata_buf_free(buffer);

@@ -90,7 +90,7 @@ static int take_chain(struct foreign_tables *out, const struct nftnl_chain *pars
 		chain.priority = nftnl_chain_get_s32(parsed, NFTNL_CHAIN_PRIO);
 		chain.nat = type && strcmp(type, "nat") == 0;
 		chain.drops = nftnl_chain_is_set(parsed, NFTNL_CHAIN_POLICY) && nftnl_chain_get_u32(parsed, NFTNL_CHAIN_POLICY) == NF_DROP;
-		chain.links_unknown = chain.family == NFPROTO_BRIDGE || chain.place == PLACE_INGRESS || chain.place == PLACE_EGRESS;
+		chain.interfaces_unknown = chain.family == NFPROTO_BRIDGE || chain.place == PLACE_INGRESS || chain.place == PLACE_EGRESS;
 	}
 	chain.table = strdup(table);
 	chain.name = strdup(name);

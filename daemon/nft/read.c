@@ -245,7 +245,7 @@ static bool is_our_userdata(const struct nftnl_set *parsed, enum key_type type)
 	uint32_t length = 0, order = 1;
 	const uint8_t *bytes = nftnl_set_is_set(parsed, NFTNL_SET_USERDATA) ? nftnl_set_get_data(parsed, NFTNL_SET_USERDATA, &length) : NULL;
 
-	if (type != KEY_LINK)
+	if (type != KEY_INTERFACE)
 		return length == 0; /* some kernels tell of none */
 	return bytes && length == 2 + sizeof(order) && bytes[0] == NFTNL_UDATA_SET_KEYBYTEORDER && bytes[1] == sizeof(order) &&
 	       memcmp(bytes + 2, &order, sizeof(order)) == 0;

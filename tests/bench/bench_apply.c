@@ -46,16 +46,16 @@ static void load_policy(struct policy *ret, const char *path)
 
 static void make_ruleset(struct ruleset *ret, const struct policy *policy)
 {
-	static char lan[1][CONFIG_LINK_MAX + 1] = { "lan" };
+	static char lan[1][CONFIG_INTERFACE_MAX + 1] = { "lan" };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
-	struct role_links *links = calloc(policy->role_count, sizeof(*links));
+	struct interface_list *links = calloc(policy->role_count, sizeof(*links));
 	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
 
 	must(links != NULL, "out of memory");
 	for (size_t i = 0; i < policy->role_count; i++)
 		if (policy->roles[i].is_protected)
-			links[i] = (struct role_links){ lan, 1 };
+			links[i] = (struct interface_list){ lan, 1 };
 	must(compile(ret, policy, &around) == 0, "compile");
 	free(links);
 }

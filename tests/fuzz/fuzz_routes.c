@@ -213,7 +213,7 @@ static void check_ranges(const struct ranges *ranges)
 }
 
 struct names {
-	char (*items)[CONFIG_LINK_MAX + 1];
+	char (*items)[CONFIG_INTERFACE_MAX + 1];
 	size_t count;
 };
 

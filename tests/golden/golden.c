@@ -28,7 +28,7 @@ struct golden {
 	struct config config;
 	struct policy policy;
 	struct ranges gateway;
-	struct role_links *links, towards, own_links;
+	struct interface_list *links, towards, own_interfaces;
 	struct ranges broadcasts;
 	struct names_view names;
 	struct ruleset ruleset;
@@ -79,7 +79,7 @@ static void add_address(struct ranges *ranges, const char *word)
 	require_memory(ranges_add(ranges, &range) == 0);
 }
 
-static void set_links(struct role_links *links, const char *word)
+static void set_links(struct interface_list *links, const char *word)
 {
 	links->names = realloc(links->names, (links->count + 1) * sizeof(*links->names));
 	require_memory(links->names != NULL);
@@ -95,8 +95,8 @@ static void default_links(struct golden *g)
 	set_links(&g->towards, "lan");
 	for (size_t i = 0; i < policy->role_count; i++) {
 		if (i == 0 && policy->interfaces == INTERFACES_NAMED) {
-			for (size_t l = 0; l < policy->link_count; l++)
-				set_links(&g->links[i], policy->links[l]);
+			for (size_t l = 0; l < policy->interface_count; l++)
+				set_links(&g->links[i], policy->interface_names[l]);
 		} else if (policy->roles[i].is_protected && (i > 0 || policy->interfaces == INTERFACES_AUTO)) {
 			set_links(&g->links[i], "lan");
 		}
@@ -104,7 +104,7 @@ static void default_links(struct golden *g)
 }
 
 /* In place of what was there. */
-static void add_links(struct role_links *links, char *rest)
+static void add_links(struct interface_list *links, char *rest)
 {
 	const char *word;
 
@@ -176,7 +176,7 @@ static void read_input(struct golden *g, const char *conf)
 		else if (strcmp(key, "towards") == 0)
 			add_links(&g->towards, rest);
 		else if (strcmp(key, "own-links") == 0)
-			add_links(&g->own_links, rest);
+			add_links(&g->own_interfaces, rest);
 		else if (strcmp(key, "gateway") == 0 || strcmp(key, "broadcasts") == 0)
 			while ((word = strtok_r(NULL, SEPARATORS, &rest)))
 				add_address(*key == 'g' ? &g->gateway : &g->broadcasts, word);
@@ -206,9 +206,9 @@ static void make_ruleset(struct golden *g, const char *conf)
 	ranges_normalise(&g->broadcasts);
 	require_memory(policy_leave_out(&g->policy, &g->gateway, &changed) == 0);
 
-	char resolver_link[][CONFIG_LINK_MAX + 1] = { "wan" };
-	const struct role_links resolvers = { resolver_link, 1 };
-	struct environment around = { &g->gateway, g->links, &g->names, g->towards, g->own_links, &g->broadcasts, &resolvers };
+	char resolver_link[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
+	const struct interface_list resolvers = { resolver_link, 1 };
+	struct environment around = { &g->gateway, g->links, &g->names, g->towards, g->own_interfaces, &g->broadcasts, &resolvers };
 	require_memory(compile(&g->ruleset, &g->policy, &around) == 0);
 }
 
@@ -255,7 +255,7 @@ static void golden_free(struct golden *g)
 		free(g->links[i].names);
 	free(g->links);
 	free(g->towards.names);
-	free(g->own_links.names);
+	free(g->own_interfaces.names);
 	ranges_free(&g->broadcasts);
 	ruleset_free(&g->ruleset);
 	names_view_free(&g->names);

@@ -251,7 +251,7 @@ def lost_routes(tap):
         daemon = begin(tap, lab, lab.config())
 
         def ways():
-            return sorted(element for one in daemon.table() if one.get("set", {}).get("name") == "SERVER_links" for element in one["set"]["elem"])
+            return sorted(element for one in daemon.table() if one.get("set", {}).get("name") == "SERVER_interfaces" for element in one["set"]["elem"])
         tap.equal(ways(), ["lan"], "the server's link")
         for number in (1, 5):
             daemon.arm(ROUTES_NO_BUFFERS, number)

@@ -126,7 +126,7 @@ def defaults(tap):
 
 def servers_links(lab):
     """The set in the kernel, without whom it stands for."""
-    text = lab.run("gateway", "nft", "list", "set", "inet", "spefw", "SERVER_links").stdout
+    text = lab.run("gateway", "nft", "list", "set", "inet", "spefw", "SERVER_interfaces").stdout
     return sorted(text.partition("elements = {")[2].partition("}")[0].replace('"', "").replace(",", " ").split())
 
 
@@ -343,7 +343,7 @@ def virtual_router(tap):
         for link, address in (("lan", "192.0.2.2"), ("wan2", "198.51.100.131")):
             lab.ip("gateway", "link add link %s name vrrp-%s type macvlan mode private" % (link, link), "link set vrrp-%s up" % link, "addr add %s/32 dev vrrp-%s" % (address, link))
         lab.run("server", "ip", "route", "replace", "default", "via", "192.0.2.2")
-        wait_for(lambda: "vrrp-lan" in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "SERVER_links").stdout, "the macvlan is followed")
+        wait_for(lambda: "vrrp-lan" in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "SERVER_interfaces").stdout, "the macvlan is followed")
         with lab.connect("server", EXCHANGE[4], 443) as connection:
             tap.ok(connection.echo(), "what the server sends by the virtual router is honest")
         hardware = lab.run("server", "ip", "neigh", "show", "192.0.2.2").stdout.split(" lladdr ")[-1].split()[0]

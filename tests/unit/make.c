@@ -124,21 +124,21 @@ struct names_view make_names(const struct policy *policy, const char *text)
 int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct names_view *names)
 {
 	static const struct names_view no_names;
-	char lan[][CONFIG_LINK_MAX + 1] = { "lan" };
-	struct role_links links[8] = { 0 };
+	char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" };
+	struct interface_list links[8] = { 0 };
 	long left = allocations_left;
 
 	assert_true(policy->role_count <= COUNT_OF(links));
 	for (size_t i = 0; i < policy->role_count; i++)
 		if (policy->roles[i].is_protected)
-			links[i] = (struct role_links){ lan, 1 };
+			links[i] = (struct interface_list){ lan, 1 };
 	allocations_left = -1;
 	struct ranges gateway = make_ranges("192.0.2.1 2001:db8:2::1");
 	struct ranges broadcasts = make_ranges("192.0.2.255");
 	allocations_left = left;
-	char wan[][CONFIG_LINK_MAX + 1] = { "wan" };
-	const struct role_links resolvers = { wan, 1 };
-	struct environment around = { .gateway = &gateway, .links = links, .names = names ? names : &no_names, .towards = { lan, 1 },
+	char wan[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
+	const struct interface_list resolvers = { wan, 1 };
+	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = names ? names : &no_names, .towards = { lan, 1 },
 				       .broadcasts = &broadcasts, .resolvers = &resolvers };
 	int r = compile(ret, policy, &around);
 	ranges_free(&gateway);

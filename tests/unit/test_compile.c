@@ -602,10 +602,10 @@ static void test_interception(void **state)
 static void test_no_links(void **state)
 {
 	struct vm_packet p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
-	struct role_links links[3] = { 0 };
+	struct interface_list links[3] = { 0 };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
+	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
 	struct policy policy;
 	struct ruleset r;
 
@@ -614,7 +614,7 @@ static void test_no_links(void **state)
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	p.link = "whatever";
 	assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-imaps-out");
-	assert_null(ruleset_find_set(&r, "SERVER_links"));
+	assert_null(ruleset_find_set(&r, "SERVER_interfaces"));
 	ruleset_free(&r);
 	policy_free(&policy);
 }
@@ -626,7 +626,7 @@ static void test_links_of_two_roles(void **state)
 		{ "10.0.0.16", "lan", false }, { "10.0.0.16", "dmz", true }, { "10.0.0.16", "dmz2", true },
 		{ "10.0.0.20", "lan", true }, { "10.0.0.20", "dmz", false }, { "10.0.0.20", "dmz2", false }, { "10.0.0.20", "wan", true },
 	};
-	char lan[][CONFIG_LINK_MAX + 1] = { "lan" }, dmz[][CONFIG_LINK_MAX + 1] = { "dmz", "dmz2" };
+	char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" }, dmz[][CONFIG_INTERFACE_MAX + 1] = { "dmz", "dmz2" };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
 	struct policy policy;
@@ -636,8 +636,8 @@ static void test_links_of_two_roles(void **state)
 	make_good_policy(&policy, PLAIN "[role IH]\nmembers = 10.0.0.20\nprotected = yes\n"
 		"[flow out]\nfrom = SERVER IH\nto = any\nprotocol = tcp\nport = 1000\n");
 	assert_int_equal(policy.role_count, 4);
-	struct role_links links[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
-	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
+	struct interface_list links[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
+	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct vm_packet p = tcp_packet(cases[i].source, 1, "10.0.0.9", 1000);
@@ -695,9 +695,9 @@ static void test_observe(void **state)
 		{ "forward", "10.0.0.22", "10.0.0.20", "dmz2", "10.0.0.20", 53, CT_NEW, 0, QUERY },
 		{ "forward", "10.0.0.20", "10.0.0.22", "dmz", "10.0.0.20", 53, CT_ESTABLISHED, 0, ANSWER },
 	};
-	char lan[][CONFIG_LINK_MAX + 1] = { "lan" }, dmz[][CONFIG_LINK_MAX + 1] = { "dmz" }, dmz2[][CONFIG_LINK_MAX + 1] = { "dmz2" };
-	char wan[][CONFIG_LINK_MAX + 1] = { "wan", "dmz" };
-	const struct role_links resolvers = { wan, 2 };
+	char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" }, dmz[][CONFIG_INTERFACE_MAX + 1] = { "dmz" }, dmz2[][CONFIG_INTERFACE_MAX + 1] = { "dmz2" };
+	char wan[][CONFIG_INTERFACE_MAX + 1] = { "wan", "dmz" };
+	const struct interface_list resolvers = { wan, 2 };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
 	struct policy policy;
@@ -707,8 +707,8 @@ static void test_observe(void **state)
 	make_good_policy(&policy, "[server]\naddress = 10.0.0.16 fd00::10\nresolvers = 10.0.0.3 10.0.0.20 fd00::3\n"
 		"[role IH]\nmembers = 10.0.0.20\nprotected = yes\n[role CAS]\nmembers = 10.0.0.22\nprotected = yes\n");
 	assert_int_equal(policy.role_count, 5);
-	struct role_links links[5] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 }, { dmz2, 1 } };
-	struct environment around = { .gateway = &gateway, .links = links, .names = &names, .resolvers = &resolvers };
+	struct interface_list links[5] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 }, { dmz2, 1 } };
+	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names, .resolvers = &resolvers };
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		const struct observe_case *one = &cases[i];
@@ -751,7 +751,7 @@ static void test_not_observed(void **state)
 		make_good_policy(&policy, texts[i]);
 		assert_int_equal(make_ruleset(&r, &policy, NULL), 0);
 		assert_null(ruleset_find_chain(&r, "observe"));
-		assert_null(ruleset_find_set(&r, "resolver_links"));
+		assert_null(ruleset_find_set(&r, "resolver_interfaces"));
 		ruleset_free(&r);
 		policy_free(&policy);
 	}

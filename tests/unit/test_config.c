@@ -521,10 +521,10 @@ static void test_lists(void **state)
 	expect_members(&config.resolvers, "a.ini:8:192.0.2.53");
 	expect_members(&config.time_servers, "a.ini:9:name=ntp.example.com a.ini:9:192.0.2.123");
 	assert_int_equal(config.interfaces, INTERFACES_NAMED);
-	assert_int_equal(config.link_count, 3);
-	assert_string_equal(config.links[0], "eth0");
-	assert_string_equal(config.links[1], "br-lan");
-	assert_string_equal(config.links[2], "wg0.7");
+	assert_int_equal(config.interface_count, 3);
+	assert_string_equal(config.interface_names[0], "eth0");
+	assert_string_equal(config.interface_names[1], "br-lan");
+	assert_string_equal(config.interface_names[2], "wg0.7");
 	config_free(&config);
 }
 

@@ -532,7 +532,7 @@ static void test_replace(void **state)
 	for (size_t i = 0; i < delta.count; i++)
 		model_apply(&model, &delta.items[i]);
 	assert_same(&model, &new);
-	assert_null(ruleset_find_set(&new, "IH_links"));
+	assert_null(ruleset_find_set(&new, "IH_interfaces"));
 	delta_free(&delta);
 	ruleset_free(&old);
 	ruleset_free(&new);

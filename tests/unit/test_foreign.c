@@ -14,7 +14,7 @@
 
 enum { INET = 1, IP = 2 };
 
-static char link_lan[1][CONFIG_LINK_MAX + 1] = { "lan" };
+static char link_lan[1][CONFIG_INTERFACE_MAX + 1] = { "lan" };
 
 /* Building. */
 
@@ -65,8 +65,8 @@ static int judge(struct findings *ret, const struct foreign_tables *others, cons
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
-	struct role_links links[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
+	struct interface_list links[8] = { { link_lan, 1 } };
+	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
 	struct policy policy;
 
 	make_good_policy(&policy, config);
@@ -260,22 +260,22 @@ static void test_places(void **state)
 
 /* Drops. */
 
-static char link_wan[1][CONFIG_LINK_MAX + 1] = { "wan" };
+static char link_wan[1][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 
 /* "HANDLE! " for one that stops a flow, "HANDLE? " for one that may; 0 is the policy. others is freed. */
 static void assert_drops(struct foreign_tables *others, const char *config, const char *expected)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
-	struct role_links links[8] = { { link_lan, 1 } }, peers[64];
+	struct interface_list links[8] = { { link_lan, 1 } }, peers[64];
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
+	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
 	struct foreign_view view = { &around, peers };
 	struct findings findings;
 	struct policy policy;
 	char text[200] = "";
 
 	for (size_t i = 0; i < COUNT_OF(peers); i++)
-		peers[i] = (struct role_links){ link_wan, 1 };
+		peers[i] = (struct interface_list){ link_wan, 1 };
 	make_good_policy(&policy, config);
 	assert_int_equal(foreign_judge(&findings, others, &policy, &view, EFFECTS_STOP), 0);
 	for (size_t i = 0; i < findings.count; i++)
@@ -517,8 +517,8 @@ static void judge_in_parts(struct findings *ret, const struct foreign_tables *ot
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
-	struct role_links links[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
+	struct interface_list links[8] = { { link_lan, 1 } };
+	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
 	struct foreign_view view = { .around = &around };
 	struct judging *judging;
 	struct policy policy;
@@ -645,8 +645,8 @@ static void test_no_memory(void **state)
 		struct findings findings = { 0 };
 		struct ranges gateway = make_ranges("192.0.2.1");
 		struct names_view names = { 0 };
-		struct role_links links[8] = { { link_lan, 1 } };
-		struct environment around = { .gateway = &gateway, .links = links, .names = &names };
+		struct interface_list links[8] = { { link_lan, 1 } };
+		struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
 		struct policy policy;
 
 		make_good_policy(&policy, REPORT);
