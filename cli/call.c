@@ -13,8 +13,7 @@ static int fail_call(const struct ctl *ctl, int error, unsigned timeout_s)
 {
 	switch (-error) {
 	case ENOENT:
-	case ECONNREFUSED:
-		return EXIT_NOT_RUNNING;
+	case ECONNREFUSED: return EXIT_NOT_RUNNING;
 	case EACCES:
 	case EPERM:
 		ctl_complain(ctl, "%s: permission denied: run it as root, or join the group spefw", ctl->socket);
@@ -27,11 +26,10 @@ static int fail_call(const struct ctl *ctl, int error, unsigned timeout_s)
 		return EXIT_FAILED;
 	case EBADMSG:
 	case EMSGSIZE:
-		ctl_complain(ctl, "what answers on %s does not speak as spefwd does: is it the right socket?", ctl->socket);
+		ctl_complain(ctl, "what answers on %s does not speak as spefwd does: is it the right socket?",
+			     ctl->socket);
 		return EXIT_FAILED;
-	default:
-		ctl_complain(ctl, "%s: %s", ctl->socket, strerror(-error));
-		return EXIT_FAILED;
+	default: ctl_complain(ctl, "%s: %s", ctl->socket, strerror(-error)); return EXIT_FAILED;
 	}
 }
 
@@ -45,7 +43,8 @@ static void complain_invalid(const struct ctl *ctl, const json_t *parameters)
 		fprintf(ctl->world->err, "%s\n", line ? line : "?");
 		free(line);
 	}
-	ctl_complain(ctl, "nothing was changed, the policy before is still in force: correct the file, see spefwctl check");
+	ctl_complain(ctl,
+		     "nothing was changed, the policy before is still in force: correct the file, see spefwctl check");
 }
 
 static int fail_reply(const struct ctl *ctl, const struct wire_reply *reply)
@@ -62,7 +61,8 @@ static int fail_reply(const struct ctl *ctl, const struct wire_reply *reply)
 		ctl_complain(ctl, "no flow uses the name %s: spefwctl names lists those that are used",
 			     json_text_of(reply->parameters, "name"));
 	else if (strcmp(reply->error, VARLINK_SERVICE ".MethodNotFound") == 0)
-		ctl_complain(ctl, "the running spefwd does not know this verb: is it older? restart it: systemctl restart spefwd");
+		ctl_complain(ctl, "the running spefwd does not know this verb: is it older? restart it: systemctl "
+				  "restart spefwd");
 	else
 		ctl_complain(ctl, "%s", *what ? what : reply->error);
 	return EXIT_FAILED;

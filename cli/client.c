@@ -59,7 +59,8 @@ static int open_connection(struct client *client, const char *path, unsigned tim
 static int send_all(struct client *client)
 {
 	while (wire_length(&client->out)) {
-		ssize_t n = send(client->fd, client->out.bytes + client->out.start, wire_length(&client->out), MSG_NOSIGNAL);
+		ssize_t n = send(client->fd, client->out.bytes + client->out.start, wire_length(&client->out),
+				 MSG_NOSIGNAL);
 		int r = 0;
 		if (n >= 0)
 			wire_consume(&client->out, (size_t)n);

@@ -20,7 +20,8 @@ static const struct verb verbs[] = {
 	{ "refresh", "[NAME...]", "resolve names now and wait for the answers", 0, ANY_NUMBER, verb_refresh },
 	{ "doctor", "", "what on this gateway stands in the way", VERB_CONFIG, 0, verb_doctor },
 	{ "metrics", "", "OpenMetrics text for node_exporter", 0, 0, verb_metrics },
-	{ "init", "--server ADDRESS", "write a first configuration, in audit mode", VERB_CONFIG | VERB_INIT, 0, verb_init },
+	{ "init", "--server ADDRESS", "write a first configuration, in audit mode", VERB_CONFIG | VERB_INIT, 0,
+	  verb_init },
 	{ "clear", "--yes", "remove the table: nothing is protected then", VERB_YES, 0, verb_clear },
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -46,7 +47,8 @@ static void print_help(FILE *file)
 	fputs("Usage: spefwctl [-s SOCKET] [--json] VERB [ARGUMENTS]\n"
 	      "\n"
 	      "Shows and steers spefwd, the guard of a MailStore SPE server.\n"
-	      "\n", file);
+	      "\n",
+	      file);
 	for (size_t i = 0; i < VERBS; i++) {
 		char call[40];
 		snprintf(call, sizeof(call), "%s %s", verbs[i].name, verbs[i].synopsis);
@@ -64,7 +66,8 @@ static void print_help(FILE *file)
 	      "      --version\n"
 	      "\n"
 	      "Exit: 0 done or healthy, 1 failed or not healthy, 2 usage, 3 spefwd is not running,\n"
-	      "4 permission denied. See spefwctl(8).\n", file);
+	      "4 permission denied. See spefwctl(8).\n",
+	      file);
 }
 
 static const struct verb *find_verb(const char *name)
@@ -99,7 +102,8 @@ static int run_verb(struct ctl *ctl, char **words, size_t count)
 	if (!verb)
 		return refuse_verb(ctl, words[0]);
 	if (count - 1 > verb->arguments_max) {
-		ctl_complain(ctl, "%s is too much: spefwctl %s %s", words[1 + verb->arguments_max], verb->name, verb->synopsis);
+		ctl_complain(ctl, "%s is too much: spefwctl %s %s", words[1 + verb->arguments_max], verb->name,
+			     verb->synopsis);
 		return EXIT_USAGE;
 	}
 	if ((ctl->server || ctl->adm || ctl->resolvers) && !(verb->options & VERB_INIT)) {
@@ -108,7 +112,8 @@ static int run_verb(struct ctl *ctl, char **words, size_t count)
 	}
 	if ((ctl->yes && !(verb->options & VERB_YES)) || (ctl->config && !(verb->options & VERB_CONFIG))) {
 		ctl_complain(ctl, "%s does not take %s: spefwctl %s %s", verb->name,
-			     ctl->yes && !(verb->options & VERB_YES) ? "--yes" : "--config", verb->name, verb->synopsis);
+			     ctl->yes && !(verb->options & VERB_YES) ? "--yes" : "--config", verb->name,
+			     verb->synopsis);
 		return EXIT_USAGE;
 	}
 	ctl->arguments = words + 1;
@@ -146,12 +151,8 @@ static int read_options(struct ctl *ctl, int argc, char **argv)
 		case OPTION_SERVER: ctl->server = optarg; break;
 		case OPTION_ADM: ctl->adm = optarg; break;
 		case OPTION_RESOLVERS: ctl->resolvers = optarg; break;
-		case 'h':
-			print_help(ctl->world->out);
-			return EXIT_DONE;
-		case OPTION_VERSION:
-			fputs("spefwctl " PACKAGE_VERSION "\n", ctl->world->out);
-			return EXIT_DONE;
+		case 'h': print_help(ctl->world->out); return EXIT_DONE;
+		case OPTION_VERSION: fputs("spefwctl " PACKAGE_VERSION "\n", ctl->world->out); return EXIT_DONE;
 		case ':':
 			ctl_complain(ctl, "%s needs a value: see spefwctl --help", argv[optind - 1]);
 			return EXIT_USAGE;

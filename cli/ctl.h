@@ -25,7 +25,7 @@ struct ctl {
 	struct screen screen;
 	const struct output *output;
 	const char *socket;
-	const char *config; /* -c; NULL: not given */
+	const char *config;                   /* -c; NULL: not given */
 	const char *server, *adm, *resolvers; /* of init; NULL: not given */
 	bool json, yes;
 	char *const *arguments; /* after the verb */
@@ -47,8 +47,8 @@ int ctl_run(const struct ctl_world *world, int argc, char **argv);
 /* One line on standard error. */
 void ctl_complain(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Calls a method (parameters are stolen) and waits for its reply. EXIT_DONE with *ret (the caller's) its parameters, an object.
- * Everything else has been complained of, but for EXIT_NOT_RUNNING. */
+/* Calls a method (parameters are stolen) and waits for its reply. EXIT_DONE with *ret (the caller's) its parameters, an
+ * object. Everything else has been complained of, but for EXIT_NOT_RUNNING. */
 int ctl_call(struct ctl *ctl, const char *method, json_t *parameters, unsigned timeout_s, json_t **ret);
 /* The same for verbs that need the daemon: complains of that, too. */
 int ctl_need(struct ctl *ctl, const char *method, json_t *parameters, unsigned timeout_s, json_t **ret);

@@ -48,7 +48,8 @@ static void json_not_running(const struct ctl *ctl, const json_t *inspect, const
 
 	if (reasons && !inspect)
 		json_array_append_new(reasons, json_printable(unknown));
-	print_new(ctl, json_pack("{s:b, s:s, s:o, s:O?}", "running", 0, "health", "failed", "reasons", reasons, "table", inspect));
+	print_new(ctl, json_pack("{s:b, s:s, s:o, s:O?}", "running", 0, "health", "failed", "reasons", reasons, "table",
+				 inspect));
 }
 
 static void json_error(const struct ctl *ctl, const char *error, const json_t *parameters)
@@ -74,8 +75,8 @@ static json_t *diags_of(const struct diags *diags, enum severity severity)
 		const struct diag *diag = &diags->items[i];
 		if (diag->severity != severity)
 			continue;
-		json_t *item = json_pack("{s:o, s:i, s:o}", "file", harmless_string(diag->file), "line", (int)diag->line,
-					 "text", harmless_string(diag->text));
+		json_t *item = json_pack("{s:o, s:i, s:o}", "file", harmless_string(diag->file), "line",
+					 (int)diag->line, "text", harmless_string(diag->text));
 		if (!item || json_array_append_new(list, item) < 0) {
 			json_decref(list);
 			return NULL;
@@ -88,7 +89,8 @@ static void json_check(const struct ctl *ctl, const char *path, const struct pol
 {
 	(void)path;
 	(void)policy;
-	print_new(ctl, json_pack("{s:o, s:o}", "errors", diags_of(diags, DIAG_ERROR), "warnings", diags_of(diags, DIAG_WARNING)));
+	print_new(ctl, json_pack("{s:o, s:o}", "errors", diags_of(diags, DIAG_ERROR), "warnings",
+				 diags_of(diags, DIAG_WARNING)));
 }
 
 static void json_init(const struct ctl *ctl, const char *path)

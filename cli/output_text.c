@@ -28,9 +28,13 @@ void text_add_ports(struct text *text, const json_t *flow)
 
 enum tone tone_of_state(const char *state)
 {
-	static const struct { const char *state; enum tone tone; } tones[] = {
-		{ "ok", TONE_GOOD }, { "fresh", TONE_GOOD }, { "grace", TONE_GOOD }, { "degraded", TONE_WARNING }, { "stale", TONE_WARNING },
-		{ "failed", TONE_BAD }, { "failing", TONE_BAD }, { "empty", TONE_FAINT },
+	static const struct {
+		const char *state;
+		enum tone tone;
+	} tones[] = {
+		{ "ok", TONE_GOOD },          { "fresh", TONE_GOOD },    { "grace", TONE_GOOD },
+		{ "degraded", TONE_WARNING }, { "stale", TONE_WARNING }, { "failed", TONE_BAD },
+		{ "failing", TONE_BAD },      { "empty", TONE_FAINT },
 	};
 
 	for (size_t i = 0; i < sizeof(tones) / sizeof(tones[0]); i++)
@@ -102,8 +106,8 @@ static void add_expected(struct table *table, const json_t *flow)
 	table_cell(table, TONE_PLAIN, "%s", json_text_of(flow, "id"));
 	table_cell(table, TONE_PLAIN, "%s", format_seconds(json_number_of(flow, "expect_s"), expect));
 	format_seconds(json_number_of(flow, "silent_s"), silent);
-	table_cell(table, overdue ? TONE_BAD : TONE_PLAIN, "%s%s%s%s", answered ? "" : "not in ", silent, answered ? " ago" : "",
-		   overdue ? ", overdue" : "");
+	table_cell(table, overdue ? TONE_BAD : TONE_PLAIN, "%s%s%s%s", answered ? "" : "not in ", silent,
+		   answered ? " ago" : "", overdue ? ", overdue" : "");
 }
 
 static void print_expected(const struct ctl *ctl, const json_t *flows)
@@ -163,7 +167,8 @@ static void add_address(struct table *table, const json_t *address)
 
 	table_cell(table, TONE_PLAIN, "%s", json_text_of(address, "address"));
 	/* An address of a former answer lives on for grace, or while DNS fails. */
-	table_cell(table, TONE_PLAIN, "%s%s", json_text_of(address, "origin"), json_truth_of(address, "in_answer") ? "" : " (gone)");
+	table_cell(table, TONE_PLAIN, "%s%s", json_text_of(address, "origin"),
+		   json_truth_of(address, "in_answer") ? "" : " (gone)");
 	table_cell(table, TONE_PLAIN, "%s", format_seconds(json_number_of(address, "expires_in_s"), expires));
 }
 
@@ -248,7 +253,8 @@ static void text_reload(const struct ctl *ctl, const json_t *reply)
 	if (!json_truth_of(reply, "changed"))
 		fprintf(ctl->screen.file, "reloaded: nothing changes, generation %s stays\n", generation);
 	else
-		fprintf(ctl->screen.file, "reloaded: generation %s, %zu change%s\n", generation, count, count == 1 ? "" : "s");
+		fprintf(ctl->screen.file, "reloaded: generation %s, %zu change%s\n", generation, count,
+			count == 1 ? "" : "s");
 	for (size_t i = 0; i < count; i++) {
 		fputs("  ", ctl->screen.file);
 		screen_text(&ctl->screen, TONE_PLAIN, json_text(json_array_get(changes, i)));
@@ -256,13 +262,15 @@ static void text_reload(const struct ctl *ctl, const json_t *reply)
 	}
 	int64_t cut = json_number_of(reply, "cut");
 	if (cut > 0)
-		fprintf(ctl->screen.file, "cut: %" PRId64 " connection%s that the new policy denies\n", cut, cut == 1 ? "" : "s");
+		fprintf(ctl->screen.file, "cut: %" PRId64 " connection%s that the new policy denies\n", cut,
+			cut == 1 ? "" : "s");
 }
 
 static void text_clear(const struct ctl *ctl, const json_t *reply)
 {
 	if (json_truth_of(reply, "removed"))
-		screen_text(&ctl->screen, TONE_WARNING, "the table is removed: the server is open to everyone until it is loaded again");
+		screen_text(&ctl->screen, TONE_WARNING,
+			    "the table is removed: the server is open to everyone until it is loaded again");
 	else
 		screen_text(&ctl->screen, TONE_PLAIN, "there was no table to remove");
 	putc('\n', ctl->screen.file);
@@ -304,7 +312,8 @@ static void text_check(const struct ctl *ctl, const char *path, const struct pol
 	if (failed)
 		fprintf(ctl->screen.file, ", %zu error%s", diags->errors, diags->errors == 1 ? "" : "s");
 	else
-		fprintf(ctl->screen.file, ", %zu flow%s (%zu open)", policy->flow_count, policy->flow_count == 1 ? "" : "s", count_open(policy));
+		fprintf(ctl->screen.file, ", %zu flow%s (%zu open)", policy->flow_count,
+			policy->flow_count == 1 ? "" : "s", count_open(policy));
 	if (warnings)
 		fprintf(ctl->screen.file, ", %zu warning%s", warnings, warnings == 1 ? "" : "s");
 	putc('\n', ctl->screen.file);
@@ -313,11 +322,16 @@ static void text_check(const struct ctl *ctl, const char *path, const struct pol
 /* A line a finding, however long: it is to be found by grep, and sent to others. */
 static void print_finding(const struct ctl *ctl, const json_t *finding)
 {
-	const char *severity = json_text_of(finding, "severity"), *evidence = json_text_of(finding, "evidence"), *remedy = json_text_of(finding, "remedy");
+	const char *severity = json_text_of(finding, "severity"), *evidence = json_text_of(finding, "evidence"),
+		   *remedy = json_text_of(finding, "remedy");
 	bool serious = strcmp(severity, "serious") == 0, note = strcmp(severity, "note") == 0;
 	struct text line = { 0 };
 
-	screen_text(&ctl->screen, serious ? TONE_BAD : note ? TONE_FAINT : TONE_WARNING, note ? "not checked" : severity);
+	screen_text(&ctl->screen,
+		    serious ? TONE_BAD
+		    : note  ? TONE_FAINT
+			    : TONE_WARNING,
+		    note ? "not checked" : severity);
 	text_add(&line, ": %s", json_text_of(finding, "what"));
 	if (*evidence)
 		text_add(&line, " (%s)", evidence);
@@ -358,7 +372,8 @@ static void text_init(const struct ctl *ctl, const char *path)
 	fprintf(out, "%s is written, in audit mode: nothing is denied yet. Now:\n", path);
 	fputs("  1. systemctl enable --now spefwd\n"
 	      "  2. spefwctl status: what it counts as denied is what enforce will deny\n"
-	      "  3. mode = enforce in the file, and spefwctl reload\n", out);
+	      "  3. mode = enforce in the file, and spefwctl reload\n",
+	      out);
 }
 
 const struct output output_text = {

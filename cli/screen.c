@@ -27,8 +27,11 @@ struct screen screen_of(FILE *file)
 static size_t decode(const unsigned char *at, uint32_t *ret)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
-		      : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
+	size_t length = at[0] < 0x80                    ? 1
+			: at[0] >= 0xc2 && at[0] < 0xe0 ? 2
+			: at[0] >= 0xe0 && at[0] < 0xf0 ? 3
+			: at[0] >= 0xf0 && at[0] < 0xf5 ? 4
+							: 0;
 	uint32_t c = length == 1 ? at[0] : length ? at[0] & (0x7f >> length) : 0;
 
 	for (size_t i = 1; i < length; i++) {
@@ -146,7 +149,10 @@ void text_free(struct text *text)
 
 char *format_seconds(int64_t seconds, char buffer[32])
 {
-	static const struct { int64_t length; char letter; } units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	static const struct {
+		int64_t length;
+		char letter;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
 	size_t i = 0;
 
 	if (seconds < 0)

@@ -52,7 +52,10 @@ enum { COLUMNS_MAX = 8, WRAP_WIDTH = 80 };
 struct table {
 	size_t columns;
 	enum column_kind kinds[COLUMNS_MAX];
-	struct cell { char *text; enum tone tone; } *cells;
+	struct cell {
+		char *text;
+		enum tone tone;
+	} * cells;
 	size_t count, capacity;
 	bool failed;
 };

@@ -12,8 +12,10 @@ void table_init(struct table *table, const char *kinds)
 {
 	*table = (struct table){ .columns = strlen(kinds) };
 	for (size_t i = 0; i < table->columns && i < COLUMNS_MAX; i++)
-		table->kinds[i] = kinds[i] == 'r' ? COLUMN_RIGHT : kinds[i] == 'e' ? COLUMN_ELASTIC
-				: kinds[i] == 'w' ? COLUMN_WRAPPED : COLUMN_PLAIN;
+		table->kinds[i] = kinds[i] == 'r'   ? COLUMN_RIGHT
+				  : kinds[i] == 'e' ? COLUMN_ELASTIC
+				  : kinds[i] == 'w' ? COLUMN_WRAPPED
+						    : COLUMN_PLAIN;
 }
 
 static void add_cell(struct table *table, enum tone tone, const char *text)
@@ -173,7 +175,8 @@ static bool rest_is_empty(const struct table *table, const struct cell *row, siz
 	return true;
 }
 
-static void print_row(const struct table *table, const struct screen *screen, const struct cell *row, const size_t *widths)
+static void print_row(const struct table *table, const struct screen *screen, const struct cell *row,
+		      const size_t *widths)
 {
 	size_t indent = 0;
 

@@ -63,9 +63,8 @@ static void add_mode(struct table *table, const json_t *reply)
 
 	add_label(table, "Mode");
 	table_cell(table, audit ? TONE_WARNING : TONE_PLAIN, "%s%s, generation %s, spefwd %s up %s", mode,
-		   audit ? " (denies nothing)" : "",
-		   format_count(json_number_of(reply, "generation"), generation), json_text_of(reply, "version"),
-		   format_seconds(json_number_of(reply, "uptime_s"), uptime));
+		   audit ? " (denies nothing)" : "", format_count(json_number_of(reply, "generation"), generation),
+		   json_text_of(reply, "version"), format_seconds(json_number_of(reply, "uptime_s"), uptime));
 }
 
 /* "2026-11-25T02:44:10Z" reads better with a space; anything else stays as it is. */
@@ -103,13 +102,14 @@ static void add_guards(struct table *table, const json_t *reply)
 		snprintf(source_routed, sizeof(source_routed), "source-routed: %s; ", format_count(routed, count));
 
 	add_label(table, "Guards");
-	table_cell(table, intercepted || spoofed || routed ? TONE_WARNING : TONE_PLAIN, "interception: %s, %s seen; spoofed: %s; %searly drop: %s",
-		   json_text_of(reply, "interception"), format_count(intercepted, seen), format_count(spoofed, fake), source_routed,
+	table_cell(table, intercepted || spoofed || routed ? TONE_WARNING : TONE_PLAIN,
+		   "interception: %s, %s seen; spoofed: %s; %searly drop: %s", json_text_of(reply, "interception"),
+		   format_count(intercepted, seen), format_count(spoofed, fake), source_routed,
 		   json_truth_of(reply, "early_drop") ? "on" : "off");
 	add_label(table, "Table");
 	table_cell(table, TONE_PLAIN, "%s; repaired: %s",
 		   strcmp(json_text_of(reply, "ownership"), "owner") == 0 ? "owned, no other program can change it"
-									   : "watched, what others change is restored",
+									  : "watched, what others change is restored",
 		   format_count(json_number_of(guards, "repaired"), repaired));
 }
 
@@ -120,13 +120,16 @@ static void add_denied(struct table *table, const json_t *reply)
 
 	add_label(table, "Denied");
 	if (json_truth_of(queries, "exhausted")) {
-		table_cell(table, TONE_WARNING, "%s in the last hour; DNS queries because of them: used up, %s a minute",
-			   format_count(json_number_of(denied, "last_hour"), hour), format_count(json_number_of(queries, "limit_a_minute"), limit));
+		table_cell(table, TONE_WARNING,
+			   "%s in the last hour; DNS queries because of them: used up, %s a minute",
+			   format_count(json_number_of(denied, "last_hour"), hour),
+			   format_count(json_number_of(queries, "limit_a_minute"), limit));
 		return;
 	}
 	table_cell(table, TONE_PLAIN, "%s in the last hour; in all %s in, %s out, %s early, %s invalid",
-		   format_count(json_number_of(denied, "last_hour"), hour), format_count(json_number_of(denied, "in"), in),
-		   format_count(json_number_of(denied, "out"), out), format_count(json_number_of(denied, "early"), early),
+		   format_count(json_number_of(denied, "last_hour"), hour),
+		   format_count(json_number_of(denied, "in"), in), format_count(json_number_of(denied, "out"), out),
+		   format_count(json_number_of(denied, "early"), early),
 		   format_count(json_number_of(denied, "invalid"), invalid));
 }
 
@@ -134,14 +137,17 @@ static void add_denied(struct table *table, const json_t *reply)
 static void add_mid_stream(struct table *table, const json_t *reply)
 {
 	const json_t *mid_stream = json_object_get(reply, "mid_stream");
-	int64_t passed = json_number_of(mid_stream, "passed"), cut = json_number_of(mid_stream, "cut"), remembered = json_number_of(mid_stream, "remembered");
+	int64_t passed = json_number_of(mid_stream, "passed"), cut = json_number_of(mid_stream, "cut"),
+		remembered = json_number_of(mid_stream, "remembered");
 	char passed_text[32], cut_text[32], remembered_text[32];
 
 	if (!passed && !cut && !remembered)
 		return;
 	add_label(table, "Mid-stream packets");
-	table_cell(table, json_truth_of(mid_stream, "full") ? TONE_WARNING : TONE_PLAIN, "%s of lost connections passed; %s of cut ones reset; %s cut and remembered%s",
-		   format_count(passed, passed_text), format_count(cut, cut_text), format_count(remembered, remembered_text),
+	table_cell(table, json_truth_of(mid_stream, "full") ? TONE_WARNING : TONE_PLAIN,
+		   "%s of lost connections passed; %s of cut ones reset; %s cut and remembered%s",
+		   format_count(passed, passed_text), format_count(cut, cut_text),
+		   format_count(remembered, remembered_text),
 		   json_truth_of(mid_stream, "full") ? ", not all of them" : "");
 }
 
@@ -183,7 +189,8 @@ static enum direction direction_of(const json_t *flow)
 
 static bool same_route(const json_t *a, const json_t *b)
 {
-	return direction_of(a) == direction_of(b) && json_equal(json_object_get(a, "from"), json_object_get(b, "from")) &&
+	return direction_of(a) == direction_of(b) &&
+	       json_equal(json_object_get(a, "from"), json_object_get(b, "from")) &&
 	       json_equal(json_object_get(a, "to"), json_object_get(b, "to"));
 }
 
@@ -282,7 +289,8 @@ static void print_off(const struct ctl *ctl, const json_t *flows)
 		if (is_open(flow))
 			continue;
 		if (count++ < OFF)
-			text_add(&text, "%s%s (%s)", text.length ? ", " : "", json_text_of(flow, "id"), json_text_of(flow, "off"));
+			text_add(&text, "%s%s (%s)", text.length ? ", " : "", json_text_of(flow, "id"),
+				 json_text_of(flow, "off"));
 	}
 	if (count > OFF)
 		text_add(&text, ", and %zu more, see spefwctl flows", count - OFF);
@@ -299,7 +307,10 @@ static void print_off(const struct ctl *ctl, const json_t *flows)
 /* Each direction has its own share of the screen. */
 static void print_routes(const struct ctl *ctl, const json_t *flows)
 {
-	static const struct { const char *label; size_t most; } shares[DIRECTIONS] = { { "In", 5 }, { "Out", 5 }, { "Other", 2 } };
+	static const struct {
+		const char *label;
+		size_t most;
+	} shares[DIRECTIONS] = { { "In", 5 }, { "Out", 5 }, { "Other", 2 } };
 	size_t routes = 0, hidden = 0;
 	struct table table;
 
@@ -390,7 +401,8 @@ static void print_names(const struct ctl *ctl, const json_t *names)
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < count; i++) {
 			const json_t *name = json_array_get(names, i);
-			if ((count > NAMES && in_trouble(name) != (round == 0)) || (count <= NAMES && round == 1) || shown == NAMES)
+			if ((count > NAMES && in_trouble(name) != (round == 0)) || (count <= NAMES && round == 1) ||
+			    shown == NAMES)
 				continue;
 			add_name(&table, name, shown ? "" : "Names", strcmp(before, json_text_of(name, "name")) == 0);
 			before = json_text_of(name, "name");

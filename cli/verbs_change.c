@@ -77,7 +77,8 @@ int verb_refresh(struct ctl *ctl)
 	if (wanted) {
 		ctl->output->names(ctl, wanted);
 		if (any_error(wanted)) {
-			ctl_complain(ctl, "not every query was answered: spefwd goes on asking, and what it knew stays in force");
+			ctl_complain(ctl, "not every query was answered: spefwd goes on asking, and what it knew stays "
+					  "in force");
 			status = EXIT_FAILED;
 		}
 	} else if (status == EXIT_DONE) {
@@ -95,7 +96,8 @@ static int clear_without_daemon(struct ctl *ctl)
 	int r;
 
 	if (!ctl->world->root) {
-		ctl_complain(ctl, "spefwd is not running, and removing the table is for root alone: run spefwctl clear --yes as root");
+		ctl_complain(ctl, "spefwd is not running, and removing the table is for root alone: run spefwctl clear "
+				  "--yes as root");
 		return EXIT_PERMISSION;
 	}
 	json_t *before = spefwd_inspect(ctl->world->spefwd, &r);
@@ -118,7 +120,8 @@ int verb_clear(struct ctl *ctl)
 	json_t *reply = NULL;
 
 	if (!ctl->yes) {
-		ctl_complain(ctl, "clear removes table inet spefw: the server is then open to everyone. If that is meant: spefwctl clear --yes");
+		ctl_complain(ctl, "clear removes table inet spefw: the server is then open to everyone. If that is "
+				  "meant: spefwctl clear --yes");
 		return EXIT_USAGE;
 	}
 	int status = ctl_call(ctl, SPEFW_METHOD("Clear"), NULL, PATIENCE_S, &reply);

@@ -9,16 +9,19 @@
 
 /* What the running daemon knows, beside what `spefwd --doctor` sees of the system. */
 
-static void add_finding(json_t *list, const char *severity, const char *check, const char *what, const char *evidence, const char *remedy)
+static void add_finding(json_t *list, const char *severity, const char *check, const char *what, const char *evidence,
+			const char *remedy)
 {
-	json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:s*}", "severity", severity, "check", check, "what", json_printable(what),
-					      "evidence", json_printable(evidence), "remedy", remedy));
+	json_array_append_new(list,
+			      json_pack("{s:s, s:s, s:o, s:o, s:s*}", "severity", severity, "check", check, "what",
+					json_printable(what), "evidence", json_printable(evidence), "remedy", remedy));
 }
 
 /* A rule of another table is told by --doctor as well. */
 static bool is_of_rule(const json_t *status, const char *reason)
 {
-	return json_array_size(json_object_get(status, "interceptions")) && strncmp(reason, "flow ", 5) == 0 && strstr(reason, ", handle ");
+	return json_array_size(json_object_get(status, "interceptions")) && strncmp(reason, "flow ", 5) == 0 &&
+	       strstr(reason, ", handle ");
 }
 
 /* So is a bridge that passes the guard by. */
@@ -35,7 +38,8 @@ static void add_reasons(json_t *list, const json_t *status, bool looked)
 	for (size_t i = 0; i < json_array_size(reasons); i++) {
 		const char *reason = json_text(json_array_get(reasons, i));
 		if (!looked || (!is_of_rule(status, reason) && !is_of_bridge(reason)))
-			add_finding(list, failed && i == 0 ? "serious" : "warning", "spefwd", reason, "spefwd's own health", "spefwctl status has the whole of it");
+			add_finding(list, failed && i == 0 ? "serious" : "warning", "spefwd", reason,
+				    "spefwd's own health", "spefwctl status has the whole of it");
 	}
 }
 
@@ -63,7 +67,10 @@ static void compare_config(json_t *list, const json_t *status, const char *confi
 	json_t *looked_at = json_printable(config);
 
 	if (*daemons && strcmp(daemons, json_text(looked_at)) != 0)
-		add_finding(list, "note", "config", "the configuration that spefwd says it runs on: spefwctl doctor -c FILE looks at another one", daemons, NULL);
+		add_finding(list, "note", "config",
+			    "the configuration that spefwd says it runs on: spefwctl doctor -c FILE looks at another "
+			    "one",
+			    daemons, NULL);
 	json_decref(looked_at);
 }
 
@@ -86,7 +93,8 @@ static int look(const struct ctl *ctl, const char *config, json_t *list)
 	if (r < 0)
 		ctl_complain(ctl, "the gateway could not be looked at: %s: %s", ctl->world->spefwd, strerror(-r));
 	else
-		ctl_complain(ctl, "the gateway could not be looked at: %s --doctor failed with status %d", ctl->world->spefwd, r);
+		ctl_complain(ctl, "the gateway could not be looked at: %s --doctor failed with status %d",
+			     ctl->world->spefwd, r);
 	return EXIT_FAILED;
 }
 
@@ -113,7 +121,8 @@ int verb_doctor(struct ctl *ctl)
 	const char *config = ctl->config ? ctl->config : SPEFW_CONFIG;
 
 	if (r == EXIT_NOT_RUNNING && !ctl->world->root) {
-		ctl_complain(ctl, "spefwd is not running, and only root can look at the system: run spefwctl doctor as root");
+		ctl_complain(ctl, "spefwd is not running, and only root can look at the system: run spefwctl doctor as "
+				  "root");
 		json_decref(list);
 		return EXIT_PERMISSION;
 	}
@@ -123,7 +132,10 @@ int verb_doctor(struct ctl *ctl)
 	}
 	int looked = ctl->world->root ? look(ctl, config, list) : -1;
 	if (!ctl->world->root)
-		add_finding(list, "note", "doctor", "the system was not looked at: rules of other tables, links, resolvers, certificates, sysctls", "only root can", NULL);
+		add_finding(list, "note", "doctor",
+			    "the system was not looked at: rules of other tables, links, resolvers, certificates, "
+			    "sysctls",
+			    "only root can", NULL);
 	if (r == EXIT_NOT_RUNNING)
 		add_finding(list, "warning", "spefwd", "spefwd is not running", ctl->socket, "systemctl start spefwd");
 	if (ctl->world->root)

@@ -31,6 +31,7 @@ static const char beginning[] =
 	"%smembers      = %s\n";
 
 /* What the vendor's table takes for granted. Each is a whole section, ready to be used: the addresses are samples. */
+/* clang-format off */
 static const char samples[] =
 	"\n"
 	"; What a Windows server may need beside the vendor's flows. Take the semicolons away\n"
@@ -63,10 +64,12 @@ static const char samples[] =
 	";to       = *.windowsupdate.com *.update.microsoft.com *.delivery.mp.microsoft.com\n"
 	";protocol = tcp\n"
 	";port     = 80 443\n";
+/* clang-format on */
 
 static int write_text(const struct ctl *ctl, FILE *file)
 {
-	const char *resolvers = ctl->resolvers ? ctl->resolvers : "192.0.2.53", *adm = ctl->adm ? ctl->adm : "192.0.2.0/24";
+	const char *resolvers = ctl->resolvers ? ctl->resolvers : "192.0.2.53",
+		   *adm = ctl->adm ? ctl->adm : "192.0.2.0/24";
 
 	fprintf(file, beginning, ctl->server, ctl->resolvers ? "" : ";", resolvers, ctl->adm ? "" : ";", adm);
 	fputs(samples, file);

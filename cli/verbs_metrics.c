@@ -47,7 +47,8 @@ static void print_flows(FILE *out, const json_t *flows)
 
 	family(out, "flow_connections", "counter", "Packets that opened a connection of a flow.");
 	json_array_foreach((json_t *)flows, index, flow)
-		labelled(out, "flow_connections_total", "flow", json_text_of(flow, "id"), json_number_of(flow, "connections"));
+		labelled(out, "flow_connections_total", "flow", json_text_of(flow, "id"),
+			 json_number_of(flow, "connections"));
 	family(out, "flow_enabled", "gauge", "Whether a flow is open.");
 	json_array_foreach((json_t *)flows, index, flow)
 		labelled(out, "flow_enabled", "flow", json_text_of(flow, "id"), json_truth_of(flow, "enabled"));
@@ -56,7 +57,9 @@ static void print_flows(FILE *out, const json_t *flows)
 /* Flows without the key have no samples. */
 static void print_expected(FILE *out, const json_t *flows)
 {
-	static const struct { const char *name, *key, *help; } kinds[] = {
+	static const struct {
+		const char *name, *key, *help;
+	} kinds[] = {
 		{ "flow_expect_seconds", "expect_s", "How long a flow may be without an answered connection." },
 		{ "flow_silent_seconds", "silent_s", "How long it has been without one." },
 		{ "flow_overdue", "overdue", "Whether that is too long." },
@@ -66,7 +69,8 @@ static void print_expected(FILE *out, const json_t *flows)
 
 	for (size_t i = 0; i < 3; i++) {
 		family(out, kinds[i].name, "gauge", kinds[i].help);
-		json_array_foreach((json_t *)flows, index, flow) {
+		json_array_foreach((json_t *)flows, index, flow)
+		{
 			if (!json_object_get(flow, "expect_s"))
 				continue;
 			int64_t value = i < 2 ? json_number_of(flow, kinds[i].key) : json_truth_of(flow, kinds[i].key);
@@ -90,13 +94,16 @@ static void print_names(FILE *out, const json_t *names)
 	json_t *name;
 
 	family(out, "name_addresses", "gauge", "Addresses behind a name.");
-	json_array_foreach((json_t *)names, index, name) {
+	json_array_foreach((json_t *)names, index, name)
+	{
 		print_name_labels(out, "name_addresses", name);
 		fprintf(out, "} %zu\n", json_array_size(json_object_get(name, "addresses")));
 	}
-	/* A stateset by its form, but node_exporter refuses a whole file for the sake of a type that it does not know. */
+	/* A stateset by its form, but node_exporter refuses a whole file for the sake of a type that it does not know.
+	 */
 	family(out, "name_state", "gauge", "Whether a name is in a state.");
-	json_array_foreach((json_t *)names, index, name) {
+	json_array_foreach((json_t *)names, index, name)
+	{
 		for (size_t i = 0; i < 5; i++) {
 			print_name_labels(out, "name_state", name);
 			putc(',', out);
@@ -106,7 +113,8 @@ static void print_names(FILE *out, const json_t *names)
 	}
 }
 
-static void print_counters(FILE *out, const char *name, const char *label, const char *help, const json_t *object, const char *const *keys)
+static void print_counters(FILE *out, const char *name, const char *label, const char *help, const json_t *object,
+			   const char *const *keys)
 {
 	char sample[64];
 
@@ -136,15 +144,20 @@ void metrics_print(FILE *out, const json_t *status)
 		single(out, "config_matches_disk", json_truth_of(json_object_get(status, "config"), "matches_disk"));
 		print_counters(out, "denied", "kind", "Denied packets.", json_object_get(status, "denied"), denied);
 		const json_t *lost = json_object_get(status, "mid_stream");
-		print_counters(out, "mid_stream", "kind", "Packets of connections that were not tracked: passed, or of one that was cut.", lost, mid_stream);
+		print_counters(out, "mid_stream", "kind",
+			       "Packets of connections that were not tracked: passed, or of one that was cut.", lost,
+			       mid_stream);
 		family(out, "cut_remembered", "gauge", "Connections that were cut and are remembered.");
 		single(out, "cut_remembered", json_number_of(lost, "remembered"));
 		family(out, "cut_full", "gauge", "Whether not all of them have room.");
 		single(out, "cut_full", json_truth_of(lost, "full"));
-		print_counters(out, "guard", "guard", "What the guards met.", json_object_get(status, "guards"), guards);
-		print_counters(out, "observed", "kind", "DNS answers to the protected machines.", json_object_get(status, "observed"), observed);
+		print_counters(out, "guard", "guard", "What the guards met.", json_object_get(status, "guards"),
+			       guards);
+		print_counters(out, "observed", "kind", "DNS answers to the protected machines.",
+			       json_object_get(status, "observed"), observed);
 		family(out, "denial_queries_refused", "counter", "Queries because of denials that the limit refused.");
-		single(out, "denial_queries_refused_total", json_number_of(json_object_get(status, "denial_queries"), "refused"));
+		single(out, "denial_queries_refused_total",
+		       json_number_of(json_object_get(status, "denial_queries"), "refused"));
 		family(out, "interception_rules", "gauge", "Rules of other tables that could intercept a flow.");
 		single(out, "interception_rules", (int64_t)json_array_size(json_object_get(status, "interceptions")));
 		print_flows(out, json_object_get(status, "flows"));

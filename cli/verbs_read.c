@@ -16,9 +16,11 @@ static json_t *inspect(const struct ctl *ctl, char *buffer, size_t size)
 	}
 	json_t *table = spefwd_inspect(ctl->world->spefwd, &status);
 	if (!table && status < 0)
-		snprintf(buffer, size, "whether the table still protects is not known: %s: %s", ctl->world->spefwd, strerror(-status));
+		snprintf(buffer, size, "whether the table still protects is not known: %s: %s", ctl->world->spefwd,
+			 strerror(-status));
 	else if (!table)
-		snprintf(buffer, size, "whether the table still protects is not known: %s --inspect failed with status %d",
+		snprintf(buffer, size,
+			 "whether the table still protects is not known: %s --inspect failed with status %d",
 			 ctl->world->spefwd, status);
 	return table;
 }

@@ -51,6 +51,7 @@ void log_message(int priority, const char *format, ...)
 	line[length++] = '\n';
 
 	/* One write a message, so that lines of several writers do not mix. Nobody could be told of a failure. */
-	if (write(STDERR_FILENO, line, length) < 0) {}
+	if (write(STDERR_FILENO, line, length) < 0) {
+	}
 	errno = saved_errno;
 }

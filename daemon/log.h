@@ -2,8 +2,8 @@
 #ifndef SPEFW_LOG_H
 #define SPEFW_LOG_H
 
-/* Standard error, one line a message, with <N> priority prefixes where the journal reads it (JOURNAL_STREAM names this very
- * stream). Control characters become '?', errno is kept, %m works. */
+/* Standard error, one line a message, with <N> priority prefixes where the journal reads it (JOURNAL_STREAM names this
+ * very stream). Control characters become '?', errno is kept, %m works. */
 
 #include <syslog.h>
 

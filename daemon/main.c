@@ -14,6 +14,7 @@
 
 enum { EXIT_USAGE = 2, EXIT_CONFIG = 78 }; /* 78: sysexits.h, and what systemd calls CONFIG */
 
+/* clang-format off */
 static const char usage[] =
 	"Usage: spefwd [-c FILE] [-s SOCKET] [-d STATE_DIR]\n"
 	"       spefwd --check [-c FILE] | --inspect [--json] | --doctor [--json] [-c FILE] | --clear\n"
@@ -30,6 +31,7 @@ static const char usage[] =
 	"      --clear           remove the table: the server is not guarded any more\n"
 	"  -h, --help            this text\n"
 	"  -V, --version         the version\n";
+/* clang-format on */
 
 enum task { TASK_RUN, TASK_CHECK, TASK_INSPECT, TASK_DOCTOR, TASK_CLEAR };
 
@@ -43,14 +45,22 @@ struct arguments {
 static int parse(int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "socket", required_argument, NULL, 's' }, { "state", required_argument, NULL, 'd' },
-		{ "check", no_argument, NULL, 'k' }, { "inspect", no_argument, NULL, 'i' }, { "clear", no_argument, NULL, 'r' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "state", required_argument, NULL, 'd' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "inspect", no_argument, NULL, 'i' },
+		{ "clear", no_argument, NULL, 'r' },
 		{ "doctor", no_argument, NULL, 'o' },
-		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
 	};
 	int option;
 
-	*ret = (struct arguments){ .paths = { SYSCONFDIR "/spefw/spefw.ini", RUNSTATEDIR "/control.sock", SHAREDSTATEDIR } };
+	*ret = (struct arguments){ .paths = { SYSCONFDIR "/spefw/spefw.ini", RUNSTATEDIR "/control.sock",
+					      SHAREDSTATEDIR } };
 	while ((option = getopt_long(argc, argv, "c:s:d:hV", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c': ret->paths.config = optarg; break;
@@ -77,9 +87,10 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	const struct gateway *gateway = userdata;
 
 	gateway_repair_last(userdata);
-	const char *table = gateway->cleared ? "the table was removed on request: the server is not guarded"
-			  : !gateway->current_known ? "the table could not be brought up to date"
-			  : gateway->file.policy.mode == MODE_AUDIT ? "the table stays, and denies nothing" : "the table stays and guards";
+	const char *table = gateway->cleared          ? "the table was removed on request: the server is not guarded"
+			    : !gateway->current_known ? "the table could not be brought up to date"
+			    : gateway->file.policy.mode == MODE_AUDIT ? "the table stays, and denies nothing"
+								      : "the table stays and guards";
 	log_notice("stopping on %s: %s", strsignal((int)info->ssi_signo), table);
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
@@ -151,7 +162,8 @@ static int run(const struct gateway_paths *paths)
 	if (r >= 0) {
 		log_notice("spefwd " PACKAGE_VERSION " guards by %s", paths->config);
 		sd_notify(0, "READY=1");
-		/* Not earlier: its first sign of life arms the manager's watchdog, and until the loop runs there is no second one. */
+		/* Not earlier: its first sign of life arms the manager's watchdog, and until the loop runs there is no
+		 * second one. */
 		sd_event_set_watchdog(event, true);
 		r = sd_event_loop(event);
 		sd_notify(0, "STOPPING=1");
@@ -159,7 +171,9 @@ static int run(const struct gateway_paths *paths)
 	gateway_free(&gateway);
 	sd_event_unref(event);
 	if (begun == -EINVAL) {
-		log_error("%s is missing or bad, and nothing was changed: mend it (spefwctl check says what is wrong), or write a first one", paths->config);
+		log_error("%s is missing or bad, and nothing was changed: mend it (spefwctl check says what is wrong), "
+			  "or write a first one",
+			  paths->config);
 		return EXIT_CONFIG;
 	}
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -173,15 +187,10 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	switch (arguments.task) {
-	case TASK_CHECK:
-		return offline_check(arguments.paths.config);
-	case TASK_INSPECT:
-		return offline_inspect(arguments.json);
-	case TASK_DOCTOR:
-		return doctor_run(arguments.paths.config, arguments.json);
-	case TASK_CLEAR:
-		return offline_clear();
-	default:
-		return run(&arguments.paths);
+	case TASK_CHECK: return offline_check(arguments.paths.config);
+	case TASK_INSPECT: return offline_inspect(arguments.json);
+	case TASK_DOCTOR: return doctor_run(arguments.paths.config, arguments.json);
+	case TASK_CLEAR: return offline_clear();
+	default: return run(&arguments.paths);
 	}
 }

@@ -42,8 +42,8 @@ struct finding {
 	struct ruleset table;
 };
 
-/* It guards where protected addresses lead to their flows and the hooks are there; with a statement of somebody else's in a
- * set, who knows. */
+/* It guards where protected addresses lead to their flows and the hooks are there; with a statement of somebody else's
+ * in a set, who knows. */
 static bool table_guards(const struct ruleset *table)
 {
 	static const char *const hooks[] = { "forward", "input", "output" };
@@ -55,7 +55,8 @@ static bool table_guards(const struct ruleset *table)
 			return false;
 	}
 	for (enum family family = 0; family < FAMILIES; family++) {
-		const struct set *map = ruleset_find_set(table, family == FAMILY_4 ? "protected_dst_4" : "protected_dst_6");
+		const struct set *map =
+			ruleset_find_set(table, family == FAMILY_4 ? "protected_dst_4" : "protected_dst_6");
 		addresses |= map && map->count > 0;
 	}
 	return addresses;
@@ -120,13 +121,13 @@ static void print_finding(const struct finding *finding, json_t *protected)
 	printf("table inet " TABLE_NAME " is loaded, layout %d, %zu chains, %zu sets\n", finding->info.layout,
 	       finding->table.chains.count, finding->table.sets.count);
 	if (!finding->guards) {
-		puts(finding->foreign ? "whether it guards is not known: it holds what is not of spefw's making, and a start of spefwd replaces it"
+		puts(finding->foreign ? "whether it guards is not known: it holds what is not of spefw's making, and a "
+					"start of spefwd replaces it"
 				      : "it does not guard: its hooks or its protected addresses are missing");
 		return;
 	}
 	printf(finding->audit ? "audit mode: it counts, and denies nothing:" : "it guards");
-	json_array_foreach(protected, index, one)
-		printf(" %s", json_string_value(one));
+	json_array_foreach(protected, index, one) printf(" %s", json_string_value(one));
 	putchar('\n');
 }
 
@@ -139,10 +140,10 @@ int offline_inspect(bool json)
 		return EXIT_FAILURE;
 	json_t *protected = protected_list(&finding.table);
 	if (json) {
-		json_t *out = json_pack("{s:b, s:b, s:b, s:i, s:O, s:s, s:b}", "loaded", finding.info.exists, "guards", finding.guards && !finding.audit,
-					"foreign", finding.foreign,
-					"layout", finding.info.layout, "protected", protected, "mode", finding.audit ? "audit" : "enforce",
-					"owner", finding.info.owner != 0);
+		json_t *out = json_pack("{s:b, s:b, s:b, s:i, s:O, s:s, s:b}", "loaded", finding.info.exists, "guards",
+					finding.guards && !finding.audit, "foreign", finding.foreign, "layout",
+					finding.info.layout, "protected", protected, "mode",
+					finding.audit ? "audit" : "enforce", "owner", finding.info.owner != 0);
 		json_dumpf(out, stdout, JSON_COMPACT);
 		putchar('\n');
 		json_decref(out);
@@ -166,9 +167,11 @@ int offline_clear(void)
 	if (r == 0 && info.exists)
 		r = nft_commit(&nft, &op, 1, 0);
 	if (r == 0)
-		puts(info.exists ? "table inet " TABLE_NAME " removed: the server is not guarded any more" : "table inet " TABLE_NAME " is not loaded");
+		puts(info.exists ? "table inet " TABLE_NAME " removed: the server is not guarded any more"
+				 : "table inet " TABLE_NAME " is not loaded");
 	else
-		fprintf(stderr, "spefwd: %s%s\n", nft.error, r == -EPERM ? " (root alone may, and not while another daemon owns the table)" : "");
+		fprintf(stderr, "spefwd: %s%s\n", nft.error,
+			r == -EPERM ? " (root alone may, and not while another daemon owns the table)" : "");
 	nft_close(&nft);
 	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

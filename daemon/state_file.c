@@ -178,10 +178,11 @@ static void put_entry(FILE *text, const struct book_entry *entry, int64_t now_ms
 	for (size_t i = 0; i < entry->address_count; i++) {
 		const struct book_address *item = &entry->addresses[i];
 		int64_t age_s = (now_ms - item->confirmed_ms) / 1000;
-		int length = snprintf(line, sizeof(line), "%s %s %" PRId64, entry->name, addr_format(&item->addr, address),
-				      wall_s > age_s ? wall_s - age_s : 0);
+		int length = snprintf(line, sizeof(line), "%s %s %" PRId64, entry->name,
+				      addr_format(&item->addr, address), wall_s > age_s ? wall_s - age_s : 0);
 		if (item->origin == ORIGIN_OBSERVED)
-			length += snprintf(line + length, sizeof(line) - (size_t)length, " %" PRId64, wall_s + (item->expires_ms - now_ms) / 1000);
+			length += snprintf(line + length, sizeof(line) - (size_t)length, " %" PRId64,
+					   wall_s + (item->expires_ms - now_ms) / 1000);
 		put_line(text, line, length);
 	}
 }
@@ -233,7 +234,8 @@ static bool take_line(const char **bytes, size_t *length, char line[LINE_MAX_BYT
 
 	*bytes += end ? size + 1 : size;
 	*length -= end ? size + 1 : size;
-	if (!end || size < CHECKSUM_DIGITS + 1 || size - CHECKSUM_DIGITS - 1 >= LINE_MAX_BYTES || memchr(start, '\0', size))
+	if (!end || size < CHECKSUM_DIGITS + 1 || size - CHECKSUM_DIGITS - 1 >= LINE_MAX_BYTES ||
+	    memchr(start, '\0', size))
 		return false;
 	size -= CHECKSUM_DIGITS + 1;
 	memcpy(line, start, size);
@@ -301,8 +303,9 @@ static int remember_line(char *line, struct addrbook *book, int64_t now_ms, int6
 	int64_t second, until = 0;
 	int status;
 
-	if (count < 3 || count > 4 || !split(line, words, count) || strlen(words[0]) > NAME_MAX_BYTES || !addr_parse(words[1], &addr) ||
-	    !parse_number(words[2], &second) || (count == 4 && !parse_number(words[3], &until)))
+	if (count < 3 || count > 4 || !split(line, words, count) || strlen(words[0]) > NAME_MAX_BYTES ||
+	    !addr_parse(words[1], &addr) || !parse_number(words[2], &second) ||
+	    (count == 4 && !parse_number(words[3], &until)))
 		return -EBADMSG;
 	if (count == 4) /* the seconds from now to then, as those from an age to now */
 		status = addrbook_remember_observed(book, words[0], &addr, age_ms(wall_s, until), now_ms);
@@ -316,7 +319,8 @@ static bool is_end(char *line, int64_t lines)
 	char *words[2];
 	int64_t number;
 
-	return split(line, words, 2) && strcmp(words[0], ADDRESSES_END) == 0 && parse_number(words[1], &number) && number == lines;
+	return split(line, words, 2) && strcmp(words[0], ADDRESSES_END) == 0 && parse_number(words[1], &number) &&
+	       number == lines;
 }
 
 int state_read_addresses(const char *bytes, size_t length, struct addrbook *book, int64_t now_ms, int64_t wall_s)
@@ -333,7 +337,8 @@ int state_read_addresses(const char *bytes, size_t length, struct addrbook *book
 			damaged = true;
 			continue;
 		}
-		if (strncmp(line, ADDRESSES_END " ", sizeof(ADDRESSES_END)) == 0 && strchr(line, ' ') == strrchr(line, ' '))
+		if (strncmp(line, ADDRESSES_END " ", sizeof(ADDRESSES_END)) == 0 &&
+		    strchr(line, ' ') == strrchr(line, ' '))
 			return damaged || length > 0 || !is_end(line, lines) ? -EBADMSG : 0;
 		int status = remember_line(line, book, now_ms, wall_s);
 		if (status == -EBADMSG)

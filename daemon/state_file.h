@@ -2,20 +2,21 @@
 #ifndef SPEFW_STATE_FILE_H
 #define SPEFW_STATE_FILE_H
 
-/* The state directory: what must outlive the daemon. Every write is a new file, fsync, rename, fsync of the directory. */
+/* The state directory: what must outlive the daemon. Every write is a new file, fsync, rename, fsync of the directory.
+ */
 
 #include "core/addrbook.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes this process the only one that uses the directory, until the descriptor is closed or the process ends, however that
- * happens (flock(2) on the directory: it needs no room on a full disk). Returns the descriptor; -EBUSY: another process has
- * it; or another negative errno (-ENOENT: there is no such directory). */
+/* Makes this process the only one that uses the directory, until the descriptor is closed or the process ends, however
+ * that happens (flock(2) on the directory: it needs no room on a full disk). Returns the descriptor; -EBUSY: another
+ * process has it; or another negative errno (-ENOENT: there is no such directory). */
 int state_lock(const char *directory);
 
-/* The file of the addresses, "addresses": a line of the format's name and version, one line an address, a line with their
- * number. Every line ends in a checksum of its own: a flipped bit must not become another address. */
+/* The file of the addresses, "addresses": a line of the format's name and version, one line an address, a line with
+ * their number. Every line ends in a checksum of its own: a flipped bit must not become another address. */
 enum {
 	STATE_ADDRESSES_MAX = 64 << 20, /* bytes; 1,000 names that are full to the cap have about 50 MB */
 };
@@ -23,9 +24,9 @@ enum {
 /* Addresses of all entries with the wall-clock second of their last confirmation. 0 or a negative errno
  * (-EFBIG: more than would be loaded again). */
 int state_save_addresses(const char *directory, const struct addrbook *book, int64_t now_ms, int64_t wall_s);
-/* Into the book (names not wanted are passed over). A damaged file gives -EBADMSG after what could be read whole was taken:
- * nothing of a damaged line. -ENOENT: none yet. -EFBIG, -ENOMEM and other negative errnos. The wall clock may have been
- * wrong then or be wrong now: what was confirmed in its future is taken as confirmed now. */
+/* Into the book (names not wanted are passed over). A damaged file gives -EBADMSG after what could be read whole was
+ * taken: nothing of a damaged line. -ENOENT: none yet. -EFBIG, -ENOMEM and other negative errnos. The wall clock may
+ * have been wrong then or be wrong now: what was confirmed in its future is taken as confirmed now. */
 int state_load_addresses(const char *directory, struct addrbook *book, int64_t now_ms, int64_t wall_s);
 
 /* What state_load_addresses() does with the bytes of the file. */

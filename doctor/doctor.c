@@ -29,7 +29,8 @@ static void say_config(struct doctor *doctor, const char *path, const struct dia
 			first = diag_format(&diags->items[i]);
 	if (first)
 		harmless_text(first);
-	troubles_add(&doctor->troubles, GRAVITY_SERIOUS, "config", "the configuration can't be used: the flows are not judged", first ? first : strerror(-error),
+	troubles_add(&doctor->troubles, GRAVITY_SERIOUS, "config",
+		     "the configuration can't be used: the flows are not judged", first ? first : strerror(-error),
 		     "spefwctl check says all that is wrong with it");
 	free(first);
 	(void)path;
@@ -49,7 +50,10 @@ static int load(struct doctor *doctor, const char *path)
 	return r;
 }
 
-static void ignore_change(void *userdata) { (void)userdata; }
+static void ignore_change(void *userdata)
+{
+	(void)userdata;
+}
 
 static int read_all(struct doctor *doctor, const char *path)
 {
@@ -65,7 +69,8 @@ static int read_all(struct doctor *doctor, const char *path)
 			return r;
 		could_not(doctor, "links", "links and routes could not be looked at", doctor_read_links(doctor));
 		could_not(doctor, "resolver", "names could not be looked at", doctor_read_names(doctor));
-		could_not(doctor, "drop", "the tables of other programs could not be looked at", doctor_read_tables(doctor));
+		could_not(doctor, "drop", "the tables of other programs could not be looked at",
+			  doctor_read_tables(doctor));
 		could_not(doctor, "tls", "certificates could not be looked at", doctor_read_tls(doctor));
 	} else {
 		doctor->facts.table_guards = true; /* not known, and not what is wrong first */
@@ -80,8 +85,9 @@ static void print_json(const struct troubles *troubles)
 
 	for (size_t i = 0; i < troubles->count; i++) {
 		const struct trouble *trouble = &troubles->items[i];
-		json_t *one = json_pack("{s:s, s:s, s:s, s:s}", "severity", gravity_word(trouble->gravity), "check", trouble->check, "what", trouble->what,
-					"evidence", trouble->evidence ? trouble->evidence : "");
+		json_t *one = json_pack("{s:s, s:s, s:s, s:s}", "severity", gravity_word(trouble->gravity), "check",
+					trouble->check, "what", trouble->what, "evidence",
+					trouble->evidence ? trouble->evidence : "");
 		if (one && trouble->remedy)
 			json_object_set_new(one, "remedy", json_string(trouble->remedy));
 		json_array_append_new(list, one);
@@ -102,8 +108,9 @@ static void print_lines(const struct troubles *troubles)
 		puts("nothing stands in the way");
 	for (size_t i = 0; i < troubles->count; i++) {
 		const struct trouble *trouble = &troubles->items[i];
-		printf("%s: %s (%s)%s%s\n", gravity_word(trouble->gravity), trouble->what, trouble->evidence ? trouble->evidence : "?",
-		       trouble->remedy ? ": " : "", trouble->remedy ? trouble->remedy : "");
+		printf("%s: %s (%s)%s%s\n", gravity_word(trouble->gravity), trouble->what,
+		       trouble->evidence ? trouble->evidence : "?", trouble->remedy ? ": " : "",
+		       trouble->remedy ? trouble->remedy : "");
 	}
 }
 

@@ -2,8 +2,8 @@
 #ifndef SPEFW_DAEMON_DOCTOR_H
 #define SPEFW_DAEMON_DOCTOR_H
 
-/* spefwd --doctor: what on this gateway stands in the way. core/doctor.h judges; these read the facts. Each is bounded in what it
- * reads and how long it takes, and leaves out what it can't read. */
+/* spefwd --doctor: what on this gateway stands in the way. core/doctor.h judges; these read the facts. Each is bounded
+ * in what it reads and how long it takes, and leaves out what it can't read. */
 
 #include "core/compile.h"
 #include "core/doctor.h"
@@ -12,7 +12,8 @@
 
 #include <systemd/sd-event.h>
 
-/* Prints what it finds, as lines or as JSON. Exit status: 0 nothing serious, 1 something is, or it could not look. For root. */
+/* Prints what it finds, as lines or as JSON. Exit status: 0 nothing serious, 1 something is, or it could not look. For
+ * root. */
 int doctor_run(const char *config_path, bool json);
 
 /* What the readers share. */
@@ -24,7 +25,7 @@ struct doctor {
 	struct links *links;
 	struct interface_list *roles; /* one a role: behind which links it lives */
 	struct interface_list *peers; /* one a flow: by which links its peers come; none: by any */
-	struct names_view names;  /* by the answers of this gateway's resolver */
+	struct names_view names;      /* by the answers of this gateway's resolver */
 };
 
 /* doctor_system.c: sysctls, the connection table, the clock, saved rulesets. */
@@ -38,7 +39,8 @@ int doctor_read_names(struct doctor *doctor);
 
 /* doctor_tables.c: the tables of other programs, those of iptables-legacy among them. 0 or a negative errno. */
 int doctor_read_tables(struct doctor *doctor);
-/* doctor_legacy.c: one family's tables of iptables-legacy as others. *ret is empty where there are none. 0 or a negative errno. */
+/* doctor_legacy.c: one family's tables of iptables-legacy as others. *ret is empty where there are none. 0 or a
+ * negative errno. */
 int doctor_read_legacy(enum family family, struct foreign_tables *ret);
 
 /* doctor_tls.c: whose certificate answers for the names, by spefw-tls, some seconds at most. 0 or a negative errno. */

@@ -15,18 +15,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The tables of iptables-legacy, by the kernel's own interface. The list of their names is root's alone, and only what stands
- * there is asked for: to ask for another one would make it. */
+/* The tables of iptables-legacy, by the kernel's own interface. The list of their names is root's alone, and only what
+ * stands there is asked for: to ask for another one would make it. */
 
 enum {
 	TABLE_MAX = 64 << 20, /* bytes */
 	TABLES_MAX = 16,
 	ALIGNMENT = __alignof__(struct _xt_align), /* of entries, matches and targets */
-	GET_INFO = IPT_SO_GET_INFO, GET_ENTRIES = IPT_SO_GET_ENTRIES, /* the same numbers for IPv6 */
+	GET_INFO = IPT_SO_GET_INFO,
+	GET_ENTRIES = IPT_SO_GET_ENTRIES, /* the same numbers for IPv6 */
 };
 static_assert(IPT_SO_GET_INFO == IP6T_SO_GET_INFO && IPT_SO_GET_ENTRIES == IP6T_SO_GET_ENTRIES, "one interface");
 static_assert(sizeof(struct ipt_getinfo) == sizeof(struct ip6t_getinfo), "one interface");
-static_assert(offsetof(struct ipt_get_entries, entrytable) == offsetof(struct ip6t_get_entries, entrytable), "one interface");
+static_assert(offsetof(struct ipt_get_entries, entrytable) == offsetof(struct ip6t_get_entries, entrytable),
+	      "one interface");
 
 /* One table, its entries one behind the other. */
 struct legacy {
@@ -34,7 +36,13 @@ struct legacy {
 	struct ipt_getinfo info;
 	const uint8_t *entries;
 	struct foreign_tables *out;
-	struct { struct start { uint32_t offset; size_t chain; } *items; size_t count, capacity; } starts; /* of chains */
+	struct {
+		struct start {
+			uint32_t offset;
+			size_t chain;
+		} * items;
+		size_t count, capacity;
+	} starts; /* of chains */
 };
 
 struct entry {
@@ -42,7 +50,10 @@ struct entry {
 	const struct xt_entry_target *target;
 };
 
-static const char *target_name(const struct entry *entry) { return entry->target->u.user.name; }
+static const char *target_name(const struct entry *entry)
+{
+	return entry->target->u.user.name;
+}
 
 static bool read_entry(const struct legacy *legacy, uint32_t offset, struct entry *ret)
 {
@@ -52,11 +63,15 @@ static bool read_entry(const struct legacy *legacy, uint32_t offset, struct entr
 	if (offset > legacy->info.size || legacy->info.size - offset < size || offset % ALIGNMENT)
 		return false;
 	*ret = (struct entry){ .offset = offset, .matches_offset = (uint32_t)size };
-	ret->target_offset = legacy->family == FAMILY_4 ? ((const struct ipt_entry *)at)->target_offset : ((const struct ip6t_entry *)at)->target_offset;
-	ret->next_offset = legacy->family == FAMILY_4 ? ((const struct ipt_entry *)at)->next_offset : ((const struct ip6t_entry *)at)->next_offset;
+	ret->target_offset = legacy->family == FAMILY_4 ? ((const struct ipt_entry *)at)->target_offset
+							: ((const struct ip6t_entry *)at)->target_offset;
+	ret->next_offset = legacy->family == FAMILY_4 ? ((const struct ipt_entry *)at)->next_offset
+						      : ((const struct ip6t_entry *)at)->next_offset;
 	ret->target = (const struct xt_entry_target *)(legacy->entries + offset + ret->target_offset);
-	return ret->target_offset >= size && ret->target_offset % ALIGNMENT == 0 && ret->next_offset >= ret->target_offset + sizeof(*ret->target) && ret->next_offset <= legacy->info.size - offset &&
-	       ret->target->u.target_size >= sizeof(*ret->target) && ret->target->u.target_size <= ret->next_offset - ret->target_offset &&
+	return ret->target_offset >= size && ret->target_offset % ALIGNMENT == 0 &&
+	       ret->next_offset >= ret->target_offset + sizeof(*ret->target) &&
+	       ret->next_offset <= legacy->info.size - offset && ret->target->u.target_size >= sizeof(*ret->target) &&
+	       ret->target->u.target_size <= ret->next_offset - ret->target_offset &&
 	       memchr(ret->target->u.user.name, '\0', sizeof(ret->target->u.user.name));
 }
 
@@ -82,10 +97,17 @@ static int hook_of(const struct legacy *legacy, uint32_t offset, const unsigned 
 
 static int add_chain(struct legacy *legacy, uint32_t offset, const char *name, int hook)
 {
-	static const enum place places[] = { PLACE_PREROUTING, PLACE_INPUT, PLACE_FORWARD, PLACE_OUTPUT, PLACE_POSTROUTING };
-	static const struct { const char *table; int priority; } tables[] = { { "raw", -300 }, { "mangle", -150 }, { "nat", -100 }, { "filter", 0 }, { "security", 50 } };
-	struct other_chain chain = { .family = legacy->family == FAMILY_4 ? FOREIGN_FAMILY_IP : FOREIGN_FAMILY_IP6, .table = strdup(legacy->info.name),
-				     .name = strdup(name), .place = hook < 0 ? PLACE_NONE : places[hook], .legacy = true,
+	static const enum place places[] = { PLACE_PREROUTING, PLACE_INPUT, PLACE_FORWARD, PLACE_OUTPUT,
+					     PLACE_POSTROUTING };
+	static const struct {
+		const char *table;
+		int priority;
+	} tables[] = { { "raw", -300 }, { "mangle", -150 }, { "nat", -100 }, { "filter", 0 }, { "security", 50 } };
+	struct other_chain chain = { .family = legacy->family == FAMILY_4 ? FOREIGN_FAMILY_IP : FOREIGN_FAMILY_IP6,
+				     .table = strdup(legacy->info.name),
+				     .name = strdup(name),
+				     .place = hook < 0 ? PLACE_NONE : places[hook],
+				     .legacy = true,
 				     .nat = strcmp(legacy->info.name, "nat") == 0 };
 	struct start start = { offset, legacy->out->chains.count };
 
@@ -160,7 +182,8 @@ static void take_address(struct parsing *p, enum rule_field field, bool negate, 
 }
 
 /* A name, or the beginning of one. */
-static void take_link(struct parsing *p, enum rule_field field, bool negate, const char *name, const unsigned char *mask)
+static void take_link(struct parsing *p, enum rule_field field, bool negate, const char *name,
+		      const unsigned char *mask)
 {
 	uint8_t first[FOREIGN_KEY_MAX], last[FOREIGN_KEY_MAX];
 
@@ -205,9 +228,11 @@ static void take_matches(struct parsing *p, const uint8_t *at, uint32_t length)
 {
 	while (length >= sizeof(struct xt_entry_match)) {
 		const struct xt_entry_match *match = (const void *)at;
-		if (match->u.match_size < sizeof(*match) || match->u.match_size % ALIGNMENT || match->u.match_size > length || !memchr(match->u.user.name, '\0', sizeof(match->u.user.name)))
+		if (match->u.match_size < sizeof(*match) || match->u.match_size % ALIGNMENT ||
+		    match->u.match_size > length || !memchr(match->u.user.name, '\0', sizeof(match->u.user.name)))
 			break;
-		xt_take_match(p, match->u.user.name, match->u.user.revision, match->data, match->u.match_size - (uint32_t)sizeof(*match));
+		xt_take_match(p, match->u.user.name, match->u.user.revision, match->data,
+			      match->u.match_size - (uint32_t)sizeof(*match));
 		at += match->u.match_size;
 		length -= match->u.match_size;
 	}
@@ -236,23 +261,32 @@ static void take_verdict(struct parsing *p, const struct legacy *legacy, const s
 
 static int take_rule(const struct legacy *legacy, const struct entry *entry, size_t chain, uint64_t number)
 {
-	struct parsing p = { .others = legacy->out, .table_family = legacy->family == FAMILY_4 ? FOREIGN_FAMILY_IP : FOREIGN_FAMILY_IP6, .table = legacy->info.name,
-			     .rule = { .chain = chain, .handle = number, .conditions = legacy->out->conditions.count, .exact = true, .map_field = RULE_FIELDS } };
+	struct parsing p = { .others = legacy->out,
+			     .table_family = legacy->family == FAMILY_4 ? FOREIGN_FAMILY_IP : FOREIGN_FAMILY_IP6,
+			     .table = legacy->info.name,
+			     .rule = { .chain = chain,
+				       .handle = number,
+				       .conditions = legacy->out->conditions.count,
+				       .exact = true,
+				       .map_field = RULE_FIELDS } };
 	const void *at = legacy->entries + entry->offset;
 	const uint8_t *info = (const uint8_t *)entry->target + sizeof(*entry->target);
 	bool four = legacy->family == FAMILY_4;
-	bool is_goto = four ? ((const struct ipt_entry *)at)->ip.flags & IPT_F_GOTO : ((const struct ip6t_entry *)at)->ipv6.flags & IP6T_F_GOTO;
+	bool is_goto = four ? ((const struct ipt_entry *)at)->ip.flags & IPT_F_GOTO
+			    : ((const struct ip6t_entry *)at)->ipv6.flags & IP6T_F_GOTO;
 
 	add_byte(&p, RULE_FAMILY, false, four ? 4 : 6);
 	if (four)
 		take_header_4(&p, &((const struct ipt_entry *)at)->ip);
 	else
 		take_header_6(&p, &((const struct ip6t_entry *)at)->ipv6);
-	take_matches(&p, legacy->entries + entry->offset + entry->matches_offset, entry->target_offset - entry->matches_offset);
+	take_matches(&p, legacy->entries + entry->offset + entry->matches_offset,
+		     entry->target_offset - entry->matches_offset);
 	if (!*target_name(entry))
 		take_verdict(&p, legacy, entry, is_goto);
 	else
-		xt_take_target(&p, target_name(entry), entry->target->u.user.revision, info, entry->target->u.target_size - (uint32_t)sizeof(*entry->target));
+		xt_take_target(&p, target_name(entry), entry->target->u.user.revision, info,
+			       entry->target->u.target_size - (uint32_t)sizeof(*entry->target));
 	if (p.error == 0 && (p.rule.effect != EFFECT_NONE || p.rule.way != WAY_ON))
 		p.error = ARRAY_PUSH(&legacy->out->rules, p.rule) < 0 ? -ENOMEM : 0;
 	return p.error;
@@ -263,7 +297,8 @@ static bool take_policy(const struct legacy *legacy, const struct entry *entry, 
 {
 	const struct xt_standard_target *standard = (const void *)entry->target;
 
-	if (hook_of(legacy, entry->offset, legacy->info.underflow) < 0 || entry->target->u.target_size < sizeof(*standard))
+	if (hook_of(legacy, entry->offset, legacy->info.underflow) < 0 ||
+	    entry->target->u.target_size < sizeof(*standard))
 		return false;
 	legacy->out->chains.items[chain].drops = standard->verdict == -NF_DROP - 1;
 	return true;

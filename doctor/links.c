@@ -16,8 +16,8 @@
 #include <string.h>
 
 enum {
-	RANGES_MAX = 4096,     /* of a flow's peers that are looked up */
-	DETOURS_FOR = 64,      /* ranges of a role whose ways are compared */
+	RANGES_MAX = 4096, /* of a flow's peers that are looked up */
+	DETOURS_FOR = 64,  /* ranges of a role whose ways are compared */
 	NEIGHBOURS_MAX = 8192,
 };
 
@@ -67,7 +67,8 @@ static int add_peer_links(struct doctor *doctor, const struct endpoint *peer, st
 static bool opens_any(const struct policy *policy, const struct policy_flow *flow, bool inbound)
 {
 	for (size_t i = 0; i < policy->role_count; i++)
-		if (policy->roles[i].is_protected && (inbound ? flow_opens_role(flow, &policy->roles[i]) : flow_leaves_role(flow, &policy->roles[i])))
+		if (policy->roles[i].is_protected &&
+		    (inbound ? flow_opens_role(flow, &policy->roles[i]) : flow_leaves_role(flow, &policy->roles[i])))
 			return true;
 	return false;
 }
@@ -120,7 +121,7 @@ static int read_link_facts(struct doctor *doctor)
 /* The kernel's way to an address. */
 
 struct best_way {
-	int index;     /* of the link; 0: none */
+	int index; /* of the link; 0: none */
 	bool answered;
 };
 
@@ -145,7 +146,8 @@ static int each_answer(struct nl_msg *message, void *userdata)
 /* "": it is not known, or there is none. */
 static int best_link(struct nl_sock *socket, const struct addr *addr, char ret[CONFIG_INTERFACE_MAX + 1])
 {
-	struct rtmsg request = { .rtm_family = addr->family == FAMILY_4 ? AF_INET : AF_INET6, .rtm_dst_len = (uint8_t)addr_bits((enum family)addr->family) };
+	struct rtmsg request = { .rtm_family = addr->family == FAMILY_4 ? AF_INET : AF_INET6,
+				 .rtm_dst_len = (uint8_t)addr_bits((enum family)addr->family) };
 	struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST);
 	char name[IF_NAMESIZE];
 	struct best_way way = { .index = 0 };
@@ -155,7 +157,8 @@ static int best_link(struct nl_sock *socket, const struct addr *addr, char ret[C
 	if (message && nlmsg_append(message, &request, sizeof(request), NLMSG_ALIGNTO) == 0 &&
 	    nla_put(message, RTA_DST, (int)addr_size((enum family)addr->family), addr->bytes) == 0)
 		r = nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, each_answer, &way) < 0 ? -EIO : 0;
-	/* An answer and its acknowledgement, which must not be left for the next one; or an error where there is no way. */
+	/* An answer and its acknowledgement, which must not be left for the next one; or an error where there is no
+	 * way. */
 	if (r == 0 && nl_send_auto(socket, message) >= 0 && nl_recvmsgs_default(socket) >= 0 && way.answered)
 		nl_wait_for_ack(socket);
 	if (message)
@@ -165,7 +168,8 @@ static int best_link(struct nl_sock *socket, const struct addr *addr, char ret[C
 	return r;
 }
 
-static int add_detours(struct doctor *doctor, struct nl_sock *socket, const struct policy_role *role, const struct range *range, const struct interface_list *named)
+static int add_detours(struct doctor *doctor, struct nl_sock *socket, const struct policy_role *role,
+		       const struct range *range, const struct interface_list *named)
 {
 	struct ranges one = { .items = (struct range *)range, .count = 1 };
 	struct interface_list links = { 0 };
@@ -207,7 +211,8 @@ static int read_detours(struct doctor *doctor, struct nl_sock *socket)
 		bool named = i == 0 && policy->interfaces == INTERFACES_NAMED;
 		for (size_t k = 0; k < ranges->count && k < DETOURS_FOR && r == 0; k++)
 			if (ranges->items[k].first.family == FAMILY_4)
-				r = add_detours(doctor, socket, role, &ranges->items[k], named ? &doctor->roles[0] : NULL);
+				r = add_detours(doctor, socket, role, &ranges->items[k],
+						named ? &doctor->roles[0] : NULL);
 	}
 	return r;
 }
@@ -227,9 +232,11 @@ static bool take_neighbour(struct rtnl_neigh *neighbour, struct neighbour_fact *
 	size_t size = family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
 	char name[IF_NAMESIZE];
 
-	if (!size || nl_addr_get_len(addr) != size || !hardware || !is_alive(neighbour) || !if_indextoname((unsigned)rtnl_neigh_get_ifindex(neighbour), name))
+	if (!size || nl_addr_get_len(addr) != size || !hardware || !is_alive(neighbour) ||
+	    !if_indextoname((unsigned)rtnl_neigh_get_ifindex(neighbour), name))
 		return false;
-	*ret = (struct neighbour_fact){ .addr = { .family = family == AF_INET ? FAMILY_4 : FAMILY_6 }, .hardware_length = nl_addr_get_len(hardware) };
+	*ret = (struct neighbour_fact){ .addr = { .family = family == AF_INET ? FAMILY_4 : FAMILY_6 },
+					.hardware_length = nl_addr_get_len(hardware) };
 	if (ret->hardware_length > HARDWARE_MAX)
 		return false;
 	memcpy(ret->addr.bytes, nl_addr_get_binary_addr(addr), size);
@@ -245,7 +252,8 @@ static int read_neighbours(struct doctor *doctor, struct nl_sock *socket)
 
 	if (rtnl_neigh_alloc_cache(socket, &cache) < 0)
 		return -EIO;
-	for (struct nl_object *o = nl_cache_get_first(cache); o && r == 0 && doctor->facts.neighbours.count < NEIGHBOURS_MAX; o = nl_cache_get_next(o)) {
+	for (struct nl_object *o = nl_cache_get_first(cache);
+	     o && r == 0 && doctor->facts.neighbours.count < NEIGHBOURS_MAX; o = nl_cache_get_next(o)) {
 		struct neighbour_fact fact;
 		if (take_neighbour((struct rtnl_neigh *)o, &fact))
 			r = ARRAY_PUSH(&doctor->facts.neighbours, fact) < 0 ? -ENOMEM : 0;

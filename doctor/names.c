@@ -9,7 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-/* Both sides' resolvers are asked for each name, again where they share nothing: rotating answers meet sooner or later. */
+/* Both sides' resolvers are asked for each name, again where they share nothing: rotating answers meet sooner or later.
+ */
 
 enum {
 	NAMES_MAX = 64,
@@ -120,7 +121,8 @@ static int ask_all(struct asking *asking)
 {
 	int r = ask_round(asking);
 
-	for (int round = 1; round < ROUNDS && asking->servers.resolver && r == 0 && !all_agree(&asking->doctor->facts); round++) {
+	for (int round = 1; round < ROUNDS && asking->servers.resolver && r == 0 && !all_agree(&asking->doctor->facts);
+	     round++) {
 		int64_t pause = monotonic_ms() + BETWEEN_MS;
 		r = wait_for_answers(asking, pause < asking->deadline_ms ? pause : asking->deadline_ms, true);
 		if (r == 0)
@@ -145,13 +147,16 @@ static int open_servers(struct asking *asking)
 				servers[count++] = (struct dns_server){ addr, 53 };
 		} while (addr_compare(&addr, &resolvers->items[i].last) < 0 && addr_next(&addr));
 	}
-	return count ? resolver_new(&asking->servers.resolver, asking->doctor->event, servers, count, on_answer, NULL, &asking->servers) : 0;
+	return count ? resolver_new(&asking->servers.resolver, asking->doctor->event, servers, count, on_answer, NULL,
+				    &asking->servers)
+		     : 0;
 }
 
 static int open_own(struct asking *asking)
 {
 	const struct policy_file *file = &asking->doctor->file;
-	return resolver_new(&asking->own.resolver, asking->doctor->event, file->dns_system ? NULL : file->dns_servers, file->dns_server_count, on_answer, NULL, &asking->own);
+	return resolver_new(&asking->own.resolver, asking->doctor->event, file->dns_system ? NULL : file->dns_servers,
+			    file->dns_server_count, on_answer, NULL, &asking->own);
 }
 
 static int add_names(struct doctor *doctor, bool has_servers)
@@ -162,7 +167,10 @@ static int add_names(struct doctor *doctor, bool has_servers)
 		if (!policy->names[i].used || policy->names[i].name[0] == '*')
 			continue;
 		for (enum family family = 0; family < FAMILIES; family++) {
-			struct name_fact fact = { .name = policy->names[i].name, .family = family, .own_error = "no answer", .servers_error = has_servers ? "no answer" : NULL };
+			struct name_fact fact = { .name = policy->names[i].name,
+						  .family = family,
+						  .own_error = "no answer",
+						  .servers_error = has_servers ? "no answer" : NULL };
 			if (ARRAY_PUSH(&doctor->facts.names, fact) < 0)
 				return -ENOMEM;
 		}

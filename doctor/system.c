@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 enum {
-	FILE_MAX = 4 << 20,   /* bytes of a saved ruleset that are looked at */
-	FILES_MAX = 64,       /* with what they include */
+	FILE_MAX = 4 << 20, /* bytes of a saved ruleset that are looked at */
+	FILES_MAX = 64,     /* with what they include */
 	DEPTH_MAX = 8,
 	UNSYNCHRONISED_US = 16 * 1000 * 1000, /* what the kernel says when nobody sets the clock; as systemd has it */
 };
@@ -52,7 +52,8 @@ static void read_sysctls(struct doctor_facts *facts)
 	facts->forwarding[FAMILY_4] = sysctl_of("/proc/sys/net/ipv4/%s", "ip_forward");
 	facts->forwarding[FAMILY_6] = sysctl_of("/proc/sys/net/ipv6/conf/%s/forwarding", "all");
 	for (size_t i = 0; i < facts->links.count; i++)
-		facts->links.items[i].forwarding = sysctl_of("/proc/sys/net/ipv4/conf/%s/forwarding", facts->links.items[i].name);
+		facts->links.items[i].forwarding =
+			sysctl_of("/proc/sys/net/ipv4/conf/%s/forwarding", facts->links.items[i].name);
 	int all = sysctl_of("/proc/sys/net/ipv4/conf/%s/rp_filter", "all");
 	for (size_t i = 0; i < facts->detours.count; i++) {
 		int own = sysctl_of("/proc/sys/net/ipv4/conf/%s/rp_filter", facts->detours.items[i].link);
@@ -64,8 +65,8 @@ static void read_tracking(struct doctor_facts *facts)
 {
 	long long count, max;
 
-	if (read_number("/proc/sys/net/netfilter/nf_conntrack_count", &count) == 0 && read_number("/proc/sys/net/netfilter/nf_conntrack_max", &max) == 0 &&
-	    count >= 0 && max > 0) {
+	if (read_number("/proc/sys/net/netfilter/nf_conntrack_count", &count) == 0 &&
+	    read_number("/proc/sys/net/netfilter/nf_conntrack_max", &max) == 0 && count >= 0 && max > 0) {
 		facts->tracked = (uint64_t)count;
 		facts->tracked_max = (uint64_t)max;
 	}
@@ -118,8 +119,10 @@ static void walk_included(void *userdata, const char *pattern, size_t length)
 	glob_t found;
 
 	/* nft looks for what has no path in /etc. */
-	int size = snprintf(path, sizeof(path), "%s%s%.*s", *pattern == '/' ? "" : walk->etc, *pattern == '/' ? "" : "/", (int)length, pattern);
-	if (!length || size < 0 || (size_t)size >= sizeof(path) || walk->depth >= DEPTH_MAX || glob(path, 0, NULL, &found) != 0)
+	int size = snprintf(path, sizeof(path), "%s%s%.*s", *pattern == '/' ? "" : walk->etc,
+			    *pattern == '/' ? "" : "/", (int)length, pattern);
+	if (!length || size < 0 || (size_t)size >= sizeof(path) || walk->depth >= DEPTH_MAX ||
+	    glob(path, 0, NULL, &found) != 0)
 		return;
 	walk->depth++;
 	for (size_t i = 0; i < found.gl_pathc; i++)
@@ -149,7 +152,8 @@ static void walk_file(struct saved_walk *walk, const char *path)
 
 static void read_saved(struct doctor_facts *facts)
 {
-	static const char *const names[] = { "nftables.conf", "sysconfig/nftables.conf", "iptables/rules.v4", "iptables/rules.v6" };
+	static const char *const names[] = { "nftables.conf", "sysconfig/nftables.conf", "iptables/rules.v4",
+					     "iptables/rules.v6" };
 	const char *other = getenv("SPEFW_DOCTOR_ETC"); /* for tests */
 	struct saved_walk walk = { .facts = facts, .etc = other ? other : "/etc" };
 	char path[PATH_MAX];

@@ -19,15 +19,18 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Runs spefw-tls for each name, all at once, as nobody, with no way to become more, no terminal and no children: it reads what
- * strangers send, and may be theirs from then on. What it says is bounded, and made harmless here once more. */
+/* Runs spefw-tls for each name, all at once, as nobody, with no way to become more, no terminal and no children: it
+ * reads what strangers send, and may be theirs from then on. What it says is bounded, and made harmless here once more.
+ */
 
 enum {
 	PEERS_MAX = 24,
 	OUTPUT_MAX = 2048,
 	PATIENCE_MS = 10000, /* a little more than it takes itself */
 	NOBODY = 65534,
-	CPU_S = 5, FILES_MAX = 64, MEMORY_MAX = 512 * 1024 * 1024,
+	CPU_S = 5,
+	FILES_MAX = 64,
+	MEMORY_MAX = 512 * 1024 * 1024,
 };
 
 struct peer {
@@ -64,7 +67,11 @@ static int add_fact(struct doctor *doctor, const struct policy_flow *flow, const
 		const struct name_fact *named = &doctor->facts.names.items[i];
 		if (strcmp(named->name, name) != 0 || !named->own.count || doctor->facts.tls.count >= PEERS_MAX)
 			continue;
-		struct tls_fact fact = { .name = named->name, .flow = flow->id, .addr = named->own.items[0].first, .port = port, .result = TLS_UNKNOWN };
+		struct tls_fact fact = { .name = named->name,
+					 .flow = flow->id,
+					 .addr = named->own.items[0].first,
+					 .port = port,
+					 .result = TLS_UNKNOWN };
 		memcpy(fact.why, "it was not asked", sizeof("it was not asked"));
 		r = ARRAY_PUSH(&doctor->facts.tls, fact) < 0 ? -ENOMEM : 0;
 	}
@@ -79,10 +86,12 @@ static int find_peers(struct doctor *doctor)
 
 	for (size_t f = 0; f < policy->flow_count; f++) {
 		const struct policy_flow *flow = &policy->flows[f];
-		for (size_t n = 0; flow->enabled && flow->protocols & 1u << PROTOCOL_TCP && n < flow->to.name_count; n++)
+		for (size_t n = 0; flow->enabled && flow->protocols & 1u << PROTOCOL_TCP && n < flow->to.name_count;
+		     n++)
 			for (size_t p = 0; p < flow->port_count && r == 0; p++)
 				if (flow->ports[p].first == flow->ports[p].last && speaks_tls(flow->ports[p].first))
-					r = add_fact(doctor, flow, policy->names[flow->to.names[n]].name, flow->ports[p].first);
+					r = add_fact(doctor, flow, policy->names[flow->to.names[n]].name,
+						     flow->ports[p].first);
 	}
 	return r;
 }
@@ -96,7 +105,8 @@ static void find_program(struct peers *peers)
 	if (length > 0) {
 		self[length] = '\0';
 		char *slash = strrchr(self, '/');
-		snprintf(peers->program, sizeof(peers->program), "%.*s/spefw-tls", slash ? (int)(slash - self) : 0, self);
+		snprintf(peers->program, sizeof(peers->program), "%.*s/spefw-tls", slash ? (int)(slash - self) : 0,
+			 self);
 		if (access(peers->program, X_OK) == 0)
 			return;
 	}
@@ -133,8 +143,9 @@ static bool become_nobody(const struct peers *peers)
 	static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
 
 	return drop_bounding_set() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && setgroups(0, NULL) == 0 &&
-	       setresgid(peers->gid, peers->gid, peers->gid) == 0 && setresuid(peers->uid, peers->uid, peers->uid) == 0 &&
-	       syscall(SYS_capset, &header, none) == 0 && setuid(0) < 0 && geteuid() != 0;
+	       setresgid(peers->gid, peers->gid, peers->gid) == 0 &&
+	       setresuid(peers->uid, peers->uid, peers->uid) == 0 && syscall(SYS_capset, &header, none) == 0 &&
+	       setuid(0) < 0 && geteuid() != 0;
 }
 
 static void limit_all(void)
@@ -161,12 +172,13 @@ static void __attribute__((noreturn)) become_peer(const struct peers *peers, con
 
 	addr_format(&fact->addr, address);
 	snprintf(port, sizeof(port), "%u", fact->port);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0 ||
-	    close_range(STDERR_FILENO + 1, ~0u, 0) < 0 || chdir("/") < 0)
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+	    dup2(null, STDERR_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0u, 0) < 0 || chdir("/") < 0)
 		_exit(126);
-	/* In a session of its own it has no terminal; it ends with us. A change of user clears that wish, and a limit of
-	 * processes is looked at by one: both come after it. */
-	if (setsid() < 0 || !become_nobody(peers) || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != doctor)
+	/* In a session of its own it has no terminal; it ends with us. A change of user clears that wish, and a limit
+	 * of processes is looked at by one: both come after it. */
+	if (setsid() < 0 || !become_nobody(peers) || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    getppid() != doctor)
 		_exit(126);
 	limit_all();
 	execve(peers->program, arguments, environment);
@@ -236,8 +248,12 @@ static void collect(struct peers *peers)
 
 static void take_line(struct tls_fact *fact, char *line)
 {
-	static const struct { const char *word; enum tls_result result; } results[] = {
-		{ "trusted", TLS_TRUSTED }, { "untrusted", TLS_UNTRUSTED }, { "other-name", TLS_OTHER_NAME }, { "unreachable", TLS_UNREACHABLE }, { "no-tls", TLS_NO_TLS },
+	static const struct {
+		const char *word;
+		enum tls_result result;
+	} results[] = {
+		{ "trusted", TLS_TRUSTED },         { "untrusted", TLS_UNTRUSTED }, { "other-name", TLS_OTHER_NAME },
+		{ "unreachable", TLS_UNREACHABLE }, { "no-tls", TLS_NO_TLS },
 	};
 	char *text = strchr(line, ' ');
 
@@ -261,7 +277,9 @@ static void take_output(struct doctor_facts *facts, struct peer *peer, int statu
 	struct tls_fact *fact = &facts->tls.items[peer->fact];
 	char *rest = NULL;
 
-	snprintf(fact->why, sizeof(fact->why), WIFEXITED(status) && WEXITSTATUS(status) == 126 ? "privileges can't be dropped here" : "spefw-tls failed");
+	snprintf(fact->why, sizeof(fact->why),
+		 WIFEXITED(status) && WEXITSTATUS(status) == 126 ? "privileges can't be dropped here"
+								 : "spefw-tls failed");
 	for (char *line = strtok_r(peer->output, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		facts->no_trust |= strncmp(line, "result no-trust", strlen("result no-trust")) == 0;
 		take_line(fact, line);
@@ -283,7 +301,8 @@ static void run(struct doctor_facts *facts, struct peers *peers)
 		int status = 0;
 		if (peer->pid <= 0)
 			continue;
-		/* Whether it has said all or not: who closes its output need not end. It may not have got to a session of its own. */
+		/* Whether it has said all or not: who closes its output need not end. It may not have got to a session
+		 * of its own. */
 		kill(peer->pid, SIGKILL);
 		kill(-peer->pid, SIGKILL);
 		if (peer->fd >= 0)

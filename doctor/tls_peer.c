@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* spefw-tls NAME ADDRESS PORT: whose certificate answers there for the name, and whether this system trusts it. A program of
- * its own, for spefwd --doctor, which runs it without privileges: what a stranger sends is read here and nowhere else. It
- * says at most four lines, "result", "subject", "issuer" and "why" with a blank and the rest, in printable ASCII. */
+/* spefw-tls NAME ADDRESS PORT: whose certificate answers there for the name, and whether this system trusts it. A
+ * program of its own, for spefwd --doctor, which runs it without privileges: what a stranger sends is read here and
+ * nowhere else. It says at most four lines, "result", "subject", "issuer" and "why" with a blank and the rest, in
+ * printable ASCII. */
 #include "core/addr.h"
 
 #include <errno.h>
@@ -45,7 +46,8 @@ static int connect_to(const struct addr *addr, uint16_t port)
 	memcpy(&six.sin6_addr, addr->bytes, sizeof(six.sin6_addr));
 	if (fd < 0)
 		return -errno;
-	int r = connect(fd, is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six, is_four ? sizeof(four) : sizeof(six));
+	int r = connect(fd, is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six,
+			is_four ? sizeof(four) : sizeof(six));
 	if (r < 0 && errno == EINPROGRESS) {
 		struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
 		r = poll(&pollfd, 1, CONNECT_MS);
@@ -83,7 +85,8 @@ static int judge(gnutls_session_t session, const char *name, const char *otherwi
 
 	if (!chain || !count)
 		return end("no-tls", otherwise);
-	if (gnutls_x509_crt_init(&certificate) < 0 || gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) < 0)
+	if (gnutls_x509_crt_init(&certificate) < 0 ||
+	    gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) < 0)
 		return end("untrusted", "the certificate can't be read");
 	say_names(certificate);
 	int r = gnutls_certificate_verify_peers2(session, &status);
@@ -108,7 +111,8 @@ static int ask(int fd, const char *name)
 		return end("unknown", "out of memory");
 	if (gnutls_certificate_set_x509_system_trust(trust) <= 0)
 		return end("no-trust", "nobody is trusted here");
-	if (gnutls_set_default_priority(session) < 0 || gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, trust) < 0 ||
+	if (gnutls_set_default_priority(session) < 0 ||
+	    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, trust) < 0 ||
 	    gnutls_server_name_set(session, GNUTLS_NAME_DNS, name, strlen(name)) < 0)
 		return end("unknown", "TLS can't be set up");
 	gnutls_transport_set_int(session, fd);

@@ -59,8 +59,8 @@ static void __attribute__((format(printf, 2, 3))) complain(struct reader *reader
 static void finish_key(struct reader *reader)
 {
 	if (reader->above == ABOVE_KEY && reader->error == 0)
-		reader->error = config_key(reader->config, reader->section, reader->key, reader->value, reader->key_line,
-					   reader->read_file, reader->userdata, reader->diags);
+		reader->error = config_key(reader->config, reader->section, reader->key, reader->value,
+					   reader->key_line, reader->read_file, reader->userdata, reader->diags);
 	reader->above = ABOVE_NOTHING;
 	reader->value_length = 0;
 }
@@ -87,8 +87,8 @@ static void add_value(struct reader *reader, const char *text)
 	reader->value_line = reader->line;
 }
 
-/* Called by inih for a key with the text behind it, or again for an indented line. inih's own idea of the section is not
- * used: it is cut off at 49 characters. */
+/* Called by inih for a key with the text behind it, or again for an indented line. inih's own idea of the section is
+ * not used: it is cut off at 49 characters. */
 static int handle(void *userdata, const char *section, const char *name, const char *value)
 {
 	struct reader *reader = userdata;
@@ -133,19 +133,22 @@ static bool take_section(struct reader *reader, const char *text)
 	finish_key(reader);
 	snprintf(reader->section, sizeof(reader->section), "%.*s", (int)length - 1, text + 1);
 	if (text[length] != ']') {
-		complain(reader, "section %.*s has no closing bracket: write %.*s]", (int)trimmed_length(text, length), text,
-			 (int)trimmed_length(text, length), text);
+		complain(reader, "section %.*s has no closing bracket: write %.*s]", (int)trimmed_length(text, length),
+			 text, (int)trimmed_length(text, length), text);
 	} else {
 		rest = length + 1 + strspn(text + length + 1, " \t");
 		if (!text[rest] || (text[rest] == ';' && rest > length + 1)) {
 			if (reader->error == 0)
-				reader->error = config_section(reader->config, reader->section, reader->line, reader->diags);
+				reader->error =
+					config_section(reader->config, reader->section, reader->line, reader->diags);
 			return length - 1 <= INIH_NAME_MAX;
 		}
 		if (text[rest] == '#' || text[rest] == ';')
-			complain(reader, "%c follows section %.*s: a comment behind it begins with a space and ;", text[rest], (int)length + 1, text);
+			complain(reader, "%c follows section %.*s: a comment behind it begins with a space and ;",
+				 text[rest], (int)length + 1, text);
 		else
-			complain(reader, "more text follows section %.*s: write it into lines of its own", (int)length + 1, text);
+			complain(reader, "more text follows section %.*s: write it into lines of its own",
+				 (int)length + 1, text);
 	}
 	/* No telling what it was to be, nor whether its keys are right. */
 	snprintf(reader->section, sizeof(reader->section), "?");
@@ -168,7 +171,8 @@ static bool take_key(struct reader *reader, const char *text)
 		return reader->awaited = true;
 	else if (range_parse(text, &range) == RANGE_OK)
 		complain(reader, "%s stands alone: indent it, to go on with the list above", text);
-	else if (text[length] == ':' && name_length && strspn(text, "abcdefghijklmnopqrstuvwxyz_") == (size_t)name_length)
+	else if (text[length] == ':' && name_length &&
+		 strspn(text, "abcdefghijklmnopqrstuvwxyz_") == (size_t)name_length)
 		complain(reader, ": stands behind %.*s: write %.*s = VALUE", name_length, text, name_length, text);
 	else
 		complain(reader, "%.60s is neither [section] nor key = value: a list goes on in indented lines", text);
@@ -194,7 +198,8 @@ static bool take_indented(struct reader *reader, const char *text)
 	size_t length;
 
 	if (text[0] == '[' && find(text, "]") < strlen(text) && !strchr(text, ':')) {
-		complain(reader, "section %.*s is indented: begin it at the start of the line", (int)find(text, "]") + 1, text);
+		complain(reader, "section %.*s is indented: begin it at the start of the line",
+			 (int)find(text, "]") + 1, text);
 		take_section(reader, text); /* so that its keys are judged, too */
 		return false;
 	}
@@ -214,7 +219,8 @@ static bool take_indented(struct reader *reader, const char *text)
 
 static void refuse_long_line(struct reader *reader, const char *text, size_t length)
 {
-	complain(reader, "line of %zu bytes: it has up to %d, a list goes on in indented lines", length, CONFIG_LINE_MAX);
+	complain(reader, "line of %zu bytes: it has up to %d, a list goes on in indented lines", length,
+		 CONFIG_LINE_MAX);
 	if (reader->indented || *text == ';' || *text == '#')
 		return;
 	finish_key(reader);
@@ -303,7 +309,8 @@ int config_load(struct config *ret, const char *path, config_read_file read_file
 	r = read_file(userdata, path, &bytes, &length);
 	if (r < 0) {
 		if (r != -ENOMEM)
-			diag_error(diags, path, 0, "can't be read: %s: check its path and permissions", config_read_error(r));
+			diag_error(diags, path, 0, "can't be read: %s: check its path and permissions",
+				   config_read_error(r));
 		return r;
 	}
 	grown = realloc(bytes, length + 1);

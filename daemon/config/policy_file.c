@@ -79,14 +79,16 @@ static int take_settings(struct policy_file *file, struct config *config)
 	return 0;
 }
 
-static void refuse_own_address(const struct config *config, const struct policy *policy, const struct ranges *gateway, struct diags *diags)
+static void refuse_own_address(const struct config *config, const struct policy *policy, const struct ranges *gateway,
+			       struct diags *diags)
 {
 	const struct addr *own = policy_own_address(policy, gateway);
 	char text[ADDR_TEXT_MAX];
 
 	if (own)
 		diag_error(diags, config->path, config->server.line,
-			   "%s is this gateway's own address: guarding it would lock the gateway: name the server's alone",
+			   "%s is this gateway's own address: guarding it would lock the gateway: name the server's "
+			   "alone",
 			   addr_format(own, text));
 }
 
@@ -121,22 +123,26 @@ bool policy_file_same_servers(const struct policy_file *a, const struct policy_f
 	if (a->dns_system != b->dns_system || a->dns_server_count != b->dns_server_count)
 		return false;
 	for (size_t i = 0; i < a->dns_server_count; i++)
-		if (addr_compare(&a->dns_servers[i].addr, &b->dns_servers[i].addr) != 0 || a->dns_servers[i].port != b->dns_servers[i].port)
+		if (addr_compare(&a->dns_servers[i].addr, &b->dns_servers[i].addr) != 0 ||
+		    a->dns_servers[i].port != b->dns_servers[i].port)
 			return false;
 	return true;
 }
 
-static void diff_duration(const char *key, int64_t old_ms, int64_t new_ms, void (*line)(void *userdata, const char *text), void *userdata)
+static void diff_duration(const char *key, int64_t old_ms, int64_t new_ms,
+			  void (*line)(void *userdata, const char *text), void *userdata)
 {
 	char text[80], before[24], after[24];
 
 	if (old_ms == new_ms)
 		return;
-	snprintf(text, sizeof(text), "%s: %s -> %s", key, duration_format(old_ms, before), duration_format(new_ms, after));
+	snprintf(text, sizeof(text), "%s: %s -> %s", key, duration_format(old_ms, before),
+		 duration_format(new_ms, after));
 	line(userdata, text);
 }
 
-void policy_file_diff(const struct policy_file *old, const struct policy_file *new, void (*line)(void *userdata, const char *text), void *userdata)
+void policy_file_diff(const struct policy_file *old, const struct policy_file *new,
+		      void (*line)(void *userdata, const char *text), void *userdata)
 {
 	policy_diff(&old->policy, &new->policy, line, userdata);
 	if (!policy_file_same_servers(old, new))

@@ -24,20 +24,26 @@ struct policy_file {
 	size_t dns_server_count;
 	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
 	time_t loaded_at;
-	struct { struct source_file *items; size_t count, capacity; } sources;
+	struct {
+		struct source_file *items;
+		size_t count, capacity;
+	} sources;
 };
 
 struct policy_source {
 	const struct archive *archive; /* the files come from there; NULL: from disk */
 	struct archive *copy;          /* gets a copy of what was read; NULL: none is wanted */
-	const struct ranges *gateway;  /* this machine's addresses, none of which may be protected; NULL: not to be checked */
+	const struct ranges
+		*gateway; /* this machine's addresses, none of which may be protected; NULL: not to be checked */
 };
 
 /* Reads and checks path and all it names. 0 where *ret is good; -EINVAL with the errors in diags; or another negative
  * errno. *ret is empty then. */
-int policy_file_load(struct policy_file *ret, const char *path, const struct policy_source *source, struct diags *diags);
+int policy_file_load(struct policy_file *ret, const char *path, const struct policy_source *source,
+		     struct diags *diags);
 /* What changed from one to the other, a line each: the policy, and whom it asks for names, and how often. */
-void policy_file_diff(const struct policy_file *old, const struct policy_file *new, void (*line)(void *userdata, const char *text), void *userdata);
+void policy_file_diff(const struct policy_file *old, const struct policy_file *new,
+		      void (*line)(void *userdata, const char *text), void *userdata);
 bool policy_file_same_servers(const struct policy_file *a, const struct policy_file *b);
 bool policy_file_unchanged(const struct policy_file *file); /* reads the files again */
 void policy_file_free(struct policy_file *file);

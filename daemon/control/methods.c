@@ -74,15 +74,17 @@ static void run_reload(void *userdata, struct control_call *call, json_t *parame
 	(void)parameters;
 	int r = gateway_reload(gateway, &diags, &result);
 	if (r == 0)
-		reply_or_hang_up(call, json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed",
-						 gateway->generation != before || json_array_size(changes) > 0,
-						 "generation", (json_int_t)gateway->generation, "changes", changes,
-						 "cut", (json_int_t)result.cut,
-						 "warnings", diag_list(&diags, DIAG_WARNING)));
+		reply_or_hang_up(call,
+				 json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed",
+					   gateway->generation != before || json_array_size(changes) > 0, "generation",
+					   (json_int_t)gateway->generation, "changes", changes, "cut",
+					   (json_int_t)result.cut, "warnings", diag_list(&diags, DIAG_WARNING)));
 	else if (r == -EINVAL && diags_failed(&diags))
 		control_fail(call, NAMED("ConfigInvalid"), json_pack("{s:o}", "errors", diag_list(&diags, DIAG_ERROR)));
 	else
-		control_fail(call, NAMED("Failed"), json_pack("{s:o}", "what", json_printable(gateway->failure[0] ? gateway->failure : strerror(-r))));
+		control_fail(call, NAMED("Failed"),
+			     json_pack("{s:o}", "what",
+				       json_printable(gateway->failure[0] ? gateway->failure : strerror(-r))));
 	json_decref(changes);
 	diags_free(&diags);
 }

@@ -26,8 +26,9 @@ static json_t *flow_ports(const struct policy_flow *flow)
 	json_t *list = json_array();
 	for (size_t i = 0; i < flow->port_count; i++) {
 		const struct port_range *range = &flow->ports[i];
-		json_array_append_new(list, range->first == range->last ? json_sprintf("%u", range->first)
-									: json_sprintf("%u-%u", range->first, range->last));
+		json_array_append_new(list, range->first == range->last
+						    ? json_sprintf("%u", range->first)
+						    : json_sprintf("%u-%u", range->first, range->last));
 	}
 	return list;
 }
@@ -39,10 +40,11 @@ static json_t *report_flow(const struct gateway *gateway, const struct policy_fl
 	snprintf(counter_name, sizeof(counter_name), "flow-%s", flow->id);
 	const struct total *counter = totals_find(&gateway->totals, counter_name);
 	const struct expectation *expected = expect_find(&gateway->expect, flow->id);
-	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:I}", "id", flow->id, "section", section_name(flow->section),
-				"from", endpoint_words(&flow->from), "to", endpoint_words(&flow->to),
-				"protocol", protocols_text(flow->protocols, protocols), "ports", flow_ports(flow), "enabled", flow->enabled,
-				"connections", (json_int_t)(counter ? counter->packets : 0));
+	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:I}", "id", flow->id, "section",
+				section_name(flow->section), "from", endpoint_words(&flow->from), "to",
+				endpoint_words(&flow->to), "protocol", protocols_text(flow->protocols, protocols),
+				"ports", flow_ports(flow), "enabled", flow->enabled, "connections",
+				(json_int_t)(counter ? counter->packets : 0));
 	if (flow->off)
 		json_object_set_new(out, "off", json_string(flow->off));
 	if (expected) {
@@ -92,7 +94,8 @@ static json_t *flows_of_name(const struct policy *policy, const char *name)
 	while (index < policy->name_count && strcmp(policy->names[index].name, name) != 0)
 		index++;
 	for (size_t i = 0; i < policy->flow_count; i++)
-		if (policy->flows[i].enabled && (uses_name(&policy->flows[i].from, index) || uses_name(&policy->flows[i].to, index)))
+		if (policy->flows[i].enabled &&
+		    (uses_name(&policy->flows[i].from, index) || uses_name(&policy->flows[i].to, index)))
 			json_array_append_new(list, json_string(policy->flows[i].id));
 	return list;
 }
@@ -111,15 +114,17 @@ static json_t *report_name(struct gateway *gateway, const struct book_entry *ent
 
 	for (size_t i = 0; i < entry->address_count; i++) {
 		const struct book_address *address = &entry->addresses[i];
-		json_array_append_new(addresses, json_pack("{s:s, s:I, s:s, s:b}", "address", addr_format(&address->addr, text),
-							   "expires_in_s", seconds_until(address->expires_ms, now),
-							   "origin", book_origin_name(address->origin), "in_answer", address->in_answer));
+		json_array_append_new(addresses,
+				      json_pack("{s:s, s:I, s:s, s:b}", "address", addr_format(&address->addr, text),
+						"expires_in_s", seconds_until(address->expires_ms, now), "origin",
+						book_origin_name(address->origin), "in_answer", address->in_answer));
 	}
-	json_t *out = json_pack("{s:o, s:s, s:s, s:o, s:I, s:o, s:I, s:o}", "name", json_printable(entry->name),
-				"family", entry->family == FAMILY_4 ? "ipv4" : "ipv6", "state", book_state_name(entry->state),
-				"addresses", addresses, "next_query_in_s", seconds_until(entry->next_query_ms, now),
-				"last_error", json_printable(entry->last_error), "refused", (json_int_t)entry->refused,
-				"flows", flows_of_name(&gateway->file.policy, entry->name));
+	json_t *out =
+		json_pack("{s:o, s:s, s:s, s:o, s:I, s:o, s:I, s:o}", "name", json_printable(entry->name), "family",
+			  entry->family == FAMILY_4 ? "ipv4" : "ipv6", "state", book_state_name(entry->state),
+			  "addresses", addresses, "next_query_in_s", seconds_until(entry->next_query_ms, now),
+			  "last_error", json_printable(entry->last_error), "refused", (json_int_t)entry->refused,
+			  "flows", flows_of_name(&gateway->file.policy, entry->name));
 	if (entry->ever_answered)
 		json_object_set_new(out, "last_answer_s", json_integer((now - entry->last_answer_ms) / 1000));
 	return out;
@@ -160,8 +165,10 @@ static json_t *role_list(const struct policy *policy)
 	for (size_t i = 0; i < policy->role_count; i++) {
 		const struct policy_role *role = &policy->roles[i];
 		json_t *words = role->members.any ? json_pack("[s]", "ANY") : endpoint_words(&role->members);
-		json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:I}", "name", role->name, "protected", role->is_protected, "members", words,
-						      "count", (json_int_t)(role->members.ranges.count + role->members.name_count)));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:b, s:o, s:I}", "name", role->name, "protected",
+						role->is_protected, "members", words, "count",
+						(json_int_t)(role->members.ranges.count + role->members.name_count)));
 	}
 	return list;
 }
@@ -197,7 +204,9 @@ static void say(struct health *health, bool failed, const char *format, ...)
 static bool other_family_serves(struct gateway *gateway, const struct book_entry *entry)
 {
 	struct book_entry other;
-	return addrbook_find(gateway->book, entry->name, entry->family == FAMILY_4 ? FAMILY_6 : FAMILY_4, &other) == 0 && other.address_count > 0;
+	return addrbook_find(gateway->book, entry->name, entry->family == FAMILY_4 ? FAMILY_6 : FAMILY_4, &other) ==
+		       0 &&
+	       other.address_count > 0;
 }
 
 static void say_names(struct gateway *gateway, struct health *health)
@@ -211,10 +220,13 @@ static void say_names(struct gateway *gateway, struct health *health)
 		if (entry.name[0] == '*')
 			continue;
 		if (entry.state == BOOK_STALE || entry.state == BOOK_FAILING)
-			say(health, false, "%s (%s) is %s: %s", entry.name, families[entry.family], book_state_name(entry.state), entry.last_error);
-		else if (entry.state == BOOK_EMPTY && asked && !other_family_serves(gateway, &entry) && entry.family == FAMILY_4)
+			say(health, false, "%s (%s) is %s: %s", entry.name, families[entry.family],
+			    book_state_name(entry.state), entry.last_error);
+		else if (entry.state == BOOK_EMPTY && asked && !other_family_serves(gateway, &entry) &&
+			 entry.family == FAMILY_4)
 			say(health, false, "%s has no address: DNS answers so", entry.name);
-		else if (entry.state == BOOK_EMPTY && !asked && entry.family == FAMILY_4 && !other_family_serves(gateway, &entry))
+		else if (entry.state == BOOK_EMPTY && !asked && entry.family == FAMILY_4 &&
+			 !other_family_serves(gateway, &entry))
 			say(health, false, "%s is not resolved yet", entry.name);
 	}
 }
@@ -226,7 +238,8 @@ static void say_silence(const struct gateway *gateway, struct health *health)
 	for (size_t i = 0; i < gateway->expect.count; i++) {
 		const struct expectation *item = &gateway->expect.items[i];
 		if (item->overdue)
-			say(health, false, "flow %s: no answered connection for more than %s", item->flow, duration_format(item->expect_ms, text));
+			say(health, false, "flow %s: no answered connection for more than %s", item->flow,
+			    duration_format(item->expect_ms, text));
 	}
 	if (gateway->expect_blind)
 		say(health, false, "connections can't be looked at: whether expected flows are used is not known");
@@ -240,13 +253,18 @@ static void say_findings(const struct gateway *gateway, struct health *health)
 	for (size_t i = 0; i < findings->count && i < FINDINGS_SAID; i++)
 		say(health, false, "%s", finding_text(&findings->items[i], text));
 	if (findings->count > FINDINGS_SAID)
-		say(health, false, "%zu more rules of other tables could intercept flows", findings->count - FINDINGS_SAID);
+		say(health, false, "%zu more rules of other tables could intercept flows",
+		    findings->count - FINDINGS_SAID);
 	if (findings->incomplete)
-		say(health, false, "other tables have too many rules, or rules of an unknown kind: whether they intercept flows is not wholly known");
+		say(health, false,
+		    "other tables have too many rules, or rules of an unknown kind: whether they intercept flows is "
+		    "not wholly known");
 	if (!gateway->others_looked)
-		say(health, false, "the rules of other tables are not looked at yet: whether they intercept flows is not known");
+		say(health, false,
+		    "the rules of other tables are not looked at yet: whether they intercept flows is not known");
 	if (gateway->others_unread)
-		say(health, false, "the rules of other tables can't be read: whether they intercept flows is not known");
+		say(health, false,
+		    "the rules of other tables can't be read: whether they intercept flows is not known");
 }
 
 static json_t *report_findings(const struct gateway *gateway)
@@ -255,19 +273,25 @@ static json_t *report_findings(const struct gateway *gateway)
 
 	for (size_t i = 0; i < gateway->findings.count; i++) {
 		const struct finding *finding = &gateway->findings.items[i];
-		json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:I, s:s, s:s}", "family", table_family(finding->family),
-						      "table", json_printable(finding->table), "chain", json_printable(finding->chain), "handle", (json_int_t)finding->handle,
-						      "does", effect_word(finding->effect), "flow", finding->flow));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o, s:o, s:I, s:s, s:s}", "family",
+						table_family(finding->family), "table", json_printable(finding->table),
+						"chain", json_printable(finding->chain), "handle",
+						(json_int_t)finding->handle, "does", effect_word(finding->effect),
+						"flow", finding->flow));
 	}
 	return list;
 }
 
-/* A name that is misspelt, above all: nothing comes from there, and all that comes from elsewhere is taken for spoofed. */
+/* A name that is misspelt, above all: nothing comes from there, and all that comes from elsewhere is taken for spoofed.
+ */
 static void say_links(const struct policy *policy, struct health *health)
 {
 	for (size_t i = 0; policy->interfaces == INTERFACES_NAMED && i < policy->interface_count; i++)
 		if (if_nametoindex(policy->interface_names[i]) == 0 && errno == ENODEV)
-			say(health, false, "interface names %s, and this gateway has no such link: what the server sends by another one is taken for spoofed",
+			say(health, false,
+			    "interface names %s, and this gateway has no such link: what the server sends by another "
+			    "one is taken for spoofed",
 			    policy->interface_names[i]);
 }
 
@@ -278,10 +302,12 @@ static void say_bridges(struct gateway *gateway, struct health *health)
 	gateway_look_at_bridges(gateway);
 	for (size_t i = 0; i < gateway->bridges.count; i++) {
 		const struct bridge_finding *finding = &gateway->bridges.items[i];
-		say(health, false, "%s: %s", bridge_finding_text(finding, what), bridge_remedy_text(&gateway->bridges, finding, remedy));
+		say(health, false, "%s: %s", bridge_finding_text(finding, what),
+		    bridge_remedy_text(&gateway->bridges, finding, remedy));
 	}
 	if (gateway->bridges_unread)
-		say(health, false, "bridges can't be looked at: whether one carries the server past the guard is not known");
+		say(health, false,
+		    "bridges can't be looked at: whether one carries the server past the guard is not known");
 }
 
 static bool matches_disk(const struct gateway *gateway)
@@ -300,40 +326,54 @@ static void collect_reasons(struct gateway *gateway, bool matches, struct health
 	else if (gateway->failure[0])
 		say(health, !gateway->current_known, "%s", gateway->failure);
 	if (!matches)
-		say(health, false, !gateway->file_refused ? "%s was changed and is not loaded: spefwctl reload"
-		    : gateway->cleared ? "%s was refused" : "%s was refused: the old policy is in force", gateway->file.path);
+		say(health, false,
+		    !gateway->file_refused ? "%s was changed and is not loaded: spefwctl reload"
+		    : gateway->cleared     ? "%s was refused"
+					   : "%s was refused: the old policy is in force",
+		    gateway->file.path);
 	if (own)
 		say(health, false, "%s is this gateway's own address: it is not guarded", addr_format(own, text));
 	say_links(policy, health);
 	say_bridges(gateway, health);
 	if (!gateway->nflog && !gateway->cleared && gateway->nflog_error == -EBUSY)
-		say(health, false, "NFLOG group %u is taken by another program: denials and DNS answers are not seen: choose another log_group",
+		say(health, false,
+		    "NFLOG group %u is taken by another program: denials and DNS answers are not seen: choose another "
+		    "log_group",
 		    policy->log_group);
 	else if (!gateway->nflog && !gateway->cleared)
-		say(health, false, "NFLOG group %u can't be listened to: %s: denials and DNS answers are not seen", policy->log_group,
-		    strerror(-gateway->nflog_error));
+		say(health, false, "NFLOG group %u can't be listened to: %s: denials and DNS answers are not seen",
+		    policy->log_group, strerror(-gateway->nflog_error));
 	if (gateway_is_intercepted(gateway))
-		say(health, false, "connections of the server are intercepted by another table: %llu so far", (unsigned long long)gateway->intercepted);
+		say(health, false, "connections of the server are intercepted by another table: %llu so far",
+		    (unsigned long long)gateway->intercepted);
 	if (gateway_is_unobserved(gateway))
-		say(health, false, "more DNS packets of the server than are looked at (%d a second): %llu so far were not: names and patterns may lack addresses",
+		say(health, false,
+		    "more DNS packets of the server than are looked at (%d a second): %llu so far were not: names and "
+		    "patterns may lack addresses",
 		    OBSERVED_A_SECOND, (unsigned long long)gateway->unobserved);
 	say_findings(gateway, health);
 	say_silence(gateway, health);
 	if (gateway->cut_failed)
 		say(health, false, "connections that the policy denies could not all be cut yet");
 	if (!gateway->cut_known && gateway->current_known)
-		say(health, false, "which connections were cut can't be read: mid-stream packets of them may be taken for others'");
+		say(health, false,
+		    "which connections were cut can't be read: mid-stream packets of them may be taken for others'");
 	if (gateway->cut_pending.count)
-		say(health, false, "%zu connections that were cut have no room in the sets that remember them: no mid-stream packet of a lost connection passes by an outbound flow until there is room",
+		say(health, false,
+		    "%zu connections that were cut have no room in the sets that remember them: no mid-stream packet "
+		    "of a lost connection passes by an outbound flow until there is room",
 		    gateway->cut_pending.count);
 	else if (gateway->cut_full)
-		say(health, false, "not all connections that were cut are remembered: no mid-stream packet of a lost connection passes by an outbound flow for up to five days");
+		say(health, false,
+		    "not all connections that were cut are remembered: no mid-stream packet of a lost connection "
+		    "passes by an outbound flow for up to five days");
 	if (gateway->links_owed || links_unread(gateway->links))
 		say(health, false, "a change of this gateway's links or addresses is not followed yet");
 	if (gateway->names_owed)
 		say(health, false, "the names of the policy are not followed yet");
 	if (gateway->keep_failed)
-		say(health, false, "the configuration can't be kept in %s for a start with a bad file", gateway->paths.state);
+		say(health, false, "the configuration can't be kept in %s for a start with a bad file",
+		    gateway->paths.state);
 	if (gateway->save_failed || gateway->count_save_failed)
 		say(health, false, "the addresses or counters can't be saved in %s", gateway->paths.state);
 	say_names(gateway, health);
@@ -350,27 +390,30 @@ static json_int_t denied_last_hour(const struct gateway *gateway)
 
 	if (!gateway->minutes)
 		return 0;
-	size_t ring = DENIAL_MINUTES + 1, back = gateway->minutes <= DENIAL_MINUTES ? gateway->minutes - 1 : DENIAL_MINUTES;
+	size_t ring = DENIAL_MINUTES + 1,
+	       back = gateway->minutes <= DENIAL_MINUTES ? gateway->minutes - 1 : DENIAL_MINUTES;
 	return (json_int_t)(total - gateway->denied_minutes[(gateway->minute + ring - back) % ring]);
 }
 
 static json_t *report_denied(const struct gateway *gateway)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "in", count_of(gateway, "denied-in"), "out", count_of(gateway, "denied-out"),
-			 "early", count_of(gateway, "denied-early"), "invalid", count_of(gateway, "invalid"),
-			 "last_hour", denied_last_hour(gateway));
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "in", count_of(gateway, "denied-in"), "out",
+			 count_of(gateway, "denied-out"), "early", count_of(gateway, "denied-early"), "invalid",
+			 count_of(gateway, "invalid"), "last_hour", denied_last_hour(gateway));
 }
 
 static json_t *report_mid_stream(const struct gateway *gateway)
 {
-	return json_pack("{s:I, s:I, s:I, s:b}", "passed", count_of(gateway, "mid-stream"), "cut", count_of(gateway, "cut"),
-			 "remembered", (json_int_t)gateway->cut.count, "full", gateway->cut_full);
+	return json_pack("{s:I, s:I, s:I, s:b}", "passed", count_of(gateway, "mid-stream"), "cut",
+			 count_of(gateway, "cut"), "remembered", (json_int_t)gateway->cut.count, "full",
+			 gateway->cut_full);
 }
 
 static json_t *report_guards(const struct gateway *gateway)
 {
-	json_t *out = json_pack("{s:I, s:I, s:I, s:I}", "intercepted", count_of(gateway, "intercepted"), "spoofed", count_of(gateway, "spoofed"),
-				"source_routed", count_of(gateway, "source-routed"), "repaired", (json_int_t)gateway->repaired);
+	json_t *out = json_pack("{s:I, s:I, s:I, s:I}", "intercepted", count_of(gateway, "intercepted"), "spoofed",
+				count_of(gateway, "spoofed"), "source_routed", count_of(gateway, "source-routed"),
+				"repaired", (json_int_t)gateway->repaired);
 	if (gateway->last_repair[0])
 		json_object_set_new(out, "last_repair", json_printable(gateway->last_repair));
 	return out;
@@ -378,14 +421,16 @@ static json_t *report_guards(const struct gateway *gateway)
 
 static json_t *report_observed(const struct gateway *gateway)
 {
-	return json_pack("{s:I, s:I, s:I, s:I}", "learned", (json_int_t)gateway->observed, "unasked", (json_int_t)gateway->unasked,
-			 "unseen", count_of(gateway, "unobserved"), "lost", (json_int_t)gateway->copies_lost);
+	return json_pack("{s:I, s:I, s:I, s:I}", "learned", (json_int_t)gateway->observed, "unasked",
+			 (json_int_t)gateway->unasked, "unseen", count_of(gateway, "unobserved"), "lost",
+			 (json_int_t)gateway->copies_lost);
 }
 
 static json_t *report_pace(const struct gateway *gateway)
 {
-	return json_pack("{s:i, s:I, s:b}", "limit_a_minute", PACE_A_MINUTE, "refused", (json_int_t)gateway->pace.refused,
-			 "exhausted", query_pace_exhausted(&gateway->pace, now_ms()));
+	return json_pack("{s:i, s:I, s:b}", "limit_a_minute", PACE_A_MINUTE, "refused",
+			 (json_int_t)gateway->pace.refused, "exhausted",
+			 query_pace_exhausted(&gateway->pace, now_ms()));
 }
 
 static json_t *report_config(const struct gateway *gateway, bool matches)
@@ -395,7 +440,8 @@ static json_t *report_config(const struct gateway *gateway, bool matches)
 
 	gmtime_r(&gateway->file.loaded_at, &parts);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
-	return json_pack("{s:o, s:s, s:b}", "path", json_printable(gateway->file.path), "loaded_at", when, "matches_disk", matches);
+	return json_pack("{s:o, s:s, s:b}", "path", json_printable(gateway->file.path), "loaded_at", when,
+			 "matches_disk", matches);
 }
 
 static const char *health_word(const struct health *health)
@@ -413,7 +459,8 @@ void report_to_manager(struct gateway *gateway)
 	if (guarded->count)
 		range_format(&guarded->items[0], server);
 	size_t reasons = json_array_size(health.reasons);
-	sd_notifyf(0, "STATUS=%s, %s %s%s%s%s", health_word(&health), gateway->file.policy.mode == MODE_AUDIT ? "audits" : "guards", server,
+	sd_notifyf(0, "STATUS=%s, %s %s%s%s%s", health_word(&health),
+		   gateway->file.policy.mode == MODE_AUDIT ? "audits" : "guards", server,
 		   guarded->count > 1 ? " and more" : "", reasons ? ": " : "",
 		   reasons ? json_string_value(json_array_get(health.reasons, 0)) : "");
 	json_decref(health.reasons);
@@ -428,14 +475,19 @@ json_t *report_status(struct gateway *gateway)
 	if (gateway_count(gateway) < 0)
 		say(&health, true, "the kernel's counters can't be read");
 	collect_reasons(gateway, matches, &health);
-	json_t *out = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:s, s:I}",
-		"health", health_word(&health), "reasons", health.reasons, "mode", mode_name(policy->mode), "version", PACKAGE_VERSION,
-		"generation", (json_int_t)gateway->generation, "uptime_s", (json_int_t)((now_ms() - gateway->started_ms) / 1000),
-		"server", range_list(&policy->roles[0].guarded), "config", report_config(gateway, matches),
-		"flows", flow_list(gateway), "names", name_list(gateway), "denied", report_denied(gateway),
-		"mid_stream", report_mid_stream(gateway), "guards", report_guards(gateway), "observed", report_observed(gateway),
-		"denial_queries", report_pace(gateway), "interceptions", report_findings(gateway),
-		"interception", interception_name(policy->interception), "early_drop", policy->early_drop,
-		"ownership", gateway->nft.abilities.owner ? "owner" : "monitor", "clients", (json_int_t)control_clients(gateway->control));
+	json_t *out =
+		json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:b, "
+			  "s:s, s:I}",
+			  "health", health_word(&health), "reasons", health.reasons, "mode", mode_name(policy->mode),
+			  "version", PACKAGE_VERSION, "generation", (json_int_t)gateway->generation, "uptime_s",
+			  (json_int_t)((now_ms() - gateway->started_ms) / 1000), "server",
+			  range_list(&policy->roles[0].guarded), "config", report_config(gateway, matches), "flows",
+			  flow_list(gateway), "names", name_list(gateway), "denied", report_denied(gateway),
+			  "mid_stream", report_mid_stream(gateway), "guards", report_guards(gateway), "observed",
+			  report_observed(gateway), "denial_queries", report_pace(gateway), "interceptions",
+			  report_findings(gateway), "interception", interception_name(policy->interception),
+			  "early_drop", policy->early_drop, "ownership",
+			  gateway->nft.abilities.owner ? "owner" : "monitor", "clients",
+			  (json_int_t)control_clients(gateway->control));
 	return out;
 }

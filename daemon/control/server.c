@@ -42,7 +42,7 @@ static const struct {
 enum {
 	BACKLOG = 128,
 	ACCEPTS_A_TURN = 16,
-	PAUSE_US = 200 * 1000,  /* without descriptors or memory for another client */
+	PAUSE_US = 200 * 1000, /* without descriptors or memory for another client */
 	ACCURACY_US = 50 * 1000,
 };
 
@@ -63,9 +63,9 @@ struct client {
 	bool privileged;
 	struct wire_buffer in, out;
 	struct control_call *call; /* the one that runs: the next waits for its end */
-	bool eof;    /* no more requests will come */
-	bool hung;   /* nobody is there to read a reply; a oneway call still runs to its end */
-	bool doomed; /* to be freed as soon as nobody up the stack can hold it */
+	bool eof;                  /* no more requests will come */
+	bool hung;                 /* nobody is there to read a reply; a oneway call still runs to its end */
+	bool doomed;               /* to be freed as soon as nobody up the stack can hold it */
 	enum wait wait;
 	uint64_t deadline;
 	uint64_t since; /* last whole request, or the beginning */
@@ -202,7 +202,10 @@ static void client_update(struct client *client)
 		events = EPOLLOUT;
 	else if (!client->call && !client->eof)
 		events = EPOLLIN;
-	client_wait(client, unread ? WAIT_WRITE : client->call ? WAIT_CALL : wire_length(&client->in) ? WAIT_REQUEST : WAIT_IDLE);
+	client_wait(client, unread                     ? WAIT_WRITE
+			    : client->call             ? WAIT_CALL
+			    : wire_length(&client->in) ? WAIT_REQUEST
+						       : WAIT_IDLE);
 	/* A hang-up is reported whatever we wait for: no more of it until the call has ended. */
 	if (sd_event_source_set_io_events(client->source, events) < 0 ||
 	    sd_event_source_set_enabled(client->source, client->hung && client->call ? SD_EVENT_OFF : SD_EVENT_ON) < 0)
@@ -230,7 +233,8 @@ static bool queues_full(const struct control *control)
 	return queued > control->limits.queue_unprivileged;
 }
 
-/* message NULL: there was no memory for it; a client that would wait for ever is better told by the end of the connection. */
+/* message NULL: there was no memory for it; a client that would wait for ever is better told by the end of the
+ * connection. */
 static void client_send(struct client *client, const json_t *message)
 {
 	if (client->doomed)
@@ -318,8 +322,9 @@ static void get_info(void *userdata, struct control_call *call, json_t *paramete
 {
 	(void)userdata;
 	(void)parameters;
-	control_reply(call, json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "vendor", "spefw", "product", "spefwd", "version",
-				      PACKAGE_VERSION, "url", PACKAGE_URL, "interfaces", interfaces[0].name, interfaces[1].name));
+	control_reply(call, json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "vendor", "spefw", "product", "spefwd",
+				      "version", PACKAGE_VERSION, "url", PACKAGE_URL, "interfaces", interfaces[0].name,
+				      interfaces[1].name));
 }
 
 static void get_description(void *userdata, struct control_call *call, json_t *parameters)
@@ -366,7 +371,8 @@ static void fail_unknown(struct control_call *call, const char *method)
 		}
 	}
 	if (length)
-		control_fail(call, VARLINK_SERVICE ".InterfaceNotFound", json_pack("{s:s%}", "interface", method, length));
+		control_fail(call, VARLINK_SERVICE ".InterfaceNotFound",
+			     json_pack("{s:s%}", "interface", method, length));
 	else
 		control_fail(call, VARLINK_SERVICE ".InvalidParameter", json_pack("{s:s}", "parameter", "method"));
 }
@@ -379,7 +385,8 @@ static void fail_permission(struct control_call *call, const char *method)
 	control_fail(call, SPEFW_ERROR("PermissionDenied"), json_pack("{s:s}", "what", what));
 }
 
-static void call_run(struct control *control, struct control_call *call, bool privileged, const struct wire_call *request)
+static void call_run(struct control *control, struct control_call *call, bool privileged,
+		     const struct wire_call *request)
 {
 	const struct control_method *method = find_method(service_methods, request->method);
 
@@ -417,7 +424,10 @@ static void client_take(struct client *client)
 		client_doom(client);
 	} else {
 		*call = (struct control_call){
-			.client = client, .more = request.more, .oneway = request.oneway, .userdata = control->userdata,
+			.client = client,
+			.more = request.more,
+			.oneway = request.oneway,
+			.userdata = control->userdata,
 		};
 		client->call = call;
 		client->since = now_us(control);
@@ -526,7 +536,8 @@ static bool make_room(struct control *control, uid_t uid, bool privileged)
 
 	if (!privileged && count_unprivileged(control, &uid) >= limits->one_uid)
 		victim = find_idlest(control, false, &uid, false);
-	else if (!privileged && (count_unprivileged(control, NULL) >= limits->unprivileged || control->client_count >= limits->clients))
+	else if (!privileged && (count_unprivileged(control, NULL) >= limits->unprivileged ||
+				 control->client_count >= limits->clients))
 		victim = find_idlest(control, false, NULL, false);
 	else if (control->client_count < limits->clients)
 		return true;
@@ -560,7 +571,11 @@ static int client_new(struct control *control, int fd)
 	if (!client)
 		return -ENOMEM;
 	*client = (struct client){
-		.control = control, .fd = fd, .uid = peer.uid, .privileged = privileged, .since = now_us(control),
+		.control = control,
+		.fd = fd,
+		.uid = peer.uid,
+		.privileged = privileged,
+		.since = now_us(control),
 	};
 	int r = sd_event_add_io(control->event, &client->source, fd, EPOLLIN, on_client, client);
 	if (r < 0) {
@@ -636,7 +651,8 @@ static int remove_dead(const char *path, const struct sockaddr_un *address)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	int r = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN ? -EADDRINUSE : -errno;
+	int r = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN ? -EADDRINUSE
+													: -errno;
 	close(fd);
 	if (r != -ECONNREFUSED)
 		return r;
@@ -688,7 +704,8 @@ static int add_sources(struct control *control)
 	if (r >= 0)
 		r = sd_event_source_set_priority(control->listener, CONTROL_PRIORITY);
 	if (r >= 0)
-		r = sd_event_add_time(control->event, &control->timer, CLOCK_MONOTONIC, UINT64_MAX, ACCURACY_US, on_timer, control);
+		r = sd_event_add_time(control->event, &control->timer, CLOCK_MONOTONIC, UINT64_MAX, ACCURACY_US,
+				      on_timer, control);
 	if (r >= 0)
 		r = sd_event_source_set_priority(control->timer, CONTROL_PRIORITY);
 	if (r >= 0)
@@ -698,7 +715,8 @@ static int add_sources(struct control *control)
 	return r < 0 ? r : 0;
 }
 
-int control_new(struct control **ret, sd_event *event, const char *path, const struct control_method *methods, void *userdata)
+int control_new(struct control **ret, sd_event *event, const char *path, const struct control_method *methods,
+		void *userdata)
 {
 	struct control *control = calloc(1, sizeof(*control));
 

@@ -18,33 +18,35 @@ struct control;
 struct control_call; /* one request that waits for its reply */
 
 struct control_method {
-	const char *name;  /* "org.spefw.Gateway.Reload" */
-	bool privileged;   /* uid 0 alone */
-	/* Must end in control_reply() or control_fail(), now or later. parameters (never NULL) belong to the caller, and
-	 * are gone when this returns. */
+	const char *name; /* "org.spefw.Gateway.Reload" */
+	bool privileged;  /* uid 0 alone */
+	/* Must end in control_reply() or control_fail(), now or later. parameters (never NULL) belong to the caller,
+	 * and are gone when this returns. */
 	void (*run)(void *userdata, struct control_call *call, json_t *parameters);
 };
 
 /* Listens on path (mode 0660); methods end with a NULL name. The path is removed by control_free(), which must not be
  * called by a method or by `gone`.
- * -EADDRINUSE: a live daemon listens there; a dead one's socket is replaced. PATH.lock decides between two that start. */
-int control_new(struct control **ret, sd_event *event, const char *path, const struct control_method *methods, void *userdata);
+ * -EADDRINUSE: a live daemon listens there; a dead one's socket is replaced. PATH.lock decides between two that start.
+ */
+int control_new(struct control **ret, sd_event *event, const char *path, const struct control_method *methods,
+		void *userdata);
 void control_free(struct control *control);
 size_t control_clients(const struct control *control);
 
 /* What clients may cost. Bytes, microseconds, counts. */
 struct control_limits {
-	size_t clients;              /* connections in all: beyond, root evicts others, and never the other way round */
-	size_t unprivileged;         /* of all but root */
-	size_t one_uid;              /* of one uid that is not root: beyond, its own idlest one is evicted */
-	size_t request;              /* of root */
+	size_t clients;      /* connections in all: beyond, root evicts others, and never the other way round */
+	size_t unprivileged; /* of all but root */
+	size_t one_uid;      /* of one uid that is not root: beyond, its own idlest one is evicted */
+	size_t request;      /* of root */
 	size_t request_unprivileged;
-	size_t queue;                /* waiting for one client */
-	size_t queue_unprivileged;   /* waiting for all of them but root */
-	uint64_t idle_us;            /* without a request */
-	uint64_t request_us;         /* from the first byte of a request to its last */
-	uint64_t write_us;           /* for replies to be read */
-	uid_t root;                  /* 0 */
+	size_t queue;              /* waiting for one client */
+	size_t queue_unprivileged; /* waiting for all of them but root */
+	uint64_t idle_us;          /* without a request */
+	uint64_t request_us;       /* from the first byte of a request to its last */
+	uint64_t write_us;         /* for replies to be read */
+	uid_t root;                /* 0 */
 };
 
 struct control_limits control_limits_default(void);
@@ -55,7 +57,8 @@ void control_set_limits(struct control *control, const struct control_limits *li
  * error is "org.spefw.Gateway.NAME". */
 void control_reply(struct control_call *call, json_t *parameters);
 void control_fail(struct control_call *call, const char *error, json_t *parameters);
-/* Ends the call and the connection: what was done can't be told for want of memory, and is not to be taken for a failure. */
+/* Ends the call and the connection: what was done can't be told for want of memory, and is not to be taken for a
+ * failure. */
 void control_hang_up(struct control_call *call);
 /* One reply of many: only where control_wants_more(). */
 bool control_wants_more(const struct control_call *call);

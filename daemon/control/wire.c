@@ -166,8 +166,9 @@ int wire_read_call(const json_t *message, struct wire_call *ret)
 {
 	struct wire_call call = { .method = json_string_value(json_object_get(message, "method")) };
 
-	if (!call.method || read_parameters(message, &call.parameters) < 0 || read_flag(message, "oneway", &call.oneway) < 0 ||
-	    read_flag(message, "more", &call.more) < 0 || read_flag(message, "upgrade", &call.upgrade) < 0)
+	if (!call.method || read_parameters(message, &call.parameters) < 0 ||
+	    read_flag(message, "oneway", &call.oneway) < 0 || read_flag(message, "more", &call.more) < 0 ||
+	    read_flag(message, "upgrade", &call.upgrade) < 0)
 		return -EBADMSG;
 	if (call.oneway && (call.more || call.upgrade))
 		return -EBADMSG;

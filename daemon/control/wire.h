@@ -46,8 +46,8 @@ struct wire_reply {
 int wire_read_call(const json_t *message, struct wire_call *ret);
 int wire_read_reply(const json_t *message, struct wire_reply *ret);
 
-/* Text from outside as a string: what is no UTF-8 or not fit to print is '?' then, for JSON has no other bytes. NULL without
- * memory. */
+/* Text from outside as a string: what is no UTF-8 or not fit to print is '?' then, for JSON has no other bytes. NULL
+ * without memory. */
 json_t *json_printable(const char *text);
 
 /* New messages; parameters (NULL: none) are stolen, also on failure. NULL without memory. */

@@ -198,7 +198,8 @@ static unsigned common_bits(const struct addr *a, const struct addr *b)
 		uint8_t differing = a->bytes[i] ^ b->bytes[i];
 
 		if (differing)
-			return (unsigned)i * 8 + (unsigned)__builtin_clz(differing) - (unsigned)(sizeof(unsigned) - 1) * 8;
+			return (unsigned)i * 8 + (unsigned)__builtin_clz(differing) -
+			       (unsigned)(sizeof(unsigned) - 1) * 8;
 	}
 	return addr_bits(a->family);
 }
@@ -305,7 +306,8 @@ static int add_rest(struct ranges *result, struct range range, const struct rang
 		struct range part = { range.first, hole->first };
 		struct addr after = hole->last;
 
-		if (addr_compare(&range.first, &hole->first) < 0 && addr_previous(&part.last) && ranges_add(result, &part) < 0)
+		if (addr_compare(&range.first, &hole->first) < 0 && addr_previous(&part.last) &&
+		    ranges_add(result, &part) < 0)
 			return -ENOMEM;
 		if (addr_compare(&hole->last, &range.last) >= 0 || !addr_next(&after))
 			return 0;

@@ -33,19 +33,19 @@ enum {
 
 enum range_error {
 	RANGE_OK,
-	RANGE_SYNTAX,       /* not an address, prefix or range at all */
-	RANGE_HOST_BITS,    /* a prefix with host bits; *ret is the prefix meant */
-	RANGE_REVERSED,     /* last before first */
-	RANGE_MIXED,        /* the ends are of two families */
-	RANGE_PREFIX,       /* prefix length out of bounds */
-	RANGE_MAPPED,       /* ::ffff:0:0/96; *ret is the IPv4 address meant */
+	RANGE_SYNTAX,    /* not an address, prefix or range at all */
+	RANGE_HOST_BITS, /* a prefix with host bits; *ret is the prefix meant */
+	RANGE_REVERSED,  /* last before first */
+	RANGE_MIXED,     /* the ends are of two families */
+	RANGE_PREFIX,    /* prefix length out of bounds */
+	RANGE_MAPPED,    /* ::ffff:0:0/96; *ret is the IPv4 address meant */
 };
 
-size_t addr_size(enum family family); /* 4 or 16 bytes */
+size_t addr_size(enum family family);   /* 4 or 16 bytes */
 unsigned addr_bits(enum family family); /* 32 or 128 */
 bool addr_parse(const char *text, struct addr *ret);
 char *addr_format(const struct addr *addr, char buffer[ADDR_TEXT_MAX]); /* returns buffer */
-int addr_compare(const struct addr *a, const struct addr *b); /* IPv4 before IPv6 */
+int addr_compare(const struct addr *a, const struct addr *b);           /* IPv4 before IPv6 */
 bool addr_next(struct addr *addr);     /* false (unchanged) after the last address of the family */
 bool addr_previous(struct addr *addr); /* false (unchanged) before the first one */
 
@@ -56,13 +56,13 @@ char *range_format(const struct range *range, char buffer[RANGE_TEXT_MAX]);
 int range_prefix_length(const struct range *range); /* -1 where the range is not a prefix */
 bool range_is_host(const struct range *range);
 bool range_contains(const struct range *range, const struct addr *addr);
-struct range range_of(const struct addr *addr);     /* just this address */
+struct range range_of(const struct addr *addr); /* just this address */
 struct range range_all(enum family family);
 
 /* All of these return 0 or -ENOMEM; on error the list is as it was. */
 int ranges_add(struct ranges *ranges, const struct range *range);
 int ranges_add_all(struct ranges *ranges, const struct ranges *more);
-int ranges_subtract(struct ranges *ranges, const struct ranges *less); /* both normalised; so is the result */
+int ranges_subtract(struct ranges *ranges, const struct ranges *less);  /* both normalised; so is the result */
 int ranges_intersect(struct ranges *ranges, const struct ranges *with); /* likewise */
 
 void ranges_normalise(struct ranges *ranges);

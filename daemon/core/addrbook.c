@@ -7,14 +7,14 @@
 #include <string.h>
 
 enum {
-	QUERY_LOST_MS = 120 * 1000,   /* longer than any resolver takes to give up */
-	INTERVAL_FLOOR_MS = 100,      /* whatever the limits say: never spin */
+	QUERY_LOST_MS = 120 * 1000, /* longer than any resolver takes to give up */
+	INTERVAL_FLOOR_MS = 100,    /* whatever the limits say: never spin */
 	RETRY_FIRST_MS = 2 * 1000,
 	RETRY_NOTHING_SERVES_MS = 60 * 1000, /* retries slow down to this while there is no address at all */
-	AT_ONCE = 32,                 /* queries that may go out together */
-	SPREAD_STEP_MS = 4,           /* between the further ones: 1,000 names in 8 s */
-	HELD_MAX_MS = 24 * 60 * 60 * 1000, /* Windows and the usual resolvers keep no answer for longer */
-	HELD_MIN_MS = 2 * 60 * 1000, /* nor does a connection take longer to come about */
+	AT_ONCE = 32,                        /* queries that may go out together */
+	SPREAD_STEP_MS = 4,                  /* between the further ones: 1,000 names in 8 s */
+	HELD_MAX_MS = 24 * 60 * 60 * 1000,   /* Windows and the usual resolvers keep no answer for longer */
+	HELD_MIN_MS = 2 * 60 * 1000,         /* nor does a connection take longer to come about */
 	ERROR_TEXT_MAX = 40,
 };
 
@@ -22,20 +22,20 @@ struct entry {
 	struct book_address *addresses; /* ascending */
 	size_t count, capacity;
 	bool running, ever_answered;
-	bool is_pattern;          /* "*.": never asked, only observed */
-	bool hurried;             /* while running: a failure does not make the next one wait */
+	bool is_pattern; /* "*.": never asked, only observed */
+	bool hurried;    /* while running: a failure does not make the next one wait */
 	unsigned failures;
 	int64_t next_query_ms;
-	int64_t scheduled_ms;     /* when next_query_ms was chosen */
-	int64_t queried_ms;         /* when the last query began; ever_asked: there was one */
+	int64_t scheduled_ms; /* when next_query_ms was chosen */
+	int64_t queried_ms;   /* when the last query began; ever_asked: there was one */
 	bool ever_asked;
-	int64_t again_ms;         /* running: the next query is due then at the latest; INT64_MAX: as usual */
-	int64_t lost_ms;          /* running: when the query counts as lost */
+	int64_t again_ms; /* running: the next query is due then at the latest; INT64_MAX: as usual */
+	int64_t lost_ms;  /* running: when the query counts as lost */
 	int64_t last_answer_ms;
 	int64_t failing_since_ms; /* failures > 0 */
 	int64_t next_expiry_ms;   /* least of the addresses' */
 	uint64_t refused;
-	uint64_t refused_mark;    /* of the refused addresses of the newest answer, whatever their order; 0: none */
+	uint64_t refused_mark; /* of the refused addresses of the newest answer, whatever their order; 0: none */
 	char error[ERROR_TEXT_MAX];
 };
 
@@ -99,7 +99,8 @@ const char *address_unfit(const struct addr *addr, bool allow_private)
 
 static bool is_refused(const struct addrbook *book, const struct named *named, const struct addr *addr)
 {
-	return address_unfit(addr, named->allow_private) || (book->refuses && book->refuses(book->refuses_userdata, addr));
+	return address_unfit(addr, named->allow_private) ||
+	       (book->refuses && book->refuses(book->refuses_userdata, addr));
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -141,8 +142,8 @@ static int64_t longest_interval(const struct addrbook *book)
 	return most(least(book->limits.max_interval_ms, book->limits.stale_ms / 3), INTERVAL_FLOOR_MS);
 }
 
-/* It doubles with the time that queries have failed for, and not with their number: what a denial or a user made be asked
- * in between must not make the end of an outage be noticed later. */
+/* It doubles with the time that queries have failed for, and not with their number: what a denial or a user made be
+ * asked in between must not make the end of an outage be noticed later. */
 static int64_t retry_interval(const struct addrbook *book, const struct entry *entry, int64_t now_ms)
 {
 	int64_t cap = longest_interval(book);
@@ -154,8 +155,8 @@ static int64_t retry_interval(const struct addrbook *book, const struct entry *e
 }
 
 /* One that answers held lives until stale after the last of them; one that answers left out until grace after
- * the first of those. While queries fail nothing is known to be left out, and grace stands still. But all live as long as the
- * server may use them, and those that no answer to us held live no longer. */
+ * the first of those. While queries fail nothing is known to be left out, and grace stands still. But all live as long
+ * as the server may use them, and those that no answer to us held live no longer. */
 static int64_t expiry(const struct addrbook *book, const struct entry *entry, const struct book_address *address)
 {
 	if (address->origin == ORIGIN_OBSERVED)
@@ -215,8 +216,7 @@ void addrbook_set_limits(struct addrbook *book, const struct book_limits *limits
 	book->limits = *limits;
 	for (size_t i = 0; i < addrbook_count(book); i++) {
 		struct entry *entry = &book->names[i / FAMILIES].entries[i % FAMILIES];
-		entry->next_query_ms = least(entry->next_query_ms,
-					     later(entry->scheduled_ms, longest_interval(book)));
+		entry->next_query_ms = least(entry->next_query_ms, later(entry->scheduled_ms, longest_interval(book)));
 		update_expiry(book, entry);
 	}
 }
@@ -247,7 +247,8 @@ static struct named *find_named(const struct addrbook *book, const char *name)
 static void remove_address(struct entry *entry, size_t index)
 {
 	entry->count--;
-	memmove(&entry->addresses[index], &entry->addresses[index + 1], (entry->count - index) * sizeof(*entry->addresses));
+	memmove(&entry->addresses[index], &entry->addresses[index + 1],
+		(entry->count - index) * sizeof(*entry->addresses));
 }
 
 /* Drops what is no longer fit; true where something was. */
@@ -304,7 +305,8 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Sorted, each name once, with texts of its own. */
-static int names_from(struct named **ret, size_t *ret_count, const char *const *names, const bool *allow_private, size_t count)
+static int names_from(struct named **ret, size_t *ret_count, const char *const *names, const bool *allow_private,
+		      size_t count)
 {
 	struct named *list = calloc(count ? count : 1, sizeof(*list));
 	size_t filled = 0, unique = 0;
@@ -339,7 +341,8 @@ static void init_entry(struct entry *entry, int64_t at_ms, int64_t now_ms)
 	make_due(entry, at_ms, now_ms);
 }
 
-int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count, int64_t now_ms)
+int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count,
+		  int64_t now_ms)
 {
 	struct named *list;
 	size_t list_count, fresh = 0;
@@ -564,8 +567,8 @@ static const struct book_address *oldest_of(const struct entry *entry, bool obse
 	return oldest;
 }
 
-/* Room for one more where the cap is reached: the one confirmed longest ago goes, but none as new as this. What was observed gives way
- * before all others, and takes the place of none of them. */
+/* Room for one more where the cap is reached: the one confirmed longest ago goes, but none as new as this. What was
+ * observed gives way before all others, and takes the place of none of them. */
 static bool make_room(struct entry *entry, const struct book_address *address)
 {
 	bool observed = address->origin == ORIGIN_OBSERVED;
@@ -575,7 +578,8 @@ static bool make_room(struct entry *entry, const struct book_address *address)
 	const struct book_address *oldest = oldest_of(entry, true);
 	if (!oldest && !observed)
 		oldest = oldest_of(entry, false);
-	if (!oldest || (oldest->confirmed_ms >= address->confirmed_ms && (observed || oldest->origin != ORIGIN_OBSERVED)))
+	if (!oldest ||
+	    (oldest->confirmed_ms >= address->confirmed_ms && (observed || oldest->origin != ORIGIN_OBSERVED)))
 		return false;
 	remove_address(entry, (size_t)(oldest - entry->addresses));
 	entry->refused++;
@@ -592,7 +596,8 @@ static bool insert_address(struct entry *entry, const struct book_address *addre
 		return false;
 	}
 	find_address(entry, &address->addr, &index);
-	memmove(&entry->addresses[index + 1], &entry->addresses[index], (entry->count - index) * sizeof(*entry->addresses));
+	memmove(&entry->addresses[index + 1], &entry->addresses[index],
+		(entry->count - index) * sizeof(*entry->addresses));
 	entry->addresses[index] = *address;
 	entry->count++;
 	return true;
@@ -604,7 +609,8 @@ static int64_t held_until(uint32_t ttl_s, int64_t now_ms)
 	return later(now_ms, least(most((int64_t)ttl_s * 1000, HELD_MIN_MS), HELD_MAX_MS));
 }
 
-static struct book_address answered_address(const struct addr *addr, uint32_t ttl_s, enum book_origin origin, int64_t now_ms)
+static struct book_address answered_address(const struct addr *addr, uint32_t ttl_s, enum book_origin origin,
+					    int64_t now_ms)
 {
 	return (struct book_address){
 		.addr = *addr,
@@ -696,8 +702,8 @@ static void end_answer(struct entry *entry, int64_t now_ms)
 	}
 }
 
-int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses, size_t count,
-		      uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed)
+int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses,
+		      size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed)
 {
 	struct named *named = find_named(book, name);
 	struct entry *entry;
@@ -801,8 +807,11 @@ int addrbook_remember(struct addrbook *book, const char *name, const struct addr
 {
 	struct named *named = find_named(book, name);
 	int64_t confirmed_ms = later(now_ms, age_ms > 0 ? -age_ms : 0);
-	struct book_address address = { .addr = *addr, .origin = ORIGIN_REMEMBERED, .confirmed_ms = confirmed_ms, .held_ms = confirmed_ms,
-		.omitted_ms = INT64_MAX };
+	struct book_address address = { .addr = *addr,
+					.origin = ORIGIN_REMEMBERED,
+					.confirmed_ms = confirmed_ms,
+					.held_ms = confirmed_ms,
+					.omitted_ms = INT64_MAX };
 
 	if (!named)
 		return -ENOENT;
@@ -814,11 +823,15 @@ int addrbook_remember(struct addrbook *book, const char *name, const struct addr
 	return remember(book, named, &address);
 }
 
-int addrbook_remember_observed(struct addrbook *book, const char *name, const struct addr *addr, int64_t left_ms, int64_t now_ms)
+int addrbook_remember_observed(struct addrbook *book, const char *name, const struct addr *addr, int64_t left_ms,
+			       int64_t now_ms)
 {
 	struct named *named = find_named(book, name);
-	struct book_address address = { .addr = *addr, .origin = ORIGIN_OBSERVED, .confirmed_ms = now_ms - 1,
-		.held_ms = later(now_ms, least(left_ms, HELD_MAX_MS)), .omitted_ms = INT64_MAX };
+	struct book_address address = { .addr = *addr,
+					.origin = ORIGIN_OBSERVED,
+					.confirmed_ms = now_ms - 1,
+					.held_ms = later(now_ms, least(left_ms, HELD_MAX_MS)),
+					.omitted_ms = INT64_MAX };
 
 	if (!named)
 		return -ENOENT;

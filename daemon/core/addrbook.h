@@ -30,9 +30,10 @@ struct book_address {
 	enum book_origin origin;
 	int64_t confirmed_ms; /* last time an answer held it */
 	int64_t expires_ms;   /* when the book will drop it if nothing is heard; INT64_MAX never occurs */
-	int64_t held_ms;      /* until when the server may use it from an observed answer, or uses it; else confirmed_ms */
-	int64_t omitted_ms;   /* first answer since then that did not hold it, from when grace counts; INT64_MAX: none yet */
-	bool in_answer;       /* the newest answer held it */
+	int64_t held_ms; /* until when the server may use it from an observed answer, or uses it; else confirmed_ms */
+	int64_t omitted_ms; /* first answer since then that did not hold it, from when grace counts; INT64_MAX: none yet
+			     */
+	bool in_answer;     /* the newest answer held it */
 };
 
 struct book_limits {
@@ -51,15 +52,16 @@ struct book_entry {
 	bool ever_answered;
 	const struct book_address *addresses; /* ascending */
 	size_t address_count;
-	int64_t next_query_ms; /* INT64_MAX for a pattern */
+	int64_t next_query_ms;  /* INT64_MAX for a pattern */
 	int64_t next_expiry_ms; /* when the first of the addresses goes; INT64_MAX: none */
-	int64_t queried_ms;      /* when the last query began; INT64_MIN: never */
+	int64_t queried_ms;     /* when the last query began; INT64_MIN: never */
 	bool query_running;
-	int64_t last_answer_ms;     /* 0: never */
-	const char *last_error;     /* "" where the last query was answered */
-	unsigned failures;          /* in a row */
-	uint64_t refused;           /* addresses refused by the sanity rules or the cap, in all */
-	uint64_t refused_mark;      /* changes with the addresses of an answer that the sanity rules refused; 0: none in the newest */
+	int64_t last_answer_ms; /* 0: never */
+	const char *last_error; /* "" where the last query was answered */
+	unsigned failures;      /* in a row */
+	uint64_t refused;       /* addresses refused by the sanity rules or the cap, in all */
+	uint64_t refused_mark;  /* changes with the addresses of an answer that the sanity rules refused; 0: none in the
+				   newest */
 };
 
 struct addrbook;
@@ -69,10 +71,12 @@ void addrbook_free(struct addrbook *book);
 void addrbook_set_limits(struct addrbook *book, const struct book_limits *limits);
 void addrbook_set_refuses(struct addrbook *book, book_refuses refuses, void *userdata);
 
-/* The names wanted from now on; a pattern ("*.") is never due and learns from what is observed. Entries of others are forgotten,
- * new ones are due at once (many of them: the first few at once, the rest within some seconds). What is kept is judged
- * anew by allow_private and `refuses`. allow_private[i] belongs to names[i]. 0, or -ENOMEM and nothing changed. */
-int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count, int64_t now_ms);
+/* The names wanted from now on; a pattern ("*.") is never due and learns from what is observed. Entries of others are
+ * forgotten, new ones are due at once (many of them: the first few at once, the rest within some seconds). What is kept
+ * is judged anew by allow_private and `refuses`. allow_private[i] belongs to names[i]. 0, or -ENOMEM and nothing
+ * changed. */
+int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count,
+		  int64_t now_ms);
 
 size_t addrbook_count(const struct addrbook *book); /* entries: two a name */
 void addrbook_entry(const struct addrbook *book, size_t index, struct book_entry *ret);
@@ -88,20 +92,21 @@ bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry 
  * where one is under way, it will do unless it fails: then the next is due at once. -ENOENT where it is not wanted. */
 int addrbook_query_now(struct addrbook *book, const char *name, int64_t now_ms);
 
-/* The next query of one family (where one is under way, the one after it) is due by then already, or the name is not wanted. */
+/* The next query of one family (where one is under way, the one after it) is due by then already, or the name is not
+ * wanted. */
 bool addrbook_queries_by(const struct addrbook *book, const char *name, enum family family, int64_t at_ms);
 /* Makes the next query of one family due at at_ms at the latest; where one is under way, the one after it. */
 int addrbook_query_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms);
 
 /* What a query brought. An answer with count 0 is NXDOMAIN or "no such data". *ret_changed: the set of
  * addresses (not only their times) changed. -ENOENT: no longer wanted (harmless). -ENOMEM: nothing changed.
- * An observed answer adds alone: the absence of an address in it says nothing, and it answers no query of ours. What it adds is
- * the server's for as long as its TTL runs (two minutes at least, a day at most), and no longer, unless addrbook_used() says so or an answer
- * to us has it. Of an address that we were answered it tells how long the server may use it: grace counts from then.
- * Where the cap is reached, what was confirmed longest ago gives way to what is answered now: first of what was observed, and
- * of nothing else for the sake of an observed answer. */
-int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses, size_t count,
-		      uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed);
+ * An observed answer adds alone: the absence of an address in it says nothing, and it answers no query of ours. What it
+ * adds is the server's for as long as its TTL runs (two minutes at least, a day at most), and no longer, unless
+ * addrbook_used() says so or an answer to us has it. Of an address that we were answered it tells how long the server
+ * may use it: grace counts from then. Where the cap is reached, what was confirmed longest ago gives way to what is
+ * answered now: first of what was observed, and of nothing else for the sake of an observed answer. */
+int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses,
+		      size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed);
 int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms);
 /* Drops what has expired; true where the set of addresses changed. */
 bool addrbook_expire(struct addrbook *book, int64_t now_ms);
@@ -113,14 +118,16 @@ bool addrbook_recheck(struct addrbook *book);
 int addrbook_remember(struct addrbook *book, const char *name, const struct addr *addr, int64_t age_ms, int64_t now_ms);
 
 /* Likewise, one of ORIGIN_OBSERVED, for what is left of its time. What is remembered for a pattern is always that. */
-int addrbook_remember_observed(struct addrbook *book, const char *name, const struct addr *addr, int64_t left_ms, int64_t now_ms);
+int addrbook_remember_observed(struct addrbook *book, const char *name, const struct addr *addr, int64_t left_ms,
+			       int64_t now_ms);
 /* A connection uses it: where it was observed alone, it stays until then at least. */
 void addrbook_used(struct addrbook *book, const struct addr *addr, int64_t until_ms);
 
-const char *book_state_name(enum book_state state);   /* "fresh" ... */
+const char *book_state_name(enum book_state state);    /* "fresh" ... */
 const char *book_origin_name(enum book_origin origin); /* "asked" ... */
 
-/* Why this address may not stand behind a name (RFC 6890 and SPEC 4), or NULL. Private ones only without allow_private. */
+/* Why this address may not stand behind a name (RFC 6890 and SPEC 4), or NULL. Private ones only without allow_private.
+ */
 const char *address_unfit(const struct addr *addr, bool allow_private);
 
 #endif

@@ -32,14 +32,17 @@ static void forget(struct aliases *aliases, const char *name, enum family family
 	aliases->count = kept;
 }
 
-int aliases_set(struct aliases *aliases, const char *name, enum family family, const char *texts, size_t size, size_t count)
+int aliases_set(struct aliases *aliases, const char *name, enum family family, const char *texts, size_t size,
+		size_t count)
 {
 	forget(aliases, name, family);
 	for (size_t i = 0; i < count; i++) {
 		const char *text = texts + i * size;
 		if (!text[0])
 			continue;
-		struct alias item = { .name = strdup(name), .alias = strdup(text), .hash = hash_of(text), .family = family };
+		struct alias item = {
+			.name = strdup(name), .alias = strdup(text), .hash = hash_of(text), .family = family
+		};
 		if (!item.name || !item.alias || ARRAY_PUSH(aliases, item) < 0) {
 			free(item.name);
 			free(item.alias);

@@ -87,7 +87,8 @@ static int unpack_one(struct archive *archive, const char **at, size_t *left)
 		return -EBADMSG;
 	/* Only what would be written just so was written by us. */
 	line[strcspn(line, "\n")] = '\0';
-	int again_length = snprintf(again, sizeof(again), LINE, length, hash_of(line + path_at, *at, length), line + path_at);
+	int again_length =
+		snprintf(again, sizeof(again), LINE, length, hash_of(line + path_at, *at, length), line + path_at);
 	if ((size_t)again_length != line_length || memcmp(again, *at - line_length, line_length) != 0)
 		return -EBADMSG;
 	int r = archive_add(archive, line + path_at, *at, length);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 struct archived {
-	char *path; /* owned */
+	char *path;  /* owned */
 	char *bytes; /* owned; a NUL follows */
 	size_t length;
 };

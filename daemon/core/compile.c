@@ -11,13 +11,19 @@
  * each protected role are made by compile_role.c. */
 
 const char *const guard_counters[] = {
-	"denied-in", "denied-out", "denied-early", "ignored", "invalid", "spoofed", "source-routed", "intercepted", "unobserved", "mid-stream", "cut",
+	"denied-in",     "denied-out",  "denied-early", "ignored",    "invalid", "spoofed",
+	"source-routed", "intercepted", "unobserved",   "mid-stream", "cut",
 };
 const size_t guard_counter_count = sizeof(guard_counters) / sizeof(guard_counters[0]);
 
 enum {
-	IPPROTO_ICMP_ = 1, IPPROTO_TCP_ = 6, IPPROTO_UDP_ = 17, IPPROTO_ICMPV6_ = 58,
-	PACKET_HOST_ = 0, PACKET_BROADCAST_ = 1, PACKET_MULTICAST_ = 2,
+	IPPROTO_ICMP_ = 1,
+	IPPROTO_TCP_ = 6,
+	IPPROTO_UDP_ = 17,
+	IPPROTO_ICMPV6_ = 58,
+	PACKET_HOST_ = 0,
+	PACKET_BROADCAST_ = 1,
+	PACKET_MULTICAST_ = 2,
 	PLAIN_IPV4 = 0x45, /* the first byte of a header without options */
 };
 
@@ -62,7 +68,8 @@ static void add_links(struct compiler *c, struct set *set, const struct interfac
 static void add_gateway_sets(struct compiler *c)
 {
 	for (enum family family = 0; family < FAMILIES; family++)
-		add_addresses(c, ruleset_string(c->out, "gateway_%c", family_digit(family)), c->around->gateway, family);
+		add_addresses(c, ruleset_string(c->out, "gateway_%c", family_digit(family)), c->around->gateway,
+			      family);
 	add_addresses(c, "broadcasts_4", c->around->broadcasts, FAMILY_4);
 }
 
@@ -101,7 +108,10 @@ static const struct policy_role *guards_alone(struct compiler *c, enum family fa
 
 static void add_protected_maps(struct compiler *c)
 {
-	static const struct { const char *map, *chain; uint8_t action; } kinds[] = {
+	static const struct {
+		const char *map, *chain;
+		uint8_t action;
+	} kinds[] = {
 		{ "protected_dst", "in", ACTION_GOTO },
 		{ "protected_src", "out", ACTION_GOTO },
 		{ "early", "early", ACTION_JUMP },
@@ -166,12 +176,13 @@ static void add_mid_stream(struct compiler *c)
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
 }
 
-/* Mid-stream packets of what was cut, first of all that is judged of mid-stream packets: the reset ends the socket that sent it. The protected side comes
- * first in the sets' elements. */
+/* Mid-stream packets of what was cut, first of all that is judged of mid-stream packets: the reset ends the socket that
+ * sent it. The protected side comes first in the sets' elements. */
 static void add_cut(struct compiler *c)
 {
 	static const enum field fields[2][FAMILIES] = {
-		{ FIELD_IP_TARGET_FIRST, FIELD_IP6_TARGET_FIRST }, { FIELD_IP_SOURCE_FIRST, FIELD_IP6_SOURCE_FIRST },
+		{ FIELD_IP_TARGET_FIRST, FIELD_IP6_TARGET_FIRST },
+		{ FIELD_IP_SOURCE_FIRST, FIELD_IP6_SOURCE_FIRST },
 	};
 	static const char *const chains[] = { "cut_in", "cut_out" };
 
@@ -179,7 +190,8 @@ static void add_cut(struct compiler *c)
 		struct chain *chain = ruleset_chain(c->out, chains[out]);
 		for (enum family family = 0; family < FAMILIES; family++) {
 			struct rule *rule = chain_rule(c->out, chain);
-			rule_in(c, rule, fields[out][family], false, ruleset_string(c->out, "cut_%c", family_digit(family)));
+			rule_in(c, rule, fields[out][family], false,
+				ruleset_string(c->out, "cut_%c", family_digit(family)));
 			rule_counter(c, rule, "cut");
 			rule_reset(c, rule);
 		}
@@ -214,7 +226,8 @@ static void return_excepted(struct compiler *c, struct chain *chain, const enum 
 }
 
 /* The server's connection was redirected by another table. To one of the gateway's own addresses it is an ordinary
- * port forward, what nat_except lists is meant, and DNS is for the network to answer; anything else is an interception. */
+ * port forward, what nat_except lists is meant, and DNS is for the network to answer; anything else is an interception.
+ */
 static void add_intercept_out(struct compiler *c)
 {
 	static const enum field original[FAMILIES] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
@@ -254,7 +267,8 @@ static void add_intercept_here(struct compiler *c)
 
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct rule *rule = chain_rule(c->out, chain);
-		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_in(c, rule, daddr_field(family), false,
+			ruleset_string(c->out, "protected_%c", family_digit(family)));
 		rule_intercepted(c, rule);
 		if (c->policy->interception != INTERCEPTION_BLOCK)
 			rule_action(c, rule, ACTION_RETURN, NULL);
@@ -263,19 +277,22 @@ static void add_intercept_here(struct compiler *c)
 	return_excepted(c, chain, target);
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct rule *rule = chain_rule(c->out, chain);
-		rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_in(c, rule, saddr_field(family), false,
+			ruleset_string(c->out, "protected_%c", family_digit(family)));
 		rule_intercepted(c, rule);
 	}
 }
 
-/* What says that it is the gateway's own, and came by a wire. (Own broadcasts and multicasts do come back by their link, and go to
- * nobody who is protected.) */
+/* What says that it is the gateway's own, and came by a wire. (Own broadcasts and multicasts do come back by their
+ * link, and go to nobody who is protected.) */
 static void add_own_source(struct compiler *c, struct chain *chain)
 {
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct rule *rule = chain_rule(c->out, chain);
-		rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "gateway_%c", family_digit(family)));
-		rule_in(c, rule, daddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_in(c, rule, saddr_field(family), false,
+			ruleset_string(c->out, "gateway_%c", family_digit(family)));
+		rule_in(c, rule, daddr_field(family), false,
+			ruleset_string(c->out, "protected_%c", family_digit(family)));
 		rule_in(c, rule, FIELD_IIFNAME, true, "own_interfaces");
 		rule_counter(c, rule, "spoofed");
 		rule_drop(c, rule);
@@ -300,7 +317,8 @@ static void add_guard(struct compiler *c)
 				continue;
 			struct rule *rule = chain_rule(c->out, chain);
 			if (roles == 1)
-				rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+				rule_in(c, rule, saddr_field(family), false,
+					ruleset_string(c->out, "protected_%c", family_digit(family)));
 			else
 				rule_in(c, rule, saddr_field(family), false, guarded_set(c, role, family));
 			rule_in(c, rule, FIELD_IIFNAME, true, ruleset_string(c->out, "%s_interfaces", role->name));
@@ -321,8 +339,10 @@ static void add_judge(struct compiler *c)
 	struct chain *chain = ruleset_chain(c->out, "judge");
 
 	for (enum family family = 0; family < FAMILIES; family++) {
-		rule_map(c, chain_rule(c->out, chain), daddr_field(family), ruleset_string(c->out, "protected_dst_%c", family_digit(family)));
-		rule_map(c, chain_rule(c->out, chain), saddr_field(family), ruleset_string(c->out, "protected_src_%c", family_digit(family)));
+		rule_map(c, chain_rule(c->out, chain), daddr_field(family),
+			 ruleset_string(c->out, "protected_dst_%c", family_digit(family)));
+		rule_map(c, chain_rule(c->out, chain), saddr_field(family),
+			 ruleset_string(c->out, "protected_src_%c", family_digit(family)));
 	}
 }
 
@@ -333,7 +353,8 @@ static void add_noise(struct compiler *c)
 
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct rule *rule = chain_rule(c->out, chain);
-		rule_in(c, rule, saddr_field(family), false, ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_in(c, rule, saddr_field(family), false,
+			ruleset_string(c->out, "protected_%c", family_digit(family)));
 		rule_counter(c, rule, "ignored");
 		rule_drop(c, rule);
 	}
@@ -355,9 +376,10 @@ static void rule_own_interfaces(struct compiler *c, struct rule *rule, const str
 		rule_in(c, rule, FIELD_IIFNAME, negate, ruleset_string(c->out, "%s_interfaces", role->name));
 }
 
-/* The role's own address in a connection that was opened to one of its resolvers, whatever a redirection has made of that. (The resolver may
- * be a protected machine as well: only the direction tells who asks.) */
-static struct rule *rule_to_resolver(struct compiler *c, struct chain *chain, const struct policy_role *role, bool reply, enum family family)
+/* The role's own address in a connection that was opened to one of its resolvers, whatever a redirection has made of
+ * that. (The resolver may be a protected machine as well: only the direction tells who asks.) */
+static struct rule *rule_to_resolver(struct compiler *c, struct chain *chain, const struct policy_role *role,
+				     bool reply, enum family family)
 {
 	enum field own = reply ? daddr_field(family) : saddr_field(family);
 	static const enum field original[FAMILIES] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
@@ -382,7 +404,8 @@ static void add_queries(struct compiler *c, struct chain *chain, const struct po
 /* Where answers may come from. */
 enum answerer { BY_RESOLVER_LINK, BY_ANY_REDIRECTED, BY_GATEWAY };
 
-static void add_answers(struct compiler *c, struct chain *chain, const struct policy_role *role, enum family family, enum answerer answerer)
+static void add_answers(struct compiler *c, struct chain *chain, const struct policy_role *role, enum family family,
+			enum answerer answerer)
 {
 	struct rule *rule = rule_to_resolver(c, chain, role, true, family);
 
@@ -396,14 +419,17 @@ static void add_answers(struct compiler *c, struct chain *chain, const struct po
 	rule_action(c, rule, ACTION_GOTO, ruleset_string(c->out, "%s_answers", role->name));
 }
 
-/* What is copied of one kind, and counted where it is more than the daemon reads. Each protected role has a share of its own. */
-static void add_copies(struct compiler *c, const struct policy_role *role, const char *kind, const char *prefix, uint32_t snaplen)
+/* What is copied of one kind, and counted where it is more than the daemon reads. Each protected role has a share of
+ * its own. */
+static void add_copies(struct compiler *c, const struct policy_role *role, const char *kind, const char *prefix,
+		       uint32_t snaplen)
 {
 	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_%s", role->name, kind));
 	struct rule *rule = chain_rule(c->out, chain);
 
 	rule_add(c->out, rule, &(struct term){ .kind = TERM_LIMIT, .rate = OBSERVE_RATE, .burst = 2 * OBSERVE_RATE });
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_LOG, .name = prefix, .group = c->policy->log_group, .snaplen = snaplen });
+	rule_add(c->out, rule,
+		 &(struct term){ .kind = TERM_LOG, .name = prefix, .group = c->policy->log_group, .snaplen = snaplen });
 	rule_action(c, rule, ACTION_RETURN, NULL);
 	rule_counter(c, chain_rule(c->out, chain), "unobserved");
 }
@@ -439,8 +465,8 @@ static void add_role_observe(struct compiler *c, const struct policy_role *role)
 	}
 }
 
-/* What the protected roles ask their resolvers, and the answers, seen before the fast path: through the gateway, to it and from it. False:
- * nobody to learn from or for. */
+/* What the protected roles ask their resolvers, and the answers, seen before the fast path: through the gateway, to it
+ * and from it. False: nobody to learn from or for. */
 static bool add_observe(struct compiler *c)
 {
 	if (!is_observed(c))
@@ -500,7 +526,8 @@ static void rule_neighbours(struct compiler *c, struct chain *chain, const char 
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
 }
 
-/* Across a bridge whose frames are filtered, neighbours speak by forward as well. What was routed has lost of its hop limit. */
+/* Across a bridge whose frames are filtered, neighbours speak by forward as well. What was routed has lost of its hop
+ * limit. */
 static void rule_bridged_neighbours(struct compiler *c, struct chain *chain)
 {
 	struct rule *rule = chain_rule(c->out, chain);
@@ -515,8 +542,9 @@ static void rule_source_routed(struct compiler *c, struct rule *rule)
 	rule_drop(c, rule);
 }
 
-/* Targets that are not the last word: a later router, or this gateway after forward, writes another one into the packet. It is looked
- * at ahead of the fast path: its connection is that with the written target, the gateway itself for one. */
+/* Targets that are not the last word: a later router, or this gateway after forward, writes another one into the
+ * packet. It is looked at ahead of the fast path: its connection is that with the written target, the gateway itself
+ * for one. */
 static void add_source_routes(struct compiler *c)
 {
 	static const enum field options[] = { FIELD_IP_LSRR, FIELD_IP_SSRR };
@@ -536,16 +564,24 @@ static void add_source_routes(struct compiler *c)
 		rule_source_routed(c, rule);
 	}
 	rule = chain_rule(c->out, chain);
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_SEGMENTS_LEFT, .negate = true, .first = { none }, .last = { none } });
+	rule_add(c->out, rule,
+		 &(struct term){ .kind = TERM_MATCH,
+				 .field = FIELD_SEGMENTS_LEFT,
+				 .negate = true,
+				 .first = { none },
+				 .last = { none } });
 	rule_in(c, rule, FIELD_OIFNAME, false, "towards");
 	rule_source_routed(c, rule);
-	/* Its last segment was this gateway's to write: the connection that it seems to belong to is one with the gateway. */
+	/* Its last segment was this gateway's to write: the connection that it seems to belong to is one with the
+	 * gateway. */
 	rule = chain_rule(c->out, chain);
 	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_ROUTING });
 	rule_in(c, rule, FIELD_IP6_DADDR, false, "protected_6");
 	rule_bits(c, rule, FIELD_CT_STATE, CT_ESTABLISHED);
 	rule_in(c, rule, FIELD_CT_IP6_DADDR, false, "gateway_6");
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_CT_STATUS, .bits = CT_STATUS_DNAT, .negate = true });
+	rule_add(c->out, rule,
+		 &(struct term){
+			 .kind = TERM_MATCH, .field = FIELD_CT_STATUS, .bits = CT_STATUS_DNAT, .negate = true });
 	rule_source_routed(c, rule);
 }
 
@@ -555,12 +591,17 @@ static void rule_source_routes(struct compiler *c, struct chain *chain)
 	static const uint8_t plain = PLAIN_IPV4;
 	struct rule *rule = chain_rule(c->out, chain);
 
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_FIRST_BYTE, .negate = true, .first = { plain }, .last = { plain } });
+	rule_add(c->out, rule,
+		 &(struct term){ .kind = TERM_MATCH,
+				 .field = FIELD_FIRST_BYTE,
+				 .negate = true,
+				 .first = { plain },
+				 .last = { plain } });
 	rule_action(c, rule, ACTION_JUMP, "source_routes");
 }
 
-/* With bc_forwarding, what is sent to a network's broadcast address from afar reaches each machine in it. A bridge's own broadcasts
- * are no packets for this host. */
+/* With bc_forwarding, what is sent to a network's broadcast address from afar reaches each machine in it. A bridge's
+ * own broadcasts are no packets for this host. */
 static void rule_broadcasts(struct compiler *c, struct chain *chain)
 {
 	struct rule *rule = chain_rule(c->out, chain);
@@ -570,8 +611,8 @@ static void rule_broadcasts(struct compiler *c, struct chain *chain)
 	rule_action(c, rule, ACTION_GOTO, "deny_in");
 }
 
-/* That reset leaves by our own output, on the track of the connection that it denies; to one of the gateway's own sockets it comes
- * in again. Of what comes from elsewhere, connection tracking takes no RST for related. */
+/* That reset leaves by our own output, on the track of the connection that it denies; to one of the gateway's own
+ * sockets it comes in again. Of what comes from elsewhere, connection tracking takes no RST for related. */
 static void rule_reset_passes(struct compiler *c, struct chain *chain)
 {
 	struct rule *rule = chain_rule(c->out, chain);
@@ -633,13 +674,14 @@ static void add_early_syn(struct compiler *c)
 			rule_range(c, rule, daddr_field(family), only);
 			rule_action(c, rule, ACTION_JUMP, ruleset_string(c->out, "%s_early", role->name));
 		} else {
-			rule_map(c, rule, daddr_field(family), ruleset_string(c->out, "early_%c", family_digit(family)));
+			rule_map(c, rule, daddr_field(family),
+				 ruleset_string(c->out, "early_%c", family_digit(family)));
 		}
 	}
 }
 
-/* A SYN to a port that no flow opens is gone before connection tracking begins. Every packet of the gateway comes by here:
- * all but SYNs leave by one rule. In audit mode the chain is there and empty, as that of pin below. */
+/* A SYN to a port that no flow opens is gone before connection tracking begins. Every packet of the gateway comes by
+ * here: all but SYNs leave by one rule. In audit mode the chain is there and empty, as that of pin below. */
 static void add_early(struct compiler *c)
 {
 	if (c->early)
@@ -683,7 +725,10 @@ static void add_link_sets(struct compiler *c)
 		const struct interface_list *links = &c->around->role_interfaces[r];
 		if (!c->policy->roles[r].is_protected || !links->count)
 			continue;
-		add_links(c, ruleset_set(c->out, ruleset_string(c->out, "%s_interfaces", c->policy->roles[r].name), KEY_INTERFACE, 0), links);
+		add_links(c,
+			  ruleset_set(c->out, ruleset_string(c->out, "%s_interfaces", c->policy->roles[r].name),
+				      KEY_INTERFACE, 0),
+			  links);
 	}
 	add_links(c, ruleset_set(c->out, "towards", KEY_INTERFACE, 0), &c->around->towards);
 	struct set *own = ruleset_set(c->out, "own_interfaces", KEY_INTERFACE, 0);
@@ -694,12 +739,19 @@ static void add_link_sets(struct compiler *c)
 /* What they hold is not the policy's: see cut.h. An element of cut_full: not all that was cut is in the others. */
 static void add_cut_sets(struct compiler *c)
 {
-	static const struct { const char *name; enum key_type type; uint32_t size; } sets[] = {
-		{ "cut_4", KEY_CUT_4, CUT_SET_SIZE }, { "cut_6", KEY_CUT_6, CUT_SET_SIZE }, { "cut_full", KEY_PROTOCOL, 0 },
+	static const struct {
+		const char *name;
+		enum key_type type;
+		uint32_t size;
+	} sets[] = {
+		{ "cut_4", KEY_CUT_4, CUT_SET_SIZE },
+		{ "cut_6", KEY_CUT_6, CUT_SET_SIZE },
+		{ "cut_full", KEY_PROTOCOL, 0 },
 	};
 
 	for (size_t i = 0; i < 3; i++) {
-		struct set *set = ruleset_set(c->out, ruleset_string(c->out, "%s", sets[i].name), sets[i].type, SET_TIMEOUT | SET_KEPT);
+		struct set *set = ruleset_set(c->out, ruleset_string(c->out, "%s", sets[i].name), sets[i].type,
+					      SET_TIMEOUT | SET_KEPT);
 		if (set)
 			set->size = sets[i].size;
 	}
@@ -710,7 +762,8 @@ static void add_shared_sets(struct compiler *c)
 	struct set *set;
 
 	for (enum family family = 0; family < FAMILIES; family++) {
-		set = ruleset_set(c->out, ruleset_string(c->out, "protected_%c", family_digit(family)), family_key(family), SET_INTERVAL);
+		set = ruleset_set(c->out, ruleset_string(c->out, "protected_%c", family_digit(family)),
+				  family_key(family), SET_INTERVAL);
 		add_ranges(c, set, &c->policy->protected_all, family, ACTION_NONE, NULL);
 	}
 	add_gateway_sets(c);
@@ -720,7 +773,8 @@ static void add_shared_sets(struct compiler *c)
 	for (enum family family = 0; family < FAMILIES; family++) {
 		if (!ranges_have(&c->policy->nat_except, family))
 			continue;
-		set = ruleset_set(c->out, ruleset_string(c->out, "nat_except_%c", family_digit(family)), family_key(family), SET_INTERVAL);
+		set = ruleset_set(c->out, ruleset_string(c->out, "nat_except_%c", family_digit(family)),
+				  family_key(family), SET_INTERVAL);
 		add_ranges(c, set, &c->policy->nat_except, family, ACTION_NONE, NULL);
 	}
 	add_protected_maps(c);
@@ -728,8 +782,10 @@ static void add_shared_sets(struct compiler *c)
 
 int compile(struct ruleset *ret, const struct policy *policy, const struct environment *around)
 {
-	struct compiler c = { .out = ret, .policy = policy, .around = around,
-		.early = policy->early_drop && policy->mode == MODE_ENFORCE };
+	struct compiler c = { .out = ret,
+			      .policy = policy,
+			      .around = around,
+			      .early = policy->early_drop && policy->mode == MODE_ENFORCE };
 
 	*ret = (struct ruleset){ 0 };
 	add_counters(&c);

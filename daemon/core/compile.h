@@ -14,12 +14,12 @@ struct interface_list {
 };
 
 struct environment {
-	const struct ranges *gateway;   /* the gateway's own addresses, normalised */
+	const struct ranges *gateway;                 /* the gateway's own addresses, normalised */
 	const struct interface_list *role_interfaces; /* one a policy role, same index */
 	const struct names_view *names;
-	struct interface_list towards;      /* the links that routes to any protected address leave by */
-	struct interface_list own_interfaces;    /* by which packets of the gateway's own come in, besides lo */
-	const struct ranges *broadcasts; /* of networks that hold a protected address, normalised; NULL: none */
+	struct interface_list towards;          /* the links that routes to any protected address leave by */
+	struct interface_list own_interfaces;   /* by which packets of the gateway's own come in, besides lo */
+	const struct ranges *broadcasts;        /* of networks that hold a protected address, normalised; NULL: none */
 	const struct interface_list *resolvers; /* the links that lead to the server's resolvers; NULL as none */
 };
 
@@ -27,9 +27,11 @@ struct environment {
 int compile(struct ruleset *ret, const struct policy *policy, const struct environment *around);
 
 /* Only the sets of names, as far as `current` has them. 0 or -ENOMEM; on error *ret is empty. */
-int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy, const struct names_view *names);
+int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy,
+		  const struct names_view *names);
 
-/* DNS queries and answers of each protected role, each kind, that are copied to the daemon; what is more is counted as unobserved. */
+/* DNS queries and answers of each protected role, each kind, that are copied to the daemon; what is more is counted as
+ * unobserved. */
 enum { OBSERVED_A_SECOND = 1000 };
 
 /* The base name of the kernel sets of a DNS name ("name_my.mailstore.com"); "_4" or "_6" follows. */

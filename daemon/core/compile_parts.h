@@ -2,7 +2,8 @@
 #ifndef SPEFW_COMPILE_PARTS_H
 #define SPEFW_COMPILE_PARTS_H
 
-/* What compile.c and compile_role.c share. All of it works on c->out, whose `failed` is sticky: the callers check once, at the end. */
+/* What compile.c and compile_role.c share. All of it works on c->out, whose `failed` is sticky: the callers check once,
+ * at the end. */
 
 #include "compile.h"
 
@@ -22,16 +23,29 @@ struct compiler {
 	bool early; /* early_drop in effect */
 };
 
-static inline char family_digit(enum family family) { return family == FAMILY_4 ? '4' : '6'; }
-static inline enum key_type family_key(enum family family) { return family == FAMILY_4 ? KEY_IPV4 : KEY_IPV6; }
-static inline enum field saddr_field(enum family family) { return family == FAMILY_4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR; }
-static inline enum field daddr_field(enum family family) { return family == FAMILY_4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR; }
+static inline char family_digit(enum family family)
+{
+	return family == FAMILY_4 ? '4' : '6';
+}
+static inline enum key_type family_key(enum family family)
+{
+	return family == FAMILY_4 ? KEY_IPV4 : KEY_IPV6;
+}
+static inline enum field saddr_field(enum family family)
+{
+	return family == FAMILY_4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR;
+}
+static inline enum field daddr_field(enum family family)
+{
+	return family == FAMILY_4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR;
+}
 
 bool ranges_have(const struct ranges *ranges, enum family family);
 /* How many of them are of this family, and the last of these. */
 size_t ranges_of(const struct ranges *ranges, enum family family, const struct range **ret_last);
 /* Those of one family, each with this verdict (ACTION_NONE for a plain set). */
-void add_ranges(struct compiler *c, struct set *set, const struct ranges *ranges, enum family family, enum action action, const char *chain);
+void add_ranges(struct compiler *c, struct set *set, const struct ranges *ranges, enum family family,
+		enum action action, const char *chain);
 
 void rule_in(struct compiler *c, struct rule *rule, enum field field, bool negate, const char *set);
 void rule_map(struct compiler *c, struct rule *rule, enum field field, const char *map);
@@ -44,7 +58,7 @@ void rule_counter(struct compiler *c, struct rule *rule, const char *counter);
 void rule_limited_log(struct compiler *c, struct rule *rule, enum log_rate rate, const char *prefix);
 void rule_log(struct compiler *c, struct rule *rule, const char *prefix);
 void rule_action(struct compiler *c, struct rule *rule, enum action action, const char *chain);
-void rule_drop(struct compiler *c, struct rule *rule); /* in audit mode: accept */
+void rule_drop(struct compiler *c, struct rule *rule);  /* in audit mode: accept */
 void rule_reset(struct compiler *c, struct rule *rule); /* likewise */
 
 /* The interval set of this name, made at first use. */

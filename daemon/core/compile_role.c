@@ -24,8 +24,8 @@ static const struct direction_form {
 	bool opens;         /* by flows that open the role (else: that leave it) */
 	bool own_is_source; /* the role's side is the packet's source */
 	bool by_source_port;
-	bool mid_stream;         /* of a connection that is not tracked: it opens none, and none is counted */
-	const char *deny;   /* NULL: reached by jump, and the caller goes on; else: reached by goto, and ends here */
+	bool mid_stream;  /* of a connection that is not tracked: it opens none, and none is counted */
+	const char *deny; /* NULL: reached by jump, and the caller goes on; else: reached by goto, and ends here */
 } forms[] = {
 	[TO_ROLE] = { "in", true, false, false, false, NULL },
 	[FROM_ROLE] = { "out", false, true, false, false, NULL },
@@ -45,13 +45,15 @@ const char *flow_counter(struct compiler *c, const struct policy_flow *flow)
 const char *ranges_set(struct compiler *c, const struct ranges *ranges, enum family family, const char *name)
 {
 	if (name && !ruleset_find_set(c->out, name))
-		add_ranges(c, ruleset_set(c->out, name, family_key(family), SET_INTERVAL), ranges, family, ACTION_NONE, NULL);
+		add_ranges(c, ruleset_set(c->out, name, family_key(family), SET_INTERVAL), ranges, family, ACTION_NONE,
+			   NULL);
 	return name;
 }
 
 const char *guarded_set(struct compiler *c, const struct policy_role *role, enum family family)
 {
-	return ranges_set(c, &role->guarded, family, ruleset_string(c->out, "guarded_%s_%c", role->name, family_digit(family)));
+	return ranges_set(c, &role->guarded, family,
+			  ruleset_string(c->out, "guarded_%s_%c", role->name, family_digit(family)));
 }
 
 void name_set(const char *name, char buffer[NAME_SET_MAX])
@@ -94,7 +96,8 @@ static const char *name_set_of(struct compiler *c, size_t index, enum family fam
 	return name;
 }
 
-int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy, const struct names_view *names)
+int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy,
+		  const struct names_view *names)
 {
 	*ret = (struct ruleset){ 0 };
 	for (size_t i = 0; i < policy->name_count && i < names->count; i++) {
@@ -103,7 +106,8 @@ int compile_names(struct ruleset *ret, const struct ruleset *current, const stru
 		for (enum family family = 0; family < FAMILIES; family++) {
 			const char *name = ruleset_string(ret, "%s_%c", base, family_digit(family));
 			if (name && ruleset_find_set(current, name))
-				fill_name_set(ret, ruleset_set(ret, name, family_key(family), SET_TIMEOUT), &names->names[i][family], family);
+				fill_name_set(ret, ruleset_set(ret, name, family_key(family), SET_TIMEOUT),
+					      &names->names[i][family], family);
 		}
 	}
 	int r = ruleset_finish(ret);
@@ -143,7 +147,9 @@ static void match_ranges(struct compiler *c, struct matches *matches, const stru
 		add_match(c, matches, (struct match){ .kind = MATCH_RANGE, .range = only, .outside = outside });
 	} else if (count) {
 		const char *name = ruleset_string(c->out, "%s_%c", set_base, family_digit(family));
-		add_match(c, matches, (struct match){ .kind = MATCH_SET, .set = ranges_set(c, ranges, family, name), .outside = outside });
+		add_match(c, matches,
+			  (struct match){
+				  .kind = MATCH_SET, .set = ranges_set(c, ranges, family, name), .outside = outside });
 	}
 }
 
@@ -163,9 +169,11 @@ static bool ranges_touch(const struct ranges *a, const struct ranges *b)
 	return false;
 }
 
-static bool own_is_all(const struct policy_role *role, const struct policy_flow *flow, const struct direction_form *form)
+static bool own_is_all(const struct policy_role *role, const struct policy_flow *flow,
+		       const struct direction_form *form)
 {
-	return (!form->opens && flow->from.any) || ranges_cover_all(form->opens ? &flow->to.opens : &flow->from.ranges, &role->guarded);
+	return (!form->opens && flow->from.any) ||
+	       ranges_cover_all(form->opens ? &flow->to.opens : &flow->from.ranges, &role->guarded);
 }
 
 /* The role's own side: nothing to look at where the flow is for all of the role. */
@@ -189,7 +197,8 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 			 enum family family, struct matches *ret)
 {
 	const struct endpoint *side = form->opens ? &flow->from : &flow->to;
-	/* A mid-stream packet that comes to the role may come from another protected address: ANY does not mean that. */
+	/* A mid-stream packet that comes to the role may come from another protected address: ANY does not mean that.
+	 */
 	bool answered = !form->opens && !form->own_is_source;
 	char base[CONFIG_ID_MAX + 16];
 
@@ -206,7 +215,8 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 		if (!outside || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
 			match_ranges(c, ret, &side->ranges, family, base, side->set != NULL, outside);
 		for (size_t i = 0; i < side->name_count; i++)
-			add_match(c, ret, (struct match){ .kind = MATCH_SET, .set = name_set_of(c, side->names[i], family) });
+			add_match(c, ret,
+				  (struct match){ .kind = MATCH_SET, .set = name_set_of(c, side->names[i], family) });
 	}
 	if (answered && flow->to.opens.count) {
 		snprintf(base, sizeof(base), "opens_%s", flow->id);
@@ -214,7 +224,8 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 	}
 }
 
-static void rule_match(struct compiler *c, struct rule *rule, enum field field, const struct match *match, enum family family)
+static void rule_match(struct compiler *c, struct rule *rule, enum field field, const struct match *match,
+		       enum family family)
 {
 	if (match->kind == MATCH_RANGE)
 		rule_range(c, rule, field, match->range);
@@ -224,7 +235,8 @@ static void rule_match(struct compiler *c, struct rule *rule, enum field field, 
 		rule_in(c, rule, field, true, ruleset_string(c->out, "protected_%c", family_digit(family)));
 }
 
-static void end_rule(struct compiler *c, struct rule *rule, const struct policy_flow *flow, const struct direction_form *form)
+static void end_rule(struct compiler *c, struct rule *rule, const struct policy_flow *flow,
+		     const struct direction_form *form)
 {
 	rule_counter(c, rule, form->mid_stream ? "mid-stream" : flow_counter(c, flow));
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
@@ -243,8 +255,8 @@ static bool add_flow_rules(struct compiler *c, struct chain *chain, const struct
 		own_matches(c, role, flow, form, family, &own);
 		peer_matches(c, flow, form, family, &peer);
 		/* That is then so in both families. */
-		all = own.count == 1 && own.items[0].kind == MATCH_ALL && peer.count >= 1 && peer.items[0].kind == MATCH_ALL &&
-		      !peer.items[0].outside;
+		all = own.count == 1 && own.items[0].kind == MATCH_ALL && peer.count >= 1 &&
+		      peer.items[0].kind == MATCH_ALL && !peer.items[0].outside;
 		if (all)
 			end_rule(c, chain_rule(c->out, chain), flow, form);
 		for (size_t o = 0; o < own.count && !all; o++) {
@@ -267,13 +279,11 @@ static bool flow_belongs(const struct policy_flow *flow, const struct policy_rol
 	switch (direction) {
 	case TO_ROLE:
 	case ROLE_ASKED:
-	case ROLE_ANSWERS:
-		return flow_opens_role(flow, role);
+	case ROLE_ANSWERS: return flow_opens_role(flow, role);
 	case FROM_ROLE:
 	case ROLE_ASKS:
 		return flow_leaves_role(flow, role) && (flow->to.any || flow->to.ranges.count || flow->to.name_count);
-	default:
-		return flow_leaves_role(flow, role);
+	default: return flow_leaves_role(flow, role);
 	}
 }
 
@@ -301,7 +311,8 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 }
 
 /* Whether a flow lets all mid-stream packets of this port pass: then one chain serves all such ports. */
-static bool all_mid_stream_pass(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol, uint16_t port)
+static bool all_mid_stream_pass(struct compiler *c, const struct policy_role *role, enum direction direction,
+				enum protocol protocol, uint16_t port)
 {
 	const struct direction_form *form = &forms[direction];
 
@@ -309,8 +320,8 @@ static bool all_mid_stream_pass(struct compiler *c, const struct policy_role *ro
 		return false;
 	for (size_t i = 0; i < c->policy->flow_count; i++) {
 		const struct policy_flow *flow = &c->policy->flows[i];
-		if (flow_belongs(flow, role, direction) && flow_has_port(flow, protocol, port) && own_is_all(role, flow, form) &&
-		    (form->opens ? flow->from.any : flow->to.any))
+		if (flow_belongs(flow, role, direction) && flow_has_port(flow, protocol, port) &&
+		    own_is_all(role, flow, form) && (form->opens ? flow->from.any : flow->to.any))
 			return true;
 	}
 	return false;
@@ -328,8 +339,8 @@ static int edge_order(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void collect_edges(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol,
-			  struct edges *ret)
+static void collect_edges(struct compiler *c, const struct policy_role *role, enum direction direction,
+			  enum protocol protocol, struct edges *ret)
 {
 	size_t capacity = 0;
 
@@ -358,10 +369,12 @@ static void collect_edges(struct compiler *c, const struct policy_role *role, en
 	ret->count = unique;
 }
 
-static bool any_flow_at(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol, uint16_t port)
+static bool any_flow_at(struct compiler *c, const struct policy_role *role, enum direction direction,
+			enum protocol protocol, uint16_t port)
 {
 	for (size_t i = 0; i < c->policy->flow_count; i++)
-		if (flow_belongs(&c->policy->flows[i], role, direction) && flow_has_port(&c->policy->flows[i], protocol, port))
+		if (flow_belongs(&c->policy->flows[i], role, direction) &&
+		    flow_has_port(&c->policy->flows[i], protocol, port))
 			return true;
 	return false;
 }
@@ -379,9 +392,13 @@ static bool any_port_range(struct compiler *c, const struct policy_role *role, e
 	return false;
 }
 
-static void add_ports(struct compiler *c, const char *set_name, unsigned flags, uint16_t first, uint16_t last, enum action action, const char *chain)
+static void add_ports(struct compiler *c, const char *set_name, unsigned flags, uint16_t first, uint16_t last,
+		      enum action action, const char *chain)
 {
-	struct element element = { .first = { first >> 8, first & 0xff }, .last = { last >> 8, last & 0xff }, .action = action, .chain = chain };
+	struct element element = { .first = { first >> 8, first & 0xff },
+				   .last = { last >> 8, last & 0xff },
+				   .action = action,
+				   .chain = chain };
 	struct set *set = set_name ? ruleset_find_set(c->out, set_name) : NULL;
 
 	if (!set)
@@ -389,8 +406,10 @@ static void add_ports(struct compiler *c, const char *set_name, unsigned flags, 
 	set_add(c->out, set, &element);
 }
 
-/* The map of a direction and protocol, with its chains. ports: also a plain set of all its ports, or NULL. False: no flow, no map. */
-static bool add_port_map(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol, const char *ports)
+/* The map of a direction and protocol, with its chains. ports: also a plain set of all its ports, or NULL. False: no
+ * flow, no map. */
+static bool add_port_map(struct compiler *c, const struct policy_role *role, enum direction direction,
+			 enum protocol protocol, const char *ports)
 {
 	const struct direction_form *form = &forms[direction];
 	const char *map = ruleset_string(c->out, "%s_%s_%s", role->name, form->label, protocol_labels[protocol]);
@@ -404,10 +423,12 @@ static bool add_port_map(struct compiler *c, const struct policy_role *role, enu
 			continue;
 		const char *chain = "midstream";
 		if (!all_mid_stream_pass(c, role, direction, protocol, first)) {
-			chain = first == last ? ruleset_string(c->out, "%s_%u", map, first) : ruleset_string(c->out, "%s_%u-%u", map, first, last);
+			chain = first == last ? ruleset_string(c->out, "%s_%u", map, first)
+					      : ruleset_string(c->out, "%s_%u-%u", map, first, last);
 			add_port_chain(c, role, direction, protocol, first, chain);
 		}
-		add_ports(c, map, SET_INTERVAL | SET_VERDICTS, first, last, form->deny ? ACTION_GOTO : ACTION_JUMP, chain);
+		add_ports(c, map, SET_INTERVAL | SET_VERDICTS, first, last, form->deny ? ACTION_GOTO : ACTION_JUMP,
+			  chain);
 		if (ports)
 			add_ports(c, ports, flags, first, last, ACTION_NONE, NULL);
 	}
@@ -415,10 +436,12 @@ static bool add_port_map(struct compiler *c, const struct policy_role *role, enu
 	return edges.count > 0;
 }
 
-static void rule_port_map(struct compiler *c, struct chain *chain, const struct policy_role *role, enum direction direction, enum protocol protocol)
+static void rule_port_map(struct compiler *c, struct chain *chain, const struct policy_role *role,
+			  enum direction direction, enum protocol protocol)
 {
-	enum field field = protocol == PROTOCOL_UDP ? FIELD_UDP_DPORT
-			 : forms[direction].by_source_port ? FIELD_TCP_SPORT : FIELD_TCP_DPORT;
+	enum field field = protocol == PROTOCOL_UDP          ? FIELD_UDP_DPORT
+			   : forms[direction].by_source_port ? FIELD_TCP_SPORT
+							     : FIELD_TCP_DPORT;
 	rule_map(c, chain_rule(c->out, chain), field,
 		 ruleset_string(c->out, "%s_%s_%s", role->name, forms[direction].label, protocol_labels[protocol]));
 }
@@ -442,8 +465,8 @@ static void rule_not_new(struct compiler *c, struct chain *chain)
 	rule_action(c, rule, ACTION_JUMP, "not_new");
 }
 
-/* The kernel keeps a set of single ports as a bitmap, where looking up a flood's SYNs takes less time than among intervals.
- * No set can be changed from the one to the other: with ranges it has another name. */
+/* The kernel keeps a set of single ports as a bitmap, where looking up a flood's SYNs takes less time than among
+ * intervals. No set can be changed from the one to the other: with ranges it has another name. */
 static const char *role_ports(struct compiler *c, const struct policy_role *role, enum direction direction)
 {
 	return ruleset_string(c->out, "%s_%s_tcp%s", role->name, direction == TO_ROLE ? "open" : "reach",
@@ -480,14 +503,17 @@ static const char *ephemeral_set(struct compiler *c, const struct policy_role *r
 
 	if (name && !ruleset_find_set(c->out, name))
 		for (size_t i = 0; i < role->ephemeral_count; i++)
-			add_ports(c, name, SET_INTERVAL, role->ephemeral[i].first, role->ephemeral[i].last, ACTION_NONE, NULL);
+			add_ports(c, name, SET_INTERVAL, role->ephemeral[i].first, role->ephemeral[i].last, ACTION_NONE,
+				  NULL);
 	return name;
 }
 
-/* Mid-stream packets that come to the role: to a service port they are those of an inbound connection, and to no other one. */
+/* Mid-stream packets that come to the role: to a service port they are those of an inbound connection, and to no other
+ * one. */
 static const char *add_mid_stream_in(struct compiler *c, const struct policy_role *role)
 {
-	bool asked = add_port_map(c, role, ROLE_ASKED, PROTOCOL_TCP, NULL), answered = add_port_map(c, role, ROLE_ANSWERED, PROTOCOL_TCP, NULL);
+	bool asked = add_port_map(c, role, ROLE_ASKED, PROTOCOL_TCP, NULL),
+	     answered = add_port_map(c, role, ROLE_ANSWERED, PROTOCOL_TCP, NULL);
 	const char *name = ruleset_string(c->out, "%s_midstream_in", role->name);
 	const char *ephemeral = answered ? ephemeral_set(c, role) : NULL;
 	struct chain *chain = ruleset_chain(c->out, name);
@@ -517,7 +543,8 @@ static void rule_intercepted_out(struct compiler *c, struct chain *chain)
 
 static const char *add_mid_stream_out(struct compiler *c, const struct policy_role *role)
 {
-	bool back = add_port_map(c, role, ROLE_ANSWERS, PROTOCOL_TCP, NULL), asks = add_port_map(c, role, ROLE_ASKS, PROTOCOL_TCP, NULL);
+	bool back = add_port_map(c, role, ROLE_ANSWERS, PROTOCOL_TCP, NULL),
+	     asks = add_port_map(c, role, ROLE_ASKS, PROTOCOL_TCP, NULL);
 	const char *name = ruleset_string(c->out, "%s_midstream_out", role->name);
 	const char *ephemeral = asks ? ephemeral_set(c, role) : NULL;
 	struct chain *chain = ruleset_chain(c->out, name);
@@ -559,7 +586,8 @@ static void add_in(struct compiler *c, const struct policy_role *role)
 static void add_out(struct compiler *c, const struct policy_role *role)
 {
 	const char *reach = c->policy->interception == INTERCEPTION_PREVENT && c->policy->mode == MODE_ENFORCE
-			  ? role_ports(c, role, FROM_ROLE) : NULL;
+				    ? role_ports(c, role, FROM_ROLE)
+				    : NULL;
 	bool tcp = add_port_map(c, role, FROM_ROLE, PROTOCOL_TCP, reach);
 	bool udp = add_port_map(c, role, FROM_ROLE, PROTOCOL_UDP, NULL);
 	const char *echo = add_echo_chain(c, role, FROM_ROLE);
@@ -612,7 +640,8 @@ void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_r
 		for (enum family family = 0; family < FAMILIES; family++) {
 			enum field own = inbound ? daddr_field(family) : saddr_field(family);
 			struct matches matches = { 0 };
-			match_ranges(c, &matches, &role->guarded, family, ruleset_string(c->out, "guarded_%s", role->name), false, false);
+			match_ranges(c, &matches, &role->guarded, family,
+				     ruleset_string(c->out, "guarded_%s", role->name), false, false);
 			for (size_t i = 0; i < matches.count; i++) {
 				struct rule *rule;
 				if (dns && !inbound) {
@@ -624,7 +653,8 @@ void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_r
 				rule = chain_rule(c->out, chain);
 				rule_match(c, rule, own, &matches.items[i], family);
 				rule_in(c, rule, FIELD_TCP_DPORT, false, ports);
-				rule_add(c->out, rule, &(struct term){ .kind = TERM_PIN, .field = daddr_field(family) });
+				rule_add(c->out, rule,
+					 &(struct term){ .kind = TERM_PIN, .field = daddr_field(family) });
 			}
 			free(matches.items);
 		}

@@ -25,7 +25,8 @@ size_t ranges_of(const struct ranges *ranges, enum family family, const struct r
 	return count;
 }
 
-void add_ranges(struct compiler *c, struct set *set, const struct ranges *ranges, enum family family, enum action action, const char *chain)
+void add_ranges(struct compiler *c, struct set *set, const struct ranges *ranges, enum family family,
+		enum action action, const char *chain)
 {
 	for (size_t i = 0; i < ranges->count; i++) {
 		const struct range *range = &ranges->items[i];
@@ -58,13 +59,16 @@ void rule_range(struct compiler *c, struct rule *rule, enum field field, const s
 
 void rule_byte(struct compiler *c, struct rule *rule, enum field field, uint8_t value)
 {
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = field, .first = { value }, .last = { value } });
+	rule_add(c->out, rule,
+		 &(struct term){ .kind = TERM_MATCH, .field = field, .first = { value }, .last = { value } });
 }
 
 void rule_tcp_port(struct compiler *c, struct rule *rule, enum field field, uint16_t port)
 {
 	uint8_t high = (uint8_t)(port >> 8), low = (uint8_t)port;
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = (uint8_t)field, .first = { high, low }, .last = { high, low } });
+	rule_add(c->out, rule,
+		 &(struct term){
+			 .kind = TERM_MATCH, .field = (uint8_t)field, .first = { high, low }, .last = { high, low } });
 }
 
 void rule_bits(struct compiler *c, struct rule *rule, enum field field, uint32_t bits)
@@ -84,12 +88,15 @@ void rule_counter(struct compiler *c, struct rule *rule, const char *counter)
 
 void rule_log(struct compiler *c, struct rule *rule, const char *prefix)
 {
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_LOG, .name = prefix, .group = c->policy->log_group, .snaplen = LOG_SNAPLEN });
+	rule_add(c->out, rule,
+		 &(struct term){
+			 .kind = TERM_LOG, .name = prefix, .group = c->policy->log_group, .snaplen = LOG_SNAPLEN });
 }
 
 void rule_limited_log(struct compiler *c, struct rule *rule, enum log_rate rate, const char *prefix)
 {
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_LIMIT, .rate = rate, .burst = rate == ASK_RATE ? rate : 2 * rate });
+	rule_add(c->out, rule,
+		 &(struct term){ .kind = TERM_LIMIT, .rate = rate, .burst = rate == ASK_RATE ? rate : 2 * rate });
 	rule_log(c, rule, prefix);
 }
 

@@ -11,11 +11,19 @@
 #include <string.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define SECONDS(n) ((int64_t)(n) * 1000)
+#define SECONDS(n) ((int64_t)(n)*1000)
 #define DAYS(n) (SECONDS(n) * 24 * 3600)
 
 /* The first CONFIG_SECTIONS of them have no name. */
-enum section { SECTION_SERVER, SECTION_GATEWAY, SECTION_DNS, SECTION_ROLE, SECTION_FLOW, SECTIONS, SECTION_UNKNOWN = SECTIONS };
+enum section {
+	SECTION_SERVER,
+	SECTION_GATEWAY,
+	SECTION_DNS,
+	SECTION_ROLE,
+	SECTION_FLOW,
+	SECTIONS,
+	SECTION_UNKNOWN = SECTIONS
+};
 
 static const char *const section_names[SECTIONS] = { "server", "gateway", "dns", "role", "flow" };
 static const char *const protocols[] = { "tcp", "udp", "icmp-echo" };
@@ -23,7 +31,16 @@ static const char *const presets[] = { "single-server", "none" };
 static const char *const modes[] = { "enforce", "audit" };
 static const char *const interceptions[] = { "prevent", "block", "report", "off" };
 
-enum value_type { VALUE_MEMBERS, VALUE_PORTS, VALUE_LINKS, VALUE_DNS_SERVERS, VALUE_CHOICE, VALUE_YES_NO, VALUE_NUMBER, VALUE_DURATION };
+enum value_type {
+	VALUE_MEMBERS,
+	VALUE_PORTS,
+	VALUE_LINKS,
+	VALUE_DNS_SERVERS,
+	VALUE_CHOICE,
+	VALUE_YES_NO,
+	VALUE_NUMBER,
+	VALUE_DURATION
+};
 
 enum {
 	LIST = 1 << 0,     /* may go on in indented lines */
@@ -35,9 +52,9 @@ struct schema_key {
 	const char *name;
 	enum value_type type;
 	unsigned flags;
-	size_t offset;       /* of the field in struct config, config_role or config_flow */
-	size_t line_offset;  /* of the field that holds the line; 0 = none */
-	unsigned accept;     /* members: enum member_accept */
+	size_t offset;      /* of the field in struct config, config_role or config_flow */
+	size_t line_offset; /* of the field that holds the line; 0 = none */
+	unsigned accept;    /* members: enum member_accept */
 	const char *const *choices;
 	unsigned choice_count;
 	int64_t least, most; /* durations in ms, numbers */
@@ -54,17 +71,20 @@ struct schema_key {
 #define EVERY_MEMBER (ACCEPT_RANGES | ACCEPT_NAMES | ACCEPT_ROLES | ACCEPT_FILES)
 
 static const struct schema_key config_schema[] = {
-	{ SECTION_SERVER, "address", MEMBERS(ACCEPT_RANGES | ACCEPT_FILES), FIELD(server), .flags = LIST | REQUIRED, .example = "192.0.2.25" },
+	{ SECTION_SERVER, "address", MEMBERS(ACCEPT_RANGES | ACCEPT_FILES), FIELD(server), .flags = LIST | REQUIRED,
+	  .example = "192.0.2.25" },
 	{ SECTION_SERVER, "interface", .type = VALUE_LINKS, .flags = LIST | REQUIRED, .example = "auto" },
 	{ SECTION_SERVER, "resolvers", MEMBERS(0), FIELD(resolvers), .flags = LIST },
 	{ SECTION_SERVER, "time_servers", MEMBERS(ACCEPT_RANGES | ACCEPT_NAMES), FIELD(time_servers), .flags = LIST },
-	{ SECTION_SERVER, "ephemeral_ports", .type = VALUE_PORTS, .flags = LIST | REQUIRED, FIELD(ephemeral), .example = "49152-65535" },
+	{ SECTION_SERVER, "ephemeral_ports", .type = VALUE_PORTS, .flags = LIST | REQUIRED, FIELD(ephemeral),
+	  .example = "49152-65535" },
 
 	{ SECTION_GATEWAY, "preset", CHOICE(presets), FIELD(preset), .example = "single-server" },
 	{ SECTION_GATEWAY, "mode", CHOICE(modes), FIELD(mode), .example = "enforce" },
 	{ SECTION_GATEWAY, "interception", CHOICE(interceptions), FIELD(interception), .example = "prevent" },
 	{ SECTION_GATEWAY, "early_drop", YES_NO, FIELD(early_drop), .example = "yes" },
-	{ SECTION_GATEWAY, "log_group", .type = VALUE_NUMBER, .flags = REQUIRED, FIELD(log_group), .most = UINT16_MAX, .example = "5" },
+	{ SECTION_GATEWAY, "log_group", .type = VALUE_NUMBER, .flags = REQUIRED, FIELD(log_group), .most = UINT16_MAX,
+	  .example = "5" },
 	{ SECTION_GATEWAY, "nat_except", MEMBERS(ACCEPT_RANGES | ACCEPT_FILES), FIELD(nat_except), .flags = LIST },
 
 	{ SECTION_DNS, "servers", .type = VALUE_DNS_SERVERS, .flags = LIST | REQUIRED, .example = "system" },
@@ -77,12 +97,16 @@ static const struct schema_key config_schema[] = {
 	{ SECTION_ROLE, "members", MEMBERS(EVERY_MEMBER), ROLE(members), .flags = LIST },
 	{ SECTION_ROLE, "protected", YES_NO, ROLE(is_protected), .example = "yes" },
 	{ SECTION_ROLE, "allow_private", YES_NO, ROLE(allow_private), .example = "yes" },
-	{ SECTION_ROLE, "ephemeral_ports", .type = VALUE_PORTS, .flags = LIST | REQUIRED, ROLE(ephemeral), .example = "49152-65535" },
+	{ SECTION_ROLE, "ephemeral_ports", .type = VALUE_PORTS, .flags = LIST | REQUIRED, ROLE(ephemeral),
+	  .example = "49152-65535" },
 
-	{ SECTION_FLOW, "enabled", YES_NO, FLOW(enabled), .line_offset = offsetof(struct config_flow, enabled_line), .example = "no" },
+	{ SECTION_FLOW, "enabled", YES_NO, FLOW(enabled), .line_offset = offsetof(struct config_flow, enabled_line),
+	  .example = "no" },
 	{ SECTION_FLOW, "from", MEMBERS(EVERY_MEMBER), FLOW(from), .flags = LIST | REQUIRED, .example = "ANY" },
-	{ SECTION_FLOW, "to", MEMBERS(EVERY_MEMBER | ACCEPT_STAR), FLOW(to), .flags = LIST | REQUIRED, .example = "SERVER" },
-	{ SECTION_FLOW, "protocol", CHOICE(protocols), FLOW(protocol), .line_offset = offsetof(struct config_flow, protocol_line), .example = "tcp" },
+	{ SECTION_FLOW, "to", MEMBERS(EVERY_MEMBER | ACCEPT_STAR), FLOW(to), .flags = LIST | REQUIRED,
+	  .example = "SERVER" },
+	{ SECTION_FLOW, "protocol", CHOICE(protocols), FLOW(protocol),
+	  .line_offset = offsetof(struct config_flow, protocol_line), .example = "tcp" },
 	{ SECTION_FLOW, "port", .type = VALUE_PORTS, .flags = LIST | REQUIRED, FLOW(ports), .example = "443" },
 	{ SECTION_FLOW, "expect", DURATION(SECONDS(1), DAYS(365)), FLOW(expect_ms),
 	  .line_offset = offsetof(struct config_flow, expect_line), .example = "24h" },
@@ -194,28 +218,39 @@ static void complain_section(const struct config *config, const char *header, un
 		diag_error(diags, config->path, line, "unknown section [%s]: did you mean [%s%s]?", header, nearest,
 			   strcmp(nearest, "role") == 0 || strcmp(nearest, "flow") == 0 ? " NAME" : "");
 	else
-		diag_error(diags, config->path, line, "unknown section [%s]: the sections are [server], [gateway], [dns], [role NAME] and [flow NAME]",
+		diag_error(diags, config->path, line,
+			   "unknown section [%s]: the sections are [server], [gateway], [dns], [role NAME] and [flow "
+			   "NAME]",
 			   header);
 }
 
-static void check_section_name(const struct config *config, enum section section, const char *name, unsigned line, struct diags *diags)
+static void check_section_name(const struct config *config, enum section section, const char *name, unsigned line,
+			       struct diags *diags)
 {
 	const char *kind = section_names[section];
 
 	if (!*name)
-		diag_error(diags, config->path, line, "section [%s] has no name: write [%s %s]", kind, kind, section == SECTION_ROLE ? "ADM" : "backup-in");
+		diag_error(diags, config->path, line, "section [%s] has no name: write [%s %s]", kind, kind,
+			   section == SECTION_ROLE ? "ADM" : "backup-in");
 	else if (strlen(name) > CONFIG_ID_MAX)
-		diag_error(diags, config->path, line, "%s name of %zu characters: it has up to %d", kind, strlen(name), CONFIG_ID_MAX);
+		diag_error(diags, config->path, line, "%s name of %zu characters: it has up to %d", kind, strlen(name),
+			   CONFIG_ID_MAX);
 	else if (section == SECTION_ROLE && strcmp(name, "SERVER") == 0)
-		diag_error(diags, config->path, line, "role SERVER can't be defined: its addresses are the key address in [server]");
+		diag_error(diags, config->path, line,
+			   "role SERVER can't be defined: its addresses are the key address in [server]");
 	else if (section == SECTION_ROLE && strcmp(name, "ANY") == 0)
-		diag_error(diags, config->path, line, "role ANY can't be defined: it is every computer, choose another name");
+		diag_error(diags, config->path, line,
+			   "role ANY can't be defined: it is every computer, choose another name");
 	else if (section == SECTION_ROLE && !is_role_name(name))
 		diag_error(diags, config->path, line,
-			   "%s is not the name of a role: write a capital letter, then capital letters, digits and _, such as ADM", name);
+			   "%s is not the name of a role: write a capital letter, then capital letters, digits and _, "
+			   "such as ADM",
+			   name);
 	else if (section == SECTION_FLOW && !is_flow_name(name))
 		diag_error(diags, config->path, line,
-			   "%s is not the name of a flow: write a small letter, then small letters, digits and -, such as backup-in", name);
+			   "%s is not the name of a flow: write a small letter, then small letters, digits and -, such "
+			   "as backup-in",
+			   name);
 }
 
 /* The line of the section of that name that was given already; 0 = none. */
@@ -240,7 +275,8 @@ static void *grow(void *items, size_t count, size_t size)
 	return realloc(items, (count ? count * 2 : 1) * size);
 }
 
-/* A section with a wrong name is kept as well: its keys are to be judged, and nothing is made of a failed configuration. */
+/* A section with a wrong name is kept as well: its keys are to be judged, and nothing is made of a failed
+ * configuration. */
 static int open_section(struct config *config, enum section section, const char *name, unsigned line)
 {
 	if (section == SECTION_ROLE) {
@@ -282,13 +318,17 @@ int config_section(struct config *config, const char *header, unsigned line, str
 	}
 	before = line_of_section(config, section, name);
 	if (!has_name(section) && *name)
-		diag_error(diags, config->path, line, "section [%s] has a name: write [%s]", header, section_names[section]);
+		diag_error(diags, config->path, line, "section [%s] has a name: write [%s]", header,
+			   section_names[section]);
 	else if (has_name(section) && (!before || !*name))
 		check_section_name(config, section, name, line, diags);
 	if (before && *name)
-		diag_error(diags, config->path, line, "section [%s %s] was given in line %u already: put its keys there", section_names[section], name, before);
+		diag_error(diags, config->path, line,
+			   "section [%s %s] was given in line %u already: put its keys there", section_names[section],
+			   name, before);
 	else if (before && !has_name(section))
-		diag_error(diags, config->path, line, "section [%s] was given in line %u already: put its keys there", section_names[section], before);
+		diag_error(diags, config->path, line, "section [%s] was given in line %u already: put its keys there",
+			   section_names[section], before);
 
 	for (size_t i = 0; has_name(section) && i < COUNT_OF(config_schema); i++)
 		if (config_schema[i].section == section)
@@ -309,7 +349,8 @@ static const struct schema_key *find_key(enum section section, const char *name)
 	return NULL;
 }
 
-static void complain_unknown_key(const struct config *config, enum section section, const char *name, unsigned line, struct diags *diags)
+static void complain_unknown_key(const struct config *config, enum section section, const char *name, unsigned line,
+				 struct diags *diags)
 {
 	const char *known[CONFIG_KEYS], *nearest;
 	char list[160] = "";
@@ -320,21 +361,29 @@ static void complain_unknown_key(const struct config *config, enum section secti
 			known[count++] = config_schema[i].name;
 	for (unsigned other = 0; other < SECTIONS; other++) {
 		if (find_key((enum section)other, name)) {
-			diag_error(diags, config->path, line, "unknown key %s in [%s]: it belongs in [%s]", name, section_names[section], section_names[other]);
+			diag_error(diags, config->path, line, "unknown key %s in [%s]: it belongs in [%s]", name,
+				   section_names[section], section_names[other]);
 			return;
 		}
 	}
 	nearest = diag_nearest(name, known, count);
 	if (nearest) {
-		diag_error(diags, config->path, line, "unknown key %s in [%s]: did you mean %s?", name, section_names[section], nearest);
+		diag_error(diags, config->path, line, "unknown key %s in [%s]: did you mean %s?", name,
+			   section_names[section], nearest);
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i == 0 ? "" : i + 1 == count ? " and " : ", ", known[i]);
-	diag_error(diags, config->path, line, "unknown key %s in [%s]: its keys are %s", name, section_names[section], list);
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+			 i == 0           ? ""
+			 : i + 1 == count ? " and "
+					  : ", ",
+			 known[i]);
+	diag_error(diags, config->path, line, "unknown key %s in [%s]: its keys are %s", name, section_names[section],
+		   list);
 }
 
-/* inih takes neither '#' after a value nor ';' without a space ahead of it for a comment: say so once, whatever the key. */
+/* inih takes neither '#' after a value nor ';' without a space ahead of it for a comment: say so once, whatever the
+ * key. */
 static bool check_comments(const struct value *value)
 {
 	unsigned line = value->line;
@@ -342,11 +391,13 @@ static bool check_comments(const struct value *value)
 	for (const char *c = value->text; *c; c++) {
 		line += *c == '\n';
 		if (*c == ';') {
-			diag_error(value->diags, value->file, line, "; stands in the value of %s: put a space ahead of a comment", value->key);
+			diag_error(value->diags, value->file, line,
+				   "; stands in the value of %s: put a space ahead of a comment", value->key);
 			return false;
 		}
 		if (*c == '#' && (c == value->text || isspace((unsigned char)c[-1]) || c[-1] == ',')) {
-			diag_error(value->diags, value->file, line, "# begins no comment behind the value of %s: write ; for it", value->key);
+			diag_error(value->diags, value->file, line,
+				   "# begins no comment behind the value of %s: write ; for it", value->key);
 			return false;
 		}
 	}
@@ -362,11 +413,13 @@ static bool check_shape(const struct value *value, const struct schema_key *key)
 
 		for (; *end == '\n'; end++)
 			line++;
-		diag_error(value->diags, value->file, line, "key %s is not a list: it can't go on in an indented line", key->name);
+		diag_error(value->diags, value->file, line, "key %s is not a list: it can't go on in an indented line",
+			   key->name);
 		return false;
 	}
 	if (!value->text[strspn(value->text, " \t\n,")] && (key->flags & REQUIRED)) {
-		diag_error(value->diags, value->file, value->line, "key %s has no value: write one, such as %s = %s", key->name, key->name, key->example);
+		diag_error(value->diags, value->file, value->line, "key %s has no value: write one, such as %s = %s",
+			   key->name, key->name, key->example);
 		return false;
 	}
 	return check_comments(value);
@@ -386,22 +439,14 @@ static int read_choice(const struct value *value, const struct schema_key *key, 
 static int read_value(const struct value *value, const struct schema_key *key, void *field)
 {
 	switch (key->type) {
-	case VALUE_MEMBERS:
-		return value_members(value, key->accept, field);
-	case VALUE_PORTS:
-		return value_ports(value, field);
-	case VALUE_LINKS:
-		return value_interfaces(value);
-	case VALUE_DNS_SERVERS:
-		return value_dns_servers(value);
-	case VALUE_CHOICE:
-		return read_choice(value, key, field);
-	case VALUE_YES_NO:
-		return value_yes_no(value, field);
-	case VALUE_NUMBER:
-		return value_number(value, (unsigned)key->most, field);
-	case VALUE_DURATION:
-		return value_duration(value, key->least, key->most, field);
+	case VALUE_MEMBERS: return value_members(value, key->accept, field);
+	case VALUE_PORTS: return value_ports(value, field);
+	case VALUE_LINKS: return value_interfaces(value);
+	case VALUE_DNS_SERVERS: return value_dns_servers(value);
+	case VALUE_CHOICE: return read_choice(value, key, field);
+	case VALUE_YES_NO: return value_yes_no(value, field);
+	case VALUE_NUMBER: return value_number(value, (unsigned)key->most, field);
+	case VALUE_DURATION: return value_duration(value, key->least, key->most, field);
 	}
 	return 0;
 }
@@ -420,11 +465,14 @@ static void complain_homeless(const struct config *config, const char *name, uns
 {
 	for (unsigned section = 0; section < CONFIG_SECTIONS; section++) {
 		if (find_key((enum section)section, name)) {
-			diag_error(diags, config->path, line, "key %s stands ahead of every section: write [%s] above it", name, section_names[section]);
+			diag_error(diags, config->path, line,
+				   "key %s stands ahead of every section: write [%s] above it", name,
+				   section_names[section]);
 			return;
 		}
 	}
-	diag_error(diags, config->path, line, "key %s stands ahead of every section: write its section above it, such as [server]", name);
+	diag_error(diags, config->path, line,
+		   "key %s stands ahead of every section: write its section above it, such as [server]", name);
 }
 
 static int take_value(const struct value *value, const struct schema_key *key, char *base)
@@ -485,17 +533,21 @@ int config_finish(struct config *config, struct diags *diags)
 	char least[24], most[24];
 
 	if (!line)
-		diag_error(diags, config->path, 0, "section [server] is missing: write it with address = ADDRESS of the SPE server");
+		diag_error(diags, config->path, 0,
+			   "section [server] is missing: write it with address = ADDRESS of the SPE server");
 	else if (!line_of_key(config, SECTION_SERVER, "address"))
-		diag_error(diags, config->path, line, "section [server] has no address: write address = ADDRESS of the SPE server");
+		diag_error(diags, config->path, line,
+			   "section [server] has no address: write address = ADDRESS of the SPE server");
 	else if (!config->server.count && !diags_failed(diags))
-		diag_error(diags, config->path, config->server.line, "address holds no member: write at least one address");
+		diag_error(diags, config->path, config->server.line,
+			   "address holds no member: write at least one address");
 
 	if (config->min_interval_ms > config->max_interval_ms) {
 		line = line_of_key(config, SECTION_DNS, "max_interval");
 		diag_error(diags, config->path, line ? line : line_of_key(config, SECTION_DNS, "min_interval"),
 			   "min_interval %s is over max_interval %s: write a max_interval that is no less",
-			   duration_format(config->min_interval_ms, least), duration_format(config->max_interval_ms, most));
+			   duration_format(config->min_interval_ms, least),
+			   duration_format(config->max_interval_ms, most));
 	}
 	return 0;
 }

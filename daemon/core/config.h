@@ -16,7 +16,7 @@ enum {
 	CONFIG_ID_MAX = 40,        /* characters of a role or flow name */
 	CONFIG_LINE_MAX = 199,     /* bytes of a line: what inih takes without splitting it */
 	CONFIG_NAME_MAX = 253,     /* characters of a host name without its trailing dot, RFC 1035 */
-	CONFIG_INTERFACE_MAX = 15,      /* characters of a link's name, IFNAMSIZ - 1 */
+	CONFIG_INTERFACE_MAX = 15, /* characters of a link's name, IFNAMSIZ - 1 */
 	CONFIG_KEYS = 28,          /* rows of config_schema */
 	CONFIG_SECTIONS = 3,       /* the sections without a name: server, gateway, dns */
 };
@@ -26,8 +26,9 @@ enum member_kind { MEMBER_RANGE, MEMBER_NAME, MEMBER_ROLE, MEMBER_ANY };
 struct member {
 	enum member_kind kind;
 	struct range range; /* MEMBER_RANGE */
-	const char *text;   /* MEMBER_NAME: lower case, no trailing dot, may begin with "*."; MEMBER_ROLE: the role. Owned by the config. */
-	const char *file;   /* where it was written; owned by the config */
+	const char *text; /* MEMBER_NAME: lower case, no trailing dot, may begin with "*."; MEMBER_ROLE: the role. Owned
+			     by the config. */
+	const char *file; /* where it was written; owned by the config */
 	unsigned line;
 };
 
@@ -70,9 +71,9 @@ struct config_flow {
 	enum protocol protocol;
 	unsigned protocol_line; /* 0 = not given */
 	bool enabled;
-	unsigned enabled_line;  /* 0 = not given (then enabled is true) */
+	unsigned enabled_line; /* 0 = not given (then enabled is true) */
 	bool allow_private;
-	int64_t expect_ms;      /* 0 = not given */
+	int64_t expect_ms; /* 0 = not given */
 	unsigned expect_line;
 };
 
@@ -84,7 +85,7 @@ struct dns_server {
 struct config {
 	char *path; /* owned */
 
-	struct members server;       /* [server] address: ranges alone */
+	struct members server; /* [server] address: ranges alone */
 	enum interfaces interfaces;
 	char (*interface_names)[CONFIG_INTERFACE_MAX + 1]; /* INTERFACES_NAMED */
 	size_t interface_count;
@@ -97,9 +98,9 @@ struct config {
 	enum interception interception;
 	bool early_drop;
 	uint16_t log_group;
-	struct members nat_except;   /* ranges alone */
+	struct members nat_except; /* ranges alone */
 
-	bool dns_system;             /* servers = system */
+	bool dns_system; /* servers = system */
 	struct dns_server *dns_servers;
 	size_t dns_server_count;
 	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
@@ -113,7 +114,8 @@ struct config {
 	char **strings; /* owns every text and file of the members */
 	size_t string_count, string_capacity;
 
-	/* Where each was written, so that nothing is given twice; keys of roles and flows: in the last one. 0 = not given. */
+	/* Where each was written, so that nothing is given twice; keys of roles and flows: in the last one. 0 = not
+	 * given. */
 	unsigned section_lines[CONFIG_SECTIONS];
 	unsigned key_lines[CONFIG_KEYS];
 };
@@ -127,7 +129,8 @@ int config_init(struct config *config, const char *path);
 
 /* One section header or key, in the order of the file. Complaints go to diags; -ENOMEM alone is returned.
  * section is what stands between the brackets; a key before any section has section "". A value that goes on in
- * further lines is given as a whole, with one '\n' for each step to the next line, so that complaints name the right one. */
+ * further lines is given as a whole, with one '\n' for each step to the next line, so that complaints name the right
+ * one. */
 int config_section(struct config *config, const char *section, unsigned line, struct diags *diags);
 int config_key(struct config *config, const char *section, const char *key, const char *value, unsigned line,
 	       config_read_file read_file, void *userdata, struct diags *diags);

@@ -108,7 +108,7 @@ struct member_reader {
 	struct members *list;
 	const char *file; /* that holds the member; owned by the config */
 	unsigned line;
-	bool in_file;     /* not the INI file itself */
+	bool in_file; /* not the INI file itself */
 };
 
 static void __attribute__((format(printf, 2, 3))) complain(const struct member_reader *reader, const char *format, ...)
@@ -135,7 +135,9 @@ static const char *what_is_right(const struct member_reader *reader, char buffer
 	snprintf(buffer, 128, "%s takes %s%s%s%s", reader->value->key,
 		 accept & ACCEPT_RANGES ? "addresses, prefixes, ranges" : "addresses",
 		 accept & ACCEPT_NAMES ? ", names" : "", accept & ACCEPT_ROLES ? ", roles" : "",
-		 accept & ACCEPT_FILES ? ", file:PATH" : accept & (ACCEPT_RANGES | ACCEPT_NAMES) ? "" : " alone");
+		 accept & ACCEPT_FILES                     ? ", file:PATH"
+		 : accept & (ACCEPT_RANGES | ACCEPT_NAMES) ? ""
+							   : " alone");
 	return buffer;
 }
 
@@ -149,7 +151,8 @@ static int add_member(const struct member_reader *reader, struct member member, 
 }
 
 /* Takes a word that range_parse() could read, or could at least recognise. */
-static int take_range(const struct member_reader *reader, const char *word, enum range_error error, const struct range *range)
+static int take_range(const struct member_reader *reader, const char *word, enum range_error error,
+		      const struct range *range)
 {
 	char right[128], text[RANGE_TEXT_MAX];
 	const char *last = strchr(word, '-');
@@ -168,10 +171,10 @@ static int take_range(const struct member_reader *reader, const char *word, enum
 		complain(reader, "range %s has ends of two families: write one range for each", word);
 		return 0;
 	case RANGE_PREFIX:
-		complain(reader, "%s has no valid prefix length: it is a number from 0 to %u", word, strchr(word, ':') ? 128U : 32U);
+		complain(reader, "%s has no valid prefix length: it is a number from 0 to %u", word,
+			 strchr(word, ':') ? 128U : 32U);
 		return 0;
-	default:
-		break;
+	default: break;
 	}
 	if (!(reader->accept & ACCEPT_RANGES) && !range_is_host(range)) {
 		complain(reader, "%s is more than one address: %s", word, what_is_right(reader, right));
@@ -207,7 +210,9 @@ static void complain_address(const struct member_reader *reader, const char *wor
 	else if (strchr(word, ':'))
 		complain(reader, "%s is not an address: an IPv6 address is such as 2001:db8::25", word);
 	else
-		complain(reader, "%s is not an address: an IPv4 address is four numbers from 0 to 255, such as 192.0.2.25", word);
+		complain(reader,
+			 "%s is not an address: an IPv4 address is four numbers from 0 to 255, such as 192.0.2.25",
+			 word);
 }
 
 /* One part of a name, up to its dot. */
@@ -220,9 +225,11 @@ static bool check_label(const struct member_reader *reader, const char *name, co
 	else if (good < length && label[good] == ':')
 		complain(reader, "name %s holds ':': write the host name alone, a port goes into the key port", name);
 	else if (good < length && label[good] == '*')
-		complain(reader, "name %s holds a star: it may only stand for the whole first part, as in *.example.com", name);
+		complain(reader,
+			 "name %s holds a star: it may only stand for the whole first part, as in *.example.com", name);
 	else if (good < length)
-		complain(reader, "name %s holds '%c': a name is letters, digits, hyphens and underscores between dots", name, label[good]);
+		complain(reader, "name %s holds '%c': a name is letters, digits, hyphens and underscores between dots",
+			 name, label[good]);
 	else if (length == 0)
 		complain(reader, "name %s has an empty part: write one dot between its parts", name);
 	else if (length > LABEL_MAX)
@@ -313,7 +320,9 @@ static void complain_word(const struct member_reader *reader, const char *word)
 	else if (meant)
 		complain(reader, "%s is not a role: did you mean %s?", word, meant);
 	else
-		complain(reader, "%s is neither an address, a name nor a role: a name holds a dot, a role is in capitals", word);
+		complain(reader,
+			 "%s is neither an address, a name nor a role: a name holds a dot, a role is in capitals",
+			 word);
 }
 
 static int take_file(const struct member_reader *reader, const char *path);
@@ -417,7 +426,8 @@ static int read_members(const struct member_reader *reader, const char *path)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		complain(reader, "file %s can't be read: %s: check its path and permissions", path, config_read_error(r));
+		complain(reader, "file %s can't be read: %s: check its path and permissions", path,
+			 config_read_error(r));
 		return 0;
 	}
 	grown = realloc(bytes, length + 1);
@@ -497,14 +507,16 @@ static bool parse_ports(const struct value *value, const char *word, unsigned li
 	uint32_t first, last;
 
 	if (word[length] && !word[strspn(word, "0123456789-")] && (length == 0 || !*last_text))
-		diag_error(value->diags, value->file, line, "port range %s lacks an end: write FIRST-LAST without spaces", word);
+		diag_error(value->diags, value->file, line,
+			   "port range %s lacks an end: write FIRST-LAST without spaces", word);
 	else if (!parse_number(word, length, &first) || !parse_number(last_text, strlen(last_text), &last))
 		diag_error(value->diags, value->file, line,
 			   "%s is not a port: write numbers from 1 to 65535, or ranges such as 10000-10100", word);
 	else if (first < 1 || first > PORT_MAX || last < 1 || last > PORT_MAX)
 		diag_error(value->diags, value->file, line, "port %s is out of bounds: write 1 to 65535", word);
 	else if (first > last)
-		diag_error(value->diags, value->file, line, "port range %s is reversed: write %u-%u", word, last, first);
+		diag_error(value->diags, value->file, line, "port range %s is reversed: write %u-%u", word, last,
+			   first);
 	else {
 		*ret = (struct port_range){ (uint16_t)first, (uint16_t)last };
 		return true;
@@ -538,7 +550,8 @@ int value_ports(const struct value *value, struct ports *ret)
 		if (!parse_ports(value, words.word, words.line, &ports))
 			continue;
 		if (mark_ports(marks, &ports))
-			diag_warning(value->diags, value->file, words.line, "port %s is in the list already: leave it out", words.word);
+			diag_warning(value->diags, value->file, words.line,
+				     "port %s is in the list already: leave it out", words.word);
 		if (ARRAY_PUSH(&list, ports) < 0) {
 			free(list.items);
 			return -ENOMEM;
@@ -552,11 +565,13 @@ int value_ports(const struct value *value, struct ports *ret)
 static bool check_link(const struct value *value, const char *word, unsigned line)
 {
 	if (strlen(word) > CONFIG_INTERFACE_MAX)
-		diag_error(value->diags, value->file, line, "link name %s has %zu characters: it has up to %d", word, strlen(word), CONFIG_INTERFACE_MAX);
+		diag_error(value->diags, value->file, line, "link name %s has %zu characters: it has up to %d", word,
+			   strlen(word), CONFIG_INTERFACE_MAX);
 	else if (strchr(word, '*') || strchr(word, '+'))
 		diag_error(value->diags, value->file, line, "link name %s holds a wildcard: name each link", word);
 	else if (strpbrk(word, "/:\"") || strcmp(word, ".") == 0 || strcmp(word, "..") == 0)
-		diag_error(value->diags, value->file, line, "%s is not the name of a link: write names such as eth0, or auto or any", word);
+		diag_error(value->diags, value->file, line,
+			   "%s is not the name of a link: write names such as eth0, or auto or any", word);
 	else
 		return true;
 	return false;
@@ -564,7 +579,7 @@ static bool check_link(const struct value *value, const char *word, unsigned lin
 
 static int add_link(struct config *config, const char *word)
 {
-	char (*grown)[CONFIG_INTERFACE_MAX + 1];
+	char(*grown)[CONFIG_INTERFACE_MAX + 1];
 
 	for (size_t i = 0; i < config->interface_count; i++)
 		if (strcmp(config->interface_names[i], word) == 0)
@@ -590,7 +605,8 @@ int value_interfaces(const struct value *value)
 
 		alone |= is_auto || is_any;
 		if (alone && count++ > 0) {
-			diag_error(value->diags, value->file, words.line, "interface holds auto or any beside others: write it alone");
+			diag_error(value->diags, value->file, words.line,
+				   "interface holds auto or any beside others: write it alone");
 			break;
 		}
 		count += !alone;
@@ -613,10 +629,13 @@ static bool parse_dns_server(const struct value *value, char *word, unsigned lin
 		*hash = '\0';
 	error = range_parse(word, &range);
 	if (error == RANGE_MAPPED)
-		diag_error(value->diags, value->file, line, "%s is IPv4 in IPv6 form: write %s", word, range_format(&range, text));
+		diag_error(value->diags, value->file, line, "%s is IPv4 in IPv6 form: write %s", word,
+			   range_format(&range, text));
 	else if (error != RANGE_OK || !range_is_host(&range))
 		diag_error(value->diags, value->file, line,
-			   "%s is not the address of a DNS server: write addresses such as 192.0.2.53 or 192.0.2.53#5353, or system", word);
+			   "%s is not the address of a DNS server: write addresses such as 192.0.2.53 or "
+			   "192.0.2.53#5353, or system",
+			   word);
 	else if (hash && (!parse_number(hash + 1, strlen(hash + 1), &port) || port < 1 || port > PORT_MAX))
 		diag_error(value->diags, value->file, line, "port %s is out of bounds: write 1 to 65535", hash + 1);
 	else {
@@ -637,7 +656,8 @@ int value_dns_servers(const struct value *value)
 		bool is_system = strcmp(words.word, "system") == 0;
 
 		if (count && (system || is_system)) {
-			diag_error(value->diags, value->file, words.line, "servers holds system beside others: write it alone");
+			diag_error(value->diags, value->file, words.line,
+				   "servers holds system beside others: write it alone");
 			break;
 		}
 		system |= is_system;
@@ -665,13 +685,19 @@ int value_choice(const struct value *value, const char *const *choices, unsigned
 			*ret = i;
 			return 0;
 		}
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", choices[i]);
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+			 i == 0           ? ""
+			 : i + 1 == count ? " or "
+					  : ", ",
+			 choices[i]);
 	}
 	nearest = diag_nearest(value->text, choices, count);
 	if (nearest)
-		diag_error(value->diags, value->file, value->line, "unknown value %s for %s: did you mean %s?", value->text, value->key, nearest);
+		diag_error(value->diags, value->file, value->line, "unknown value %s for %s: did you mean %s?",
+			   value->text, value->key, nearest);
 	else
-		diag_error(value->diags, value->file, value->line, "unknown value %s for %s: write %s", value->text, value->key, list);
+		diag_error(value->diags, value->file, value->line, "unknown value %s for %s: write %s", value->text,
+			   value->key, list);
 	return 0;
 }
 
@@ -690,7 +716,8 @@ int value_number(const struct value *value, unsigned most, uint16_t *ret)
 	uint32_t number;
 
 	if (!parse_number(value->text, strlen(value->text), &number) || number > most)
-		diag_error(value->diags, value->file, value->line, "%s = %s is not a number from 0 to %u: write one", value->key, value->text, most);
+		diag_error(value->diags, value->file, value->line, "%s = %s is not a number from 0 to %u: write one",
+			   value->key, value->text, most);
 	else
 		*ret = (uint16_t)number;
 	return 0;
@@ -726,13 +753,14 @@ int value_duration(const struct value *value, int64_t least_ms, int64_t most_ms,
 			unit = units[i].ms;
 
 	if (length && !text[length])
-		diag_error(value->diags, value->file, value->line, "%s = %s has no unit: write %ss, or m, h or d for s", value->key, text, text);
+		diag_error(value->diags, value->file, value->line, "%s = %s has no unit: write %ss, or m, h or d for s",
+			   value->key, text, text);
 	else if (!unit || !parse_number(text, length, &number))
 		diag_error(value->diags, value->file, value->line,
 			   "%s = %s is not a duration: write a number and s, m, h or d, such as 30s", value->key, text);
 	else if (number * unit < least_ms || number * unit > most_ms)
-		diag_error(value->diags, value->file, value->line, "%s = %s is out of bounds: write %s to %s", value->key, text,
-			   duration_format(least_ms, least), duration_format(most_ms, most));
+		diag_error(value->diags, value->file, value->line, "%s = %s is out of bounds: write %s to %s",
+			   value->key, text, duration_format(least_ms, least), duration_format(most_ms, most));
 	else
 		*ret_ms = number * unit;
 	return 0;

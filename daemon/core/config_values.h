@@ -23,9 +23,9 @@ enum member_accept {
 	ACCEPT_HOSTS = 1 << 0,  /* single addresses */
 	ACCEPT_RANGES = 1 << 1, /* also prefixes and ranges */
 	ACCEPT_NAMES = 1 << 2,
-	ACCEPT_STAR = 1 << 3,   /* also *.example.com */
-	ACCEPT_ROLES = 1 << 4,  /* role names and any */
-	ACCEPT_FILES = 1 << 5,  /* file:PATH */
+	ACCEPT_STAR = 1 << 3,  /* also *.example.com */
+	ACCEPT_ROLES = 1 << 4, /* role names and any */
+	ACCEPT_FILES = 1 << 5, /* file:PATH */
 };
 
 /* Walks over the words of a list, which is cut in place. Begin with { .rest = text, .next_line = line }. */
@@ -40,7 +40,7 @@ bool words_next(struct words *words);
 
 int value_members(const struct value *value, unsigned accept, struct members *ret);
 int value_ports(const struct value *value, struct ports *ret);
-int value_interfaces(const struct value *value);       /* into value->config */
+int value_interfaces(const struct value *value);  /* into value->config */
 int value_dns_servers(const struct value *value); /* into value->config */
 int value_choice(const struct value *value, const char *const *choices, unsigned count, unsigned *ret);
 int value_yes_no(const struct value *value, bool *ret);

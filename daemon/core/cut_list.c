@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const words[CUT_OPENERS] = { [CUT_BY_PEER] = "inbound", [CUT_BY_OWN] = "outbound", [CUT_UNKNOWN] = "mid-stream" };
+static const char *const words[CUT_OPENERS] = {
+	[CUT_BY_PEER] = "inbound", [CUT_BY_OWN] = "outbound", [CUT_UNKNOWN] = "mid-stream"
+};
 
 const char *cut_opener_word(enum cut_opener opener)
 {
@@ -22,25 +24,36 @@ enum cut_opener cut_opener_of(const char *word)
 	return (enum cut_opener)opener;
 }
 
-size_t cut_entries(const struct policy *policy, const struct packet *packet, int64_t deadline_ms, struct cut_entry ret[CUT_ENTRIES_MAX])
+size_t cut_entries(const struct policy *policy, const struct packet *packet, int64_t deadline_ms,
+		   struct cut_entry ret[CUT_ENTRIES_MAX])
 {
 	size_t count = 0;
 
 	if (policy_protected_role(policy, &packet->target))
-		ret[count++] = (struct cut_entry){ packet->target, packet->source, packet->target_port, packet->source_port,
-						   packet->mid_stream ? CUT_UNKNOWN : CUT_BY_PEER, deadline_ms };
+		ret[count++] = (struct cut_entry){ packet->target,
+						   packet->source,
+						   packet->target_port,
+						   packet->source_port,
+						   packet->mid_stream ? CUT_UNKNOWN : CUT_BY_PEER,
+						   deadline_ms };
 	if (policy_protected_role(policy, &packet->source))
-		ret[count++] = (struct cut_entry){ packet->source, packet->target, packet->source_port, packet->target_port,
-						   packet->mid_stream ? CUT_UNKNOWN : CUT_BY_OWN, deadline_ms };
+		ret[count++] = (struct cut_entry){ packet->source,
+						   packet->target,
+						   packet->source_port,
+						   packet->target_port,
+						   packet->mid_stream ? CUT_UNKNOWN : CUT_BY_OWN,
+						   deadline_ms };
 	return count;
 }
 
 struct packet cut_packet(const struct cut_entry *entry)
 {
-	struct packet packet = { entry->peer, entry->own, PROTOCOL_TCP, entry->peer_port, entry->own_port, entry->opener == CUT_UNKNOWN };
+	struct packet packet = { entry->peer,      entry->own,      PROTOCOL_TCP,
+				 entry->peer_port, entry->own_port, entry->opener == CUT_UNKNOWN };
 
 	if (entry->opener == CUT_BY_OWN)
-		packet = (struct packet){ entry->own, entry->peer, PROTOCOL_TCP, entry->own_port, entry->peer_port, false };
+		packet = (struct packet){ entry->own,      entry->peer,      PROTOCOL_TCP,
+					  entry->own_port, entry->peer_port, false };
 	return packet;
 }
 
@@ -100,7 +113,8 @@ const struct cut_entry *cut_list_find(const struct cut_list *list, const struct 
 	return NULL;
 }
 
-size_t cut_list_filter(struct cut_list *list, bool (*keep)(void *userdata, const struct cut_entry *entry), void *userdata)
+size_t cut_list_filter(struct cut_list *list, bool (*keep)(void *userdata, const struct cut_entry *entry),
+		       void *userdata)
 {
 	size_t kept = 0, before = list->count;
 

@@ -28,7 +28,11 @@ static int push_elements(struct delta *delta, enum op_kind kind, const struct se
 		return 0;
 	}
 	delta->elements += pick->count;
-	return push(delta, (struct op){ .kind = kind, .name = set->name, .set = set, .elements = pick->items, .element_count = pick->count });
+	return push(delta, (struct op){ .kind = kind,
+					.name = set->name,
+					.set = set,
+					.elements = pick->items,
+					.element_count = pick->count });
 }
 
 static int push_all_elements(struct delta *delta, enum op_kind kind, const struct set *set)
@@ -46,7 +50,10 @@ static int push_all_elements(struct delta *delta, enum op_kind kind, const struc
 static int push_rules(struct delta *delta, const struct chain *chain)
 {
 	for (size_t i = 0; i < chain->count; i++)
-		if (push(delta, (struct op){ .kind = OP_RULE_ADD, .name = chain->name, .chain = chain, .rule = &chain->items[i] }) < 0)
+		if (push(delta,
+			 (struct op){
+				 .kind = OP_RULE_ADD, .name = chain->name, .chain = chain, .rule = &chain->items[i] }) <
+		    0)
 			return -ENOMEM;
 	delta->rules += chain->count;
 	return 0;
@@ -70,8 +77,9 @@ static int compare_set(struct set_change *change, const struct set *old, struct 
 	int r = 0;
 
 	while (r == 0 && (o < old->count || n < new->count)) {
-		int order = o == old->count ? 1 : n == new->count ? -1
-			  : element_compare(&old->items[o], &new->items[n], KEY_SIZE_MAX);
+		int order = o == old->count   ? 1
+			    : n == new->count ? -1
+					      : element_compare(&old->items[o], &new->items[n], KEY_SIZE_MAX);
 		if (order < 0) {
 			r = ARRAY_PUSH(&change->gone, &old->items[o++]);
 		} else if (order > 0) {
@@ -136,7 +144,8 @@ static int add_new_chains(struct work *w, bool base)
 static int add_rules_of_new_chains(struct work *w, bool base)
 {
 	for (size_t i = 0; i < w->new->chains.count; i++)
-		if (is_new_chain(w, &w->new->chains.items[i], base) && push_rules(w->delta, &w->new->chains.items[i]) < 0)
+		if (is_new_chain(w, &w->new->chains.items[i], base) &&
+		    push_rules(w->delta, &w->new->chains.items[i]) < 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -184,7 +193,8 @@ static int change_elements(struct work *w)
 		if (compare_set(&w->changes[i], old, new, w->options->rearm_slack_ms) < 0)
 			return -ENOMEM;
 	}
-	/* Whatever goes, goes first: a map's element may hold on to a chain, and an interval may take another's place. */
+	/* Whatever goes, goes first: a map's element may hold on to a chain, and an interval may take another's place.
+	 */
 	for (size_t i = 0; i < w->known_sets; i++) {
 		struct pick gone = w->changes[i].gone;
 		w->changes[i].gone = (struct pick){ 0 };
@@ -251,8 +261,8 @@ static bool same_forms(const struct ruleset *old, const struct ruleset *new)
 	for (size_t i = 0; i < new->sets.count; i++) {
 		const struct set *set = ruleset_find_set(old, new->sets.items[i].name);
 		/* Of a retired set nobody knows what it holds: nothing of that may come back into use. */
-		if (set && (set->retired || set->type != new->sets.items[i].type || set->flags != new->sets.items[i].flags ||
-			    set->size != new->sets.items[i].size))
+		if (set && (set->retired || set->type != new->sets.items[i].type ||
+			    set->flags != new->sets.items[i].flags || set->size != new->sets.items[i].size))
 			return false;
 	}
 	for (size_t i = 0; i < new->chains.count; i++) {
@@ -318,11 +328,16 @@ static void free_changes(struct work *w)
 	free(w->changes);
 }
 
-int delta_compute(struct delta *ret, const struct ruleset *old, struct ruleset *new, const struct delta_options *options)
+int delta_compute(struct delta *ret, const struct ruleset *old, struct ruleset *new,
+		  const struct delta_options *options)
 {
 	static const struct ruleset nothing;
 	bool anew = !options->exists || options->replace;
-	struct work w = { .delta = ret, .old = anew ? &nothing : old, .new = new, .options = options, .known_sets = new->sets.count };
+	struct work w = { .delta = ret,
+			  .old = anew ? &nothing : old,
+			  .new = new,
+			  .options = options,
+			  .known_sets = new->sets.count };
 
 	*ret = (struct delta){ 0 };
 	if (!same_forms(w.old, new))

@@ -41,7 +41,8 @@ add(struct diags *diags, enum severity severity, const char *file, unsigned line
 	if (diags->count > KEPT_MAX)
 		return;
 	if (diags->count == KEPT_MAX) {
-		keep(diags, severity, NULL, 0, strdup("too much is wrong to tell all of it: put the above right first"));
+		keep(diags, severity, NULL, 0,
+		     strdup("too much is wrong to tell all of it: put the above right first"));
 		return;
 	}
 	if (vasprintf(&text, format, arguments) < 0)
@@ -88,7 +89,8 @@ void diags_sort(struct diags *diags)
 			place--;
 		if (place == 0)
 			continue; /* the first of its file stays behind those before */
-		while (place > 0 && same_file(&diags->items[place - 1], &diag) && diags->items[place - 1].line > diag.line)
+		while (place > 0 && same_file(&diags->items[place - 1], &diag) &&
+		       diags->items[place - 1].line > diag.line)
 			place--;
 		memmove(&diags->items[place + 1], &diags->items[place], (i - place) * sizeof(diag));
 		diags->items[place] = diag;
@@ -148,7 +150,8 @@ static unsigned typing_errors(const char *a, const char *b)
 		row = spare;
 		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= b_length; j++) {
-			row[j] = least(previous[j - 1] + !same_letter(a[i - 1], b[j - 1]), least(previous[j], row[j - 1]) + 1);
+			row[j] = least(previous[j - 1] + !same_letter(a[i - 1], b[j - 1]),
+				       least(previous[j], row[j - 1]) + 1);
 			if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]))
 				row[j] = least(row[j], older[j - 2] + 1);
 		}

@@ -28,7 +28,8 @@ void diag_warning(struct diags *diags, const char *file, unsigned line, const ch
 	__attribute__((format(printf, 4, 5)));
 bool diags_failed(const struct diags *diags); /* any error, or out of memory */
 void diags_sort(struct diags *diags);         /* by file (first seen first), then line; stable */
-/* "FILE:LINE: text", "FILE: text" or "text", warnings with "warning: " ahead of the text. Owned by the caller; NULL without memory. */
+/* "FILE:LINE: text", "FILE: text" or "text", warnings with "warning: " ahead of the text. Owned by the caller; NULL
+ * without memory. */
 char *diag_format(const struct diag *diag);
 void diags_free(struct diags *diags);
 

@@ -13,9 +13,12 @@ enum {
 	QUESTION_FIXED = 4, /* type, class */
 	RECORD_FIXED = 10,  /* type, class, TTL, length */
 	SOA_FIXED = 20,
-	RECORDS_MAX = 2048, /* bounds the work: an answer of 64 KiB that is all records of addresses holds more, and nobody needs it */
+	RECORDS_MAX = 2048,     /* bounds the work: an answer of 64 KiB that is all records of addresses holds more, and
+				   nobody needs it */
 	ALIAS_RECORDS_MAX = 64, /* likewise: a chain of DNS_ALIASES_MAX, and some that lead elsewhere */
-	NAME_WORK_MAX = 256 * 1024, /* bytes and pointers of names, in one message: what 2,048 records of an honest one take, twice */
+	NAME_WORK_MAX =
+		256 *
+		1024, /* bytes and pointers of names, in one message: what 2,048 records of an honest one take, twice */
 
 	FLAG_RESPONSE = 0x8000,
 	FLAG_AUTHORITATIVE = 0x0400,
@@ -45,7 +48,10 @@ struct record {
 
 /* Where the aliases of the answer section are, so that following them reads no other record again. */
 struct alias_records {
-	struct { size_t owner, target; uint32_t ttl; } items[ALIAS_RECORDS_MAX];
+	struct {
+		size_t owner, target;
+		uint32_t ttl;
+	} items[ALIAS_RECORDS_MAX];
 	size_t count;
 };
 
@@ -180,7 +186,8 @@ static bool read_fixed(struct reader *reader, size_t *at, struct record *ret)
 	if (reader->length - ret->data < ret->data_length)
 		return bad(reader, "a record leaves the message");
 	*at = ret->data + ret->data_length;
-	/* RFC 2181, 8: with the top bit set it is as if it were zero. Elsewhere than here OPT alone has other meaning. */
+	/* RFC 2181, 8: with the top bit set it is as if it were zero. Elsewhere than here OPT alone has other meaning.
+	 */
 	if (ret->type != DNS_TYPE_OPT && ret->ttl & UINT32_C(0x80000000))
 		ret->ttl = 0;
 	return true;
@@ -221,8 +228,7 @@ static bool check_data(struct reader *reader, const struct record *record)
 		if (!read_name(reader, &at, &name) || !read_name(reader, &at, &name))
 			return false;
 		return (at < end && end - at == SOA_FIXED) || bad(reader, "an SOA record of wrong length");
-	default:
-		return true;
+	default: return true;
 	}
 }
 
@@ -397,9 +403,10 @@ static bool follow_aliases(struct reader *reader, const struct sections *section
 	}
 }
 
-/* Whether the name at `at` is this one. Most answers say so by one pointer again and again: *pointer is the last that was followed (0 at
- * first), *equal what it led to. */
-static bool compare_owner(struct reader *reader, size_t at, const struct wire_name *name, uint16_t *pointer, bool *equal)
+/* Whether the name at `at` is this one. Most answers say so by one pointer again and again: *pointer is the last that
+ * was followed (0 at first), *equal what it led to. */
+static bool compare_owner(struct reader *reader, size_t at, const struct wire_name *name, uint16_t *pointer,
+			  bool *equal)
 {
 	bool is_pointer = (reader->bytes[at] & 0xc0) == 0xc0;
 	struct wire_name owner;
@@ -480,7 +487,8 @@ static bool read_answer(struct reader *reader, const struct sections *sections, 
 	uint32_t ttl = UINT32_MAX;
 	bool negative = false;
 
-	if (ret->question_class != CLASS_IN || (ret->question_type != DNS_TYPE_A && ret->question_type != DNS_TYPE_AAAA))
+	if (ret->question_class != CLASS_IN ||
+	    (ret->question_type != DNS_TYPE_A && ret->question_type != DNS_TYPE_AAAA))
 		return true;
 	if (!follow_aliases(reader, sections, name, &ttl, ret))
 		return false;
@@ -506,7 +514,8 @@ int dns_message_read(const uint8_t *bytes, size_t length, struct dns_message *re
 
 	if (!read_header(&reader, ret) || !read_question(&reader, ret, &name, &at) ||
 	    !check_records(&reader, at, &sections) || !read_extended_rcode(&reader, &sections, ret) ||
-	    ((ret->rcode == DNS_NOERROR || ret->rcode == DNS_NXDOMAIN) && !read_answer(&reader, &sections, &name, ret))) {
+	    ((ret->rcode == DNS_NOERROR || ret->rcode == DNS_NXDOMAIN) &&
+	     !read_answer(&reader, &sections, &name, ret))) {
 		ret->reason = reader.reason;
 		ret->address_count = 0;
 		return -EBADMSG;
@@ -520,8 +529,8 @@ int dns_question_read(const uint8_t *bytes, size_t length, struct dns_question *
 	struct wire_name name;
 	size_t at = HEADER_SIZE;
 
-	if (length < HEADER_SIZE || get16(&reader, 2) & OPCODE_MASK || get16(&reader, 4) != 1 || !read_name(&reader, &at, &name) ||
-	    length - at < QUESTION_FIXED)
+	if (length < HEADER_SIZE || get16(&reader, 2) & OPCODE_MASK || get16(&reader, 4) != 1 ||
+	    !read_name(&reader, &at, &name) || length - at < QUESTION_FIXED)
 		return -EBADMSG;
 	ret->id = get16(&reader, 0);
 	ret->is_response = get16(&reader, 2) & FLAG_RESPONSE;
@@ -535,14 +544,15 @@ bool dns_message_is_for(const struct dns_message *message, const char *name, enu
 {
 	uint16_t type = family == FAMILY_4 ? DNS_TYPE_A : DNS_TYPE_AAAA;
 
-	return message->question_type == type && message->question_class == CLASS_IN && strcmp(message->question, name) == 0;
+	return message->question_type == type && message->question_class == CLASS_IN &&
+	       strcmp(message->question, name) == 0;
 }
 
 const char *dns_rcode_name(unsigned rcode)
 {
 	static const char *const names[] = {
-		"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
-		"NXRRSET", "NOTAUTH", "NOTZONE",
+		"NOERROR",  "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP",  "REFUSED",
+		"YXDOMAIN", "YXRRSET", "NXRRSET",  "NOTAUTH",  "NOTZONE",
 	};
 
 	if (rcode < sizeof(names) / sizeof(names[0]))

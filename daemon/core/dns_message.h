@@ -35,8 +35,9 @@ struct dns_message {
 	char question[DNS_NAME_TEXT_MAX];
 	uint16_t question_type, question_class;
 
-	unsigned aliases; /* links from the question to the name that the addresses belong to */
-	struct addr addresses[DNS_ADDRESSES_MAX]; /* of the question's type, in the order of the message, repeats included */
+	unsigned aliases;                         /* links from the question to the name that the addresses belong to */
+	struct addr addresses[DNS_ADDRESSES_MAX]; /* of the question's type, in the order of the message, repeats
+						     included */
 	size_t address_count;
 	size_t address_excess; /* further ones, not kept */
 	/* The names that the aliases lead to, in that order; "" for one that is no host name that could be written. */
@@ -58,7 +59,8 @@ struct dns_question {
 	char name[DNS_NAME_TEXT_MAX];
 };
 
-/* Reads the question of an ordinary query, or of a response to one, and nothing behind it: the rest need not be there. 0 or -EBADMSG. */
+/* Reads the question of an ordinary query, or of a response to one, and nothing behind it: the rest need not be there.
+ * 0 or -EBADMSG. */
 int dns_question_read(const uint8_t *bytes, size_t length, struct dns_question *ret);
 
 /* It answers just this question (name as in `question`). */

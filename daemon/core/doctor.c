@@ -42,8 +42,10 @@ static char *format_text(struct troubles *troubles, const char *format, va_list 
 	return NULL;
 }
 
-static struct trouble *add(struct troubles *troubles, enum gravity gravity, const char *check, const char *format, ...) __attribute__((format(printf, 4, 5)));
-static void add_text(struct troubles *troubles, char **text, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static struct trouble *add(struct troubles *troubles, enum gravity gravity, const char *check, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+static void add_text(struct troubles *troubles, char **text, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* With what it is; the caller adds evidence and remedy at once. NULL without memory, which those take as well. */
 static struct trouble *add(struct troubles *troubles, enum gravity gravity, const char *check, const char *format, ...)
@@ -75,7 +77,8 @@ static void add_text(struct troubles *troubles, char **text, const char *format,
 #define EVIDENCE(troubles, trouble, ...) add_text(troubles, (trouble) ? &(trouble)->evidence : NULL, __VA_ARGS__)
 #define REMEDY(troubles, trouble, ...) add_text(troubles, (trouble) ? &(trouble)->remedy : NULL, __VA_ARGS__)
 
-void troubles_add(struct troubles *troubles, enum gravity gravity, const char *check, const char *what, const char *evidence, const char *remedy)
+void troubles_add(struct troubles *troubles, enum gravity gravity, const char *check, const char *what,
+		  const char *evidence, const char *remedy)
 {
 	struct trouble *trouble = add(troubles, gravity, check, "%s", what);
 
@@ -108,7 +111,8 @@ static void judge_forwarding(struct troubles *out, const struct doctor_facts *fa
 	for (enum family family = 0; family < FAMILIES; family++) {
 		if (!serves(facts, family) || facts->forwarding[family] != 0)
 			continue;
-		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "forwarding", "%s is not forwarded", family_words[family]);
+		struct trouble *trouble =
+			add(out, GRAVITY_SERIOUS, "forwarding", "%s is not forwarded", family_words[family]);
 		EVIDENCE(out, trouble, "%s = 0", keys[family]);
 		REMEDY(out, trouble, "sysctl -w %s=1, and for the next boot in /etc/sysctl.d", keys[family]);
 	}
@@ -119,7 +123,8 @@ static void judge_forwarding(struct troubles *out, const struct doctor_facts *fa
 		struct trouble *trouble = add(out, link->is_servers ? GRAVITY_SERIOUS : GRAVITY_WARNING, "forwarding",
 					      "IPv4 that comes by %s is not forwarded", link->name);
 		EVIDENCE(out, trouble, "net.ipv4.conf.%s.forwarding = 0", link->name);
-		REMEDY(out, trouble, "sysctl -w net/ipv4/conf/%s/forwarding=1, and for the next boot in /etc/sysctl.d", link->name);
+		REMEDY(out, trouble, "sysctl -w net/ipv4/conf/%s/forwarding=1, and for the next boot in /etc/sysctl.d",
+		       link->name);
 	}
 }
 
@@ -132,9 +137,13 @@ static void judge_detours(struct troubles *out, const struct doctor_facts *facts
 		if (detour->rp_filter != STRICT)
 			continue;
 		struct trouble *trouble = add(out, detour->configured ? GRAVITY_SERIOUS : GRAVITY_WARNING, "rp_filter",
-					      "what %s (%s) sends by %s is dropped", detour->of, range_format(&detour->whom, whom), detour->link);
-		EVIDENCE(out, trouble, "rp_filter is strict (1) on %s, and the kernel's route back leaves by %s", detour->link, detour->best);
-		REMEDY(out, trouble, "sysctl -w net/ipv4/conf/%s/rp_filter=2, or give the route by %s the better metric", detour->link, detour->link);
+					      "what %s (%s) sends by %s is dropped", detour->of,
+					      range_format(&detour->whom, whom), detour->link);
+		EVIDENCE(out, trouble, "rp_filter is strict (1) on %s, and the kernel's route back leaves by %s",
+			 detour->link, detour->best);
+		REMEDY(out, trouble,
+		       "sysctl -w net/ipv4/conf/%s/rp_filter=2, or give the route by %s the better metric",
+		       detour->link, detour->link);
 	}
 }
 
@@ -148,7 +157,8 @@ static bool same_hardware(const struct neighbour_fact *a, const struct neighbour
 
 static bool is_link_local(const struct addr *addr)
 {
-	return addr->family == FAMILY_6 ? addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80 : addr->bytes[0] == 169 && addr->bytes[1] == 254;
+	return addr->family == FAMILY_6 ? addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80
+					: addr->bytes[0] == 169 && addr->bytes[1] == 254;
 }
 
 /* One of its own family, where there is any. */
@@ -158,7 +168,8 @@ static const struct neighbour_fact *protected_twin(const struct doctor_facts *fa
 
 	for (size_t i = 0; i < facts->neighbours.count; i++) {
 		const struct neighbour_fact *one = &facts->neighbours.items[i];
-		if (same_hardware(one, of) && ranges_contains(&facts->policy->protected_all, &one->addr) && (!found || one->addr.family == of->addr.family))
+		if (same_hardware(one, of) && ranges_contains(&facts->policy->protected_all, &one->addr) &&
+		    (!found || one->addr.family == of->addr.family))
 			found = one;
 	}
 	return found;
@@ -178,20 +189,25 @@ static void judge_neighbours(struct troubles *out, const struct doctor_facts *fa
 
 	for (size_t i = 0; i < facts->neighbours.count; i++) {
 		const struct neighbour_fact *one = &facts->neighbours.items[i];
-		if (is_link_local(&one->addr) || ranges_contains(&facts->policy->protected_all, &one->addr) || ranges_contains(facts->gateway, &one->addr))
+		if (is_link_local(&one->addr) || ranges_contains(&facts->policy->protected_all, &one->addr) ||
+		    ranges_contains(facts->gateway, &one->addr))
 			continue;
 		const struct neighbour_fact *twin = protected_twin(facts, one);
 		if (!twin || said++ >= SAID_MAX)
 			continue;
 		hardware_text(one, hardware);
 		const struct policy_role *role = policy_protected_role(facts->policy, &twin->addr);
-		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "address", "%s seems to be an address of %s too, and is not guarded",
-					      addr_format(&one->addr, addr), role ? role->name : "the server");
+		struct trouble *trouble =
+			add(out, GRAVITY_SERIOUS, "address", "%s seems to be an address of %s too, and is not guarded",
+			    addr_format(&one->addr, addr), role ? role->name : "the server");
 		EVIDENCE(out, trouble, "%s has it on %s, as has %s", hardware, one->link, addr_format(&twin->addr, of));
-		REMEDY(out, trouble, "add it to %s, or take it from the machine", role && role != facts->policy->roles ? "the members of that role" : "address in [server]");
+		REMEDY(out, trouble, "add it to %s, or take it from the machine",
+		       role && role != facts->policy->roles ? "the members of that role" : "address in [server]");
 	}
 	if (said > SAID_MAX) {
-		struct trouble *trouble = add(out, GRAVITY_WARNING, "address", "%zu more addresses share a protected machine's hardware address", said - SAID_MAX);
+		struct trouble *trouble =
+			add(out, GRAVITY_WARNING, "address",
+			    "%zu more addresses share a protected machine's hardware address", said - SAID_MAX);
 		EVIDENCE(out, trouble, "the neighbour table");
 		REMEDY(out, trouble, "ip neighbour; is there a router or proxy ARP in between?");
 	}
@@ -204,9 +220,13 @@ static void judge_bridges(struct troubles *out, const struct doctor_facts *facts
 	for (size_t i = 0; i < facts->bridges.count; i++) {
 		const struct bridge_finding *finding = &facts->bridges.items[i];
 		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "bridge", "%s", bridge_finding_text(finding, what));
-		EVIDENCE(out, trouble, "%s%s", facts->bridges.can_filter ? "net.bridge.bridge-nf-call-ip*tables is 0, on that bridge too" : "br_netfilter is not loaded",
+		EVIDENCE(out, trouble, "%s%s",
+			 facts->bridges.can_filter ? "net.bridge.bridge-nf-call-ip*tables is 0, on that bridge too"
+						   : "br_netfilter is not loaded",
 			 ": its frames pass no hook");
-		REMEDY(out, trouble, "%s, and for the next boot in /etc/modules-load.d and /etc/sysctl.d; or route between the two instead",
+		REMEDY(out, trouble,
+		       "%s, and for the next boot in /etc/modules-load.d and /etc/sysctl.d; or route between the two "
+		       "instead",
 		       bridge_remedy_text(&facts->bridges, finding, remedy));
 	}
 }
@@ -214,7 +234,9 @@ static void judge_bridges(struct troubles *out, const struct doctor_facts *facts
 static void judge_saved(struct troubles *out, const struct doctor_facts *facts)
 {
 	for (size_t i = 0; i < facts->saved.count; i++) {
-		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "saved", "a saved ruleset holds table inet " TABLE_NAME ": it can't be loaded as a whole while spefwd owns the table");
+		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "saved",
+					      "a saved ruleset holds table inet " TABLE_NAME
+					      ": it can't be loaded as a whole while spefwd owns the table");
 		EVIDENCE(out, trouble, "%s:%u", facts->saved.items[i].path, facts->saved.items[i].line);
 		REMEDY(out, trouble, "take that table out of the file: spefwd builds it");
 	}
@@ -224,16 +246,22 @@ static void judge_tracking(struct troubles *out, const struct doctor_facts *fact
 {
 	if (!facts->tracked_max || facts->tracked < facts->tracked_max / 100.0 * FULL_PERCENT)
 		return;
-	struct trouble *trouble = add(out, GRAVITY_SERIOUS, "conntrack", "the connection table is %s: new connections are lost", facts->tracked < facts->tracked_max ? "nearly full" : "full");
-	EVIDENCE(out, trouble, "net.netfilter.nf_conntrack_count = %" PRIu64 ", nf_conntrack_max = %" PRIu64, facts->tracked, facts->tracked_max);
-	REMEDY(out, trouble, "see who floods (conntrack -L), or sysctl -w net.netfilter.nf_conntrack_max=%" PRIu64, 2 * facts->tracked_max);
+	struct trouble *trouble =
+		add(out, GRAVITY_SERIOUS, "conntrack", "the connection table is %s: new connections are lost",
+		    facts->tracked < facts->tracked_max ? "nearly full" : "full");
+	EVIDENCE(out, trouble, "net.netfilter.nf_conntrack_count = %" PRIu64 ", nf_conntrack_max = %" PRIu64,
+		 facts->tracked, facts->tracked_max);
+	REMEDY(out, trouble, "see who floods (conntrack -L), or sysctl -w net.netfilter.nf_conntrack_max=%" PRIu64,
+	       2 * facts->tracked_max);
 }
 
 static void judge_clock(struct troubles *out, const struct doctor_facts *facts)
 {
 	if (!facts->clock_known || facts->clock_synchronised)
 		return;
-	struct trouble *trouble = add(out, GRAVITY_WARNING, "clock", "the clock is not synchronised: times in logs and of last known addresses may be wrong");
+	struct trouble *trouble =
+		add(out, GRAVITY_WARNING, "clock",
+		    "the clock is not synchronised: times in logs and of last known addresses may be wrong");
 	EVIDENCE(out, trouble, "the kernel takes it to be wrong by up to %" PRId64 " s", facts->clock_error_ms / 1000);
 	REMEDY(out, trouble, "run a time service, as systemd-timesyncd or chrony; timedatectl shows it");
 }
@@ -242,7 +270,8 @@ static void judge_clock(struct troubles *out, const struct doctor_facts *facts)
 
 static enum gravity gravity_of(const struct finding *finding)
 {
-	return finding->may || finding->effect == EFFECT_OFFLOAD || finding->effect == EFFECT_DUP ? GRAVITY_WARNING : GRAVITY_SERIOUS;
+	return finding->may || finding->effect == EFFECT_OFFLOAD || finding->effect == EFFECT_DUP ? GRAVITY_WARNING
+												  : GRAVITY_SERIOUS;
 }
 
 static struct trouble *add_finding(struct troubles *out, const struct finding *finding, const char *check)
@@ -250,16 +279,21 @@ static struct trouble *add_finding(struct troubles *out, const struct finding *f
 	const char *does = finding->may ? "may drop it" : effect_phrase(finding->effect);
 
 	if (finding->effect == EFFECT_PORT)
-		return add(out, GRAVITY_SERIOUS, check, "a port of a guarded machine's own address is translated by another table: early_drop drops what comes to it");
+		return add(out, GRAVITY_SERIOUS, check,
+			   "a port of a guarded machine's own address is translated by another table: early_drop drops "
+			   "what comes to it");
 	if (finding->flow_count > 1)
-		return add(out, gravity_of(finding), check, "flow %s and %zu more: another table %s", finding->flow, finding->flow_count - 1, does);
+		return add(out, gravity_of(finding), check, "flow %s and %zu more: another table %s", finding->flow,
+			   finding->flow_count - 1, does);
 	return add(out, gravity_of(finding), check, "flow %s: another table %s", finding->flow, does);
 }
 
 /* The table in words, and the command that shows the chain. */
 static void where(const struct finding *finding, char table[300], char look[400])
 {
-	const char *family = finding->legacy ? finding->family == FOREIGN_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy" : table_family(finding->family);
+	const char *family = finding->legacy
+				     ? finding->family == FOREIGN_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy"
+				     : table_family(finding->family);
 
 	if (finding->legacy) {
 		snprintf(table, 300, "%s, table %.100s", family, finding->table);
@@ -272,8 +306,13 @@ static void where(const struct finding *finding, char table[300], char look[400]
 
 static void judge_finding(struct troubles *out, const struct finding *finding)
 {
-	static const char *const checks[] = { [EFFECT_DROP] = "drop", [EFFECT_POLICY] = "drop", [EFFECT_OFFLOAD] = "flowtable", [EFFECT_PORT] = "early_drop" };
-	const char *check = finding->effect < sizeof(checks) / sizeof(checks[0]) && checks[finding->effect] ? checks[finding->effect] : "interception";
+	static const char *const checks[] = { [EFFECT_DROP] = "drop",
+					      [EFFECT_POLICY] = "drop",
+					      [EFFECT_OFFLOAD] = "flowtable",
+					      [EFFECT_PORT] = "early_drop" };
+	const char *check = finding->effect < sizeof(checks) / sizeof(checks[0]) && checks[finding->effect]
+				    ? checks[finding->effect]
+				    : "interception";
 	char table[300], look[400];
 
 	where(finding, table, look);
@@ -281,13 +320,17 @@ static void judge_finding(struct troubles *out, const struct finding *finding)
 	if (finding->effect == EFFECT_POLICY)
 		EVIDENCE(out, trouble, "%s, chain %s: policy drop", table, finding->chain);
 	else
-		EVIDENCE(out, trouble, "%s, chain %s, %s %llu", table, finding->chain, finding->legacy ? "rule" : "handle", (unsigned long long)finding->handle);
+		EVIDENCE(out, trouble, "%s, chain %s, %s %llu", table, finding->chain,
+			 finding->legacy ? "rule" : "handle", (unsigned long long)finding->handle);
 	if (finding->effect == EFFECT_PORT)
 		REMEDY(out, trouble, "early_drop = no, since it sees the port before the translation");
 	else if (finding->effect == EFFECT_OFFLOAD)
-		REMEDY(out, trouble, "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor seen by spefwd");
+		REMEDY(out, trouble,
+		       "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor "
+		       "seen by spefwd");
 	else if (finding->effect == EFFECT_POLICY)
-		REMEDY(out, trouble, "let that chain accept what touches the protected addresses, for spefwd judges it; %s", look);
+		REMEDY(out, trouble,
+		       "let that chain accept what touches the protected addresses, for spefwd judges it; %s", look);
 	else
 		REMEDY(out, trouble, "take the protected addresses out of that rule; %s", look);
 }
@@ -297,7 +340,8 @@ static void judge_foreign(struct troubles *out, const struct doctor_facts *facts
 	for (size_t i = 0; i < facts->others.count; i++)
 		judge_finding(out, &facts->others.items[i]);
 	if (facts->others.incomplete)
-		troubles_add(out, GRAVITY_NOTE, "drop", "other tables could not be judged to their end", "they have too many rules, or rules of an unknown kind", NULL);
+		troubles_add(out, GRAVITY_NOTE, "drop", "other tables could not be judged to their end",
+			     "they have too many rules, or rules of an unknown kind", NULL);
 }
 
 /* Resolvers. */
@@ -306,12 +350,19 @@ static void judge_resolvers(struct troubles *out, const struct doctor_facts *fac
 {
 	char text[ADDR_TEXT_MAX];
 
-	for (size_t i = 0; i < facts->local_resolvers.count && facts->policy->name_count && facts->policy->observe && !facts->same_resolvers; i++) {
+	for (size_t i = 0; i < facts->local_resolvers.count && facts->policy->name_count && facts->policy->observe &&
+			   !facts->same_resolvers;
+	     i++) {
 		const struct resolver_fact *resolver = &facts->local_resolvers.items[i];
-		struct trouble *trouble = add(out, GRAVITY_WARNING, "resolver", "what the server learns from its resolver %s can't be observed",
+		struct trouble *trouble = add(out, GRAVITY_WARNING, "resolver",
+					      "what the server learns from its resolver %s can't be observed",
 					      addr_format(&resolver->addr, text));
-		EVIDENCE(out, trouble, "it is reached by %s as the server is: its answers do not pass this gateway", resolver->link);
-		REMEDY(out, trouble, "servers = %s in [dns], so that both ask the same; or let the server ask one beyond this gateway", text);
+		EVIDENCE(out, trouble, "it is reached by %s as the server is: its answers do not pass this gateway",
+			 resolver->link);
+		REMEDY(out, trouble,
+		       "servers = %s in [dns], so that both ask the same; or let the server ask one beyond this "
+		       "gateway",
+		       text);
 	}
 }
 
@@ -340,9 +391,11 @@ static void judge_name(struct troubles *out, const struct doctor_facts *facts, c
 	bool cured = facts->policy->observe && !facts->local_resolvers.count && name->servers.count;
 	add_addresses(out, &own, &name->own);
 	add_addresses(out, &servers, &name->servers);
-	struct trouble *trouble = add(out, cured ? GRAVITY_WARNING : GRAVITY_SERIOUS, "resolver", "%s (%s) is somebody else to the server than to this gateway",
-				      name->name, family_words[name->family]);
-	EVIDENCE(out, trouble, "the gateway's resolver answers %s, the server's %s, and they share none", own ? own : "?", servers ? servers : "?");
+	struct trouble *trouble = add(out, cured ? GRAVITY_WARNING : GRAVITY_SERIOUS, "resolver",
+				      "%s (%s) is somebody else to the server than to this gateway", name->name,
+				      family_words[name->family]);
+	EVIDENCE(out, trouble, "the gateway's resolver answers %s, the server's %s, and they share none",
+		 own ? own : "?", servers ? servers : "?");
 	REMEDY(out, trouble, "let both ask the same: servers in [dns] as resolvers in [server]");
 	free(own);
 	free(servers);
@@ -360,9 +413,12 @@ static void judge_names(struct troubles *out, const struct doctor_facts *facts)
 		servers = name->servers_error && !servers ? name : servers;
 	}
 	if (own)
-		troubles_add(out, GRAVITY_NOTE, "resolver", "the gateway's resolver could not be asked for all names", own->own_error, NULL);
+		troubles_add(out, GRAVITY_NOTE, "resolver", "the gateway's resolver could not be asked for all names",
+			     own->own_error, NULL);
 	if (servers)
-		troubles_add(out, GRAVITY_NOTE, "resolver", "the server's resolvers could not be asked for all names from here", servers->servers_error, NULL);
+		troubles_add(out, GRAVITY_NOTE, "resolver",
+			     "the server's resolvers could not be asked for all names from here",
+			     servers->servers_error, NULL);
 }
 
 /* Certificates. */
@@ -373,9 +429,13 @@ static void judge_certificate(struct troubles *out, const struct tls_fact *fact)
 
 	if (fact->result != TLS_UNTRUSTED && fact->result != TLS_OTHER_NAME)
 		return;
-	struct trouble *trouble = add(out, GRAVITY_SERIOUS, "tls", "flow %s: what answers for %s port %u is %s: a proxy on the way may open the connection", fact->flow,
-				      fact->name, fact->port, fact->result == TLS_UNTRUSTED ? "nobody whom this system trusts" : "somebody else");
-	EVIDENCE(out, trouble, "%s has a certificate for \"%s\" by \"%s\": %s", addr_format(&fact->addr, addr), fact->subject, fact->issuer, fact->why);
+	struct trouble *trouble =
+		add(out, GRAVITY_SERIOUS, "tls",
+		    "flow %s: what answers for %s port %u is %s: a proxy on the way may open the connection",
+		    fact->flow, fact->name, fact->port,
+		    fact->result == TLS_UNTRUSTED ? "nobody whom this system trusts" : "somebody else");
+	EVIDENCE(out, trouble, "%s has a certificate for \"%s\" by \"%s\": %s", addr_format(&fact->addr, addr),
+		 fact->subject, fact->issuer, fact->why);
 	REMEDY(out, trouble, "take %s out of the inspection of the proxy that has this authority", fact->name);
 }
 
@@ -384,7 +444,8 @@ static bool is_said(const struct doctor_facts *facts, const struct tls_fact *fac
 {
 	for (size_t i = 0; i < facts->tls.count; i++) {
 		const struct tls_fact *one = &facts->tls.items[i];
-		if (one != fact && strcmp(one->name, fact->name) == 0 && one->port == fact->port && (one->result < TLS_UNREACHABLE || one < fact))
+		if (one != fact && strcmp(one->name, fact->name) == 0 && one->port == fact->port &&
+		    (one->result < TLS_UNREACHABLE || one < fact))
 			return true;
 	}
 	return false;
@@ -399,12 +460,14 @@ static void judge_tls(struct troubles *out, const struct doctor_facts *facts)
 		judge_certificate(out, fact);
 		if (fact->result < TLS_UNREACHABLE || is_said(facts, fact))
 			continue;
-		snprintf(what, sizeof(what), "the certificate of %s port %u could not be checked", fact->name, fact->port);
+		snprintf(what, sizeof(what), "the certificate of %s port %u could not be checked", fact->name,
+			 fact->port);
 		snprintf(evidence, sizeof(evidence), "%s: %s", addr_format(&fact->addr, addr), fact->why);
 		troubles_add(out, GRAVITY_NOTE, "tls", what, evidence, NULL);
 	}
 	if (facts->no_trust)
-		troubles_add(out, GRAVITY_NOTE, "tls", "no certificate could be judged", "this system's trust store is empty: install ca-certificates", NULL);
+		troubles_add(out, GRAVITY_NOTE, "tls", "no certificate could be judged",
+			     "this system's trust store is empty: install ca-certificates", NULL);
 }
 
 static int gravity_order(const void *a, const void *b)

@@ -41,8 +41,8 @@ struct detour_fact {
 	struct range whom;
 	char of[CONFIG_ID_MAX + 1]; /* whose: "SERVER" */
 	char link[CONFIG_INTERFACE_MAX + 1], best[CONFIG_INTERFACE_MAX + 1];
-	bool configured;            /* [server] interface names it: packets do come by it */
-	int rp_filter;              /* in effect there; -1: unknown */
+	bool configured; /* [server] interface names it: packets do come by it */
+	int rp_filter;   /* in effect there; -1: unknown */
 };
 
 enum { HARDWARE_MAX = 8 };
@@ -63,7 +63,7 @@ struct saved_fact {
 struct name_fact {
 	const char *name;
 	enum family family;
-	struct ranges own, servers;           /* normalised */
+	struct ranges own, servers;            /* normalised */
 	const char *own_error, *servers_error; /* of the last round; NULL: answered at least once. Static. */
 };
 
@@ -86,29 +86,51 @@ struct tls_fact {
 
 struct doctor_facts {
 	const struct policy *policy;
-	const struct ranges *gateway;    /* its own addresses, normalised */
-	bool table_guards;               /* our table is loaded, and holds protected addresses */
-	int forwarding[FAMILIES];        /* of all links; -1: unknown */
-	struct { struct link_fact *items; size_t count, capacity; } links;
-	struct { struct detour_fact *items; size_t count, capacity; } detours;
-	struct { struct neighbour_fact *items; size_t count, capacity; } neighbours;
+	const struct ranges *gateway; /* its own addresses, normalised */
+	bool table_guards;            /* our table is loaded, and holds protected addresses */
+	int forwarding[FAMILIES];     /* of all links; -1: unknown */
+	struct {
+		struct link_fact *items;
+		size_t count, capacity;
+	} links;
+	struct {
+		struct detour_fact *items;
+		size_t count, capacity;
+	} detours;
+	struct {
+		struct neighbour_fact *items;
+		size_t count, capacity;
+	} neighbours;
 	struct bridge_findings bridges;
-	struct { struct saved_fact *items; size_t count, capacity; } saved;
-	uint64_t tracked, tracked_max;   /* connections; max 0: unknown */
+	struct {
+		struct saved_fact *items;
+		size_t count, capacity;
+	} saved;
+	uint64_t tracked, tracked_max; /* connections; max 0: unknown */
 	bool clock_known, clock_synchronised;
-	int64_t clock_error_ms;          /* the kernel's estimate */
-	struct findings others;          /* of all kinds */
-	struct { struct resolver_fact *items; size_t count, capacity; } local_resolvers;
-	bool same_resolvers;             /* the gateway asks none but the server's */
-	struct { struct name_fact *items; size_t count, capacity; } names;
-	struct { struct tls_fact *items; size_t count, capacity; } tls;
-	bool no_trust;                   /* the system trusts nobody: certificates can't be judged */
+	int64_t clock_error_ms; /* the kernel's estimate */
+	struct findings others; /* of all kinds */
+	struct {
+		struct resolver_fact *items;
+		size_t count, capacity;
+	} local_resolvers;
+	bool same_resolvers; /* the gateway asks none but the server's */
+	struct {
+		struct name_fact *items;
+		size_t count, capacity;
+	} names;
+	struct {
+		struct tls_fact *items;
+		size_t count, capacity;
+	} tls;
+	bool no_trust; /* the system trusts nobody: certificates can't be judged */
 };
 
 /* *ret is ordered by gravity. Without memory ret->failed. */
 void doctor_judge(struct troubles *ret, const struct doctor_facts *facts);
 /* For what comes from elsewhere; note: remedy NULL. */
-void troubles_add(struct troubles *troubles, enum gravity gravity, const char *check, const char *what, const char *evidence, const char *remedy);
+void troubles_add(struct troubles *troubles, enum gravity gravity, const char *check, const char *what,
+		  const char *evidence, const char *remedy);
 void troubles_sort(struct troubles *troubles);
 void troubles_free(struct troubles *troubles);
 void doctor_facts_free(struct doctor_facts *facts);

@@ -10,13 +10,14 @@
 #include <string.h>
 
 enum {
-	/* The kernel keeps an answered connection that was aborted for 10 s: it must not come and go between two looks. */
+	/* The kernel keeps an answered connection that was aborted for 10 s: it must not come and go between two looks.
+	 */
 	INTERVAL_MS = 4 * 1000,
 	INTERVAL_MIN_MS = 250,
-	OPEN_MS = 130 * 1000,   /* the kernel forgets an unanswered SYN after 120 s */
-	OFTEN_MS = 60 * 1000,   /* finer than this, nobody needs to know when the last answer was */
-	GAP_MS = 60 * 1000,     /* more at once, and nobody was there to watch */
-	MOVED_MS = 2 * 1000,    /* the kernel tells whole seconds */
+	OPEN_MS = 130 * 1000, /* the kernel forgets an unanswered SYN after 120 s */
+	OFTEN_MS = 60 * 1000, /* finer than this, nobody needs to know when the last answer was */
+	GAP_MS = 60 * 1000,   /* more at once, and nobody was there to watch */
+	MOVED_MS = 2 * 1000,  /* the kernel tells whole seconds */
 	LINE_SIZE = CONFIG_ID_MAX + 32,
 };
 
@@ -151,11 +152,12 @@ int expect_look(struct expect *expect, const char *flow, const struct expect_see
 
 	if (!item)
 		return 0;
-	const struct expect_seen *before = expect->seen.count
-		? bsearch(&now, expect->seen.items, expect->seen.count, sizeof(now), by_id) : NULL;
-	bool used = before ? llabs(now.expires_ms - before->expires_ms) > MOVED_MS
-			   /* What stood open when the first look came may be from long ago; what is closed goes soon. */
-			   : expect->looked_ms || !open;
+	const struct expect_seen *before =
+		expect->seen.count ? bsearch(&now, expect->seen.items, expect->seen.count, sizeof(now), by_id) : NULL;
+	bool used =
+		before ? llabs(now.expires_ms - before->expires_ms) > MOVED_MS
+		       /* What stood open when the first look came may be from long ago; what is closed goes soon. */
+		       : expect->looked_ms || !open;
 	if (used) {
 		item->silent_ms = 0;
 		item->open_ms = 0;
@@ -206,7 +208,8 @@ char *expect_text(const struct expect *expect)
 	if (!out)
 		return NULL;
 	for (size_t i = 0; i < expect->count; i++)
-		fprintf(out, "%s %" PRId64 " %d\n", expect->items[i].flow, expect->items[i].silent_ms, expect->items[i].answered);
+		fprintf(out, "%s %" PRId64 " %d\n", expect->items[i].flow, expect->items[i].silent_ms,
+			expect->items[i].answered);
 	return lines_end(out, &text);
 }
 
@@ -220,7 +223,8 @@ int expect_from_text(struct expect *ret, const char *text)
 		int answered;
 		_Static_assert(CONFIG_ID_MAX == 40, "the format below has it");
 		text = lines_next(text, line, sizeof(line));
-		if (sscanf(line, "%40[^ ] %" SCNd64 " %d", flow, &silent, &answered) != 3 || silent < 0 || find(ret, flow))
+		if (sscanf(line, "%40[^ ] %" SCNd64 " %d", flow, &silent, &answered) != 3 || silent < 0 ||
+		    find(ret, flow))
 			continue;
 		if (add(ret, flow, &item) < 0) {
 			expect_free(ret);

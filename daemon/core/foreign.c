@@ -7,23 +7,39 @@
 #include <string.h>
 
 enum {
-	DEPTH_MAX = 16,            /* as the kernel has it */
+	DEPTH_MAX = 16,               /* as the kernel has it */
 	STEPS_MAX = 16 * 1000 * 1000, /* in all: a second or so */
-	ROUNDS_MAX = 32,           /* chains nest less deep */
-	FINDINGS_MAX = 1000,       /* all of them are compared, logged and told */
+	ROUNDS_MAX = 32,              /* chains nest less deep */
+	FINDINGS_MAX = 1000,          /* all of them are compared, logged and told */
 	PIN_PRIORITY = -199,
 	DNS = 53,
 };
 
-static const char *const effect_words[] = { "", "redirect", "dnat", "tproxy", "dup", "fwd", "queue", "notrack", "drop", "policy", "offload", "port" };
+static const char *const effect_words[] = { "",      "redirect", "dnat", "tproxy", "dup",     "fwd",
+					    "queue", "notrack",  "drop", "policy", "offload", "port" };
 static const char *const effect_phrases[] = {
-	"", "redirects it to this gateway", "sends it to another target", "hands it to a proxy on this gateway", "duplicates it",
-	"sends it out past all rules", "hands it to a program", "exempts it from connection tracking", "drops it",
-	"drops what it does not accept, as this", "takes it past all rules once it is established", "translates its port",
+	"",
+	"redirects it to this gateway",
+	"sends it to another target",
+	"hands it to a proxy on this gateway",
+	"duplicates it",
+	"sends it out past all rules",
+	"hands it to a program",
+	"exempts it from connection tracking",
+	"drops it",
+	"drops what it does not accept, as this",
+	"takes it past all rules once it is established",
+	"translates its port",
 };
 
-const char *effect_word(enum effect effect) { return effect_words[effect]; }
-const char *effect_phrase(enum effect effect) { return effect_phrases[effect]; }
+const char *effect_word(enum effect effect)
+{
+	return effect_words[effect];
+}
+const char *effect_phrase(enum effect effect)
+{
+	return effect_phrases[effect];
+}
 
 const char *table_family(unsigned family)
 {
@@ -41,16 +57,19 @@ const char *table_family(unsigned family)
 size_t rule_field_size(enum rule_field field)
 {
 	static const uint8_t sizes[RULE_FIELDS] = {
-		[RULE_FAMILY] = 1, [RULE_PROTOCOL] = 1, [RULE_SOURCE_4] = 4, [RULE_TARGET_4] = 4, [RULE_SOURCE_6] = 16,
-		[RULE_TARGET_6] = 16, [RULE_SOURCE_PORT] = 2, [RULE_TARGET_PORT] = 2, [RULE_LINK] = 16, [RULE_LOCAL] = 1,
-		[RULE_OUT_LINK] = 16, [RULE_STATE] = 4, [RULE_STATUS] = 4, [RULE_TARGET_KIND] = 4, [RULE_FLAGS] = 1, [RULE_PACKET] = 1,
+		[RULE_FAMILY] = 1,    [RULE_PROTOCOL] = 1,    [RULE_SOURCE_4] = 4,    [RULE_TARGET_4] = 4,
+		[RULE_SOURCE_6] = 16, [RULE_TARGET_6] = 16,   [RULE_SOURCE_PORT] = 2, [RULE_TARGET_PORT] = 2,
+		[RULE_LINK] = 16,     [RULE_LOCAL] = 1,       [RULE_OUT_LINK] = 16,   [RULE_STATE] = 4,
+		[RULE_STATUS] = 4,    [RULE_TARGET_KIND] = 4, [RULE_FLAGS] = 1,       [RULE_PACKET] = 1,
 	};
 	return sizes[field];
 }
 
-static int name_order(unsigned family, const char *table, const char *name, unsigned other_family, const char *other_table, const char *other_name)
+static int name_order(unsigned family, const char *table, const char *name, unsigned other_family,
+		      const char *other_table, const char *other_name)
 {
-	int order = family != other_family ? (family > other_family) - (family < other_family) : strcmp(table, other_table);
+	int order =
+		family != other_family ? (family > other_family) - (family < other_family) : strcmp(table, other_table);
 	return order ? order : strcmp(name, other_name);
 }
 
@@ -116,7 +135,8 @@ static bool is_asked_for(unsigned effects, unsigned effect)
 bool foreign_do_any(const struct foreign_tables *others, unsigned effects)
 {
 	for (size_t i = 0; i < others->rules.count; i++)
-		if (is_asked_for(effects, others->rules.items[i].effect) || (effects & EFFECTS_STOP && others->rules.items[i].way == WAY_MAP))
+		if (is_asked_for(effects, others->rules.items[i].effect) ||
+		    (effects & EFFECTS_STOP && others->rules.items[i].way == WAY_MAP))
 			return true;
 	for (size_t i = 0; i < others->chains.count && effects & 1 << EFFECT_POLICY; i++)
 		if (others->chains.items[i].drops)
@@ -126,8 +146,8 @@ bool foreign_do_any(const struct foreign_tables *others, unsigned effects)
 
 /* Intervals and conditions. */
 
-/* Nothing of ours comes by the loopback link. And what the server's neighbours send it takes no way through the gateway:
- * rules for their link mean the connections that they open to others. */
+/* Nothing of ours comes by the loopback link. And what the server's neighbours send it takes no way through the
+ * gateway: rules for their link mean the connections that they open to others. */
 static bool may_come_by(const struct box *box, const uint8_t *link)
 {
 	if (strncmp((const char *)link, "lo", FOREIGN_KEY_MAX) == 0)
@@ -148,8 +168,9 @@ static bool meets_interval(const struct box *box, enum rule_field field, const u
 		return false;
 	if (field == RULE_LINK)
 		return memcmp(low, high, size) != 0 || may_come_by(box, low);
-	const struct ranges *holes = field == RULE_SOURCE_4 || field == RULE_SOURCE_6 ? box->holes[0]
-				   : field == RULE_TARGET_4 || field == RULE_TARGET_6 ? box->holes[1] : NULL;
+	const struct ranges *holes = field == RULE_SOURCE_4 || field == RULE_SOURCE_6   ? box->holes[0]
+				     : field == RULE_TARGET_4 || field == RULE_TARGET_6 ? box->holes[1]
+											: NULL;
 	if (!holes)
 		return true;
 	struct range common = { { .family = box->family }, { .family = box->family } };
@@ -204,7 +225,8 @@ static bool meets_set(struct judging *j, const struct box *box, enum rule_field 
 {
 	size_t size = rule_field_size(field);
 
-	for (size_t i = first_from(set, box->first[field], size); i < set->count && memcmp(set->items[i].first, box->last[field], size) <= 0; i++) {
+	for (size_t i = first_from(set, box->first[field], size);
+	     i < set->count && memcmp(set->items[i].first, box->last[field], size) <= 0; i++) {
 		j->steps++;
 		if (meets_interval(box, field, set->items[i].first, set->items[i].last))
 			return true;
@@ -217,18 +239,13 @@ static bool has_field(const struct box *box, enum rule_field field)
 {
 	switch (field) {
 	case RULE_SOURCE_4:
-	case RULE_TARGET_4:
-		return box->family == FAMILY_4;
+	case RULE_TARGET_4: return box->family == FAMILY_4;
 	case RULE_SOURCE_6:
-	case RULE_TARGET_6:
-		return box->family == FAMILY_6;
+	case RULE_TARGET_6: return box->family == FAMILY_6;
 	case RULE_SOURCE_PORT:
-	case RULE_TARGET_PORT:
-		return box->first[RULE_PROTOCOL][0] == 6 || box->first[RULE_PROTOCOL][0] == 17;
-	case RULE_FLAGS:
-		return box->first[RULE_PROTOCOL][0] == 6;
-	default:
-		return true;
+	case RULE_TARGET_PORT: return box->first[RULE_PROTOCOL][0] == 6 || box->first[RULE_PROTOCOL][0] == 17;
+	case RULE_FLAGS: return box->first[RULE_PROTOCOL][0] == 6;
+	default: return true;
 	}
 }
 
@@ -274,7 +291,8 @@ static bool meets(struct judging *j, const struct box *box, const struct rule_co
 static bool is_of_peer(const struct box *box, enum rule_field field)
 {
 	bool from_own = box->inbound == box->reply;
-	return from_own ? field == RULE_TARGET_4 || field == RULE_TARGET_6 : field == RULE_SOURCE_4 || field == RULE_SOURCE_6;
+	return from_own ? field == RULE_TARGET_4 || field == RULE_TARGET_6
+			: field == RULE_SOURCE_4 || field == RULE_SOURCE_6;
 }
 
 /* How much of a box a rule meets. */
@@ -346,11 +364,19 @@ static char *shown(const char *name)
 	return copy;
 }
 
-/* effect by the rule or, index being that of none, at the end of the base chain. *told is the finding of that, and one. */
-static int tell(struct judging *j, const struct other_chain *chain, uint64_t handle, enum effect effect, const struct box *box, bool may, size_t *told)
+/* effect by the rule or, index being that of none, at the end of the base chain. *told is the finding of that, and one.
+ */
+static int tell(struct judging *j, const struct other_chain *chain, uint64_t handle, enum effect effect,
+		const struct box *box, bool may, size_t *told)
 {
-	struct finding finding = { .family = chain->family, .handle = handle, .effect = effect, .flow_count = 1, .may = may, .legacy = chain->legacy,
-				   .base = j->base_index, .rule = told == &j->policy_told ? SIZE_MAX : (size_t)(told - j->told) };
+	struct finding finding = { .family = chain->family,
+				   .handle = handle,
+				   .effect = effect,
+				   .flow_count = 1,
+				   .may = may,
+				   .legacy = chain->legacy,
+				   .base = j->base_index,
+				   .rule = told == &j->policy_told ? SIZE_MAX : (size_t)(told - j->told) };
 	const char *flow = box->flow ? box->flow->id : "";
 
 	if (*told) {
@@ -381,13 +407,16 @@ static int tell(struct judging *j, const struct other_chain *chain, uint64_t han
 	return 0;
 }
 
-static int tell_rule(struct judging *j, const struct other_rule *rule, enum effect effect, const struct box *box, bool may)
+static int tell_rule(struct judging *j, const struct other_rule *rule, enum effect effect, const struct box *box,
+		     bool may)
 {
-	return tell(j, &j->others->chains.items[rule->chain], rule->handle, effect, box, may, &j->told[rule - j->others->rules.items]);
+	return tell(j, &j->others->chains.items[rule->chain], rule->handle, effect, box, may,
+		    &j->told[rule - j->others->rules.items]);
 }
 
 /* What an element of the rule's map, or the rule itself, has of the box. */
-static bool meets_element(struct judging *j, const struct box *box, const struct other_rule *rule, const struct set_element *element, struct share *ret)
+static bool meets_element(struct judging *j, const struct box *box, const struct other_rule *rule,
+			  const struct set_element *element, struct share *ret)
 {
 	enum rule_field field = (enum rule_field)rule->map_field;
 
@@ -402,12 +431,14 @@ static bool meets_element(struct judging *j, const struct box *box, const struct
 	if (!has_field(box, field) || !meets_interval(box, field, element->first, element->last))
 		return false;
 	bool takes = takes_interval(box, field, element->first, element->last);
-	ret->peers = (ret->all || ret->peers) && !(ret->all && takes) && box->any_peer && (takes || is_of_peer(box, field));
+	ret->peers =
+		(ret->all || ret->peers) && !(ret->all && takes) && box->any_peer && (takes || is_of_peer(box, field));
 	ret->all &= takes;
 	return true;
 }
 
-static struct box part_of(const struct judging *j, const struct box *box, const struct other_rule *rule, const struct set_element *element, struct share share)
+static struct box part_of(const struct judging *j, const struct box *box, const struct other_rule *rule,
+			  const struct set_element *element, struct share share)
 {
 	struct box part = *box;
 
@@ -425,7 +456,8 @@ static struct box part_of(const struct judging *j, const struct box *box, const 
 }
 
 /* The box at a verdict that ends its way here: how much of it goes on. */
-static int end_box(struct judging *j, const struct other_rule *rule, struct box *box, struct share share, enum way way, bool drops)
+static int end_box(struct judging *j, const struct other_rule *rule, struct box *box, struct share share, enum way way,
+		   bool drops)
 {
 	if (drops && is_asked_for(j->effects, EFFECT_DROP) && !box->some_peers && !share.peers) {
 		int r = tell_rule(j, rule, EFFECT_DROP, box, !share.all || box->some || box->doubt);
@@ -457,13 +489,15 @@ static int meet_effect(struct judging *j, const struct other_rule *rule, const s
 {
 	struct share share;
 
-	if (rule->effect == EFFECT_NONE || rule->effect == EFFECT_DROP || !concerns(j, box, rule) || !meets_rule(j, box, rule, &share))
+	if (rule->effect == EFFECT_NONE || rule->effect == EFFECT_DROP || !concerns(j, box, rule) ||
+	    !meets_rule(j, box, rule, &share))
 		return 0;
 	return tell_rule(j, rule, j->effects & 1 << EFFECT_PORT ? EFFECT_PORT : (enum effect)rule->effect, box, false);
 }
 
 /* What of the box in the frame goes to a chain goes on in a frame above it. */
-static int visit(struct judging *j, struct frame *frame, const struct other_rule *rule, const struct set_element *element)
+static int visit(struct judging *j, struct frame *frame, const struct other_rule *rule,
+		 const struct set_element *element)
 {
 	enum way way = (enum way)(element ? element->way : rule->way);
 	size_t to = element ? element->to : rule->to;
@@ -473,7 +507,8 @@ static int visit(struct judging *j, struct frame *frame, const struct other_rule
 	if (!meets_element(j, &frame->box, rule, element, &share))
 		return 0;
 	if (way != WAY_JUMP && way != WAY_GOTO)
-		return end_box(j, rule, &frame->box, share, way, element ? element->drops : rule->effect == EFFECT_DROP);
+		return end_box(j, rule, &frame->box, share, way,
+			       element ? element->drops : rule->effect == EFFECT_DROP);
 	struct box part = part_of(j, &frame->box, rule, element, share);
 	if (to && j->depth < DEPTH_MAX)
 		j->frames[++j->depth] = (struct frame){ .box = part, .at = j->first_rule[to - 1], .way = way };
@@ -483,7 +518,8 @@ static int visit(struct judging *j, struct frame *frame, const struct other_rule
 }
 
 /* The next element of the rule's map; false: there is none that could meet the box. */
-static bool next_element(struct judging *j, struct frame *frame, const struct other_rule *rule, const struct set_element **ret)
+static bool next_element(struct judging *j, struct frame *frame, const struct other_rule *rule,
+			 const struct set_element **ret)
 {
 	const struct other_set *map = rule->to ? &j->others->sets.items[rule->to - 1] : NULL;
 	enum rule_field field = (enum rule_field)rule->map_field;
@@ -542,13 +578,14 @@ static bool rule_leads(const struct judging *j, const struct other_rule *rule)
 static bool map_leads(const struct judging *j, const struct other_set *map)
 {
 	for (size_t e = 0; e < map->count; e++)
-		if ((map->items[e].to && j->leads[map->items[e].to - 1]) || (map->items[e].drops && j->effects & 1 << EFFECT_DROP))
+		if ((map->items[e].to && j->leads[map->items[e].to - 1]) ||
+		    (map->items[e].drops && j->effects & 1 << EFFECT_DROP))
 			return true;
 	return false;
 }
 
-/* Chains that come to a effect, by whatever way. Each round knows one jump more; in what nests deeper than the kernel allows,
- * any may. */
+/* Chains that come to a effect, by whatever way. Each round knows one jump more; in what nests deeper than the kernel
+ * allows, any may. */
 static void find_leads(struct judging *j)
 {
 	bool more = true;
@@ -579,8 +616,9 @@ static void order_rules(struct judging *j)
 static bool is_outrun(const struct judging *j, const struct other_chain *chain)
 {
 	/* Ports that no flow opens are not pinned. */
-	return !(j->effects & 1 << EFFECT_PORT) && j->policy->interception == INTERCEPTION_PREVENT && j->policy->mode == MODE_ENFORCE && chain->nat &&
-	       chain->place == PLACE_PREROUTING && chain->priority > PIN_PRIORITY;
+	return !(j->effects & 1 << EFFECT_PORT) && j->policy->interception == INTERCEPTION_PREVENT &&
+	       j->policy->mode == MODE_ENFORCE && chain->nat && chain->place == PLACE_PREROUTING &&
+	       chain->priority > PIN_PRIORITY;
 }
 
 static bool drops_rest(const struct judging *j)
@@ -598,7 +636,8 @@ static int next_base(struct judging *j)
 		j->base_index = j->next_chain++;
 		j->base = &j->others->chains.items[j->base_index];
 		j->steps++;
-		if (j->base->place != PLACE_NONE && (j->leads[j->base_index] || drops_rest(j)) && !is_outrun(j, j->base))
+		if (j->base->place != PLACE_NONE && (j->leads[j->base_index] || drops_rest(j)) &&
+		    !is_outrun(j, j->base))
 			r = add_boxes(j, &j->boxes);
 	}
 	j->steps += j->boxes.count;
@@ -662,8 +701,8 @@ static int find_holes(struct judging *j)
 	return r;
 }
 
-int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *others, const struct policy *policy,
-		       const struct foreign_view *view, unsigned effects)
+int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *others,
+			const struct policy *policy, const struct foreign_view *view, unsigned effects)
 {
 	size_t chains = others->chains.count + 1, rules = others->rules.count + 1, sets = others->sets.count + 1;
 	struct judging *j = calloc(1, sizeof(*j));
@@ -671,12 +710,21 @@ int foreign_judge_begin(struct judging **ret, struct findings *out, const struct
 	*out = (struct findings){ .incomplete = others->incomplete };
 	if (!j)
 		return -ENOMEM;
-	*j = (struct judging){ .others = others, .policy = policy, .view = view, .effects = effects, .out = out,
-			       .leads = calloc(chains, sizeof(*j->leads)), .map_leads = calloc(sets, sizeof(*j->map_leads)),
+	*j = (struct judging){ .others = others,
+			       .policy = policy,
+			       .view = view,
+			       .effects = effects,
+			       .out = out,
+			       .leads = calloc(chains, sizeof(*j->leads)),
+			       .map_leads = calloc(sets, sizeof(*j->map_leads)),
 			       .first_rule = calloc(chains, sizeof(*j->first_rule)),
-			       .next_rule = calloc(rules, sizeof(*j->next_rule)), .told = calloc(rules, sizeof(*j->told)),
-			       .not_sources = calloc(policy->role_count + 1, sizeof(*j->not_sources)), .frames = calloc(DEPTH_MAX + 1, sizeof(*j->frames)) };
-	int r = j->leads && j->map_leads && j->first_rule && j->next_rule && j->told && j->not_sources && j->frames ? find_holes(j) : -ENOMEM;
+			       .next_rule = calloc(rules, sizeof(*j->next_rule)),
+			       .told = calloc(rules, sizeof(*j->told)),
+			       .not_sources = calloc(policy->role_count + 1, sizeof(*j->not_sources)),
+			       .frames = calloc(DEPTH_MAX + 1, sizeof(*j->frames)) };
+	int r = j->leads && j->map_leads && j->first_rule && j->next_rule && j->told && j->not_sources && j->frames
+			? find_holes(j)
+			: -ENOMEM;
 	if (r < 0) {
 		foreign_judge_end(j);
 		return r;
@@ -691,7 +739,8 @@ int foreign_judge_begin(struct judging **ret, struct findings *out, const struct
 static int finding_order(const void *a, const void *b)
 {
 	const struct finding *x = a, *y = b;
-	return x->base != y->base ? (x->base > y->base) - (x->base < y->base) : (x->rule > y->rule) - (x->rule < y->rule);
+	return x->base != y->base ? (x->base > y->base) - (x->base < y->base)
+				  : (x->rule > y->rule) - (x->rule < y->rule);
 }
 
 int foreign_judge_some(struct judging *j, size_t steps)
@@ -728,7 +777,8 @@ void foreign_judge_end(struct judging *j)
 	free(j);
 }
 
-int foreign_judge(struct findings *ret, const struct foreign_tables *others, const struct policy *policy, const struct foreign_view *view, unsigned effects)
+int foreign_judge(struct findings *ret, const struct foreign_tables *others, const struct policy *policy,
+		  const struct foreign_view *view, unsigned effects)
 {
 	struct judging *j = NULL;
 	int r = foreign_judge_begin(&j, ret, others, policy, view, effects);
@@ -757,8 +807,8 @@ bool findings_equal(const struct findings *a, const struct findings *b)
 		return false;
 	for (size_t i = 0; i < a->count; i++) {
 		const struct finding *x = &a->items[i], *y = &b->items[i];
-		if (x->family != y->family || x->handle != y->handle || x->effect != y->effect || strcmp(x->table, y->table) != 0 ||
-		    strcmp(x->chain, y->chain) != 0 || strcmp(x->flow, y->flow) != 0)
+		if (x->family != y->family || x->handle != y->handle || x->effect != y->effect ||
+		    strcmp(x->table, y->table) != 0 || strcmp(x->chain, y->chain) != 0 || strcmp(x->flow, y->flow) != 0)
 			return false;
 	}
 	return true;

@@ -3,7 +3,8 @@
 #define SPEFW_FOREIGN_H
 
 /* Rules of other tables, and whether they could take one of the policy's flows out of its way: by redirecting it, by
- * handing it to another program, by hiding it from connection tracking; or stop it. nft_foreign.c reads them from the kernel. */
+ * handing it to another program, by hiding it from connection tracking; or stop it. nft_foreign.c reads them from the
+ * kernel. */
 
 #include "addr.h"
 #include "compile.h"
@@ -15,17 +16,23 @@ enum { FOREIGN_KEY_MAX = 16 };
 enum rule_field {
 	RULE_FAMILY,   /* 1 byte, 4 or 6 */
 	RULE_PROTOCOL, /* 1 byte, as in the IP header */
-	RULE_SOURCE_4, RULE_TARGET_4, RULE_SOURCE_6, RULE_TARGET_6,
-	RULE_SOURCE_PORT, RULE_TARGET_PORT,
+	RULE_SOURCE_4,
+	RULE_TARGET_4,
+	RULE_SOURCE_6,
+	RULE_TARGET_6,
+	RULE_SOURCE_PORT,
+	RULE_TARGET_PORT,
 	RULE_LINK,     /* 16 bytes: the name of the link that the packet came in on */
 	RULE_LOCAL,    /* 1 byte: whether the target is an address of this machine (fib daddr type local) */
 	RULE_OUT_LINK, /* 16 bytes: the name of the link that it goes out by */
-	/* 4 bytes each, in the machine's order, as the kernel has them: bits of the connection's state and status, the kind
-	 * of the target. */
-	RULE_STATE, RULE_STATUS, RULE_TARGET_KIND,
-	RULE_FLAGS,    /* 1 byte, of TCP */
-	RULE_PACKET,   /* 1 byte: to whom it is on the link; 0: us */
-	RULE_FIELDS    /* something else */
+	/* 4 bytes each, in the machine's order, as the kernel has them: bits of the connection's state and status, the
+	 * kind of the target. */
+	RULE_STATE,
+	RULE_STATUS,
+	RULE_TARGET_KIND,
+	RULE_FLAGS,  /* 1 byte, of TCP */
+	RULE_PACKET, /* 1 byte: to whom it is on the link; 0: us */
+	RULE_FIELDS  /* something else */
 };
 
 /* Bits of connections, as the kernel has them. */
@@ -35,9 +42,9 @@ enum { STATE_INVALID = 1, STATE_ESTABLISHED = 2, STATE_RELATED = 4, STATE_NEW = 
 struct rule_condition {
 	uint8_t field; /* enum rule_field */
 	bool negate;
-	bool masked;   /* the field's bits of first are those of last */
+	bool masked; /* the field's bits of first are those of last */
 	uint8_t first[FOREIGN_KEY_MAX], last[FOREIGN_KEY_MAX];
-	size_t set;    /* index of the set, and one; 0: first..last */
+	size_t set; /* index of the set, and one; 0: first..last */
 };
 
 enum effect {
@@ -46,18 +53,19 @@ enum effect {
 	EFFECT_DNAT,     /* to another target */
 	EFFECT_TPROXY,   /* to a socket of this machine */
 	EFFECT_DUP,
-	EFFECT_FWD,      /* out by a link, past everything */
-	EFFECT_QUEUE,    /* to a program */
+	EFFECT_FWD,   /* out by a link, past everything */
+	EFFECT_QUEUE, /* to a program */
 	EFFECT_NOTRACK,
-	EFFECT_DROP,     /* or reject */
-	EFFECT_POLICY,   /* the drop at the end of a base chain */
-	EFFECT_OFFLOAD,  /* to a flowtable: it passes no more rules */
-	EFFECT_PORT,     /* it gets another port of the same machine */
+	EFFECT_DROP,    /* or reject */
+	EFFECT_POLICY,  /* the drop at the end of a base chain */
+	EFFECT_OFFLOAD, /* to a flowtable: it passes no more rules */
+	EFFECT_PORT,    /* it gets another port of the same machine */
 };
 
 /* Which effects are looked for: bits 1 << enum effect. */
 enum {
-	EFFECTS_INTERCEPT = 1 << EFFECT_REDIRECT | 1 << EFFECT_DNAT | 1 << EFFECT_TPROXY | 1 << EFFECT_DUP | 1 << EFFECT_FWD | 1 << EFFECT_QUEUE | 1 << EFFECT_NOTRACK,
+	EFFECTS_INTERCEPT = 1 << EFFECT_REDIRECT | 1 << EFFECT_DNAT | 1 << EFFECT_TPROXY | 1 << EFFECT_DUP |
+			    1 << EFFECT_FWD | 1 << EFFECT_QUEUE | 1 << EFFECT_NOTRACK,
 	EFFECTS_STOP = 1 << EFFECT_DROP | 1 << EFFECT_POLICY,
 };
 
@@ -65,18 +73,18 @@ enum {
 enum way { WAY_ON, WAY_DONE /* the base chain is through with it */, WAY_RETURN, WAY_JUMP, WAY_GOTO, WAY_MAP };
 
 struct other_rule {
-	size_t chain;      /* index of its chain */
+	size_t chain; /* index of its chain */
 	uint64_t handle;
 	size_t conditions; /* index of the first, and how many */
 	size_t condition_count;
-	bool exact;        /* the conditions are all that it looks at */
-	bool excess;       /* it means what no ordinary packet is: too many, or from where no way leads back */
-	bool has_target;   /* EFFECT_DNAT: to this address; else to an unknown one */
+	bool exact;      /* the conditions are all that it looks at */
+	bool excess;     /* it means what no ordinary packet is: too many, or from where no way leads back */
+	bool has_target; /* EFFECT_DNAT: to this address; else to an unknown one */
 	struct addr target;
-	uint8_t effect;      /* enum effect */
+	uint8_t effect;    /* enum effect */
 	uint8_t way;       /* enum way */
 	uint8_t map_field; /* WAY_MAP: enum rule_field */
-	size_t to;         /* WAY_JUMP, WAY_GOTO: index of the chain, and one; WAY_MAP: of the set, and one; 0: unknown */
+	size_t to; /* WAY_JUMP, WAY_GOTO: index of the chain, and one; WAY_MAP: of the set, and one; 0: unknown */
 };
 
 struct set_element {
@@ -87,48 +95,69 @@ struct set_element {
 };
 
 enum { FOREIGN_FAMILY_IP = 2, FOREIGN_FAMILY_IP6 = 10 }; /* as the kernel numbers them */
-enum { FAMILY_OF_LIST = 0xffff }; /* a set that stands for a list in a rule; behind all others */
+enum { FAMILY_OF_LIST = 0xffff };                        /* a set that stands for a list in a rule; behind all others */
 
 struct other_set {
-	unsigned family;   /* as the kernel numbers them */
+	unsigned family; /* as the kernel numbers them */
 	char *table, *name;
-	bool known;        /* its elements are here, ascending and disjoint */
+	bool known; /* its elements are here, ascending and disjoint */
 	struct set_element *items;
 	size_t count, capacity;
 };
 
-enum place { PLACE_NONE /* no base chain */, PLACE_INGRESS, PLACE_PREROUTING, PLACE_INPUT, PLACE_FORWARD, PLACE_OUTPUT, PLACE_POSTROUTING, PLACE_EGRESS };
+enum place {
+	PLACE_NONE /* no base chain */,
+	PLACE_INGRESS,
+	PLACE_PREROUTING,
+	PLACE_INPUT,
+	PLACE_FORWARD,
+	PLACE_OUTPUT,
+	PLACE_POSTROUTING,
+	PLACE_EGRESS
+};
 
 struct other_chain {
 	unsigned family;
 	char *table, *name;
 	enum place place;
 	int priority;
-	bool nat;            /* of type nat: it sees the packets that open connections alone */
-	bool interfaces_unknown;  /* links have other names there: ports of a bridge, devices below one */
-	bool drops;          /* what comes to the end of a base chain */
-	bool legacy;         /* of iptables-legacy: rules have numbers, not handles */
+	bool nat;                /* of type nat: it sees the packets that open connections alone */
+	bool interfaces_unknown; /* links have other names there: ports of a bridge, devices below one */
+	bool drops;              /* what comes to the end of a base chain */
+	bool legacy;             /* of iptables-legacy: rules have numbers, not handles */
 };
 
 struct foreign_tables {
-	struct { struct other_chain *items; size_t count, capacity; } chains;
-	struct { struct other_rule *items; size_t count, capacity; } rules; /* those of one chain in their order */
-	struct { struct rule_condition *items; size_t count, capacity; } conditions;
-	struct { struct other_set *items; size_t count, capacity; } sets;
+	struct {
+		struct other_chain *items;
+		size_t count, capacity;
+	} chains;
+	struct {
+		struct other_rule *items;
+		size_t count, capacity;
+	} rules; /* those of one chain in their order */
+	struct {
+		struct rule_condition *items;
+		size_t count, capacity;
+	} conditions;
+	struct {
+		struct other_set *items;
+		size_t count, capacity;
+	} sets;
 	bool incomplete; /* there is more than was read, or could be */
 };
 
 struct finding {
-	char *table, *chain;  /* owned */
+	char *table, *chain; /* owned */
 	unsigned family;
 	uint64_t handle;
 	enum effect effect;
 	char flow[CONFIG_ID_MAX + 1]; /* the first one that it meets */
 	char last_flow[CONFIG_ID_MAX + 1];
-	size_t flow_count;            /* how many there are, about */
-	bool may;                     /* EFFECT_DROP, EFFECT_POLICY: some of it, or under conditions that can't be known */
+	size_t flow_count; /* how many there are, about */
+	bool may;          /* EFFECT_DROP, EFFECT_POLICY: some of it, or under conditions that can't be known */
 	bool legacy;
-	size_t base, rule;            /* their order: base chains, and the rules of each as they were read */
+	size_t base, rule; /* their order: base chains, and the rules of each as they were read */
 };
 
 struct findings {
@@ -139,28 +168,34 @@ struct findings {
 
 /* Once all chains and sets are there, and before anything refers to them by index. */
 void foreign_sort(struct foreign_tables *others);
-size_t foreign_find_chain(const struct foreign_tables *others, unsigned family, const char *table, const char *name); /* index and one; 0: none */
-size_t foreign_find_set(const struct foreign_tables *others, unsigned family, const char *table, const char *name);   /* likewise */
+size_t foreign_find_chain(const struct foreign_tables *others, unsigned family, const char *table,
+			  const char *name); /* index and one; 0: none */
+size_t foreign_find_set(const struct foreign_tables *others, unsigned family, const char *table,
+			const char *name);     /* likewise */
 size_t rule_field_size(enum rule_field field); /* bytes */
 void foreign_tables_free(struct foreign_tables *others);
 
 /* Whether any rule does one of these effects, be it to whomever: nothing else needs to be known where not. */
 bool foreign_do_any(const struct foreign_tables *others, unsigned effects);
 
-/* links: one a policy role, as for compile(). peers: one a policy flow, the links by which its peers come, for drops alone. */
+/* links: one a policy role, as for compile(). peers: one a policy flow, the links by which its peers come, for drops
+ * alone. */
 struct foreign_view {
 	const struct environment *around;
 	const struct interface_list *peers; /* NULL: unknown */
 };
-/* The rules that could do one of these effects to a flow of the policy, each once. What `interception = prevent` outruns is
- * no finding. Of EFFECTS_STOP, what would only stop some peers of ANY is none either: that is what block lists do.
- * 0 or -ENOMEM. */
-int foreign_judge(struct findings *ret, const struct foreign_tables *others, const struct policy *policy, const struct foreign_view *view, unsigned effects);
+/* The rules that could do one of these effects to a flow of the policy, each once. What `interception = prevent`
+ * outruns is no finding. Of EFFECTS_STOP, what would only stop some peers of ANY is none either: that is what block
+ * lists do. 0 or -ENOMEM. */
+int foreign_judge(struct findings *ret, const struct foreign_tables *others, const struct policy *policy,
+		  const struct foreign_view *view, unsigned effects);
 
-/* The same in parts. All that is given, and what it points to, must stay as it is until the end; out is the caller's. */
+/* The same in parts. All that is given, and what it points to, must stay as it is until the end; out is the caller's.
+ */
 struct judging;
-int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *others, const struct policy *policy,
-		       const struct foreign_view *view, unsigned effects); /* 0 or -ENOMEM; *ret is then as it was */
+int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *others,
+			const struct policy *policy, const struct foreign_view *view,
+			unsigned effects); /* 0 or -ENOMEM; *ret is then as it was */
 /* About so many steps more, of some 50 ns each. 1: there are more; 0: that was all, or all that it may take
  * (out->incomplete); or -ENOMEM. */
 int foreign_judge_some(struct judging *judging, size_t steps);
@@ -171,6 +206,6 @@ bool findings_equal(const struct findings *a, const struct findings *b);
 
 const char *effect_word(enum effect effect);   /* "redirect", as nft has it */
 const char *effect_phrase(enum effect effect); /* what it does to a flow, as "redirects" */
-const char *table_family(unsigned family); /* "inet" */
+const char *table_family(unsigned family);     /* "inet" */
 
 #endif

@@ -8,14 +8,22 @@
 /* The flows of a policy as boxes, as a base chain of another table sees them. */
 
 enum {
-	PEERS_MAX = 32,        /* up to so many ranges of a flow have a box each; more are taken for all between the ends */
-	TRACKED_FROM = -199,   /* in chains that are earlier nothing is known of connections */
-	KIND_UNICAST = 1, KIND_LOCAL = 2,
-	SYN = 0x02, ACK = 0x10,
+	PEERS_MAX = 32, /* up to so many ranges of a flow have a box each; more are taken for all between the ends */
+	TRACKED_FROM = -199, /* in chains that are earlier nothing is known of connections */
+	KIND_UNICAST = 1,
+	KIND_LOCAL = 2,
+	SYN = 0x02,
+	ACK = 0x10,
 };
 
-static bool stops(const struct judging *j) { return j->effects & EFFECTS_STOP; }
-static bool is_at_gateway(const struct judging *j) { return j->base->place == PLACE_INPUT || j->base->place == PLACE_OUTPUT; }
+static bool stops(const struct judging *j)
+{
+	return j->effects & EFFECTS_STOP;
+}
+static bool is_at_gateway(const struct judging *j)
+{
+	return j->base->place == PLACE_INPUT || j->base->place == PLACE_OUTPUT;
+}
 
 static void set_all(struct box *box, enum rule_field field)
 {
@@ -73,7 +81,8 @@ static void set_link(struct box *box, enum rule_field field, const char *link)
  * them; a flow is stopped by what stops the packet that opens it, or the first answer. */
 static void set_connection(const struct judging *j, struct box *box)
 {
-	bool tracked = j->base->place != PLACE_INGRESS && (j->base->place != PLACE_PREROUTING || j->base->priority >= TRACKED_FROM);
+	bool tracked = j->base->place != PLACE_INGRESS &&
+		       (j->base->place != PLACE_PREROUTING || j->base->priority >= TRACKED_FROM);
 	uint8_t flags = box->reply ? SYN | ACK : SYN;
 
 	set_byte(box, RULE_PACKET, 0);
@@ -89,13 +98,19 @@ static void set_connection(const struct judging *j, struct box *box)
 	set_byte(box, RULE_FLAGS, flags);
 }
 
-static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const char *in, const char *out)
+static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const char *in,
+		   const char *out)
 {
-	static const struct port_range high_ports = { 1024, UINT16_MAX }, usual_ports = { 49152, 60999 }; /* a client's; of Windows and of Linux */
+	static const struct port_range high_ports = { 1024, UINT16_MAX },
+				       usual_ports = { 49152, 60999 }; /* a client's; of Windows and of Linux */
 	bool from_own = pair->inbound == reply;
 	const struct range *source = from_own ? pair->own : pair->peer, *target = from_own ? pair->peer : pair->own;
 	enum family family = (enum family)pair->own->first.family;
-	struct box box = { .flow = pair->flow, .inbound = pair->inbound, .reply = reply, .family = (uint8_t)family, .any_peer = pair->any_peer,
+	struct box box = { .flow = pair->flow,
+			   .inbound = pair->inbound,
+			   .reply = reply,
+			   .family = (uint8_t)family,
+			   .any_peer = pair->any_peer,
 			   .some = stops(j) && j->base->interfaces_unknown };
 
 	set_byte(&box, RULE_FAMILY, family == FAMILY_4 ? 4 : 6);
@@ -122,22 +137,27 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 }
 
 /* By each link of the one side and each of the other; a side without any is open. */
-static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const struct interface_list *in, const struct interface_list *out)
+static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply,
+		    const struct interface_list *in, const struct interface_list *out)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && (i == 0 || (in && i < in->count)); i++)
 		for (size_t o = 0; r == 0 && (o == 0 || (out && o < out->count)); o++)
-			r = add_box(j, boxes, pair, reply, in && in->count ? in->names[i] : NULL, out && out->count ? out->names[o] : NULL);
+			r = add_box(j, boxes, pair, reply, in && in->count ? in->names[i] : NULL,
+				    out && out->count ? out->names[o] : NULL);
 	return r;
 }
 
 /* Packets of the pair as the base chain sees them: what passes, or what the gateway itself has with the server. */
 static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *pair)
 {
-	const struct interface_list *own = j->base->interfaces_unknown ? NULL : &j->view->around->role_interfaces[pair->role_index];
-	const struct interface_list *peers = stops(j) && !j->base->interfaces_unknown && !is_at_gateway(j) && j->view->peers && pair->flow
-				       ? &j->view->peers[pair->flow - j->policy->flows] : NULL;
+	const struct interface_list *own =
+		j->base->interfaces_unknown ? NULL : &j->view->around->role_interfaces[pair->role_index];
+	const struct interface_list *peers =
+		stops(j) && !j->base->interfaces_unknown && !is_at_gateway(j) && j->view->peers && pair->flow
+			? &j->view->peers[pair->flow - j->policy->flows]
+			: NULL;
 	bool goes_out = stops(j) && (j->base->place == PLACE_FORWARD || j->base->place == PLACE_POSTROUTING);
 	int r = 0;
 
@@ -150,7 +170,10 @@ static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *p
 		if (j->base->place == PLACE_OUTPUT)
 			r = add_box(j, boxes, pair, reply, "", NULL);
 		else
-			r = add_ways(j, boxes, pair, reply, from_own ? own : peers, !goes_out ? NULL : from_own ? peers : own);
+			r = add_ways(j, boxes, pair, reply, from_own ? own : peers,
+				     !goes_out  ? NULL
+				     : from_own ? peers
+						: own);
 	}
 	return r;
 }
@@ -257,7 +280,8 @@ static bool sees_family(const struct judging *j, enum family family)
 	return j->base->family != (family == FAMILY_4 ? FOREIGN_FAMILY_IP6 : FOREIGN_FAMILY_IP);
 }
 
-static int add_flow(struct judging *j, struct boxes *boxes, const struct policy_flow *flow, size_t role_index, bool inbound)
+static int add_flow(struct judging *j, struct boxes *boxes, const struct policy_flow *flow, size_t role_index,
+		    bool inbound)
 {
 	const struct policy_role *role = &j->policy->roles[role_index];
 	const struct ranges *side = inbound ? &flow->to.opens : &flow->from.ranges;
@@ -287,7 +311,8 @@ static int add_closed_ports(struct judging *j, struct boxes *boxes, const struct
 	for (unsigned port = 1; port <= UINT16_MAX && r == 0; port++) {
 		bool open = false;
 		for (size_t f = 0; f < j->policy->flow_count && !open; f++)
-			open = flow_opens_role(&j->policy->flows[f], pair.role) && flow_has_port(&j->policy->flows[f], PROTOCOL_TCP, (uint16_t)port);
+			open = flow_opens_role(&j->policy->flows[f], pair.role) &&
+			       flow_has_port(&j->policy->flows[f], PROTOCOL_TCP, (uint16_t)port);
 		if (!open)
 			closed.last = (uint16_t)port;
 		if ((open || port == UINT16_MAX) && closed.first <= closed.last)
@@ -306,7 +331,13 @@ static int add_closed(struct judging *j, struct boxes *boxes)
 		const struct policy_role *role = &j->policy->roles[i];
 		for (size_t g = 0; role->is_protected && g < role->guarded.count && r == 0; g++) {
 			struct range all = range_all((enum family)role->guarded.items[g].first.family);
-			struct pair pair = { .role = role, .role_index = i, .inbound = true, .any_peer = true, .own = &role->guarded.items[g], .peer = &all, .protocol = 6 };
+			struct pair pair = { .role = role,
+					     .role_index = i,
+					     .inbound = true,
+					     .any_peer = true,
+					     .own = &role->guarded.items[g],
+					     .peer = &all,
+					     .protocol = 6 };
 			r = add_closed_ports(j, boxes, &pair);
 		}
 	}

@@ -17,16 +17,16 @@ struct box {
 	bool inbound, reply;
 	uint8_t family; /* enum family */
 	uint8_t first[RULE_FIELDS][FOREIGN_KEY_MAX], last[RULE_FIELDS][FOREIGN_KEY_MAX];
-	const struct ranges *holes[2]; /* what the source and the target are not; NULL: nothing */
+	const struct ranges *holes[2];           /* what the source and the target are not; NULL: nothing */
 	const struct interface_list *neighbours; /* links that it does not come by; NULL: none */
 	uint8_t state;
-	bool whole;     /* all of the box that it is a part of */
-	bool any_peer;  /* the peer may be anybody */
+	bool whole;    /* all of the box that it is a part of */
+	bool any_peer; /* the peer may be anybody */
 	/* For drops: which part of the flow it is. */
-	bool some;      /* not all, or under conditions that can't be known */
+	bool some;       /* not all, or under conditions that can't be known */
 	bool some_peers; /* some of ANY */
-	bool doubt;     /* some of it may have been accepted already */
-	bool dropped;   /* BOX_GONE: by a drop */
+	bool doubt;      /* some of it may have been accepted already */
+	bool dropped;    /* BOX_GONE: by a drop */
 };
 
 struct boxes {
@@ -40,7 +40,7 @@ struct frame {
 	size_t at;      /* the rule, and one, that it comes to; 0: it is through */
 	size_t element; /* of that rule's map */
 	bool in_map;
-	enum way way;   /* how it came here */
+	enum way way; /* how it came here */
 };
 
 /* One box goes its way after the other, so that it can be left at any rule and gone on with later. */
@@ -52,20 +52,20 @@ struct judging {
 	struct findings *out;
 	const struct other_chain *base;
 	size_t base_index, next_chain;
-	bool *leads;      /* of each chain: it comes to a effect */
-	bool *map_leads;  /* likewise, of each set that is a map */
-	size_t *first_rule; /* of each chain; rules of one chain need not stand together */
-	size_t *next_rule;  /* of each rule: the next one of its chain, and one; 0: none */
-	size_t *told;     /* of each rule: its finding, and one */
-	size_t policy_told; /* likewise, of the base chain's policy */
+	bool *leads;                /* of each chain: it comes to a effect */
+	bool *map_leads;            /* likewise, of each set that is a map */
+	size_t *first_rule;         /* of each chain; rules of one chain need not stand together */
+	size_t *next_rule;          /* of each rule: the next one of its chain, and one; 0: none */
+	size_t *told;               /* of each rule: its finding, and one */
+	size_t policy_told;         /* likewise, of the base chain's policy */
 	struct ranges not_targets;  /* of traffic that passes: the gateway's own addresses, and the like */
 	struct ranges *not_sources; /* likewise, of each role */
-	struct boxes boxes; /* of the base chain */
+	struct boxes boxes;         /* of the base chain */
 	size_t next_box;
 	struct frame *frames; /* the chains that the box is in, that of its base chain first */
 	size_t depth;
 	bool walking, done;
-	size_t steps;     /* rules, conditions, elements, boxes that were looked at */
+	size_t steps; /* rules, conditions, elements, boxes that were looked at */
 };
 
 /* The flows as the base chain sees them. 0 or -ENOMEM. */

@@ -93,7 +93,8 @@ char *held_text(const struct held *held)
 	if (!out)
 		return NULL;
 	for (size_t i = 0; i < held->count; i++)
-		fprintf(out, "%s %s %" PRId64 "\n", held->items[i].name, addr_format(&held->items[i].addr, address), held->items[i].seen_s);
+		fprintf(out, "%s %s %" PRId64 "\n", held->items[i].name, addr_format(&held->items[i].addr, address),
+			held->items[i].seen_s);
 	return lines_end(out, &text);
 }
 

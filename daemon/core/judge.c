@@ -134,12 +134,14 @@ static bool is_service_port(const struct policy *policy, const struct policy_rol
 	return false;
 }
 
-/* What a packet is to the flows of a role. A SYN opens a connection. A mid-stream packet of a lost one is a mid-stream packet of an inbound connection
- * where the role's end has a service port, and only else of an outbound one: where the role's end has a port that its machine opens
- * connections from. So both directions of one connection are judged alike, and a revoked one can't pass for another. */
+/* What a packet is to the flows of a role. A SYN opens a connection. A mid-stream packet of a lost one is a mid-stream
+ * packet of an inbound connection where the role's end has a service port, and only else of an outbound one: where the
+ * role's end has a port that its machine opens connections from. So both directions of one connection are judged alike,
+ * and a revoked one can't pass for another. */
 enum mid_stream_kind { AS_OPENED, AS_ANSWER, AS_NOTHING };
 
-static enum mid_stream_kind mid_stream_kind(const struct policy *policy, const struct policy_role *role, bool inbound, const struct packet *packet)
+static enum mid_stream_kind mid_stream_kind(const struct policy *policy, const struct policy_role *role, bool inbound,
+					    const struct packet *packet)
 {
 	uint16_t own = inbound ? packet->target_port : packet->source_port;
 
@@ -153,7 +155,8 @@ static enum mid_stream_kind mid_stream_kind(const struct policy *policy, const s
 }
 
 /* The role whose flows judge the packet: where the target is protected, its own. */
-static const struct policy_role *judging_role(const struct policy *policy, const struct packet *packet, bool *ret_inbound)
+static const struct policy_role *judging_role(const struct policy *policy, const struct packet *packet,
+					      bool *ret_inbound)
 {
 	const struct policy_role *role = policy_protected_role(policy, &packet->target);
 
@@ -173,12 +176,14 @@ struct judgement policy_judge(const struct policy *policy, const struct names_vi
 	bool answer = kind == AS_ANSWER, allowed = false;
 	struct connection connection = { &packet->source, &packet->target, packet->protocol, packet->target_port };
 	if (answer)
-		connection = (struct connection){ &packet->target, &packet->source, packet->protocol, packet->source_port };
+		connection =
+			(struct connection){ &packet->target, &packet->source, packet->protocol, packet->source_port };
 	if (kind != AS_NOTHING)
 		result.flow = find_flow(policy, names, result.role, result.inbound != answer, &connection, &allowed);
 	result.verdict = allowed ? VERDICT_ALLOW : VERDICT_DENY;
-	result.reason = !allowed ? (result.flow ? REASON_WRONG_PEER : REASON_NO_FLOW)
-		      : packet->mid_stream ? REASON_ANSWER : REASON_FLOW;
+	result.reason = !allowed             ? (result.flow ? REASON_WRONG_PEER : REASON_NO_FLOW)
+			: packet->mid_stream ? REASON_ANSWER
+					     : REASON_FLOW;
 	return result;
 }
 
@@ -190,9 +195,11 @@ bool policy_opened(const struct policy *policy, const struct packet *packet, str
 
 	if (kind == AS_NOTHING)
 		return false;
-	struct packet opened = { packet->source, packet->target, packet->protocol, packet->source_port, packet->target_port, false };
+	struct packet opened = { packet->source,      packet->target,      packet->protocol,
+				 packet->source_port, packet->target_port, false };
 	if (kind == AS_ANSWER)
-		opened = (struct packet){ packet->target, packet->source, packet->protocol, packet->target_port, packet->source_port, false };
+		opened = (struct packet){ packet->target,      packet->source,      packet->protocol,
+					  packet->target_port, packet->source_port, false };
 	*ret = opened;
 	return true;
 }

@@ -14,13 +14,14 @@ struct observed_query {
 
 static bool same_way(const struct observed_question *a, const struct observed_question *b)
 {
-	return a->port == b->port && a->resolver_port == b->resolver_port && addr_compare(&a->server, &b->server) == 0 &&
-	       addr_compare(&a->resolver, &b->resolver) == 0;
+	return a->port == b->port && a->resolver_port == b->resolver_port &&
+	       addr_compare(&a->server, &b->server) == 0 && addr_compare(&a->resolver, &b->resolver) == 0;
 }
 
 static bool same_question(const struct observed_question *a, const struct observed_question *b)
 {
-	return a->id == b->id && a->type == b->type && a->class == b->class && same_way(a, b) && strcmp(a->name, b->name) == 0;
+	return a->id == b->id && a->type == b->type && a->class == b->class && same_way(a, b) &&
+	       strcmp(a->name, b->name) == 0;
 }
 
 static void remove_at(struct observed_queries *queries, size_t at)

@@ -16,7 +16,8 @@ struct role_source {
 	bool is_protected, allow_private;
 	unsigned line;
 	enum { ROLE_UNSEEN, ROLE_OPEN, ROLE_DONE } progress;
-	bool opening; /* add_opened() is inside it: a role that is a member of itself has been complained about, and must end */
+	bool opening; /* add_opened() is inside it: a role that is a member of itself has been complained about, and
+			 must end */
 };
 
 struct builder {
@@ -90,8 +91,9 @@ static int endpoint_describe(struct endpoint *endpoint, const struct members *me
 			snprintf(text, sizeof(text), "(+%zu more)", members->count - i);
 			return endpoint_add_word(endpoint, text);
 		}
-		const char *word = member->kind == MEMBER_ANY ? "ANY"
-				 : member->kind == MEMBER_RANGE ? range_format(&member->range, text) : member->text;
+		const char *word = member->kind == MEMBER_ANY     ? "ANY"
+				   : member->kind == MEMBER_RANGE ? range_format(&member->range, text)
+								  : member->text;
 		if (endpoint_add_word(endpoint, word) < 0)
 			return -ENOMEM;
 	}
@@ -109,7 +111,8 @@ static int endpoint_add_role(struct builder *b, struct endpoint *endpoint, const
 		return 0;
 	}
 	if (b->sources[index].progress == ROLE_OPEN) {
-		diag_error(b->diags, member->file, member->line, "role %s is a member of itself: take it out here", member->text);
+		diag_error(b->diags, member->file, member->line, "role %s is a member of itself: take it out here",
+			   member->text);
 		return 0;
 	}
 	int r = flatten_role(b, (size_t)index);
@@ -149,8 +152,7 @@ static int endpoint_add_member(struct builder *b, struct endpoint *endpoint, con
 		if (r >= 0)
 			r = endpoint_add_name(endpoint, (size_t)r);
 		break;
-	case MEMBER_ROLE:
-		return endpoint_add_role(b, endpoint, member, alone);
+	case MEMBER_ROLE: return endpoint_add_role(b, endpoint, member, alone);
 	}
 	if (rank > endpoint->rank)
 		endpoint->rank = rank;
@@ -205,11 +207,13 @@ static int make_ports(const struct port_range *ports, size_t count, struct port_
 static int make_ephemeral(struct builder *b, struct policy_role *role, const struct role_source *source)
 {
 	static const struct port_range windows = { 49152, 65535 };
-	const struct ports *written = source->ephemeral && source->ephemeral->line ? source->ephemeral : &b->config->ephemeral;
+	const struct ports *written =
+		source->ephemeral && source->ephemeral->line ? source->ephemeral : &b->config->ephemeral;
 
 	if (!role->is_protected)
 		return 0;
-	return make_ports(written->count ? written->items : &windows, written->count ? written->count : 1, &role->ephemeral, &role->ephemeral_count);
+	return make_ports(written->count ? written->items : &windows, written->count ? written->count : 1,
+			  &role->ephemeral, &role->ephemeral_count);
 }
 
 static int flatten_role(struct builder *b, size_t index)
@@ -259,13 +263,20 @@ static int make_roles(struct builder *b)
 	if (!b->policy->roles || !b->sources)
 		return -ENOMEM;
 
-	list_role(b, &(struct role_source){ .name = "SERVER", .members = &config->server, .is_protected = true, .line = config->server.line });
+	list_role(b, &(struct role_source){ .name = "SERVER",
+					    .members = &config->server,
+					    .is_protected = true,
+					    .line = config->server.line });
 	for (size_t i = 0; i < 2; i++)
 		list_role(b, &(struct role_source){ .name = built_in[i] });
 	for (size_t i = 0; i < config->role_count; i++) {
 		const struct config_role *written = &config->roles[i];
-		struct role_source source = { .name = written->name, .members = &written->members, .line = written->line,
-			.ephemeral = &written->ephemeral, .is_protected = written->is_protected, .allow_private = written->allow_private };
+		struct role_source source = { .name = written->name,
+					      .members = &written->members,
+					      .line = written->line,
+					      .ephemeral = &written->ephemeral,
+					      .is_protected = written->is_protected,
+					      .allow_private = written->allow_private };
 		int index = find_role(b, written->name);
 		if (index < 0) {
 			list_role(b, &source);
@@ -324,14 +335,18 @@ static int add_opened(struct builder *b, struct ranges *opens, const struct memb
 }
 
 /* The members that a built-in endpoint stands for; a literal is put into *scratch. */
-static const struct members *builtin_members(const struct config *config, const char *text, struct members *list, struct member *scratch)
+static const struct members *builtin_members(const struct config *config, const char *text, struct members *list,
+					     struct member *scratch)
 {
 	if (strcmp(text, "resolvers") == 0)
 		return &config->resolvers;
 	if (strcmp(text, "time_servers") == 0)
 		return &config->time_servers;
-	*scratch = (struct member){ .kind = strcmp(text, "ANY") == 0 ? MEMBER_ANY : strchr(text, '.') ? MEMBER_NAME : MEMBER_ROLE,
-		.text = text, .file = config->path };
+	*scratch = (struct member){ .kind = strcmp(text, "ANY") == 0 ? MEMBER_ANY
+					    : strchr(text, '.')      ? MEMBER_NAME
+								     : MEMBER_ROLE,
+				    .text = text,
+				    .file = config->path };
 	*list = (struct members){ .items = scratch, .count = 1 };
 	return list;
 }
@@ -349,7 +364,8 @@ static const char *shared_set(const struct builder *b, const struct members *mem
 	return index < 0 ? NULL : b->policy->roles[index].name;
 }
 
-static int make_endpoint(struct builder *b, struct endpoint *ret, const struct members *written, const char *text, bool target)
+static int make_endpoint(struct builder *b, struct endpoint *ret, const struct members *written, const char *text,
+			 bool target)
 {
 	struct members list;
 	struct member scratch;
@@ -390,13 +406,19 @@ static int make_flow(struct builder *b, const struct builtin_flow *builtin, cons
 		r = make_endpoint(b, &flow->to, &written->to, builtin ? builtin->to : "ANY", true);
 	if (r >= 0 && flow->protocols != 1u << PROTOCOL_ICMP_ECHO) {
 		struct port_range own = { builtin ? builtin->port : 0, builtin ? builtin->port : 0 };
-		r = written->ports.line ? make_ports(written->ports.items, written->ports.count, &flow->ports, &flow->port_count)
-		  : own.first ? make_ports(&own, 1, &flow->ports, &flow->port_count) : 0;
+		r = written->ports.line
+			    ? make_ports(written->ports.items, written->ports.count, &flow->ports, &flow->port_count)
+		    : own.first ? make_ports(&own, 1, &flow->ports, &flow->port_count)
+				: 0;
 	}
 
 	bool on = written->enabled_line ? written->enabled
-		: b->config->preset == PRESET_SINGLE_SERVER || !builtin || builtin->section == SECTION_INFRASTRUCTURE || written->line;
-	flow->off = !on ? "disabled" : endpoint_is_empty(&flow->to) ? "no target" : endpoint_is_empty(&flow->from) ? "no source" : NULL;
+					: b->config->preset == PRESET_SINGLE_SERVER || !builtin ||
+						  builtin->section == SECTION_INFRASTRUCTURE || written->line;
+	flow->off = !on                              ? "disabled"
+		    : endpoint_is_empty(&flow->to)   ? "no target"
+		    : endpoint_is_empty(&flow->from) ? "no source"
+						     : NULL;
 	flow->enabled = !flow->off;
 	if (flow->enabled && written->allow_private) {
 		allow_private(b->policy, &flow->from);
@@ -489,7 +511,8 @@ static int copy_settings(struct policy *policy, const struct config *config)
 		policy->interface_names = calloc(config->interface_count, sizeof(*policy->interface_names));
 		if (!policy->interface_names)
 			return -ENOMEM;
-		memcpy(policy->interface_names, config->interface_names, config->interface_count * sizeof(*policy->interface_names));
+		memcpy(policy->interface_names, config->interface_names,
+		       config->interface_count * sizeof(*policy->interface_names));
 		policy->interface_count = config->interface_count;
 	}
 	for (size_t i = 0; i < config->resolvers.count; i++)

@@ -19,21 +19,24 @@ struct policy_name {
 	char *name;         /* owned; lower case, no trailing dot; may begin with "*." */
 	bool allow_private; /* an enabled flow, or a role, that uses it allows private addresses */
 	bool used;          /* an enabled flow uses it */
-	bool observed;      /* as a target, and none as a source: answers to the server are believed, since they give rights to nobody else */
+	bool observed; /* as a target, and none as a source: answers to the server are believed, since they give rights
+			  to nobody else */
 };
 
 /* A set of addresses, as one side of a flow or the members of a role. */
 struct endpoint {
-	bool any;              /* every address; as a target: every one that is not protected */
-	struct ranges ranges;  /* normalised; as a target it counts for addresses that are not protected */
-	bool ranges_borrowed;  /* they are those of the one role that it names; roles can be large */
-	struct ranges opens;   /* target only, normalised: the protected addresses that it opens, by naming their role or them */
-	size_t *names;         /* indices into policy.names, ascending, unique */
+	bool any;             /* every address; as a target: every one that is not protected */
+	struct ranges ranges; /* normalised; as a target it counts for addresses that are not protected */
+	bool ranges_borrowed; /* they are those of the one role that it names; roles can be large */
+	struct ranges opens;  /* target only, normalised: the protected addresses that it opens, by naming their role or
+				 them */
+	size_t *names;        /* indices into policy.names, ascending, unique */
 	size_t name_count;
-	const char *set;       /* base name of its kernel sets where it is shared: "role_ADM", "resolvers"; else NULL. Owned by the policy. */
-	char **words;          /* as written, at most ENDPOINT_WORDS; then "(+N more)" */
+	const char *set; /* base name of its kernel sets where it is shared: "role_ADM", "resolvers"; else NULL. Owned
+			    by the policy. */
+	char **words;    /* as written, at most ENDPOINT_WORDS; then "(+N more)" */
 	size_t word_count;
-	unsigned rank;         /* 0 names and single addresses, 1 networks, 2 any: the widest member counts */
+	unsigned rank; /* 0 names and single addresses, 1 networks, 2 any: the widest member counts */
 };
 
 struct policy_role {
@@ -42,7 +45,8 @@ struct policy_role {
 	unsigned line;
 	struct endpoint members;
 	struct ranges guarded; /* protected: members.ranges without what policy_leave_out() left out */
-	struct port_range *ephemeral; /* protected: from which its machines open connections; normalised, one at least */
+	struct port_range
+		*ephemeral; /* protected: from which its machines open connections; normalised, one at least */
 	size_t ephemeral_count;
 };
 
@@ -79,7 +83,7 @@ struct policy {
 	bool early_drop;
 	bool observe;
 	uint16_t log_group;
-	enum interfaces interfaces;  /* of SERVER; other protected roles are INTERFACES_AUTO */
+	enum interfaces interfaces; /* of SERVER; other protected roles are INTERFACES_AUTO */
 	char (*interface_names)[CONFIG_INTERFACE_MAX + 1];
 	size_t interface_count;
 	int64_t stale_ms;
@@ -136,18 +140,18 @@ enum verdict {
 };
 
 enum reason {
-	REASON_FLOW,         /* allowed by .flow, as a new connection */
-	REASON_ANSWER,       /* allowed as a mid-stream packet of a connection of .flow */
-	REASON_NO_FLOW,      /* no flow opens this port here */
-	REASON_WRONG_PEER,   /* .flow opens the port, but not for this peer */
+	REASON_FLOW,       /* allowed by .flow, as a new connection */
+	REASON_ANSWER,     /* allowed as a mid-stream packet of a connection of .flow */
+	REASON_NO_FLOW,    /* no flow opens this port here */
+	REASON_WRONG_PEER, /* .flow opens the port, but not for this peer */
 };
 
 struct packet {
 	struct addr source, target; /* source before SNAT, target after DNAT; one family */
 	enum protocol protocol;
 	uint16_t source_port, target_port; /* host order; 0 for icmp-echo */
-	/* TCP that opens nothing and belongs to no tracked connection, but that connection tracking takes up (ACK); what it
-	 * does not (SYN and ACK, FIN, RST) is invalid and dropped whatever the flows say. */
+	/* TCP that opens nothing and belongs to no tracked connection, but that connection tracking takes up (ACK);
+	 * what it does not (SYN and ACK, FIN, RST) is invalid and dropped whatever the flows say. */
 	bool mid_stream;
 };
 
@@ -163,8 +167,9 @@ struct judgement {
  * In audit mode it tells what enforce would do. */
 struct judgement policy_judge(const struct policy *policy, const struct names_view *names, const struct packet *packet);
 
-/* The connection that the policy takes a mid-stream packet for, as it was opened: *ret, with its sides in place. False where it takes it for
- * none: neither end has a port that tells. Whether it is allowed is another question. ret may be the packet itself. */
+/* The connection that the policy takes a mid-stream packet for, as it was opened: *ret, with its sides in place. False
+ * where it takes it for none: neither end has a port that tells. Whether it is allowed is another question. ret may be
+ * the packet itself. */
 bool policy_opened(const struct policy *policy, const struct packet *packet, struct packet *ret);
 
 void names_view_free(struct names_view *view);
@@ -174,7 +179,7 @@ const char *section_name(enum section section);
 struct builtin_flow {
 	const char *id;
 	unsigned protocols;
-	uint16_t port; /* 0: icmp-echo */
+	uint16_t port;         /* 0: icmp-echo */
 	const char *from, *to; /* "ANY", a role, a name, or "resolvers" and "time_servers" of [server] */
 	enum section section;
 	const char *purpose;

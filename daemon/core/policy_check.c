@@ -15,9 +15,11 @@ void complain_unknown_role(struct diags *diags, const struct config *config, con
 		known[count++] = config->roles[i].name;
 	const char *nearest = diag_nearest(member->text, known, count);
 	if (nearest)
-		diag_error(diags, member->file, member->line, "unknown role %s: did you mean %s?", member->text, nearest);
+		diag_error(diags, member->file, member->line, "unknown role %s: did you mean %s?", member->text,
+			   nearest);
 	else
-		diag_error(diags, member->file, member->line, "unknown role %s: define it in a section [role %s]", member->text, member->text);
+		diag_error(diags, member->file, member->line, "unknown role %s: define it in a section [role %s]",
+			   member->text, member->text);
 }
 
 void check_protected_role(struct diags *diags, const struct config *config, const struct policy_role *role,
@@ -26,24 +28,30 @@ void check_protected_role(struct diags *diags, const struct config *config, cons
 	unsigned line = role->line;
 
 	if (role->members.any) {
-		diag_error(diags, config->path, line, "protected role %s can't be ANY: name the addresses to guard", role->name);
+		diag_error(diags, config->path, line, "protected role %s can't be ANY: name the addresses to guard",
+			   role->name);
 		return;
 	}
 	for (size_t i = 0; members && i < members->count; i++)
 		if (members->items[i].kind == MEMBER_NAME)
 			diag_error(diags, members->items[i].file, members->items[i].line,
-				   "%s in protected role %s: a protected role has addresses alone, no names", members->items[i].text, role->name);
+				   "%s in protected role %s: a protected role has addresses alone, no names",
+				   members->items[i].text, role->name);
 	for (size_t i = 0; members && role->members.name_count && i < members->count; i++)
 		if (members->items[i].kind == MEMBER_ROLE)
 			diag_error(diags, members->items[i].file, members->items[i].line,
-				   "role %s brings names into protected role %s: a protected role has addresses alone, no names",
+				   "role %s brings names into protected role %s: a protected role has addresses alone, "
+				   "no names",
 				   members->items[i].text, role->name);
 	if (!role->members.ranges.count && !role->members.name_count && strcmp(role->name, "SERVER") != 0)
-		diag_error(diags, config->path, line, "protected role %s has no members: write members = ADDRESS, or take protected out", role->name);
+		diag_error(diags, config->path, line,
+			   "protected role %s has no members: write members = ADDRESS, or take protected out",
+			   role->name);
 }
 
 /* Where a role's member that overlaps the range was written; the role's own line where a nested role brought it. */
-static unsigned member_line(const struct config *config, const struct policy_role *role, const struct range *range, const char **ret_file)
+static unsigned member_line(const struct config *config, const struct policy_role *role, const struct range *range,
+			    const char **ret_file)
 {
 	*ret_file = config->path;
 	for (size_t i = 0; i < config->role_count; i++) {
@@ -78,8 +86,10 @@ int check_protected_overlap(struct diags *diags, const struct config *config, co
 			}
 			if (both.count) {
 				unsigned line = member_line(config, &policy->roles[i], &both.items[0], &file);
-				diag_error(diags, file, line, "%s is in two protected roles, %s and %s: leave it in one",
-					   range_format(&both.items[0], text), policy->roles[j].name, policy->roles[i].name);
+				diag_error(diags, file, line,
+					   "%s is in two protected roles, %s and %s: leave it in one",
+					   range_format(&both.items[0], text), policy->roles[j].name,
+					   policy->roles[i].name);
 			}
 			ranges_free(&both);
 		}
@@ -94,10 +104,12 @@ void check_builtin_flow(struct diags *diags, const struct config *config, const 
 		return;
 	unsigned protocols = written->protocol_line ? 1u << written->protocol : builtin->protocols;
 	if (protocols == 1u << PROTOCOL_ICMP_ECHO && written->ports.line)
-		diag_error(diags, config->path, written->ports.line, "flow %s has no ports: icmp-echo knows none, take port out", written->id);
+		diag_error(diags, config->path, written->ports.line,
+			   "flow %s has no ports: icmp-echo knows none, take port out", written->id);
 	if (protocols != 1u << PROTOCOL_ICMP_ECHO && !builtin->port && !written->ports.line)
-		diag_error(diags, config->path, written->protocol_line, "flow %s needs a port for %s: write port = NUMBER",
-			   written->id, protocol_name(written->protocol));
+		diag_error(diags, config->path, written->protocol_line,
+			   "flow %s needs a port for %s: write port = NUMBER", written->id,
+			   protocol_name(written->protocol));
 }
 
 /* Its name is refused already: what it lacks under another name would mislead. */
@@ -125,7 +137,8 @@ void check_custom_flow(struct diags *diags, const struct config *config, const s
 	if (!flow->ports.line && !echo)
 		missing[count++] = "port";
 	if (echo && flow->ports.line)
-		diag_error(diags, config->path, flow->ports.line, "flow %s has no ports: icmp-echo knows none, take port out", flow->id);
+		diag_error(diags, config->path, flow->ports.line,
+			   "flow %s has no ports: icmp-echo knows none, take port out", flow->id);
 	if (!count || is_refused(diags, flow->line))
 		return;
 
@@ -134,9 +147,11 @@ void check_custom_flow(struct diags *diags, const struct config *config, const s
 		known[known_count] = builtin_flows[known_count].id;
 	const char *nearest = diag_nearest(flow->id, known, known_count);
 	if (nearest)
-		diag_error(diags, config->path, flow->line, "flow %s is not built in and has no %s: did you mean %s?", flow->id, missing[0], nearest);
+		diag_error(diags, config->path, flow->line, "flow %s is not built in and has no %s: did you mean %s?",
+			   flow->id, missing[0], nearest);
 	else
-		diag_error(diags, config->path, flow->line, "custom flow %s has no %s: it needs from, to, protocol and port", flow->id, missing[0]);
+		diag_error(diags, config->path, flow->line,
+			   "custom flow %s has no %s: it needs from, to, protocol and port", flow->id, missing[0]);
 }
 
 void warn_covered(struct diags *diags, const struct policy *policy, const struct members *members)
@@ -191,14 +206,16 @@ static bool flow_covers(const struct policy_flow *wide, const struct policy_flow
 	for (size_t i = 0; i < narrow->port_count; i++) {
 		bool found = false;
 		for (size_t j = 0; j < wide->port_count; j++)
-			found |= narrow->ports[i].first >= wide->ports[j].first && narrow->ports[i].last <= wide->ports[j].last;
+			found |= narrow->ports[i].first >= wide->ports[j].first &&
+				 narrow->ports[i].last <= wide->ports[j].last;
 		if (!found)
 			return false;
 	}
 	return endpoint_covers(&wide->from, &narrow->from, false) && endpoint_covers(&wide->to, &narrow->to, true);
 }
 
-static void warn_shadowed(struct diags *diags, const struct config *config, const struct policy *policy, const struct policy_flow *flow)
+static void warn_shadowed(struct diags *diags, const struct config *config, const struct policy *policy,
+			  const struct policy_flow *flow)
 {
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		const struct policy_flow *wide = &policy->flows[i];
@@ -208,7 +225,8 @@ static void warn_shadowed(struct diags *diags, const struct config *config, cons
 		if (flow_covers(flow, wide) && wide->line >= flow->line)
 			continue;
 		diag_warning(diags, config->path, flow->line,
-			     "flow %s opens nothing that flow %s does not: narrow or disable %s as well", flow->id, wide->id, wide->id);
+			     "flow %s opens nothing that flow %s does not: narrow or disable %s as well", flow->id,
+			     wide->id, wide->id);
 		return;
 	}
 }
@@ -229,7 +247,8 @@ static void warn_name_of(struct diags *diags, const struct config *config, const
 	}
 }
 
-static void warn_flow(struct diags *diags, const struct config *config, const struct policy *policy, const struct policy_flow *flow)
+static void warn_flow(struct diags *diags, const struct config *config, const struct policy *policy,
+		      const struct policy_flow *flow)
 {
 	bool is_administration = strcmp(flow->id, "console-in") == 0 || strcmp(flow->id, "api-in") == 0;
 	bool touches = flow->to.opens.count > 0;
@@ -237,16 +256,20 @@ static void warn_flow(struct diags *diags, const struct config *config, const st
 	for (size_t i = 0; i < policy->role_count && !touches; i++)
 		touches = policy->roles[i].is_protected && flow_leaves_role(flow, &policy->roles[i]);
 	if (!touches && flow->line)
-		diag_warning(diags, config->path, flow->line, "flow %s has no effect: neither side is a protected role", flow->id);
+		diag_warning(diags, config->path, flow->line, "flow %s has no effect: neither side is a protected role",
+			     flow->id);
 	if (is_administration && flow->from.any)
-		diag_warning(diags, config->path, flow->line, "flow %s is open to ANY: the vendor says ADM alone", flow->id);
+		diag_warning(diags, config->path, flow->line, "flow %s is open to ANY: the vendor says ADM alone",
+			     flow->id);
 	if (strcmp(flow->id, "license-out") == 0 && !flow->to.name_count)
 		diag_warning(diags, config->path, flow->line,
-			     "flow license-out goes to no name: the vendor says by DNS hostname, since the addresses change");
+			     "flow license-out goes to no name: the vendor says by DNS hostname, since the addresses "
+			     "change");
 	for (size_t i = 0; i < flow->to.name_count; i++)
 		if (policy->names[flow->to.names[i]].name[0] == '*' && (!policy->observe || !policy->resolvers.count))
 			diag_warning(diags, config->path, flow->line,
-				     "flow %s: %s opens nothing: it is learned from the answers that the server gets: write resolvers = ADDRESS in [server] and observe = yes in [dns]",
+				     "flow %s: %s opens nothing: it is learned from the answers that the server gets: "
+				     "write resolvers = ADDRESS in [server] and observe = yes in [dns]",
 				     flow->id, policy->names[flow->to.names[i]].name);
 	if (flow->line)
 		warn_shadowed(diags, config, policy, flow);
@@ -259,23 +282,28 @@ void warn_unwise(struct diags *diags, const struct config *config, const struct 
 	for (size_t i = 0; i < policy->role_count; i++)
 		if (strcmp(policy->roles[i].name, "ADM") == 0)
 			adm = &policy->roles[i];
-	if (adm && !adm->members.any && !adm->members.ranges.count && !adm->members.name_count && config->preset == PRESET_SINGLE_SERVER)
+	if (adm && !adm->members.any && !adm->members.ranges.count && !adm->members.name_count &&
+	    config->preset == PRESET_SINGLE_SERVER)
 		diag_warning(diags, config->path, adm->line,
-			     "role ADM is empty: nobody reaches the Management Console: write members = NETWORK in [role ADM]");
+			     "role ADM is empty: nobody reaches the Management Console: write members = NETWORK in "
+			     "[role ADM]");
 	if (adm && adm->members.any)
-		diag_warning(diags, config->path, adm->line, "role ADM is ANY: the vendor says a computer or network used for administration");
+		diag_warning(diags, config->path, adm->line,
+			     "role ADM is ANY: the vendor says a computer or network used for administration");
 	for (size_t i = 0; i < config->role_count; i++)
 		if (config->roles[i].ephemeral.line && !config->roles[i].is_protected)
 			diag_warning(diags, config->path, config->roles[i].ephemeral.line,
 				     "role %s is not protected: ephemeral_ports has no effect", config->roles[i].name);
 	if (!config->resolvers.count && config->preset == PRESET_SINGLE_SERVER)
 		diag_warning(diags, config->path, config->server.line,
-			     "no resolvers: the server can't resolve names through this gateway: write resolvers = ADDRESS in [server]");
+			     "no resolvers: the server can't resolve names through this gateway: write resolvers = "
+			     "ADDRESS in [server]");
 	for (size_t i = 0; i < policy->flow_count; i++)
 		if (policy->flows[i].enabled)
 			warn_flow(diags, config, policy, &policy->flows[i]);
 		else if (policy->flows[i].expect_ms)
-			diag_warning(diags, config->path, policy->flows[i].line, "flow %s is off: expect watches nothing", policy->flows[i].id);
+			diag_warning(diags, config->path, policy->flows[i].line,
+				     "flow %s is off: expect watches nothing", policy->flows[i].id);
 	for (size_t i = 0; i < policy->name_count; i++)
 		if (!policy->names[i].used)
 			warn_name_of(diags, config, policy, i);

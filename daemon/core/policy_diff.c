@@ -46,7 +46,8 @@ static char *port_list(const struct port_range *ports, size_t count, char *buffe
 
 	buffer[0] = '\0';
 	for (size_t i = 0; i < count; i++) {
-		snprintf(text, sizeof(text), ports[i].first == ports[i].last ? "%u" : "%u-%u", ports[i].first, ports[i].last);
+		snprintf(text, sizeof(text), ports[i].first == ports[i].last ? "%u" : "%u-%u", ports[i].first,
+			 ports[i].last);
 		append(buffer, size, ",", text);
 	}
 	return buffer;
@@ -68,13 +69,16 @@ char *protocols_text(unsigned protocols, char buffer[24])
 
 static bool ports_equal(const struct policy_flow *a, const struct policy_flow *b)
 {
-	return a->port_count == b->port_count && (!a->port_count || memcmp(a->ports, b->ports, a->port_count * sizeof(*a->ports)) == 0);
+	return a->port_count == b->port_count &&
+	       (!a->port_count || memcmp(a->ports, b->ports, a->port_count * sizeof(*a->ports)) == 0);
 }
 
 /* Names compare by what they are called: their indices belong to their policy. */
-static bool endpoint_equal(const struct policy *a_policy, const struct endpoint *a, const struct policy *b_policy, const struct endpoint *b)
+static bool endpoint_equal(const struct policy *a_policy, const struct endpoint *a, const struct policy *b_policy,
+			   const struct endpoint *b)
 {
-	if (a->any != b->any || a->name_count != b->name_count || !ranges_equal(&a->ranges, &b->ranges) || !ranges_equal(&a->opens, &b->opens))
+	if (a->any != b->any || a->name_count != b->name_count || !ranges_equal(&a->ranges, &b->ranges) ||
+	    !ranges_equal(&a->opens, &b->opens))
 		return false;
 	for (size_t i = 0; i < a->name_count; i++) {
 		bool found = false;
@@ -91,12 +95,12 @@ static void say_flow(const struct output *out, const char *what, const struct po
 	char from[TEXT_MAX], to[TEXT_MAX], ports[TEXT_MAX], protocols[24];
 
 	say(out, "flow %s: %s: %s -> %s %s%s%s", flow->id, what, endpoint_text(&flow->from, from, sizeof(from)),
-	    endpoint_text(&flow->to, to, sizeof(to)), ports_text(flow, ports, sizeof(ports)), flow->port_count ? "/" : "",
-	    protocols_text(flow->protocols, protocols));
+	    endpoint_text(&flow->to, to, sizeof(to)), ports_text(flow, ports, sizeof(ports)),
+	    flow->port_count ? "/" : "", protocols_text(flow->protocols, protocols));
 }
 
-static void say_endpoint(const struct output *out, const char *kind, const char *id, const char *side, const struct endpoint *old,
-			 const struct endpoint *new)
+static void say_endpoint(const struct output *out, const char *kind, const char *id, const char *side,
+			 const struct endpoint *old, const struct endpoint *new)
 {
 	char before[TEXT_MAX], after[TEXT_MAX];
 
@@ -104,7 +108,8 @@ static void say_endpoint(const struct output *out, const char *kind, const char 
 	endpoint_text(new, after, sizeof(after));
 	if (strcmp(before, after) != 0)
 		say(out, "%s %s: %s %s, was %s", kind, id, side, after, before);
-	else if (new->word_count > ENDPOINT_WORDS && new->words[ENDPOINT_WORDS][0] == '(') /* else a role changed, which is told of the role */
+	else if (new->word_count > ENDPOINT_WORDS &&new->words[ENDPOINT_WORDS][0] ==
+		 '(') /* else a role changed, which is told of the role */
 		say(out, "%s %s: %s %s, others than before", kind, id, side, after);
 }
 
@@ -123,9 +128,11 @@ static void diff_flow(const struct output *out, const struct policy *old_policy,
 	if (!old->enabled && !new->enabled)
 		return;
 	if (!ports_equal(old, new))
-		say(out, "flow %s: port %s, was %s", new->id, ports_text(new, after, sizeof(after)), ports_text(old, before, sizeof(before)));
+		say(out, "flow %s: port %s, was %s", new->id, ports_text(new, after, sizeof(after)),
+		    ports_text(old, before, sizeof(before)));
 	if (old->protocols != new->protocols)
-		say(out, "flow %s: protocol %s, was %s", new->id, protocols_text(new->protocols, after), protocols_text(old->protocols, before));
+		say(out, "flow %s: protocol %s, was %s", new->id, protocols_text(new->protocols, after),
+		    protocols_text(old->protocols, before));
 	if (!endpoint_equal(old_policy, &old->from, new_policy, &new->from))
 		say_endpoint(out, "flow", new->id, "from", &old->from, &new->from);
 	if (!endpoint_equal(old_policy, &old->to, new_policy, &new->to))
@@ -149,7 +156,8 @@ static void diff_flows(const struct output *out, const struct policy *old, const
 }
 
 /* The networks of one list that the other lacks: counted, and the first ones named. */
-static void say_missing(const struct output *out, const char *role, char sign, const struct ranges *list, const struct ranges *other)
+static void say_missing(const struct output *out, const char *role, char sign, const struct ranges *list,
+			const struct ranges *other)
 {
 	struct ranges rest = { 0 };
 	char text[TEXT_MAX] = "", one[RANGE_TEXT_MAX];
@@ -174,7 +182,8 @@ static void say_missing(const struct output *out, const char *role, char sign, c
 static bool ephemeral_equal(const struct policy_role *a, const struct policy_role *b)
 {
 	return a->ephemeral_count == b->ephemeral_count &&
-	       (!a->ephemeral_count || memcmp(a->ephemeral, b->ephemeral, a->ephemeral_count * sizeof(*a->ephemeral)) == 0);
+	       (!a->ephemeral_count ||
+		memcmp(a->ephemeral, b->ephemeral, a->ephemeral_count * sizeof(*a->ephemeral)) == 0);
 }
 
 static void diff_ephemeral(const struct output *out, const struct policy_role *was, const struct policy_role *role)
@@ -187,8 +196,8 @@ static void diff_ephemeral(const struct output *out, const struct policy_role *w
 		    port_list(was->ephemeral, was->ephemeral_count, before, sizeof(before)));
 }
 
-static void diff_role(const struct output *out, const struct policy *old, const struct policy_role *was, const struct policy *new,
-		      const struct policy_role *role)
+static void diff_role(const struct output *out, const struct policy *old, const struct policy_role *was,
+		      const struct policy *new, const struct policy_role *role)
 {
 	if (was->is_protected != role->is_protected)
 		say(out, "role %s: %s", role->name, role->is_protected ? "now protected" : "no longer protected");
@@ -197,14 +206,16 @@ static void diff_role(const struct output *out, const struct policy *old, const 
 	for (size_t i = 0; i < role->members.name_count; i++) {
 		bool found = false;
 		for (size_t j = 0; j < was->members.name_count; j++)
-			found |= strcmp(new->names[role->members.names[i]].name, old->names[was->members.names[j]].name) == 0;
+			found |= strcmp(new->names[role->members.names[i]].name,
+					old->names[was->members.names[j]].name) == 0;
 		if (!found)
 			say(out, "role %s: +%s", role->name, new->names[role->members.names[i]].name);
 	}
 	for (size_t i = 0; i < was->members.name_count; i++) {
 		bool found = false;
 		for (size_t j = 0; j < role->members.name_count; j++)
-			found |= strcmp(old->names[was->members.names[i]].name, new->names[role->members.names[j]].name) == 0;
+			found |= strcmp(old->names[was->members.names[i]].name,
+					new->names[role->members.names[j]].name) == 0;
 		if (!found)
 			say(out, "role %s: -%s", role->name, old->names[was->members.names[i]].name);
 	}
@@ -241,24 +252,29 @@ static void diff_names(const struct output *out, const struct policy *old, const
 {
 	for (size_t i = 0; i < new->name_count; i++)
 		for (size_t j = 0; j < old->name_count; j++)
-			if (strcmp(new->names[i].name, old->names[j].name) == 0 && new->names[i].allow_private != old->names[j].allow_private)
-				say(out, "name %s: private addresses %s", new->names[i].name, new->names[i].allow_private ? "allowed" : "no longer allowed");
+			if (strcmp(new->names[i].name, old->names[j].name) == 0 &&
+			    new->names[i].allow_private != old->names[j].allow_private)
+				say(out, "name %s: private addresses %s", new->names[i].name,
+				    new->names[i].allow_private ? "allowed" : "no longer allowed");
 }
 
 static bool links_equal(const struct policy *a, const struct policy *b)
 {
 	return a->interfaces == b->interfaces && a->interface_count == b->interface_count &&
-	       (!a->interface_count || memcmp(a->interface_names, b->interface_names, a->interface_count * sizeof(*a->interface_names)) == 0);
+	       (!a->interface_count ||
+		memcmp(a->interface_names, b->interface_names, a->interface_count * sizeof(*a->interface_names)) == 0);
 }
 
-void policy_diff(const struct policy *old, const struct policy *new, void (*line)(void *userdata, const char *text), void *userdata)
+void policy_diff(const struct policy *old, const struct policy *new, void (*line)(void *userdata, const char *text),
+		 void *userdata)
 {
 	struct output out = { line, userdata };
 
 	if (old->mode != new->mode)
 		say(&out, "mode: %s -> %s", mode_name(old->mode), mode_name(new->mode));
 	if (old->interception != new->interception)
-		say(&out, "interception: %s -> %s", interception_name(old->interception), interception_name(new->interception));
+		say(&out, "interception: %s -> %s", interception_name(old->interception),
+		    interception_name(new->interception));
 	if (old->early_drop != new->early_drop)
 		say(&out, "early_drop: %s -> %s", old->early_drop ? "yes" : "no", new->early_drop ? "yes" : "no");
 	if (old->observe != new->observe)

@@ -5,7 +5,8 @@
 #include "policy.h"
 
 /* What changed from one policy to another, in words, one call a line ("flow api-in: on -> off"). */
-void policy_diff(const struct policy *old, const struct policy *new, void (*line)(void *userdata, const char *text), void *userdata);
+void policy_diff(const struct policy *old, const struct policy *new, void (*line)(void *userdata, const char *text),
+		 void *userdata);
 
 /* "any", or what was written, separated by blanks. Returns buffer. */
 char *endpoint_text(const struct endpoint *endpoint, char *buffer, size_t size);

@@ -8,7 +8,12 @@
 static size_t printable_length(const unsigned char *text)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
+	size_t length = text[0] < 0x80   ? 1
+			: text[0] < 0xc2 ? 0
+			: text[0] < 0xe0 ? 2
+			: text[0] < 0xf0 ? 3
+			: text[0] < 0xf5 ? 4
+					 : 0;
 	uint32_t character;
 
 	if (length < 2)
@@ -20,7 +25,8 @@ static size_t printable_length(const unsigned char *text)
 		character = character << 6 | (text[i] & 0x3f);
 	}
 	/* Out go overlong forms, surrogates and the control characters of ISO 8859. */
-	if (character < least[length] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff) || character < 0xa0)
+	if (character < least[length] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff) ||
+	    character < 0xa0)
 		return 0;
 	return length;
 }

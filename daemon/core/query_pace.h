@@ -2,14 +2,14 @@
 #ifndef SPEFW_QUERY_PACE_H
 #define SPEFW_QUERY_PACE_H
 
-/* How many queries denials may cause: whoever makes the server be denied must not make us flood DNS. Pure: the time is a parameter,
- * milliseconds of CLOCK_BOOTTIME. */
+/* How many queries denials may cause: whoever makes the server be denied must not make us flood DNS. Pure: the time is
+ * a parameter, milliseconds of CLOCK_BOOTTIME. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-	PACE_A_MINUTE = 120,                /* never more in any minute: half of them at once, and one a second */
+	PACE_A_MINUTE = 120, /* never more in any minute: half of them at once, and one a second */
 	PACE_STEP_MS = 2 * 60 * 1000 / PACE_A_MINUTE,
 	PACE_AHEAD_MS = 60 * 1000,
 };

@@ -139,8 +139,10 @@ void ruleset_free(struct ruleset *ruleset)
 
 size_t key_size(enum key_type type)
 {
-	static const uint8_t sizes[] = { [KEY_IPV4] = 4, [KEY_IPV6] = 16, [KEY_PORT] = 2, [KEY_INTERFACE] = 16, [KEY_ICMPV6_TYPE] = 1,
-		[KEY_PROTOCOL] = 1, [KEY_CUT_4] = 4 * 4, [KEY_CUT_6] = 16 + 4 + 16 + 4 };
+	static const uint8_t sizes[] = {
+		[KEY_IPV4] = 4,        [KEY_IPV6] = 16,    [KEY_PORT] = 2,      [KEY_INTERFACE] = 16,
+		[KEY_ICMPV6_TYPE] = 1, [KEY_PROTOCOL] = 1, [KEY_CUT_4] = 4 * 4, [KEY_CUT_6] = 16 + 4 + 16 + 4
+	};
 	return sizes[type];
 }
 

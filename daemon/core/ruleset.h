@@ -16,18 +16,33 @@
 enum { KEY_SIZE_MAX = 16 };
 
 enum key_type {
-	KEY_IPV4, KEY_IPV6, KEY_PORT, KEY_INTERFACE, KEY_ICMPV6_TYPE, KEY_PROTOCOL,
-	KEY_CUT_4, KEY_CUT_6, /* address . port . address . port */
+	KEY_IPV4,
+	KEY_IPV6,
+	KEY_PORT,
+	KEY_INTERFACE,
+	KEY_ICMPV6_TYPE,
+	KEY_PROTOCOL,
+	KEY_CUT_4,
+	KEY_CUT_6, /* address . port . address . port */
 };
 
 enum set_flags {
 	SET_INTERVAL = 1,
 	SET_TIMEOUT = 2,
 	SET_VERDICTS = 4, /* a map to verdicts */
-	SET_KEPT = 8,     /* its elements are no part of the ruleset, which neither holds nor compares nor changes them (cut.h) */
+	SET_KEPT = 8,     /* its elements are no part of the ruleset, which neither holds nor compares nor changes them
+			     (cut.h) */
 };
 
-enum action { ACTION_NONE, ACTION_ACCEPT, ACTION_DROP, ACTION_RETURN, ACTION_JUMP, ACTION_GOTO, ACTION_RESET /* TCP, answered by a RST */ };
+enum action {
+	ACTION_NONE,
+	ACTION_ACCEPT,
+	ACTION_DROP,
+	ACTION_RETURN,
+	ACTION_JUMP,
+	ACTION_GOTO,
+	ACTION_RESET /* TCP, answered by a RST */
+};
 
 /* Keys are in network byte order, as the kernel compares them. first == last without SET_INTERVAL. */
 struct element {
@@ -40,26 +55,36 @@ struct element {
 struct set {
 	const char *name;
 	enum key_type type;
-	unsigned flags; /* enum set_flags */
-	uint32_t size;  /* it holds no more; 0: any number */
-	bool retired;   /* no rule uses it any more: to be deleted by the next batch */
+	unsigned flags;        /* enum set_flags */
+	uint32_t size;         /* it holds no more; 0: any number */
+	bool retired;          /* no rule uses it any more: to be deleted by the next batch */
 	struct element *items; /* ascending, disjoint, once ruleset_finish() has run */
 	size_t count, capacity;
 };
 
 /* What a rule looks at. The order is that of the table in ruleset_text.c. */
 enum field {
-	FIELD_IP_SADDR, FIELD_IP_DADDR, FIELD_IP6_SADDR, FIELD_IP6_DADDR,
-	FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR, FIELD_CT_DPORT, /* ct original ... daddr, proto-dst */
-	FIELD_TCP_SPORT, FIELD_TCP_DPORT, FIELD_UDP_SPORT, FIELD_UDP_DPORT,
-	FIELD_TCP_SYN_ACK,   /* tcp flags & (syn | ack) == (or !=) syn; no operand */
-	FIELD_TCP_RST,       /* tcp flags & rst == rst; no operand */
-	FIELD_L4PROTO,       /* 1 byte */
-	FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE,
-	FIELD_IP6_HOPLIMIT,  /* 1 byte */
-	FIELD_IP6_NEXTHDR,   /* 1 byte */
-	FIELD_FIRST_BYTE,    /* of the packet: version and, in IPv4, the header's length */
-	FIELD_IP_LSRR, FIELD_IP_SSRR, /* there is a loose, a strict source route; no operand */
+	FIELD_IP_SADDR,
+	FIELD_IP_DADDR,
+	FIELD_IP6_SADDR,
+	FIELD_IP6_DADDR,
+	FIELD_CT_IP_DADDR,
+	FIELD_CT_IP6_DADDR,
+	FIELD_CT_DPORT, /* ct original ... daddr, proto-dst */
+	FIELD_TCP_SPORT,
+	FIELD_TCP_DPORT,
+	FIELD_UDP_SPORT,
+	FIELD_UDP_DPORT,
+	FIELD_TCP_SYN_ACK, /* tcp flags & (syn | ack) == (or !=) syn; no operand */
+	FIELD_TCP_RST,     /* tcp flags & rst == rst; no operand */
+	FIELD_L4PROTO,     /* 1 byte */
+	FIELD_ICMP_TYPE,
+	FIELD_ICMPV6_TYPE,
+	FIELD_IP6_HOPLIMIT, /* 1 byte */
+	FIELD_IP6_NEXTHDR,  /* 1 byte */
+	FIELD_FIRST_BYTE,   /* of the packet: version and, in IPv4, the header's length */
+	FIELD_IP_LSRR,
+	FIELD_IP_SSRR,       /* there is a loose, a strict source route; no operand */
 	FIELD_ROUTING,       /* IPv6: there is a routing header; no operand */
 	FIELD_SEGMENTS_LEFT, /* 1 byte, of that header */
 	FIELD_CT_STATE,      /* any of these bits, host order 32 bit in bits */
@@ -67,16 +92,19 @@ enum field {
 	FIELD_CT_DIRECTION,  /* 1 byte: 0 original, 1 reply */
 	FIELD_IIFNAME,
 	FIELD_OIFNAME,
-	FIELD_PKTTYPE,       /* 1 byte */
-	FIELD_FIB_LOCAL,     /* fib daddr type local; no operand */
-	FIELD_FIB_UNICAST,   /* fib daddr type unicast: some other machine's address; no operand */
+	FIELD_PKTTYPE,     /* 1 byte */
+	FIELD_FIB_LOCAL,   /* fib daddr type local; no operand */
+	FIELD_FIB_UNICAST, /* fib daddr type unicast: some other machine's address; no operand */
 	/* TCP, address . port . address . port: the target first, or the source. For TERM_IN alone. */
-	FIELD_IP_TARGET_FIRST, FIELD_IP_SOURCE_FIRST, FIELD_IP6_TARGET_FIRST, FIELD_IP6_SOURCE_FIRST,
+	FIELD_IP_TARGET_FIRST,
+	FIELD_IP_SOURCE_FIRST,
+	FIELD_IP6_TARGET_FIRST,
+	FIELD_IP6_SOURCE_FIRST,
 	FIELDS
 };
 
 enum { CT_INVALID = 1, CT_ESTABLISHED = 2, CT_RELATED = 4, CT_NEW = 8 }; /* NF_CT_STATE_BIT() */
-enum { CT_STATUS_DNAT = 0x20 };                                         /* IPS_DST_NAT */
+enum { CT_STATUS_DNAT = 0x20 };                                          /* IPS_DST_NAT */
 
 enum term_kind {
 	TERM_MATCH,   /* field == (negate: !=) first..last */
@@ -95,11 +123,11 @@ struct term {
 	uint8_t action; /* enum action */
 	bool negate;
 	uint8_t first[KEY_SIZE_MAX], last[KEY_SIZE_MAX]; /* TERM_MATCH */
-	uint32_t bits;          /* FIELD_CT_STATE, FIELD_CT_STATUS */
-	uint32_t rate, burst;   /* TERM_LIMIT */
-	uint32_t snaplen;       /* TERM_LOG */
+	uint32_t bits;                                   /* FIELD_CT_STATE, FIELD_CT_STATUS */
+	uint32_t rate, burst;                            /* TERM_LIMIT */
+	uint32_t snaplen;                                /* TERM_LOG */
 	uint16_t group;
-	const char *name;       /* lives as long as the ruleset */
+	const char *name; /* lives as long as the ruleset */
 };
 
 struct rule {
@@ -111,19 +139,31 @@ enum hook { HOOK_NONE, HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT };
 
 struct chain {
 	const char *name;
-	enum hook hook;      /* HOOK_NONE: not a base chain */
+	enum hook hook; /* HOOK_NONE: not a base chain */
 	int priority;
-	bool nat;            /* a base chain of type nat; else filter */
-	bool rules_unknown;  /* as read from the kernel: rules are there, but were not looked at */
+	bool nat;           /* a base chain of type nat; else filter */
+	bool rules_unknown; /* as read from the kernel: rules are there, but were not looked at */
 	struct rule *items;
 	size_t count, capacity;
 };
 
 struct ruleset {
-	struct { const char **items; size_t count, capacity; } counters;
-	struct { struct set *items; size_t count, capacity; } sets;
-	struct { struct chain *items; size_t count, capacity; } chains;
-	struct { char **items; size_t count, capacity; } strings; /* owns every name above */
+	struct {
+		const char **items;
+		size_t count, capacity;
+	} counters;
+	struct {
+		struct set *items;
+		size_t count, capacity;
+	} sets;
+	struct {
+		struct chain *items;
+		size_t count, capacity;
+	} chains;
+	struct {
+		char **items;
+		size_t count, capacity;
+	} strings;   /* owns every name above */
 	bool failed; /* sticky: an allocation failed while it was built; the ruleset is of no use */
 };
 
@@ -145,12 +185,13 @@ bool ruleset_has_counter(const struct ruleset *ruleset, const char *name);
 int ruleset_finish(struct ruleset *ruleset);
 void ruleset_free(struct ruleset *ruleset);
 
-size_t key_size(enum key_type type);  /* bytes */
-size_t field_size(enum field field);  /* bytes of the operand */
+size_t key_size(enum key_type type);                                                /* bytes */
+size_t field_size(enum field field);                                                /* bytes of the operand */
 int element_compare(const struct element *a, const struct element *b, size_t size); /* by first */
 bool rule_equal(const struct rule *a, const struct rule *b);
 
-/* The ruleset as nft would read it ("table inet spefw { ... }"). now_ms: for timeouts. The caller frees it; NULL without memory. */
+/* The ruleset as nft would read it ("table inet spefw { ... }"). now_ms: for timeouts. The caller frees it; NULL
+ * without memory. */
 char *ruleset_text(const struct ruleset *ruleset, int64_t now_ms);
 char *rule_text(const struct rule *rule);
 

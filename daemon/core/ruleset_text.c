@@ -12,7 +12,20 @@
 static const struct field_form {
 	const char *text;
 	uint8_t size;
-	enum { AS_IPV4, AS_IPV6, AS_PORT, AS_LINK, AS_PROTOCOL, AS_ICMP, AS_ICMPV6, AS_PKTTYPE, AS_DIRECTION, AS_NUMBER, AS_HEX, AS_NOTHING } operand;
+	enum {
+		AS_IPV4,
+		AS_IPV6,
+		AS_PORT,
+		AS_LINK,
+		AS_PROTOCOL,
+		AS_ICMP,
+		AS_ICMPV6,
+		AS_PKTTYPE,
+		AS_DIRECTION,
+		AS_NUMBER,
+		AS_HEX,
+		AS_NOTHING
+	} operand;
 } fields[FIELDS] = {
 	[FIELD_IP_SADDR] = { "ip saddr", 4, AS_IPV4 },
 	[FIELD_IP_DADDR] = { "ip daddr", 4, AS_IPV4 },
@@ -64,13 +77,19 @@ struct word {
 static const struct word protocols[] = { { 1, "icmp" }, { 6, "tcp" }, { 17, "udp" }, { 58, "icmpv6" }, { 0, NULL } };
 static const struct word icmp_types[] = { { 8, "echo-request" }, { 0, NULL } };
 static const struct word icmpv6_types[] = {
-	{ 128, "echo-request" }, { 130, "mld-listener-query" }, { 131, "mld-listener-report" }, { 133, "nd-router-solicit" },
-	{ 134, "nd-router-advert" }, { 135, "nd-neighbor-solicit" }, { 136, "nd-neighbor-advert" }, { 137, "nd-redirect" },
+	{ 128, "echo-request" },         { 130, "mld-listener-query" },
+	{ 131, "mld-listener-report" },  { 133, "nd-router-solicit" },
+	{ 134, "nd-router-advert" },     { 135, "nd-neighbor-solicit" },
+	{ 136, "nd-neighbor-advert" },   { 137, "nd-redirect" },
 	{ 143, "mld2-listener-report" }, { 0, NULL },
 };
 static const struct word packet_types[] = { { 0, "host" }, { 1, "broadcast" }, { 2, "multicast" }, { 0, NULL } };
 static const struct word directions[] = { { 0, "original" }, { 1, "reply" }, { 0, NULL } };
-static const struct word states[] = { { CT_INVALID, "invalid" }, { CT_ESTABLISHED, "established" }, { CT_RELATED, "related" }, { CT_NEW, "new" }, { 0, NULL } };
+static const struct word states[] = { { CT_INVALID, "invalid" },
+				      { CT_ESTABLISHED, "established" },
+				      { CT_RELATED, "related" },
+				      { CT_NEW, "new" },
+				      { 0, NULL } };
 
 static void print_word(FILE *out, const struct word *words, uint32_t value)
 {
@@ -101,38 +120,17 @@ static void print_key(FILE *out, int operand, const uint8_t *key)
 
 	switch (operand) {
 	case AS_IPV4:
-	case AS_IPV6:
-		fputs(inet_ntop(operand == AS_IPV4 ? AF_INET : AF_INET6, key, text, sizeof(text)), out);
-		break;
-	case AS_PORT:
-		fprintf(out, "%u", key[0] << 8 | key[1]);
-		break;
-	case AS_LINK:
-		fprintf(out, "\"%.16s\"", (const char *)key);
-		break;
-	case AS_PROTOCOL:
-		print_word(out, protocols, key[0]);
-		break;
-	case AS_ICMP:
-		print_word(out, icmp_types, key[0]);
-		break;
-	case AS_ICMPV6:
-		print_word(out, icmpv6_types, key[0]);
-		break;
-	case AS_NUMBER:
-		fprintf(out, "%u", key[0]);
-		break;
-	case AS_HEX:
-		fprintf(out, "0x%02x", key[0]);
-		break;
-	case AS_DIRECTION:
-		print_word(out, directions, key[0]);
-		break;
-	case AS_PKTTYPE:
-		print_word(out, packet_types, key[0]);
-		break;
-	default:
-		break;
+	case AS_IPV6: fputs(inet_ntop(operand == AS_IPV4 ? AF_INET : AF_INET6, key, text, sizeof(text)), out); break;
+	case AS_PORT: fprintf(out, "%u", key[0] << 8 | key[1]); break;
+	case AS_LINK: fprintf(out, "\"%.16s\"", (const char *)key); break;
+	case AS_PROTOCOL: print_word(out, protocols, key[0]); break;
+	case AS_ICMP: print_word(out, icmp_types, key[0]); break;
+	case AS_ICMPV6: print_word(out, icmpv6_types, key[0]); break;
+	case AS_NUMBER: fprintf(out, "%u", key[0]); break;
+	case AS_HEX: fprintf(out, "0x%02x", key[0]); break;
+	case AS_DIRECTION: print_word(out, directions, key[0]); break;
+	case AS_PKTTYPE: print_word(out, packet_types, key[0]); break;
+	default: break;
 	}
 }
 
@@ -167,7 +165,9 @@ static void print_interval(FILE *out, int operand, size_t size, const uint8_t *f
 
 static void print_action(FILE *out, enum action action, const char *chain)
 {
-	static const char *const words[] = { "", "accept", "drop", "return", "jump ", "goto ", "reject with tcp reset" };
+	static const char *const words[] = {
+		"", "accept", "drop", "return", "jump ", "goto ", "reject with tcp reset"
+	};
 	fprintf(out, "%s%s", words[action], action == ACTION_JUMP || action == ACTION_GOTO ? chain : "");
 }
 
@@ -178,53 +178,27 @@ static void print_match(FILE *out, const struct term *term)
 
 	fprintf(out, "%s ", form->text);
 	switch (term->field) {
-	case FIELD_TCP_SYN_ACK:
-		fprintf(out, "%s syn", term->negate ? "!=" : "==");
-		break;
-	case FIELD_TCP_RST:
-		fputs("== rst", out);
-		break;
-	case FIELD_FIB_LOCAL:
-		fputs("local", out);
-		break;
-	case FIELD_FIB_UNICAST:
-		fputs("unicast", out);
-		break;
-	case FIELD_CT_STATE:
-		print_states(out, term->bits);
-		break;
-	case FIELD_CT_STATUS:
-		fputs(term->negate ? "! dnat" : "dnat", out);
-		break;
+	case FIELD_TCP_SYN_ACK: fprintf(out, "%s syn", term->negate ? "!=" : "=="); break;
+	case FIELD_TCP_RST: fputs("== rst", out); break;
+	case FIELD_FIB_LOCAL: fputs("local", out); break;
+	case FIELD_FIB_UNICAST: fputs("unicast", out); break;
+	case FIELD_CT_STATE: print_states(out, term->bits); break;
+	case FIELD_CT_STATUS: fputs(term->negate ? "! dnat" : "dnat", out); break;
 	case FIELD_IP_LSRR:
 	case FIELD_IP_SSRR:
-	case FIELD_ROUTING:
-		fputs("exists", out);
-		break;
-	default:
-		fputs(not, out);
-		print_interval(out, (int)form->operand, form->size, term->first, term->last);
+	case FIELD_ROUTING: fputs("exists", out); break;
+	default: fputs(not, out); print_interval(out, (int)form->operand, form->size, term->first, term->last);
 	}
 }
 
 static void print_term(FILE *out, const struct term *term)
 {
 	switch (term->kind) {
-	case TERM_MATCH:
-		print_match(out, term);
-		break;
-	case TERM_IN:
-		fprintf(out, "%s %s@%s", fields[term->field].text, term->negate ? "!= " : "", term->name);
-		break;
-	case TERM_MAP:
-		fprintf(out, "%s vmap @%s", fields[term->field].text, term->name);
-		break;
-	case TERM_COUNTER:
-		fprintf(out, "counter name \"%s\"", term->name);
-		break;
-	case TERM_LIMIT:
-		fprintf(out, "limit rate %u/second burst %u packets", term->rate, term->burst);
-		break;
+	case TERM_MATCH: print_match(out, term); break;
+	case TERM_IN: fprintf(out, "%s %s@%s", fields[term->field].text, term->negate ? "!= " : "", term->name); break;
+	case TERM_MAP: fprintf(out, "%s vmap @%s", fields[term->field].text, term->name); break;
+	case TERM_COUNTER: fprintf(out, "counter name \"%s\"", term->name); break;
+	case TERM_LIMIT: fprintf(out, "limit rate %u/second burst %u packets", term->rate, term->burst); break;
 	case TERM_LOG:
 		fprintf(out, "log prefix \"%s\" group %u", term->name, term->group);
 		if (term->snaplen)
@@ -233,9 +207,7 @@ static void print_term(FILE *out, const struct term *term)
 	case TERM_PIN:
 		fputs(term->field == FIELD_IP_DADDR ? "dnat ip to ip daddr" : "dnat ip6 to ip6 daddr", out);
 		break;
-	case TERM_ACTION:
-		print_action(out, term->action, term->name);
-		break;
+	case TERM_ACTION: print_action(out, term->action, term->name); break;
 	}
 }
 
@@ -248,7 +220,10 @@ static void print_rule(FILE *out, const struct rule *rule)
 	}
 }
 
-static const struct { const char *text; int operand; } key_forms[] = {
+static const struct {
+	const char *text;
+	int operand;
+} key_forms[] = {
 	[KEY_IPV4] = { "ipv4_addr", AS_IPV4 },
 	[KEY_IPV6] = { "ipv6_addr", AS_IPV6 },
 	[KEY_PORT] = { "inet_service", AS_PORT },
@@ -263,7 +238,8 @@ static void print_set(FILE *out, const struct set *set, int64_t now_ms)
 {
 	bool map = set->flags & SET_VERDICTS;
 
-	fprintf(out, "\t%s %s {\n\t\ttype %s%s\n", map ? "map" : "set", set->name, key_forms[set->type].text, map ? " : verdict" : "");
+	fprintf(out, "\t%s %s {\n\t\ttype %s%s\n", map ? "map" : "set", set->name, key_forms[set->type].text,
+		map ? " : verdict" : "");
 	if (set->size)
 		fprintf(out, "\t\tsize %" PRIu32 "\n", set->size);
 	if (set->flags & (SET_INTERVAL | SET_TIMEOUT))
@@ -288,7 +264,8 @@ static void print_chain(FILE *out, const struct chain *chain)
 
 	fprintf(out, "\tchain %s {\n", chain->name);
 	if (chain->hook != HOOK_NONE)
-		fprintf(out, "\t\ttype %s hook %s priority %d; policy accept;\n", chain->nat ? "nat" : "filter", hooks[chain->hook], chain->priority);
+		fprintf(out, "\t\ttype %s hook %s priority %d; policy accept;\n", chain->nat ? "nat" : "filter",
+			hooks[chain->hook], chain->priority);
 	for (size_t i = 0; i < chain->count; i++) {
 		fputs("\t\t", out);
 		print_rule(out, &chain->items[i]);

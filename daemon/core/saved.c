@@ -19,7 +19,8 @@ struct token {
 
 static bool is_word(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("_-./\\", c));
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c != '\0' && strchr("_-./\\", c));
 }
 
 /* Blanks, comments, and a backslash that continues a line. */
@@ -31,7 +32,8 @@ static void skip(struct scanner *s)
 				s->at++;
 		else if (*s->at == '\n')
 			s->line++;
-		else if (*s->at != ' ' && *s->at != '\t' && *s->at != '\r' && !(*s->at == '\\' && s->at + 1 < s->end && s->at[1] == '\n'))
+		else if (*s->at != ' ' && *s->at != '\t' && *s->at != '\r' &&
+			 !(*s->at == '\\' && s->at + 1 < s->end && s->at[1] == '\n'))
 			return;
 	}
 }
@@ -65,7 +67,8 @@ static bool is(const struct token *token, const char *word)
 	return !token->quoted && token->length == strlen(word) && memcmp(token->text, word, token->length) == 0;
 }
 
-unsigned saved_scan(const char *text, size_t length, void (*include)(void *userdata, const char *pattern, size_t length), void *userdata)
+unsigned saved_scan(const char *text, size_t length,
+		    void (*include)(void *userdata, const char *pattern, size_t length), void *userdata)
 {
 	struct scanner scanner = { .at = text, .end = text + length, .line = 1 };
 	struct token one, two = { 0 }, three = { 0 };

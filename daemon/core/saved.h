@@ -6,8 +6,9 @@
 
 #include <stddef.h>
 
-/* `include` is called for each `include "PATTERN"`, outside of comments, with what stands between the quotes (not terminated). The first
- * line with `table inet spefw`, from 1 on; 0: none. Any bytes will do. */
-unsigned saved_scan(const char *text, size_t length, void (*include)(void *userdata, const char *pattern, size_t length), void *userdata);
+/* `include` is called for each `include "PATTERN"`, outside of comments, with what stands between the quotes (not
+ * terminated). The first line with `table inet spefw`, from 1 on; 0: none. Any bytes will do. */
+unsigned saved_scan(const char *text, size_t length,
+		    void (*include)(void *userdata, const char *pattern, size_t length), void *userdata);
 
 #endif

@@ -4,12 +4,24 @@
 #include <string.h>
 
 enum {
-	IPV4_HEADER = 20, IPV6_HEADER = 40, TCP_HEADER = 20, UDP_HEADER = 8, ICMP_HEADER = 4,
+	IPV4_HEADER = 20,
+	IPV6_HEADER = 40,
+	TCP_HEADER = 20,
+	UDP_HEADER = 8,
+	ICMP_HEADER = 4,
 	EXTENSIONS_MAX = 8,
-	NEXT_HOP_BY_HOP = 0, NEXT_ROUTING = 43, NEXT_FRAGMENT = 44, NEXT_DESTINATION = 60,
-	NEXT_ICMP = 1, NEXT_TCP = 6, NEXT_UDP = 17, NEXT_ICMPV6 = 58,
-	ECHO_REQUEST = 8, ECHO_REQUEST_6 = 128,
-	SYN = 0x02, ACK = 0x10,
+	NEXT_HOP_BY_HOP = 0,
+	NEXT_ROUTING = 43,
+	NEXT_FRAGMENT = 44,
+	NEXT_DESTINATION = 60,
+	NEXT_ICMP = 1,
+	NEXT_TCP = 6,
+	NEXT_UDP = 17,
+	NEXT_ICMPV6 = 58,
+	ECHO_REQUEST = 8,
+	ECHO_REQUEST_6 = 128,
+	SYN = 0x02,
+	ACK = 0x10,
 };
 
 static uint16_t get16(const uint8_t *bytes)
@@ -101,11 +113,8 @@ bool seen_packet_read(const uint8_t *bytes, size_t length, struct seen_packet *r
 	if (length < IPV4_HEADER)
 		return false;
 	switch (bytes[0] >> 4) {
-	case 4:
-		return read_ipv4(bytes, length, ret);
-	case 6:
-		return read_ipv6(bytes, length, ret);
-	default:
-		return false;
+	case 4: return read_ipv4(bytes, length, ret);
+	case 6: return read_ipv6(bytes, length, ret);
+	default: return false;
 	}
 }

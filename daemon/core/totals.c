@@ -33,7 +33,8 @@ int totals_see(struct totals *totals, const char *name, uint64_t packets, uint64
 {
 	struct total *total = find(totals, name);
 
-	if (strlen(name) >= sizeof(total->name)) /* another program's: it would not be found again, and be new each time */
+	if (strlen(name) >=
+	    sizeof(total->name)) /* another program's: it would not be found again, and be new each time */
 		return 0;
 	if (!total) {
 		struct total fresh = { .packets = 0 };
@@ -69,8 +70,8 @@ char *totals_text(const struct totals *totals, const char *boot)
 	fprintf(out, "boot %s\n", boot);
 	for (size_t i = 0; i < totals->count; i++) {
 		const struct total *total = &totals->items[i];
-		fprintf(out, "%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", total->name, total->packets, total->bytes,
-			total->seen_packets, total->seen_bytes);
+		fprintf(out, "%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", total->name, total->packets,
+			total->bytes, total->seen_packets, total->seen_bytes);
 	}
 	return lines_end(out, &text);
 }
@@ -86,8 +87,9 @@ int totals_from_text(struct totals *ret, const char *text, const char *boot)
 		text = lines_next(text, line, sizeof(line));
 		if (sscanf(line, "boot %63[^ ]", word) == 1) {
 			same_boot = strcmp(word, boot) == 0;
-		} else if (sscanf(line, "%63[^ ] %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, total.name, &total.packets,
-				  &total.bytes, &total.seen_packets, &total.seen_bytes) == 5 && !find(ret, total.name)) {
+		} else if (sscanf(line, "%63[^ ] %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, total.name,
+				  &total.packets, &total.bytes, &total.seen_packets, &total.seen_bytes) == 5 &&
+			   !find(ret, total.name)) {
 			if (ARRAY_PUSH(ret, total) < 0) {
 				totals_free(ret);
 				return -ENOMEM;

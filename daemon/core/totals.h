@@ -19,8 +19,8 @@ struct totals {
 	size_t count, capacity;
 };
 
-/* What the kernel says now. A counter that went back was reset: what it says is new. One whose name is too long is passed over.
- * 0 or -ENOMEM. */
+/* What the kernel says now. A counter that went back was reset: what it says is new. One whose name is too long is
+ * passed over. 0 or -ENOMEM. */
 int totals_see(struct totals *totals, const char *name, uint64_t packets, uint64_t bytes);
 /* The kernel's counters are about to begin at zero. */
 void totals_restart(struct totals *totals);

@@ -59,7 +59,8 @@ static bool is_netfilter_socket(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_NETFILTER;
 }
 
-/* The socket that owns the table outlives a killed daemon in the service manager's hands: no moment without an owner. */
+/* The socket that owns the table outlives a killed daemon in the service manager's hands: no moment without an owner.
+ */
 static int take_stored_socket(void)
 {
 	char **names = NULL;
@@ -90,7 +91,8 @@ void gateway_keep_again(struct gateway *gateway)
 		return;
 	int r = state_save(gateway->paths.state, LAST_GOOD_FILE, gateway->unkept, gateway->unkept_length);
 	if (r < 0 && !gateway->keep_failed)
-		log_error("can't keep the configuration in %s, which is tried again: %s", gateway->paths.state, strerror(-r));
+		log_error("can't keep the configuration in %s, which is tried again: %s", gateway->paths.state,
+			  strerror(-r));
 	gateway->keep_failed = r < 0;
 	if (r < 0)
 		return;
@@ -98,7 +100,8 @@ void gateway_keep_again(struct gateway *gateway)
 	gateway->unkept = NULL;
 }
 
-/* What was in force last, with the files it names, is kept: a reboot with a broken file must not leave the server open. */
+/* What was in force last, with the files it names, is kept: a reboot with a broken file must not leave the server open.
+ */
 static void keep_configuration(struct gateway *gateway, const struct archive *archive)
 {
 	free(gateway->unkept);
@@ -125,11 +128,13 @@ static int load_last_good(struct gateway *gateway)
 	}
 	/* Its warnings were told when it was new; what of it is this gateway's own address by now will be left out. */
 	if (r == 0)
-		r = policy_file_load(&gateway->file, gateway->paths.config, &(struct policy_source){ .archive = &archive }, &diags);
+		r = policy_file_load(&gateway->file, gateway->paths.config,
+				     &(struct policy_source){ .archive = &archive }, &diags);
 	if (r == 0)
 		log_error("%s can't be used: the last good configuration is in force", gateway->paths.config);
 	else if (r != -ENOENT)
-		log_error("the last good configuration in %s can't be used either: %s", gateway->paths.state, strerror(-r));
+		log_error("the last good configuration in %s can't be used either: %s", gateway->paths.state,
+			  strerror(-r));
 	archive_free(&archive);
 	diags_free(&diags);
 	gateway->file_refused = true;
@@ -143,7 +148,8 @@ static int load_first(struct gateway *gateway)
 	struct diags diags = { 0 };
 	bool changed;
 
-	int r = policy_file_load(&gateway->file, gateway->paths.config, &(struct policy_source){ .copy = &archive, .gateway = own }, &diags);
+	int r = policy_file_load(&gateway->file, gateway->paths.config,
+				 &(struct policy_source){ .copy = &archive, .gateway = own }, &diags);
 	log_diags(&diags);
 	diags_free(&diags);
 	if (r == 0)
@@ -158,22 +164,26 @@ static int listen_first(struct gateway *gateway)
 {
 	int r = control_new(&gateway->control, gateway->event, gateway->paths.socket, gateway_methods, gateway);
 	if (r == -EADDRINUSE)
-		log_error("%s: another spefwd is running there: stop it first, or give another socket with -s", gateway->paths.socket);
+		log_error("%s: another spefwd is running there: stop it first, or give another socket with -s",
+			  gateway->paths.socket);
 	else if (r < 0)
 		log_error("%s: can't listen: %s", gateway->paths.socket, strerror(-r));
 	return r;
 }
 
-/* Two daemons would write over each other's files. Without a state directory there is nothing to share: it guards all the same. */
+/* Two daemons would write over each other's files. Without a state directory there is nothing to share: it guards all
+ * the same. */
 static int lock_state(struct gateway *gateway)
 {
 	gateway->state_lock = state_lock(gateway->paths.state);
 	if (gateway->state_lock == -EBUSY) {
-		log_error("%s: another spefwd uses this state directory: stop it first, or give another one with -d", gateway->paths.state);
+		log_error("%s: another spefwd uses this state directory: stop it first, or give another one with -d",
+			  gateway->paths.state);
 		return -EBUSY;
 	}
 	if (gateway->state_lock < 0)
-		log_error("%s: the state directory can't be used, nothing will be kept: %s", gateway->paths.state, strerror(-gateway->state_lock));
+		log_error("%s: the state directory can't be used, nothing will be kept: %s", gateway->paths.state,
+			  strerror(-gateway->state_lock));
 	return 0;
 }
 
@@ -182,7 +192,9 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 	struct gateway *gateway = ret;
 	int stored_fd = take_stored_socket();
 
-	*ret = (struct gateway){ .event = sd_event_ref(event), .paths = *paths, .state_lock = -1, .started_ms = now_ms() };
+	*ret = (struct gateway){
+		.event = sd_event_ref(event), .paths = *paths, .state_lock = -1, .started_ms = now_ms()
+	};
 	int r = lock_state(gateway);
 	if (r < 0)
 		return r;
@@ -212,7 +224,8 @@ int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_pat
 		log_error("can't start: %s", strerror(-r));
 		return r == -EINVAL ? -EPROTO : r; /* the former speaks of the configuration */
 	}
-	/* The table first, from remembered addresses; DNS is asked after that. What may pass with time is tried again. */
+	/* The table first, from remembered addresses; DNS is asked after that. What may pass with time is tried again.
+	 */
 	r = gateway_apply(gateway);
 	if (r == -EPERM || r == -EOPNOTSUPP || r == -EBUSY)
 		return r;
@@ -306,7 +319,8 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 	struct archive archive = { 0 };
 	struct policy_file file;
 
-	int r = policy_file_load(&file, gateway->paths.config, &(struct policy_source){ .copy = &archive, .gateway = own }, diags);
+	int r = policy_file_load(&file, gateway->paths.config,
+				 &(struct policy_source){ .copy = &archive, .gateway = own }, diags);
 	if (r == 0) {
 		if (ret->line)
 			policy_file_diff(&gateway->file, &file, ret->line, ret->userdata);
@@ -328,6 +342,7 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 	if (r < 0)
 		log_error("%s is not in force: the old policy stays", gateway->paths.config);
 	else
-		log_notice("%s is in force, generation %llu", gateway->paths.config, (unsigned long long)gateway->generation);
+		log_notice("%s is in force, generation %llu", gateway->paths.config,
+			   (unsigned long long)gateway->generation);
 	return r;
 }

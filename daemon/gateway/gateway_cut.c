@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The gateway and the connections that it has cut: the kernel's sets remember them, and gateway->cut is what these hold. What they
- * have no room for waits in gateway->cut_pending; until that is empty a mark in the kernel lets no mid-stream packet pass by an outbound flow. */
+/* The gateway and the connections that it has cut: the kernel's sets remember them, and gateway->cut is what these
+ * hold. What they have no room for waits in gateway->cut_pending; until that is empty a mark in the kernel lets no
+ * mid-stream packet pass by an outbound flow. */
 
 enum { READ_TRIES = 5, FORGET_TRIES = 3, SLACK_MS = 60 * 1000 };
 
@@ -22,7 +23,9 @@ static void mark_full(struct gateway *gateway)
 		return;
 	int r = nft_cut_mark_full(&gateway->nft);
 	if (r < 0) {
-		log_error("connections that were cut can't be remembered, nor mid-stream packets of lost connections stopped: %s", gateway_reason(gateway, r));
+		log_error("connections that were cut can't be remembered, nor mid-stream packets of lost connections "
+			  "stopped: %s",
+			  gateway_reason(gateway, r));
 		return;
 	}
 	gateway->cut_full = true;
@@ -60,7 +63,8 @@ static int append(struct cut_list *list, const struct cut_list *more, size_t fro
 	return r;
 }
 
-/* Into the kernel's sets, as far as they take them; the rest waits. The mark comes first: nothing may pass in between. */
+/* Into the kernel's sets, as far as they take them; the rest waits. The mark comes first: nothing may pass in between.
+ */
 static void write_entries(struct gateway *gateway, const struct cut_list *list, bool again, const struct cut_list *rest)
 {
 	size_t written = 0;
@@ -77,7 +81,8 @@ static void write_entries(struct gateway *gateway, const struct cut_list *list, 
 	/* What the kernel has and this daemon could not note is read back from there. */
 	if (append(&gateway->cut, list, 0, written) < 0)
 		gateway->cut_known = false;
-	if (append(&gateway->cut_pending, list, written, list->count) < 0 || append(&gateway->cut_pending, rest, 0, rest->count) < 0)
+	if (append(&gateway->cut_pending, list, written, list->count) < 0 ||
+	    append(&gateway->cut_pending, rest, 0, rest->count) < 0)
 		note_lost(gateway);
 }
 
@@ -88,7 +93,8 @@ const struct cut_entry *gateway_cut_find(const struct gateway *gateway, const st
 }
 
 /* Those that are there already get another deadline, others a place where there is one. */
-static int sort_out(const struct gateway *gateway, const struct cut_list *fresh, struct cut_list *again, struct cut_list *new, struct cut_list *rest)
+static int sort_out(const struct gateway *gateway, const struct cut_list *fresh, struct cut_list *again,
+		    struct cut_list *new, struct cut_list *rest)
 {
 	size_t room[FAMILIES];
 	int r = 0;
@@ -152,7 +158,8 @@ static int read_whole(struct gateway *gateway, struct cut_list *ret, bool *ret_f
 }
 
 /* What another program has deleted, or all where the table is a new one; and what it makes run out too soon. */
-static int find_missing(const struct gateway *gateway, const struct cut_list *kernel, struct cut_list *missing, struct cut_list *shortened)
+static int find_missing(const struct gateway *gateway, const struct cut_list *kernel, struct cut_list *missing,
+			struct cut_list *shortened)
 {
 	int r = 0;
 
@@ -280,7 +287,8 @@ void gateway_cut_forget(struct gateway *gateway, const struct names_view *names)
 	gateway->cut_review = false;
 	drop_expired(gateway);
 	cut_list_filter(&gateway->cut_pending, is_denied_still, &forgetting);
-	/* One that ran out just now makes the kernel refuse the others of its batch: what is there still is read then. */
+	/* One that ran out just now makes the kernel refuse the others of its batch: what is there still is read then.
+	 */
 	for (int tries = 0; r == -ENOENT && tries < FORGET_TRIES; tries++) {
 		struct cut_list gone = { 0 };
 		forgetting.gone = &gone;
@@ -302,7 +310,8 @@ void gateway_cut_minute(struct gateway *gateway)
 	if (!gateway->current_known || gateway->cleared)
 		return;
 	gateway_cut_read(gateway);
-	if (gateway->cut_review && gateway->file.policy.mode == MODE_ENFORCE && gateway->cut.count + gateway->cut_pending.count &&
+	if (gateway->cut_review && gateway->file.policy.mode == MODE_ENFORCE &&
+	    gateway->cut.count + gateway->cut_pending.count &&
 	    gateway_names_held_view(gateway, &gateway->file.policy, &names) == 0)
 		gateway_cut_forget(gateway, &names);
 	else if (gateway->cut_full || gateway->cut_pending.count)

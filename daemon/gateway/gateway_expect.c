@@ -17,7 +17,7 @@
 
 enum {
 	STATE_MAX = 1024 * 1024, /* bytes */
-	SHARE = 50,              /* where there are many connections: at most a part of the processor's time in so many */
+	SHARE = 50, /* where there are many connections: at most a part of the processor's time in so many */
 };
 
 #define EXPECT_FILE "expect"
@@ -44,13 +44,15 @@ static void see(void *userdata, const struct tracked *tracked)
 	look->status = expect_look(&look->gateway->expect, judgement.flow->id, &seen, tracked->open);
 }
 
-/* What this thread has cost so far. By the clock, a look on a busy machine takes long, and the next ones would come too late for
- * what the kernel forgets soon. */
+/* What this thread has cost so far. By the clock, a look on a busy machine takes long, and the next ones would come too
+ * late for what the kernel forgets soon. */
 int64_t processor_ms(void)
 {
 	struct timespec spent;
 
-	return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent) < 0 ? 0 : (int64_t)spent.tv_sec * 1000 + spent.tv_nsec / 1000000;
+	return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent) < 0
+		       ? 0
+		       : (int64_t)spent.tv_sec * 1000 + spent.tv_nsec / 1000000;
 }
 
 static void look(struct gateway *gateway)
@@ -77,7 +79,8 @@ static void tell(const struct expectation *item)
 	char text[24];
 
 	if (item->overdue)
-		log_warning("flow %s: no answered connection for more than %s", item->flow, duration_format(item->expect_ms, text));
+		log_warning("flow %s: no answered connection for more than %s", item->flow,
+			    duration_format(item->expect_ms, text));
 	else
 		log_notice("flow %s: a connection was answered again", item->flow);
 }
@@ -164,7 +167,8 @@ int gateway_expect_begin(struct gateway *gateway)
 		free(text);
 	}
 	if (r < 0 && r != -ENOENT)
-		log_warning("how long flows were silent can't be read in %s, it begins anew: %s", gateway->paths.state, strerror(-r));
+		log_warning("how long flows were silent can't be read in %s, it begins anew: %s", gateway->paths.state,
+			    strerror(-r));
 	return add_timer(gateway, &gateway->expect_timer, on_interval, 0);
 }
 

@@ -17,8 +17,9 @@
 enum {
 	RETIRE_USEC = 1000 * 1000, /* when what the last change left over goes: sets, connections */
 	RETRY_USEC = 5 * 1000 * 1000,
-	LAST_REPAIRS = 10,          /* before the daemon ends; what hinders it by then would not pass */
-	LAST_REPAIRS_MS = 5 * 1000, /* no other one begins then: state is to be saved before the unit's TimeoutStopSec= kills */
+	LAST_REPAIRS = 10, /* before the daemon ends; what hinders it by then would not pass */
+	LAST_REPAIRS_MS =
+		5 * 1000, /* no other one begins then: state is to be saved before the unit's TimeoutStopSec= kills */
 	LAST_WAIT_USEC = 100 * 1000,
 };
 
@@ -31,8 +32,8 @@ void gateway_note_failure(struct gateway *gateway, const char *what)
 	snprintf(gateway->failure, sizeof(gateway->failure), "%s", what);
 }
 
-/* What the kernel holds for names goes into the book: a restart must not lose an address for want of a state file. At the
- * start alone: what is found later and is not in the book, another program has added. */
+/* What the kernel holds for names goes into the book: a restart must not lose an address for want of a state file. At
+ * the start alone: what is found later and is not in the book, another program has added. */
 static void remember_elements(struct gateway *gateway, const struct policy *policy)
 {
 	int64_t now = now_ms(), life = policy->stale_ms + name_margin_ms(policy->stale_ms);
@@ -46,7 +47,8 @@ static void remember_elements(struct gateway *gateway, const struct policy *poli
 			for (size_t e = 0; set && e < set->count; e++) {
 				struct addr addr = { .family = family };
 				memcpy(addr.bytes, set->items[e].first, addr_size(family));
-				addrbook_remember(gateway->book, policy->names[i].name, &addr, life - (set->items[e].deadline_ms - now), now);
+				addrbook_remember(gateway->book, policy->names[i].name, &addr,
+						  life - (set->items[e].deadline_ms - now), now);
 			}
 		}
 	}
@@ -60,7 +62,8 @@ static int judge_table(struct gateway *gateway, const struct nft_table_info *inf
 
 	if (info->owner && info->owner != nft_port(&gateway->nft)) {
 		snprintf(gateway->nft.error, sizeof(gateway->nft.error),
-			 "table inet " TABLE_NAME " is owned by another program (netlink port %u): stop that first", info->owner);
+			 "table inet " TABLE_NAME " is owned by another program (netlink port %u): stop that first",
+			 info->owner);
 		return -EBUSY;
 	}
 	if (info->flags & NFT_TABLE_F_DORMANT) {
@@ -213,7 +216,8 @@ int gateway_apply_policy(struct gateway *gateway, const struct policy *policy)
 	bool known = gateway->current_known;
 
 	int r = apply_once(gateway, policy);
-	/* The kernel does not hold what it was thought to: another program's change was faster than the notice of it. */
+	/* The kernel does not hold what it was thought to: another program's change was faster than the notice of it.
+	 */
 	if (known && !gateway->current_known && (r == -ENOENT || r == -EEXIST || r == -EBUSY)) {
 		gateway->cut_owed = "the table was adopted";
 		r = apply_once(gateway, policy);
@@ -317,7 +321,8 @@ static void changed_by_others(void *userdata, const char *what)
 		log_warning("notices of changes were lost: table inet " TABLE_NAME " is read and repaired");
 	}
 	gateway->current_known = false;
-	/* Once for all notices that are waiting; and who changes the table all the time must not keep the daemon from everything else. */
+	/* Once for all notices that are waiting; and who changes the table all the time must not keep the daemon from
+	 * everything else. */
 	sd_event_source_set_enabled(gateway->repair_source, SD_EVENT_ONESHOT);
 	nft_monitor_set_priority(gateway->monitor, CONTROL_PRIORITY);
 }
@@ -342,7 +347,8 @@ void gateway_repair_last(struct gateway *gateway)
 			gateway_apply(gateway);
 		if (!changed && gateway->current_known && !gateway->cut_again && !gateway->cut_owed)
 			return;
-		/* What the gap let pass may be on its way still, and is tracked only when it leaves; and who flushes once may flush twice. */
+		/* What the gap let pass may be on its way still, and is tracked only when it leaves; and who flushes
+		 * once may flush twice. */
 		usleep(LAST_WAIT_USEC);
 		if (gateway->cut_again || gateway->cut_owed)
 			gateway_cut(gateway, gateway->cut_owed ? gateway->cut_owed : gateway->cut_again, NULL);
@@ -369,7 +375,8 @@ int gateway_clear(struct gateway *gateway, bool *ret_removed)
 	gateway->current_known = false;
 	gateway->cleared = true;
 	gateway->generation++;
-	log_warning("table inet " TABLE_NAME " was removed on request: the server is not guarded until the next reload");
+	log_warning("table inet " TABLE_NAME
+		    " was removed on request: the server is not guarded until the next reload");
 	return 0;
 }
 
@@ -379,11 +386,12 @@ static int on_retire(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source;
 	(void)usec;
-	nft_monitor_set_priority(gateway->monitor, SD_EVENT_PRIORITY_NORMAL); /* nobody has changed the table for that long */
+	nft_monitor_set_priority(gateway->monitor,
+				 SD_EVENT_PRIORITY_NORMAL); /* nobody has changed the table for that long */
 	if (gateway->current_known && !gateway->cleared && retire(gateway) < 0)
 		gateway_retry_soon(gateway);
-	/* A packet that the old rules let pass may have been on its way, or in another program's queue, at the first cut:
-	 * its connection is tracked only when it leaves. */
+	/* A packet that the old rules let pass may have been on its way, or in another program's queue, at the first
+	 * cut: its connection is tracked only when it leaves. */
 	if (gateway->cut_again)
 		gateway_cut(gateway, gateway->cut_again, NULL);
 	gateway->cut_again = NULL;
@@ -424,6 +432,7 @@ int gateway_kernel_begin(struct gateway *gateway, int stored_fd)
 	if (r >= 0)
 		r = sd_event_source_set_priority(gateway->repair_source, SD_EVENT_PRIORITY_IMPORTANT);
 	if (r >= 0)
-		r = nft_monitor_new(&gateway->monitor, gateway->event, nft_port(&gateway->nft), changed_by_others, gateway_others_changed, gateway);
+		r = nft_monitor_new(&gateway->monitor, gateway->event, nft_port(&gateway->nft), changed_by_others,
+				    gateway_others_changed, gateway);
 	return r;
 }

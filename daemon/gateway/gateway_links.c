@@ -76,7 +76,8 @@ int environment_read(struct links *links, const struct policy *policy, struct en
 {
 	int r = 0;
 
-	*ret = (struct environment_store){ .links = calloc(policy->role_count, sizeof(*ret->links)), .count = policy->role_count };
+	*ret = (struct environment_store){ .links = calloc(policy->role_count, sizeof(*ret->links)),
+					   .count = policy->role_count };
 	if (!ret->links)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < policy->role_count; i++)
@@ -92,9 +93,12 @@ int environment_read(struct links *links, const struct policy *policy, struct en
 	return r;
 }
 
-struct environment environment_of(const struct environment_store *store, const struct ranges *gateway, const struct names_view *names)
+struct environment environment_of(const struct environment_store *store, const struct ranges *gateway,
+				  const struct names_view *names)
 {
-	return (struct environment){ gateway, store->links, names, store->towards, store->own_interfaces, &store->broadcasts, &store->resolvers };
+	return (struct environment){ gateway,          store->links,          names,
+				     store->towards,   store->own_interfaces, &store->broadcasts,
+				     &store->resolvers };
 }
 
 static int links_of_set(const struct set *set, struct interface_list *ret)
@@ -153,7 +157,8 @@ void gateway_look_at_bridges(struct gateway *gateway)
 		return;
 	gateway->bridges_ms = now;
 	size_t before = gateway->bridges.count;
-	gateway->bridges_unread = bridges_look(gateway->links, &gateway->file.policy.protected_all, &gateway->bridges) < 0;
+	gateway->bridges_unread =
+		bridges_look(gateway->links, &gateway->file.policy.protected_all, &gateway->bridges) < 0;
 	for (size_t i = before; i < gateway->bridges.count; i++)
 		log_warning("%s", bridge_finding_text(&gateway->bridges.items[i], text));
 }
@@ -179,7 +184,8 @@ void gateway_links_changed(void *userdata)
 	}
 	const struct addr *left_out = policy_own_address(&gateway->file.policy, own);
 	if (changed && left_out)
-		log_error("%s is protected and now this gateway's own address: it is left out, or it would lock the gateway",
+		log_error("%s is protected and now this gateway's own address: it is left out, or it would lock the "
+			  "gateway",
 			  addr_format(left_out, text));
 	else if (changed)
 		log_notice("all protected addresses are guarded again");

@@ -15,12 +15,12 @@
 enum {
 	SAVE_SOON_MS = 1000, /* a disk takes its time, and the next answer may be waiting */
 	SAVE_EVERY_MS = 5 * 60 * 1000,
-	ASK_STEP_MS = 4,  /* one query in that time, but for ... */
-	ASK_BURST = 32,   /* ... so many */
+	ASK_STEP_MS = 4, /* one query in that time, but for ... */
+	ASK_BURST = 32,  /* ... so many */
 	HURRY_EVERY_MS = 5000,
 	USED_EVERY_MS = 30 * 1000,
 	MARGIN_MIN_MS = 5 * 1000,
-	REFUSED_LOGGED = 8, /* addresses of one answer */
+	REFUSED_LOGGED = 8,               /* addresses of one answer */
 	HELD_FILE_MAX = 64 * 1024 * 1024, /* bytes */
 };
 
@@ -33,7 +33,7 @@ struct refresh {
 	struct awaited {
 		char *name;
 		enum family family;
-	} *awaited;
+	} * awaited;
 	size_t count;
 };
 
@@ -71,7 +71,8 @@ static void log_state(const char *name, enum family family, enum book_state befo
 
 static void answer_refreshes(struct gateway *gateway, const char *name, enum family family);
 
-void gateway_names_refused(struct gateway *gateway, const struct book_entry *entry, uint64_t mark, const struct addr *addresses, size_t count)
+void gateway_names_refused(struct gateway *gateway, const struct book_entry *entry, uint64_t mark,
+			   const struct addr *addresses, size_t count)
 {
 	char text[ADDR_TEXT_MAX];
 	size_t logged = 0;
@@ -89,14 +90,15 @@ void gateway_names_refused(struct gateway *gateway, const struct book_entry *ent
 	}
 }
 
-/* Every address that a name has now, it has held; but what the server alone was answered is not remembered, and stays in the book as long
- * as a connection uses it. */
+/* Every address that a name has now, it has held; but what the server alone was answered is not remembered, and stays
+ * in the book as long as a connection uses it. */
 static void note_held(struct gateway *gateway, const struct book_entry *entry)
 {
 	int64_t wall_s = (int64_t)time(NULL);
 
 	for (size_t i = 0; i < entry->address_count; i++)
-		if (entry->addresses[i].origin != ORIGIN_OBSERVED && held_note(&gateway->held, entry->name, &entry->addresses[i].addr, wall_s) < 0)
+		if (entry->addresses[i].origin != ORIGIN_OBSERVED &&
+		    held_note(&gateway->held, entry->name, &entry->addresses[i].addr, wall_s) < 0)
 			log_error("out of memory: an address that %s has held is forgotten", entry->name);
 }
 
@@ -128,12 +130,14 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 
 	if (addrbook_find(gateway->book, answer->name, answer->family, &entry) == 0) {
 		uint64_t refused = entry.refused_mark;
-		enum book_state before = entry.ever_answered || entry.failures || entry.address_count ? entry.state : BOOK_EMPTY;
+		enum book_state before =
+			entry.ever_answered || entry.failures || entry.address_count ? entry.state : BOOK_EMPTY;
 		int r = answer->error
-		      ? addrbook_failed(gateway->book, answer->name, answer->family, answer->error, now)
-		      : addrbook_answered(gateway->book, answer->name, answer->family, answer->addresses, answer->count,
-					  answer->ttl_s, ORIGIN_QUERIED, now, &changed);
-		/* Also mere confirmation: the kernel's timeouts are made anew when they have lost a part of their margin. */
+				? addrbook_failed(gateway->book, answer->name, answer->family, answer->error, now)
+				: addrbook_answered(gateway->book, answer->name, answer->family, answer->addresses,
+						    answer->count, answer->ttl_s, ORIGIN_QUERIED, now, &changed);
+		/* Also mere confirmation: the kernel's timeouts are made anew when they have lost a part of their
+		 * margin. */
 		if (r == 0 && !answer->error)
 			gateway_apply_name(gateway, answer->name);
 		if (r == 0 && !answer->error)
@@ -146,7 +150,8 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 			note_held(gateway, &entry);
 			if (!answer->error)
 				gateway_names_refused(gateway, &entry, refused, answer->addresses, answer->count);
-			again = answer->error && entry.next_query_ms <= now; /* someone waits, and it is tried again at once */
+			again = answer->error &&
+				entry.next_query_ms <= now; /* someone waits, and it is tried again at once */
 		}
 	}
 	gateway->addresses_dirty = true;
@@ -179,8 +184,8 @@ int gateway_names_limits(struct gateway *gateway, const struct policy_file *old)
 	addrbook_set_limits(gateway->book, &limits);
 	if (old && policy_file_same_servers(old, file))
 		return 0;
-	int r = resolver_new(&resolver, gateway->event, file->dns_system ? NULL : file->dns_servers, file->dns_server_count,
-			     on_answer, on_servers_changed, gateway);
+	int r = resolver_new(&resolver, gateway->event, file->dns_system ? NULL : file->dns_servers,
+			     file->dns_server_count, on_answer, on_servers_changed, gateway);
 	if (r < 0)
 		return r;
 	resolver_free(gateway->resolver);
@@ -234,7 +239,8 @@ int gateway_names_begin(struct gateway *gateway)
 	r = state_load_addresses(gateway->paths.state, gateway->book, now, (int64_t)time(NULL));
 	if (r < 0 && r != -ENOENT)
 		log_warning("the remembered addresses in %s are not whole: %s", gateway->paths.state, strerror(-r));
-	/* An accuracy of 1 ms: by default it may come a quarter of a second late, and a denied SYN is sent again after one. */
+	/* An accuracy of 1 ms: by default it may come a quarter of a second late, and a denied SYN is sent again after
+	 * one. */
 	r = sd_event_add_time(gateway->event, &gateway->names_timer, CLOCK_BOOTTIME, 0, 1000, on_names_timer, gateway);
 	if (r < 0)
 		return r;
@@ -254,7 +260,8 @@ static void forget_awaited(struct gateway *gateway)
 		struct refresh *next = refresh->next;
 		const char *gone = NULL;
 		for (size_t i = 0; i < refresh->count && !gone; i++)
-			if (addrbook_find(gateway->book, refresh->awaited[i].name, refresh->awaited[i].family, &entry) < 0)
+			if (addrbook_find(gateway->book, refresh->awaited[i].name, refresh->awaited[i].family, &entry) <
+			    0)
 				gone = refresh->awaited[i].name;
 		if (!gone) {
 			refresh = next;
@@ -297,7 +304,8 @@ int gateway_names_want(struct gateway *gateway, const struct policy *policy, con
 	return r;
 }
 
-/* The kernel must not drop what the book still has: grace may be longer than stale, and count from an observed TTL's end. */
+/* The kernel must not drop what the book still has: grace may be longer than stale, and count from an observed TTL's
+ * end. */
 static int64_t deadline(const struct book_address *address, int64_t stale_ms, int64_t margin_ms)
 {
 	int64_t stale_end = address->origin == ORIGIN_OBSERVED ? 0 : address->confirmed_ms + stale_ms;
@@ -310,14 +318,17 @@ static bool counts(const struct policy_name *name, const struct book_address *ad
 	return name->observed || address->origin != ORIGIN_OBSERVED;
 }
 
-static int view_of(const struct policy_name *name, const struct book_entry *entry, int64_t stale_ms, int64_t margin_ms, struct name_addresses *ret)
+static int view_of(const struct policy_name *name, const struct book_entry *entry, int64_t stale_ms, int64_t margin_ms,
+		   struct name_addresses *ret)
 {
 	ret->items = calloc(entry->address_count + 1, sizeof(*ret->items));
 	if (!ret->items)
 		return -ENOMEM;
 	for (size_t i = 0; i < entry->address_count; i++)
 		if (counts(name, &entry->addresses[i]))
-			ret->items[ret->count++] = (struct name_address){ entry->addresses[i].addr, deadline(&entry->addresses[i], stale_ms, margin_ms) };
+			ret->items[ret->count++] =
+				(struct name_address){ entry->addresses[i].addr,
+						       deadline(&entry->addresses[i], stale_ms, margin_ms) };
 	return 0;
 }
 
@@ -326,7 +337,8 @@ int gateway_names_view(struct gateway *gateway, const struct policy *policy, str
 	int64_t margin = name_margin_ms(policy->stale_ms);
 	struct book_entry entry;
 
-	*ret = (struct names_view){ .names = calloc(policy->name_count + 1, sizeof(*ret->names)), .count = policy->name_count };
+	*ret = (struct names_view){ .names = calloc(policy->name_count + 1, sizeof(*ret->names)),
+				    .count = policy->name_count };
 	if (!ret->names)
 		return -ENOMEM;
 	for (size_t i = 0; i < policy->name_count; i++)
@@ -338,8 +350,8 @@ int gateway_names_view(struct gateway *gateway, const struct policy *policy, str
 }
 
 /* What the name has held, and what it has now: both ascend. */
-static int held_view_of(const struct policy_name *name, const struct held_address *held, size_t count, const struct book_entry *entry,
-			struct name_addresses *ret)
+static int held_view_of(const struct policy_name *name, const struct held_address *held, size_t count,
+			const struct book_entry *entry, struct name_addresses *ret)
 {
 	size_t h = 0, b = 0;
 
@@ -347,7 +359,9 @@ static int held_view_of(const struct policy_name *name, const struct held_addres
 	if (!ret->items)
 		return -ENOMEM;
 	while (h < count || b < entry->address_count) {
-		int order = h == count ? 1 : b == entry->address_count ? -1 : addr_compare(&held[h].addr, &entry->addresses[b].addr);
+		int order = h == count                  ? 1
+			    : b == entry->address_count ? -1
+							: addr_compare(&held[h].addr, &entry->addresses[b].addr);
 		const struct addr *addr = order > 0 ? &entry->addresses[b].addr : &held[h].addr;
 		if (addr->family == entry->family && (order <= 0 || counts(name, &entry->addresses[b])))
 			ret->items[ret->count++].addr = *addr;
@@ -359,7 +373,8 @@ static int held_view_of(const struct policy_name *name, const struct held_addres
 
 int gateway_names_held_view(struct gateway *gateway, const struct policy *policy, struct names_view *ret)
 {
-	*ret = (struct names_view){ .names = calloc(policy->name_count + 1, sizeof(*ret->names)), .count = policy->name_count };
+	*ret = (struct names_view){ .names = calloc(policy->name_count + 1, sizeof(*ret->names)),
+				    .count = policy->name_count };
 	if (!ret->names)
 		return -ENOMEM;
 	note_all_held(gateway); /* what came from the elements of an adopted table is in no file yet */
@@ -398,7 +413,7 @@ struct ending {
 	struct ending_address {
 		struct addr addr;
 		bool used;
-	} *items; /* ascending */
+	} * items; /* ascending */
 	size_t count, capacity;
 };
 
@@ -416,7 +431,8 @@ static int find_ending(struct gateway *gateway, int64_t now, struct ending *ret)
 		for (size_t a = 0; entry.next_expiry_ms <= now && a < entry.address_count; a++) {
 			const struct book_address *address = &entry.addresses[a];
 			struct ending_address item = { .addr = address->addr };
-			if (address->origin == ORIGIN_OBSERVED && address->expires_ms <= now && ARRAY_PUSH(ret, item) < 0)
+			if (address->origin == ORIGIN_OBSERVED && address->expires_ms <= now &&
+			    ARRAY_PUSH(ret, item) < 0)
 				return -ENOMEM;
 		}
 	}
@@ -435,7 +451,8 @@ static void see_used(void *userdata, const struct tracked *tracked)
 		found->used = true;
 }
 
-/* What was observed lives on as long as a connection uses it. Connections are not looked at more often than now and then: the end waits. */
+/* What was observed lives on as long as a connection uses it. Connections are not looked at more often than now and
+ * then: the end waits. */
 static void renew_used(struct gateway *gateway, int64_t now)
 {
 	bool lately = gateway->used_ms && now - gateway->used_ms < USED_EVERY_MS;
@@ -621,7 +638,8 @@ static int await(struct refresh *refresh, const char *name)
 	return 0;
 }
 
-static int await_all(struct gateway *gateway, struct refresh *refresh, const char *const *names, size_t count, const char **ret_unknown)
+static int await_all(struct gateway *gateway, struct refresh *refresh, const char *const *names, size_t count,
+		     const char **ret_unknown)
 {
 	struct book_entry entry;
 	int r = 0;
@@ -639,7 +657,8 @@ static int await_all(struct gateway *gateway, struct refresh *refresh, const cha
 	return r;
 }
 
-int gateway_names_refresh(struct gateway *gateway, struct control_call *call, const char *const *names, size_t count, const char **ret_unknown)
+int gateway_names_refresh(struct gateway *gateway, struct control_call *call, const char *const *names, size_t count,
+			  const char **ret_unknown)
 {
 	struct refresh *refresh = calloc(1, sizeof(*refresh));
 	int64_t now = now_ms();

@@ -50,7 +50,8 @@ static int by_time(const void *a, const void *b)
 	return x->queried_ms < y->queried_ms ? -1 : x->queried_ms > y->queried_ms;
 }
 
-/* Asks for them, those first that were asked for longest ago: none more often than min_interval, all together within the budget. */
+/* Asks for them, those first that were asked for longest ago: none more often than min_interval, all together within
+ * the budget. */
 static void ask_candidates(struct gateway *gateway, struct candidates *candidates)
 {
 	int64_t now = now_ms(), interval = gateway->file.min_interval_ms;
@@ -72,7 +73,8 @@ static void ask_candidates(struct gateway *gateway, struct candidates *candidate
 /* A name whose new address would have let the packet pass. */
 static bool might_cure(const struct policy_flow *flow, const struct policy_role *role, const struct packet *packet)
 {
-	return flow->to.name_count && flow_leaves_role(flow, role) && flow_has_port(flow, packet->protocol, packet->target_port) &&
+	return flow->to.name_count && flow_leaves_role(flow, role) &&
+	       flow_has_port(flow, packet->protocol, packet->target_port) &&
 	       endpoint_is_source(&flow->from, NULL, &packet->source);
 }
 
@@ -105,8 +107,8 @@ static bool learn(struct gateway *gateway, const char *name, enum family family,
 	if (addrbook_find(gateway->book, name, family, &entry) < 0)
 		return false;
 	uint64_t mark = entry.refused_mark;
-	int r = addrbook_answered(gateway->book, name, family, message->addresses, message->address_count, message->ttl_s,
-				  ORIGIN_OBSERVED, now_ms(), &changed);
+	int r = addrbook_answered(gateway->book, name, family, message->addresses, message->address_count,
+				  message->ttl_s, ORIGIN_OBSERVED, now_ms(), &changed);
 	if (r == -ENOMEM)
 		log_error("out of memory: an answer for %s is lost", name);
 	if (r < 0)
@@ -156,7 +158,8 @@ static void teach_name(struct gateway *gateway, struct lesson *lesson, const cha
 		lesson->changed |= learn(gateway, name, lesson->family, lesson->message);
 }
 
-/* The name itself, those that an alias of theirs leads to it, and patterns. Most questions are of no interest, which is found out soon. */
+/* The name itself, those that an alias of theirs leads to it, and patterns. Most questions are of no interest, which is
+ * found out soon. */
 static void teach(struct gateway *gateway, struct lesson *lesson)
 {
 	const struct policy *policy = &gateway->file.policy;
@@ -173,20 +176,26 @@ static void teach(struct gateway *gateway, struct lesson *lesson)
 }
 
 /* The question of a query or of an answer, where it is one for a name that is wanted. */
-static bool read_question(struct gateway *gateway, const struct seen_packet *seen, bool reply, struct observed_question *ret)
+static bool read_question(struct gateway *gateway, const struct seen_packet *seen, bool reply,
+			  struct observed_question *ret)
 {
 	const struct packet *packet = &seen->packet;
 	struct dns_question question;
 
 	*ret = (struct observed_question){
-		.server = reply ? packet->target : packet->source, .port = reply ? packet->target_port : packet->source_port,
-		.resolver = reply ? packet->source : packet->target, .resolver_port = reply ? packet->source_port : packet->target_port,
+		.server = reply ? packet->target : packet->source,
+		.port = reply ? packet->target_port : packet->source_port,
+		.resolver = reply ? packet->source : packet->target,
+		.resolver_port = reply ? packet->source_port : packet->target_port,
 	};
-	if (packet->protocol != PROTOCOL_UDP || !seen->payload || !policy_protected_role(&gateway->file.policy, &ret->server) ||
-	    dns_question_read(seen->payload, seen->payload_length, &question) < 0 || question.is_response != reply || question.class != CLASS_IN ||
-	    (question.type != DNS_TYPE_A && question.type != DNS_TYPE_AAAA) || strlen(question.name) >= sizeof(ret->name))
+	if (packet->protocol != PROTOCOL_UDP || !seen->payload ||
+	    !policy_protected_role(&gateway->file.policy, &ret->server) ||
+	    dns_question_read(seen->payload, seen->payload_length, &question) < 0 || question.is_response != reply ||
+	    question.class != CLASS_IN || (question.type != DNS_TYPE_A && question.type != DNS_TYPE_AAAA) ||
+	    strlen(question.name) >= sizeof(ret->name))
 		return false;
-	struct lesson lesson = { .question = question.name, .family = question.type == DNS_TYPE_A ? FAMILY_4 : FAMILY_6 };
+	struct lesson lesson = { .question = question.name,
+				 .family = question.type == DNS_TYPE_A ? FAMILY_4 : FAMILY_6 };
 	teach(gateway, &lesson);
 	if (!lesson.wanted)
 		return false;
@@ -201,7 +210,8 @@ static void take_query(struct gateway *gateway, const struct seen_packet *seen)
 {
 	struct observed_question question;
 
-	if (read_question(gateway, seen, false, &question) && observed_queries_add(&gateway->queries, &question, now_ms()) < 0)
+	if (read_question(gateway, seen, false, &question) &&
+	    observed_queries_add(&gateway->queries, &question, now_ms()) < 0)
 		log_error("out of memory: an answer for %s will not be learned", question.name);
 }
 
@@ -217,10 +227,11 @@ static void take_answer(struct gateway *gateway, const struct seen_packet *seen)
 		gateway->unasked++;
 		return;
 	}
-	if (!seen->payload_whole || dns_message_read(seen->payload, seen->payload_length, &message) < 0 || message.rcode != DNS_NOERROR ||
-	    !message.address_count)
+	if (!seen->payload_whole || dns_message_read(seen->payload, seen->payload_length, &message) < 0 ||
+	    message.rcode != DNS_NOERROR || !message.address_count)
 		return;
-	struct lesson lesson = { &message, question.name, question.type == DNS_TYPE_A ? FAMILY_4 : FAMILY_6, false, false };
+	struct lesson lesson = { &message, question.name, question.type == DNS_TYPE_A ? FAMILY_4 : FAMILY_6, false,
+				 false };
 	teach(gateway, &lesson);
 	if (!lesson.changed)
 		return;
@@ -283,7 +294,9 @@ void gateway_observe_begin(struct gateway *gateway)
 	gateway->nflog_error = r;
 	gateway->nflog_told = r < 0;
 	if (r == -EBUSY && !was_told)
-		log_warning("NFLOG group %u is taken by another program: denials and DNS answers are not seen; choose another log_group", group);
+		log_warning("NFLOG group %u is taken by another program: denials and DNS answers are not seen; choose "
+			    "another log_group",
+			    group);
 	else if (r < 0 && !was_told)
 		log_warning("can't listen to NFLOG group %u: %s", group, strerror(-r));
 	else if (r >= 0 && was_told)

@@ -9,20 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The gateway and the tables of other programs: which of their rules could intercept a flow. Their size is not ours to choose:
- * they are read and judged in slices, between which all else has its turn. */
+/* The gateway and the tables of other programs: which of their rules could intercept a flow. Their size is not ours to
+ * choose: they are read and judged in slices, between which all else has its turn. */
 
 enum {
-	SETTLE_MS = 200,    /* a program seldom makes one change alone */
-	EVERY_MS = 2000,    /* a program that changes its tables all the time must not keep us reading */
-	SHARE = 20,         /* nor may large tables: at most a part of the time in so many */
-	SLICE_MS = 10, PAUSE_USEC = 5 * 1000, /* all that waits has its turn in a pause, a reply of many parts among it */
-	FIRST_SLICE_MS = 50, /* what most gateways have is judged at once */
+	SETTLE_MS = 200, /* a program seldom makes one change alone */
+	EVERY_MS = 2000, /* a program that changes its tables all the time must not keep us reading */
+	SHARE = 20,      /* nor may large tables: at most a part of the time in so many */
+	SLICE_MS = 10,
+	PAUSE_USEC = 5 * 1000, /* all that waits has its turn in a pause, a reply of many parts among it */
+	FIRST_SLICE_MS = 50,   /* what most gateways have is judged at once */
 	STEPS_AT_ONCE = 20 * 1000,
 	PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10, /* that of clients: neither of the two waits for the other's end */
 };
 
-/* A look at them that is under way. What it judges by is a copy, but for the policy: whoever changes that ends the look. */
+/* A look at them that is under way. What it judges by is a copy, but for the policy: whoever changes that ends the
+ * look. */
 struct others_look {
 	struct nft_socket nft;
 	struct foreign_tables others;
@@ -39,8 +41,9 @@ struct others_look {
 
 char *finding_text(const struct finding *finding, char buffer[FINDING_TEXT_MAX])
 {
-	snprintf(buffer, FINDING_TEXT_MAX, "flow %s: table %s %.100s, chain %.100s, handle %llu %s", finding->flow, table_family(finding->family),
-		 finding->table, finding->chain, (unsigned long long)finding->handle, effect_phrase(finding->effect));
+	snprintf(buffer, FINDING_TEXT_MAX, "flow %s: table %s %.100s, chain %.100s, handle %llu %s", finding->flow,
+		 table_family(finding->family), finding->table, finding->chain, (unsigned long long)finding->handle,
+		 effect_phrase(finding->effect));
 	return buffer;
 }
 
@@ -48,8 +51,9 @@ static bool is_among(const struct findings *findings, const struct finding *find
 {
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *one = &findings->items[i];
-		if (one->handle == finding->handle && one->effect == finding->effect && one->family == finding->family &&
-		    strcmp(one->table, finding->table) == 0 && strcmp(one->chain, finding->chain) == 0)
+		if (one->handle == finding->handle && one->effect == finding->effect &&
+		    one->family == finding->family && strcmp(one->table, finding->table) == 0 &&
+		    strcmp(one->chain, finding->chain) == 0)
 			return true;
 	}
 	return false;
@@ -112,7 +116,8 @@ static int look_on(struct gateway *gateway, struct others_look *look)
 		return r;
 	nft_foreign_end(look->reading);
 	look->reading = NULL;
-	r = foreign_judge_begin(&look->judging, &look->found, &look->others, &gateway->file.policy, &look->view, EFFECTS_INTERCEPT);
+	r = foreign_judge_begin(&look->judging, &look->found, &look->others, &gateway->file.policy, &look->view,
+				EFFECTS_INTERCEPT);
 	return r < 0 ? r : 1;
 }
 
@@ -122,7 +127,8 @@ static void take_findings(struct gateway *gateway, const struct findings *found)
 	bool same = findings_equal(&gateway->findings, found), gone = gateway->findings.count && !found->count;
 
 	if (found->incomplete && !gateway->findings.incomplete)
-		log_warning("other tables have too many rules, or rules of an unknown kind: not all of them are looked at");
+		log_warning(
+			"other tables have too many rules, or rules of an unknown kind: not all of them are looked at");
 	log_difference(&gateway->findings, found);
 	findings_free(&gateway->findings);
 	gateway->findings = *found;
@@ -230,7 +236,8 @@ int gateway_others_begin(struct gateway *gateway)
 {
 	int r = add_timer(gateway, &gateway->others_timer, on_settled, 0);
 	if (r >= 0)
-		r = sd_event_add_time_relative(gateway->event, &gateway->others_slice, CLOCK_BOOTTIME, 0, 1, on_slice, gateway);
+		r = sd_event_add_time_relative(gateway->event, &gateway->others_slice, CLOCK_BOOTTIME, 0, 1, on_slice,
+					       gateway);
 	if (r >= 0)
 		r = sd_event_source_set_priority(gateway->others_slice, PRIORITY);
 	return r < 0 ? r : sd_event_source_set_enabled(gateway->others_slice, SD_EVENT_OFF);

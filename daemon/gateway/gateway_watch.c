@@ -17,7 +17,7 @@ enum {
 	MINUTE_USEC = 60 * 1000 * 1000,
 	INTERCEPTED_MS = 10 * 60 * 1000, /* health remembers an interception for so long */
 	UNOBSERVED_MS = 10 * 60 * 1000,  /* and DNS packets that were too many */
-	STATE_MAX = 64 * 1024 * 1024, /* bytes of a file in the state directory */
+	STATE_MAX = 64 * 1024 * 1024,    /* bytes of a file in the state directory */
 };
 
 #define COUNTERS_FILE "counters"
@@ -42,7 +42,8 @@ static void note_cut(struct cutter *cutter, const struct packet *packet)
 			cutter->status = -ENOMEM;
 }
 
-/* A mid-stream packet of what was cut has come through, while the table was not there: it is cut again, as what it was. */
+/* A mid-stream packet of what was cut has come through, while the table was not there: it is cut again, as what it was.
+ */
 static bool was_cut(struct cutter *cutter, const struct packet *packet)
 {
 	struct cut_entry entries[CUT_ENTRIES_MAX];
@@ -64,8 +65,8 @@ static bool is_denied(void *userdata, const struct tracked *tracked)
 	struct cutter *cutter = userdata;
 	struct packet packet = tracked->packet;
 
-	/* Who opened a connection that was picked up is not known: it is what the policy took it for that let it in, and without that
-	 * it is judged by what would let it in again. */
+	/* Who opened a connection that was picked up is not known: it is what the policy took it for that let it in,
+	 * and without that it is judged by what would let it in again. */
 	packet.mid_stream = tracked->picked_up;
 	if (packet.mid_stream && was_cut(cutter, &packet))
 		return true;
@@ -142,7 +143,8 @@ static void note_interception(struct gateway *gateway)
 	if (total > gateway->intercepted && gateway->started) {
 		if (!gateway_is_intercepted(gateway))
 			log_warning("connections of the guarded server are intercepted: %s",
-				    gateway->findings.count ? finding_text(&gateway->findings.items[0], text) : "another table redirects them");
+				    gateway->findings.count ? finding_text(&gateway->findings.items[0], text)
+							    : "another table redirects them");
 		gateway->intercepted_ms = now_ms();
 	}
 	gateway->intercepted = total;
@@ -154,7 +156,8 @@ static void note_unobserved(struct gateway *gateway)
 
 	if (total > gateway->unobserved && gateway->started) {
 		if (!gateway_is_unobserved(gateway))
-			log_warning("more DNS queries of the server, or answers to it, than are looked at: names and patterns may lack addresses");
+			log_warning("more DNS queries of the server, or answers to it, than are looked at: names and "
+				    "patterns may lack addresses");
 		gateway->unobserved_ms = now_ms();
 	}
 	gateway->unobserved = total;
@@ -176,7 +179,8 @@ int gateway_count(struct gateway *gateway)
 
 	int r = nft_read_counters(&gateway->nft, &counters);
 	for (size_t i = 0; r == 0 && i < counters.count; i++)
-		r = totals_see(&gateway->totals, counters.items[i].name, counters.items[i].packets, counters.items[i].bytes);
+		r = totals_see(&gateway->totals, counters.items[i].name, counters.items[i].packets,
+			       counters.items[i].bytes);
 	free(counters.items);
 	note_interception(gateway);
 	note_unobserved(gateway);
@@ -191,7 +195,8 @@ uint64_t gateway_total(const struct gateway *gateway, const char *counter)
 
 uint64_t gateway_denied(const struct gateway *gateway)
 {
-	static const char *const denials[] = { "denied-in", "denied-out", "denied-early", "invalid", "spoofed", "source-routed", "cut" };
+	static const char *const denials[] = { "denied-in", "denied-out",    "denied-early", "invalid",
+					       "spoofed",   "source-routed", "cut" };
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < sizeof(denials) / sizeof(denials[0]); i++)
@@ -226,7 +231,8 @@ static void load_counters(struct gateway *gateway)
 		free(text);
 	}
 	if (r < 0 && r != -ENOENT)
-		log_warning("the counters in %s can't be read, they begin anew: %s", gateway->paths.state, strerror(-r));
+		log_warning("the counters in %s can't be read, they begin anew: %s", gateway->paths.state,
+			    strerror(-r));
 }
 
 static void sample(struct gateway *gateway)

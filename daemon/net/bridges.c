@@ -23,7 +23,10 @@ struct link_seen {
 
 struct look {
 	struct nl_sock *socket;
-	struct { struct link_seen *items; size_t count, capacity; } links;
+	struct {
+		struct link_seen *items;
+		size_t count, capacity;
+	} links;
 	struct bridge_facts facts;
 	const struct ranges *guarded, *next_hops;
 	int error;
@@ -59,16 +62,19 @@ static void read_bridge(struct nlattr *info, struct link_seen *link)
 {
 	struct nlattr *parts[IFLA_INFO_MAX + 1], *settings[IFLA_BR_MAX + 1];
 
-	if (nla_parse_nested(parts, IFLA_INFO_MAX, info, NULL) < 0 || !parts[IFLA_INFO_KIND] || nla_strcmp(parts[IFLA_INFO_KIND], "bridge") != 0)
+	if (nla_parse_nested(parts, IFLA_INFO_MAX, info, NULL) < 0 || !parts[IFLA_INFO_KIND] ||
+	    nla_strcmp(parts[IFLA_INFO_KIND], "bridge") != 0)
 		return;
 	link->is_bridge = true;
 	if (!parts[IFLA_INFO_DATA] || nla_parse_nested(settings, IFLA_BR_MAX, parts[IFLA_INFO_DATA], bridge_policy) < 0)
 		return;
 	link->filtered[FAMILY_4] = settings[IFLA_BR_NF_CALL_IPTABLES] && nla_get_u8(settings[IFLA_BR_NF_CALL_IPTABLES]);
-	link->filtered[FAMILY_6] = settings[IFLA_BR_NF_CALL_IP6TABLES] && nla_get_u8(settings[IFLA_BR_NF_CALL_IP6TABLES]);
+	link->filtered[FAMILY_6] =
+		settings[IFLA_BR_NF_CALL_IP6TABLES] && nla_get_u8(settings[IFLA_BR_NF_CALL_IP6TABLES]);
 }
 
-static bool attributes_of(struct nl_msg *message, size_t header, struct nlattr **ret, int max, struct nla_policy *policy)
+static bool attributes_of(struct nl_msg *message, size_t header, struct nlattr **ret, int max,
+			  struct nla_policy *policy)
 {
 	return nlmsg_parse(nlmsg_hdr(message), (int)header, ret, max, policy) >= 0;
 }
@@ -79,7 +85,8 @@ static int each_link(struct nl_msg *message, void *userdata)
 	struct nlattr *attributes[IFLA_MAX + 1];
 	struct link_seen link = { 0 };
 
-	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWLINK || !attributes_of(message, sizeof(struct ifinfomsg), attributes, IFLA_MAX, link_policy))
+	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWLINK ||
+	    !attributes_of(message, sizeof(struct ifinfomsg), attributes, IFLA_MAX, link_policy))
 		return NL_OK;
 	if (!attributes[IFLA_IFNAME])
 		return NL_OK;
@@ -104,7 +111,8 @@ static const struct link_seen *link_of(const struct look *look, int index)
 /* Whose bridge it is a port of; false: none. */
 static bool port_of(const struct look *look, int index, struct bridge_port *ret)
 {
-	const struct link_seen *port = link_of(look, index), *bridge = port && port->master ? link_of(look, port->master) : NULL;
+	const struct link_seen *port = link_of(look, index),
+			       *bridge = port && port->master ? link_of(look, port->master) : NULL;
 
 	if (!bridge || !bridge->is_bridge)
 		return false;
@@ -116,7 +124,8 @@ static bool port_of(const struct look *look, int index, struct bridge_port *ret)
 /* False: a neighbour of no use. */
 static bool read_neighbour(struct nl_msg *message, struct nlattr *attributes[NDA_MAX + 1])
 {
-	return nlmsg_hdr(message)->nlmsg_type == RTM_NEWNEIGH && attributes_of(message, sizeof(struct ndmsg), attributes, NDA_MAX, neighbour_policy) &&
+	return nlmsg_hdr(message)->nlmsg_type == RTM_NEWNEIGH &&
+	       attributes_of(message, sizeof(struct ndmsg), attributes, NDA_MAX, neighbour_policy) &&
 	       attributes[NDA_LLADDR] && nla_len(attributes[NDA_LLADDR]) == BRIDGE_HARDWARE;
 }
 
@@ -194,7 +203,8 @@ static int add_bridges(struct look *look)
 			continue;
 		memcpy(bridge.name, link->name, sizeof(bridge.name));
 		for (enum family family = 0; family < FAMILIES; family++)
-			bridge.filtered[family] = filtered[family] > 0 || (filtered[family] == 0 && link->filtered[family]);
+			bridge.filtered[family] =
+				filtered[family] > 0 || (filtered[family] == 0 && link->filtered[family]);
 		if (ARRAY_PUSH(&look->facts.bridges, bridge) < 0)
 			return -ENOMEM;
 	}

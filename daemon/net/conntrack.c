@@ -17,9 +17,10 @@
 enum {
 	REPLY_SIZE = 64 * 1024,
 	RECEIVE_BUFFER = 8 * 1024 * 1024,
-	HOSTS_MAX = 16,   /* up to so many addresses the kernel picks their entries; beyond, all entries are looked at */
+	HOSTS_MAX = 16, /* up to so many addresses the kernel picks their entries; beyond, all entries are looked at */
 	DUMP_TRIES = 4,
-	/* The kernel's own numbers of what a dump's filter compares (its nf_internals.h, not in its headers for programs). */
+	/* The kernel's own numbers of what a dump's filter compares (its nf_internals.h, not in its headers for
+	   programs). */
 	FILTER_IP_SRC = 1 << 0,
 };
 
@@ -30,7 +31,10 @@ struct cutting {
 	bool (*cut)(void *userdata, const struct tracked *tracked); /* this or see */
 	void (*see)(void *userdata, const struct tracked *tracked);
 	void *userdata;
-	struct { struct nf_conntrack **items; size_t count, capacity; } doomed;
+	struct {
+		struct nf_conntrack **items;
+		size_t count, capacity;
+	} doomed;
 };
 
 static bool take_address(const struct nf_conntrack *ct, int v4, int v6, struct addr *ret)
@@ -55,7 +59,8 @@ static void take_protocol(const struct nf_conntrack *ct, struct packet *packet)
 		packet->protocol = protocol == IPPROTO_TCP ? PROTOCOL_TCP : PROTOCOL_UDP;
 		packet->source_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_SRC));
 		packet->target_port = ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_SRC));
-	} else if ((protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) && nfct_get_attr_u8(ct, ATTR_ICMP_TYPE) == echo) {
+	} else if ((protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) &&
+		   nfct_get_attr_u8(ct, ATTR_ICMP_TYPE) == echo) {
 		packet->protocol = PROTOCOL_ICMP_ECHO;
 	}
 }
@@ -90,7 +95,8 @@ static int each_entry(const struct nlmsghdr *header, void *userdata)
 	if (nfct_nlmsg_parse(header, ct) >= 0 &&
 	    take_address(ct, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC, &tracked.packet.source) &&
 	    take_address(ct, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC, &tracked.packet.target) &&
-	    (ranges_contains(cutting->addresses, &tracked.packet.source) || ranges_contains(cutting->addresses, &tracked.packet.target))) {
+	    (ranges_contains(cutting->addresses, &tracked.packet.source) ||
+	     ranges_contains(cutting->addresses, &tracked.packet.target))) {
 		take_protocol(ct, &tracked.packet);
 		tracked.picked_up = is_picked_up(ct);
 		take_life(ct, &tracked);
@@ -125,7 +131,8 @@ static void put_filter(struct nlmsghdr *header, const struct addr *addr, bool re
 {
 	struct nlattr *tuple = mnl_attr_nest_start(header, reply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG);
 	struct nlattr *ip = mnl_attr_nest_start(header, CTA_TUPLE_IP);
-	mnl_attr_put(header, addr->family == FAMILY_4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, addr_size(addr->family), addr->bytes);
+	mnl_attr_put(header, addr->family == FAMILY_4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, addr_size(addr->family),
+		     addr->bytes);
 	mnl_attr_nest_end(header, ip);
 	mnl_attr_nest_end(header, tuple);
 	struct nlattr *filter = mnl_attr_nest_start(header, CTA_FILTER);
@@ -142,7 +149,8 @@ static int receive(struct cutting *cutting)
 		ssize_t length = mnl_socket_recvfrom(cutting->socket, buffer, sizeof(buffer));
 		if (length < 0)
 			return -errno;
-		int r = mnl_cb_run(buffer, (size_t)length, cutting->sequence, mnl_socket_get_portid(cutting->socket), each_entry, cutting);
+		int r = mnl_cb_run(buffer, (size_t)length, cutting->sequence, mnl_socket_get_portid(cutting->socket),
+				   each_entry, cutting);
 		if (r <= MNL_CB_STOP)
 			return r < 0 ? -errno : 0;
 	}
@@ -162,7 +170,8 @@ static int dump(struct cutting *cutting, enum family family, const struct addr *
 
 	for (int tries = 0; tries < DUMP_TRIES && (r == -ENOBUFS || r == -EINTR); tries++) {
 		_Alignas(struct nlmsghdr) char buffer[512];
-		struct nlmsghdr *header = request(cutting, buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family == FAMILY_4 ? AF_INET : AF_INET6);
+		struct nlmsghdr *header = request(cutting, buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP,
+						  family == FAMILY_4 ? AF_INET : AF_INET6);
 		forget(cutting, before);
 		if (addr)
 			put_filter(header, addr, reply);
@@ -194,7 +203,8 @@ static int dump_all(struct cutting *cutting)
 static int destroy(struct cutting *cutting, struct nf_conntrack *ct, size_t *ret_cut)
 {
 	_Alignas(struct nlmsghdr) char buffer[1024], reply[1024];
-	struct nlmsghdr *header = request(cutting, buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO));
+	struct nlmsghdr *header =
+		request(cutting, buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO));
 
 	/* By its original tuple, and by its identity: another connection may have taken the tuple meanwhile. */
 	nfct_attr_unset(ct, ATTR_TIMEOUT);
@@ -203,7 +213,8 @@ static int destroy(struct cutting *cutting, struct nf_conntrack *ct, size_t *ret
 	ssize_t length = mnl_socket_recvfrom(cutting->socket, reply, sizeof(reply));
 	if (length < 0)
 		return -errno;
-	if (mnl_cb_run(reply, (size_t)length, cutting->sequence, mnl_socket_get_portid(cutting->socket), NULL, NULL) < 0)
+	if (mnl_cb_run(reply, (size_t)length, cutting->sequence, mnl_socket_get_portid(cutting->socket), NULL, NULL) <
+	    0)
 		return errno == ENOENT ? 0 : -errno;
 	(*ret_cut)++;
 	return 0;
@@ -227,9 +238,12 @@ static struct mnl_socket *open_socket(void)
 	return socket;
 }
 
-int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, const struct tracked *tracked), void *userdata)
+int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, const struct tracked *tracked),
+		   void *userdata)
 {
-	struct cutting looking = { .addresses = addresses, .see = see, .userdata = userdata, .sequence = (uint32_t)time(NULL) };
+	struct cutting looking = {
+		.addresses = addresses, .see = see, .userdata = userdata, .sequence = (uint32_t)time(NULL)
+	};
 
 	looking.socket = open_socket();
 	if (!looking.socket)
@@ -239,10 +253,12 @@ int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, c
 	return r;
 }
 
-int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked), void (*ready)(void *userdata),
-		  void *userdata, size_t *ret_cut)
+int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked),
+		  void (*ready)(void *userdata), void *userdata, size_t *ret_cut)
 {
-	struct cutting cutting = { .addresses = addresses, .cut = cut, .userdata = userdata, .sequence = (uint32_t)time(NULL) };
+	struct cutting cutting = {
+		.addresses = addresses, .cut = cut, .userdata = userdata, .sequence = (uint32_t)time(NULL)
+	};
 
 	*ret_cut = 0;
 	cutting.socket = open_socket();

@@ -11,20 +11,21 @@
 struct tracked {
 	struct packet packet; /* protocol PROTOCOLS: one that no flow can name */
 	bool picked_up;       /* TCP: its entry was made by a packet from the middle of it, sent by either side */
-	/* Both sides spoke; TCP: its handshake was completed. A SYN alone is none, nor is one that was refused: the kernel
-	 * deletes its entry at the RST. */
+	/* Both sides spoke; TCP: its handshake was completed. A SYN alone is none, nor is one that was refused: the
+	 * kernel deletes its entry at the RST. */
 	bool answered;
-	bool open;            /* TCP: established, and not being closed */
-	uint32_t id;          /* of its entry */
-	uint32_t lives_s;     /* how long its entry stays without another packet */
+	bool open;        /* TCP: established, and not being closed */
+	uint32_t id;      /* of its entry */
+	uint32_t lives_s; /* how long its entry stays without another packet */
 };
 
 /* Shows each connection of these addresses (normalised) to `see`, maybe more than once. 0 or a negative errno. */
-int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, const struct tracked *tracked), void *userdata);
+int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, const struct tracked *tracked),
+		   void *userdata);
 
-/* Asks `cut` about each connection of these addresses (normalised), calls `ready` once, and deletes the entries of those for which
- * it said yes. 0 or a negative errno; *ret_cut is how many were deleted. */
-int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked), void (*ready)(void *userdata),
-		  void *userdata, size_t *ret_cut);
+/* Asks `cut` about each connection of these addresses (normalised), calls `ready` once, and deletes the entries of
+ * those for which it said yes. 0 or a negative errno; *ret_cut is how many were deleted. */
+int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked),
+		  void (*ready)(void *userdata), void *userdata, size_t *ret_cut);
 
 #endif

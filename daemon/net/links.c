@@ -12,28 +12,30 @@
 #include <string.h>
 
 enum {
-	SETTLE_USEC = 50 * 1000,   /* a burst of changes is read once, this long after its first one */
+	SETTLE_USEC = 50 * 1000,  /* a burst of changes is read once, this long after its first one */
 	RETRY_USEC = 1000 * 1000, /* where the kernel could not be read */
 	READS_A_TURN = 64,        /* others have their turn in a flood of notices */
 };
 
 struct links {
 	sd_event *event;
-	struct nl_sock *notices;  /* joined to the groups; of what it says no more is looked at than whether it matters */
+	struct nl_sock
+		*notices; /* joined to the groups; of what it says no more is looked at than whether it matters */
 	struct nl_sock *questions;
-	bool confused;            /* an answer was not read to its end */
-	bool unread;              /* the last change could not be read yet */
-	bool overrun;             /* notices were lost, and their queue was not empty since */
+	bool confused; /* an answer was not read to its end */
+	bool unread;   /* the last change could not be read yet */
+	bool overrun;  /* notices were lost, and their queue was not empty since */
 	sd_event_source *source, *timer;
 	void (*changed)(void *userdata);
 	void *userdata;
 
 	struct ranges gateway;
-	struct ranges interest;   /* whom routes lead to that are kept; normalised */
+	struct ranges interest; /* whom routes lead to that are kept; normalised */
 	struct net net;
 };
 
-/* What an error left of an answer would be taken for the answer to the next question: that is asked by another socket. */
+/* What an error left of an answer would be taken for the answer to the next question: that is asked by another socket.
+ */
 static int begin_question(struct links *links)
 {
 	if (links->confused) {
@@ -69,14 +71,15 @@ static bool is_settled(const struct net *net, const struct net_link *link, enum 
 	return link->awake && has_address(net, link, family);
 }
 
-/* With a link that goes down its routes go, and another one, often the default, stands in for them: if the daemon were stopped then,
- * the server would be cut off when the link is up again. So its routes stay until it has others. */
+/* With a link that goes down its routes go, and another one, often the default, stands in for them: if the daemon were
+ * stopped then, the server would be cut off when the link is up again. So its routes stay until it has others. */
 static int remember_routes(struct net *net, const struct net *before)
 {
 	for (size_t i = 0; i < before->routes.count; i++) {
 		struct net_route route = before->routes.items[i];
 		const struct net_link *link = net_link_named(net, route.link);
-		if (!link || (link->awake && (!route.remembered || is_settled(net, link, (enum family)route.range.first.family))))
+		if (!link || (link->awake &&
+			      (!route.remembered || is_settled(net, link, (enum family)route.range.first.family))))
 			continue;
 		route.remembered = true;
 		if (net_add_route(net, &route) < 0)
@@ -93,8 +96,12 @@ static int foresee_routes(struct net *net, const struct ranges *interest)
 		const struct net_link *link = net_link(net, address->link);
 		if (!link || link->awake || !ranges_overlap(interest, &address->network))
 			continue;
-		struct net_route route = { .range = address->network, .prefix_length = address->prefix_length, .remembered = true,
-			.rank = address->permanent || address->addr.family == FAMILY_4 ? RANK_CONFIGURED : RANK_ADVERTISED };
+		struct net_route route = { .range = address->network,
+					   .prefix_length = address->prefix_length,
+					   .remembered = true,
+					   .rank = address->permanent || address->addr.family == FAMILY_4
+							   ? RANK_CONFIGURED
+							   : RANK_ADVERTISED };
 		memcpy(route.link, link->name, sizeof(route.link));
 		if (net_add_route(net, &route) < 0)
 			return -ENOMEM;
@@ -220,8 +227,9 @@ static int open_sockets(struct links *links)
 		return -EIO;
 	nl_socket_disable_seq_check(links->notices);
 	if (nl_connect(links->notices, NETLINK_ROUTE) < 0 ||
-	    nl_socket_add_memberships(links->notices, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-				      RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP, 0) < 0) /* with a nexthop its routes go, without a word */
+	    nl_socket_add_memberships(links->notices, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+				      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP,
+				      0) < 0) /* with a nexthop its routes go, without a word */
 		return -EIO;
 	return 0;
 }
@@ -305,8 +313,9 @@ static int add_name(struct link_names *names, const char *name)
 	return 0;
 }
 
-/* What is sent to the address of a macvlan comes in by it, though routes lead by the link that it shares the wire with: so have
- * routers a virtual address with a hardware address of its own (VRRP). What comes in by a link of a VRF is seen with the VRF's device. */
+/* What is sent to the address of a macvlan comes in by it, though routes lead by the link that it shares the wire with:
+ * so have routers a virtual address with a hardware address of its own (VRRP). What comes in by a link of a VRF is seen
+ * with the VRF's device. */
 static int add_link(const struct net *net, struct link_names *names, const char *name)
 {
 	const struct net_link *link = net_link_named(net, name);
@@ -391,7 +400,8 @@ static int hand_over(int r, struct link_names *names, char (**ret)[CONFIG_INTERF
 	return 0;
 }
 
-int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count)
+int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_INTERFACE_MAX + 1],
+		  size_t *ret_count)
 {
 	struct link_names names = { 0 };
 	int r = take_interest(links, addresses);
@@ -442,7 +452,8 @@ int links_of_own_packets(const struct links *links, char (**ret)[CONFIG_INTERFAC
 	int r = 0;
 
 	for (size_t i = 0; i < net->links.count && r == 0; i++) {
-		const struct net_link *link = &net->links.items[i], *peer = link->is_veth ? net_link(net, link->lower) : NULL;
+		const struct net_link *link = &net->links.items[i],
+				      *peer = link->is_veth ? net_link(net, link->lower) : NULL;
 		const struct net_link *bridge = peer && peer->master ? net_link(net, peer->master) : NULL;
 		if (link->is_vrf)
 			r = add_name(&names, link->name);
@@ -452,15 +463,19 @@ int links_of_own_packets(const struct links *links, char (**ret)[CONFIG_INTERFAC
 	return hand_over(r, &names, ret, ret_count);
 }
 
-/* The last one of a network, as it was given or by the mask; or whatever else of it the kernel takes for one (before 5.14 the first). */
-static int add_broadcasts(const struct links *links, const struct net_address *address, const struct ranges *addresses, struct ranges *ret)
+/* The last one of a network, as it was given or by the mask; or whatever else of it the kernel takes for one
+ * (before 5.14 the first). */
+static int add_broadcasts(const struct links *links, const struct net_address *address, const struct ranges *addresses,
+			  struct ranges *ret)
 {
-	struct range last = range_of(&address->network.last), first = range_of(&address->network.first), given = range_of(&address->broadcast);
+	struct range last = range_of(&address->network.last), first = range_of(&address->network.first),
+		     given = range_of(&address->broadcast);
 	int r = ranges_contains(addresses, &last.first) ? 0 : ranges_add(ret, &last);
 
 	if (r == 0 && address->has_broadcast && !ranges_contains(addresses, &given.first))
 		r = ranges_add(ret, &given);
-	if (r == 0 && ranges_contains(&links->net.broadcasts, &first.first) && !ranges_contains(addresses, &first.first))
+	if (r == 0 && ranges_contains(&links->net.broadcasts, &first.first) &&
+	    !ranges_contains(addresses, &first.first))
 		r = ranges_add(ret, &first);
 	return r;
 }
@@ -472,7 +487,8 @@ int links_broadcasts(const struct links *links, const struct ranges *addresses, 
 	*ret = (struct ranges){ 0 };
 	for (size_t i = 0; i < links->net.addresses.count && r == 0; i++) {
 		const struct net_address *address = &links->net.addresses.items[i];
-		if (address->addr.family == FAMILY_4 && address->prefix_length < 31 && ranges_overlap(addresses, &address->network))
+		if (address->addr.family == FAMILY_4 && address->prefix_length < 31 &&
+		    ranges_overlap(addresses, &address->network))
 			r = add_broadcasts(links, address, addresses, ret);
 	}
 	ranges_normalise(ret);
@@ -489,29 +505,34 @@ static bool is_among(const char *name, char (*names)[CONFIG_INTERFACE_MAX + 1], 
 	return false;
 }
 
-/* That of the routes that the links had. Where nothing but a default route leads by those that are up, the others had such a one as well:
- * any better rank would put that out. */
-static enum route_rank rank_of_remembered(const struct net *net, const struct range *range, char (*names)[CONFIG_INTERFACE_MAX + 1], size_t count)
+/* That of the routes that the links had. Where nothing but a default route leads by those that are up, the others had
+ * such a one as well: any better rank would put that out. */
+static enum route_rank rank_of_remembered(const struct net *net, const struct range *range,
+					  char (*names)[CONFIG_INTERFACE_MAX + 1], size_t count)
 {
 	bool by_default = false, better = false;
 
 	for (size_t i = 0; i < net->routes.count; i++) {
 		const struct net_route *route = &net->routes.items[i];
-		by_default |= route->rank == RANK_DEFAULT && route->range.first.family == range->first.family && is_among(route->link, names, count);
+		by_default |= route->rank == RANK_DEFAULT && route->range.first.family == range->first.family &&
+			      is_among(route->link, names, count);
 		better |= route->rank != RANK_DEFAULT && addr_compare(&route->range.first, &range->last) <= 0 &&
 			  addr_compare(&range->first, &route->range.last) <= 0;
 	}
 	return by_default && !better ? RANK_DEFAULT : RANK_CONFIGURED;
 }
 
-int links_remember(struct links *links, const struct ranges *addresses, char (*names)[CONFIG_INTERFACE_MAX + 1], size_t count)
+int links_remember(struct links *links, const struct ranges *addresses, char (*names)[CONFIG_INTERFACE_MAX + 1],
+		   size_t count)
 {
 	int r = take_interest(links, addresses);
 
 	for (size_t i = 0; i < addresses->count && r == 0; i++) {
 		const struct range *range = &addresses->items[i];
-		struct net_route route = { .range = *range, .prefix_length = range_prefix_length(range),
-			.rank = rank_of_remembered(&links->net, range, names, count), .remembered = true };
+		struct net_route route = { .range = *range,
+					   .prefix_length = range_prefix_length(range),
+					   .rank = rank_of_remembered(&links->net, range, names, count),
+					   .remembered = true };
 		for (size_t n = 0; n < count && r == 0; n++) {
 			const struct net_link *link = net_link_named(&links->net, names[n]);
 			if (!link || link->awake)

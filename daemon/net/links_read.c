@@ -34,7 +34,7 @@ static struct range network_of(const struct addr *addr, unsigned prefix_length)
 	struct range range = range_of(addr);
 
 	for (unsigned bit = prefix_length; bit < addr_bits((enum family)addr->family); bit++) {
-		range.first.bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+		range.first.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 		range.last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
 	}
 	return range;
@@ -46,7 +46,8 @@ static struct net_link link_of(struct rtnl_link *link)
 {
 	const char *type = rtnl_link_get_type(link), *name = rtnl_link_get_name(link);
 	unsigned awake = IFF_UP | IFF_LOWER_UP;
-	struct net_link ret = { .index = rtnl_link_get_ifindex(link), .master = rtnl_link_get_master(link),
+	struct net_link ret = { .index = rtnl_link_get_ifindex(link),
+				.master = rtnl_link_get_master(link),
 				.awake = (rtnl_link_get_flags(link) & awake) == awake };
 	int32_t other;
 
@@ -82,7 +83,8 @@ static int read_addresses(struct nl_sock *socket, struct net *net)
 		return -EIO;
 	for (struct nl_object *o = nl_cache_get_first(cache); o && r == 0; o = nl_cache_get_next(o)) {
 		struct rtnl_addr *one = (struct rtnl_addr *)o;
-		struct net_address address = { .link = rtnl_addr_get_ifindex(one), .prefix_length = rtnl_addr_get_prefixlen(one),
+		struct net_address address = { .link = rtnl_addr_get_ifindex(one),
+					       .prefix_length = rtnl_addr_get_prefixlen(one),
 					       .permanent = rtnl_addr_get_flags(one) & IFA_F_PERMANENT };
 		struct addr network;
 		if (!address_of(rtnl_addr_get_local(one), &address.addr))
@@ -114,8 +116,9 @@ const struct net_link *net_link_named(const struct net *net, const char *name)
 	return NULL;
 }
 
-/* A route as the kernel tells it. It is read here and not by libnl, which takes none with an encapsulation that it doesn't know,
- * though it would be enough to know whither it leads and by which links. False: it leads nobody anywhere. */
+/* A route as the kernel tells it. It is read here and not by libnl, which takes none with an encapsulation that it
+ * doesn't know, though it would be enough to know whither it leads and by which links. False: it leads nobody anywhere.
+ */
 struct route_message {
 	const struct rtmsg *message;
 	struct range range;
@@ -162,7 +165,8 @@ static bool read_route(const struct nlmsghdr *header, struct route_message *ret)
 
 static bool matters(const struct ranges *interest, const struct route_message *route)
 {
-	return route->message->rtm_type == RTN_UNICAST && (route->prefix_length == 0 || ranges_overlap(interest, &route->range));
+	return route->message->rtm_type == RTN_UNICAST &&
+	       (route->prefix_length == 0 || ranges_overlap(interest, &route->range));
 }
 
 bool net_route_matters(const struct nlmsghdr *header, const struct ranges *interest)
@@ -171,7 +175,8 @@ bool net_route_matters(const struct nlmsghdr *header, const struct ranges *inter
 	return read_route(header, &route) && matters(interest, &route);
 }
 
-/* Gateways have the whole Internet's table sometimes: it is looked at as it comes, message by message, and hardly any of it is kept. */
+/* Gateways have the whole Internet's table sometimes: it is looked at as it comes, message by message, and hardly any
+ * of it is kept. */
 struct walk {
 	struct net *net;
 	const struct ranges *interest;
@@ -230,7 +235,9 @@ static void add_hop(struct walk *walk, int index, const struct addr *via)
 /* An address without its family, or one behind its family (the other one's next hop). */
 static bool read_via(const struct nlattr *gateway, const struct nlattr *other, struct addr *ret)
 {
-	const uint8_t *bytes = gateway ? nla_data(gateway) : other && nla_len(other) > 2 ? (const uint8_t *)nla_data(other) + 2 : NULL;
+	const uint8_t *bytes = gateway                       ? nla_data(gateway)
+			       : other && nla_len(other) > 2 ? (const uint8_t *)nla_data(other) + 2
+							     : NULL;
 	int length = gateway ? nla_len(gateway) : other ? nla_len(other) - 2 : 0;
 
 	*ret = (struct addr){ .family = length == 16 ? FAMILY_6 : FAMILY_4 };
@@ -244,12 +251,15 @@ static void add_hops(struct walk *walk, const struct nlattr *list)
 {
 	const struct rtnexthop *hop = nla_data(list);
 
-	for (int left = nla_len(list); left >= (int)sizeof(*hop) && RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
+	for (int left = nla_len(list); left >= (int)sizeof(*hop) && RTNH_OK(hop, left);
+	     left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop)) {
 		struct nlattr *attributes[RTA_MAX + 1];
 		struct addr via;
-		if (nla_parse(attributes, RTA_MAX, (struct nlattr *)RTNH_DATA(hop), hop->rtnh_len - (int)sizeof(*hop), NULL) < 0)
+		if (nla_parse(attributes, RTA_MAX, (struct nlattr *)RTNH_DATA(hop), hop->rtnh_len - (int)sizeof(*hop),
+			      NULL) < 0)
 			continue;
-		add_hop(walk, hop->rtnh_ifindex, read_via(attributes[RTA_GATEWAY], attributes[RTA_VIA], &via) ? &via : NULL);
+		add_hop(walk, hop->rtnh_ifindex,
+			read_via(attributes[RTA_GATEWAY], attributes[RTA_VIA], &via) ? &via : NULL);
 	}
 }
 
@@ -297,12 +307,14 @@ static bool is_advertised(const struct net *net, const struct route_message *rou
 {
 	if (route->message->rtm_family != AF_INET6)
 		return false;
-	if (route->message->rtm_protocol != RTPROT_KERNEL || route->attributes[RTA_GATEWAY] || !route->attributes[RTA_OIF])
+	if (route->message->rtm_protocol != RTPROT_KERNEL || route->attributes[RTA_GATEWAY] ||
+	    !route->attributes[RTA_OIF])
 		return route->message->rtm_protocol == RTPROT_RA;
 	for (size_t i = 0; i < net->addresses.count; i++) {
 		const struct net_address *address = &net->addresses.items[i];
 		if (address->permanent && address->link == (int)nla_get_u32(route->attributes[RTA_OIF]) &&
-		    address->prefix_length == route->prefix_length && range_contains(&route->range, &address->network.first))
+		    address->prefix_length == route->prefix_length &&
+		    range_contains(&route->range, &address->network.first))
 			return false;
 	}
 	return true;
@@ -321,7 +333,9 @@ static int each_route(struct nl_msg *message, void *userdata)
 	if (!matters(walk->interest, &route))
 		return NL_OK;
 	walk->route = (struct net_route){ .range = route.range, .prefix_length = route.prefix_length };
-	walk->route.rank = route.prefix_length == 0 ? RANK_DEFAULT : is_advertised(walk->net, &route) ? RANK_ADVERTISED : RANK_CONFIGURED;
+	walk->route.rank = route.prefix_length == 0           ? RANK_DEFAULT
+			   : is_advertised(walk->net, &route) ? RANK_ADVERTISED
+							      : RANK_CONFIGURED;
 	if (route.attributes[RTA_MULTIPATH])
 		add_hops(walk, route.attributes[RTA_MULTIPATH]);
 	else if (route.attributes[RTA_OIF])
@@ -339,7 +353,8 @@ static int each_nexthop(struct nl_msg *message, void *userdata)
 	struct net_hop hop = { 0 };
 
 	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWNEXTHOP ||
-	    nlmsg_parse(nlmsg_hdr(message), sizeof(struct nhmsg), attributes, NHA_MAX, nexthop_policy) < 0 || !attributes[NHA_ID])
+	    nlmsg_parse(nlmsg_hdr(message), sizeof(struct nhmsg), attributes, NHA_MAX, nexthop_policy) < 0 ||
+	    !attributes[NHA_ID])
 		return NL_OK;
 	hop.id = nla_get_u32(attributes[NHA_ID]);
 	hop.has_via = read_via(attributes[NHA_GATEWAY], NULL, &hop.via);
@@ -355,11 +370,17 @@ static int each_nexthop(struct nl_msg *message, void *userdata)
 	return NL_OK;
 }
 
-static void forget_routes(struct net *net) { net->routes.count = net->broadcasts.count = 0; }
-static void forget_hops(struct net *net) { net->hops.count = 0; }
+static void forget_routes(struct net *net)
+{
+	net->routes.count = net->broadcasts.count = 0;
+}
+static void forget_hops(struct net *net)
+{
+	net->hops.count = 0;
+}
 
-static int dump(struct nl_sock *socket, struct walk *walk, int type, void *request, size_t size, nl_recvmsg_msg_cb_t each,
-		void (*forget)(struct net *net))
+static int dump(struct nl_sock *socket, struct walk *walk, int type, void *request, size_t size,
+		nl_recvmsg_msg_cb_t each, void (*forget)(struct net *net))
 {
 	int r = -NLE_DUMP_INTR;
 

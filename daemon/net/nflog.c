@@ -13,8 +13,9 @@
 enum {
 	RECEIVE_BUFFER = 2 * 1024 * 1024,
 	MESSAGE_SIZE = 256 * 1024, /* several whole packets and their attributes */
-	TURN_USEC = 2000,          /* then others have their turn, each as often as this: a flood must not starve them, nor they this */
-	COPY_BYTES = 0xffff,       /* whole packets, where the rule's snaplen doesn't say less */
+	TURN_USEC = 2000, /* then others have their turn, each as often as this: a flood must not starve them, nor they
+			     this */
+	COPY_BYTES = 0xffff, /* whole packets, where the rule's snaplen doesn't say less */
 };
 
 struct nflog {
@@ -30,10 +31,13 @@ static void read_one(const struct nlmsghdr *header, nflog_seen seen, void *userd
 	const struct nlattr *attribute, *payload = NULL;
 	const char *prefix = "";
 
-	if (header->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) || mnl_nlmsg_get_payload_len(header) < sizeof(struct nfgenmsg))
+	if (header->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
+	    mnl_nlmsg_get_payload_len(header) < sizeof(struct nfgenmsg))
 		return;
-	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) == NFULA_PREFIX && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attribute) == NFULA_PREFIX &&
+		    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
 			prefix = mnl_attr_get_str(attribute);
 		else if (mnl_attr_get_type(attribute) == NFULA_PAYLOAD)
 			payload = attribute;
@@ -47,9 +51,11 @@ void nflog_read(const void *bytes, size_t length, nflog_seen seen, void *userdat
 	const struct nlmsghdr *header = bytes;
 	int left = (int)length;
 
-	/* libmnl 1.0.4 takes a length of 2 GiB and more for a negative one, and so for one that fits; and lets attributes
-	 * go on into what pads the last message, whether that is there or not. Rounded up, the greatest length is 0 in 32 bits. */
-	while (mnl_nlmsg_ok(header, left) && header->nlmsg_len <= (size_t)left && MNL_ALIGN((size_t)header->nlmsg_len) <= (size_t)left) {
+	/* libmnl 1.0.4 takes a length of 2 GiB and more for a negative one, and so for one that fits; and lets
+	 * attributes go on into what pads the last message, whether that is there or not. Rounded up, the greatest
+	 * length is 0 in 32 bits. */
+	while (mnl_nlmsg_ok(header, left) && header->nlmsg_len <= (size_t)left &&
+	       MNL_ALIGN((size_t)header->nlmsg_len) <= (size_t)left) {
 		read_one(header, seen, userdata);
 		header = mnl_nlmsg_next(header, &left);
 	}
@@ -104,7 +110,10 @@ static int exchange(struct nflog *nflog, const struct nlmsghdr *header)
 	ssize_t length = mnl_socket_recvfrom(nflog->socket, reply, sizeof(reply));
 	if (length < 0)
 		return -errno;
-	return mnl_cb_run(reply, (size_t)length, header->nlmsg_seq, mnl_socket_get_portid(nflog->socket), NULL, NULL) < 0 ? -errno : 0;
+	return mnl_cb_run(reply, (size_t)length, header->nlmsg_seq, mnl_socket_get_portid(nflog->socket), NULL, NULL) <
+			       0
+		       ? -errno
+		       : 0;
 }
 
 static int bind_group(struct nflog *nflog, uint16_t group)
@@ -114,8 +123,9 @@ static int bind_group(struct nflog *nflog, uint16_t group)
 	struct nfulnl_msg_config_cmd command = { .command = NFULNL_CFG_CMD_BIND };
 	struct nfulnl_msg_config_mode mode = { .copy_range = htonl(COPY_BYTES), .copy_mode = NFULNL_COPY_PACKET };
 
-	/* The mode goes before any packet: both in one message. A threshold of one packet: nothing waits in the kernel, and its
-	 * buffer stays the least there is. It is allocated for each packet, and a large one is what a busy machine may not have. */
+	/* The mode goes before any packet: both in one message. A threshold of one packet: nothing waits in the kernel,
+	 * and its buffer stays the least there is. It is allocated for each packet, and a large one is what a busy
+	 * machine may not have. */
 	struct nlmsghdr *header = config_message(buffer, group, sequence);
 	mnl_attr_put(header, NFULA_CFG_CMD, sizeof(command), &command);
 	mnl_attr_put(header, NFULA_CFG_MODE, sizeof(mode), &mode);
@@ -136,7 +146,8 @@ static int open_socket(struct nflog *nflog)
 	return 0;
 }
 
-int nflog_new(struct nflog **ret, sd_event *event, uint16_t group, nflog_seen seen, void (*lost)(void *userdata), void *userdata)
+int nflog_new(struct nflog **ret, sd_event *event, uint16_t group, nflog_seen seen, void (*lost)(void *userdata),
+	      void *userdata)
 {
 	struct nflog *nflog = calloc(1, sizeof(*nflog));
 
@@ -151,7 +162,8 @@ int nflog_new(struct nflog **ret, sd_event *event, uint16_t group, nflog_seen se
 	if (r == -EPERM) /* how the kernel says that the group has a listener */
 		r = -EBUSY;
 	if (r >= 0)
-		r = sd_event_add_io(event, &nflog->source, mnl_socket_get_fd(nflog->socket), EPOLLIN, on_packets, nflog);
+		r = sd_event_add_io(event, &nflog->source, mnl_socket_get_fd(nflog->socket), EPOLLIN, on_packets,
+				    nflog);
 	if (r < 0) {
 		nflog_free(nflog);
 		return r;

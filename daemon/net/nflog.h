@@ -14,7 +14,8 @@ struct nflog;
 typedef void (*nflog_seen)(void *userdata, const char *prefix, const uint8_t *bytes, size_t length);
 
 /* 0 or a negative errno; -EBUSY: another program listens to the group. lost: copies were dropped for want of room. */
-int nflog_new(struct nflog **ret, sd_event *event, uint16_t group, nflog_seen seen, void (*lost)(void *userdata), void *userdata);
+int nflog_new(struct nflog **ret, sd_event *event, uint16_t group, nflog_seen seen, void (*lost)(void *userdata),
+	      void *userdata);
 void nflog_free(struct nflog *nflog);
 
 /* The reader of the kernel's messages, for the fuzzer too. */

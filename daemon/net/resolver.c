@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ares_query() is what c-ares 1.18 and 1.34 both have that gives the bytes of an answer; the latter calls it deprecated. */
+/* ares_query() is what c-ares 1.18 and 1.34 both have that gives the bytes of an answer; the latter calls it
+ * deprecated. */
 #define CARES_NO_DEPRECATED
 #include "net/resolver.h"
 
@@ -19,11 +20,11 @@
 #include <unistd.h>
 
 enum {
-	TRY_MS = 2000,          /* for the first answer of a server; c-ares lengthens it for the next tries */
-	TRIES = 2,              /* of each server; the address book asks again soon after a failure */
-	EDNS_SIZE = 1232,       /* what passes without fragments, as agreed in 2020 */
-	SETTLE_MS = 200,        /* programs write resolv.conf in several steps */
-	LINKS_MAX = 8,          /* symbolic links from resolv.conf to the file */
+	TRY_MS = 2000,    /* for the first answer of a server; c-ares lengthens it for the next tries */
+	TRIES = 2,        /* of each server; the address book asks again soon after a failure */
+	EDNS_SIZE = 1232, /* what passes without fragments, as agreed in 2020 */
+	SETTLE_MS = 200,  /* programs write resolv.conf in several steps */
+	LINKS_MAX = 8,    /* symbolic links from resolv.conf to the file */
 	WATCHES_MAX = LINKS_MAX + 2,
 	CONTENT_MAX = 16384,
 	SERVER_TEXT_MAX = ADDR_TEXT_MAX + 9, /* "[address]:65535," */
@@ -45,8 +46,9 @@ struct query {
 	uint32_t ttl_s;
 };
 
-/* Two of them: FIRST asks, and goes on to the next server where one fails. In c-ares 1.18 it then can't tell SERVFAIL and
- * REFUSED of all servers from a closed port, so that VERDICT, which takes the first response as it is, is asked for the word. */
+/* Two of them: FIRST asks, and goes on to the next server where one fails. In c-ares 1.18 it then can't tell SERVFAIL
+ * and REFUSED of all servers from a closed port, so that VERDICT, which takes the first response as it is, is asked for
+ * the word. */
 enum { FIRST, VERDICT, CHANNELS };
 
 struct channel {
@@ -75,11 +77,12 @@ struct resolver {
 	void *userdata;
 
 	struct channel channels[CHANNELS];
-	char *servers;        /* as c-ares reads them; NULL: those of resolv.conf */
+	char *servers; /* as c-ares reads them; NULL: those of resolv.conf */
 	struct socket_watch *sockets;
 	sd_event_source *timer;
 
-	/* c-ares may answer from within ares_query(): what is done is told from the event loop, where everything is allowed. */
+	/* c-ares may answer from within ares_query(): what is done is told from the event loop, where everything is
+	 * allowed. */
 	struct query *finished, **finished_end;
 	sd_event_source *deliver;
 	bool announce;   /* changed() is to be called */
@@ -107,8 +110,10 @@ static void arm_timer(struct resolver *resolver)
 		return;
 	}
 	sd_event_now(resolver->event, CLOCK_MONOTONIC, &now);
-	/* One millisecond more than c-ares says: its own rounding must not make the loop spin until the moment is there. */
-	sd_event_source_set_time(resolver->timer, now + (uint64_t)wait.tv_sec * 1000000 + (uint64_t)wait.tv_usec + 1000);
+	/* One millisecond more than c-ares says: its own rounding must not make the loop spin until the moment is
+	 * there. */
+	sd_event_source_set_time(resolver->timer,
+				 now + (uint64_t)wait.tv_sec * 1000000 + (uint64_t)wait.tv_usec + 1000);
 	sd_event_source_set_enabled(resolver->timer, SD_EVENT_ONESHOT);
 }
 
@@ -208,32 +213,20 @@ static void finish(struct query *query, const char *error)
 static const char *status_word(int status)
 {
 	switch (status) {
-	case ARES_EFORMERR:
-		return "FORMERR";
-	case ARES_ESERVFAIL:
-		return "SERVFAIL";
-	case ARES_ENOTIMP:
-		return "NOTIMP";
-	case ARES_EREFUSED:
-		return "REFUSED";
-	case ARES_ETIMEOUT:
-		return "timeout";
-	case ARES_ECONNREFUSED:
-		return "no DNS server answers";
-	case ARES_EBADRESP:
-		return "malformed answer";
+	case ARES_EFORMERR: return "FORMERR";
+	case ARES_ESERVFAIL: return "SERVFAIL";
+	case ARES_ENOTIMP: return "NOTIMP";
+	case ARES_EREFUSED: return "REFUSED";
+	case ARES_ETIMEOUT: return "timeout";
+	case ARES_ECONNREFUSED: return "no DNS server answers";
+	case ARES_EBADRESP: return "malformed answer";
 	case ARES_EBADNAME:
-	case ARES_EBADQUERY:
-		return "not a DNS name";
-	case ARES_ENOMEM:
-		return "out of memory";
+	case ARES_EBADQUERY: return "not a DNS name";
+	case ARES_ENOMEM: return "out of memory";
 	case ARES_ECANCELLED:
-	case ARES_EDESTRUCTION:
-		return "cancelled";
-	case ARES_EOF:
-		return "connection lost";
-	default:
-		return ares_strerror(status);
+	case ARES_EDESTRUCTION: return "cancelled";
+	case ARES_EOF: return "connection lost";
+	default: return ares_strerror(status);
 	}
 }
 
@@ -285,7 +278,8 @@ static void on_verdict(void *userdata, int status, int timeouts, unsigned char *
 
 static void ask_channel(struct channel *channel, struct query *query, ares_callback callback)
 {
-	ares_query(channel->handle, query->name, 1, query->family == FAMILY_4 ? DNS_TYPE_A : DNS_TYPE_AAAA, callback, query);
+	ares_query(channel->handle, query->name, 1, query->family == FAMILY_4 ? DNS_TYPE_A : DNS_TYPE_AAAA, callback,
+		   query);
 }
 
 static void on_answer(void *userdata, int status, int timeouts, unsigned char *bytes, int length)
@@ -307,7 +301,7 @@ static void tell(struct resolver *resolver, const struct query *query)
 		.error = query->error,
 		.addresses = query->addresses,
 		.count = query->count,
-		.aliases = (const char (*)[DNS_ALIAS_TEXT_MAX])query->aliases,
+		.aliases = (const char(*)[DNS_ALIAS_TEXT_MAX])query->aliases,
 		.alias_count = query->alias_count,
 		.ttl_s = query->ttl_s,
 	};
@@ -423,8 +417,10 @@ static char *read_content(void)
 
 	/* c-ares goes on without a word, as if there were none. */
 	if (fd < 0 && errno != ENOENT)
-		log_warning("%s can't be read, the DNS server of this machine is asked: %s", RESOLV_CONF, strerror(errno));
-	while (content && fd >= 0 && length < CONTENT_MAX && (got = read(fd, content + length, CONTENT_MAX - length)) > 0)
+		log_warning("%s can't be read, the DNS server of this machine is asked: %s", RESOLV_CONF,
+			    strerror(errno));
+	while (content && fd >= 0 && length < CONTENT_MAX &&
+	       (got = read(fd, content + length, CONTENT_MAX - length)) > 0)
 		length += (size_t)got;
 	if (fd >= 0)
 		close(fd);
@@ -477,8 +473,8 @@ static int watch_path(struct resolver *resolver, const char *path, const char *n
 	return status;
 }
 
-/* Watches the directory of path for its last name; where the directory is not there yet (as /run/systemd/resolve early in
- * boot), the nearest one that is, for the next step towards it. path is cut. */
+/* Watches the directory of path for its last name; where the directory is not there yet (as /run/systemd/resolve early
+ * in boot), the nearest one that is, for the next step towards it. path is cut. */
 static int watch_name(struct resolver *resolver, char *path)
 {
 	for (;;) {
@@ -603,7 +599,8 @@ static int add_sources(struct resolver *resolver)
 
 	for (size_t i = 0; i < 2 && status >= 0; i++) {
 		/* An accuracy of 1 ms: the default may come a quarter of a second late. */
-		status = sd_event_add_time(resolver->event, timers[i].source, CLOCK_MONOTONIC, 0, 1000, timers[i].handler, resolver);
+		status = sd_event_add_time(resolver->event, timers[i].source, CLOCK_MONOTONIC, 0, 1000,
+					   timers[i].handler, resolver);
 		if (status >= 0)
 			status = sd_event_source_set_enabled(*timers[i].source, SD_EVENT_OFF);
 	}

@@ -10,8 +10,8 @@
 #include <string.h>
 
 enum {
-	PART = 400,           /* entries of one message, as of other elements */
-	PARTS_A_BATCH = 2,    /* their bytes fit into a socket's buffer where that can't be raised */
+	PART = 400,        /* entries of one message, as of other elements */
+	PARTS_A_BATCH = 2, /* their bytes fit into a socket's buffer where that can't be raised */
 	KEY_MAX = 40,
 };
 
@@ -48,7 +48,10 @@ static int set_comment(struct nftnl_set_elem *element, enum cut_opener opener)
 	if (!buffer)
 		return -ENOMEM;
 	int r = nftnl_udata_put_strz(buffer, NFTNL_UDATA_SET_ELEM_COMMENT, cut_opener_word(opener)) &&
-		nftnl_set_elem_set(element, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(buffer), nftnl_udata_buf_len(buffer)) == 0 ? 0 : -ENOMEM;
+				nftnl_set_elem_set(element, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(buffer),
+						   nftnl_udata_buf_len(buffer)) == 0
+			? 0
+			: -ENOMEM;
 	nftnl_udata_buf_free(buffer);
 	return r;
 }
@@ -73,7 +76,8 @@ static int put_entry(struct nftnl_set *out, const struct cut_entry *entry, bool 
 
 static int put_message(struct nft_batch *batch, struct nftnl_set *set, bool add)
 {
-	struct nlmsghdr *header = nft_message(batch, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0);
+	struct nlmsghdr *header =
+		nft_message(batch, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0);
 
 	if (!header)
 		return -ENOMEM;
@@ -112,7 +116,8 @@ static size_t part_of(const struct cut_list *list, size_t from)
 {
 	size_t count = 0;
 
-	while (count < PART && from + count < list->count && list->items[from + count].own.family == list->items[from].own.family)
+	while (count < PART && from + count < list->count &&
+	       list->items[from + count].own.family == list->items[from].own.family)
 		count++;
 	return count;
 }
@@ -129,7 +134,8 @@ static int put_part(struct nft_batch *batch, const struct cut_entry *entries, si
 	return r == 0 && use == ADD_AGAIN ? put_entries(batch, entries, count, true) : r;
 }
 
-static int write_list(struct nft_socket *socket, const struct cut_list *list, enum use use, int64_t now_ms, size_t *ret_written)
+static int write_list(struct nft_socket *socket, const struct cut_list *list, enum use use, int64_t now_ms,
+		      size_t *ret_written)
 {
 	int r = 0;
 
@@ -215,11 +221,14 @@ struct cut_reading {
 static enum cut_opener opener_of(const struct nftnl_set_elem *element)
 {
 	uint32_t length = 0;
-	const uint8_t *bytes = nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_USERDATA)
-			     ? nftnl_set_elem_get((struct nftnl_set_elem *)element, NFTNL_SET_ELEM_USERDATA, &length) : NULL;
+	const uint8_t *bytes =
+		nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_USERDATA)
+			? nftnl_set_elem_get((struct nftnl_set_elem *)element, NFTNL_SET_ELEM_USERDATA, &length)
+			: NULL;
 	char word[32];
 
-	for (; bytes && length >= 2 && bytes[1] <= length - 2; length -= bytes[1] + 2u, bytes += bytes[1] + 2u) { /* type, length, value */
+	for (; bytes && length >= 2 && bytes[1] <= length - 2;
+	     length -= bytes[1] + 2u, bytes += bytes[1] + 2u) { /* type, length, value */
 		if (bytes[0] != NFTNL_UDATA_SET_ELEM_COMMENT)
 			continue;
 		size_t size = strnlen((const char *)bytes + 2, bytes[1]);
@@ -235,9 +244,12 @@ static enum cut_opener opener_of(const struct nftnl_set_elem *element)
 /* One with a statement of another program's need not match: it counts as one that has run out. */
 static int64_t deadline_of(const struct nftnl_set_elem *element, int64_t now_ms)
 {
-	bool stated = nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPR) || nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPRESSIONS);
+	bool stated = nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPR) ||
+		      nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPRESSIONS);
 
-	return stated ? now_ms : now_ms + (int64_t)nftnl_set_elem_get_u64((struct nftnl_set_elem *)element, NFTNL_SET_ELEM_EXPIRATION);
+	return stated ? now_ms
+		      : now_ms + (int64_t)nftnl_set_elem_get_u64((struct nftnl_set_elem *)element,
+								 NFTNL_SET_ELEM_EXPIRATION);
 }
 
 static int take_entry(struct nftnl_set_elem *element, void *userdata)
@@ -247,8 +259,8 @@ static int take_entry(struct nftnl_set_elem *element, void *userdata)
 	uint32_t length = 0;
 	const uint8_t *key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length);
 
-	if (!key || length != 2 * (addr_size(reading->family) + 4) || !nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION) ||
-	    reading->count == CUT_SET_SIZE)
+	if (!key || length != 2 * (addr_size(reading->family) + 4) ||
+	    !nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION) || reading->count == CUT_SET_SIZE)
 		return 0;
 	size_t size = unpack_side(key, reading->family, &entry.own, &entry.own_port);
 	unpack_side(key + size, reading->family, &entry.peer, &entry.peer_port);
@@ -266,7 +278,8 @@ static int take_mark(struct nftnl_set_elem *element, void *userdata)
 	return 0;
 }
 
-static int each_message(const struct nlmsghdr *header, void *userdata, int (*take)(struct nftnl_set_elem *element, void *userdata))
+static int each_message(const struct nlmsghdr *header, void *userdata,
+			int (*take)(struct nftnl_set_elem *element, void *userdata))
 {
 	struct nftnl_set *set = nftnl_set_alloc();
 	int r = MNL_CB_OK;
@@ -281,8 +294,14 @@ static int each_message(const struct nlmsghdr *header, void *userdata, int (*tak
 	return r;
 }
 
-static int each_entries(const struct nlmsghdr *header, void *userdata) { return each_message(header, userdata, take_entry); }
-static int each_marks(const struct nlmsghdr *header, void *userdata) { return each_message(header, userdata, take_mark); }
+static int each_entries(const struct nlmsghdr *header, void *userdata)
+{
+	return each_message(header, userdata, take_entry);
+}
+static int each_marks(const struct nlmsghdr *header, void *userdata)
+{
+	return each_message(header, userdata, take_mark);
+}
 
 static void ask(struct nlmsghdr *header, const void *name)
 {
@@ -307,7 +326,8 @@ int nft_cut_read(struct nft_socket *socket, struct cut_list *ret, bool *ret_full
 	for (enum family family = 0; r == 0 && family < FAMILIES; family++) {
 		reading.family = family;
 		reading.before = ret->count;
-		r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask, set_names[family], each_entries, &reading, restart);
+		r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask, set_names[family], each_entries, &reading,
+			    restart);
 		r = r == -ENOENT ? 0 : r;
 	}
 	if (r == 0)

@@ -23,9 +23,14 @@ enum {
 /* nft's own numbers for key types (its enum datatypes): with any other, nft can't list the set. */
 uint32_t nft_key_type(enum key_type type)
 {
-	static const uint32_t numbers[] = { [KEY_IPV4] = 7, [KEY_IPV6] = 8, [KEY_PORT] = 13, [KEY_INTERFACE] = 41, [KEY_ICMPV6_TYPE] = 29,
-		[KEY_PROTOCOL] = 12, /* of several: six bits each */
-		[KEY_CUT_4] = 7u << 18 | 13 << 12 | 7 << 6 | 13, [KEY_CUT_6] = 8u << 18 | 13 << 12 | 8 << 6 | 13 };
+	static const uint32_t numbers[] = { [KEY_IPV4] = 7,
+					    [KEY_IPV6] = 8,
+					    [KEY_PORT] = 13,
+					    [KEY_INTERFACE] = 41,
+					    [KEY_ICMPV6_TYPE] = 29,
+					    [KEY_PROTOCOL] = 12, /* of several: six bits each */
+					    [KEY_CUT_4] = 7u << 18 | 13 << 12 | 7 << 6 | 13,
+					    [KEY_CUT_6] = 8u << 18 | 13 << 12 | 8 << 6 | 13 };
 	return numbers[type];
 }
 
@@ -33,7 +38,8 @@ static int batch_room(struct nft_batch *batch)
 {
 	if (batch->capacity - batch->length >= MESSAGE_ROOM)
 		return 0;
-	size_t wanted = batch->capacity * 2 > batch->length + MESSAGE_ROOM ? batch->capacity * 2 : batch->length + MESSAGE_ROOM;
+	size_t wanted =
+		batch->capacity * 2 > batch->length + MESSAGE_ROOM ? batch->capacity * 2 : batch->length + MESSAGE_ROOM;
 	char *grown = realloc(batch->bytes, wanted);
 	if (!grown)
 		return -ENOMEM;
@@ -57,7 +63,9 @@ void nft_message_done(struct nft_batch *batch, const struct nlmsghdr *header)
 
 int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities, uint32_t sequence, int64_t now_ms)
 {
-	*ret = (struct nft_batch){ .abilities = *abilities, .sequence = sequence, .first_sequence = sequence, .now_ms = now_ms };
+	*ret = (struct nft_batch){
+		.abilities = *abilities, .sequence = sequence, .first_sequence = sequence, .now_ms = now_ms
+	};
 	if (batch_room(ret) < 0)
 		return -ENOMEM;
 	nft_message_done(ret, nftnl_batch_begin(ret->bytes, ret->sequence));
@@ -103,7 +111,8 @@ static int encode_rules_flush(struct nft_batch *batch, const struct op *op)
 	struct nftnl_rule *rule = nftnl_rule_alloc();
 	struct nlmsghdr *header = NULL;
 
-	if (rule && nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, TABLE_NAME) == 0 && nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, op->name) == 0)
+	if (rule && nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, TABLE_NAME) == 0 &&
+	    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, op->name) == 0)
 		header = nft_message(batch, NFT_MSG_DELRULE, 0);
 	if (header) {
 		nftnl_rule_nlmsg_build_payload(header, rule);
@@ -124,7 +133,8 @@ static int set_layout_comment(struct nftnl_table *table)
 		return r;
 	snprintf(comment, sizeof(comment), "layout %d", TABLE_LAYOUT);
 	if (nftnl_udata_put_strz(buffer, 0 /* NFTNL_UDATA_TABLE_COMMENT */, comment) &&
-	    nftnl_table_set_data(table, NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(buffer), nftnl_udata_buf_len(buffer)) == 0)
+	    nftnl_table_set_data(table, NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(buffer),
+				 nftnl_udata_buf_len(buffer)) == 0)
 		r = 0;
 	nftnl_udata_buf_free(buffer);
 	return r;
@@ -173,14 +183,17 @@ static int encode_counter_add(struct nft_batch *batch, const struct op *op)
 static int encode_chain(struct nft_batch *batch, const struct op *op)
 {
 	static const uint32_t hooks[] = {
-		[HOOK_PREROUTING] = NF_INET_PRE_ROUTING, [HOOK_INPUT] = NF_INET_LOCAL_IN,
-		[HOOK_FORWARD] = NF_INET_FORWARD, [HOOK_OUTPUT] = NF_INET_LOCAL_OUT,
+		[HOOK_PREROUTING] = NF_INET_PRE_ROUTING,
+		[HOOK_INPUT] = NF_INET_LOCAL_IN,
+		[HOOK_FORWARD] = NF_INET_FORWARD,
+		[HOOK_OUTPUT] = NF_INET_LOCAL_OUT,
 	};
 	bool add = op->kind == OP_CHAIN_ADD;
 	struct nftnl_chain *chain = nftnl_chain_alloc();
 	struct nlmsghdr *header = NULL;
 
-	if (chain && nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, TABLE_NAME) == 0 && nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, op->name) == 0) {
+	if (chain && nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, TABLE_NAME) == 0 &&
+	    nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, op->name) == 0) {
 		bool whole = true;
 		if (add && op->chain->hook != HOOK_NONE) {
 			nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hooks[op->chain->hook]);
@@ -207,7 +220,8 @@ struct nftnl_set *nft_make_set(const char *name)
 	if (!set)
 		return NULL;
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
-	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 || nftnl_set_set_str(set, NFTNL_SET_NAME, name) < 0) {
+	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, name) < 0) {
 		nftnl_set_free(set);
 		return NULL;
 	}
@@ -228,7 +242,10 @@ static int set_byte_order(struct nftnl_set *set, enum key_type type)
 	if (!buffer)
 		return type == KEY_INTERFACE ? -ENOMEM : 0;
 	int r = nftnl_udata_put_u32(buffer, NFTNL_UDATA_SET_KEYBYTEORDER, 1 /* nft's BYTEORDER_HOST_ENDIAN */) &&
-		nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(buffer), nftnl_udata_buf_len(buffer)) == 0 ? 0 : -ENOMEM;
+				nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(buffer),
+						   nftnl_udata_buf_len(buffer)) == 0
+			? 0
+			: -ENOMEM;
 	nftnl_udata_buf_free(buffer);
 	return r;
 }
@@ -238,7 +255,8 @@ static int encode_set(struct nft_batch *batch, const struct op *op)
 	bool add = op->kind == OP_SET_ADD;
 	struct nftnl_set *set = nft_make_set(op->name);
 	bool whole = set && (!add || set_byte_order(set, op->set->type) == 0);
-	struct nlmsghdr *header = whole ? nft_message(batch, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET, add ? NLM_F_CREATE : 0) : NULL;
+	struct nlmsghdr *header =
+		whole ? nft_message(batch, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET, add ? NLM_F_CREATE : 0) : NULL;
 
 	if (header) {
 		if (add) {
@@ -273,7 +291,8 @@ static bool key_after(const uint8_t *last, size_t size, uint8_t *ret)
 
 enum element_use { ELEMENT_ADD, ELEMENT_DELETE, ELEMENT_UPDATE };
 
-static int add_start(struct nft_batch *batch, struct nftnl_set *out, const struct set *set, const struct element *element, enum element_use use)
+static int add_start(struct nft_batch *batch, struct nftnl_set *out, const struct set *set,
+		     const struct element *element, enum element_use use)
 {
 	struct nftnl_set_elem *elem = nftnl_set_elem_alloc();
 
@@ -311,7 +330,8 @@ static int add_end(struct nftnl_set *out, const struct set *set, const struct el
 }
 
 /* A handful of elements at a time: libnftnl's own form of them is large. */
-static int encode_some(struct nft_batch *batch, const struct set *set, const struct element *const *elements, size_t count, enum element_use use)
+static int encode_some(struct nft_batch *batch, const struct set *set, const struct element *const *elements,
+		       size_t count, enum element_use use)
 {
 	struct nftnl_set *out = nft_make_set(set->name);
 	struct nlmsghdr *header = NULL;
@@ -365,26 +385,17 @@ static int encode_op(struct nft_batch *batch, const struct op *op)
 	switch (op->kind) {
 	case OP_TABLE_ADD:
 	case OP_TABLE_CLAIM:
-	case OP_TABLE_DELETE:
-		return encode_table(batch, op);
-	case OP_COUNTER_ADD:
-		return encode_counter_add(batch, op);
+	case OP_TABLE_DELETE: return encode_table(batch, op);
+	case OP_COUNTER_ADD: return encode_counter_add(batch, op);
 	case OP_SET_ADD:
-	case OP_SET_DELETE:
-		return encode_set(batch, op);
+	case OP_SET_DELETE: return encode_set(batch, op);
 	case OP_CHAIN_ADD:
-	case OP_CHAIN_DELETE:
-		return encode_chain(batch, op);
-	case OP_RULES_FLUSH:
-		return encode_rules_flush(batch, op);
-	case OP_RULE_ADD:
-		return encode_rule_add(batch, op);
-	case OP_ELEMENTS_ADD:
-		return encode_elements(batch, op, ELEMENT_ADD);
-	case OP_ELEMENTS_DELETE:
-		return encode_elements(batch, op, ELEMENT_DELETE);
-	case OP_ELEMENTS_REARM:
-		return encode_rearm(batch, op);
+	case OP_CHAIN_DELETE: return encode_chain(batch, op);
+	case OP_RULES_FLUSH: return encode_rules_flush(batch, op);
+	case OP_RULE_ADD: return encode_rule_add(batch, op);
+	case OP_ELEMENTS_ADD: return encode_elements(batch, op, ELEMENT_ADD);
+	case OP_ELEMENTS_DELETE: return encode_elements(batch, op, ELEMENT_DELETE);
+	case OP_ELEMENTS_REARM: return encode_rearm(batch, op);
 	}
 	return -EINVAL;
 }

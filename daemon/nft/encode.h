@@ -17,7 +17,8 @@ enum { TABLE_OWNED = 0x2 | 0x4 };
 
 /* What this kernel can do. Probed once (nft_probe.c); tests override it. */
 struct nft_abilities {
-	bool owner;          /* a table can be owned: no other program can change it, and it stays when its owner dies, Linux 6.9 */
+	bool owner; /* a table can be owned: no other program can change it, and it stays when its owner dies, Linux 6.9
+		     */
 	bool timeout_update; /* an element's timeout can be changed in place, Linux 6.12 */
 };
 
@@ -25,13 +26,15 @@ struct nft_batch {
 	char *bytes;
 	size_t length, capacity;
 	size_t last;           /* where the last message begins */
-	uint32_t acknowledged; /* of a finished batch: the sequence number that the kernel acknowledges, once all of it is in force */
+	uint32_t acknowledged; /* of a finished batch: the sequence number that the kernel acknowledges, once all of it
+				  is in force */
 	uint32_t sequence, first_sequence; /* the last message's, and the first one's */
 	struct nft_abilities abilities;
 	int64_t now_ms; /* CLOCK_BOOTTIME, for timeouts */
 };
 
-/* All return 0 or a negative errno (-ENOMEM; -EINVAL: the end of an empty batch); the batch is then only good for nft_batch_free(). */
+/* All return 0 or a negative errno (-ENOMEM; -EINVAL: the end of an empty batch); the batch is then only good for
+ * nft_batch_free(). */
 int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities, uint32_t sequence, int64_t now_ms);
 int nft_batch_add(struct nft_batch *batch, const struct op *ops, size_t count);
 int nft_batch_end(struct nft_batch *batch); /* the kernel acknowledges the last message before it, and no other */
@@ -46,7 +49,7 @@ struct nftnl_set *nft_make_set(const char *name);
 
 /* One rule, for the golden tests; NULL without memory. nftnl_rule_free() is the caller's. */
 struct nftnl_rule *nft_encode_rule(const char *chain, const struct rule *rule);
-uint32_t nft_verdict(enum action action); /* as the kernel counts them */
+uint32_t nft_verdict(enum action action);  /* as the kernel counts them */
 uint32_t nft_key_type(enum key_type type); /* as nft counts them */
 
 #endif

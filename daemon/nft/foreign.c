@@ -15,7 +15,10 @@
 enum {
 	ELEMENTS_MAX = 4096, /* of a set; one with more may hold anything */
 	/* In all: some 40 MB. */
-	NAMES_MAX = 20 * 1000, RULES_MAX = 100 * 1000, CONDITIONS_MAX = 300 * 1000, ALL_ELEMENTS_MAX = 256 * 1024,
+	NAMES_MAX = 20 * 1000,
+	RULES_MAX = 100 * 1000,
+	CONDITIONS_MAX = 300 * 1000,
+	ALL_ELEMENTS_MAX = 256 * 1024,
 };
 
 enum phase { READ_CHAINS, READ_SETS, READ_RULES, READ_ELEMENTS, READ_DONE };
@@ -33,10 +36,13 @@ struct foreign_reading {
 	bool asked;
 	int tries;
 	struct foreign_tables *out;
-	struct use *uses;      /* of each set */
+	struct use *uses; /* of each set */
 	size_t next_set, elements;
 	struct other_set *set; /* whose elements are being read */
-	struct { struct raw_element *items; size_t count, capacity; } raw;
+	struct {
+		struct raw_element *items;
+		size_t count, capacity;
+	} raw;
 	bool too_many, strange;
 };
 
@@ -62,8 +68,9 @@ static bool is_ours(unsigned family, const char *table)
 static enum place place_of(unsigned family, uint32_t hook)
 {
 	static const enum place places[] = {
-		[NF_INET_PRE_ROUTING] = PLACE_PREROUTING, [NF_INET_LOCAL_IN] = PLACE_INPUT, [NF_INET_FORWARD] = PLACE_FORWARD,
-		[NF_INET_LOCAL_OUT] = PLACE_OUTPUT, [NF_INET_POST_ROUTING] = PLACE_POSTROUTING, [NF_INET_INGRESS] = PLACE_INGRESS,
+		[NF_INET_PRE_ROUTING] = PLACE_PREROUTING,   [NF_INET_LOCAL_IN] = PLACE_INPUT,
+		[NF_INET_FORWARD] = PLACE_FORWARD,          [NF_INET_LOCAL_OUT] = PLACE_OUTPUT,
+		[NF_INET_POST_ROUTING] = PLACE_POSTROUTING, [NF_INET_INGRESS] = PLACE_INGRESS,
 	};
 
 	if (family == NFPROTO_ARP)
@@ -75,7 +82,8 @@ static enum place place_of(unsigned family, uint32_t hook)
 
 static int take_chain(struct foreign_tables *out, const struct nftnl_chain *parsed)
 {
-	const char *table = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE), *name = nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME);
+	const char *table = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE),
+		   *name = nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME);
 	const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
 	struct other_chain chain = { .family = nftnl_chain_get_u32(parsed, NFTNL_CHAIN_FAMILY), .place = PLACE_NONE };
 
@@ -89,8 +97,10 @@ static int take_chain(struct foreign_tables *out, const struct nftnl_chain *pars
 		chain.place = place_of(chain.family, nftnl_chain_get_u32(parsed, NFTNL_CHAIN_HOOKNUM));
 		chain.priority = nftnl_chain_get_s32(parsed, NFTNL_CHAIN_PRIO);
 		chain.nat = type && strcmp(type, "nat") == 0;
-		chain.drops = nftnl_chain_is_set(parsed, NFTNL_CHAIN_POLICY) && nftnl_chain_get_u32(parsed, NFTNL_CHAIN_POLICY) == NF_DROP;
-		chain.interfaces_unknown = chain.family == NFPROTO_BRIDGE || chain.place == PLACE_INGRESS || chain.place == PLACE_EGRESS;
+		chain.drops = nftnl_chain_is_set(parsed, NFTNL_CHAIN_POLICY) &&
+			      nftnl_chain_get_u32(parsed, NFTNL_CHAIN_POLICY) == NF_DROP;
+		chain.interfaces_unknown =
+			chain.family == NFPROTO_BRIDGE || chain.place == PLACE_INGRESS || chain.place == PLACE_EGRESS;
 	}
 	chain.table = strdup(table);
 	chain.name = strdup(name);
@@ -121,7 +131,8 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 
 static int take_set(struct foreign_tables *out, const struct nftnl_set *parsed)
 {
-	const char *table = nftnl_set_get_str(parsed, NFTNL_SET_TABLE), *name = nftnl_set_get_str(parsed, NFTNL_SET_NAME);
+	const char *table = nftnl_set_get_str(parsed, NFTNL_SET_TABLE),
+		   *name = nftnl_set_get_str(parsed, NFTNL_SET_NAME);
 	struct other_set set = { .family = nftnl_set_get_u32(parsed, NFTNL_SET_FAMILY) };
 
 	if (!table || !name || is_ours(set.family, table))
@@ -161,7 +172,8 @@ static int each_rule(const struct nlmsghdr *header, void *userdata)
 {
 	struct foreign_reading *reading = userdata;
 
-	if (reading->out->rules.count >= RULES_MAX || reading->out->conditions.count >= CONDITIONS_MAX || reading->out->sets.count >= 2 * NAMES_MAX) {
+	if (reading->out->rules.count >= RULES_MAX || reading->out->conditions.count >= CONDITIONS_MAX ||
+	    reading->out->sets.count >= 2 * NAMES_MAX) {
 		reading->out->incomplete = true;
 		return MNL_CB_OK;
 	}
@@ -218,7 +230,8 @@ static void ask_elements(struct nlmsghdr *header, const void *what)
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, set->name);
 }
 
-static void take_verdict(const struct foreign_reading *reading, struct nftnl_set_elem *parsed, struct set_element *element)
+static void take_verdict(const struct foreign_reading *reading, struct nftnl_set_elem *parsed,
+			 struct set_element *element)
 {
 	const char *chain = nftnl_set_elem_get_str(parsed, NFTNL_SET_ELEM_CHAIN);
 
@@ -248,7 +261,8 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 	if (nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS)) {
 		uint32_t flags = nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS);
 		raw.end = flags & NFT_SET_ELEM_INTERVAL_END;
-		reading->strange |= (flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END) != 0; /* catch-all, and what may come */
+		reading->strange |=
+			(flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END) != 0; /* catch-all, and what may come */
 	}
 	/* Of a longer key, as that of a concatenation, no more than the verdict counts. */
 	if (key && length <= FOREIGN_KEY_MAX) {
@@ -403,12 +417,14 @@ static int end_phase(struct foreign_reading *reading)
 	}
 	if (r == 0 && reading->phase == READ_ELEMENTS && !reading->uses)
 		r = find_uses(reading);
-	if (reading->phase == READ_ELEMENTS && (r < 0 || !foreign_do_any(reading->out, reading->effects) || !next_set(reading)))
+	if (reading->phase == READ_ELEMENTS &&
+	    (r < 0 || !foreign_do_any(reading->out, reading->effects) || !next_set(reading)))
 		reading->phase = READ_DONE;
 	return r < 0 ? r : reading->phase != READ_DONE;
 }
 
-int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, struct foreign_tables *out, unsigned effects)
+int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, struct foreign_tables *out,
+		      unsigned effects)
 {
 	*out = (struct foreign_tables){ 0 };
 	*ret = calloc(1, sizeof(**ret));
@@ -424,7 +440,8 @@ int nft_foreign_some(struct foreign_reading *reading)
 
 	if (!reading->asked) {
 		phases[reading->phase].restart(reading);
-		r = nft_ask_begin(reading->socket, phases[reading->phase].type, NLM_F_DUMP, phases[reading->phase].prepare, reading->set);
+		r = nft_ask_begin(reading->socket, phases[reading->phase].type, NLM_F_DUMP,
+				  phases[reading->phase].prepare, reading->set);
 		reading->asked = true;
 	}
 	if (r == 0)

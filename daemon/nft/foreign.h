@@ -9,14 +9,16 @@
 
 #include <libnftnl/rule.h>
 
-/* All chains, sets and rules of all tables but ours, up to a bound (then ret->incomplete); elements of sets only where some
- * rule does one of these effects. 0 or a negative errno; then *ret is empty. foreign_tables_free() must follow. */
+/* All chains, sets and rules of all tables but ours, up to a bound (then ret->incomplete); elements of sets only where
+ * some rule does one of these effects. 0 or a negative errno; then *ret is empty. foreign_tables_free() must follow. */
 int nft_read_foreign(struct nft_socket *socket, struct foreign_tables *ret, unsigned effects);
 
-/* The same in parts, over a socket that asks nothing else meanwhile; *out is of use once nft_foreign_some() gave 0. begin: 0 or
- * -ENOMEM. some: 1 there is more, 0 that was all, or a negative errno. foreign_tables_free() and nft_foreign_end() must follow. */
+/* The same in parts, over a socket that asks nothing else meanwhile; *out is of use once nft_foreign_some() gave 0.
+ * begin: 0 or -ENOMEM. some: 1 there is more, 0 that was all, or a negative errno. foreign_tables_free() and
+ * nft_foreign_end() must follow. */
 struct foreign_reading;
-int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, struct foreign_tables *out, unsigned effects);
+int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, struct foreign_tables *out,
+		      unsigned effects);
 int nft_foreign_some(struct foreign_reading *reading);
 void nft_foreign_end(struct foreign_reading *reading); /* NULL is fine */
 

@@ -58,8 +58,8 @@ static enum rule_field whole_field(const struct parsing *p, const struct content
 		return RULE_TARGET_KIND;
 	for (size_t i = 0; content->kind == HOLDS_HEADER && i < HEADER_FIELDS; i++) {
 		const struct header_field *field = &header_fields[i];
-		if (field->base == content->base && field->offset == content->offset && rule_field_size(field->field) == content->length &&
-		    (!field->family || field->family == p->family))
+		if (field->base == content->base && field->offset == content->offset &&
+		    rule_field_size(field->field) == content->length && (!field->family || field->family == p->family))
 			return field->field;
 	}
 	return RULE_FIELDS;
@@ -80,7 +80,8 @@ static bool is_prefix(const uint8_t *mask, size_t size)
 }
 
 /* Loaded bytes [from, from + count) of the field are value; what follows may be anything. */
-static void equal_part(struct parsing *p, enum rule_field field, bool negate, const uint8_t *value, const uint8_t *mask, size_t count)
+static void equal_part(struct parsing *p, enum rule_field field, bool negate, const uint8_t *value, const uint8_t *mask,
+		       size_t count)
 {
 	uint8_t first[FOREIGN_KEY_MAX] = { 0 }, last[FOREIGN_KEY_MAX];
 
@@ -109,9 +110,11 @@ static void compare_header(struct parsing *p, const struct content *content, boo
 	for (size_t i = 0; i < HEADER_FIELDS; i++) {
 		const struct header_field *field = &header_fields[i];
 		uint32_t field_end = field->offset + (uint32_t)rule_field_size(field->field);
-		if (field->base != content->base || (field->family && field->family != p->family) || field->offset < content->offset || field->offset >= end)
+		if (field->base != content->base || (field->family && field->family != p->family) ||
+		    field->offset < content->offset || field->offset >= end)
 			continue;
-		uint32_t at = field->offset - content->offset, count = (end < field_end ? end : field_end) - field->offset;
+		uint32_t at = field->offset - content->offset,
+			 count = (end < field_end ? end : field_end) - field->offset;
 		if (negate && (at != 0 || count != content->length))
 			continue;
 		equal_part(p, field->field, negate, value + at, content->masked ? content->bytes + at : NULL, count);
@@ -120,7 +123,8 @@ static void compare_header(struct parsing *p, const struct content *content, boo
 	p->rule.exact &= covered == content->length;
 }
 
-static void compare_equal(struct parsing *p, const struct content *content, bool negate, const uint8_t *value, uint32_t length)
+static void compare_equal(struct parsing *p, const struct content *content, bool negate, const uint8_t *value,
+			  uint32_t length)
 {
 	char name[IF_NAMESIZE] = "";
 	uint8_t link[FOREIGN_KEY_MAX] = { 0 };
@@ -137,7 +141,10 @@ static void compare_equal(struct parsing *p, const struct content *content, bool
 		return;
 	case HOLDS_FIELD:
 		if (content->field == RULE_FAMILY)
-			add_byte(p, RULE_FAMILY, negate, value[0] == NFPROTO_IPV4 ? 4 : value[0] == NFPROTO_IPV6 ? 6 : 0);
+			add_byte(p, RULE_FAMILY, negate,
+				 value[0] == NFPROTO_IPV4   ? 4
+				 : value[0] == NFPROTO_IPV6 ? 6
+							    : 0);
 		else if (content->masked && length == sizeof(number))
 			add_bits(p, content->field, negate, content->bytes, value);
 		else if (!content->masked && length <= rule_field_size(content->field))
@@ -147,7 +154,10 @@ static void compare_equal(struct parsing *p, const struct content *content, bool
 		return;
 	case HOLDS_ETHERTYPE:
 		if (length == 2)
-			add_byte(p, RULE_FAMILY, negate, value[0] == 0x08 && value[1] == 0 ? 4 : value[0] == 0x86 && value[1] == 0xdd ? 6 : 0);
+			add_byte(p, RULE_FAMILY, negate,
+				 value[0] == 0x08 && value[1] == 0      ? 4
+				 : value[0] == 0x86 && value[1] == 0xdd ? 6
+									: 0);
 		return;
 	case HOLDS_LOCAL:
 		if (number == 2) /* RTN_LOCAL */
@@ -169,8 +179,7 @@ static void compare_equal(struct parsing *p, const struct content *content, bool
 			p->rule.exact = false;
 		}
 		return;
-	default:
-		p->rule.exact = false;
+	default: p->rule.exact = false;
 	}
 }
 
@@ -189,7 +198,8 @@ static void take_cmp(struct parsing *p, const struct nftnl_expr *expr)
 		return;
 	}
 	enum rule_field field = whole_field(p, content);
-	if (field == RULE_FIELDS || field == RULE_FAMILY || field == RULE_FLAGS || rule_field_size(field) != length || op == NFT_CMP_LT || op == NFT_CMP_GT) {
+	if (field == RULE_FIELDS || field == RULE_FAMILY || field == RULE_FLAGS || rule_field_size(field) != length ||
+	    op == NFT_CMP_LT || op == NFT_CMP_GT) {
 		p->rule.exact = false;
 		return;
 	}
@@ -205,7 +215,8 @@ static void take_range(struct parsing *p, const struct nftnl_expr *expr)
 	const void *last = nftnl_expr_get(expr, NFTNL_EXPR_RANGE_TO_DATA, &to_length);
 	enum rule_field field = whole_field(p, content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_RANGE_SREG)));
 
-	if (first && last && field != RULE_FIELDS && field != RULE_FAMILY && length == to_length && rule_field_size(field) == length)
+	if (first && last && field != RULE_FIELDS && field != RULE_FAMILY && length == to_length &&
+	    rule_field_size(field) == length)
 		add_interval(p, field, nftnl_expr_get_u32(expr, NFTNL_EXPR_RANGE_OP) == NFT_RANGE_NEQ, first, last);
 	else
 		p->rule.exact = false;
@@ -216,7 +227,8 @@ static void take_meta(struct parsing *p, const struct nftnl_expr *expr)
 	if (!nftnl_expr_is_set(expr, NFTNL_EXPR_META_DREG))
 		return; /* it sets a mark, or the like */
 	uint32_t key = nftnl_expr_get_u32(expr, NFTNL_EXPR_META_KEY);
-	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_META_DREG), key == NFT_META_IIFNAME || key == NFT_META_OIFNAME ? FOREIGN_KEY_MAX : 4);
+	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_META_DREG),
+				       key == NFT_META_IIFNAME || key == NFT_META_OIFNAME ? FOREIGN_KEY_MAX : 4);
 
 	if (!content)
 		return;
@@ -226,8 +238,14 @@ static void take_meta(struct parsing *p, const struct nftnl_expr *expr)
 	case NFT_META_L4PROTO: content->field = RULE_PROTOCOL; break;
 	case NFT_META_IIFNAME: content->field = RULE_LINK; break;
 	case NFT_META_OIFNAME: content->field = RULE_OUT_LINK; break;
-	case NFT_META_IIF: content->kind = HOLDS_LINK_INDEX; content->field = RULE_LINK; break;
-	case NFT_META_OIF: content->kind = HOLDS_LINK_INDEX; content->field = RULE_OUT_LINK; break;
+	case NFT_META_IIF:
+		content->kind = HOLDS_LINK_INDEX;
+		content->field = RULE_LINK;
+		break;
+	case NFT_META_OIF:
+		content->kind = HOLDS_LINK_INDEX;
+		content->field = RULE_OUT_LINK;
+		break;
 	case NFT_META_PKTTYPE: content->field = RULE_PACKET; break;
 	case NFT_META_PROTOCOL: content->kind = HOLDS_ETHERTYPE; break;
 	default: content->kind = HOLDS_UNKNOWN;
@@ -241,8 +259,10 @@ static void take_payload(struct parsing *p, const struct nftnl_expr *expr)
 	uint32_t length = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_LEN);
 	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_DREG), length);
 	if (content && length <= FOREIGN_KEY_MAX)
-		*content = (struct content){ .kind = HOLDS_HEADER, .base = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_BASE),
-					     .offset = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET), .length = length };
+		*content = (struct content){ .kind = HOLDS_HEADER,
+					     .base = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_BASE),
+					     .offset = nftnl_expr_get_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET),
+					     .length = length };
 }
 
 /* Of the status, the box knows one bit. */
@@ -260,7 +280,8 @@ static void take_ct(struct parsing *p, const struct nftnl_expr *expr)
 	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_CT_DREG), FOREIGN_KEY_MAX);
 
 	if (content && (key == NFT_CT_STATE || key == NFT_CT_STATUS))
-		*content = (struct content){ .kind = HOLDS_FIELD, .field = key == NFT_CT_STATE ? RULE_STATE : RULE_STATUS };
+		*content = (struct content){ .kind = HOLDS_FIELD,
+					     .field = key == NFT_CT_STATE ? RULE_STATE : RULE_STATUS };
 }
 
 static void take_limit(struct parsing *p, const struct nftnl_expr *expr)
@@ -284,19 +305,22 @@ static void take_bitwise(struct parsing *p, const struct nftnl_expr *expr)
 	static const uint8_t zero[FOREIGN_KEY_MAX];
 	struct content masked = { .kind = HOLDS_UNKNOWN };
 
-	if (source && source->kind == HOLDS_HEADER && !source->masked && mask && length == source->length && length <= FOREIGN_KEY_MAX &&
-	    flip && xor_length == length && memcmp(flip, zero, length) == 0) {
+	if (source && source->kind == HOLDS_HEADER && !source->masked && mask && length == source->length &&
+	    length <= FOREIGN_KEY_MAX && flip && xor_length == length && memcmp(flip, zero, length) == 0) {
 		masked = *source;
 		masked.masked = true;
 		memcpy(masked.bytes, mask, length);
 	}
-	bool bits = source && source->kind == HOLDS_FIELD && (source->field == RULE_STATE || source->field == RULE_STATUS);
-	if (bits && !source->masked && mask && length == 4 && flip && xor_length == 4 && memcmp(flip, zero, 4) == 0 && knows_bits(source->field, mask)) {
+	bool bits =
+		source && source->kind == HOLDS_FIELD && (source->field == RULE_STATE || source->field == RULE_STATUS);
+	if (bits && !source->masked && mask && length == 4 && flip && xor_length == 4 && memcmp(flip, zero, 4) == 0 &&
+	    knows_bits(source->field, mask)) {
 		masked = *source;
 		masked.masked = true;
 		memcpy(masked.bytes, mask, length);
 	}
-	struct content *target = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_DREG), nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_LEN));
+	struct content *target = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_DREG),
+				      nftnl_expr_get_u32(expr, NFTNL_EXPR_BITWISE_LEN));
 	if (target)
 		*target = masked;
 }
@@ -304,11 +328,13 @@ static void take_bitwise(struct parsing *p, const struct nftnl_expr *expr)
 static void take_fib(struct parsing *p, const struct nftnl_expr *expr)
 {
 	struct content *content = load(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_DREG), 4);
-	uint32_t flags = nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_FLAGS), result = nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_RESULT);
+	uint32_t flags = nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_FLAGS),
+		 result = nftnl_expr_get_u32(expr, NFTNL_EXPR_FIB_RESULT);
 
 	if (content && flags == NFTA_FIB_F_DADDR && result == NFT_FIB_RESULT_ADDRTYPE)
 		content->kind = HOLDS_LOCAL;
-	else if (content && flags & NFTA_FIB_F_SADDR && (result == NFT_FIB_RESULT_OIF || result == NFT_FIB_RESULT_OIFNAME))
+	else if (content && flags & NFTA_FIB_F_SADDR &&
+		 (result == NFT_FIB_RESULT_OIF || result == NFT_FIB_RESULT_OIFNAME))
 		content->kind = HOLDS_WAY_BACK;
 }
 
@@ -332,7 +358,8 @@ static void take_lookup(struct parsing *p, const struct nftnl_expr *expr)
 		}
 		return;
 	}
-	bool negate = nftnl_expr_is_set(expr, NFTNL_EXPR_LOOKUP_FLAGS) && nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV;
+	bool negate = nftnl_expr_is_set(expr, NFTNL_EXPR_LOOKUP_FLAGS) &&
+		      nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV;
 	if (field == RULE_FIELDS || !set)
 		p->rule.exact = false;
 	else
@@ -374,12 +401,15 @@ static void take_nat(struct parsing *p, const struct nftnl_expr *expr)
 		return;
 	}
 	/* With a port alone it goes to whom it went. */
-	bool elsewhere = nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN), port = nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_PROTO_MIN);
+	bool elsewhere = nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN),
+	     port = nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_PROTO_MIN);
 	do_effect(p, elsewhere ? EFFECT_DNAT : port ? EFFECT_PORT : EFFECT_NONE, WAY_DONE);
-	const struct content *content = elsewhere ? content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN)) : NULL;
+	const struct content *content =
+		elsewhere ? content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN)) : NULL;
 	uint32_t family = nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_FAMILY);
 	bool one = !nftnl_expr_is_set(expr, NFTNL_EXPR_NAT_REG_ADDR_MAX) ||
-		   nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MAX) == nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN);
+		   nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MAX) ==
+			   nftnl_expr_get_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN);
 	if (one && content && content->kind == HOLDS_VALUE && content->length == (family == NFPROTO_IPV4 ? 4 : 16))
 		set_target(p, family == NFPROTO_IPV4 ? 4 : 6, content->bytes);
 }
@@ -389,7 +419,8 @@ static void take_target(struct parsing *p, const struct nftnl_expr *expr)
 	uint32_t length = 0;
 	const uint8_t *info = nftnl_expr_get(expr, NFTNL_EXPR_TG_INFO, &length);
 
-	xt_take_target(p, nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME), nftnl_expr_get_u32(expr, NFTNL_EXPR_TG_REV), info, length);
+	xt_take_target(p, nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME), nftnl_expr_get_u32(expr, NFTNL_EXPR_TG_REV),
+		       info, length);
 }
 
 static void take_match(struct parsing *p, const struct nftnl_expr *expr)
@@ -397,28 +428,80 @@ static void take_match(struct parsing *p, const struct nftnl_expr *expr)
 	uint32_t length = 0;
 	const uint8_t *info = nftnl_expr_get(expr, NFTNL_EXPR_MT_INFO, &length);
 
-	xt_take_match(p, nftnl_expr_get_str(expr, NFTNL_EXPR_MT_NAME), nftnl_expr_get_u32(expr, NFTNL_EXPR_MT_REV), info, length);
+	xt_take_match(p, nftnl_expr_get_str(expr, NFTNL_EXPR_MT_NAME), nftnl_expr_get_u32(expr, NFTNL_EXPR_MT_REV),
+		      info, length);
 }
 
-static void take_queue(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_QUEUE, WAY_DONE); }
-static void take_redir(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_REDIRECT, WAY_DONE); }
-static void take_tproxy(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_TPROXY, WAY_ON); }
-static void take_dup(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_DUP, WAY_ON); }
-static void take_fwd(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_FWD, WAY_DONE); }
-static void take_notrack(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_NOTRACK, WAY_ON); }
-static void take_offload(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_OFFLOAD, WAY_ON); }
-static void take_reject(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_DROP, WAY_DONE); }
-static void take_end(struct parsing *p, const struct nftnl_expr *expr) { (void)expr; do_effect(p, EFFECT_NONE, WAY_DONE); }
-static void take_nothing(struct parsing *p, const struct nftnl_expr *expr) { (void)p; (void)expr; }
+static void take_queue(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)expr;
+	do_effect(p, EFFECT_QUEUE, WAY_DONE);
+}
+static void take_redir(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)expr;
+	do_effect(p, EFFECT_REDIRECT, WAY_DONE);
+}
+static void take_tproxy(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)expr;
+	do_effect(p, EFFECT_TPROXY, WAY_ON);
+}
+static void take_dup(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)expr;
+	do_effect(p, EFFECT_DUP, WAY_ON);
+}
+static void take_fwd(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)expr;
+	do_effect(p, EFFECT_FWD, WAY_DONE);
+}
+static void take_notrack(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)expr;
+	do_effect(p, EFFECT_NOTRACK, WAY_ON);
+}
+static void take_offload(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)expr;
+	do_effect(p, EFFECT_OFFLOAD, WAY_ON);
+}
+static void take_reject(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)expr;
+	do_effect(p, EFFECT_DROP, WAY_DONE);
+}
+static void take_end(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)expr;
+	do_effect(p, EFFECT_NONE, WAY_DONE);
+}
+static void take_nothing(struct parsing *p, const struct nftnl_expr *expr)
+{
+	(void)p;
+	(void)expr;
+}
 
 static int take_expression(struct nftnl_expr *expr, void *userdata)
 {
-	static const struct { const char *name; void (*take)(struct parsing *, const struct nftnl_expr *); } kinds[] = {
-		{ "cmp", take_cmp }, { "range", take_range }, { "meta", take_meta }, { "payload", take_payload }, { "bitwise", take_bitwise },
-		{ "fib", take_fib }, { "lookup", take_lookup }, { "immediate", take_immediate }, { "nat", take_nat }, { "redir", take_redir },
-		{ "tproxy", take_tproxy }, { "dup", take_dup }, { "fwd", take_fwd }, { "queue", take_queue }, { "notrack", take_notrack },
-		{ "match", take_match }, { "target", take_target }, { "masq", take_end }, { "reject", take_reject }, { "ct", take_ct }, { "limit", take_limit }, { "connlimit", take_connlimit },
-		{ "counter", take_nothing }, { "log", take_nothing }, { "objref", take_nothing }, { "flow_offload", take_offload },
+	static const struct {
+		const char *name;
+		void (*take)(struct parsing *, const struct nftnl_expr *);
+	} kinds[] = {
+		{ "cmp", take_cmp },         { "range", take_range },
+		{ "meta", take_meta },       { "payload", take_payload },
+		{ "bitwise", take_bitwise }, { "fib", take_fib },
+		{ "lookup", take_lookup },   { "immediate", take_immediate },
+		{ "nat", take_nat },         { "redir", take_redir },
+		{ "tproxy", take_tproxy },   { "dup", take_dup },
+		{ "fwd", take_fwd },         { "queue", take_queue },
+		{ "notrack", take_notrack }, { "match", take_match },
+		{ "target", take_target },   { "masq", take_end },
+		{ "reject", take_reject },   { "ct", take_ct },
+		{ "limit", take_limit },     { "connlimit", take_connlimit },
+		{ "counter", take_nothing }, { "log", take_nothing },
+		{ "objref", take_nothing },  { "flow_offload", take_offload },
 	};
 	struct parsing *p = userdata;
 	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
@@ -445,16 +528,22 @@ static void begin_family(struct parsing *p)
 
 int nft_take_other_rule(struct foreign_tables *others, const struct nftnl_rule *rule)
 {
-	const char *table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE), *chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
+	const char *table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE),
+		   *chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
 	unsigned family = nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY);
 	size_t conditions = others->conditions.count;
 	size_t of = table && chain ? foreign_find_chain(others, family, table, chain) : 0;
 
 	if (!of) /* ours, or of a chain that came meanwhile: a notice of that is under way */
 		return 0;
-	struct parsing p = { .others = others, .table_family = family, .table = table,
-			     .rule = { .chain = of - 1, .handle = nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE), .conditions = conditions,
-				       .exact = true, .map_field = RULE_FIELDS } };
+	struct parsing p = { .others = others,
+			     .table_family = family,
+			     .table = table,
+			     .rule = { .chain = of - 1,
+				       .handle = nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE),
+				       .conditions = conditions,
+				       .exact = true,
+				       .map_field = RULE_FIELDS } };
 	begin_family(&p);
 	/* Iterating does not alter the rule; the library's types don't say so. */
 	nftnl_expr_foreach((struct nftnl_rule *)rule, take_expression, &p);

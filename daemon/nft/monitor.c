@@ -29,11 +29,11 @@ struct nft_monitor {
 	void (*changed)(void *userdata, const char *what);
 	void (*others_changed)(void *userdata);
 	void *userdata;
-	char what[200];     /* the first change of the transaction under way, or that it deletes the table */
-	unsigned more;      /* how many there are besides */
-	bool overrun;       /* notices were lost, and the queue was not empty since */
-	uint64_t seen;      /* transactions that changed our table, or may have */
-	bool others;        /* the transaction under way changes other tables */
+	char what[200]; /* the first change of the transaction under way, or that it deletes the table */
+	unsigned more;  /* how many there are besides */
+	bool overrun;   /* notices were lost, and the queue was not empty since */
+	uint64_t seen;  /* transactions that changed our table, or may have */
+	bool others;    /* the transaction under way changes other tables */
 };
 
 /* Our own commits can be large: the kernel need not queue them for us. The notices of one transaction come in packets
@@ -55,9 +55,10 @@ static const char *text_attribute(const struct nlmsghdr *header, uint16_t type)
 {
 	const struct nlattr *attribute;
 
-	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attribute) == type && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-			return mnl_attr_get_str(attribute);
+	mnl_attr_for_each(attribute, header,
+			  sizeof(struct nfgenmsg)) if (mnl_attr_get_type(attribute) == type &&
+						       mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >=
+							       0) return mnl_attr_get_str(attribute);
 	return NULL;
 }
 
@@ -130,7 +131,8 @@ static void take_notices(struct nft_monitor *monitor, const char *bytes, size_t 
 
 	for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
 		unsigned type = header->nlmsg_type & 0xff;
-		if (header->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || mnl_nlmsg_get_payload_len(header) < sizeof(struct nfgenmsg))
+		if (header->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
+		    mnl_nlmsg_get_payload_len(header) < sizeof(struct nfgenmsg))
 			continue;
 		if (type == NFT_MSG_NEWGEN)
 			end_transaction(monitor, header);
@@ -212,7 +214,8 @@ static int listen_in(struct nft_monitor *monitor, uint32_t own_port)
 }
 
 int nft_monitor_new(struct nft_monitor **ret, sd_event *event, uint32_t own_port,
-		    void (*changed)(void *userdata, const char *what), void (*others_changed)(void *userdata), void *userdata)
+		    void (*changed)(void *userdata, const char *what), void (*others_changed)(void *userdata),
+		    void *userdata)
 {
 	struct nft_monitor *monitor = calloc(1, sizeof(*monitor));
 
@@ -223,7 +226,8 @@ int nft_monitor_new(struct nft_monitor **ret, sd_event *event, uint32_t own_port
 	monitor->userdata = userdata;
 	int r = listen_in(monitor, own_port);
 	if (r >= 0)
-		r = sd_event_add_io(event, &monitor->source, mnl_socket_get_fd(monitor->socket), EPOLLIN, on_notice, monitor);
+		r = sd_event_add_io(event, &monitor->source, mnl_socket_get_fd(monitor->socket), EPOLLIN, on_notice,
+				    monitor);
 	if (r < 0) {
 		nft_monitor_free(monitor);
 		return r;

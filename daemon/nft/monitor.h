@@ -11,10 +11,11 @@
 struct nft_monitor;
 
 /* own_port: the port of the socket that we write by; its changes are not told. `changed` gets, once a transaction,
- * what was changed and by whom, in words; NULL: notices were lost, anything may have changed. `others_changed` is called
- * at least once after changes of other tables. 0 or a negative errno. */
+ * what was changed and by whom, in words; NULL: notices were lost, anything may have changed. `others_changed` is
+ * called at least once after changes of other tables. 0 or a negative errno. */
 int nft_monitor_new(struct nft_monitor **ret, sd_event *event, uint32_t own_port,
-		    void (*changed)(void *userdata, const char *what), void (*others_changed)(void *userdata), void *userdata);
+		    void (*changed)(void *userdata, const char *what), void (*others_changed)(void *userdata),
+		    void *userdata);
 /* Takes all notices that are there now. True if there were any of our table, or some were lost. */
 bool nft_monitor_drain(struct nft_monitor *monitor);
 /* Of its event source, SD_EVENT_PRIORITY_NORMAL at first, and again after a turn without a change of our table. */

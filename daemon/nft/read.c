@@ -24,9 +24,21 @@ static void put_name(struct nlmsghdr *header, uint16_t attribute, const void *na
 	mnl_attr_put_strz(header, attribute, name);
 }
 
-static void ask_table(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_TABLE_NAME, TABLE_NAME); }
-static void ask_chains(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_CHAIN_TABLE, TABLE_NAME); }
-static void ask_sets(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_SET_TABLE, TABLE_NAME); }
+static void ask_table(struct nlmsghdr *header, const void *what)
+{
+	(void)what;
+	put_name(header, NFTA_TABLE_NAME, TABLE_NAME);
+}
+static void ask_chains(struct nlmsghdr *header, const void *what)
+{
+	(void)what;
+	put_name(header, NFTA_CHAIN_TABLE, TABLE_NAME);
+}
+static void ask_sets(struct nlmsghdr *header, const void *what)
+{
+	(void)what;
+	put_name(header, NFTA_SET_TABLE, TABLE_NAME);
+}
 
 static void ask_counters(struct nlmsghdr *header, const void *what)
 {
@@ -35,8 +47,16 @@ static void ask_counters(struct nlmsghdr *header, const void *what)
 	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htobe32(NFT_OBJECT_COUNTER));
 }
 
-static void ask_objects(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_OBJ_TABLE, TABLE_NAME); }
-static void ask_flowtables(struct nlmsghdr *header, const void *what) { (void)what; put_name(header, NFTA_FLOWTABLE_TABLE, TABLE_NAME); }
+static void ask_objects(struct nlmsghdr *header, const void *what)
+{
+	(void)what;
+	put_name(header, NFTA_OBJ_TABLE, TABLE_NAME);
+}
+static void ask_flowtables(struct nlmsghdr *header, const void *what)
+{
+	(void)what;
+	put_name(header, NFTA_FLOWTABLE_TABLE, TABLE_NAME);
+}
 
 static void ask_elements(struct nlmsghdr *header, const void *what)
 {
@@ -46,7 +66,8 @@ static void ask_elements(struct nlmsghdr *header, const void *what)
 
 /* The table itself. */
 
-/* The number in a comment "layout N", which is all that we keep with a table; another program may have put anything there. */
+/* The number in a comment "layout N", which is all that we keep with a table; another program may have put anything
+ * there. */
 static int find_layout(const uint8_t *bytes, size_t length)
 {
 	char copy[32] = "", ours[32];
@@ -80,7 +101,8 @@ static int each_table(const struct nlmsghdr *header, void *userdata)
 		if (nftnl_table_is_set(table, NFTNL_TABLE_OWNER))
 			info->owner = nftnl_table_get_u32(table, NFTNL_TABLE_OWNER);
 		const void *data = nftnl_table_is_set(table, NFTNL_TABLE_USERDATA)
-				 ? nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &length) : NULL;
+					   ? nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &length)
+					   : NULL;
 		if (data)
 			info->layout = find_layout(data, length);
 	}
@@ -110,7 +132,8 @@ static int each_counter(const struct nlmsghdr *header, void *userdata)
 
 	if (!object)
 		return MNL_CB_ERROR;
-	if (nftnl_obj_nlmsg_parse(header, object) == 0 && nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&
+	if (nftnl_obj_nlmsg_parse(header, object) == 0 &&
+	    nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&
 	    is_ours(nftnl_obj_get_str(object, NFTNL_OBJ_TABLE), nftnl_obj_get_str(object, NFTNL_OBJ_NAME))) {
 		struct nft_counter counter = { .packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS),
 					       .bytes = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_BYTES) };
@@ -148,15 +171,15 @@ const struct nft_counter *nft_find_counter(const struct nft_counters *counters, 
 
 struct reading {
 	struct ruleset *out;
-	struct set *set;   /* whose elements are being read */
+	struct set *set; /* whose elements are being read */
 	struct raw *raw;
 	size_t raw_count, raw_capacity;
 	int64_t now_ms;
 	bool foreign;
 };
 
-/* What the library can't parse is not of our making either, if it is in our table: the name of that is the first attribute of
- * every kind of message. */
+/* What the library can't parse is not of our making either, if it is in our table: the name of that is the first
+ * attribute of every kind of message. */
 static bool names_our_table(const struct nlmsghdr *header)
 {
 	const struct nfgenmsg *family = mnl_nlmsg_get_payload(header);
@@ -164,9 +187,10 @@ static bool names_our_table(const struct nlmsghdr *header)
 
 	if (mnl_nlmsg_get_payload_len(header) < sizeof(*family) || family->nfgen_family != NFPROTO_INET)
 		return false;
-	mnl_attr_for_each(attribute, header, sizeof(*family))
-		if (mnl_attr_get_type(attribute) == NFTA_CHAIN_TABLE && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
-			return strcmp(mnl_attr_get_str(attribute), TABLE_NAME) == 0;
+	mnl_attr_for_each(attribute, header, sizeof(*family)) if (mnl_attr_get_type(attribute) == NFTA_CHAIN_TABLE &&
+								  mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >=
+									  0) return strcmp(mnl_attr_get_str(attribute),
+											   TABLE_NAME) == 0;
 	return false;
 }
 
@@ -184,17 +208,20 @@ static enum hook hook_of(uint32_t number)
 /* Hooks, policies, statistics, devices, comments that we never give. */
 static bool is_foreign_chain(const struct nftnl_chain *parsed)
 {
-	static const uint16_t never[] = { NFTNL_CHAIN_USERDATA, NFTNL_CHAIN_DEV, NFTNL_CHAIN_DEVICES, NFTNL_CHAIN_PACKETS, NFTNL_CHAIN_BYTES };
+	static const uint16_t never[] = { NFTNL_CHAIN_USERDATA, NFTNL_CHAIN_DEV, NFTNL_CHAIN_DEVICES,
+					  NFTNL_CHAIN_PACKETS, NFTNL_CHAIN_BYTES };
 	const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (nftnl_chain_is_set(parsed, never[i]))
 			return true;
-	if (nftnl_chain_is_set(parsed, NFTNL_CHAIN_FLAGS) && nftnl_chain_get_u32(parsed, NFTNL_CHAIN_FLAGS) & ~(uint32_t)NFT_CHAIN_BASE)
+	if (nftnl_chain_is_set(parsed, NFTNL_CHAIN_FLAGS) &&
+	    nftnl_chain_get_u32(parsed, NFTNL_CHAIN_FLAGS) & ~(uint32_t)NFT_CHAIN_BASE)
 		return true;
 	return nftnl_chain_is_set(parsed, NFTNL_CHAIN_HOOKNUM) &&
-	       (hook_of(nftnl_chain_get_u32(parsed, NFTNL_CHAIN_HOOKNUM)) == HOOK_NONE || nftnl_chain_get_u32(parsed, NFTNL_CHAIN_POLICY) != NF_ACCEPT ||
-		!type || (strcmp(type, "filter") != 0 && strcmp(type, "nat") != 0));
+	       (hook_of(nftnl_chain_get_u32(parsed, NFTNL_CHAIN_HOOKNUM)) == HOOK_NONE ||
+		nftnl_chain_get_u32(parsed, NFTNL_CHAIN_POLICY) != NF_ACCEPT || !type ||
+		(strcmp(type, "filter") != 0 && strcmp(type, "nat") != 0));
 }
 
 static void restart_chains(void *userdata)
@@ -211,9 +238,12 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 		return MNL_CB_ERROR;
 	if (nftnl_chain_nlmsg_parse(header, parsed) < 0) {
 		reading->foreign |= names_our_table(header);
-	} else if (is_ours(nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE), nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME))) {
+	} else if (is_ours(nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE),
+			   nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME))) {
 		reading->foreign |= is_foreign_chain(parsed);
-		struct chain *chain = ruleset_chain(reading->out, ruleset_string(reading->out, "%s", nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME)));
+		struct chain *chain =
+			ruleset_chain(reading->out, ruleset_string(reading->out, "%s",
+								   nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME)));
 		if (chain) {
 			chain->rules_unknown = true;
 			if (nftnl_chain_is_set(parsed, NFTNL_CHAIN_HOOKNUM)) {
@@ -243,12 +273,14 @@ static bool key_type_of(uint32_t number, uint32_t length, enum key_type *ret)
 static bool is_our_userdata(const struct nftnl_set *parsed, enum key_type type)
 {
 	uint32_t length = 0, order = 1;
-	const uint8_t *bytes = nftnl_set_is_set(parsed, NFTNL_SET_USERDATA) ? nftnl_set_get_data(parsed, NFTNL_SET_USERDATA, &length) : NULL;
+	const uint8_t *bytes = nftnl_set_is_set(parsed, NFTNL_SET_USERDATA)
+				       ? nftnl_set_get_data(parsed, NFTNL_SET_USERDATA, &length)
+				       : NULL;
 
 	if (type != KEY_INTERFACE)
 		return length == 0; /* some kernels tell of none */
-	return bytes && length == 2 + sizeof(order) && bytes[0] == NFTNL_UDATA_SET_KEYBYTEORDER && bytes[1] == sizeof(order) &&
-	       memcmp(bytes + 2, &order, sizeof(order)) == 0;
+	return bytes && length == 2 + sizeof(order) && bytes[0] == NFTNL_UDATA_SET_KEYBYTEORDER &&
+	       bytes[1] == sizeof(order) && memcmp(bytes + 2, &order, sizeof(order)) == 0;
 }
 
 /* Whose elements the ruleset does not know. */
@@ -257,12 +289,15 @@ static bool is_kept(enum key_type type)
 	return type == KEY_CUT_4 || type == KEY_CUT_6 || type == KEY_PROTOCOL;
 }
 
-/* Statements, bounds, timeouts and the like in the set itself, none of which we ever give: some of them decide on packets. */
+/* Statements, bounds, timeouts and the like in the set itself, none of which we ever give: some of them decide on
+ * packets. */
 static bool is_foreign_set(const struct nftnl_set *parsed, enum key_type type)
 {
-	static const uint16_t never[] = { NFTNL_SET_EXPR, NFTNL_SET_EXPRESSIONS, NFTNL_SET_DESC_CONCAT, NFTNL_SET_TIMEOUT,
-					  NFTNL_SET_GC_INTERVAL, NFTNL_SET_POLICY, NFTNL_SET_OBJ_TYPE };
-	uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS), known = NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_MAP;
+	static const uint16_t never[] = { NFTNL_SET_EXPR,    NFTNL_SET_EXPRESSIONS, NFTNL_SET_DESC_CONCAT,
+					  NFTNL_SET_TIMEOUT, NFTNL_SET_GC_INTERVAL, NFTNL_SET_POLICY,
+					  NFTNL_SET_OBJ_TYPE };
+	uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS),
+		 known = NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_MAP;
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (nftnl_set_is_set(parsed, never[i]))
@@ -275,9 +310,11 @@ static bool is_foreign_set(const struct nftnl_set *parsed, enum key_type type)
 
 static void add_read_set(struct ruleset *out, const struct nftnl_set *parsed, enum key_type type, uint32_t flags)
 {
-	struct set *set = ruleset_set(out, ruleset_string(out, "%s", nftnl_set_get_str(parsed, NFTNL_SET_NAME)), type,
-				      (flags & NFT_SET_INTERVAL ? SET_INTERVAL : 0u) | (flags & NFT_SET_TIMEOUT ? SET_TIMEOUT : 0u) |
-				      (flags & NFT_SET_MAP ? SET_VERDICTS : 0u) | (is_kept(type) ? SET_KEPT : 0u));
+	struct set *set =
+		ruleset_set(out, ruleset_string(out, "%s", nftnl_set_get_str(parsed, NFTNL_SET_NAME)), type,
+			    (flags & NFT_SET_INTERVAL ? SET_INTERVAL : 0u) |
+				    (flags & NFT_SET_TIMEOUT ? SET_TIMEOUT : 0u) |
+				    (flags & NFT_SET_MAP ? SET_VERDICTS : 0u) | (is_kept(type) ? SET_KEPT : 0u));
 
 	if (set && nftnl_set_is_set(parsed, NFTNL_SET_DESC_SIZE))
 		set->size = nftnl_set_get_u32(parsed, NFTNL_SET_DESC_SIZE);
@@ -300,7 +337,8 @@ static int each_set(const struct nlmsghdr *header, void *userdata)
 		reading->foreign |= names_our_table(header);
 	} else if (is_ours(nftnl_set_get_str(parsed, NFTNL_SET_TABLE), nftnl_set_get_str(parsed, NFTNL_SET_NAME))) {
 		uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS);
-		if (!key_type_of(nftnl_set_get_u32(parsed, NFTNL_SET_KEY_TYPE), nftnl_set_get_u32(parsed, NFTNL_SET_KEY_LEN), &type) ||
+		if (!key_type_of(nftnl_set_get_u32(parsed, NFTNL_SET_KEY_TYPE),
+				 nftnl_set_get_u32(parsed, NFTNL_SET_KEY_LEN), &type) ||
 		    is_foreign_set(parsed, type))
 			reading->foreign = true;
 		else
@@ -328,15 +366,21 @@ static enum action action_of(uint32_t verdict)
 	}
 }
 
-/* A key of another size; statements, comments, references, other flags (catch-all), and verdicts or timeouts that we never give. */
+/* A key of another size; statements, comments, references, other flags (catch-all), and verdicts or timeouts that we
+ * never give. */
 static bool is_foreign_element(const struct set *set, struct nftnl_set_elem *parsed)
 {
-	static const uint16_t never[] = { NFTNL_SET_ELEM_USERDATA, NFTNL_SET_ELEM_EXPR, NFTNL_SET_ELEM_EXPRESSIONS, NFTNL_SET_ELEM_OBJREF,
-					  NFTNL_SET_ELEM_KEY_END, NFTNL_SET_ELEM_DATA };
-	uint32_t flags = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS) ? nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS) : 0, length = 0;
-	bool verdict = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT), expires = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_EXPIRATION);
+	static const uint16_t never[] = { NFTNL_SET_ELEM_USERDATA, NFTNL_SET_ELEM_EXPR,    NFTNL_SET_ELEM_EXPRESSIONS,
+					  NFTNL_SET_ELEM_OBJREF,   NFTNL_SET_ELEM_KEY_END, NFTNL_SET_ELEM_DATA };
+	uint32_t flags = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS)
+				 ? nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS)
+				 : 0,
+		 length = 0;
+	bool verdict = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT),
+	     expires = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_EXPIRATION);
 
-	if (!nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length) || length != key_size(set->type) || flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END)
+	if (!nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length) || length != key_size(set->type) ||
+	    flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END)
 		return true;
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (nftnl_set_elem_is_set(parsed, never[i]))
@@ -368,7 +412,8 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 		raw.element.chain = chain ? ruleset_string(reading->out, "%s", chain) : NULL;
 	}
 	if (reading->set->flags & SET_TIMEOUT && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_EXPIRATION))
-		raw.element.deadline_ms = reading->now_ms + (int64_t)nftnl_set_elem_get_u64(parsed, NFTNL_SET_ELEM_EXPIRATION);
+		raw.element.deadline_ms =
+			reading->now_ms + (int64_t)nftnl_set_elem_get_u64(parsed, NFTNL_SET_ELEM_EXPIRATION);
 
 	if (reading->raw_count == reading->raw_capacity) {
 		void *grown = array_grow(reading->raw, &reading->raw_capacity, sizeof(*reading->raw));
@@ -451,7 +496,8 @@ static int read_elements(struct nft_socket *socket, struct reading *reading)
 		if (reading->set->flags & SET_KEPT)
 			continue;
 		reading->raw_count = 0;
-		int r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_elements, reading->set->name, each_element, reading, restart_elements);
+		int r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_elements, reading->set->name, each_element,
+				reading, restart_elements);
 		if (r < 0)
 			return r;
 		if (reading->set->flags & SET_INTERVAL) {
@@ -517,12 +563,15 @@ static int each_object(const struct nlmsghdr *header, void *userdata)
 
 	if (!names_our_table(header))
 		return MNL_CB_OK;
-	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
+	{
 		uint16_t type = mnl_attr_get_type(attribute);
-		counter |= type == NFTA_OBJ_TYPE && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0 && be32toh(mnl_attr_get_u32(attribute)) == NFT_OBJECT_COUNTER;
+		counter |= type == NFTA_OBJ_TYPE && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0 &&
+			   be32toh(mnl_attr_get_u32(attribute)) == NFT_OBJECT_COUNTER;
 		reading->foreign |= type == NFTA_OBJ_USERDATA;
 		if (type == NFTA_OBJ_NAME)
-			reading->foreign |= mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) < 0 || !is_our_counter(mnl_attr_get_str(attribute));
+			reading->foreign |= mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) < 0 ||
+					    !is_our_counter(mnl_attr_get_str(attribute));
 	}
 	reading->foreign |= !counter;
 	return MNL_CB_OK;
@@ -538,7 +587,8 @@ static int read_rest(struct nft_socket *socket, struct reading *reading)
 {
 	int r = nft_ask(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, ask_objects, NULL, each_object, reading, NULL);
 	if (r == 0 || r == -ENOENT)
-		r = nft_ask(socket, NFT_MSG_GETFLOWTABLE, NLM_F_DUMP, ask_flowtables, NULL, each_flowtable, reading, NULL);
+		r = nft_ask(socket, NFT_MSG_GETFLOWTABLE, NLM_F_DUMP, ask_flowtables, NULL, each_flowtable, reading,
+			    NULL);
 	return r == -ENOENT ? 0 : r;
 }
 

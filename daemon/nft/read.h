@@ -9,9 +9,9 @@
 
 struct nft_table_info {
 	bool exists;
-	uint32_t flags;  /* NFT_TABLE_F_* */
-	uint32_t owner;  /* port id; 0: none */
-	int layout;      /* of the comment; 0: none of ours */
+	uint32_t flags; /* NFT_TABLE_F_* */
+	uint32_t owner; /* port id; 0: none */
+	int layout;     /* of the comment; 0: none of ours */
 };
 
 struct nft_counter {

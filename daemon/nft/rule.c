@@ -13,8 +13,8 @@
 uint32_t nft_verdict(enum action action)
 {
 	static const int32_t codes[] = {
-		[ACTION_ACCEPT] = NF_ACCEPT, [ACTION_DROP] = NF_DROP, [ACTION_RETURN] = NFT_RETURN,
-		[ACTION_JUMP] = NFT_JUMP, [ACTION_GOTO] = NFT_GOTO,
+		[ACTION_ACCEPT] = NF_ACCEPT, [ACTION_DROP] = NF_DROP,  [ACTION_RETURN] = NFT_RETURN,
+		[ACTION_JUMP] = NFT_JUMP,    [ACTION_GOTO] = NFT_GOTO,
 	};
 	return (uint32_t)codes[action];
 }
@@ -151,7 +151,8 @@ static void load_extension(struct rule_builder *b, enum field field)
 		nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, (uint8_t)places[field].offset_or_key);
 	u32(expr, NFTNL_EXPR_EXTHDR_OFFSET, field == FIELD_SEGMENTS_LEFT ? 3 : 0);
 	u32(expr, NFTNL_EXPR_EXTHDR_LEN, 1);
-	u32(expr, NFTNL_EXPR_EXTHDR_OP, places[field].nfproto == NFPROTO_IPV4 ? NFT_EXTHDR_OP_IPV4 : NFT_EXTHDR_OP_IPV6);
+	u32(expr, NFTNL_EXPR_EXTHDR_OP,
+	    places[field].nfproto == NFPROTO_IPV4 ? NFT_EXTHDR_OP_IPV4 : NFT_EXTHDR_OP_IPV6);
 	u32(expr, NFTNL_EXPR_EXTHDR_FLAGS, field == FIELD_SEGMENTS_LEFT ? 0 : NFT_EXTHDR_F_PRESENT);
 }
 
@@ -171,21 +172,14 @@ static void load_field(struct rule_builder *b, enum field field, size_t size)
 	assert_protocol(b, NFT_META_NFPROTO, place->nfproto, &b->nfproto);
 	assert_protocol(b, NFT_META_L4PROTO, place->l4proto, &b->l4proto);
 	switch (place->where) {
-	case IN_NETWORK:
-		load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, place->offset_or_key, (uint32_t)size);
-		break;
-	case IN_TRANSPORT:
-		load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, place->offset_or_key, (uint32_t)size);
-		break;
-	case IN_META:
-		load_meta(b, place->offset_or_key);
-		break;
+	case IN_NETWORK: load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, place->offset_or_key, (uint32_t)size); break;
+	case IN_TRANSPORT: load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, place->offset_or_key, (uint32_t)size); break;
+	case IN_META: load_meta(b, place->offset_or_key); break;
 	case IN_CT:
-		load_ct(b, place->offset_or_key, field == FIELD_CT_IP_DADDR || field == FIELD_CT_IP6_DADDR || field == FIELD_CT_DPORT);
+		load_ct(b, place->offset_or_key,
+			field == FIELD_CT_IP_DADDR || field == FIELD_CT_IP6_DADDR || field == FIELD_CT_DPORT);
 		break;
-	case IN_EXTENSION:
-		load_extension(b, field);
-		break;
+	case IN_EXTENSION: load_extension(b, field); break;
 	case IN_FIB: {
 		struct nftnl_expr *expr = expression(b, "fib");
 		u32(expr, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
@@ -299,7 +293,8 @@ static void load_joined(struct rule_builder *b, enum field joined)
 		const struct place *place = &places[fields[i]];
 		uint32_t size = (uint32_t)field_size(fields[i]);
 		load_payload_to(b, at % 4 ? NFT_REG32_00 + at : NFT_REG_1 + at / 4,
-				place->where == IN_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER, place->offset_or_key, size);
+				place->where == IN_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER,
+				place->offset_or_key, size);
 		at += (size + 3) / 4;
 	}
 }
@@ -384,8 +379,9 @@ static void encode_counter(struct rule_builder *b, const struct term *term)
 struct nftnl_rule *nft_encode_rule(const char *chain, const struct rule *rule)
 {
 	static void (*const encoders[])(struct rule_builder *, const struct term *) = {
-		[TERM_MATCH] = encode_match, [TERM_IN] = encode_lookup, [TERM_MAP] = encode_lookup, [TERM_COUNTER] = encode_counter,
-		[TERM_LIMIT] = encode_limit, [TERM_LOG] = encode_log, [TERM_PIN] = encode_pin, [TERM_ACTION] = encode_action,
+		[TERM_MATCH] = encode_match,     [TERM_IN] = encode_lookup,     [TERM_MAP] = encode_lookup,
+		[TERM_COUNTER] = encode_counter, [TERM_LIMIT] = encode_limit,   [TERM_LOG] = encode_log,
+		[TERM_PIN] = encode_pin,         [TERM_ACTION] = encode_action,
 	};
 	struct rule_builder b = { .rule = nftnl_rule_alloc() };
 

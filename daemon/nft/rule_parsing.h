@@ -9,10 +9,19 @@
 enum { SLOTS = 20 }; /* registers in units of 4 bytes; the first four are the verdict's */
 
 struct content {
-	enum { HOLDS_UNKNOWN, HOLDS_HEADER, HOLDS_FIELD, HOLDS_LINK_INDEX, HOLDS_ETHERTYPE, HOLDS_LOCAL, HOLDS_WAY_BACK, HOLDS_VALUE } kind;
-	enum rule_field field;           /* HOLDS_FIELD, HOLDS_LINK_INDEX */
-	uint32_t base, offset, length;   /* HOLDS_HEADER; length: of a value, too */
-	uint8_t bytes[FOREIGN_KEY_MAX];   /* HOLDS_VALUE: it; else, with masked, which bits are left */
+	enum {
+		HOLDS_UNKNOWN,
+		HOLDS_HEADER,
+		HOLDS_FIELD,
+		HOLDS_LINK_INDEX,
+		HOLDS_ETHERTYPE,
+		HOLDS_LOCAL,
+		HOLDS_WAY_BACK,
+		HOLDS_VALUE
+	} kind;
+	enum rule_field field;          /* HOLDS_FIELD, HOLDS_LINK_INDEX */
+	uint32_t base, offset, length;  /* HOLDS_HEADER; length: of a value, too */
+	uint8_t bytes[FOREIGN_KEY_MAX]; /* HOLDS_VALUE: it; else, with masked, which bits are left */
 	bool masked;
 };
 

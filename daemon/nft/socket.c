@@ -14,7 +14,7 @@
 enum {
 	RECEIVE_BUFFER = 8 * 1024 * 1024,
 	REPLY_SIZE = 32 * 1024, /* more than one netlink message of a dump ever holds (NLMSG_GOODSIZE) */
-	ERRNO_MAX = 4095, /* the kernel's MAX_ERRNO */
+	ERRNO_MAX = 4095,       /* the kernel's MAX_ERRNO */
 };
 
 /* Beyond net.core.*mem_max where we may (not in a user namespace's own network namespace); else as far as that goes. */
@@ -28,7 +28,8 @@ static void set_buffer(const struct mnl_socket *socket, int force, int plain, ui
 
 static struct mnl_socket *open_one(int stored_fd)
 {
-	struct mnl_socket *socket = stored_fd >= 0 ? mnl_socket_fdopen(stored_fd) : mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	struct mnl_socket *socket =
+		stored_fd >= 0 ? mnl_socket_fdopen(stored_fd) : mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	int on = 1;
 
 	if (!socket)
@@ -95,8 +96,10 @@ static void error_words(const struct nlmsghdr *header, char *buffer, size_t size
 	if (!(header->nlmsg_flags & NLM_F_ACK_TLVS))
 		return;
 	/* NETLINK_CAP_ACK: the message at fault is cut down to its header. */
-	mnl_attr_for_each(attribute, header, sizeof(struct nlmsgerr)) {
-		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+	mnl_attr_for_each(attribute, header, sizeof(struct nlmsgerr))
+	{
+		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG &&
+		    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
 			snprintf(buffer, size, " (%s)", mnl_attr_get_str(attribute));
 	}
 }
@@ -106,7 +109,8 @@ struct verdicts {
 	int error; /* the first one, negative; 0 none */
 };
 
-static void read_replies(struct nft_socket *socket, const char *bytes, size_t length, uint32_t acknowledged, struct verdicts *verdicts)
+static void read_replies(struct nft_socket *socket, const char *bytes, size_t length, uint32_t acknowledged,
+			 struct verdicts *verdicts)
 {
 	const struct nlmsghdr *header = (const struct nlmsghdr *)bytes;
 	int left = (int)length;
@@ -139,10 +143,12 @@ static int collect_replies(struct nft_socket *socket, uint32_t acknowledged)
 		ssize_t length = recv(mnl_socket_get_fd(socket->writer), buffer, sizeof(buffer), MSG_DONTWAIT);
 		if (length < 0 && errno == EINTR)
 			continue;
-		if (length < 0 && errno == ENOBUFS) { /* the kernel dropped replies: errors, if any, may be among them */
+		if (length < 0 &&
+		    errno == ENOBUFS) { /* the kernel dropped replies: errors, if any, may be among them */
 			if (!verdicts.error)
 				verdicts.error = -ENOBUFS;
-			snprintf(socket->error, sizeof(socket->error), "the kernel's reply was lost: %s", strerror(ENOBUFS));
+			snprintf(socket->error, sizeof(socket->error), "the kernel's reply was lost: %s",
+				 strerror(ENOBUFS));
 			continue;
 		}
 		if (length <= 0)
@@ -158,7 +164,9 @@ static int send_batch(struct nft_socket *socket, const struct nft_batch *batch)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	struct iovec part = { batch->bytes, batch->length };
-	struct msghdr message = { .msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = &part, .msg_iovlen = 1 };
+	struct msghdr message = {
+		.msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = &part, .msg_iovlen = 1
+	};
 	uint32_t wanted = (uint32_t)batch->length + 4096;
 
 	if (wanted > socket->send_buffer) {
@@ -171,7 +179,8 @@ static int send_batch(struct nft_socket *socket, const struct nft_batch *batch)
 	int r = -errno;
 	if (r == -EMSGSIZE)
 		snprintf(socket->error, sizeof(socket->error),
-			 "a change of %zu bytes does not fit into the socket's buffer: raise net.core.wmem_max to that", batch->length);
+			 "a change of %zu bytes does not fit into the socket's buffer: raise net.core.wmem_max to that",
+			 batch->length);
 	else
 		fail(socket, r, "can't send to the kernel");
 	return r;
@@ -211,8 +220,8 @@ int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, in
 	return r;
 }
 
-int nft_ask_begin(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*prepare)(struct nlmsghdr *header, const void *what),
-		  const void *what)
+int nft_ask_begin(struct nft_socket *socket, uint16_t type, uint16_t flags,
+		  void (*prepare)(struct nlmsghdr *header, const void *what), const void *what)
 {
 	_Alignas(struct nlmsghdr) char buffer[2048];
 	struct nlmsghdr *header = nftnl_nlmsg_build_hdr(buffer, type, NFPROTO_INET, flags, ++socket->sequence);
@@ -230,12 +239,14 @@ int nft_ask_some(struct nft_socket *socket, int (*each)(const struct nlmsghdr *h
 
 	if (length < 0)
 		return -errno;
-	int r = mnl_cb_run(buffer, (size_t)length, socket->asked, mnl_socket_get_portid(socket->reader), each, userdata);
+	int r = mnl_cb_run(buffer, (size_t)length, socket->asked, mnl_socket_get_portid(socket->reader), each,
+			   userdata);
 	return r < 0 ? -errno : r != MNL_CB_STOP;
 }
 
-int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*prepare)(struct nlmsghdr *header, const void *what),
-	    const void *what, int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata, void (*restart)(void *userdata))
+int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags,
+	    void (*prepare)(struct nlmsghdr *header, const void *what), const void *what,
+	    int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata, void (*restart)(void *userdata))
 {
 	int r = -EINTR;
 

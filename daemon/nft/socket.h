@@ -11,10 +11,10 @@
 struct nft_socket {
 	struct mnl_socket *writer; /* every transaction; its port id is the table's owner */
 	struct mnl_socket *reader; /* dumps */
-	uint32_t sequence, asked; /* the last one; that of the request whose answers are being read */
+	uint32_t sequence, asked;  /* the last one; that of the request whose answers are being read */
 	uint32_t send_buffer;      /* bytes that the writer's socket takes now */
 	struct nft_abilities abilities;
-	char error[160];           /* of the last call that failed: what the kernel said, one line */
+	char error[160]; /* of the last call that failed: what the kernel said, one line */
 };
 
 /* stored_fd: the writer's socket of a daemon before us, which owns the table still, or -1; it is ours then.
@@ -32,14 +32,17 @@ int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, in
 
 /* A request on the reader, each answer to `each` (a libmnl callback). 0 or a negative errno; -EINTR: the dump was not
  * consistent, even after some tries. prepare fills in the request, called anew for each try. */
-int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*prepare)(struct nlmsghdr *header, const void *what),
-	    const void *what, int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata, void (*restart)(void *userdata));
+int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags,
+	    void (*prepare)(struct nlmsghdr *header, const void *what), const void *what,
+	    int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata,
+	    void (*restart)(void *userdata));
 
-/* The same in parts, for a socket that asks nothing else meanwhile. nft_ask_some() takes what one message holds, without a wait:
- * the kernel makes it on demand. 1: there is more; 0: that was all; or a negative errno: on -EINTR and -ENOBUFS, up to
- * NFT_DUMP_TRIES times, all begins anew. */
+/* The same in parts, for a socket that asks nothing else meanwhile. nft_ask_some() takes what one message holds,
+ * without a wait: the kernel makes it on demand. 1: there is more; 0: that was all; or a negative errno: on -EINTR and
+ * -ENOBUFS, up to NFT_DUMP_TRIES times, all begins anew. */
 enum { NFT_DUMP_TRIES = 8 };
-int nft_ask_begin(struct nft_socket *socket, uint16_t type, uint16_t flags, void (*prepare)(struct nlmsghdr *header, const void *what), const void *what);
+int nft_ask_begin(struct nft_socket *socket, uint16_t type, uint16_t flags,
+		  void (*prepare)(struct nlmsghdr *header, const void *what), const void *what);
 int nft_ask_some(struct nft_socket *socket, int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata);
 
 /* Finds out what the kernel can do, on a scratch table (nft_probe.c). The environment variable SPEFW_ABILITIES

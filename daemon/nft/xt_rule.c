@@ -40,10 +40,19 @@ static void take_xt_dnat(struct parsing *p, uint32_t revision, const uint8_t *in
 
 void xt_take_target(struct parsing *p, const char *name, uint32_t revision, const uint8_t *info, uint32_t length)
 {
-	static const struct { const char *name; enum effect effect; enum way way; } targets[] = {
-		{ "REDIRECT", EFFECT_REDIRECT, WAY_DONE }, { "TPROXY", EFFECT_TPROXY, WAY_DONE }, { "TEE", EFFECT_DUP, WAY_ON },
-		{ "NFQUEUE", EFFECT_QUEUE, WAY_DONE }, { "NOTRACK", EFFECT_NOTRACK, WAY_ON }, { "REJECT", EFFECT_DROP, WAY_DONE },
-		{ "SNAT", EFFECT_NONE, WAY_DONE }, { "MASQUERADE", EFFECT_NONE, WAY_DONE },
+	static const struct {
+		const char *name;
+		enum effect effect;
+		enum way way;
+	} targets[] = {
+		{ "REDIRECT", EFFECT_REDIRECT, WAY_DONE },
+		{ "TPROXY", EFFECT_TPROXY, WAY_DONE },
+		{ "TEE", EFFECT_DUP, WAY_ON },
+		{ "NFQUEUE", EFFECT_QUEUE, WAY_DONE },
+		{ "NOTRACK", EFFECT_NOTRACK, WAY_ON },
+		{ "REJECT", EFFECT_DROP, WAY_DONE },
+		{ "SNAT", EFFECT_NONE, WAY_DONE },
+		{ "MASQUERADE", EFFECT_NONE, WAY_DONE },
 	};
 
 	if (name && strcmp(name, "DNAT") == 0 && info)
@@ -112,8 +121,10 @@ static void take_xt_multiport(struct parsing *p, const uint8_t *info, uint32_t l
 		return;
 	}
 	for (unsigned i = 0; i < match.count; i++) {
-		uint16_t first = match.ports[i], last = match.pflags[i] && i + 1u < match.count ? match.ports[++i] : first;
-		struct set_element element = { .first = { first >> 8, first & 0xff }, .last = { last >> 8, last & 0xff } };
+		uint16_t first = match.ports[i],
+			 last = match.pflags[i] && i + 1u < match.count ? match.ports[++i] : first;
+		struct set_element element = { .first = { first >> 8, first & 0xff },
+					       .last = { last >> 8, last & 0xff } };
 		if (ARRAY_PUSH(&set, element) < 0)
 			p->error = -ENOMEM;
 	}
@@ -128,8 +139,10 @@ static void take_xt_multiport(struct parsing *p, const uint8_t *info, uint32_t l
 		p->error = -ENOMEM;
 		return;
 	}
-	add_condition(p, &(struct rule_condition){ .field = match.flags == XT_MULTIPORT_SOURCE ? RULE_SOURCE_PORT : RULE_TARGET_PORT,
-						   .negate = match.invert, .set = p->others->sets.count });
+	add_condition(p, &(struct rule_condition){ .field = match.flags == XT_MULTIPORT_SOURCE ? RULE_SOURCE_PORT
+											       : RULE_TARGET_PORT,
+						   .negate = match.invert,
+						   .set = p->others->sets.count });
 }
 
 static void take_xt_addrtype(struct parsing *p, uint32_t revision, const uint8_t *info, uint32_t length)

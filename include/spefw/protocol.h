@@ -20,8 +20,8 @@ enum {
 
 /* Exit status of spefwctl. */
 enum {
-	EXIT_DONE = 0,        /* done, or healthy */
-	EXIT_FAILED = 1,      /* the request failed; status: degraded or failed */
+	EXIT_DONE = 0,   /* done, or healthy */
+	EXIT_FAILED = 1, /* the request failed; status: degraded or failed */
 	EXIT_USAGE = 2,
 	EXIT_NOT_RUNNING = 3,
 	EXIT_PERMISSION = 4,

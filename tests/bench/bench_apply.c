@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How long a policy takes to come into force: by spefw's own way (compile, difference, netlink batch), and by libnftables
- * given the same ruleset as text. For tests/bench/run, which brings the network namespace.
- *   bench_apply flows A.ini B.ini ROUNDS  both ways in turn, in this process: a new table of A, and a reload from A to B
- *   bench_apply ours|nft FILE             once, from a file (.ini or .nft) into the kernel: milliseconds, peak KiB
- *   bench_apply text FILE.ini             the ruleset as text */
+/* How long a policy takes to come into force: by spefw's own way (compile, difference, netlink batch), and by
+ * libnftables given the same ruleset as text. For tests/bench/run, which brings the network namespace. bench_apply
+ * flows A.ini B.ini ROUNDS  both ways in turn, in this process: a new table of A, and a reload from A to B bench_apply
+ * ours|nft FILE             once, from a file (.ini or .nft) into the kernel: milliseconds, peak KiB bench_apply text
+ * FILE.ini             the ruleset as text */
 #include "config/ini.h"
 #include "core/compile.h"
 #include "core/delta.h"
@@ -63,12 +63,14 @@ static void make_ruleset(struct ruleset *ret, const struct policy *policy)
 static void send_delta(struct nft_socket *socket, const struct delta *delta)
 {
 	if ((delta->prepare && nft_commit(socket, delta->items, delta->prepare, 0) < 0) ||
-	    (delta->count > delta->prepare && nft_commit(socket, delta->items + delta->prepare, delta->count - delta->prepare, 0) < 0))
+	    (delta->count > delta->prepare &&
+	     nft_commit(socket, delta->items + delta->prepare, delta->count - delta->prepare, 0) < 0))
 		must(false, socket->error);
 }
 
 /* What the daemon does: from a policy to the kernel. old NULL: there is no table. *ret: what is in force then. */
-static void apply(struct nft_socket *socket, const struct ruleset *old, const struct policy *policy, struct ruleset *ret)
+static void apply(struct nft_socket *socket, const struct ruleset *old, const struct policy *policy,
+		  struct ruleset *ret)
 {
 	static const struct ruleset nothing;
 	const struct delta_options options = { .exists = old != NULL };
@@ -234,7 +236,8 @@ int main(int argc, char **argv)
 		free(text);
 		policy_free(&policy);
 	} else {
-		must(false, "usage: bench_apply flows A.ini B.ini ROUNDS | ours FILE.ini | nft FILE.nft | text FILE.ini");
+		must(false,
+		     "usage: bench_apply flows A.ini B.ini ROUNDS | ours FILE.ini | nft FILE.nft | text FILE.ini");
 	}
 	return EXIT_SUCCESS;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a packet costs on its way through a gateway, in the time of the one processor that sends it and carries it on. For
- * tests/bench/packets, which makes the gateways: each has a link outer-K and a link inner-K that lead out of it to here.
- *   bench_packets established|syn FRAMES ROUNDS DROP MEASURE GATEWAY...
- * Each round sends packets through each gateway in turn. The first gateway drops them at ingress, the second is the measure of the
- * others. A line a gateway: its number, and the medians over all rounds of its nanoseconds a packet, of their ratio to those of
- * the measure, and of the ratio of what is above the drop; and which part of the packets came out at the other end. Rounds are
- * many and short: what else the machine does meets all gateways alike, and the time of this process alone is counted. */
+/* What a packet costs on its way through a gateway, in the time of the one processor that sends it and carries it on.
+ * For tests/bench/packets, which makes the gateways: each has a link outer-K and a link inner-K that lead out of it to
+ * here. bench_packets established|syn FRAMES ROUNDS DROP MEASURE GATEWAY... Each round sends packets through each
+ * gateway in turn. The first gateway drops them at ingress, the second is the measure of the others. A line a gateway:
+ * its number, and the medians over all rounds of its nanoseconds a packet, of their ratio to those of the measure, and
+ * of the ratio of what is above the drop; and which part of the packets came out at the other end. Rounds are many and
+ * short: what else the machine does meets all gateways alike, and the time of this process alone is counted. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -24,10 +24,13 @@
 enum {
 	GATEWAYS_MAX = 16,
 	CONNECTIONS = 64,
-	BURST = 64,        /* frames of one system call, of one direction */
-	FRAME = 54,        /* Ethernet, IPv4, TCP */
-	OPEN_PORT = 443, CLOSED_PORT = 3389, FIRST_PORT = 20000,
-	SYN = 2, ACK = 16,
+	BURST = 64, /* frames of one system call, of one direction */
+	FRAME = 54, /* Ethernet, IPv4, TCP */
+	OPEN_PORT = 443,
+	CLOSED_PORT = 3389,
+	FIRST_PORT = 20000,
+	SYN = 2,
+	ACK = 16,
 };
 
 static const char *const server = "192.0.2.25", *const client = "198.51.100.140";
@@ -81,9 +84,12 @@ static unsigned fold(uint32_t total)
 }
 
 /* To the gateway's link 02:00:00:00:00:01, which all of them have. */
-static void make_frame(uint8_t *frame, const char *from, const char *to, unsigned sport, unsigned dport, unsigned flags, uint32_t seq, uint32_t ack)
+static void make_frame(uint8_t *frame, const char *from, const char *to, unsigned sport, unsigned dport, unsigned flags,
+		       uint32_t seq, uint32_t ack)
 {
-	static const uint8_t start[] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6 };
+	static const uint8_t start[] = {
+		2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6
+	};
 	uint8_t *ip = frame + 14, *tcp = frame + 34;
 
 	memset(frame, 0, FRAME);
@@ -108,7 +114,8 @@ static void open_end(struct end *end, const char *kind, unsigned number)
 	snprintf(name, sizeof(name), "%s-%u", kind, number);
 	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(name) };
 	end->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	must(end->fd >= 0 && address.sll_ifindex && bind(end->fd, (struct sockaddr *)&address, sizeof(address)) == 0, name);
+	must(end->fd >= 0 && address.sll_ifindex && bind(end->fd, (struct sockaddr *)&address, sizeof(address)) == 0,
+	     name);
 	must(setsockopt(end->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) == 0, "PACKET_QDISC_BYPASS");
 	for (size_t i = 0; i < BURST; i++) {
 		end->parts[i] = (struct iovec){ end->frames[i], FRAME };
@@ -136,7 +143,8 @@ static void handshake(struct gateway *gateway)
 			if (step == 1)
 				make_frame(end->frames[i], server, client, OPEN_PORT, port, SYN | ACK, 1000, 1001);
 			else
-				make_frame(end->frames[i], client, server, port, OPEN_PORT, step ? ACK : SYN, step ? 1001 : 1000, step ? 1001 : 0);
+				make_frame(end->frames[i], client, server, port, OPEN_PORT, step ? ACK : SYN,
+					   step ? 1001 : 1000, step ? 1001 : 0);
 		}
 		send_burst(end);
 	}
@@ -208,7 +216,8 @@ static double median(double *values, size_t count)
 static void print(const struct gateway *gateways, unsigned index, unsigned rounds, unsigned frames)
 {
 	const struct gateway *gateway = &gateways[index], *drop = &gateways[0], *measure = &gateways[1];
-	double *ns = calloc(rounds, sizeof(double)), *all = calloc(rounds, sizeof(double)), *own = calloc(rounds, sizeof(double));
+	double *ns = calloc(rounds, sizeof(double)), *all = calloc(rounds, sizeof(double)),
+	       *own = calloc(rounds, sizeof(double));
 
 	must(ns && all && own, "out of memory");
 	for (unsigned i = 0; i < rounds; i++) {

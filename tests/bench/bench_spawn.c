@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* bench_spawn ROUNDS COMMAND [-- COMMAND]: how long each takes as a whole process, in turn: the medians in ms, a line each. */
+/* bench_spawn ROUNDS COMMAND [-- COMMAND]: how long each takes as a whole process, in turn: the medians in ms, a line
+ * each. */
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ static double run(char **command, posix_spawn_file_actions_t *actions)
 	pid_t child;
 	int status;
 
-	if (posix_spawnp(&child, command[0], actions, NULL, command, environ) != 0 || waitpid(child, &status, 0) != child) {
+	if (posix_spawnp(&child, command[0], actions, NULL, command, environ) != 0 ||
+	    waitpid(child, &status, 0) != child) {
 		fprintf(stderr, "bench_spawn: can't run %s\n", command[0]);
 		exit(EXIT_FAILURE);
 	}

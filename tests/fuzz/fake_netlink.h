@@ -3,8 +3,8 @@
 #define SPEFW_FAKE_NETLINK_H
 
 /* For fuzz targets that include the readers of netlink: what stands in for their sockets, and what keeps faults of the
- * libraries, which trust the kernel, apart from the readers' own. The input is datagrams, each after its length (2 bytes,
- * little endian; the two highest are a receive that fails). */
+ * libraries, which trust the kernel, apart from the readers' own. The input is datagrams, each after its length (2
+ * bytes, little endian; the two highest are a receive that fails). */
 #include "library_faults.h"
 
 #include <arpa/inet.h>
@@ -95,8 +95,9 @@ static int run_callbacks(const void *buffer, size_t length, mnl_cb_t each, void 
 	return r;
 }
 
-/* libnftnl and libnetfilter_conntrack end the program over an attribute of another size than they know. Here that is a message that
- * can't be parsed. And libnftnl 1.2 believes in expressions with names and jumps with chains, and follows NULL where there are none. */
+/* libnftnl and libnetfilter_conntrack end the program over an attribute of another size than they know. Here that is a
+ * message that can't be parsed. And libnftnl 1.2 believes in expressions with names and jumps with chains, and follows
+ * NULL where there are none. */
 void exit(int status)
 {
 	if (parsing)
@@ -109,7 +110,9 @@ void exit(int status)
  * element has in an array for those that one has. The kernel sends neither. */
 static bool is_beyond(const void *bytes, size_t length, int depth, bool elements)
 {
-	static const uint16_t last_kinds[] = { [1] = NFTA_SET_ELEM_LIST_SET_ID, [2] = UINT16_MAX, [3] = NFTA_SET_ELEM_EXPRESSIONS };
+	static const uint16_t last_kinds[] = {
+		[1] = NFTA_SET_ELEM_LIST_SET_ID, [2] = UINT16_MAX, [3] = NFTA_SET_ELEM_EXPRESSIONS
+	};
 
 	for (const struct nlattr *attribute = bytes; mnl_attr_ok(attribute, (int)length);) {
 		size_t size = mnl_attr_get_payload_len(attribute), whole = MNL_ALIGN(attribute->nla_len);
@@ -126,16 +129,18 @@ static bool is_beyond(const void *bytes, size_t length, int depth, bool elements
 static bool is_message_beyond(const struct nlmsghdr *header, bool elements)
 {
 	size_t skipped = sizeof(struct nfgenmsg), length = mnl_nlmsg_get_payload_len(header);
-	return length > skipped && is_beyond((const char *)mnl_nlmsg_get_payload(header) + skipped, length - skipped, 1, elements);
+	return length > skipped &&
+	       is_beyond((const char *)mnl_nlmsg_get_payload(header) + skipped, length - skipped, 1, elements);
 }
 
-#define PARSE(function, object_type, elements) \
-	__attribute__((unused)) static int tame_##function(const struct nlmsghdr *header, object_type *object) \
-	{ \
-		set_parsing(true); \
-		int r = sigsetjmp(not_parsed, 1) || is_message_beyond(header, elements) ? -1 : function(header, object); \
-		set_parsing(false); \
-		return r; \
+#define PARSE(function, object_type, elements)                                                                      \
+	__attribute__((unused)) static int tame_##function(const struct nlmsghdr *header, object_type *object)      \
+	{                                                                                                           \
+		set_parsing(true);                                                                                  \
+		int r = sigsetjmp(not_parsed, 1) || is_message_beyond(header, elements) ? -1                        \
+											: function(header, object); \
+		set_parsing(false);                                                                                 \
+		return r;                                                                                           \
 	}
 PARSE(nftnl_table_nlmsg_parse, struct nftnl_table, false)
 PARSE(nftnl_chain_nlmsg_parse, struct nftnl_chain, false)
@@ -146,7 +151,8 @@ PARSE(nftnl_obj_nlmsg_parse, struct nftnl_obj, false)
 PARSE(nfct_nlmsg_parse, struct nf_conntrack, false)
 
 /* libnftnl 1.2 takes an element with empty data for one with a chain, where its key is one. */
-__attribute__((unused)) static const char *tame_nftnl_set_elem_get_str(struct nftnl_set_elem *element, uint16_t attribute)
+__attribute__((unused)) static const char *tame_nftnl_set_elem_get_str(struct nftnl_set_elem *element,
+								       uint16_t attribute)
 {
 	set_parsing(true);
 	const char *r = sigsetjmp(not_parsed, 1) ? NULL : nftnl_set_elem_get_str(element, attribute);
@@ -177,7 +183,8 @@ static int succeed(void)
 	return 0;
 }
 
-#define mnl_cb_run(buffer, length, sequence, port, each, userdata) ((void)(sequence), (void)(port), run_callbacks(buffer, length, each, userdata))
+#define mnl_cb_run(buffer, length, sequence, port, each, userdata) \
+	((void)(sequence), (void)(port), run_callbacks(buffer, length, each, userdata))
 #define mnl_socket_recvfrom(socket, buffer, size) ((void)(socket), next_datagram(buffer, size))
 #define mnl_socket_sendto(socket, bytes, length) ((void)(socket), (void)(bytes), (ssize_t)(length))
 #define mnl_socket_open2(bus, flags) ((struct mnl_socket *)&some_socket)

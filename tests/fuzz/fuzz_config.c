@@ -65,13 +65,17 @@ static void check_members(const struct config *config, const struct members *mem
 		const struct member *member = &members->items[i];
 
 		require(member->file && member->line > 0, "a member without a place");
-		require(strcmp(member->file, config->path) == 0 || strncmp(member->file, "/f/", 3) == 0, "a member from nowhere");
+		require(strcmp(member->file, config->path) == 0 || strncmp(member->file, "/f/", 3) == 0,
+			"a member from nowhere");
 		if (member->kind == MEMBER_RANGE) {
 			require(addr_compare(&member->range.first, &member->range.last) <= 0, "a reversed range");
-			require(range_parse(range_format(&member->range, text), &again) == RANGE_OK, "a range that can't be read again");
+			require(range_parse(range_format(&member->range, text), &again) == RANGE_OK,
+				"a range that can't be read again");
 		} else if (member->kind == MEMBER_NAME) {
 			require(strlen(member->text) <= CONFIG_NAME_MAX && strchr(member->text, '.'), "a wrong name");
-			require(strspn(member->text, "abcdefghijklmnopqrstuvwxyz0123456789-_.*") == strlen(member->text), "a wrong letter in a name");
+			require(strspn(member->text, "abcdefghijklmnopqrstuvwxyz0123456789-_.*") ==
+					strlen(member->text),
+				"a wrong letter in a name");
 		} else if (member->kind == MEMBER_ROLE) {
 			require(strlen(member->text) > 0 && strlen(member->text) <= CONFIG_ID_MAX, "a wrong role");
 		}
@@ -98,7 +102,8 @@ static void check_config(const struct config *config)
 		check_members(config, &config->flows[i].from);
 		check_members(config, &config->flows[i].to);
 		for (size_t j = 0; j < ports->count; j++)
-			require(ports->items[j].first > 0 && ports->items[j].first <= ports->items[j].last, "wrong ports");
+			require(ports->items[j].first > 0 && ports->items[j].first <= ports->items[j].last,
+				"wrong ports");
 	}
 }
 
@@ -116,7 +121,8 @@ int fuzz_one(const uint8_t *bytes, size_t length)
 		char *text = diag_format(&diags.items[i]);
 
 		require(text && strchr(text, ':'), "a complaint that says nothing");
-		require(!diags.items[i].file || strcmp(diags.items[i].file, config.path) != 0 || diags.items[i].line <= lines,
+		require(!diags.items[i].file || strcmp(diags.items[i].file, config.path) != 0 ||
+				diags.items[i].line <= lines,
 			"a complaint about a line that is not there");
 		free(text);
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz target: a table of iptables-legacy as the kernel's interface gives it, to its reader and to the search for rules that could
- * stop or intercept a flow. The first byte: which family; then struct ipt_getinfo, then the entries. */
+/* Fuzz target: a table of iptables-legacy as the kernel's interface gives it, to its reader and to the search for rules
+ * that could stop or intercept a flow. The first byte: which family; then struct ipt_getinfo, then the entries. */
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz target: the tables of other programs as the kernel may tell them, to their reader and to the search for rules that
- * could meet a flow. The input is datagrams (fake_netlink.h). The reader is the daemon's own; only its sockets are not real. */
+/* Fuzz target: the tables of other programs as the kernel may tell them, to their reader and to the search for rules
+ * that could meet a flow. The input is datagrams (fake_netlink.h). The reader is the daemon's own; only its sockets are
+ * not real. */
 #include "fake_netlink.h"
 
 #define RECEIVE_BUFFER SOCKET_RECEIVE_BUFFER
@@ -24,7 +25,8 @@ static void check(const struct foreign_tables *others)
 			abort();
 	for (size_t i = 0; i < others->sets.count; i++)
 		for (size_t e = 1; others->sets.items[i].known && e < others->sets.items[i].count; e++)
-			if (memcmp(others->sets.items[i].items[e - 1].first, others->sets.items[i].items[e].first, FOREIGN_KEY_MAX) > 0)
+			if (memcmp(others->sets.items[i].items[e - 1].first, others->sets.items[i].items[e].first,
+				   FOREIGN_KEY_MAX) > 0)
 				abort();
 }
 

@@ -129,7 +129,8 @@ static void read_cut(void)
 		abort();
 	if (nft_cut_read(&socket, &list, &full, 1000) == 0) {
 		for (size_t i = 0; i < list.count; i++)
-			if (list.items[i].own.family != list.items[i].peer.family || list.items[i].opener >= CUT_OPENERS ||
+			if (list.items[i].own.family != list.items[i].peer.family ||
+			    list.items[i].opener >= CUT_OPENERS ||
 			    cut_list_find(&list, &list.items[i]) != &list.items[i])
 				abort();
 		cut_list_free(&list);

@@ -17,15 +17,21 @@ static void make_policy(struct policy *policy)
 	static struct policy_flow flows[2];
 	static struct port_range ports[] = { { 80, 80 }, { 443, 443 } };
 	struct range hosts[FAMILIES] = {
-		{ { .family = FAMILY_4, .bytes = { 192, 0, 2, 25 } }, { .family = FAMILY_4, .bytes = { 192, 0, 2, 25 } } },
-		{ { .family = FAMILY_6, .bytes = { 0x20, 1, 0xd, 0xb8, [15] = 0x25 } }, { .family = FAMILY_6, .bytes = { 0x20, 1, 0xd, 0xb8, [15] = 0x25 } } },
+		{ { .family = FAMILY_4, .bytes = { 192, 0, 2, 25 } },
+		  { .family = FAMILY_4, .bytes = { 192, 0, 2, 25 } } },
+		{ { .family = FAMILY_6, .bytes = { 0x20, 1, 0xd, 0xb8, [15] = 0x25 } },
+		  { .family = FAMILY_6, .bytes = { 0x20, 1, 0xd, 0xb8, [15] = 0x25 } } },
 	};
 
-	*policy = (struct policy){ .roles = &role, .role_count = 1, .flows = flows, .flow_count = 2, .interception = INTERCEPTION_PREVENT };
+	*policy = (struct policy){
+		.roles = &role, .role_count = 1, .flows = flows, .flow_count = 2, .interception = INTERCEPTION_PREVENT
+	};
 	role.is_protected = true;
 	for (int family = 0; family < FAMILIES; family++)
-		if (ranges_add(&role.guarded, &hosts[family]) < 0 || ranges_add(&policy->protected_all, &hosts[family]) < 0 ||
-		    ranges_add(&flows[0].to.opens, &hosts[family]) < 0 || ranges_add(&flows[1].from.ranges, &hosts[family]) < 0)
+		if (ranges_add(&role.guarded, &hosts[family]) < 0 ||
+		    ranges_add(&policy->protected_all, &hosts[family]) < 0 ||
+		    ranges_add(&flows[0].to.opens, &hosts[family]) < 0 ||
+		    ranges_add(&flows[1].from.ranges, &hosts[family]) < 0)
 			abort();
 	for (int i = 0; i < 2; i++) {
 		snprintf(flows[i].id, sizeof(flows[i].id), "%s", i ? "out" : "in");
@@ -37,8 +43,8 @@ static void make_policy(struct policy *policy)
 	flows[0].from.any = flows[1].to.any = true;
 }
 
-/* The walk is bounded by its steps alone, and what it may take in all is long for one input: it goes on for some turns, as the daemon's
- * does, and is then left. So a turn that takes too long is a slow input. */
+/* The walk is bounded by its steps alone, and what it may take in all is long for one input: it goes on for some turns,
+ * as the daemon's does, and is then left. So a turn that takes too long is a slow input. */
 enum { STEPS_A_TURN = 20 * 1000, TURNS = 2 };
 
 static void judge_foreign(const struct foreign_tables *others)
@@ -64,7 +70,8 @@ static void judge_foreign(const struct foreign_tables *others)
 		abort();
 	foreign_judge_end(judging);
 	for (size_t i = 0; i < findings.count; i++)
-		snprintf(text, sizeof(text), "%s %s", effect_phrase(findings.items[i].effect), table_family(findings.items[i].family));
+		snprintf(text, sizeof(text), "%s %s", effect_phrase(findings.items[i].effect),
+			 table_family(findings.items[i].family));
 	findings_free(&findings);
 }
 

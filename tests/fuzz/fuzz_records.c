@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The files of counters, of addresses that names have held, and of when flows were answered last, as a worn disk may give them
- * back. What was read and is written reads as the same again. */
+/* The files of counters, of addresses that names have held, and of when flows were answered last, as a worn disk may
+ * give them back. What was read and is written reads as the same again. */
 #include "core/expect.h"
 #include "core/held.h"
 #include "core/totals.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz target: what answers on the control socket, to spefwctl, which may be another program's socket by mistake. The first byte
- * says what was asked for; the rest comes in pieces, as from a socket, and is shown with both faces. Whatever it is, the text for
- * people must not steer a terminal, and the one for programs must be JSON. */
+/* Fuzz target: what answers on the control socket, to spefwctl, which may be another program's socket by mistake. The
+ * first byte says what was asked for; the rest comes in pieces, as from a socket, and is shown with both faces.
+ * Whatever it is, the text for people must not steer a terminal, and the one for programs must be JSON. */
 #include "ctl.h"
 #include "output.h"
 #include "control/wire.h"
@@ -28,7 +28,8 @@ static void show(const struct ctl *ctl, uint8_t verb, const json_t *reply)
 	}
 }
 
-/* No control character but the end of a line, neither of ASCII nor of Latin-1. JSON leaves the last of ASCII, DEL, as it is. */
+/* No control character but the end of a line, neither of ASCII nor of Latin-1. JSON leaves the last of ASCII, DEL, as
+ * it is. */
 static void check_text(const char *text, size_t length, bool json)
 {
 	for (size_t i = 0; i < length; i++) {
@@ -49,7 +50,10 @@ static void show_both(uint8_t verb, const json_t *reply)
 		if (!out || !err)
 			abort();
 		struct ctl_world world = { .out = out, .err = err, .spefwd = "/nonexistent" };
-		struct ctl ctl = { .world = &world, .screen = { .file = out, .width = verb & 0x80 ? 80 : 0 }, .output = faces[face], .socket = "s",
+		struct ctl ctl = { .world = &world,
+				   .screen = { .file = out, .width = verb & 0x80 ? 80 : 0 },
+				   .output = faces[face],
+				   .socket = "s",
 				   .json = face == 1 };
 		show(&ctl, verb, reply);
 		fclose(err);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz target: what the kernel may tell of links, addresses, nexthops, routes and neighbours over rtnetlink, to its readers and to
- * those who answer from that.
+/* Fuzz target: what the kernel may tell of links, addresses, nexthops, routes and neighbours over rtnetlink, to its
+ * readers and to those who answer from that.
  *
- * The input: a byte (its two lowest bits choose the reader, the next ones the sysctls), then datagrams, each after its length (2 bytes,
- * little endian; the two highest are a receive that fails). The readers are the daemon's own files, and libnl is the real one; only its
- * sockets are not real. */
+ * The input: a byte (its two lowest bits choose the reader, the next ones the sysctls), then datagrams, each after its
+ * length (2 bytes, little endian; the two highest are a receive that fails). The readers are the daemon's own files,
+ * and libnl is the real one; only its sockets are not real. */
 #include "library_faults.h"
 
 #include <errno.h>
@@ -34,7 +34,8 @@ static struct {
 enum sysctl { SYSCTL_NONE, SYSCTL_OFF, SYSCTL_ON };
 static enum sysctl sysctls[2];
 
-/* A buffer of just that size, so that a read beyond its end shows. libnl copies whole words. *ret_length < 0: the socket's error. */
+/* A buffer of just that size, so that a read beyond its end shows. libnl copies whole words. *ret_length < 0: the
+ * socket's error. */
 static void *next_datagram(int *ret_length)
 {
 	size_t length = input.left >= 2 ? (size_t)(input.bytes[0] | input.bytes[1] << 8) : 0;
@@ -59,7 +60,8 @@ static void *next_datagram(int *ret_length)
 	return copy;
 }
 
-/* libnl 3.7 takes for granted that the kernel ends its strings: behind each message that it parses itself is a word of NULs. */
+/* libnl 3.7 takes for granted that the kernel ends its strings: behind each message that it parses itself is a word of
+ * NULs. */
 static void *with_ends(void *datagram, int *length)
 {
 	char *ret = calloc(1, (size_t)*length / NLMSG_HDRLEN * NLMSG_ALIGNTO + (size_t)NLMSG_ALIGN(*length) + 1);
@@ -152,12 +154,12 @@ static int read_address_cache(struct nl_sock *socket, struct nl_cache **ret)
 }
 
 /* libnl's own look at no length. */
-#define CHECKED(function, type) \
+#define CHECKED(function, type)                                  \
 	static type checked_##function(struct nlattr *attribute) \
-	{ \
-		if (nla_len(attribute) < (int)sizeof(type)) \
-			abort(); \
-		return function(attribute); \
+	{                                                        \
+		if (nla_len(attribute) < (int)sizeof(type))      \
+			abort();                                 \
+		return function(attribute);                      \
 	}
 CHECKED(nla_get_u8, uint8_t)
 CHECKED(nla_get_u16, uint16_t)
@@ -193,7 +195,8 @@ static void must(bool holds)
 /* The server of the lab, which the recorded answers are of. */
 static void make_interest(struct ranges *ret)
 {
-	static const struct addr hosts[] = { { FAMILY_4, { 192, 0, 2, 25 } }, { FAMILY_6, { 0x20, 1, 0xd, 0xb8, 0, 2, [15] = 0x25 } } };
+	static const struct addr hosts[] = { { FAMILY_4, { 192, 0, 2, 25 } },
+					     { FAMILY_6, { 0x20, 1, 0xd, 0xb8, 0, 2, [15] = 0x25 } } };
 
 	*ret = (struct ranges){ 0 };
 	for (int i = 0; i < FAMILIES; i++) {
@@ -207,7 +210,8 @@ static void check_ranges(const struct ranges *ranges)
 {
 	for (size_t i = 0; i < ranges->count; i++) {
 		const struct range *range = &ranges->items[i];
-		must(range->first.family == range->last.family && range->first.family < FAMILIES && addr_compare(&range->first, &range->last) <= 0);
+		must(range->first.family == range->last.family && range->first.family < FAMILIES &&
+		     addr_compare(&range->first, &range->last) <= 0);
 		must(i == 0 || addr_compare(&ranges->items[i - 1].last, &range->first) < 0);
 	}
 }
@@ -222,7 +226,8 @@ static void check_names(int r, struct names *names)
 {
 	must(r == 0 || r == -EIO);
 	for (size_t i = 0; r == 0 && i < names->count; i++)
-		must(memchr(names->items[i], '\0', sizeof(names->items[i])) && (i == 0 || strcmp(names->items[i - 1], names->items[i]) < 0));
+		must(memchr(names->items[i], '\0', sizeof(names->items[i])) &&
+		     (i == 0 || strcmp(names->items[i - 1], names->items[i]) < 0));
 	if (r == 0)
 		free(names->items);
 	*names = (struct names){ 0 };
@@ -236,7 +241,8 @@ static void check_net(const struct net *net)
 		must(range_contains(&net->addresses.items[i].network, &net->addresses.items[i].network.first));
 	for (size_t i = 0; i < net->routes.count; i++) {
 		const struct net_route *route = &net->routes.items[i];
-		must(route->rank < RANKS && net_link_named(net, route->link) && addr_compare(&route->range.first, &route->range.last) <= 0);
+		must(route->rank < RANKS && net_link_named(net, route->link) &&
+		     addr_compare(&route->range.first, &route->range.last) <= 0);
 	}
 	check_ranges(&net->broadcasts);
 }
@@ -276,7 +282,8 @@ static void look_at_bridges(struct links *links, const struct ranges *guarded)
 		must(r == 0 || r == -EIO);
 		for (size_t i = 0; i < findings.count; i++) {
 			must(ranges_contains(guarded, &findings.items[i].guarded_addr));
-			must(*bridge_finding_text(&findings.items[i], text) && *bridge_remedy_text(&findings, &findings.items[i], text));
+			must(*bridge_finding_text(&findings.items[i], text) &&
+			     *bridge_remedy_text(&findings, &findings.items[i], text));
 		}
 	}
 	bridge_findings_free(&findings);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel copies to us, as its netlink socket gives it: a message, the packet in it, the DNS query or answer in that, and which
- * answers were asked for. */
+/* What the kernel copies to us, as its netlink socket gives it: a message, the packet in it, the DNS query or answer in
+ * that, and which answers were asked for. */
 #include "core/dns_message.h"
 #include "core/observed_queries.h"
 #include "core/seen_packet.h"
@@ -38,12 +38,14 @@ static void check_packet(const struct seen_packet *seen, const uint8_t *bytes, s
 	must(packet->source.family == packet->target.family && packet->source.family < FAMILIES);
 	must(packet->protocol <= PROTOCOLS);
 	must(!packet->mid_stream || packet->protocol == PROTOCOL_TCP);
-	must(packet->protocol == PROTOCOL_TCP || packet->protocol == PROTOCOL_UDP || (!packet->source_port && !packet->target_port));
+	must(packet->protocol == PROTOCOL_TCP || packet->protocol == PROTOCOL_UDP ||
+	     (!packet->source_port && !packet->target_port));
 	if (packet->protocol != PROTOCOL_UDP)
 		must(!seen->payload && !seen->payload_whole);
 	if (!seen->payload)
 		return;
-	must(seen->payload > bytes && seen->payload_length <= length && seen->payload + seen->payload_length <= bytes + length);
+	must(seen->payload > bytes && seen->payload_length <= length &&
+	     seen->payload + seen->payload_length <= bytes + length);
 }
 
 static void check_dns(const struct seen_packet *seen)
@@ -58,8 +60,9 @@ static void check_dns(const struct seen_packet *seen)
 	must(message.address_count <= DNS_ADDRESSES_MAX);
 	/* Both readers see the same question. */
 	if (message.question_type)
-		must(has_question && question.is_response && question.id == message.id && question.type == message.question_type &&
-		     question.class == message.question_class && strcmp(question.name, message.question) == 0);
+		must(has_question && question.is_response && question.id == message.id &&
+		     question.type == message.question_type && question.class == message.question_class &&
+		     strcmp(question.name, message.question) == 0);
 }
 
 /* An answer counts once, and not before its query. */
@@ -70,13 +73,18 @@ static void pair(struct bounds *bounds, const struct seen_packet *seen)
 	struct dns_question question;
 	struct observed_question key;
 
-	if (dns_question_read(seen->payload, seen->payload_length, &question) < 0 || strlen(question.name) >= sizeof(key.name))
+	if (dns_question_read(seen->payload, seen->payload_length, &question) < 0 ||
+	    strlen(question.name) >= sizeof(key.name))
 		return;
 	bool reply = question.is_response;
 	key = (struct observed_question){
-		.server = reply ? packet->target : packet->source, .port = reply ? packet->target_port : packet->source_port,
-		.resolver = reply ? packet->source : packet->target, .resolver_port = reply ? packet->source_port : packet->target_port,
-		.id = question.id, .type = question.type, .class = question.class,
+		.server = reply ? packet->target : packet->source,
+		.port = reply ? packet->target_port : packet->source_port,
+		.resolver = reply ? packet->source : packet->target,
+		.resolver_port = reply ? packet->source_port : packet->target_port,
+		.id = question.id,
+		.type = question.type,
+		.class = question.class,
 	};
 	memcpy(key.name, question.name, strlen(question.name) + 1);
 	size_t before = bounds->queries.count;

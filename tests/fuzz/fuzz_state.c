@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The file of addresses, as a worn disk may give it back. Each line of the input gets its right checksum unless it ends in
+/* The file of addresses, as a worn disk may give it back. Each line of the input gets its right checksum unless it ends
+ * in
  * '!', or no input would come further than that. What was read and is written reads as the same again. */
 #define checksum file_checksum
 #include "../../daemon/state_file.c"
@@ -92,7 +93,8 @@ static void check_same(const struct addrbook *a, const struct addrbook *b)
 		addrbook_entry(b, i, &y);
 		must(x.address_count == y.address_count);
 		for (size_t k = 0; k < x.address_count; k++)
-			must(addr_compare(&x.addresses[k].addr, &y.addresses[k].addr) == 0 && x.addresses[k].origin == y.addresses[k].origin);
+			must(addr_compare(&x.addresses[k].addr, &y.addresses[k].addr) == 0 &&
+			     x.addresses[k].origin == y.addresses[k].origin);
 	}
 }
 

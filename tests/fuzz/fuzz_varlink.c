@@ -36,7 +36,8 @@ static void read_both(const json_t *message)
 	struct wire_reply reply;
 
 	if (wire_read_call(message, &call) == 0)
-		check(call.method && (!call.parameters || json_is_object(call.parameters)) && !(call.oneway && call.more));
+		check(call.method && (!call.parameters || json_is_object(call.parameters)) &&
+		      !(call.oneway && call.more));
 	if (wire_read_reply(message, &reply) == 0)
 		check(!reply.parameters || json_is_object(reply.parameters));
 	check_round_trip(message);

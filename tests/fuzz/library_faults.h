@@ -2,8 +2,9 @@
 #ifndef SPEFW_LIBRARY_FAULTS_H
 #define SPEFW_LIBRARY_FAULTS_H
 
-/* For fuzz targets. Faults of the libraries that parse what the kernel tells, and trust it, are none of the daemon's: a message that they
- * fault over is one that can't be parsed. What they had allocated by then is lost, and must not count as a leak of ours.
+/* For fuzz targets. Faults of the libraries that parse what the kernel tells, and trust it, are none of the daemon's: a
+ * message that they fault over is one that can't be parsed. What they had allocated by then is lost, and must not count
+ * as a leak of ours.
  *
  * 	set_parsing(true);
  * 	int r = sigsetjmp(not_parsed, 1) ? -1 : parse();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A fuzz target without a fuzzer: it gets every file of its corpus (CORPUS, a folder of tests/fuzz/corpus), or those that
- * are named on the command line. What was once found stays tested wherever there is a C compiler. */
+/* A fuzz target without a fuzzer: it gets every file of its corpus (CORPUS, a folder of tests/fuzz/corpus), or those
+ * that are named on the command line. What was once found stays tested wherever there is a C compiler. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What libFuzzer calls: one input to the target, and a limit on its processor time that grows with its size. A reader that looks
- * at everything again for each part of a message is a finding, as a crash is. */
+/* What libFuzzer calls: one input to the target, and a limit on its processor time that grows with its size. A reader
+ * that looks at everything again for each part of a message is a finding, as a crash is. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-/* Of an instrumented build, which is ten times slower than what users have. An input is slow when it is so three times. */
+/* Of an instrumented build, which is ten times slower than what users have. An input is slow when it is so three times.
+ */
 enum { BASE_USEC = 30 * 1000, USEC_A_BYTE = 2, TRIES = 3 };
 
 int fuzz_one(const uint8_t *bytes, size_t size);
@@ -30,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		if (usec <= limit)
 			return 0;
 	}
-	fprintf(stderr, "slow: %zu bytes cost %lld us of processor time, the limit is %lld us\n", size, (long long)usec, (long long)limit);
+	fprintf(stderr, "slow: %zu bytes cost %lld us of processor time, the limit is %lld us\n", size, (long long)usec,
+		(long long)limit);
 	abort();
 }

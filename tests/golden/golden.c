@@ -208,7 +208,8 @@ static void make_ruleset(struct golden *g, const char *conf)
 
 	char resolver_link[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 	const struct interface_list resolvers = { resolver_link, 1 };
-	struct environment around = { &g->gateway, g->links, &g->names, g->towards, g->own_interfaces, &g->broadcasts, &resolvers };
+	struct environment around = { &g->gateway,       g->links,       &g->names, g->towards,
+				      g->own_interfaces, &g->broadcasts, &resolvers };
 	require_memory(compile(&g->ruleset, &g->policy, &around) == 0);
 }
 

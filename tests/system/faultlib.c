@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Faults on request, for spefwd under LD_PRELOAD (tests/system/faults.py). The file that SPEFW_FAULTS names is mapped; the
- * test writes there which call is to fail, and reads how many there have been:
+/* Faults on request, for spefwd under LD_PRELOAD (tests/system/faults.py). The file that SPEFW_FAULTS names is mapped;
+ * the test writes there which call is to fail, and reads how many there have been:
  *
  *   64-bit words: [0] armed kind (below; 0 none)  [1] the number of the call that fails, from 1  [2] calls since it was
- *   armed, counted by the library  [3] faults that were injected. MEDDLED runs the script that SPEFW_MEDDLE names instead, before a batch or
- *   a request of the cut is sent.
+ *   armed, counted by the library  [3] faults that were injected. MEDDLED runs the script that SPEFW_MEDDLE names
+ * instead, before a batch or a request of the cut is sent.
  *
  * The count begins anew whenever word 2 is set to zero. A fault happens once, but for SYNC_FAILS. */
 #include <dlfcn.h>
@@ -20,7 +20,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum kind { NONE, ALLOCATION, REPLY_LOST, REPLY_NO_BUFFERS, DUMP_NO_BUFFERS, SYNC_FAILS, SEND_FAILS, CUT_FAILS, MEDDLED, ROUTES_NO_BUFFERS, LISTEN_FAILS };
+enum kind {
+	NONE,
+	ALLOCATION,
+	REPLY_LOST,
+	REPLY_NO_BUFFERS,
+	DUMP_NO_BUFFERS,
+	SYNC_FAILS,
+	SEND_FAILS,
+	CUT_FAILS,
+	MEDDLED,
+	ROUTES_NO_BUFFERS,
+	LISTEN_FAILS
+};
 enum { KIND, NUMBER, CALLS, INJECTED, WORDS };
 
 static volatile int64_t *words;
@@ -59,9 +71,18 @@ static void *no_memory(void)
 	return NULL;
 }
 
-void *malloc(size_t size) { return fails(ALLOCATION) ? no_memory() : __libc_malloc(size); }
-void *calloc(size_t count, size_t size) { return fails(ALLOCATION) ? no_memory() : __libc_calloc(count, size); }
-void *realloc(void *old, size_t size) { return fails(ALLOCATION) ? no_memory() : __libc_realloc(old, size); }
+void *malloc(size_t size)
+{
+	return fails(ALLOCATION) ? no_memory() : __libc_malloc(size);
+}
+void *calloc(size_t count, size_t size)
+{
+	return fails(ALLOCATION) ? no_memory() : __libc_calloc(count, size);
+}
+void *realloc(void *old, size_t size)
+{
+	return fails(ALLOCATION) ? no_memory() : __libc_realloc(old, size);
+}
 
 char *strdup(const char *text)
 {
@@ -130,7 +151,8 @@ ssize_t recv(int fd, void *buffer, size_t size, int flags)
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	if ((is_netfilter_socket(fd) && fails(DUMP_NO_BUFFERS)) || (is_netlink_socket(fd, NETLINK_ROUTE) && fails(ROUTES_NO_BUFFERS))) {
+	if ((is_netfilter_socket(fd) && fails(DUMP_NO_BUFFERS)) ||
+	    (is_netlink_socket(fd, NETLINK_ROUTE) && fails(ROUTES_NO_BUFFERS))) {
 		errno = ENOBUFS;
 		return -1;
 	}

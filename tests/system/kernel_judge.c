@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Compares policy_judge() with the kernel, packet by packet: sends each packet through the gateway of the lab, sees whether it
- * arrives, and looks at what the table of spefwd has counted for it. Commands come on standard input, one a line, and each is
- * answered by a line "ok ..." or "no ..."; what disagrees is told in lines "# ..." before it.
+/* Compares policy_judge() with the kernel, packet by packet: sends each packet through the gateway of the lab, sees
+ * whether it arrives, and looks at what the table of spefwd has counted for it. Commands come on standard input, one a
+ * line, and each is answered by a line "ok ..." or "no ..."; what disagrees is told in lines "# ..." before it.
  *
  *   machine NAME [LINK]              a network namespace; the first is the gateway; LINK: the gateway's link towards it
- *   place RANGE NAME                 behind which machine these addresses are; the smallest range counts; "nowhere": not to be probed
- *   marker SOURCE TARGET             addresses whose packets no policy touches
- *   load FILE                        the configuration that spefwd has in force; "no": it is refused
- *   name NAME ADDRESS...             the addresses that spefwd has for a name of it
- *   probe KIND SOURCES TARGETS SOURCE-PORTS TARGET-PORTS    notes each combination (lists with commas, ports also as A-B)
- *   run [N]                          sends what was noted; of what no policy touches, one of N alone
+ *   place RANGE NAME                 behind which machine these addresses are; the smallest range counts; "nowhere":
+ * not to be probed marker SOURCE TARGET             addresses whose packets no policy touches load FILE the
+ * configuration that spefwd has in force; "no": it is refused name NAME ADDRESS...             the addresses that
+ * spefwd has for a name of it probe KIND SOURCES TARGETS SOURCE-PORTS TARGET-PORTS    notes each combination (lists
+ * with commas, ports also as A-B) run [N]                          sends what was noted; of what no policy touches, one
+ * of N alone
  *
- * Each batch begins without any tracked connection and holds no packet that belongs to the connection of another one. A packet
- * counts as denied where the table says that it denied one and it did not arrive: one that is lost on its way is neither, and its
- * batch is sent anew. */
+ * Each batch begins without any tracked connection and holds no packet that belongs to the connection of another one. A
+ * packet counts as denied where the table says that it denied one and it did not arrive: one that is lost on its way is
+ * neither, and its batch is sent anew. */
 
 #include "kernel_wire.h"
 #include "core/diag.h"
@@ -24,7 +24,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACES_MAX = 64, LIST_MAX = 512, BATCH_MAX = 8192, TRIES = 3, TOLD_MAX = 10, MARKER = 0xffff, NOWHERE = 0xff, HANG_SECONDS = 60 };
+enum {
+	PLACES_MAX = 64,
+	LIST_MAX = 512,
+	BATCH_MAX = 8192,
+	TRIES = 3,
+	TOLD_MAX = 10,
+	MARKER = 0xffff,
+	NOWHERE = 0xff,
+	HANG_SECONDS = 60
+};
 
 struct probe {
 	struct wire_packet packet;
@@ -94,17 +103,23 @@ static void judge_probe(const struct judge *judge, struct probe *probe)
 {
 	const struct wire_packet *packet = &probe->packet;
 	bool stray = packet->kind == WIRE_SYN_ACK || packet->kind == WIRE_FIN || packet->kind == WIRE_RESET;
-	struct packet question = { .source = packet->source, .target = packet->target,
-		.protocol = packet->kind == WIRE_UDP ? PROTOCOL_UDP : packet->kind == WIRE_ECHO ? PROTOCOL_ICMP_ECHO : PROTOCOL_TCP,
-		.source_port = packet->kind == WIRE_ECHO ? 0 : packet->source_port, .target_port = packet->target_port,
-		.mid_stream = packet->kind == WIRE_ACK || packet->kind == WIRE_PUSH || stray };
+	struct packet question = { .source = packet->source,
+				   .target = packet->target,
+				   .protocol = packet->kind == WIRE_UDP    ? PROTOCOL_UDP
+					       : packet->kind == WIRE_ECHO ? PROTOCOL_ICMP_ECHO
+									   : PROTOCOL_TCP,
+				   .source_port = packet->kind == WIRE_ECHO ? 0 : packet->source_port,
+				   .target_port = packet->target_port,
+				   .mid_stream = packet->kind == WIRE_ACK || packet->kind == WIRE_PUSH || stray };
 
 	struct judgement judgement = policy_judge(&judge->file.policy, &judge->names, &question);
 	probe->flow = judgement.flow;
 	probe->reason = judgement.reason;
 	probe->passes = judgement.verdict != VERDICT_DENY;
-	probe->counts = judgement.verdict == VERDICT_NOT_OURS ? COUNTS_NOTHING : judgement.verdict == VERDICT_ALLOW ? COUNTS_FLOW
-		      : judgement.inbound ? COUNTS_IN : COUNTS_OUT;
+	probe->counts = judgement.verdict == VERDICT_NOT_OURS ? COUNTS_NOTHING
+			: judgement.verdict == VERDICT_ALLOW  ? COUNTS_FLOW
+			: judgement.inbound                   ? COUNTS_IN
+							      : COUNTS_OUT;
 	/* Connection tracking takes up nothing by these: whoever sends them, they are no connection. */
 	if (stray && judgement.verdict != VERDICT_NOT_OURS) {
 		probe->passes = false;
@@ -198,8 +213,8 @@ static void compare_count(struct finding *finding, const char *name, uint64_t ju
 	size_t at = strlen(finding->counters);
 
 	if (judged != counted)
-		snprintf(finding->counters + at, sizeof(finding->counters) - at, "%s%s: judge %llu, kernel %llu", at ? "; " : "", name,
-			 (unsigned long long)judged, (unsigned long long)counted);
+		snprintf(finding->counters + at, sizeof(finding->counters) - at, "%s%s: judge %llu, kernel %llu",
+			 at ? "; " : "", name, (unsigned long long)judged, (unsigned long long)counted);
 }
 
 static uint64_t judged_for(const struct judge *judge, int counts, const struct policy_flow *flow)
@@ -211,7 +226,8 @@ static uint64_t judged_for(const struct judge *judge, int counts, const struct p
 	return count;
 }
 
-static void compare_counters(const struct judge *judge, const struct wire_counters *before, const struct wire_counters *after, struct finding *finding)
+static void compare_counters(const struct judge *judge, const struct wire_counters *before,
+			     const struct wire_counters *after, struct finding *finding)
 {
 	static const char *const never[] = { "ignored", "spoofed", "intercepted", "cut" };
 	const struct policy *policy = &judge->file.policy;
@@ -219,16 +235,20 @@ static void compare_counters(const struct judge *judge, const struct wire_counte
 
 	compare_count(finding, "denied inbound", judged_for(judge, COUNTS_IN, NULL),
 		      difference(before, after, "denied-in") + difference(before, after, "denied-early"));
-	compare_count(finding, "denied outbound", judged_for(judge, COUNTS_OUT, NULL), difference(before, after, "denied-out"));
-	compare_count(finding, "invalid", judged_for(judge, COUNTS_INVALID, NULL), difference(before, after, "invalid"));
+	compare_count(finding, "denied outbound", judged_for(judge, COUNTS_OUT, NULL),
+		      difference(before, after, "denied-out"));
+	compare_count(finding, "invalid", judged_for(judge, COUNTS_INVALID, NULL),
+		      difference(before, after, "invalid"));
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		compare_count(finding, never[i], 0, difference(before, after, never[i]));
 	/* A piece opens nothing: no flow counts it. A batch has one kind of packets. */
 	bool pieces = is_mid_stream(&judge->batch[0]);
-	compare_count(finding, "mid-stream", pieces ? judged_for(judge, COUNTS_FLOW, NULL) : 0, difference(before, after, "mid-stream"));
+	compare_count(finding, "mid-stream", pieces ? judged_for(judge, COUNTS_FLOW, NULL) : 0,
+		      difference(before, after, "mid-stream"));
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		snprintf(name, sizeof(name), "flow-%s", policy->flows[i].id);
-		compare_count(finding, name, pieces ? 0 : judged_for(judge, COUNTS_FLOW, &policy->flows[i]), difference(before, after, name));
+		compare_count(finding, name, pieces ? 0 : judged_for(judge, COUNTS_FLOW, &policy->flows[i]),
+			      difference(before, after, name));
 	}
 }
 
@@ -282,11 +302,16 @@ static void tell_probe(struct judge *judge, const struct probe *probe, const cha
 
 	if (judge->told++ >= TOLD_MAX)
 		return;
-	printf("# %s %s %u > %s %u (%s to %s): the judge says %s, %s%s%s%s; the kernel: %s\n", wire_kind_name(packet->kind), addr_format(&packet->source, source),
-	       packet->source_port, addr_format(&packet->target, target), packet->target_port, wire_name(&judge->wire, probe->from),
+	printf("# %s %s %u > %s %u (%s to %s): the judge says %s, %s%s%s%s; the kernel: %s\n",
+	       wire_kind_name(packet->kind), addr_format(&packet->source, source), packet->source_port,
+	       addr_format(&packet->target, target), packet->target_port, wire_name(&judge->wire, probe->from),
 	       wire_name(&judge->wire, probe->to), probe->passes ? "passes" : "denied",
-	       probe->counts == COUNTS_NOTHING ? "not ours" : probe->counts == COUNTS_INVALID ? "invalid" : reasons[probe->reason],
-	       probe->counts == COUNTS_IN ? ", inbound" : probe->counts == COUNTS_OUT ? ", outbound" : "",
+	       probe->counts == COUNTS_NOTHING   ? "not ours"
+	       : probe->counts == COUNTS_INVALID ? "invalid"
+						 : reasons[probe->reason],
+	       probe->counts == COUNTS_IN    ? ", inbound"
+	       : probe->counts == COUNTS_OUT ? ", outbound"
+					     : "",
 	       probe->flow ? ", near or by " : "", probe->flow ? probe->flow->id : "", kernel);
 }
 
@@ -296,13 +321,15 @@ static void tell_altered(const struct judge *judge, unsigned count)
 	size_t index = packet->id & 0xffff;
 	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
 
-	printf("# %u packets arrived altered, or elsewhere: the first is %s %s %u > %s %u, at %s, ", count, wire_kind_name(packet->kind),
-	       addr_format(&packet->source, source), packet->source_port, addr_format(&packet->target, target), packet->target_port,
+	printf("# %u packets arrived altered, or elsewhere: the first is %s %s %u > %s %u, at %s, ", count,
+	       wire_kind_name(packet->kind), addr_format(&packet->source, source), packet->source_port,
+	       addr_format(&packet->target, target), packet->target_port,
 	       wire_name(&judge->wire, judge->stray.machine));
 	if (index < judge->batch_count)
-		printf("sent as %s %s %u > %s %u to %s\n", wire_kind_name(judge->batch[index].packet.kind), addr_format(&judge->batch[index].packet.source, source),
-		       judge->batch[index].packet.source_port, addr_format(&judge->batch[index].packet.target, target),
-		       judge->batch[index].packet.target_port, wire_name(&judge->wire, judge->batch[index].to));
+		printf("sent as %s %s %u > %s %u to %s\n", wire_kind_name(judge->batch[index].packet.kind),
+		       addr_format(&judge->batch[index].packet.source, source), judge->batch[index].packet.source_port,
+		       addr_format(&judge->batch[index].packet.target, target), judge->batch[index].packet.target_port,
+		       wire_name(&judge->wire, judge->batch[index].to));
 	else
 		puts("never sent");
 }
@@ -323,7 +350,8 @@ static void find_miscounted(struct judge *judge, struct probe *batch, size_t cou
 			}
 		}
 	}
-	snprintf(text, sizeof(text), "counts otherwise%s (%s)", count > 1 ? ", in a batch that begins with this" : "", whole->counters);
+	snprintf(text, sizeof(text), "counts otherwise%s (%s)", count > 1 ? ", in a batch that begins with this" : "",
+		 whole->counters);
 	tell_probe(judge, batch, text);
 }
 
@@ -347,14 +375,16 @@ static void tell_finding(struct judge *judge, struct probe *batch, size_t count,
 static int probe_order(const void *a, const void *b)
 {
 	const struct probe *p = a, *q = b;
-	bool p_up = addr_compare(&p->packet.source, &p->packet.target) < 0, q_up = addr_compare(&q->packet.source, &q->packet.target) < 0;
+	bool p_up = addr_compare(&p->packet.source, &p->packet.target) < 0,
+	     q_up = addr_compare(&q->packet.source, &q->packet.target) < 0;
 	int order;
 
 	if (p->packet.kind != q->packet.kind)
 		return p->packet.kind - q->packet.kind;
 	if (p_up != q_up)
 		return p_up - q_up;
-	if ((order = addr_compare(&p->packet.source, &q->packet.source)) != 0 || (order = addr_compare(&p->packet.target, &q->packet.target)) != 0)
+	if ((order = addr_compare(&p->packet.source, &q->packet.source)) != 0 ||
+	    (order = addr_compare(&p->packet.target, &q->packet.target)) != 0)
 		return order;
 	if (p->packet.target_port != q->packet.target_port)
 		return p->packet.target_port - q->packet.target_port;
@@ -363,8 +393,8 @@ static int probe_order(const void *a, const void *b)
 
 static bool same_batch(const struct probe *a, const struct probe *b)
 {
-	return a->packet.kind == b->packet.kind &&
-	       (addr_compare(&a->packet.source, &a->packet.target) < 0) == (addr_compare(&b->packet.source, &b->packet.target) < 0);
+	return a->packet.kind == b->packet.kind && (addr_compare(&a->packet.source, &a->packet.target) < 0) ==
+							   (addr_compare(&b->packet.source, &b->packet.target) < 0);
 }
 
 static void sort_probes(struct judge *judge)
@@ -393,7 +423,8 @@ static void judge_probes(struct judge *judge, unsigned one_of)
 	for (size_t i = 0; i < judge->count; i++) {
 		judge->totals.allowed += judge->probes[i].counts == COUNTS_FLOW;
 		judge->totals.other += judge->probes[i].counts == COUNTS_NOTHING;
-		judge->totals.denied += judge->probes[i].counts != COUNTS_FLOW && judge->probes[i].counts != COUNTS_NOTHING;
+		judge->totals.denied +=
+			judge->probes[i].counts != COUNTS_FLOW && judge->probes[i].counts != COUNTS_NOTHING;
 	}
 }
 
@@ -408,7 +439,8 @@ static void do_run(struct judge *judge, unsigned one_of)
 	wire_begin(&judge->wire);
 	for (size_t i = 0; i < judge->count;) {
 		size_t count = 1;
-		while (i + count < judge->count && count < BATCH_MAX && same_batch(&judge->probes[i], &judge->probes[i + count]))
+		while (i + count < judge->count && count < BATCH_MAX &&
+		       same_batch(&judge->probes[i], &judge->probes[i + count]))
 			count++;
 		if (!try_batch(judge, &judge->probes[i], count, &finding))
 			tell_finding(judge, &judge->probes[i], count, &finding);
@@ -417,8 +449,9 @@ static void do_run(struct judge *judge, unsigned one_of)
 	wire_end(&judge->wire);
 	wire_flush_conntrack(&judge->wire);
 	judge->count = 0;
-	printf("ok probes %lu allowed %lu denied %lu other %lu again %lu mismatches %lu\n", judge->totals.probes, judge->totals.allowed,
-	       judge->totals.denied, judge->totals.other, judge->totals.again, judge->totals.mismatches);
+	printf("ok probes %lu allowed %lu denied %lu other %lu again %lu mismatches %lu\n", judge->totals.probes,
+	       judge->totals.allowed, judge->totals.denied, judge->totals.other, judge->totals.again,
+	       judge->totals.mismatches);
 }
 
 /* Commands */
@@ -478,12 +511,15 @@ static void add_probe(struct judge *judge, const struct probe *probe)
 	judge->probes[judge->count++] = *probe;
 }
 
-static void add_ports(struct judge *judge, struct probe *probe, const struct port_list *source_ports, const struct port_list *target_ports)
+static void add_ports(struct judge *judge, struct probe *probe, const struct port_list *source_ports,
+		      const struct port_list *target_ports)
 {
 	for (size_t s = 0; s < source_ports->count; s++) {
 		for (size_t t = 0; t < target_ports->count; t++) {
-			for (unsigned source = source_ports->items[s].first; source <= source_ports->items[s].last; source++) {
-				for (unsigned target = target_ports->items[t].first; target <= target_ports->items[t].last; target++) {
+			for (unsigned source = source_ports->items[s].first; source <= source_ports->items[s].last;
+			     source++) {
+				for (unsigned target = target_ports->items[t].first;
+				     target <= target_ports->items[t].last; target++) {
 					probe->packet.source_port = (uint16_t)source;
 					probe->packet.target_port = (uint16_t)target;
 					add_probe(judge, probe);
@@ -513,9 +549,13 @@ static void do_probe(struct judge *judge, char **words)
 	}
 	for (size_t s = 0; s < sources.count; s++) {
 		for (size_t t = 0; t < targets.count; t++) {
-			struct probe probe = { .packet = { .source = sources.addrs[s], .target = targets.addrs[t], .kind = (uint8_t)kind },
-				.from = sources.machines[s], .to = targets.machines[t] };
-			if (sources.addrs[s].family != targets.addrs[t].family || addr_compare(&sources.addrs[s], &targets.addrs[t]) == 0 ||
+			struct probe probe = { .packet = { .source = sources.addrs[s],
+							   .target = targets.addrs[t],
+							   .kind = (uint8_t)kind },
+					       .from = sources.machines[s],
+					       .to = targets.machines[t] };
+			if (sources.addrs[s].family != targets.addrs[t].family ||
+			    addr_compare(&sources.addrs[s], &targets.addrs[t]) == 0 ||
 			    (probe.from == 0 && probe.to == 0))
 				continue;
 			add_ports(judge, &probe, &source_ports, &target_ports);
@@ -587,7 +627,8 @@ static void do_marker(struct judge *judge, const char *source, const char *targe
 	struct wire_packet *marker = &judge->marker;
 
 	*marker = (struct wire_packet){ .kind = WIRE_UDP, .source_port = 9, .target_port = 9 };
-	if (!addr_parse(source, &marker->source) || !addr_parse(target, &marker->target) || !place_of(judge, &marker->source))
+	if (!addr_parse(source, &marker->source) || !addr_parse(target, &marker->target) ||
+	    !place_of(judge, &marker->source))
 		wire_fail("no such marker: %s %s", source, target);
 	judge->marker_from = place_of(judge, &marker->source)->machine;
 	puts("ok");
@@ -628,7 +669,8 @@ int main(void)
 	while (getline(&line, &size, stdin) > 0) {
 		size_t count = 0;
 		char *rest;
-		for (char *word = strtok_r(line, " \n", &rest); word && count < WORDS_MAX; word = strtok_r(NULL, " \n", &rest))
+		for (char *word = strtok_r(line, " \n", &rest); word && count < WORDS_MAX;
+		     word = strtok_r(NULL, " \n", &rest))
 			words[count++] = word;
 		if (count)
 			do_command(&judge, words, count);

@@ -151,7 +151,8 @@ static size_t put_body(uint8_t *body, const struct wire_packet *packet, size_t *
 static size_t put_packet(uint8_t *bytes, const struct wire_packet *packet)
 {
 	enum family family = packet->source.family;
-	size_t header = family == FAMILY_4 ? 20 : 40, checksum_at, size = addr_size(family), at = family == FAMILY_4 ? 12 : 8;
+	size_t header = family == FAMILY_4 ? 20 : 40, checksum_at, size = addr_size(family),
+	       at = family == FAMILY_4 ? 12 : 8;
 	size_t length = put_body(bytes + header, packet, &checksum_at);
 	int protocol = protocol_of(packet);
 
@@ -194,17 +195,14 @@ static bool take_body(const uint8_t *body, size_t length, int protocol, struct w
 		ret->kind = WIRE_SYN;
 		ret->id = get32(body + 4);
 		return length >= 20;
-	case IPPROTO_UDP:
-		ret->kind = WIRE_UDP;
-		return true;
+	case IPPROTO_UDP: ret->kind = WIRE_UDP; return true;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		ret->kind = WIRE_ECHO;
 		ret->source_port = (uint16_t)get16(body + 4);
 		ret->target_port = 0;
 		return body[0] == (protocol == IPPROTO_ICMP ? 8 : 128);
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -252,14 +250,20 @@ static void set_option(int fd, int level, int name, int value, const char *what)
 
 static void open_ring(struct machine *machine)
 {
-	struct tpacket_req request = { .tp_block_size = RING_BLOCK, .tp_block_nr = RING_BLOCKS, .tp_frame_size = RING_FRAME, .tp_frame_nr = RING_FRAMES };
-	struct sockaddr_ll link = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)if_nametoindex("eth0") };
+	struct tpacket_req request = { .tp_block_size = RING_BLOCK,
+				       .tp_block_nr = RING_BLOCKS,
+				       .tp_frame_size = RING_FRAME,
+				       .tp_frame_nr = RING_FRAMES };
+	struct sockaddr_ll link = { .sll_family = AF_PACKET,
+				    .sll_protocol = htons(ETH_P_ALL),
+				    .sll_ifindex = (int)if_nametoindex("eth0") };
 
 	machine->receive = must(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "packet socket");
 	set_option(machine->receive, SOL_PACKET, PACKET_VERSION, TPACKET_V2, "PACKET_VERSION");
 	set_option(machine->receive, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING");
 	must(setsockopt(machine->receive, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)), "PACKET_RX_RING");
-	machine->ring = mmap(NULL, (size_t)RING_BLOCK * RING_BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, machine->receive, 0);
+	machine->ring =
+		mmap(NULL, (size_t)RING_BLOCK * RING_BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, machine->receive, 0);
 	if (machine->ring == MAP_FAILED)
 		wire_fail("mmap of the ring: %s", strerror(errno));
 	must(bind(machine->receive, (struct sockaddr *)&link, sizeof(link)), "bind to eth0");
@@ -280,8 +284,10 @@ static void open_neighbour(struct machine *machine, const char *gateway, const c
 	set_option(machine->send, SOL_PACKET, PACKET_QDISC_BYPASS, 1, "PACKET_QDISC_BYPASS");
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct sockaddr_ll *to = &machine->gateway[family];
-		*to = (struct sockaddr_ll){ .sll_family = AF_PACKET, .sll_halen = ETH_ALEN, .sll_ifindex = (int)if_nametoindex("eth0"),
-			.sll_protocol = htons(family == FAMILY_4 ? ETH_P_IP : ETH_P_IPV6) };
+		*to = (struct sockaddr_ll){ .sll_family = AF_PACKET,
+					    .sll_halen = ETH_ALEN,
+					    .sll_ifindex = (int)if_nametoindex("eth0"),
+					    .sll_protocol = htons(family == FAMILY_4 ? ETH_P_IP : ETH_P_IPV6) };
 		memcpy(to->sll_addr, request.ifr_hwaddr.sa_data, ETH_ALEN);
 	}
 	open_ring(machine);
@@ -290,16 +296,22 @@ static void open_neighbour(struct machine *machine, const char *gateway, const c
 static void open_gateway(struct wire *wire, struct machine *machine)
 {
 	static const int domains[] = { AF_INET, AF_INET6 };
-	static const int protocols[FAMILIES][RAW_PROTOCOLS] = { { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP }, { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6 } };
+	static const int protocols[FAMILIES][RAW_PROTOCOLS] = { { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP },
+								{ IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6 } };
 
 	enter(machine->name);
 	for (enum family family = 0; family < FAMILIES; family++) {
-		machine->raw_send[family] = must(socket(domains[family], SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW), "raw socket");
+		machine->raw_send[family] =
+			must(socket(domains[family], SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW), "raw socket");
 		for (size_t i = 0; i < RAW_PROTOCOLS; i++)
-			machine->raw_receive[family][i] = must(socket(domains[family], SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocols[family][i]), "raw socket");
+			machine->raw_receive[family][i] =
+				must(socket(domains[family], SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+					    protocols[family][i]),
+				     "raw socket");
 		if (family == FAMILY_6)
 			for (size_t i = 0; i < RAW_PROTOCOLS; i++)
-				set_option(machine->raw_receive[family][i], IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO");
+				set_option(machine->raw_receive[family][i], IPPROTO_IPV6, IPV6_RECVPKTINFO, 1,
+					   "IPV6_RECVPKTINFO");
 	}
 	wire->conntrack = mnl_socket_open(NETLINK_NETFILTER);
 	wire->nftables = mnl_socket_open(NETLINK_NETFILTER);
@@ -373,8 +385,10 @@ static void send_frames(struct machine *machine, const struct wire_packet *packe
 
 	for (size_t i = 0; i < count; i++) {
 		parts[i] = (struct iovec){ bytes[i], put_packet(bytes[i], &packets[i]) };
-		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i], .msg_iovlen = 1,
-			.msg_name = &machine->gateway[packets[i].source.family], .msg_namelen = sizeof(machine->gateway[0]) } };
+		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i],
+							     .msg_iovlen = 1,
+							     .msg_name = &machine->gateway[packets[i].source.family],
+							     .msg_namelen = sizeof(machine->gateway[0]) } };
 	}
 	for (size_t sent = 0; sent < count;) {
 		int r = sendmmsg(machine->send, messages + sent, (unsigned)(count - sent), 0);
@@ -394,8 +408,8 @@ static void send_raw(struct machine *machine, const struct wire_packet *packet)
 	bool is4 = packet->target.family == FAMILY_4;
 
 	memcpy(is4 ? (void *)&to4.sin_addr : &to6.sin6_addr, packet->target.bytes, addr_size(packet->target.family));
-	while (sendto(machine->raw_send[packet->target.family], bytes, length, 0, is4 ? (struct sockaddr *)&to4 : (struct sockaddr *)&to6,
-		      is4 ? sizeof(to4) : sizeof(to6)) < 0) {
+	while (sendto(machine->raw_send[packet->target.family], bytes, length, 0,
+		      is4 ? (struct sockaddr *)&to4 : (struct sockaddr *)&to6, is4 ? sizeof(to4) : sizeof(to6)) < 0) {
 		if (errno == EPERM)
 			return;
 		if (errno != ENOBUFS && errno != EAGAIN && errno != EINTR)
@@ -432,7 +446,8 @@ static void drain_ring(struct wire *wire, size_t index, wire_arrival arrival, vo
 }
 
 /* IPv6 raw sockets give what comes after the header; the addresses come beside. */
-static bool take_raw6(const struct msghdr *message, const uint8_t *bytes, size_t length, int protocol, struct wire_packet *ret)
+static bool take_raw6(const struct msghdr *message, const uint8_t *bytes, size_t length, int protocol,
+		      struct wire_packet *ret)
 {
 	const struct sockaddr_in6 *from = message->msg_name;
 
@@ -457,13 +472,18 @@ static void drain_raw(struct wire *wire, enum family family, size_t which, wire_
 
 	for (;;) {
 		struct iovec part = { bytes, sizeof(bytes) };
-		struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &part, .msg_iovlen = 1,
-			.msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+		struct msghdr message = { .msg_name = &from,
+					  .msg_namelen = sizeof(from),
+					  .msg_iov = &part,
+					  .msg_iovlen = 1,
+					  .msg_control = control.bytes,
+					  .msg_controllen = sizeof(control.bytes) };
 		ssize_t length = recvmsg(wire->machines[0]->raw_receive[family][which], &message, 0);
 		if (length < 0 && errno == EAGAIN)
 			return;
 		must((int)length, "receiving on the gateway");
-		if (family == FAMILY_4 ? take_packet(bytes, (size_t)length, &packet) : take_raw6(&message, bytes, (size_t)length, protocols6[which], &packet))
+		if (family == FAMILY_4 ? take_packet(bytes, (size_t)length, &packet)
+				       : take_raw6(&message, bytes, (size_t)length, protocols6[which], &packet))
 			arrival(userdata, 0, &packet);
 	}
 }
@@ -515,7 +535,9 @@ static bool netlink_talk(struct mnl_socket *socket, struct nlmsghdr *request, mn
 	while (r > MNL_CB_STOP) {
 		ssize_t length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 		whole &= length < 0 || !take_interrupted(buffer, (size_t)length);
-		r = length < 0 ? -1 : mnl_cb_run(buffer, (size_t)length, sequence, mnl_socket_get_portid(socket), callback, userdata);
+		r = length < 0 ? -1
+			       : mnl_cb_run(buffer, (size_t)length, sequence, mnl_socket_get_portid(socket), callback,
+					    userdata);
 	}
 	if (r < 0)
 		wire_fail("netlink: %s", strerror(errno));

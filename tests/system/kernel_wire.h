@@ -16,19 +16,19 @@
 enum {
 	MACHINES_MAX = 8,
 	MACHINE_NAME_MAX = 16,
-	WIRE_BYTES = 64,        /* the longest packet made here: an IPv6 header, TCP's, and no more */
-	WIRE_BURST = 256,       /* to the gateway itself: what a socket's receive buffer surely holds */
+	WIRE_BYTES = 64,  /* the longest packet made here: an IPv6 header, TCP's, and no more */
+	WIRE_BURST = 256, /* to the gateway itself: what a socket's receive buffer surely holds */
 };
 
 enum wire_kind {
 	WIRE_SYN,
-	WIRE_ACK,      /* a piece: what connection tracking takes up as a connection under way */
-	WIRE_PUSH,     /* likewise, with PSH */
-	WIRE_SYN_ACK,  /* strays: nothing that connection tracking takes up */
+	WIRE_ACK,     /* a piece: what connection tracking takes up as a connection under way */
+	WIRE_PUSH,    /* likewise, with PSH */
+	WIRE_SYN_ACK, /* strays: nothing that connection tracking takes up */
 	WIRE_FIN,
 	WIRE_RESET,
 	WIRE_UDP,
-	WIRE_ECHO,     /* source_port is its identity */
+	WIRE_ECHO, /* source_port is its identity */
 	WIRE_KINDS,
 };
 
@@ -36,7 +36,7 @@ struct wire_packet {
 	struct addr source, target;
 	uint8_t kind; /* enum wire_kind; of what has arrived: TCP of any kind is WIRE_SYN */
 	uint16_t source_port, target_port;
-	uint32_t id;  /* travels with the packet */
+	uint32_t id; /* travels with the packet */
 };
 
 struct wire_counter {
@@ -69,8 +69,8 @@ void wire_free(struct wire *wire);
 int wire_find(const struct wire *wire, const char *netns); /* its index, or -1 */
 const char *wire_name(const struct wire *wire, size_t machine);
 
-/* From begin to end, packets are sent by one processor, whichever is at hand: what one has sent is worked on in its order,
- * through all links, so the last to arrive tells that none is behind it. */
+/* From begin to end, packets are sent by one processor, whichever is at hand: what one has sent is worked on in its
+ * order, through all links, so the last to arrive tells that none is behind it. */
 void wire_begin(struct wire *wire);
 void wire_end(struct wire *wire);
 void wire_send(struct wire *wire, size_t machine, const struct wire_packet *packets, size_t count);
@@ -80,7 +80,7 @@ void wire_receive(struct wire *wire, wire_arrival arrival, void *userdata);
 bool wire_wait(struct wire *wire, int milliseconds);
 
 void wire_flush_conntrack(struct wire *wire);
-void wire_read_counters(struct wire *wire, struct wire_counters *ret); /* of table inet spefw */
+void wire_read_counters(struct wire *wire, struct wire_counters *ret);       /* of table inet spefw */
 uint64_t wire_count(const struct wire_counters *counters, const char *name); /* 0 where there is none */
 
 #endif

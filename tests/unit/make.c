@@ -5,8 +5,9 @@
 
 static int read_fake(void *userdata, const char *path, char **ret_bytes, size_t *ret_length)
 {
-	const char *text = strcmp(path, "t.ini") == 0 ? userdata
-			 : strcmp(path, "admins.txt") == 0 ? "203.0.113.0/24\n# and by name\nfile.example.net\n" : NULL;
+	const char *text = strcmp(path, "t.ini") == 0        ? userdata
+			   : strcmp(path, "admins.txt") == 0 ? "203.0.113.0/24\n# and by name\nfile.example.net\n"
+							     : NULL;
 	if (!text)
 		return -ENOENT;
 	*ret_bytes = strdup(text);
@@ -109,7 +110,8 @@ static void add_name(const struct policy *policy, struct names_view *view, char 
 
 struct names_view make_names(const struct policy *policy, const char *text)
 {
-	struct names_view view = { .names = calloc(policy->name_count + 1, sizeof(*view.names)), .count = policy->name_count };
+	struct names_view view = { .names = calloc(policy->name_count + 1, sizeof(*view.names)),
+				   .count = policy->name_count };
 	char *copy = strdup(text), *rest = copy, *words;
 
 	assert_non_null(view.names);
@@ -138,8 +140,12 @@ int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct 
 	allocations_left = left;
 	char wan[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 	const struct interface_list resolvers = { wan, 1 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = names ? names : &no_names, .towards = { lan, 1 },
-				       .broadcasts = &broadcasts, .resolvers = &resolvers };
+	struct environment around = { .gateway = &gateway,
+				      .role_interfaces = links,
+				      .names = names ? names : &no_names,
+				      .towards = { lan, 1 },
+				      .broadcasts = &broadcasts,
+				      .resolvers = &resolvers };
 	int r = compile(ret, policy, &around);
 	ranges_free(&gateway);
 	ranges_free(&broadcasts);

@@ -52,7 +52,8 @@ static void expect_list(const struct ranges *list, const char *expected)
 	char text[1024] = "", one[RANGE_TEXT_MAX];
 
 	for (size_t i = 0; i < list->count; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "", range_format(&list->items[i], one));
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "",
+			 range_format(&list->items[i], one));
 	assert_string_equal(text, expected);
 }
 
@@ -98,8 +99,8 @@ static void test_parse_address(void **state)
 
 static void test_order(void **state)
 {
-	static const char *const ascending[] = { "0.0.0.0", "0.0.0.1", "0.0.1.0", "128.0.0.0", "255.255.255.255",
-						 "::", "::1", "::1:0", "2001:db8::", "ffff::" };
+	static const char *const ascending[] = { "0.0.0.0", "0.0.0.1", "0.0.1.0", "128.0.0.0",  "255.255.255.255",
+						 "::",      "::1",     "::1:0",   "2001:db8::", "ffff::" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(ascending); i++) {
@@ -234,14 +235,16 @@ static void test_every_prefix(void **state)
 			assert_int_equal(range_parse(range_format(&prefix, again), &parsed), RANGE_OK);
 			assert_memory_equal(&parsed, &prefix, sizeof(prefix));
 			if (addr_next(&prefix.first) && length < addr_bits((enum family)family))
-				assert_int_equal(range_prefix_length(&prefix), length + 1 == addr_bits((enum family)family) ? (int)length + 1 : -1);
+				assert_int_equal(range_prefix_length(&prefix),
+						 length + 1 == addr_bits((enum family)family) ? (int)length + 1 : -1);
 		}
 	}
 }
 
 static void test_longest_text(void **state)
 {
-	static const char text[] = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.253-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+	static const char text[] =
+		"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.253-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
 	char buffer[RANGE_TEXT_MAX];
 	struct range parsed = range(text);
 
@@ -253,7 +256,8 @@ static void test_longest_text(void **state)
 static void test_contains(void **state)
 {
 	struct range net = range("192.0.2.0/24"), all = range_all(FAMILY_6);
-	struct addr inside = addr("192.0.2.255"), below = addr("192.0.1.255"), above = addr("192.0.3.0"), other = addr("c000:200::");
+	struct addr inside = addr("192.0.2.255"), below = addr("192.0.1.255"), above = addr("192.0.3.0"),
+		    other = addr("c000:200::");
 
 	(void)state;
 	assert_true(range_contains(&net, &net.first));
@@ -314,19 +318,22 @@ static void test_subtract_and_intersect(void **state)
 		{ "10.0.0.0/30", "10.0.0.0", "10.0.0.1-10.0.0.3", "10.0.0.0" },
 		{ "10.0.0.0/30", "10.0.0.3", "10.0.0.0-10.0.0.2", "10.0.0.3" },
 		{ "10.0.0.0/30", "10.0.0.1 10.0.0.3", "10.0.0.0 10.0.0.2", "10.0.0.1 10.0.0.3" },
-		{ "10.0.0.1-10.0.0.5 10.0.0.8-10.0.0.9", "10.0.0.4-10.0.0.8", "10.0.0.1-10.0.0.3 10.0.0.9", "10.0.0.4/31 10.0.0.8" },
+		{ "10.0.0.1-10.0.0.5 10.0.0.8-10.0.0.9", "10.0.0.4-10.0.0.8", "10.0.0.1-10.0.0.3 10.0.0.9",
+		  "10.0.0.4/31 10.0.0.8" },
 		{ "10.0.0.1 10.0.0.3 10.0.0.5", "10.0.0.2-10.0.0.4", "10.0.0.1 10.0.0.5", "10.0.0.3" },
 		{ "0.0.0.0/0", "0.0.0.0", "0.0.0.1-255.255.255.255", "0.0.0.0" },
 		{ "0.0.0.0/0", "255.255.255.255", "0.0.0.0-255.255.255.254", "255.255.255.255" },
 		{ "0.0.0.0/0 ::/0", "0.0.0.0/0", "::/0", "0.0.0.0/0" },
-		{ "0.0.0.0/0 ::/0", "10.0.0.0/8 ::/1", "0.0.0.0-9.255.255.255 11.0.0.0-255.255.255.255 8000::/1", "10.0.0.0/8 ::/1" },
+		{ "0.0.0.0/0 ::/0", "10.0.0.0/8 ::/1", "0.0.0.0-9.255.255.255 11.0.0.0-255.255.255.255 8000::/1",
+		  "10.0.0.0/8 ::/1" },
 		{ "::/0", ":: ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe",
 		  ":: ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		struct ranges list = list_of(cases[i].list), other = list_of(cases[i].other), common = list_of(cases[i].list);
+		struct ranges list = list_of(cases[i].list), other = list_of(cases[i].other),
+			      common = list_of(cases[i].list);
 
 		assert_int_equal(ranges_subtract(&list, &other), 0);
 		expect_list(&list, cases[i].difference);
@@ -375,13 +382,16 @@ static void test_against_bits(void **state)
 
 		struct ranges left = list_of_bits(family, at_end, a), right = list_of_bits(family, at_end, b);
 		struct ranges common = list_of_bits(family, at_end, a), joined = list_of_bits(family, at_end, a);
-		struct ranges difference = list_of_bits(family, at_end, a & ~b), both = list_of_bits(family, at_end, a & b);
+		struct ranges difference = list_of_bits(family, at_end, a & ~b),
+			      both = list_of_bits(family, at_end, a & b);
 		struct ranges either = list_of_bits(family, at_end, a | b);
 
 		for (size_t i = 0; i < right.count; i++) {
-			assert_int_equal(ranges_overlap(&left, &right.items[i]), ranges_overlap(&both, &right.items[i]));
+			assert_int_equal(ranges_overlap(&left, &right.items[i]),
+					 ranges_overlap(&both, &right.items[i]));
 			assert_int_equal(ranges_cover(&left, &right.items[i]), ranges_cover(&both, &right.items[i]));
-			assert_int_equal(ranges_contains(&left, &right.items[i].first), ranges_contains(&both, &right.items[i].first));
+			assert_int_equal(ranges_contains(&left, &right.items[i].first),
+					 ranges_contains(&both, &right.items[i].first));
 		}
 		assert_int_equal(ranges_subtract(&left, &right), 0);
 		assert_true(ranges_equal(&left, &difference));

@@ -519,7 +519,8 @@ static void observed(void **state)
 	assert_false(answer_of(book, ORIGIN_OBSERVED, 60, 3 * MINUTE, "192.0.2.2", NULL));
 	expect_state(book, BOOK_STALE);
 
-	/* Our resolver never answers it: it lives as long as the server may use it, a day at most and two minutes at least. */
+	/* Our resolver never answers it: it lives as long as the server may use it, a day at most and two minutes at
+	 * least. */
 	answer(book, 300, 5 * MINUTE, "192.0.2.1", NULL);
 	expect_state(book, BOOK_GRACE);
 	assert_int_equal(find(book, "192.0.2.2")->expires_ms, MINUTE + 2 * HOUR);
@@ -578,7 +579,8 @@ static void answer_many(struct addrbook *book, enum book_origin origin, unsigned
 	bool changed;
 
 	for (size_t i = 0; i < count; i++)
-		list[i] = (struct addr){ .family = FAMILY_4, .bytes = { 198, 51, (uint8_t)((first + i) >> 8), (uint8_t)(first + i) } };
+		list[i] = (struct addr){ .family = FAMILY_4,
+					 .bytes = { 198, 51, (uint8_t)((first + i) >> 8), (uint8_t)(first + i) } };
 	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list, count, 3600, origin, now, &changed), 0);
 }
 
@@ -613,7 +615,8 @@ static void observed_gives_way(void **state)
 static void observed_in_use(void **state)
 {
 	struct addrbook *book = new_book(one_name, 1, 0);
-	struct addr used = address("192.0.2.2"), unused = address("192.0.2.3"), asked = address("192.0.2.1"), unknown = address("192.0.2.9");
+	struct addr used = address("192.0.2.2"), unused = address("192.0.2.3"), asked = address("192.0.2.1"),
+		    unknown = address("192.0.2.9");
 
 	(void)state;
 	answer(book, 300, 0, "192.0.2.1", NULL);
@@ -674,7 +677,8 @@ static void asks_by(void **state)
 	assert_true(addrbook_queries_by(book, "unknown.example", FAMILY_4, 0));
 	assert_true(addrbook_queries_by(book, NAME, FAMILY_4, 0)); /* it never was asked for */
 	assert_true(addrbook_take_due(book, 0, &entry));
-	assert_false(addrbook_queries_by(book, NAME, FAMILY_4, HOUR)); /* that one is under way, and none after it is wanted */
+	assert_false(addrbook_queries_by(book, NAME, FAMILY_4,
+					 HOUR)); /* that one is under way, and none after it is wanted */
 	addrbook_query_by(book, NAME, FAMILY_4, MINUTE, 0);
 	assert_true(addrbook_queries_by(book, NAME, FAMILY_4, MINUTE));
 	assert_false(addrbook_queries_by(book, NAME, FAMILY_4, MINUTE - 1));
@@ -790,7 +794,10 @@ static void odd_limits(void **state)
 		{ { HOUR, DAY, 0, 3 * SECOND }, 0, 900, 1 * SECOND },
 		/* Never without a pause. */
 		{ { 0, 0, 0, 0 }, 0, 90, 100 },
-		{ { 0, INT64_MAX, INT64_MAX, INT64_MAX }, UINT32_MAX, UINT32_MAX * (int64_t)900, UINT32_MAX * (int64_t)1000 },
+		{ { 0, INT64_MAX, INT64_MAX, INT64_MAX },
+		  UINT32_MAX,
+		  UINT32_MAX * (int64_t)900,
+		  UINT32_MAX * (int64_t)1000 },
 	};
 
 	(void)state;
@@ -836,7 +843,9 @@ static void cap(void **state)
 	assert_false(changed);
 
 	/* What is answered now comes in, what was confirmed longest ago goes; what is in this answer stays. */
-	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list + 200, 100, 60, ORIGIN_QUERIED, 2 * MINUTE, &changed), 0);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, list + 200, 100, 60, ORIGIN_QUERIED, 2 * MINUTE,
+					   &changed),
+			 0);
 	assert_true(changed);
 	assert_int_equal(entry_of(book).address_count, BOOK_ADDRESSES_MAX);
 	for (unsigned i = 200; i < 300; i++) {
@@ -871,15 +880,18 @@ static void wanted_names(void **state)
 		assert_int_not_equal(entry.name[0], '*');
 	}
 	assert_false(addrbook_take_due(book, 0, &entry));
-	assert_int_equal(addrbook_answered(book, "*.b.example", FAMILY_4, &public, 1, 60, ORIGIN_OBSERVED, 0, &changed), 0);
+	assert_int_equal(addrbook_answered(book, "*.b.example", FAMILY_4, &public, 1, 60, ORIGIN_OBSERVED, 0, &changed),
+			 0);
 	assert_true(changed);
 	assert_int_equal(addrbook_find(book, "*.b.example", FAMILY_4, &entry), 0);
 	assert_int_equal(entry.state, BOOK_FRESH);
 	assert_int_equal(entry.address_count, 1);
 	/* Named twice, allowed once. */
-	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &private, 1, 60, ORIGIN_QUERIED, 0, &changed), 0);
+	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &private, 1, 60, ORIGIN_QUERIED, 0, &changed),
+			 0);
 	assert_true(changed);
-	assert_int_equal(addrbook_answered(book, "b.example", FAMILY_4, &public, 1, 60, ORIGIN_QUERIED, 0, &changed), 0);
+	assert_int_equal(addrbook_answered(book, "b.example", FAMILY_4, &public, 1, 60, ORIGIN_QUERIED, 0, &changed),
+			 0);
 
 	assert_int_equal(addrbook_want(book, fewer, allow, 2, 10), 0);
 	assert_int_equal(addrbook_count(book), 4);
@@ -890,7 +902,8 @@ static void wanted_names(void **state)
 	assert_int_equal(addrbook_find(book, "d.example", FAMILY_4, &entry), 0);
 	assert_int_equal(entry.next_query_ms, 10);
 	/* A late answer for what nobody wants is harmless. */
-	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &public, 1, 60, ORIGIN_QUERIED, 20, &changed), -ENOENT);
+	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &public, 1, 60, ORIGIN_QUERIED, 20, &changed),
+			 -ENOENT);
 	assert_int_equal(addrbook_want(book, NULL, NULL, 0, 30), 0);
 	assert_int_equal(addrbook_count(book), 0);
 	addrbook_free(book);
@@ -1006,9 +1019,7 @@ static void reply(struct addrbook *book, const struct book_entry *entry, int64_t
 			list[count] = numbered((*turn * 4 + (unsigned)count) % 8);
 		*turn += entry->family == FAMILY_4;
 		break;
-	case MOVING:
-		list[count++] = numbered(100 + (unsigned)(now / DAY));
-		break;
+	case MOVING: list[count++] = numbered(100 + (unsigned)(now / DAY)); break;
 	case BROKEN:
 		if (is_out(now)) {
 			assert_int_equal(addrbook_failed(book, entry->name, entry->family, "SERVFAIL", now), 0);
@@ -1018,8 +1029,9 @@ static void reply(struct addrbook *book, const struct book_entry *entry, int64_t
 	}
 	for (size_t i = 0; i < count; i++)
 		list[i].family = FAMILY_4;
-	assert_int_equal(addrbook_answered(book, entry->name, entry->family, list, entry->family == FAMILY_4 ? count : 0, 300,
-					   ORIGIN_QUERIED, now, &changed), 0);
+	assert_int_equal(addrbook_answered(book, entry->name, entry->family, list,
+					   entry->family == FAMILY_4 ? count : 0, 300, ORIGIN_QUERIED, now, &changed),
+			 0);
 }
 
 static void check_world(const struct addrbook *book, int64_t now)
@@ -1065,8 +1077,9 @@ static void thirty_days(void **state)
 		assert_true(addrbook_next_event(book) > now);
 		events++;
 	}
-	/* Every 285 s or so while answered: 36,400 for four entries, 10,300 for two in 17 of the days. For 13 days these
-	 * two fail: every 14 minutes while an address serves, once a minute while none does (16 of the 26 days). */
+	/* Every 285 s or so while answered: 36,400 for four entries, 10,300 for two in 17 of the days. For 13 days
+	 * these two fail: every 14 minutes while an address serves, once a minute while none does (16 of the 26 days).
+	 */
 	assert_in_range(asked, 65000, 76000);
 	assert_true(events <= asked + 40);
 	addrbook_free(book);

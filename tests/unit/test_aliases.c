@@ -68,7 +68,8 @@ static void chain(void **state)
 	assert_int_equal(set(&aliases, "www.example", FAMILY_4, links, 2), 0);
 	assert_string_equal(names_of(&aliases, "edge.example", FAMILY_4), "www.example ");
 	assert_string_equal(names_of(&aliases, "node.example", FAMILY_4), "www.example ");
-	/* The name itself is nobody's alias, the other family has aliases of its own, and names are equal as a whole. */
+	/* The name itself is nobody's alias, the other family has aliases of its own, and names are equal as a whole.
+	 */
 	assert_string_equal(names_of(&aliases, "www.example", FAMILY_4), "");
 	assert_string_equal(names_of(&aliases, "edge.example", FAMILY_6), "");
 	assert_string_equal(names_of(&aliases, "edge.exampl", FAMILY_4), "");
@@ -146,7 +147,8 @@ static void memory_runs_out(void **state)
 		/* All of it or nothing; other names keep theirs. */
 		assert_string_equal(names_of(&aliases, "c.example", FAMILY_4), done ? "www.example " : "");
 		assert_string_equal(names_of(&aliases, "b.example", FAMILY_4), done ? "www.example " : "");
-		assert_string_equal(names_of(&aliases, "a.example", FAMILY_4), done ? "other.example www.example " : "other.example ");
+		assert_string_equal(names_of(&aliases, "a.example", FAMILY_4),
+				    done ? "other.example www.example " : "other.example ");
 		aliases_free(&aliases);
 		assert_true(left < 100);
 	}

@@ -79,7 +79,8 @@ static void assert_says(struct fixture *f, const char *expected)
 	assert_int_equal(bridges_judge(&findings, &f->facts, &f->guarded, &f->hops, &f->before), 0);
 	assert_true(findings.count <= 1);
 	if (findings.count)
-		sprintf(text, "%s: %s", bridge_finding_text(&findings.items[0], what), bridge_remedy_text(&findings, &findings.items[0], remedy));
+		sprintf(text, "%s: %s", bridge_finding_text(&findings.items[0], what),
+			bridge_remedy_text(&findings, &findings.items[0], remedy));
 	assert_string_equal(text, expected);
 	bridge_findings_free(&f->before);
 	f->before = findings;
@@ -103,7 +104,8 @@ static void test_filtered(void **state)
 	bool *filtered = f->facts.bridges.items[0].filtered;
 
 	filtered[FAMILY_4] = true;
-	assert_says(f, "bridge br0 carries what passes between 192.0.2.25 (at lan)'s IPv6 and 192.0.2.254 (at wan) past the guard: "
+	assert_says(f, "bridge br0 carries what passes between 192.0.2.25 (at lan)'s IPv6 and 192.0.2.254 (at wan) "
+		       "past the guard: "
 		       "sysctl -w net.bridge.bridge-nf-call-ip6tables=1");
 	filtered[FAMILY_6] = true;
 	assert_says(f, "");
@@ -186,7 +188,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_carried), TEST(test_filtered), TEST(test_not_carried), TEST(test_before), TEST(test_before_ends),
-					    TEST(test_no_memory) };
+	const struct CMUnitTest tests[] = { TEST(test_carried), TEST(test_filtered),    TEST(test_not_carried),
+					    TEST(test_before),  TEST(test_before_ends), TEST(test_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

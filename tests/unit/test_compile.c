@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The compiled ruleset means what policy_judge() says: shown with random policies in a world of few addresses and ports,
- * packet by packet, in an interpreter of rulesets (vm.c). SPEFW_SEED and SPEFW_ROUNDS in the environment change the dice. */
+/* The compiled ruleset means what policy_judge() says: shown with random policies in a world of few addresses and
+ * ports, packet by packet, in an interpreter of rulesets (vm.c). SPEFW_SEED and SPEFW_ROUNDS in the environment change
+ * the dice. */
 #include "make.h"
 #include "vm.h"
 
@@ -16,7 +17,8 @@ static unsigned roll(unsigned sides) /* 0 .. sides - 1 */
 	return (unsigned)((dice >> 33) % sides);
 }
 
-/* The world: 10.0.0.0-31 and fd00::0-1f. Addresses from 16 on may be protected; those from 28 on belong to names alone. */
+/* The world: 10.0.0.0-31 and fd00::0-1f. Addresses from 16 on may be protected; those from 28 on belong to names alone.
+ */
 
 static void put_address(FILE *out, unsigned host)
 {
@@ -27,21 +29,17 @@ static void put_range(FILE *out, unsigned from, unsigned to)
 {
 	unsigned first = from + roll(to - from), last = first + roll(to - first);
 	switch (roll(4)) {
-	case 0:
-		fprintf(out, "10.0.0.%u-10.0.0.%u", first, last);
-		break;
-	case 1:
-		fprintf(out, "fd00::%x-fd00::%x", first, last);
-		break;
-	default:
-		put_address(out, first);
+	case 0: fprintf(out, "10.0.0.%u-10.0.0.%u", first, last); break;
+	case 1: fprintf(out, "fd00::%x-fd00::%x", first, last); break;
+	default: put_address(out, first);
 	}
 	fputc(' ', out);
 }
 
 static void put_side(FILE *out, bool target)
 {
-	static const char *const words[] = { "any", "ADM", "SERVER", "IH", "MIX", "CA", "one.example.net", "two.example.net" };
+	static const char *const words[] = { "any", "ADM", "SERVER",          "IH",
+					     "MIX", "CA",  "one.example.net", "two.example.net" };
 	for (unsigned n = 1 + roll(3); n > 0; n--) {
 		if (roll(2))
 			fprintf(out, "%s ", words[roll(COUNT_OF(words))]);
@@ -74,7 +72,8 @@ static void put_ports(FILE *out)
 
 static void put_flows(FILE *out)
 {
-	static const char *const built_in[] = { "crl", "https-in", "imaps-in", "imaps-out", "ews-out", "license-out", "console-in", "ping", "dns-out" };
+	static const char *const built_in[] = { "crl",         "https-in",   "imaps-in", "imaps-out", "ews-out",
+						"license-out", "console-in", "ping",     "dns-out" };
 	static const char *const protocols[] = { "tcp", "tcp", "udp", "icmp-echo" };
 
 	for (size_t i = 0; i < COUNT_OF(built_in); i++) {
@@ -151,8 +150,8 @@ static struct names_view random_names(const struct policy *policy)
 	char text[600] = "";
 	for (size_t i = 0; i < policy->name_count; i++) {
 		unsigned a = roll(16), b = 28 + roll(4);
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s 10.0.0.%u fd00::%x%s;", policy->names[i].name, a, b,
-			 roll(2) ? " 10.0.0.30" : "");
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s 10.0.0.%u fd00::%x%s;",
+			 policy->names[i].name, a, b, roll(2) ? " 10.0.0.30" : "");
 	}
 	return make_names(policy, text);
 }
@@ -186,8 +185,13 @@ static struct packet random_packet(const struct policy *policy)
 static struct vm_packet vm_packet_of(const struct packet *packet)
 {
 	bool ipv6 = packet->source.family == FAMILY_6;
-	struct vm_packet out = { .ipv6 = ipv6, .source_port = packet->source_port, .target_port = packet->target_port,
-		.syn = !packet->mid_stream, .icmp_type = ipv6 ? 128 : 8, .state = CT_NEW, .link = "lan" };
+	struct vm_packet out = { .ipv6 = ipv6,
+				 .source_port = packet->source_port,
+				 .target_port = packet->target_port,
+				 .syn = !packet->mid_stream,
+				 .icmp_type = ipv6 ? 128 : 8,
+				 .state = CT_NEW,
+				 .link = "lan" };
 
 	out.protocol = packet->protocol == PROTOCOL_TCP ? 6 : packet->protocol == PROTOCOL_UDP ? 17 : ipv6 ? 58 : 1;
 	memcpy(out.source, packet->source.bytes, 16);
@@ -206,7 +210,8 @@ static bool asks(const struct policy *policy, const struct judgement *j, const s
 }
 
 /* NULL, or how ruleset and judge disagree. */
-static const char *disagreement(const struct policy *policy, const struct packet *packet, const struct judgement *j, const struct vm_result *vm)
+static const char *disagreement(const struct policy *policy, const struct packet *packet, const struct judgement *j,
+				const struct vm_result *vm)
 {
 	char counter[CONFIG_ID_MAX + 8] = "";
 	const char *denied = j->inbound ? "denied-in" : "denied-out";
@@ -236,7 +241,8 @@ static const char *disagreement(const struct policy *policy, const struct packet
 	}
 }
 
-static const char *early_disagreement(const struct judgement *j, const struct packet *packet, const struct vm_result *vm)
+static const char *early_disagreement(const struct judgement *j, const struct packet *packet,
+				      const struct vm_result *vm)
 {
 	bool dropped = vm->action == ACTION_DROP;
 
@@ -257,11 +263,14 @@ static bool is_outbound_mid_stream(const struct policy *policy, const struct pac
 {
 	struct packet opened;
 
-	return packet->mid_stream && policy_opened(policy, packet, &opened) && (addr_compare(&opened.source, &packet->target) == 0) == inbound;
+	return packet->mid_stream && policy_opened(policy, packet, &opened) &&
+	       (addr_compare(&opened.source, &packet->target) == 0) == inbound;
 }
 
-/* What was cut is answered by a reset, whatever the flows say; where the sets lack something, nothing passes by an outbound flow. */
-static const char *cut_disagreement(const struct policy *policy, const struct packet *packet, const struct judgement *j, const struct ruleset *ruleset)
+/* What was cut is answered by a reset, whatever the flows say; where the sets lack something, nothing passes by an
+ * outbound flow. */
+static const char *cut_disagreement(const struct policy *policy, const struct packet *packet, const struct judgement *j,
+				    const struct ruleset *ruleset)
 {
 	struct vm_packet cut = vm_packet_of(packet), full = cut;
 	cut.cut = true;
@@ -277,25 +286,30 @@ static const char *cut_disagreement(const struct policy *policy, const struct pa
 		return NULL;
 	if (!is_outbound_mid_stream(policy, packet, j->inbound))
 		return disagreement(policy, packet, j, &vm);
-	return vm.action != ACTION_DROP || vm.counter_count != 1 || strcmp(vm.counters[0], j->inbound ? "denied-in" : "denied-out") != 0
-	     ? "a piece passes by an outbound flow although not all that was cut is known" : NULL;
+	return vm.action != ACTION_DROP || vm.counter_count != 1 ||
+			       strcmp(vm.counters[0], j->inbound ? "denied-in" : "denied-out") != 0
+		       ? "a piece passes by an outbound flow although not all that was cut is known"
+		       : NULL;
 }
 
 struct tally {
 	size_t policies, allowed, denied, answers, other;
 };
 
-static void say_packet(const struct packet *packet, const struct judgement *j, const struct vm_result *vm, const char *what)
+static void say_packet(const struct packet *packet, const struct judgement *j, const struct vm_result *vm,
+		       const char *what)
 {
 	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
 
-	print_error("%s %s:%u -> %s:%u%s: %s: verdict %d reason %d flow %s; ruleset: action %d, %s\n", protocol_name(packet->protocol),
-		    addr_format(&packet->source, source), packet->source_port, addr_format(&packet->target, target), packet->target_port,
-		    packet->mid_stream ? " piece" : "", what, j->verdict, j->reason, j->flow ? j->flow->id : "-", vm->action,
+	print_error("%s %s:%u -> %s:%u%s: %s: verdict %d reason %d flow %s; ruleset: action %d, %s\n",
+		    protocol_name(packet->protocol), addr_format(&packet->source, source), packet->source_port,
+		    addr_format(&packet->target, target), packet->target_port, packet->mid_stream ? " piece" : "", what,
+		    j->verdict, j->reason, j->flow ? j->flow->id : "-", vm->action,
 		    vm->counter_count ? vm->counters[0] : "-");
 }
 
-static bool compare(const struct policy *policy, const struct names_view *names, const struct ruleset *ruleset, struct tally *tally)
+static bool compare(const struct policy *policy, const struct names_view *names, const struct ruleset *ruleset,
+		    struct tally *tally)
 {
 	for (int i = 0; i < 1500; i++) {
 		struct packet packet = random_packet(policy);
@@ -363,14 +377,16 @@ static void test_judge_and_ruleset(void **state)
 		policy_free(&policy);
 		free(text);
 	}
-	print_message("%zu policies; packets: %zu allowed (%zu as answers), %zu denied, %zu not ours\n", tally.policies, tally.allowed,
-		      tally.answers, tally.denied, tally.other);
+	print_message("%zu policies; packets: %zu allowed (%zu as answers), %zu denied, %zu not ours\n", tally.policies,
+		      tally.allowed, tally.answers, tally.denied, tally.other);
 	/* The dice must have shown something. */
 	assert_true(rounds || tally.policies > 100);
-	assert_true(rounds || (tally.allowed > 1000 && tally.answers > 1000 && tally.denied > 1000 && tally.other > 1000));
+	assert_true(rounds ||
+		    (tally.allowed > 1000 && tally.answers > 1000 && tally.denied > 1000 && tally.other > 1000));
 }
 
-#define PLAIN "[server]\naddress = 10.0.0.16 fd00::10\nresolvers = 10.0.0.3\n[role ADM]\nmembers = 10.0.0.1 10.0.0.4/30\n"
+#define PLAIN \
+	"[server]\naddress = 10.0.0.16 fd00::10\nresolvers = 10.0.0.3\n[role ADM]\nmembers = 10.0.0.1 10.0.0.4/30\n"
 
 static struct vm_packet tcp_packet(const char *source, uint16_t source_port, const char *target, uint16_t target_port)
 {
@@ -378,7 +394,8 @@ static struct vm_packet tcp_packet(const char *source, uint16_t source_port, con
 	return vm_packet_of(&packet);
 }
 
-static void assert_counted(const struct ruleset *ruleset, const char *chain, const struct vm_packet *packet, enum action action, const char *counter)
+static void assert_counted(const struct ruleset *ruleset, const char *chain, const struct vm_packet *packet,
+			   enum action action, const char *counter)
 {
 	struct vm_result vm = vm_run(ruleset, chain, packet);
 	assert_null(vm.error);
@@ -468,7 +485,9 @@ static struct vm_packet datagram(const char *source, const char *target)
 /* What names the gateway as its source and came by a wire, or a target that is not the last word. */
 static void check_untrue(const struct ruleset *r, bool audit)
 {
-	static const struct { const char *source, *target; } ways[] = { { "192.0.2.1", "10.0.0.16" }, { "2001:db8:2::1", "fd00::10" } };
+	static const struct {
+		const char *source, *target;
+	} ways[] = { { "192.0.2.1", "10.0.0.16" }, { "2001:db8:2::1", "fd00::10" } };
 	enum action drop = audit ? ACTION_ACCEPT : ACTION_DROP;
 	struct vm_packet p;
 
@@ -536,8 +555,15 @@ static void test_environment(void **state)
 
 static void test_interception(void **state)
 {
-	static const struct { const char *word; const char *counter; bool dropped; } ways[] = {
-		{ "off", NULL, false }, { "report", "intercepted", false }, { "prevent", "intercepted", false }, { "block", "intercepted", true },
+	static const struct {
+		const char *word;
+		const char *counter;
+		bool dropped;
+	} ways[] = {
+		{ "off", NULL, false },
+		{ "report", "intercepted", false },
+		{ "prevent", "intercepted", false },
+		{ "block", "intercepted", true },
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(ways) * 2; i++) {
@@ -557,7 +583,8 @@ static void test_interception(void **state)
 		struct vm_packet p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
 		p.status = CT_STATUS_DNAT;
 		memcpy(p.original, make_addr("10.0.0.8").bytes, 16);
-		assert_counted(&r, "forward", &p, dropped ? ACTION_DROP : ACTION_ACCEPT, counter ? counter : "flow-imaps-out");
+		assert_counted(&r, "forward", &p, dropped ? ACTION_DROP : ACTION_ACCEPT,
+			       counter ? counter : "flow-imaps-out");
 		/* It was opened to the gateway, or to what is translated on purpose: a port forward. */
 		memcpy(p.original, make_addr("192.0.2.1").bytes, 16);
 		assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-imaps-out");
@@ -576,12 +603,14 @@ static void test_interception(void **state)
 		/* What is for another machine comes to input by tproxy alone; not so what is for the gateway. */
 		p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
 		p.to_other = true;
-		assert_counted(&r, "input", &p, dropped ? ACTION_DROP : ACTION_ACCEPT, counter ? counter : "flow-imaps-out");
+		assert_counted(&r, "input", &p, dropped ? ACTION_DROP : ACTION_ACCEPT,
+			       counter ? counter : "flow-imaps-out");
 		p.to_other = false;
 		assert_counted(&r, "input", &p, ACTION_ACCEPT, "flow-imaps-out");
 		p = tcp_packet("10.0.0.9", 1, "10.0.0.16", 443);
 		p.to_other = true;
-		assert_counted(&r, "input", &p, dropped ? ACTION_DROP : ACTION_ACCEPT, counter ? counter : "flow-https-in");
+		assert_counted(&r, "input", &p, dropped ? ACTION_DROP : ACTION_ACCEPT,
+			       counter ? counter : "flow-https-in");
 		/* DNS is no channel of the vendor's, and what is translated on purpose is meant. */
 		p = tcp_packet("10.0.0.16", 1, "10.0.0.12", 993);
 		p.to_other = true;
@@ -591,7 +620,8 @@ static void test_interception(void **state)
 			p.to_other = !dnat;
 			p.status = dnat ? CT_STATUS_DNAT : 0;
 			memcpy(p.original, make_addr("10.0.0.8").bytes, 16);
-			assert_counted(&r, dnat ? "forward" : "input", &p, audit ? ACTION_ACCEPT : ACTION_DROP, "denied-out");
+			assert_counted(&r, dnat ? "forward" : "input", &p, audit ? ACTION_ACCEPT : ACTION_DROP,
+				       "denied-out");
 		}
 		ruleset_free(&r);
 		policy_free(&policy);
@@ -622,9 +652,13 @@ static void test_no_links(void **state)
 /* Each protected role lives behind links of its own. */
 static void test_links_of_two_roles(void **state)
 {
-	static const struct { const char *source, *link; bool spoofed; } cases[] = {
-		{ "10.0.0.16", "lan", false }, { "10.0.0.16", "dmz", true }, { "10.0.0.16", "dmz2", true },
-		{ "10.0.0.20", "lan", true }, { "10.0.0.20", "dmz", false }, { "10.0.0.20", "dmz2", false }, { "10.0.0.20", "wan", true },
+	static const struct {
+		const char *source, *link;
+		bool spoofed;
+	} cases[] = {
+		{ "10.0.0.16", "lan", false }, { "10.0.0.16", "dmz", true },  { "10.0.0.16", "dmz2", true },
+		{ "10.0.0.20", "lan", true },  { "10.0.0.20", "dmz", false }, { "10.0.0.20", "dmz2", false },
+		{ "10.0.0.20", "wan", true },
 	};
 	char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" }, dmz[][CONFIG_INTERFACE_MAX + 1] = { "dmz", "dmz2" };
 	struct ranges gateway = { 0 };
@@ -634,7 +668,7 @@ static void test_links_of_two_roles(void **state)
 
 	(void)state;
 	make_good_policy(&policy, PLAIN "[role IH]\nmembers = 10.0.0.20\nprotected = yes\n"
-		"[flow out]\nfrom = SERVER IH\nto = any\nprotocol = tcp\nport = 1000\n");
+					"[flow out]\nfrom = SERVER IH\nto = any\nprotocol = tcp\nport = 1000\n");
 	assert_int_equal(policy.role_count, 4);
 	struct interface_list links[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
 	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
@@ -642,7 +676,8 @@ static void test_links_of_two_roles(void **state)
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct vm_packet p = tcp_packet(cases[i].source, 1, "10.0.0.9", 1000);
 		p.link = cases[i].link;
-		assert_counted(&r, "forward", &p, cases[i].spoofed ? ACTION_DROP : ACTION_ACCEPT, cases[i].spoofed ? "spoofed" : "flow-out");
+		assert_counted(&r, "forward", &p, cases[i].spoofed ? ACTION_DROP : ACTION_ACCEPT,
+			       cases[i].spoofed ? "spoofed" : "flow-out");
 	}
 	ruleset_free(&r);
 	policy_free(&policy);
@@ -651,7 +686,8 @@ static void test_links_of_two_roles(void **state)
 #define QUERY "spefw query "
 #define ANSWER "spefw dns "
 
-/* What the daemon sees of DNS: each role's queries by its own links, and the answers to them by those of the resolvers. */
+/* What the daemon sees of DNS: each role's queries by its own links, and the answers to them by those of the resolvers.
+ */
 static void test_observe(void **state)
 {
 	static const struct observe_case {
@@ -663,12 +699,15 @@ static void test_observe(void **state)
 		{ "forward", "10.0.0.16", "10.0.0.3", "lan", "10.0.0.3", 53, CT_NEW, 0, QUERY },
 		{ "forward", "10.0.0.16", "10.0.0.3", "lan", "10.0.0.3", 53, CT_ESTABLISHED, 0, QUERY },
 		{ "forward", "10.0.0.20", "10.0.0.3", "dmz", "10.0.0.3", 53, CT_NEW, 0, QUERY },
-		{ "forward", "10.0.0.16", "10.0.0.3", "wan", "10.0.0.3", 53, CT_NEW, 0, NULL }, /* it only has the server's address */
+		{ "forward", "10.0.0.16", "10.0.0.3", "wan", "10.0.0.3", 53, CT_NEW, 0,
+		  NULL }, /* it only has the server's address */
 		{ "forward", "10.0.0.16", "10.0.0.3", "dmz", "10.0.0.3", 53, CT_NEW, 0, NULL },
-		{ "forward", "10.0.0.16", "10.0.0.4", "lan", "10.0.0.4", 53, CT_NEW, 0, NULL }, /* no resolver of its own */
+		{ "forward", "10.0.0.16", "10.0.0.4", "lan", "10.0.0.4", 53, CT_NEW, 0,
+		  NULL }, /* no resolver of its own */
 		{ "forward", "10.0.0.16", "10.0.0.3", "lan", "10.0.0.3", 54, CT_NEW, 0, NULL },
 		{ "forward", "10.0.0.9", "10.0.0.3", "lan", "10.0.0.3", 53, CT_NEW, 0, NULL },
-		{ "forward", "10.0.0.16", "10.0.0.9", "lan", "10.0.0.3", 53, CT_NEW, CT_STATUS_DNAT, QUERY }, /* redirected */
+		{ "forward", "10.0.0.16", "10.0.0.9", "lan", "10.0.0.3", 53, CT_NEW, CT_STATUS_DNAT,
+		  QUERY }, /* redirected */
 		{ "forward", "fd00::10", "fd00::3", "lan", "fd00::3", 53, CT_NEW, 0, QUERY },
 		{ "input", "10.0.0.16", "10.0.0.3", "lan", "10.0.0.3", 53, CT_NEW, 0, QUERY },
 		{ "input", "10.0.0.16", "10.0.0.3", "wan", "10.0.0.3", 53, CT_NEW, 0, NULL },
@@ -678,12 +717,16 @@ static void test_observe(void **state)
 		{ "forward", "10.0.0.3", "10.0.0.20", "wan", "10.0.0.3", 53, CT_ESTABLISHED, 0, ANSWER },
 		{ "forward", "fd00::3", "fd00::10", "wan", "fd00::3", 53, CT_ESTABLISHED, 0, ANSWER },
 		{ "forward", "10.0.0.3", "10.0.0.16", "wan", "10.0.0.3", 53, CT_NEW, 0, NULL },
-		{ "forward", "10.0.0.3", "10.0.0.16", "wan2", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL }, /* no way to the resolver */
-		{ "forward", "10.0.0.3", "10.0.0.16", "lan", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL }, /* the server itself */
+		{ "forward", "10.0.0.3", "10.0.0.16", "wan2", "10.0.0.3", 53, CT_ESTABLISHED, 0,
+		  NULL }, /* no way to the resolver */
+		{ "forward", "10.0.0.3", "10.0.0.16", "lan", "10.0.0.3", 53, CT_ESTABLISHED, 0,
+		  NULL }, /* the server itself */
 		{ "forward", "10.0.0.3", "10.0.0.20", "dmz", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL },
-		{ "forward", "10.0.0.3", "10.0.0.9", "wan", "10.0.0.3", 53, CT_ESTABLISHED, 0, NULL }, /* another machine's */
+		{ "forward", "10.0.0.3", "10.0.0.9", "wan", "10.0.0.3", 53, CT_ESTABLISHED, 0,
+		  NULL }, /* another machine's */
 		{ "forward", "10.0.0.4", "10.0.0.16", "wan", "10.0.0.4", 53, CT_ESTABLISHED, 0, NULL },
-		{ "forward", "10.0.0.9", "10.0.0.16", "wan2", "10.0.0.3", 53, CT_ESTABLISHED, CT_STATUS_DNAT, ANSWER }, /* redirected */
+		{ "forward", "10.0.0.9", "10.0.0.16", "wan2", "10.0.0.3", 53, CT_ESTABLISHED, CT_STATUS_DNAT,
+		  ANSWER }, /* redirected */
 		{ "forward", "10.0.0.9", "10.0.0.16", "lan", "10.0.0.3", 53, CT_ESTABLISHED, CT_STATUS_DNAT, NULL },
 		{ "output", "10.0.0.3", "10.0.0.16", "", "10.0.0.3", 53, CT_ESTABLISHED, 0, ANSWER },
 		{ "output", "10.0.0.4", "10.0.0.16", "", "10.0.0.4", 53, CT_ESTABLISHED, 0, NULL },
@@ -695,7 +738,8 @@ static void test_observe(void **state)
 		{ "forward", "10.0.0.22", "10.0.0.20", "dmz2", "10.0.0.20", 53, CT_NEW, 0, QUERY },
 		{ "forward", "10.0.0.20", "10.0.0.22", "dmz", "10.0.0.20", 53, CT_ESTABLISHED, 0, ANSWER },
 	};
-	char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" }, dmz[][CONFIG_INTERFACE_MAX + 1] = { "dmz" }, dmz2[][CONFIG_INTERFACE_MAX + 1] = { "dmz2" };
+	char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" }, dmz[][CONFIG_INTERFACE_MAX + 1] = { "dmz" },
+					  dmz2[][CONFIG_INTERFACE_MAX + 1] = { "dmz2" };
 	char wan[][CONFIG_INTERFACE_MAX + 1] = { "wan", "dmz" };
 	const struct interface_list resolvers = { wan, 2 };
 	struct ranges gateway = { 0 };
@@ -705,10 +749,13 @@ static void test_observe(void **state)
 
 	(void)state;
 	make_good_policy(&policy, "[server]\naddress = 10.0.0.16 fd00::10\nresolvers = 10.0.0.3 10.0.0.20 fd00::3\n"
-		"[role IH]\nmembers = 10.0.0.20\nprotected = yes\n[role CAS]\nmembers = 10.0.0.22\nprotected = yes\n");
+				  "[role IH]\nmembers = 10.0.0.20\nprotected = yes\n[role CAS]\nmembers = "
+				  "10.0.0.22\nprotected = yes\n");
 	assert_int_equal(policy.role_count, 5);
 	struct interface_list links[5] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 }, { dmz2, 1 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names, .resolvers = &resolvers };
+	struct environment around = {
+		.gateway = &gateway, .role_interfaces = links, .names = &names, .resolvers = &resolvers
+	};
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		const struct observe_case *one = &cases[i];
@@ -724,7 +771,8 @@ static void test_observe(void **state)
 		const char *log = vm.log_count && strncmp(vm.logs[0], "spefw denied", 12) != 0 ? vm.logs[0] : NULL;
 		assert_null(vm.error);
 		if ((log == NULL) != (one->log == NULL) || (log && strcmp(log, one->log) != 0))
-			fail_msg("%s: %s -> %s by %s: %s", one->chain, one->source, one->target, one->link, log ? log : "not seen");
+			fail_msg("%s: %s -> %s by %s: %s", one->chain, one->source, one->target, one->link,
+				 log ? log : "not seen");
 		p.protocol = 6;
 		vm = vm_run(&r, one->chain, &p);
 		assert_true(vm.log_count == 0 || strncmp(vm.logs[0], "spefw denied", 12) == 0);
@@ -740,7 +788,8 @@ static void test_not_observed(void **state)
 		PLAIN "[dns]\nobserve = no\n",
 		PLAIN "[flow license-out]\nenabled = no\n",
 		"[server]\naddress = 10.0.0.16\n",
-		PLAIN "[flow license-out]\nenabled = no\n[flow in]\nfrom = a.example.net\nto = SERVER\nprotocol = tcp\nport = 1\n",
+		PLAIN "[flow license-out]\nenabled = no\n[flow in]\nfrom = a.example.net\nto = SERVER\nprotocol = "
+		      "tcp\nport = 1\n",
 		PLAIN "[flow in]\nfrom = my.mailstore.com\nto = SERVER\nprotocol = tcp\nport = 1\n",
 	};
 
@@ -817,7 +866,8 @@ static void test_no_memory(void **state)
 
 	(void)state;
 	make_good_policy(&policy, PLAIN "[role IH]\nmembers = 10.0.0.20 10.0.0.22\nprotected = yes\n"
-		"[flow x]\nfrom = IH 10.0.0.1 10.0.0.9\nto = SERVER 10.0.0.22\nprotocol = tcp\nport = 1-9 20\n[gateway]\nnat_except = 10.0.0.12\n");
+					"[flow x]\nfrom = IH 10.0.0.1 10.0.0.9\nto = SERVER 10.0.0.22\nprotocol = "
+					"tcp\nport = 1-9 20\n[gateway]\nnat_except = 10.0.0.12\n");
 	struct names_view names = make_names(&policy, "my.mailstore.com 10.0.0.30");
 	for (n = 0;; n++) {
 		allocations_left = n;
@@ -841,16 +891,11 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_judge_and_ruleset),
-		cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_interception),
-		cmocka_unit_test(test_no_links),
-		cmocka_unit_test(test_links_of_two_roles),
-		cmocka_unit_test(test_observe),
-		cmocka_unit_test(test_not_observed),
-		cmocka_unit_test(test_many_names),
-		cmocka_unit_test(test_name_sets),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_judge_and_ruleset),  cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_interception),       cmocka_unit_test(test_no_links),
+		cmocka_unit_test(test_links_of_two_roles), cmocka_unit_test(test_observe),
+		cmocka_unit_test(test_not_observed),       cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_name_sets),          cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

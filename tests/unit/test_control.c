@@ -84,12 +84,9 @@ static void run_wait(void *userdata, struct control_call *call, json_t *paramete
 }
 
 static const struct control_method methods[] = {
-	{ "org.spefw.Gateway.Echo", false, run_echo },
-	{ "org.spefw.Gateway.Change", true, run_change },
-	{ "org.spefw.Gateway.Big", false, run_big },
-	{ "org.spefw.Gateway.Fail", false, run_fail },
-	{ "org.spefw.Gateway.Wait", false, run_wait },
-	{ 0 },
+	{ "org.spefw.Gateway.Echo", false, run_echo }, { "org.spefw.Gateway.Change", true, run_change },
+	{ "org.spefw.Gateway.Big", false, run_big },   { "org.spefw.Gateway.Fail", false, run_fail },
+	{ "org.spefw.Gateway.Wait", false, run_wait }, { 0 },
 };
 
 static int setup(void **state)
@@ -282,10 +279,13 @@ static void test_standard_service(void **state)
 	json_t *message = peer_receive(f, &peer);
 	json_t *info = json_object_get(message, "parameters");
 	assert_string_equal(json_string_value(json_object_get(info, "product")), "spefwd");
-	assert_string_equal(json_string_value(json_array_get(json_object_get(info, "interfaces"), 1)), "org.spefw.Gateway");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(info, "interfaces"), 1)),
+			    "org.spefw.Gateway");
 	json_decref(message);
 
-	SEND(f, &peer, "{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":{\"interface\":\"org.spefw.Gateway\"}}");
+	SEND(f, &peer,
+	     "{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":{\"interface\":\"org.spefw."
+	     "Gateway\"}}");
 	message = peer_receive(f, &peer);
 	const char *text = json_string_value(json_object_get(json_object_get(message, "parameters"), "description"));
 	assert_non_null(text);
@@ -296,7 +296,8 @@ static void test_standard_service(void **state)
 
 	SEND(f, &peer, "{\"method\":\"org.varlink.service.GetInterfaceDescription\"}");
 	expect_error(f, &peer, ERROR_SERVICE "InvalidParameter", "parameter", "interface");
-	SEND(f, &peer, "{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":{\"interface\":\"a.b\"}}");
+	SEND(f, &peer,
+	     "{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":{\"interface\":\"a.b\"}}");
 	expect_error(f, &peer, ERROR_SERVICE "InterfaceNotFound", "interface", "a.b");
 	peer_free(&peer);
 }
@@ -331,7 +332,8 @@ static void test_rights(void **state)
 	struct peer root = peer_new(f);
 
 	SEND(f, &user, CALL("Change", ""));
-	expect_error(f, &user, "org.spefw.Gateway.PermissionDenied", "what", "org.spefw.Gateway.Change is for root alone");
+	expect_error(f, &user, "org.spefw.Gateway.PermissionDenied", "what",
+		     "org.spefw.Gateway.Change is for root alone");
 	SEND(f, &user, CALL("Change", ",\"oneway\":true"));
 	SEND(f, &user, CALL("Echo", ""));
 	expect_reply(f, &user, "{}", false);
@@ -436,7 +438,13 @@ static void test_oversized_request(void **state)
 static void test_garbage(void **state)
 {
 	static const char *const all[] = {
-		"", "x", "[]", "{}", "{\"method\":1}", "{\"method\":\"a.B\",\"parameters\":7}", "GET / HTTP/1.1\r\n\r\n",
+		"",
+		"x",
+		"[]",
+		"{}",
+		"{\"method\":1}",
+		"{\"method\":\"a.B\",\"parameters\":7}",
+		"GET / HTTP/1.1\r\n\r\n",
 		CALL("Echo", ",\"oneway\":true,\"more\":true"),
 	};
 	struct fixture *f = *state;

@@ -5,9 +5,9 @@
 
 #include <errno.h>
 
-#define CONFIG                                                                                                         \
-	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"                                      \
-	"[role ADM]\nmembers = 203.0.113.0/24\n"                                                                       \
+#define CONFIG                                                                    \
+	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n" \
+	"[role ADM]\nmembers = 203.0.113.0/24\n"                                  \
 	"[role IH]\nmembers = 192.0.2.31\nprotected = yes\n"
 
 static struct packet tcp(const char *source, uint16_t source_port, const char *target, uint16_t target_port, bool piece)
@@ -29,7 +29,8 @@ static void assert_packet(const struct packet *got, const struct packet *wanted)
 static void test_entries(void **state)
 {
 	struct packet cases[] = {
-		tcp("198.51.100.1", 443, "192.0.2.25", 3389, false), tcp("192.0.2.25", 50000, "198.51.100.1", 443, false),
+		tcp("198.51.100.1", 443, "192.0.2.25", 3389, false),
+		tcp("192.0.2.25", 50000, "198.51.100.1", 443, false),
 		tcp("2001:db8:9::1", 443, "2001:db8:2::25", 3389, false),
 	};
 	struct cut_entry entries[CUT_ENTRIES_MAX];
@@ -48,7 +49,8 @@ static void test_entries(void **state)
 		assert_packet(&again, &cases[i]);
 	}
 	/* seen from the middle on: from either side the same entry */
-	struct packet there = tcp("198.51.100.1", 443, "192.0.2.25", 3389, true), back = tcp("192.0.2.25", 3389, "198.51.100.1", 443, true);
+	struct packet there = tcp("198.51.100.1", 443, "192.0.2.25", 3389, true),
+		      back = tcp("192.0.2.25", 3389, "198.51.100.1", 443, true);
 	for (int way = 0; way < 2; way++) {
 		assert_int_equal(cut_entries(&policy, way ? &back : &there, 1, entries), 1);
 		assert_int_equal(entries[0].opener, CUT_UNKNOWN);
@@ -71,8 +73,12 @@ static void test_entries(void **state)
 
 static struct cut_entry entry_of(unsigned host, uint16_t port, bool ipv6, int64_t deadline)
 {
-	struct cut_entry entry = { make_addr(ipv6 ? "2001:db8:2::25" : "192.0.2.25"), make_addr(ipv6 ? "2001:db8:9::" : "198.51.100.0"),
-				   3389, port, CUT_BY_PEER, deadline };
+	struct cut_entry entry = { make_addr(ipv6 ? "2001:db8:2::25" : "192.0.2.25"),
+				   make_addr(ipv6 ? "2001:db8:9::" : "198.51.100.0"),
+				   3389,
+				   port,
+				   CUT_BY_PEER,
+				   deadline };
 	entry.peer.bytes[ipv6 ? 15 : 3] = (uint8_t)host;
 	return entry;
 }

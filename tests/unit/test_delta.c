@@ -27,7 +27,8 @@ static size_t references(const struct ruleset *model, const char *set)
 		for (size_t r = 0; r < model->chains.items[c].count; r++)
 			for (size_t t = 0; t < model->chains.items[c].items[r].count; t++) {
 				const struct term *term = &model->chains.items[c].items[r].items[t];
-				count += (term->kind == TERM_IN || term->kind == TERM_MAP) && strcmp(term->name, set) == 0;
+				count += (term->kind == TERM_IN || term->kind == TERM_MAP) &&
+					 strcmp(term->name, set) == 0;
 			}
 	return count;
 }
@@ -51,12 +52,15 @@ static void model_chain_delete(struct ruleset *model, const char *name)
 			for (size_t t = 0; t < model->chains.items[c].items[r].count; t++) {
 				const struct term *term = &model->chains.items[c].items[r].items[t];
 				if (term->kind == TERM_ACTION && term->name && strcmp(term->name, name) == 0)
-					fail_msg("chain %s is deleted while %s leads to it", name, model->chains.items[c].name);
+					fail_msg("chain %s is deleted while %s leads to it", name,
+						 model->chains.items[c].name);
 			}
 	for (size_t s = 0; s < model->sets.count; s++)
 		for (size_t e = 0; e < model->sets.items[s].count; e++)
-			if (model->sets.items[s].items[e].chain && strcmp(model->sets.items[s].items[e].chain, name) == 0)
-				fail_msg("chain %s is deleted while map %s leads to it", name, model->sets.items[s].name);
+			if (model->sets.items[s].items[e].chain &&
+			    strcmp(model->sets.items[s].items[e].chain, name) == 0)
+				fail_msg("chain %s is deleted while map %s leads to it", name,
+					 model->sets.items[s].name);
 	free(chain->items);
 	*chain = model->chains.items[--model->chains.count];
 }
@@ -133,22 +137,14 @@ static void model_apply(struct ruleset *model, const struct op *op)
 	struct chain *chain;
 
 	switch (op->kind) {
-	case OP_TABLE_DELETE:
-		ruleset_free(model);
-		break;
-	case OP_TABLE_ADD:
-		assert_int_equal(model->chains.count, 0);
-		break;
+	case OP_TABLE_DELETE: ruleset_free(model); break;
+	case OP_TABLE_ADD: assert_int_equal(model->chains.count, 0); break;
 	case OP_COUNTER_ADD:
 		assert_false(ruleset_has_counter(model, op->name));
 		ruleset_counter(model, ruleset_string(model, "%s", op->name));
 		break;
-	case OP_SET_ADD:
-		model_set_add(model, op->set);
-		break;
-	case OP_SET_DELETE:
-		model_set_delete(model, op->name);
-		break;
+	case OP_SET_ADD: model_set_add(model, op->set); break;
+	case OP_SET_DELETE: model_set_delete(model, op->name); break;
 	case OP_CHAIN_ADD:
 		assert_null(ruleset_find_chain(model, op->chain->name));
 		chain = ruleset_chain(model, ruleset_string(model, "%s", op->chain->name));
@@ -157,22 +153,13 @@ static void model_apply(struct ruleset *model, const struct op *op)
 		chain->priority = op->chain->priority;
 		chain->nat = op->chain->nat;
 		break;
-	case OP_CHAIN_DELETE:
-		model_chain_delete(model, op->name);
-		break;
-	case OP_RULES_FLUSH:
-		model_rules_flush(model, op->name);
-		break;
-	case OP_RULE_ADD:
-		model_rule_add(model, op);
-		break;
+	case OP_CHAIN_DELETE: model_chain_delete(model, op->name); break;
+	case OP_RULES_FLUSH: model_rules_flush(model, op->name); break;
+	case OP_RULE_ADD: model_rule_add(model, op); break;
 	case OP_ELEMENTS_ADD:
 	case OP_ELEMENTS_DELETE:
-	case OP_ELEMENTS_REARM:
-		model_elements(model, op);
-		break;
-	default:
-		break;
+	case OP_ELEMENTS_REARM: model_elements(model, op); break;
+	default: break;
 	}
 	assert_false(model->failed);
 }
@@ -187,7 +174,8 @@ static char *canonical(const struct ruleset *ruleset, const struct ruleset *reti
 {
 	char *all = NULL;
 	size_t length = 0, count = 0;
-	const char **parts = calloc(ruleset->counters.count + ruleset->sets.count + ruleset->chains.count + 1, sizeof(*parts));
+	const char **parts =
+		calloc(ruleset->counters.count + ruleset->sets.count + ruleset->chains.count + 1, sizeof(*parts));
 	FILE *out = open_memstream(&all, &length);
 
 	assert_non_null(parts);
@@ -229,7 +217,8 @@ static void assert_same(const struct ruleset *model, const struct ruleset *rules
 		size_t at = 0;
 		while (a[at] == b[at])
 			at++;
-		fail_msg("they differ:\n%.300s\n--- wanted:\n%.300s", a + (at > 80 ? at - 80 : 0), b + (at > 80 ? at - 80 : 0));
+		fail_msg("they differ:\n%.300s\n--- wanted:\n%.300s", a + (at > 80 ? at - 80 : 0),
+			 b + (at > 80 ? at - 80 : 0));
 	}
 	free(a);
 	free(b);
@@ -261,7 +250,8 @@ static void model_from(struct ruleset *model, struct ruleset *current)
 	assert_same(model, current);
 }
 
-/* What the first batch of a change brings meets no packet yet: no base chain, no old chain and no old set is touched. */
+/* What the first batch of a change brings meets no packet yet: no base chain, no old chain and no old set is touched.
+ */
 static void assert_prepares(const struct delta *delta, const struct ruleset *old)
 {
 	for (size_t i = 0; i < delta->prepare; i++) {
@@ -272,13 +262,16 @@ static void assert_prepares(const struct delta *delta, const struct ruleset *old
 			assert_null(ruleset_find_chain(old, op->name));
 		if (op->kind == OP_ELEMENTS_ADD)
 			assert_null(ruleset_find_set(old, op->set->name));
-		assert_true(op->kind != OP_ELEMENTS_DELETE && op->kind != OP_ELEMENTS_REARM && op->kind != OP_SET_DELETE);
+		assert_true(op->kind != OP_ELEMENTS_DELETE && op->kind != OP_ELEMENTS_REARM &&
+			    op->kind != OP_SET_DELETE);
 	}
-	for (size_t i = delta->prepare; i < delta->count; i++) /* nor does a set die as long as rules may look into it */
+	for (size_t i = delta->prepare; i < delta->count;
+	     i++) /* nor does a set die as long as rules may look into it */
 		assert_true(delta->items[i].kind != OP_SET_DELETE && delta->items[i].kind != OP_TABLE_DELETE);
 }
 
-static void step(struct ruleset *model, const struct ruleset *old, struct ruleset *new, int64_t slack_ms, struct delta *ret)
+static void step(struct ruleset *model, const struct ruleset *old, struct ruleset *new, int64_t slack_ms,
+		 struct delta *ret)
 {
 	const struct delta_options options = { .exists = true, .rearm_slack_ms = slack_ms };
 
@@ -304,17 +297,21 @@ static void retire(struct ruleset *model, struct ruleset *current)
 }
 
 /* Every kind of change, each from every other: a walk through all pairs. */
-static const struct { const char *text, *names; } policies[] = {
+static const struct {
+	const char *text, *names;
+} policies[] = {
 	{ BASE ADM, "" },
 	{ BASE ADM, "my.mailstore.com 198.51.100.77;admin.example.net 198.51.100.66 2001:db8::66" },
 	{ BASE ADM "[flow console-in]\nport = 18470\n[flow api-in]\nenabled = no\n", "my.mailstore.com 198.51.100.78" },
-	{ BASE "[role ADM]\nmembers = 203.0.113.0/25 203.0.113.192/26\n", "my.mailstore.com 198.51.100.77 198.51.100.78" },
+	{ BASE "[role ADM]\nmembers = 203.0.113.0/25 203.0.113.192/26\n",
+	  "my.mailstore.com 198.51.100.77 198.51.100.78" },
 	{ BASE ADM "[flow wide-in]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 440-9000\n", "" },
 	{ BASE ADM "[gateway]\nmode = audit\n", "" },
 	{ BASE ADM "[gateway]\ninterception = off\nearly_drop = no\n", "" },
 	{ BASE ADM "[gateway]\nlog_group = 7\ninterception = block\nnat_except = 10.0.0.0/8\n", "" },
 	{ "[server]\naddress = 192.0.2.24/30\n" ADM "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n"
-	  "[flow x]\nfrom = IH 198.51.100.1 198.51.100.3\nto = SERVER IH\nprotocol = udp\nport = 1-100\n", "" },
+	  "[flow x]\nfrom = IH 198.51.100.1 198.51.100.3\nto = SERVER IH\nprotocol = udp\nport = 1-100\n",
+	  "" },
 	{ "[server]\naddress = 192.0.2.26-192.0.2.40\n[gateway]\npreset = none\n", "" },
 };
 
@@ -403,7 +400,12 @@ static void test_only_the_difference(void **state)
 static void test_split_and_merge(void **state)
 {
 	static const char *const members[] = {
-		"10.0.0.0/8", "10.0.0.0/9 10.128.0.0-10.255.255.254", "10.0.0.1-10.255.255.255", "10.0.0.0/24 10.0.2.0/24", "10.0.1.0/24", "10.0.0.0/22",
+		"10.0.0.0/8",
+		"10.0.0.0/9 10.128.0.0-10.255.255.254",
+		"10.0.0.1-10.255.255.255",
+		"10.0.0.0/24 10.0.2.0/24",
+		"10.0.1.0/24",
+		"10.0.0.0/22",
 	};
 	(void)state;
 	for (size_t from = 0; from < COUNT_OF(members); from++) {
@@ -438,8 +440,12 @@ static void set_deadlines(struct ruleset *ruleset, const char *name, int64_t dea
 static void test_rearm(void **state)
 {
 	static const char name[] = "name_my.mailstore.com_4";
-	static const struct { int64_t to; bool moved; } cases[] = {
-		{ NOW, false }, { NOW + 99, false }, { NOW + 100, false }, { NOW + 101, true }, { NOW - 100, false }, { NOW - 101, true },
+	static const struct {
+		int64_t to;
+		bool moved;
+	} cases[] = {
+		{ NOW, false },      { NOW + 99, false },  { NOW + 100, false },
+		{ NOW + 101, true }, { NOW - 100, false }, { NOW - 101, true },
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -454,7 +460,8 @@ static void test_rearm(void **state)
 		assert_int_equal(count_ops(&delta, OP_ELEMENTS_REARM), cases[i].moved);
 		assert_int_equal(delta.count, cases[i].moved);
 		/* What is not worth moving stays in the books as the kernel has it, so that many small steps add up. */
-		assert_int_equal(ruleset_find_set(&new, name)->items[0].deadline_ms, cases[i].moved ? cases[i].to : NOW);
+		assert_int_equal(ruleset_find_set(&new, name)->items[0].deadline_ms,
+				 cases[i].moved ? cases[i].to : NOW);
 		delta_free(&delta);
 		ruleset_free(&old);
 		ruleset_free(&new);

@@ -368,7 +368,9 @@ static void error_codes(void **state)
 static void names_that_deceive(void **state)
 {
 	/* my\.mailstore.com, a space, a NUL, a backslash, a byte over 127 */
-	static const uint8_t odd[] = "\x0cmy.mailstore\x05" "a \0\\\xfc\x03" "Com";
+	static const uint8_t odd[] = "\x0cmy.mailstore\x05"
+				     "a \0\\\xfc\x03"
+				     "Com";
 
 	(void)state;
 	begin(0x8180);
@@ -665,18 +667,13 @@ static void more_addresses_than_are_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_answers),
-		cmocka_unit_test(aliases_in_any_order),
-		cmocka_unit_test(alias_limits),
-		cmocka_unit_test(lifetimes),
-		cmocka_unit_test(negative_lifetimes),
-		cmocka_unit_test(error_codes),
-		cmocka_unit_test(names_that_deceive),
-		cmocka_unit_test(compression),
-		cmocka_unit_test(malformed),
-		cmocka_unit_test(bounded_work), cmocka_unit_test(question_alone), cmocka_unit_test(cut_anywhere),
-		cmocka_unit_test(any_byte_changed),
-		cmocka_unit_test(more_addresses_than_are_kept),
+		cmocka_unit_test(plain_answers),      cmocka_unit_test(aliases_in_any_order),
+		cmocka_unit_test(alias_limits),       cmocka_unit_test(lifetimes),
+		cmocka_unit_test(negative_lifetimes), cmocka_unit_test(error_codes),
+		cmocka_unit_test(names_that_deceive), cmocka_unit_test(compression),
+		cmocka_unit_test(malformed),          cmocka_unit_test(bounded_work),
+		cmocka_unit_test(question_alone),     cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(any_byte_changed),   cmocka_unit_test(more_addresses_than_are_kept),
 	};
 
 	return cmocka_run_group_tests_name("dns_message", tests, NULL, NULL);

@@ -5,7 +5,9 @@
 #include "core/array.h"
 #include "core/doctor.h"
 
-#define CONFIG(more) "[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n[role ADM]\nmembers = 203.0.113.0/24\n" more
+#define CONFIG(more)                                                                                    \
+	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n[role ADM]\nmembers = " \
+	"203.0.113.0/24\n" more
 
 struct fixture {
 	struct policy policy;
@@ -20,8 +22,14 @@ static int setup(void **state)
 	assert_non_null(f);
 	make_good_policy(&f->policy, CONFIG(""));
 	f->gateway = make_ranges("192.0.2.1 2001:db8:2::1");
-	f->facts = (struct doctor_facts){ .policy = &f->policy, .gateway = &f->gateway, .table_guards = true, .forwarding = { 1, 1 },
-					  .tracked = 10, .tracked_max = 1000, .clock_known = true, .clock_synchronised = true };
+	f->facts = (struct doctor_facts){ .policy = &f->policy,
+					  .gateway = &f->gateway,
+					  .table_guards = true,
+					  .forwarding = { 1, 1 },
+					  .tracked = 10,
+					  .tracked_max = 1000,
+					  .clock_known = true,
+					  .clock_synchronised = true };
 	*state = f;
 	return 0;
 }
@@ -47,8 +55,8 @@ static void assert_troubles(const struct fixture *f, const char *expected)
 	assert_false(troubles.failed);
 	for (size_t i = 0; i < troubles.count; i++) {
 		const struct trouble *one = &troubles.items[i];
-		sprintf(text + strlen(text), "%s %s: %s (%s)%s%s\n", gravity_word(one->gravity), one->check, one->what, one->evidence, one->remedy ? ": " : "",
-			one->remedy ? one->remedy : "");
+		sprintf(text + strlen(text), "%s %s: %s (%s)%s%s\n", gravity_word(one->gravity), one->check, one->what,
+			one->evidence, one->remedy ? ": " : "", one->remedy ? one->remedy : "");
 	}
 	assert_string_equal(text, expected);
 	troubles_free(&troubles);
@@ -68,21 +76,27 @@ static void test_healthy(void **state)
 static void test_forwarding(void **state)
 {
 	struct fixture *f = *state;
-	struct link_fact lan = { .name = "lan", .is_servers = true, .forwarding = 0 }, adm = { .name = "adm", .forwarding = 0 }, wan = { .name = "wan", .forwarding = 1 };
+	struct link_fact lan = { .name = "lan", .is_servers = true, .forwarding = 0 },
+			 adm = { .name = "adm", .forwarding = 0 }, wan = { .name = "wan", .forwarding = 1 };
 
 	assert_int_equal(ARRAY_PUSH(&f->facts.links, adm), 0);
 	assert_int_equal(ARRAY_PUSH(&f->facts.links, lan), 0);
 	assert_int_equal(ARRAY_PUSH(&f->facts.links, wan), 0);
-	assert_troubles(f, "serious forwarding: IPv4 that comes by lan is not forwarded (net.ipv4.conf.lan.forwarding = 0): "
+	assert_troubles(f, "serious forwarding: IPv4 that comes by lan is not forwarded (net.ipv4.conf.lan.forwarding "
+			   "= 0): "
 			   "sysctl -w net/ipv4/conf/lan/forwarding=1, and for the next boot in /etc/sysctl.d\n"
-			   "warning forwarding: IPv4 that comes by adm is not forwarded (net.ipv4.conf.adm.forwarding = 0): "
+			   "warning forwarding: IPv4 that comes by adm is not forwarded (net.ipv4.conf.adm.forwarding "
+			   "= 0): "
 			   "sysctl -w net/ipv4/conf/adm/forwarding=1, and for the next boot in /etc/sysctl.d\n");
 	f->facts.forwarding[FAMILY_4] = f->facts.forwarding[FAMILY_6] = 0;
-	assert_troubles(f, "serious forwarding: IPv4 is not forwarded (net.ipv4.ip_forward = 0): sysctl -w net.ipv4.ip_forward=1, and for the next boot in /etc/sysctl.d\n"
-			   "serious forwarding: IPv6 is not forwarded (net.ipv6.conf.all.forwarding = 0): sysctl -w net.ipv6.conf.all.forwarding=1, and for the next boot in /etc/sysctl.d\n");
+	assert_troubles(f, "serious forwarding: IPv4 is not forwarded (net.ipv4.ip_forward = 0): sysctl -w "
+			   "net.ipv4.ip_forward=1, and for the next boot in /etc/sysctl.d\n"
+			   "serious forwarding: IPv6 is not forwarded (net.ipv6.conf.all.forwarding = 0): sysctl -w "
+			   "net.ipv6.conf.all.forwarding=1, and for the next boot in /etc/sysctl.d\n");
 	/* A family that the server does not have. */
 	policy_free(&f->policy);
-	make_good_policy(&f->policy, "[server]\naddress = 2001:db8:2::25\nresolvers = 2001:db8:2::53\n[role ADM]\nmembers = 2001:db8:3::/64\n");
+	make_good_policy(&f->policy, "[server]\naddress = 2001:db8:2::25\nresolvers = 2001:db8:2::53\n[role "
+				     "ADM]\nmembers = 2001:db8:3::/64\n");
 	f->facts.forwarding[FAMILY_6] = 1;
 	assert_troubles(f, "");
 }
@@ -95,17 +109,21 @@ static void test_system(void **state)
 	f->facts.tracked = 899;
 	assert_troubles(f, "");
 	f->facts.tracked = 900;
-	assert_troubles(f, "serious conntrack: the connection table is nearly full: new connections are lost (net.netfilter.nf_conntrack_count = 900, nf_conntrack_max = 1000): "
+	assert_troubles(f, "serious conntrack: the connection table is nearly full: new connections are lost "
+			   "(net.netfilter.nf_conntrack_count = 900, nf_conntrack_max = 1000): "
 			   "see who floods (conntrack -L), or sysctl -w net.netfilter.nf_conntrack_max=2000\n");
 	f->facts.tracked = 0;
 	f->facts.clock_synchronised = false;
 	f->facts.clock_error_ms = 16000;
 	f->facts.table_guards = false;
 	assert_int_equal(ARRAY_PUSH(&f->facts.saved, saved), 0);
-	assert_troubles(f, "serious guard: nothing guards the server (table inet spefw is not loaded, or holds no protected address): systemctl start spefwd; or, where it runs, spefwctl reload\n"
-			   "serious saved: a saved ruleset holds table inet spefw: it can't be loaded as a whole while spefwd owns the table (/etc/nftables.conf:7): "
+	assert_troubles(f, "serious guard: nothing guards the server (table inet spefw is not loaded, or holds no "
+			   "protected address): systemctl start spefwd; or, where it runs, spefwctl reload\n"
+			   "serious saved: a saved ruleset holds table inet spefw: it can't be loaded as a whole while "
+			   "spefwd owns the table (/etc/nftables.conf:7): "
 			   "take that table out of the file: spefwd builds it\n"
-			   "warning clock: the clock is not synchronised: times in logs and of last known addresses may be wrong (the kernel takes it to be wrong by up to 16 s): "
+			   "warning clock: the clock is not synchronised: times in logs and of last known addresses "
+			   "may be wrong (the kernel takes it to be wrong by up to 16 s): "
 			   "run a time service, as systemd-timesyncd or chrony; timedatectl shows it\n");
 }
 
@@ -113,12 +131,16 @@ static void test_detours(void **state)
 {
 	struct fixture *f = *state;
 	struct addr server = make_addr("192.0.2.25");
-	struct detour_fact detour = { .whom = range_of(&server), .of = "SERVER", .link = "wan2", .best = "lan", .rp_filter = 2 };
+	struct detour_fact detour = {
+		.whom = range_of(&server), .of = "SERVER", .link = "wan2", .best = "lan", .rp_filter = 2
+	};
 
 	assert_int_equal(ARRAY_PUSH(&f->facts.detours, detour), 0);
 	assert_troubles(f, "");
 	f->facts.detours.items[0].rp_filter = 1;
-#define DETOUR " rp_filter: what SERVER (192.0.2.25) sends by wan2 is dropped (rp_filter is strict (1) on wan2, and the kernel's route back leaves by lan): " \
+#define DETOUR                                                                                                     \
+	" rp_filter: what SERVER (192.0.2.25) sends by wan2 is dropped (rp_filter is strict (1) on wan2, and the " \
+	"kernel's route back leaves by lan): "                                                                     \
 	"sysctl -w net/ipv4/conf/wan2/rp_filter=2, or give the route by wan2 the better metric\n"
 	assert_troubles(f, "warning" DETOUR);
 	f->facts.detours.items[0].configured = true;
@@ -127,7 +149,9 @@ static void test_detours(void **state)
 
 static void add_neighbour(struct fixture *f, const char *addr, const char *link, uint8_t hardware)
 {
-	struct neighbour_fact fact = { .addr = make_addr(addr), .hardware = { 2, 0, 0, 0, 0, hardware }, .hardware_length = 6 };
+	struct neighbour_fact fact = { .addr = make_addr(addr),
+				       .hardware = { 2, 0, 0, 0, 0, hardware },
+				       .hardware_length = 6 };
 	memcpy(fact.link, link, strlen(link));
 	assert_int_equal(ARRAY_PUSH(&f->facts.neighbours, fact), 0);
 }
@@ -138,12 +162,13 @@ static void test_neighbours(void **state)
 
 	add_neighbour(f, "192.0.2.25", "lan", 1);
 	add_neighbour(f, "2001:db8:2::25", "lan", 1);
-	add_neighbour(f, "fe80::1", "lan", 1);        /* every machine has one, and it is not routed */
-	add_neighbour(f, "192.0.2.26", "lan", 2);     /* another machine */
-	add_neighbour(f, "192.0.2.27", "wan", 1);     /* another link */
+	add_neighbour(f, "fe80::1", "lan", 1);    /* every machine has one, and it is not routed */
+	add_neighbour(f, "192.0.2.26", "lan", 2); /* another machine */
+	add_neighbour(f, "192.0.2.27", "wan", 1); /* another link */
 	assert_troubles(f, "");
 	add_neighbour(f, "2001:db8:2::99", "lan", 1);
-	assert_troubles(f, "serious address: 2001:db8:2::99 seems to be an address of SERVER too, and is not guarded (02:00:00:00:00:01 has it on lan, as has 2001:db8:2::25): "
+	assert_troubles(f, "serious address: 2001:db8:2::99 seems to be an address of SERVER too, and is not guarded "
+			   "(02:00:00:00:00:01 has it on lan, as has 2001:db8:2::25): "
 			   "add it to address in [server], or take it from the machine\n");
 	/* A link without hardware addresses says nothing. */
 	for (size_t i = 0; i < f->facts.neighbours.count; i++)
@@ -165,30 +190,60 @@ static void test_neighbours(void **state)
 
 static struct finding finding_of(enum effect effect, bool may, bool legacy, size_t flows)
 {
-	return (struct finding){ .table = strdup("filter"), .chain = strdup("FORWARD"), .family = FOREIGN_FAMILY_IP, .handle = 4, .effect = effect, .flow = "imap-in",
-				 .flow_count = flows, .may = may, .legacy = legacy };
+	return (struct finding){ .table = strdup("filter"),
+				 .chain = strdup("FORWARD"),
+				 .family = FOREIGN_FAMILY_IP,
+				 .handle = 4,
+				 .effect = effect,
+				 .flow = "imap-in",
+				 .flow_count = flows,
+				 .may = may,
+				 .legacy = legacy };
 }
 
 static void test_findings(void **state)
 {
 	struct fixture *f = *state;
-	static const struct { enum effect effect; bool may, legacy; size_t flows; const char *expected; } cases[] = {
-		{ EFFECT_DROP, false, false, 1, "serious drop: flow imap-in: another table drops it (table ip filter, chain FORWARD, handle 4): "
-					      "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
-		{ EFFECT_DROP, true, false, 1, "warning drop: flow imap-in: another table may drop it (table ip filter, chain FORWARD, handle 4): "
-					     "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
-		{ EFFECT_DROP, false, true, 3, "serious drop: flow imap-in and 2 more: another table drops it (iptables-legacy, table filter, chain FORWARD, rule 4): "
-					     "take the protected addresses out of that rule; iptables-legacy -t filter -L FORWARD -n --line-numbers\n" },
-		{ EFFECT_POLICY, false, true, 1, "serious drop: flow imap-in: another table drops what it does not accept, as this (iptables-legacy, table filter, chain FORWARD: policy drop): "
-					       "let that chain accept what touches the protected addresses, for spefwd judges it; iptables-legacy -t filter -L FORWARD -n --line-numbers\n" },
-		{ EFFECT_REDIRECT, false, false, 1, "serious interception: flow imap-in: another table redirects it to this gateway (table ip filter, chain FORWARD, handle 4): "
-						  "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
-		{ EFFECT_DUP, false, false, 1, "warning interception: flow imap-in: another table duplicates it (table ip filter, chain FORWARD, handle 4): "
-					     "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
-		{ EFFECT_OFFLOAD, false, false, 1, "warning flowtable: flow imap-in: another table takes it past all rules once it is established (table ip filter, chain FORWARD, handle 4): "
-						 "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor seen by spefwd\n" },
-		{ EFFECT_PORT, false, false, 1, "serious early_drop: a port of a guarded machine's own address is translated by another table: early_drop drops what comes to it "
-					      "(table ip filter, chain FORWARD, handle 4): early_drop = no, since it sees the port before the translation\n" },
+	static const struct {
+		enum effect effect;
+		bool may, legacy;
+		size_t flows;
+		const char *expected;
+	} cases[] = {
+		{ EFFECT_DROP, false, false, 1,
+		  "serious drop: flow imap-in: another table drops it (table ip filter, chain FORWARD, handle 4): "
+		  "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
+		{ EFFECT_DROP, true, false, 1,
+		  "warning drop: flow imap-in: another table may drop it (table ip filter, chain FORWARD, handle 4): "
+		  "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
+		{ EFFECT_DROP, false, true, 3,
+		  "serious drop: flow imap-in and 2 more: another table drops it (iptables-legacy, table filter, chain "
+		  "FORWARD, rule 4): "
+		  "take the protected addresses out of that rule; iptables-legacy -t filter -L FORWARD -n "
+		  "--line-numbers\n" },
+		{ EFFECT_POLICY, false, true, 1,
+		  "serious drop: flow imap-in: another table drops what it does not accept, as this (iptables-legacy, "
+		  "table filter, chain FORWARD: policy drop): "
+		  "let that chain accept what touches the protected addresses, for spefwd judges it; iptables-legacy "
+		  "-t filter -L FORWARD -n --line-numbers\n" },
+		{ EFFECT_REDIRECT, false, false, 1,
+		  "serious interception: flow imap-in: another table redirects it to this gateway (table ip filter, "
+		  "chain FORWARD, handle 4): "
+		  "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
+		{ EFFECT_DUP, false, false, 1,
+		  "warning interception: flow imap-in: another table duplicates it (table ip filter, chain FORWARD, "
+		  "handle 4): "
+		  "take the protected addresses out of that rule; nft -a list chain ip filter FORWARD\n" },
+		{ EFFECT_OFFLOAD, false, false, 1,
+		  "warning flowtable: flow imap-in: another table takes it past all rules once it is established "
+		  "(table ip filter, chain FORWARD, handle 4): "
+		  "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor seen "
+		  "by spefwd\n" },
+		{ EFFECT_PORT, false, false, 1,
+		  "serious early_drop: a port of a guarded machine's own address is translated by another table: "
+		  "early_drop drops what comes to it "
+		  "(table ip filter, chain FORWARD, handle 4): early_drop = no, since it sees the port before the "
+		  "translation\n" },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -201,7 +256,9 @@ static void test_findings(void **state)
 
 static struct name_fact *add_name(struct fixture *f, const char *own, const char *servers)
 {
-	struct name_fact fact = { .name = "my.mailstore.com", .own = make_ranges(own), .servers = make_ranges(servers) };
+	struct name_fact fact = { .name = "my.mailstore.com",
+				  .own = make_ranges(own),
+				  .servers = make_ranges(servers) };
 	assert_int_equal(ARRAY_PUSH(&f->facts.names, fact), 0);
 	return &f->facts.names.items[f->facts.names.count - 1];
 }
@@ -210,10 +267,14 @@ static void test_names(void **state)
 {
 	struct fixture *f = *state;
 	struct resolver_fact local = { .addr = make_addr("192.0.2.53"), .link = "lan" };
-#define LOCAL "warning resolver: what the server learns from its resolver 192.0.2.53 can't be observed (it is reached by lan as the server is: its answers do not pass this gateway): " \
+#define LOCAL                                                                                                        \
+	"warning resolver: what the server learns from its resolver 192.0.2.53 can't be observed (it is reached by " \
+	"lan as the server is: its answers do not pass this gateway): "                                              \
 	"servers = 192.0.2.53 in [dns], so that both ask the same; or let the server ask one beyond this gateway\n"
-#define OTHER(severity, own, servers) severity " resolver: my.mailstore.com (IPv4) is somebody else to the server than to this gateway (the gateway's resolver answers " own \
-	", the server's " servers ", and they share none): let both ask the same: servers in [dns] as resolvers in [server]\n"
+#define OTHER(severity, own, servers)                                                                           \
+	severity " resolver: my.mailstore.com (IPv4) is somebody else to the server than to this gateway (the " \
+		 "gateway's resolver answers " own ", the server's " servers                                    \
+		 ", and they share none): let both ask the same: servers in [dns] as resolvers in [server]\n"
 
 	add_name(f, "198.51.100.77 198.51.100.79", "198.51.100.79 198.51.100.81");
 	add_name(f, "", "");
@@ -221,7 +282,8 @@ static void test_names(void **state)
 	add_name(f, "198.51.100.77", "198.51.100.81 198.51.100.91")->own_error = "timeout";
 	f->facts.names.items[2].servers_error = "SERVFAIL";
 	assert_troubles(f, "note resolver: the gateway's resolver could not be asked for all names (timeout)\n"
-			   "note resolver: the server's resolvers could not be asked for all names from here (SERVFAIL)\n");
+			   "note resolver: the server's resolvers could not be asked for all names from here "
+			   "(SERVFAIL)\n");
 	f->facts.names.items[2].own_error = f->facts.names.items[2].servers_error = NULL;
 	/* What is observed is learned. */
 	assert_troubles(f, OTHER("warning", "198.51.100.77", "198.51.100.81 and 1 more"));
@@ -238,8 +300,14 @@ static void test_names(void **state)
 
 static void add_tls(struct fixture *f, const char *addr, enum tls_result result)
 {
-	struct tls_fact fact = { .name = "my.mailstore.com", .flow = "license-out", .addr = make_addr(addr), .port = 443, .result = result,
-				 .subject = "CN=my.mailstore.com", .issuer = "CN=Proxy", .why = "the reason" };
+	struct tls_fact fact = { .name = "my.mailstore.com",
+				 .flow = "license-out",
+				 .addr = make_addr(addr),
+				 .port = 443,
+				 .result = result,
+				 .subject = "CN=my.mailstore.com",
+				 .issuer = "CN=Proxy",
+				 .why = "the reason" };
 	assert_int_equal(ARRAY_PUSH(&f->facts.tls, fact), 0);
 }
 
@@ -251,28 +319,41 @@ static void test_certificates(void **state)
 	add_tls(f, "2001:db8:51::77", TLS_UNREACHABLE); /* the other family answers */
 	assert_troubles(f, "");
 	f->facts.tls.items[0].result = TLS_UNREACHABLE;
-	assert_troubles(f, "note tls: the certificate of my.mailstore.com port 443 could not be checked (198.51.100.77: the reason)\n");
+	assert_troubles(f, "note tls: the certificate of my.mailstore.com port 443 could not be checked "
+			   "(198.51.100.77: the reason)\n");
 	f->facts.tls.items[0].result = TLS_UNTRUSTED;
 	f->facts.tls.items[1].result = TLS_OTHER_NAME;
-	assert_troubles(f, "serious tls: flow license-out: what answers for my.mailstore.com port 443 is nobody whom this system trusts: a proxy on the way may open the connection "
-			   "(198.51.100.77 has a certificate for \"CN=my.mailstore.com\" by \"CN=Proxy\": the reason): take my.mailstore.com out of the inspection of the proxy that has this authority\n"
-			   "serious tls: flow license-out: what answers for my.mailstore.com port 443 is somebody else: a proxy on the way may open the connection "
-			   "(2001:db8:51::77 has a certificate for \"CN=my.mailstore.com\" by \"CN=Proxy\": the reason): take my.mailstore.com out of the inspection of the proxy that has this authority\n");
+	assert_troubles(f,
+			"serious tls: flow license-out: what answers for my.mailstore.com port 443 is nobody whom this "
+			"system trusts: a proxy on the way may open the connection "
+			"(198.51.100.77 has a certificate for \"CN=my.mailstore.com\" by \"CN=Proxy\": the reason): "
+			"take my.mailstore.com out of the inspection of the proxy that has this authority\n"
+			"serious tls: flow license-out: what answers for my.mailstore.com port 443 is somebody else: a "
+			"proxy on the way may open the connection "
+			"(2001:db8:51::77 has a certificate for \"CN=my.mailstore.com\" by \"CN=Proxy\": the reason): "
+			"take my.mailstore.com out of the inspection of the proxy that has this authority\n");
 	f->facts.tls.count = 0;
 	f->facts.no_trust = true;
-	assert_troubles(f, "note tls: no certificate could be judged (this system's trust store is empty: install ca-certificates)\n");
+	assert_troubles(f, "note tls: no certificate could be judged (this system's trust store is empty: install "
+			   "ca-certificates)\n");
 }
 
 static void test_bridges(void **state)
 {
 	struct fixture *f = *state;
-	struct bridge_finding finding = { .guarded = { .at = { "br0", "lan" } }, .hop = { .at = { "br0", "wan" } }, .guarded_addr = make_addr("192.0.2.25"),
-					  .hop_addr = make_addr("192.0.2.254"), .unfiltered = { true, true } };
+	struct bridge_finding finding = { .guarded = { .at = { "br0", "lan" } },
+					  .hop = { .at = { "br0", "wan" } },
+					  .guarded_addr = make_addr("192.0.2.25"),
+					  .hop_addr = make_addr("192.0.2.254"),
+					  .unfiltered = { true, true } };
 
 	assert_int_equal(ARRAY_PUSH(&f->facts.bridges, finding), 0);
-	assert_troubles(f, "serious bridge: bridge br0 carries what passes between 192.0.2.25 (at lan) and 192.0.2.254 (at wan) past the guard "
-			   "(br_netfilter is not loaded: its frames pass no hook): modprobe br_netfilter; sysctl -w net.bridge.bridge-nf-call-iptables=1 "
-			   "net.bridge.bridge-nf-call-ip6tables=1, and for the next boot in /etc/modules-load.d and /etc/sysctl.d; or route between the two instead\n");
+	assert_troubles(f, "serious bridge: bridge br0 carries what passes between 192.0.2.25 (at lan) and 192.0.2.254 "
+			   "(at wan) past the guard "
+			   "(br_netfilter is not loaded: its frames pass no hook): modprobe br_netfilter; sysctl -w "
+			   "net.bridge.bridge-nf-call-iptables=1 "
+			   "net.bridge.bridge-nf-call-ip6tables=1, and for the next boot in /etc/modules-load.d and "
+			   "/etc/sysctl.d; or route between the two instead\n");
 }
 
 static void test_harmless(void **state)
@@ -316,7 +397,11 @@ static void test_no_memory(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_healthy), TEST(test_forwarding), TEST(test_system), TEST(test_detours), TEST(test_neighbours), TEST(test_findings),
-					    TEST(test_names), TEST(test_certificates), TEST(test_bridges), cmocka_unit_test(test_harmless), TEST(test_no_memory) };
+	const struct CMUnitTest tests[] = { TEST(test_healthy),    TEST(test_forwarding),
+					    TEST(test_system),     TEST(test_detours),
+					    TEST(test_neighbours), TEST(test_findings),
+					    TEST(test_names),      TEST(test_certificates),
+					    TEST(test_bridges),    cmocka_unit_test(test_harmless),
+					    TEST(test_no_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,11 @@ struct world {
 	int64_t now;
 	size_t looks;
 	/* Connections that are there: flow, identity, when the entry expires, whether it is open. */
-	struct { const char *flow; struct expect_seen seen; bool open; } live[8];
+	struct {
+		const char *flow;
+		struct expect_seen seen;
+		bool open;
+	} live[8];
 	size_t live_count;
 	uint64_t opened;
 };
@@ -38,7 +42,9 @@ static void look(struct world *world)
 {
 	expect_look_begin(&world->expect);
 	for (size_t i = 0; i < world->live_count; i++)
-		assert_int_equal(expect_look(&world->expect, world->live[i].flow, &world->live[i].seen, world->live[i].open), 0);
+		assert_int_equal(expect_look(&world->expect, world->live[i].flow, &world->live[i].seen,
+					     world->live[i].open),
+				 0);
 	expect_look_end(&world->expect, world->now, true);
 	world->looks++;
 }
@@ -79,7 +85,8 @@ static void live(struct world *world, size_t index, const char *flow, uint32_t i
 		world->live_count = index + 1;
 }
 
-static void is(const struct world *world, const char *flow, int64_t silent_least, int64_t silent_most, bool answered, bool overdue)
+static void is(const struct world *world, const char *flow, int64_t silent_least, int64_t silent_most, bool answered,
+	       bool overdue)
 {
 	const struct expectation *item = expect_find(&world->expect, flow);
 
@@ -318,8 +325,16 @@ static void news_for_the_disk(void **state)
 static void damaged_files(void **state)
 {
 	static const char *const texts[] = {
-		"", "\n\n", "license-out", "license-out 5", "license-out 5 1", "license-out x 1\n", "license-out -5 1\n", " 5 1\n",
-		"a-flow-with-a-name-that-is-longer-than-any-can-be 5 1\n", "\x01\xff\n\n\n",
+		"",
+		"\n\n",
+		"license-out",
+		"license-out 5",
+		"license-out 5 1",
+		"license-out x 1\n",
+		"license-out -5 1\n",
+		" 5 1\n",
+		"a-flow-with-a-name-that-is-longer-than-any-can-be 5 1\n",
+		"\x01\xff\n\n\n",
 	};
 	struct expect expect;
 
@@ -329,7 +344,9 @@ static void damaged_files(void **state)
 		assert_null(expect_find(&expect, license));
 		expect_free(&expect);
 	}
-	assert_int_equal(expect_from_text(&expect, "license-out 99999999999999999999 1\nlicense-out 5 1\ncrl 7 0\nlicense-o"), 0);
+	assert_int_equal(expect_from_text(&expect,
+					  "license-out 99999999999999999999 1\nlicense-out 5 1\ncrl 7 0\nlicense-o"),
+			 0);
 	assert_int_equal(expect.count, 2);
 	expect_pass(&expect, 1, true);
 	expect_pass(&expect, INT64_MAX / 2, true); /* no overflow */

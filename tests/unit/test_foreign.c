@@ -7,10 +7,9 @@
 
 #include <errno.h>
 
-#define CONFIG(gateway)                                                                                                \
-	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"                                      \
-	"[gateway]\nnat_except = 198.51.100.99\n" gateway                                                              \
-	"[role ADM]\nmembers = 203.0.113.0/24 2001:db8:3::/64\n"
+#define CONFIG(gateway)                                                           \
+	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n" \
+	"[gateway]\nnat_except = 198.51.100.99\n" gateway "[role ADM]\nmembers = 203.0.113.0/24 2001:db8:3::/64\n"
 
 enum { INET = 1, IP = 2 };
 
@@ -20,21 +19,32 @@ static char link_lan[1][CONFIG_INTERFACE_MAX + 1] = { "lan" };
 
 static size_t add_chain(struct foreign_tables *others, const char *name, enum place place, bool nat, int priority)
 {
-	struct other_chain chain = { .family = INET, .table = strdup("t"), .name = strdup(name), .place = place, .priority = priority, .nat = nat };
+	struct other_chain chain = { .family = INET,
+				     .table = strdup("t"),
+				     .name = strdup(name),
+				     .place = place,
+				     .priority = priority,
+				     .nat = nat };
 	assert_int_equal(ARRAY_PUSH(&others->chains, chain), 0);
 	return others->chains.count - 1;
 }
 
 static struct other_rule *add_rule(struct foreign_tables *others, size_t chain, enum effect effect, enum way way)
 {
-	struct other_rule rule = { .chain = chain, .handle = others->rules.count + 1, .conditions = others->conditions.count, .exact = true,
-				   .effect = (uint8_t)effect, .way = (uint8_t)way, .map_field = RULE_FIELDS };
+	struct other_rule rule = { .chain = chain,
+				   .handle = others->rules.count + 1,
+				   .conditions = others->conditions.count,
+				   .exact = true,
+				   .effect = (uint8_t)effect,
+				   .way = (uint8_t)way,
+				   .map_field = RULE_FIELDS };
 	assert_int_equal(ARRAY_PUSH(&others->rules, rule), 0);
 	return &others->rules.items[others->rules.count - 1];
 }
 
 /* To the last rule. */
-static void add_condition(struct foreign_tables *others, enum rule_field field, bool negate, const void *first, const void *last)
+static void add_condition(struct foreign_tables *others, enum rule_field field, bool negate, const void *first,
+			  const void *last)
 {
 	struct rule_condition condition = { .field = (uint8_t)field, .negate = negate };
 	memcpy(condition.first, first, rule_field_size(field));
@@ -49,7 +59,8 @@ static void add_port(struct foreign_tables *others, uint16_t port)
 	add_condition(others, RULE_TARGET_PORT, false, bytes, bytes);
 }
 
-static void add_addresses(struct foreign_tables *others, enum rule_field field, bool negate, const char *first, const char *last)
+static void add_addresses(struct foreign_tables *others, enum rule_field field, bool negate, const char *first,
+			  const char *last)
 {
 	add_condition(others, field, negate, make_addr(first).bytes, make_addr(last).bytes);
 }
@@ -99,7 +110,8 @@ static void test_conditions(void **state)
 	size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
 
 	(void)state;
-	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* 1: everything; WAY_ON, so that the next ones have something to meet */
+	add_rule(&o, pre, EFFECT_REDIRECT,
+		 WAY_ON); /* 1: everything; WAY_ON, so that the next ones have something to meet */
 	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* 2 */
 	add_port(&o, 443);
 	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* no flow has it */
@@ -124,19 +136,20 @@ static void test_conditions(void **state)
 	add_link(&o, false, "lan");
 	add_addresses(&o, RULE_SOURCE_4, true, "192.0.2.25", "192.0.2.25");
 	add_condition(&o, RULE_FAMILY, false, "\4", "\4");
-	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* the server's packets come by no other link, and it has no console */
+	add_rule(&o, pre, EFFECT_REDIRECT,
+		 WAY_ON); /* the server's packets come by no other link, and it has no console */
 	add_link(&o, true, "lan");
 	add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", "192.0.2.25");
 	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* DNS is no channel */
 	add_port(&o, 53);
 	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* of the loopback link nothing of ours comes */
 	add_link(&o, false, "lo");
-	add_rule(&o, pre, EFFECT_DNAT, WAY_ON);     /* a port forward to the server, for all but the server itself */
+	add_rule(&o, pre, EFFECT_DNAT, WAY_ON); /* a port forward to the server, for all but the server itself */
 	o.rules.items[o.rules.count - 1].has_target = true;
 	o.rules.items[o.rules.count - 1].target = make_addr("192.0.2.25");
 	add_addresses(&o, RULE_TARGET_4, false, "192.0.2.0", "192.0.2.255");
 	add_link(&o, false, "wan");
-	add_rule(&o, pre, EFFECT_DNAT, WAY_ON);     /* 16: to another */
+	add_rule(&o, pre, EFFECT_DNAT, WAY_ON); /* 16: to another */
 	o.rules.items[o.rules.count - 1].has_target = true;
 	o.rules.items[o.rules.count - 1].target = make_addr("192.0.2.26");
 	add_addresses(&o, RULE_TARGET_4, false, "192.0.2.0", "192.0.2.255");
@@ -147,7 +160,10 @@ static void test_conditions(void **state)
 /* What comes first may take it all. */
 static void test_order(void **state)
 {
-	static const struct { bool exact, all; const char *found; } cases[] = { { true, true, "" }, { false, true, "2" }, { true, false, "2" } };
+	static const struct {
+		bool exact, all;
+		const char *found;
+	} cases[] = { { true, true, "" }, { false, true, "2" }, { true, false, "2" } };
 
 	(void)state;
 	for (size_t way = WAY_DONE; way <= WAY_RETURN; way++) {
@@ -155,7 +171,8 @@ static void test_order(void **state)
 			struct foreign_tables o = { 0 };
 			size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
 			add_rule(&o, pre, EFFECT_NONE, (enum way)way)->exact = cases[i].exact;
-			add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", cases[i].all ? "192.0.2.25" : "192.0.2.30");
+			add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25",
+				      cases[i].all ? "192.0.2.25" : "192.0.2.30");
 			if (!cases[i].all)
 				add_port(&o, 80);
 			add_rule(&o, pre, EFFECT_REDIRECT, WAY_DONE);
@@ -168,15 +185,19 @@ static void test_order(void **state)
 /* Jump comes back, goto does not; what a chain accepts does not come back either; loops end. */
 static void test_chains(void **state)
 {
-	static const struct { enum way way, inner; const char *found; } cases[] = {
-		{ WAY_JUMP, WAY_ON, "2 3" }, { WAY_GOTO, WAY_ON, "2" }, { WAY_JUMP, WAY_RETURN, "3" }, { WAY_JUMP, WAY_DONE, "" },
-		{ WAY_JUMP, WAY_JUMP, "2 3" },
+	static const struct {
+		enum way way, inner;
+		const char *found;
+	} cases[] = {
+		{ WAY_JUMP, WAY_ON, "2 3" }, { WAY_GOTO, WAY_ON, "2" },     { WAY_JUMP, WAY_RETURN, "3" },
+		{ WAY_JUMP, WAY_DONE, "" },  { WAY_JUMP, WAY_JUMP, "2 3" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct foreign_tables o = { 0 };
-		size_t inner = add_chain(&o, "inner", PLACE_NONE, false, 0), pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
+		size_t inner = add_chain(&o, "inner", PLACE_NONE, false, 0),
+		       pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
 		struct other_rule *rule = add_rule(&o, inner, EFFECT_NONE, cases[i].inner);
 		rule->to = cases[i].inner == WAY_JUMP ? inner + 1 : 0;
 		add_rule(&o, inner, EFFECT_REDIRECT, WAY_ON);
@@ -185,7 +206,9 @@ static void test_chains(void **state)
 		add_port(&o, 80);
 		/* The jump is ahead of it in its chain. */
 		struct other_rule last = o.rules.items[2];
-		o.rules.items[2] = (struct other_rule){ .chain = pre, .handle = 9, .exact = true, .way = (uint8_t)cases[i].way, .to = inner + 1 };
+		o.rules.items[2] = (struct other_rule){
+			.chain = pre, .handle = 9, .exact = true, .way = (uint8_t)cases[i].way, .to = inner + 1
+		};
 		assert_int_equal(ARRAY_PUSH(&o.rules, last), 0);
 		assert_found(&o, REPORT, cases[i].found);
 	}
@@ -195,13 +218,16 @@ static void test_sets(void **state)
 {
 	struct foreign_tables o = { 0 };
 	struct other_set set = { .family = INET, .table = strdup("t"), .name = strdup("s"), .known = true };
-	size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100), effect = add_chain(&o, "to", PLACE_NONE, false, 0);
+	size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100),
+	       effect = add_chain(&o, "to", PLACE_NONE, false, 0);
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) { /* 22, 143, 443 */
 		static const uint16_t ports[] = { 22, 143, 443 };
-		struct set_element element = { .first = { ports[i] >> 8, ports[i] & 0xff }, .last = { ports[i] >> 8, ports[i] & 0xff },
-					       .way = i == 2 ? WAY_JUMP : WAY_DONE, .to = i == 2 ? effect + 1 : 0 };
+		struct set_element element = { .first = { ports[i] >> 8, ports[i] & 0xff },
+					       .last = { ports[i] >> 8, ports[i] & 0xff },
+					       .way = i == 2 ? WAY_JUMP : WAY_DONE,
+					       .to = i == 2 ? effect + 1 : 0 };
 		assert_int_equal(ARRAY_PUSH(&set, element), 0);
 	}
 	assert_int_equal(ARRAY_PUSH(&o.sets, set), 0);
@@ -221,10 +247,19 @@ static void test_sets(void **state)
 
 static void test_prevent(void **state)
 {
-	static const struct { const char *config; int priority; enum place place; const char *found; } cases[] = {
-		{ CONFIG(""), -100, PLACE_PREROUTING, "" }, { CONFIG(""), -198, PLACE_PREROUTING, "" }, { CONFIG(""), -199, PLACE_PREROUTING, "1" },
-		{ CONFIG(""), -100, PLACE_OUTPUT, "1" }, { CONFIG("mode = audit\n"), -100, PLACE_PREROUTING, "1" },
-		{ CONFIG("interception = block\n"), -100, PLACE_PREROUTING, "1" }, { CONFIG("interception = off\n"), -199, PLACE_PREROUTING, "" },
+	static const struct {
+		const char *config;
+		int priority;
+		enum place place;
+		const char *found;
+	} cases[] = {
+		{ CONFIG(""), -100, PLACE_PREROUTING, "" },
+		{ CONFIG(""), -198, PLACE_PREROUTING, "" },
+		{ CONFIG(""), -199, PLACE_PREROUTING, "1" },
+		{ CONFIG(""), -100, PLACE_OUTPUT, "1" },
+		{ CONFIG("mode = audit\n"), -100, PLACE_PREROUTING, "1" },
+		{ CONFIG("interception = block\n"), -100, PLACE_PREROUTING, "1" },
+		{ CONFIG("interception = off\n"), -199, PLACE_PREROUTING, "" },
 	};
 
 	(void)state;
@@ -238,9 +273,12 @@ static void test_prevent(void **state)
 static void test_places(void **state)
 {
 	/* Rules for the server's packets, for those to it, for none of them. */
-	static const struct { enum place place; const char *found; } cases[] = {
-		{ PLACE_NONE, "" }, { PLACE_INGRESS, "1 2" }, { PLACE_PREROUTING, "1 2" }, { PLACE_INPUT, "1" }, { PLACE_FORWARD, "1 2" },
-		{ PLACE_OUTPUT, "2" }, { PLACE_POSTROUTING, "1 2" },
+	static const struct {
+		enum place place;
+		const char *found;
+	} cases[] = {
+		{ PLACE_NONE, "" },       { PLACE_INGRESS, "1 2" }, { PLACE_PREROUTING, "1 2" },  { PLACE_INPUT, "1" },
+		{ PLACE_FORWARD, "1 2" }, { PLACE_OUTPUT, "2" },    { PLACE_POSTROUTING, "1 2" },
 	};
 
 	(void)state;
@@ -328,10 +366,18 @@ static void test_drops(void **state)
 
 static void test_policies(void **state)
 {
-	static const struct { enum place place; bool accept; const char *found; } cases[] = {
-		{ PLACE_FORWARD, false, "0! " }, { PLACE_FORWARD, true, "" }, { PLACE_PREROUTING, false, "0? " /* where it goes is not known yet */ },
+	static const struct {
+		enum place place;
+		bool accept;
+		const char *found;
+	} cases[] = {
+		{ PLACE_FORWARD, false, "0! " },
+		{ PLACE_FORWARD, true, "" },
+		{ PLACE_PREROUTING, false, "0? " /* where it goes is not known yet */ },
 		{ PLACE_POSTROUTING, false, "0! " },
-		{ PLACE_INPUT, false, "" }, { PLACE_OUTPUT, false, "" }, { PLACE_NONE, false, "" },
+		{ PLACE_INPUT, false, "" },
+		{ PLACE_OUTPUT, false, "" },
+		{ PLACE_NONE, false, "" },
 	};
 
 	(void)state;
@@ -351,18 +397,23 @@ static void test_policies(void **state)
 	struct foreign_tables o = { 0 };
 	size_t base = add_chain(&o, "base", PLACE_INPUT, false, 0);
 	o.chains.items[base].drops = true;
-	assert_drops(&o, "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.1\n[role ADM]\nmembers = 203.0.113.0/24\n", "0! ");
+	assert_drops(&o,
+		     "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.1\n[role ADM]\nmembers = 203.0.113.0/24\n",
+		     "0! ");
 	/* A chain of the other family sees nothing of it. */
 	base = add_chain(&o, "base", PLACE_FORWARD, false, 0);
 	o.chains.items[base].drops = true;
 	o.chains.items[base].family = FOREIGN_FAMILY_IP6;
-	assert_drops(&o, "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n[role ADM]\nmembers = 203.0.113.0/24\n", "");
+	assert_drops(&o,
+		     "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n[role ADM]\nmembers = 203.0.113.0/24\n",
+		     "");
 }
 
 static void test_drops_by_jumps(void **state)
 {
 	struct foreign_tables o = { 0 };
-	size_t blocks = add_chain(&o, "blocks", PLACE_NONE, false, 0), lets = add_chain(&o, "lets", PLACE_NONE, false, 0);
+	size_t blocks = add_chain(&o, "blocks", PLACE_NONE, false, 0),
+	       lets = add_chain(&o, "lets", PLACE_NONE, false, 0);
 	size_t forward = add_chain(&o, "forward", PLACE_FORWARD, false, 0);
 
 	(void)state;
@@ -437,13 +488,15 @@ static bool run(const struct foreign_tables *o, size_t chain, const struct probe
 
 static void random_rules(struct foreign_tables *o)
 {
-	static const char *const addresses[] = { "192.0.2.0", "192.0.2.25", "192.0.2.26", "198.51.100.7", "203.0.113.5", "203.0.113.255" };
+	static const char *const addresses[] = { "192.0.2.0",    "192.0.2.25",  "192.0.2.26",
+						 "198.51.100.7", "203.0.113.5", "203.0.113.255" };
 	static const char *const links[] = { "lan", "wan" };
 	static const uint16_t ports[] = { 80, 143, 443, 8470 };
 	size_t chains[3];
 
 	for (unsigned i = 0; i < 3; i++)
-		chains[i] = add_chain(o, (const char *[]){ "a", "b", "c" }[i], i == 2 ? PLACE_PREROUTING : PLACE_NONE, true, -100);
+		chains[i] = add_chain(o, (const char *[]){ "a", "b", "c" }[i], i == 2 ? PLACE_PREROUTING : PLACE_NONE,
+				      true, -100);
 	for (unsigned i = 0; i < 12; i++) {
 		static const enum way ways[] = { WAY_ON, WAY_ON, WAY_DONE, WAY_RETURN, WAY_JUMP, WAY_GOTO };
 		size_t chain = i < 4 ? 0 : i < 8 ? 1 : 2;
@@ -454,9 +507,13 @@ static void random_rules(struct foreign_tables *o)
 		rule->to = way == WAY_JUMP || way == WAY_GOTO ? chains[roll((unsigned)chain)] + 1 : 0;
 		rule->exact = roll(4) != 0;
 		for (unsigned c = roll(3); c > 0; c--) {
-			unsigned low = roll(COUNT_OF(addresses)), high = low + roll((unsigned)COUNT_OF(addresses) - low);
+			unsigned low = roll(COUNT_OF(addresses)),
+				 high = low + roll((unsigned)COUNT_OF(addresses) - low);
 			switch (roll(3)) {
-			case 0: add_addresses(o, roll(2) ? RULE_SOURCE_4 : RULE_TARGET_4, roll(3) == 0, addresses[low], addresses[high]); break;
+			case 0:
+				add_addresses(o, roll(2) ? RULE_SOURCE_4 : RULE_TARGET_4, roll(3) == 0, addresses[low],
+					      addresses[high]);
+				break;
 			case 1: add_port(o, ports[roll(COUNT_OF(ports))]); break;
 			default: add_link(o, roll(3) == 0, links[roll(2)]);
 			}
@@ -468,7 +525,8 @@ static void random_probe(struct probe *probe)
 {
 	static const uint16_t in_ports[] = { 143, 443, 8470 }, out_ports[] = { 80, 143, 443 };
 	bool inbound = roll(2);
-	const char *peer = inbound ? (const char *[]){ "203.0.113.5", "203.0.113.255" }[roll(2)] : (const char *[]){ "198.51.100.7", "203.0.113.5" }[roll(2)];
+	const char *peer = inbound ? (const char *[]){ "203.0.113.5", "203.0.113.255" }[roll(2)]
+				   : (const char *[]){ "198.51.100.7", "203.0.113.5" }[roll(2)];
 	uint16_t port = inbound ? in_ports[roll(3)] : out_ports[roll(3)];
 
 	memset(probe, 0, sizeof(*probe));
@@ -513,7 +571,8 @@ static void test_nothing_is_missed(void **state)
 }
 
 /* In parts of so many steps. *ret_parts: how many there were. */
-static void judge_in_parts(struct findings *ret, const struct foreign_tables *others, const char *config, unsigned effects, size_t steps, size_t *ret_parts)
+static void judge_in_parts(struct findings *ret, const struct foreign_tables *others, const char *config,
+			   unsigned effects, size_t steps, size_t *ret_parts)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
@@ -558,7 +617,8 @@ static void test_in_parts(void **state)
 
 enum { PART = 100 * 1000, PARTS_MAX = 200 }; /* of the budget, and a few */
 
-/* Chains that jump to the next one twice: no budget is enough for all the ways. And one of them is enough for all base chains. */
+/* Chains that jump to the next one twice: no budget is enough for all the ways. And one of them is enough for all base
+ * chains. */
 static void test_budget(void **state)
 {
 	struct foreign_tables o = { 0 };
@@ -652,7 +712,8 @@ static void test_no_memory(void **state)
 		make_good_policy(&policy, REPORT);
 		random_rules(&o);
 		allocations_left = n;
-		int r = foreign_judge(&findings, &o, &policy, &(struct foreign_view){ .around = &around }, EFFECTS_INTERCEPT);
+		int r = foreign_judge(&findings, &o, &policy, &(struct foreign_view){ .around = &around },
+				      EFFECTS_INTERCEPT);
 		allocations_left = -1;
 		done = r == 0;
 		assert_true(r == 0 || (r == -ENOMEM && !findings.count && !findings.items));
@@ -666,10 +727,14 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_conditions), cmocka_unit_test(test_order), cmocka_unit_test(test_chains), cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_prevent), cmocka_unit_test(test_places), cmocka_unit_test(test_drops), cmocka_unit_test(test_policies),
-		cmocka_unit_test(test_drops_by_jumps), cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_in_parts),
-		cmocka_unit_test(test_budget), cmocka_unit_test(test_large_sets), cmocka_unit_test(test_many_findings), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_conditions),     cmocka_unit_test(test_order),
+		cmocka_unit_test(test_chains),         cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_prevent),        cmocka_unit_test(test_places),
+		cmocka_unit_test(test_drops),          cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_drops_by_jumps), cmocka_unit_test(test_nothing_is_missed),
+		cmocka_unit_test(test_in_parts),       cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_large_sets),     cmocka_unit_test(test_many_findings),
+		cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,8 +124,10 @@ static void damaged_text(void **state)
 
 	(void)state;
 	assert_non_null(line);
-	assert_int_equal(held_from_text(&held, "\n\na.example\na.example 192.0.2.1\na.example 192.0.2.300 5\na.example 192.0.2.1 x\n"
-					       "b.example 192.0.2.1 5\n\001\377 \n 1\nc.example 192.0.2.7 1"), 0);
+	assert_int_equal(held_from_text(&held, "\n\na.example\na.example 192.0.2.1\na.example 192.0.2.300 5\na.example "
+					       "192.0.2.1 x\n"
+					       "b.example 192.0.2.1 5\n\001\377 \n 1\nc.example 192.0.2.7 1"),
+			 0);
 	assert_int_equal(held.count, 1); /* the last one was cut off: its address or second may lack digits */
 	assert_true(has(&held, "b.example", "192.0.2.1"));
 	held_free(&held);
@@ -166,10 +168,8 @@ static void long_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(remembers),
-		cmocka_unit_test(forgets_the_oldest),
-		cmocka_unit_test(outlives_the_daemon),
-		cmocka_unit_test(damaged_text),
+		cmocka_unit_test(remembers),           cmocka_unit_test(forgets_the_oldest),
+		cmocka_unit_test(outlives_the_daemon), cmocka_unit_test(damaged_text),
 		cmocka_unit_test(long_text),
 	};
 	return cmocka_run_group_tests_name("held", tests, NULL, NULL);

@@ -2,17 +2,17 @@
 /* What the product means, packet by packet, written down by hand. */
 #include "make.h"
 
-#define CONFIG                                                                                                         \
-	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"                                      \
-	"[role ADM]\nmembers = 203.0.113.0/24 2001:db8:3::/64 admin.example.net\n"                                     \
-	"[role IH]\nmembers = 192.0.2.31 192.0.2.40/30\nprotected = yes\nephemeral_ports = 30000 50000-50001\n"        \
-	"[flow imap-in]\nenabled = no\n"                                                                               \
-	"[flow ews-out]\nto = 198.51.100.80\n[flow icewarp-out]\nenabled = no\n"                                       \
-	"[flow server-to-ih]\nfrom = SERVER\nto = IH\nprotocol = tcp\nport = 8472\n"                                   \
-	"[flow ih-to-one]\nfrom = 192.0.2.41\nto = SERVER\nprotocol = tcp\nport = 8473\n"                              \
-	"[flow log-in]\nfrom = 198.51.100.0/25\nto = 192.0.2.42\nprotocol = udp\nport = 514-515\n"                     \
-	"[flow near-out]\nfrom = IH\nto = 192.0.2.0/24\nprotocol = tcp\nport = 9000\n"                                 \
-	"[flow ih-ping]\nfrom = IH\nto = SERVER 198.51.100.0/24\nprotocol = icmp-echo\n"                               \
+#define CONFIG                                                                                                  \
+	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"                               \
+	"[role ADM]\nmembers = 203.0.113.0/24 2001:db8:3::/64 admin.example.net\n"                              \
+	"[role IH]\nmembers = 192.0.2.31 192.0.2.40/30\nprotected = yes\nephemeral_ports = 30000 50000-50001\n" \
+	"[flow imap-in]\nenabled = no\n"                                                                        \
+	"[flow ews-out]\nto = 198.51.100.80\n[flow icewarp-out]\nenabled = no\n"                                \
+	"[flow server-to-ih]\nfrom = SERVER\nto = IH\nprotocol = tcp\nport = 8472\n"                            \
+	"[flow ih-to-one]\nfrom = 192.0.2.41\nto = SERVER\nprotocol = tcp\nport = 8473\n"                       \
+	"[flow log-in]\nfrom = 198.51.100.0/25\nto = 192.0.2.42\nprotocol = udp\nport = 514-515\n"              \
+	"[flow near-out]\nfrom = IH\nto = 192.0.2.0/24\nprotocol = tcp\nport = 9000\n"                          \
+	"[flow ih-ping]\nfrom = IH\nto = SERVER 198.51.100.0/24\nprotocol = icmp-echo\n"                        \
 	"[flow special-in]\nfrom = 203.0.113.9\nto = SERVER\nprotocol = tcp\nport = 440-450\n"
 #define NAMES "my.mailstore.com 198.51.100.77 2001:db8:77::1;admin.example.net 198.51.100.66"
 
@@ -154,8 +154,12 @@ static const struct expectation {
 
 static struct packet packet_of(const struct expectation *e)
 {
-	return (struct packet){ .source = make_addr(e->source), .target = make_addr(e->target), .protocol = e->protocol,
-		.source_port = e->source_port, .target_port = e->target_port, .mid_stream = e->mid_stream };
+	return (struct packet){ .source = make_addr(e->source),
+				.target = make_addr(e->target),
+				.protocol = e->protocol,
+				.source_port = e->source_port,
+				.target_port = e->target_port,
+				.mid_stream = e->mid_stream };
 }
 
 static void test_table(void **state)
@@ -176,13 +180,15 @@ static void test_table(void **state)
 		if (j.role)
 			snprintf(role, sizeof(role), "%s%c", j.role->name, j.inbound ? '<' : '>');
 		if (j.verdict == e->verdict && (j.verdict == VERDICT_NOT_OURS || j.reason == e->reason) &&
-		    strcmp(j.flow ? j.flow->id : "", e->flow ? e->flow : "") == 0 && strcmp(role, e->role ? e->role : "") == 0)
+		    strcmp(j.flow ? j.flow->id : "", e->flow ? e->flow : "") == 0 &&
+		    strcmp(role, e->role ? e->role : "") == 0)
 			continue;
 		wrong++;
-		print_error("%s %s:%u -> %s:%u%s: %s, %s, %s, %s instead of %s, %s, %s, %s\n", protocol_name(e->protocol), e->source,
-			    e->source_port, e->target, e->target_port, e->mid_stream ? " piece" : "", verdicts[j.verdict], reasons[j.reason],
-			    j.flow ? j.flow->id : "-", role, verdicts[e->verdict], reasons[e->reason], e->flow ? e->flow : "-",
-			    e->role ? e->role : "");
+		print_error("%s %s:%u -> %s:%u%s: %s, %s, %s, %s instead of %s, %s, %s, %s\n",
+			    protocol_name(e->protocol), e->source, e->source_port, e->target, e->target_port,
+			    e->mid_stream ? " piece" : "", verdicts[j.verdict], reasons[j.reason],
+			    j.flow ? j.flow->id : "-", role, verdicts[e->verdict], reasons[e->reason],
+			    e->flow ? e->flow : "-", e->role ? e->role : "");
 	}
 	assert_int_equal(wrong, 0);
 	names_view_free(&names);
@@ -219,10 +225,13 @@ static void test_both_directions(void **state)
 			continue;
 		struct packet piece = there;
 		piece.mid_stream = true;
-		struct packet back = { there.target, there.source, PROTOCOL_TCP, there.target_port, there.source_port, true };
+		struct packet back = { there.target,      there.source,      PROTOCOL_TCP,
+				       there.target_port, there.source_port, true };
 		enum verdict wanted = policy_judge(&policy, &names, &there).verdict;
-		if (policy_judge(&policy, &names, &piece).verdict != wanted || policy_judge(&policy, &names, &back).verdict != wanted)
-			fail_msg("%s -> %s:%u: its pieces are judged otherwise", table[i].source, table[i].target, there.target_port);
+		if (policy_judge(&policy, &names, &piece).verdict != wanted ||
+		    policy_judge(&policy, &names, &back).verdict != wanted)
+			fail_msg("%s -> %s:%u: its pieces are judged otherwise", table[i].source, table[i].target,
+				 there.target_port);
 	}
 	names_view_free(&names);
 	policy_free(&policy);
@@ -249,7 +258,8 @@ static void test_opened(void **state)
 	(void)state;
 	make_good_policy(&policy, CONFIG);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		struct packet in = { make_addr(cases[i].source), make_addr(cases[i].target), PROTOCOL_TCP, cases[i].source_port, cases[i].target_port, true };
+		struct packet in = { make_addr(cases[i].source), make_addr(cases[i].target), PROTOCOL_TCP,
+				     cases[i].source_port,       cases[i].target_port,       true };
 		struct packet out = { in.target, in.source, PROTOCOL_TCP, in.target_port, in.source_port, true };
 		struct packet wanted = cases[i].inbound ? in : out, got;
 		for (int way = 0; way < 2; way++) {
@@ -291,11 +301,8 @@ static void test_left_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),
-		cmocka_unit_test(test_no_names),
-		cmocka_unit_test(test_both_directions),
-		cmocka_unit_test(test_opened),
-		cmocka_unit_test(test_left_out),
+		cmocka_unit_test(test_table),  cmocka_unit_test(test_no_names), cmocka_unit_test(test_both_directions),
+		cmocka_unit_test(test_opened), cmocka_unit_test(test_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

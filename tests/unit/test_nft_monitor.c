@@ -20,13 +20,15 @@ static ssize_t fake_recv(void *buffer, size_t size);
 
 #include <cmocka.h>
 
-/* A queue: each letter is what a read brings. n: a notice of another table; o: the queue ran over; i: interrupted. Empty behind the last. */
+/* A queue: each letter is what a read brings. n: a notice of another table; o: the queue ran over; i: interrupted.
+ * Empty behind the last. */
 static const char *queue;
 static unsigned heard, unheard, others;
 
 static ssize_t fake_recv(void *buffer, size_t size)
 {
-	struct nlmsghdr header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct nfgenmsg)), .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE };
+	struct nlmsghdr header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct nfgenmsg)),
+				   .nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE };
 
 	switch (*queue) {
 	case 'n':
@@ -43,9 +45,7 @@ static ssize_t fake_recv(void *buffer, size_t size)
 		queue++;
 		errno = EINTR;
 		return -1;
-	default:
-		errno = EAGAIN;
-		return -1;
+	default: errno = EAGAIN; return -1;
 	}
 }
 

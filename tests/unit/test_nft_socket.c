@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a transaction is sent, and what of the kernel's replies counts. The kernel is played here, each release of it: before
- * Linux 6.10 nobody acknowledges the begin and the end of a batch. Everything is parsed by the test itself, not by libmnl. */
+/* How a transaction is sent, and what of the kernel's replies counts. The kernel is played here, each release of it:
+ * before Linux 6.10 nobody acknowledges the begin and the end of a batch. Everything is parsed by the test itself, not
+ * by libmnl. */
 #include "nft/socket.h"
 
 #include <errno.h>
@@ -21,10 +22,10 @@ enum { REPLIES_MAX = 8, ADDED = 3 };
 
 /* What the kernel in play does. */
 static struct {
-	bool answers_ends;      /* Linux 6.10 and later */
-	int refuses;            /* the number of the message that it refuses, the batch's begin is 0; -1: none */
-	int error;              /* with this */
-	bool loses;             /* its replies find no room in the socket's queue */
+	bool answers_ends; /* Linux 6.10 and later */
+	int refuses;       /* the number of the message that it refuses, the batch's begin is 0; -1: none */
+	int error;         /* with this */
+	bool loses;        /* its replies find no room in the socket's queue */
 	bool is_silent;
 } kernel;
 
@@ -62,7 +63,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 			continue;
 		assert_true(replies.count < REPLIES_MAX);
 		replies.sequence[replies.count] = header.nlmsg_seq;
-		replies.items[replies.count++] = (struct nlmsgerr){ .error = refused ? kernel.error : 0, .msg = header };
+		replies.items[replies.count++] =
+			(struct nlmsgerr){ .error = refused ? kernel.error : 0, .msg = header };
 	}
 	assert_int_equal(at, part->iov_len);
 	if (kernel.is_silent)

@@ -36,7 +36,8 @@ static struct addr parse(const char *text)
 
 static struct observed_question usual(void)
 {
-	struct observed_question question = { parse("192.0.2.25"), parse("198.51.100.53"), 50000, 53, 0x1234, 1, 1, "my.mailstore.com" };
+	struct observed_question question = { parse("192.0.2.25"), parse("198.51.100.53"), 50000, 53, 0x1234, 1, 1,
+					      "my.mailstore.com" };
 	return question;
 }
 
@@ -55,7 +56,8 @@ static void test_once(void **state)
 	add(&queries, &question, 0);
 	assert_true(observed_queries_take(&queries, &question, 1));
 	assert_false(observed_queries_take(&queries, &question, 1)); /* played again */
-	add(&queries, &question, 2); /* sent again, after its answer: that may have been lost on its way to the server */
+	add(&queries, &question,
+	    2); /* sent again, after its answer: that may have been lost on its way to the server */
 	assert_true(observed_queries_take(&queries, &question, 3));
 	/* Sent again before: one query all the same. */
 	add(&queries, &question, 4);
@@ -87,24 +89,61 @@ static void test_time(void **state)
 	observed_queries_free(&queries);
 }
 
-static void set_server(struct observed_question *question) { question->server = parse("192.0.2.26"); }
-static void set_server_6(struct observed_question *question) { question->server = parse("2001:db8:2::25"); }
-static void set_resolver(struct observed_question *question) { question->resolver = parse("198.51.100.54"); }
-static void set_port(struct observed_question *question) { question->port++; }
-static void set_resolver_port(struct observed_question *question) { question->resolver_port = 5353; }
-static void set_id(struct observed_question *question) { question->id ^= 1; }
-static void set_id_end(struct observed_question *question) { question->id ^= 0x8000; }
-static void set_type(struct observed_question *question) { question->type = 28; }
-static void set_class(struct observed_question *question) { question->class = 3; }
-static void set_name(struct observed_question *question) { strcpy(question->name, "my.mailstore.co"); }
-static void set_longer(struct observed_question *question) { strcpy(question->name, "my.mailstore.com.example.net"); }
-static void set_no_name(struct observed_question *question) { question->name[0] = '\0'; }
+static void set_server(struct observed_question *question)
+{
+	question->server = parse("192.0.2.26");
+}
+static void set_server_6(struct observed_question *question)
+{
+	question->server = parse("2001:db8:2::25");
+}
+static void set_resolver(struct observed_question *question)
+{
+	question->resolver = parse("198.51.100.54");
+}
+static void set_port(struct observed_question *question)
+{
+	question->port++;
+}
+static void set_resolver_port(struct observed_question *question)
+{
+	question->resolver_port = 5353;
+}
+static void set_id(struct observed_question *question)
+{
+	question->id ^= 1;
+}
+static void set_id_end(struct observed_question *question)
+{
+	question->id ^= 0x8000;
+}
+static void set_type(struct observed_question *question)
+{
+	question->type = 28;
+}
+static void set_class(struct observed_question *question)
+{
+	question->class = 3;
+}
+static void set_name(struct observed_question *question)
+{
+	strcpy(question->name, "my.mailstore.co");
+}
+static void set_longer(struct observed_question *question)
+{
+	strcpy(question->name, "my.mailstore.com.example.net");
+}
+static void set_no_name(struct observed_question *question)
+{
+	question->name[0] = '\0';
+}
 
 /* Whatever is wrong, it is none; and the true one still is. */
 static void test_each_part(void **state)
 {
 	static void (*const changes[])(struct observed_question *) = {
-		set_server, set_server_6, set_resolver, set_port, set_resolver_port, set_id, set_id_end, set_type, set_class, set_name, set_longer, set_no_name,
+		set_server, set_server_6, set_resolver, set_port, set_resolver_port, set_id,
+		set_id_end, set_type,     set_class,    set_name, set_longer,        set_no_name,
 	};
 	struct observed_queries queries = { 0 };
 
@@ -138,7 +177,8 @@ static void test_side_by_side(void **state)
 	observed_queries_free(&queries);
 }
 
-/* Who guesses numbers has few tries, also where the query is sent again meanwhile; a query by another port is not touched. */
+/* Who guesses numbers has few tries, also where the query is sent again meanwhile; a query by another port is not
+ * touched. */
 static void test_guesses(void **state)
 {
 	struct observed_queries queries = { 0 };
@@ -209,8 +249,9 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_once), cmocka_unit_test(test_time), cmocka_unit_test(test_each_part), cmocka_unit_test(test_side_by_side),
-		cmocka_unit_test(test_guesses), cmocka_unit_test(test_bound), cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_once),         cmocka_unit_test(test_time),    cmocka_unit_test(test_each_part),
+		cmocka_unit_test(test_side_by_side), cmocka_unit_test(test_guesses), cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,12 +300,16 @@ static void test_changes(void **state)
 	assert_string_equal(f->out, "");
 	assert_non_null(strstr(f->err, "removes table inet spefw"));
 	stop_serving(f);
-	serve(f, (struct canned){ .parameters = "{\"names\":[{\"name\":\"a.b\",\"last_error\":\"SERVFAIL\"}]}" }, false);
+	serve(f, (struct canned){ .parameters = "{\"names\":[{\"name\":\"a.b\",\"last_error\":\"SERVFAIL\"}]}" },
+	      false);
 	assert_int_equal(RUN(f, "refresh", "a.b"), EXIT_FAILED);
 	assert_int_equal(RUN(f, "refresh", "a\xff"), EXIT_USAGE);
 	stop_serving(f);
 	/* Who asks for one name is told of that one. */
-	serve(f, (struct canned){ .parameters = "{\"names\":[{\"name\":\"a.b\",\"last_error\":\"SERVFAIL\"},{\"name\":\"c.d\",\"last_error\":\"\"}]}" }, false);
+	serve(f,
+	      (struct canned){ .parameters = "{\"names\":[{\"name\":\"a.b\",\"last_error\":\"SERVFAIL\"},{\"name\":\"c."
+					     "d\",\"last_error\":\"\"}]}" },
+	      false);
 	assert_int_equal(RUN(f, "refresh", "c.d"), EXIT_DONE);
 	assert_non_null(strstr(f->out, "c.d"));
 	assert_null(strstr(f->out, "a.b"));
@@ -317,9 +321,13 @@ static void test_errors_of_the_daemon(void **state)
 {
 	struct fixture *f = *state;
 
-	serve(f, (struct canned){ "org.spefw.Gateway.ConfigInvalid", "{\"errors\":[\"a.ini:1: wrong\",\"a.ini:2: bad\\u001b[2J\"]}" }, false);
+	serve(f,
+	      (struct canned){ "org.spefw.Gateway.ConfigInvalid",
+			       "{\"errors\":[\"a.ini:1: wrong\",\"a.ini:2: bad\\u001b[2J\"]}" },
+	      false);
 	assert_int_equal(RUN(f, "reload"), EXIT_FAILED);
-	assert_string_equal(f->err, "a.ini:1: wrong\na.ini:2: bad?[2J\nspefwctl: nothing was changed, the policy before is still in force: "
+	assert_string_equal(f->err, "a.ini:1: wrong\na.ini:2: bad?[2J\nspefwctl: nothing was changed, the policy "
+				    "before is still in force: "
 				    "correct the file, see spefwctl check\n");
 	assert_string_equal(f->out, "");
 	assert_int_equal(RUN(f, "reload", "--json"), EXIT_FAILED);
@@ -335,7 +343,8 @@ static void test_errors_of_the_daemon(void **state)
 	stop_serving(f);
 	serve(f, (struct canned){ .parameters = "{}" }, true);
 	assert_int_equal(RUN(f, "reload"), EXIT_PERMISSION);
-	assert_string_equal(f->err, "spefwctl: permission denied: org.spefw.Gateway.Reload is for root alone: run it as root\n");
+	assert_string_equal(f->err, "spefwctl: permission denied: org.spefw.Gateway.Reload is for root alone: run it "
+				    "as root\n");
 }
 
 /* Something else listens there: what it says is not taken for an answer. */
@@ -440,7 +449,9 @@ static void test_status_without_daemon(void **state)
 	struct fixture *f = *state;
 
 	write_spefwd(f, "[ \"$*\" = '--inspect --json' ] || exit 9\n"
-			"echo '{\"loaded\":true,\"guards\":true,\"layout\":1,\"protected\":[\"192.0.2.25\",\"2001:db8:2::25\"],\"mode\":\"enforce\",\"owner\":true}'");
+			"echo "
+			"'{\"loaded\":true,\"guards\":true,\"layout\":1,\"protected\":[\"192.0.2.25\",\"2001:db8:2::"
+			"25\"],\"mode\":\"enforce\",\"owner\":true}'");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	compare_golden("status-not-running", ".txt", f->out);
 	assert_int_equal(RUN(f, "status", "--json"), EXIT_NOT_RUNNING);
@@ -458,7 +469,8 @@ static void test_status_without_daemon(void **state)
 	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false,\"foreign\":true}'; exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	assert_non_null(strstr(f->out, "changed by another program"));
-	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false,\"mode\":\"audit\",\"protected\":[\"192.0.2.25\"]}'; exit 1");
+	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false,\"mode\":\"audit\",\"protected\":[\"192.0.2.25\"]}'; "
+			"exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	assert_non_null(strstr(f->out, "audit mode, which denies nothing, for 192.0.2.25"));
 	write_spefwd(f, "echo broken; exit 1");
@@ -469,11 +481,13 @@ static void test_status_without_daemon(void **state)
 	assert_non_null(strstr(f->out, "No such file"));
 }
 
-#define SEEN                                                                                                                     \
-	"echo '{\"findings\":[{\"severity\":\"serious\",\"check\":\"forwarding\",\"what\":\"IPv4 is not forwarded\","             \
-	"\"evidence\":\"net.ipv4.ip_forward = 0\",\"remedy\":\"sysctl -w net.ipv4.ip_forward=1\"},"                              \
-	"{\"severity\":\"warning\",\"check\":\"tls\",\"what\":\"by \\u001b]0;owned\\u0007 \\u202egnp\",\"evidence\":\"\",\"remedy\":\"\"}," \
-	"{\"severity\":\"note\",\"check\":\"tls\",\"what\":\"a certificate could not be checked\",\"evidence\":\"Connection refused\"}]}'"
+#define SEEN                                                                                                          \
+	"echo '{\"findings\":[{\"severity\":\"serious\",\"check\":\"forwarding\",\"what\":\"IPv4 is not forwarded\"," \
+	"\"evidence\":\"net.ipv4.ip_forward = 0\",\"remedy\":\"sysctl -w net.ipv4.ip_forward=1\"},"                   \
+	"{\"severity\":\"warning\",\"check\":\"tls\",\"what\":\"by \\u001b]0;owned\\u0007 "                           \
+	"\\u202egnp\",\"evidence\":\"\",\"remedy\":\"\"},"                                                            \
+	"{\"severity\":\"note\",\"check\":\"tls\",\"what\":\"a certificate could not be "                             \
+	"checked\",\"evidence\":\"Connection refused\"}]}'"
 
 static void test_doctor(void **state)
 {
@@ -487,7 +501,8 @@ static void test_doctor(void **state)
 	assert_int_equal(RUN(f, "doctor", "--json", "-c", "/etc/spefw/spefw.ini"), EXIT_FAILED);
 	compare_golden("doctor-findings", ".out.json", f->out);
 	write_spefwd(f, "echo '{\"findings\":[]}'; exit 0");
-	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"), EXIT_DONE); /* degraded is no serious finding */
+	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"),
+			 EXIT_DONE); /* degraded is no serious finding */
 	f->root = false;
 	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"), EXIT_DONE);
 	compare_golden("doctor-user", ".txt", f->out);
@@ -511,7 +526,9 @@ static void test_doctor(void **state)
 	free(reply);
 	free(path);
 	/* Of an answer, no path is taken. */
-	serve(f, (struct canned){ .parameters = "{\"health\":\"ok\",\"config\":{\"path\":\"/tmp/\\u001b[2Jevil.ini\"}}" }, false);
+	serve(f,
+	      (struct canned){ .parameters = "{\"health\":\"ok\",\"config\":{\"path\":\"/tmp/\\u001b[2Jevil.ini\"}}" },
+	      false);
 	write_spefwd(f, "[ \"$*\" = '--doctor --json -c " SPEFW_CONFIG "' ] || exit 9\necho '{\"findings\":[]}'");
 	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
 	assert_non_null(strstr(f->out, "not checked: the configuration that spefwd says it runs on"));
@@ -608,7 +625,8 @@ static void test_check(void **state)
 }
 
 /* What a terminal of this width would show. */
-static void run_on_terminal(struct fixture *f, unsigned short width, char *const *words, int count, char *ret, size_t size)
+static void run_on_terminal(struct fixture *f, unsigned short width, char *const *words, int count, char *ret,
+			    size_t size)
 {
 	struct winsize window = { .ws_row = 24, .ws_col = width };
 	char *argv[8] = { (char *)"spefwctl", (char *)"-s", f->socket };
@@ -685,10 +703,20 @@ static void test_terminal(void **state)
 
 static void test_harmless_text(void **state)
 {
-	static const struct { const char *text, *expected; } all[] = {
-		{ "plain", "plain" }, { "a\033[31mb\177", "a?[31mb?" }, { "\xc3\xa4\xe2\x82\xac", "\xc3\xa4\xe2\x82\xac" },
-		{ "\xc2\x9b", "?" }, { "\xe2\x80\xae", "?" }, { "\xff\xfe", "??" }, { "\xc0\x80", "??" }, { "\xed\xa0\x80", "???" },
-		{ "\xe2\x82", "??" }, { "\xf4\x90\x80\x80", "????" }, { "a\nb\tc", "a?b?c" },
+	static const struct {
+		const char *text, *expected;
+	} all[] = {
+		{ "plain", "plain" },
+		{ "a\033[31mb\177", "a?[31mb?" },
+		{ "\xc3\xa4\xe2\x82\xac", "\xc3\xa4\xe2\x82\xac" },
+		{ "\xc2\x9b", "?" },
+		{ "\xe2\x80\xae", "?" },
+		{ "\xff\xfe", "??" },
+		{ "\xc0\x80", "??" },
+		{ "\xed\xa0\x80", "???" },
+		{ "\xe2\x82", "??" },
+		{ "\xf4\x90\x80\x80", "????" },
+		{ "a\nb\tc", "a?b?c" },
 	};
 
 	(void)state;
@@ -722,10 +750,24 @@ static void test_formats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_status), TEST(test_status_of_a_hostile_daemon), TEST(test_flows_and_names), TEST(test_changes),
-		TEST(test_errors_of_the_daemon), TEST(test_strange_answers), TEST(test_silent_daemon), TEST(test_no_daemon), TEST(test_status_without_daemon),
-		TEST(test_doctor), TEST(test_doctor_without_daemon), TEST(test_clear_without_daemon), TEST(test_usage), TEST(test_check), TEST(test_terminal),
-		cmocka_unit_test(test_status_fits_a_screen), cmocka_unit_test(test_harmless_text), cmocka_unit_test(test_formats),
+		TEST(test_status),
+		TEST(test_status_of_a_hostile_daemon),
+		TEST(test_flows_and_names),
+		TEST(test_changes),
+		TEST(test_errors_of_the_daemon),
+		TEST(test_strange_answers),
+		TEST(test_silent_daemon),
+		TEST(test_no_daemon),
+		TEST(test_status_without_daemon),
+		TEST(test_doctor),
+		TEST(test_doctor_without_daemon),
+		TEST(test_clear_without_daemon),
+		TEST(test_usage),
+		TEST(test_check),
+		TEST(test_terminal),
+		cmocka_unit_test(test_status_fits_a_screen),
+		cmocka_unit_test(test_harmless_text),
+		cmocka_unit_test(test_formats),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,14 +16,17 @@ static const struct complaint {
 	{ QUIET "[role X]\nmembers = ADN\n", "t.ini:9: unknown role ADN: did you mean ADM?\n" },
 	{ QUIET "[role X]\nmembers = NOBODY_KNOWS\n",
 	  "t.ini:9: unknown role NOBODY_KNOWS: define it in a section [role NOBODY_KNOWS]\n" },
-	{ QUIET "[flow x]\nfrom = EXCHANG\nto = SERVER\nprotocol = tcp\nport = 1\n[role EXCHANGE]\nmembers = 198.51.100.1\n",
+	{ QUIET
+	  "[flow x]\nfrom = EXCHANG\nto = SERVER\nprotocol = tcp\nport = 1\n[role EXCHANGE]\nmembers = 198.51.100.1\n",
 	  "t.ini:9: unknown role EXCHANG: did you mean EXCHANGE?\n" },
 	{ QUIET "[role A]\nmembers = 198.51.100.1 A\n", "t.ini:9: role A is a member of itself: take it out here\n" },
 	{ QUIET "[role A]\nmembers = B\n[role B]\nmembers = C\n[role C]\nmembers = 198.51.100.1\n\tA\n",
 	  "t.ini:14: role A is a member of itself: take it out here\n" },
-	{ QUIET "[role A]\nmembers = B\n[role B]\nmembers = A\n[flow x]\nfrom = any\nto = A\nprotocol = tcp\nport = 1\n",
+	{ QUIET
+	  "[role A]\nmembers = B\n[role B]\nmembers = A\n[flow x]\nfrom = any\nto = A\nprotocol = tcp\nport = 1\n",
 	  "t.ini:11: role A is a member of itself: take it out here\n" },
-	{ QUIET "[role IH]\nprotected = yes\nmembers = any\n", "t.ini:8: protected role IH can't be ANY: name the addresses to guard\n" },
+	{ QUIET "[role IH]\nprotected = yes\nmembers = any\n",
+	  "t.ini:8: protected role IH can't be ANY: name the addresses to guard\n" },
 	{ QUIET "[role IH]\nprotected = yes\nmembers = 192.0.2.31 ih.example.net\n",
 	  "t.ini:10: ih.example.net in protected role IH: a protected role has addresses alone, no names\n" },
 	{ QUIET "[role N]\nmembers = ih.example.net\n[role IH]\nprotected = yes\nmembers = 192.0.2.31 N\n",
@@ -37,7 +40,8 @@ static const struct complaint {
 	/* flows */
 	{ QUIET "[flow ping]\nport = 7\n", "t.ini:9: flow ping has no ports: icmp-echo knows none, take port out\n" },
 	{ QUIET "[flow ping]\nprotocol = tcp\n", "t.ini:9: flow ping needs a port for tcp: write port = NUMBER\n" },
-	{ QUIET "[flow https-i]\nenabled = no\n", "t.ini:8: flow https-i is not built in and has no from: did you mean https-in?\n" },
+	{ QUIET "[flow https-i]\nenabled = no\n",
+	  "t.ini:8: flow https-i is not built in and has no from: did you mean https-in?\n" },
 	{ QUIET "[flow backup]\nfrom = 192.0.2.77\nprotocol = tcp\nport = 1\n",
 	  "t.ini:8: custom flow backup has no to: it needs from, to, protocol and port\n" },
 	{ QUIET "[flow backup]\nfrom = 192.0.2.77\nto = SERVER\nport = 1\n",
@@ -51,40 +55,50 @@ static const struct complaint {
 	  "t.ini:9: unknown role ADN: did you mean ADM?\n"
 	  "t.ini:11: flow ping has no ports: icmp-echo knows none, take port out\n"
 	  "t.ini:12: custom flow backup has no from: it needs from, to, protocol and port\n" },
-	{ QUIET "[role X]\nephemeral_ports = 1-9\n", "t.ini:9: warning: role X is not protected: ephemeral_ports has no effect\n" },
+	{ QUIET "[role X]\nephemeral_ports = 1-9\n",
+	  "t.ini:9: warning: role X is not protected: ephemeral_ports has no effect\n" },
 	{ QUIET "[role X]\nmembers = 192.0.2.31\nprotected = yes\nephemeral_ports = 1-9\n", "" },
 	/* legal but unwise */
 	{ "[dns]\nobserve = no\n" SERVER "[role ADM]\n",
-	  "t.ini:6: warning: role ADM is empty: nobody reaches the Management Console: write members = NETWORK in [role ADM]\n" },
-	{ "[dns]\nobserve = no\n" SERVER,
-	  "t.ini: warning: role ADM is empty: nobody reaches the Management Console: write members = NETWORK in [role ADM]\n" },
+	  "t.ini:6: warning: role ADM is empty: nobody reaches the Management Console: write members = NETWORK in "
+	  "[role ADM]\n" },
+	{ "[dns]\nobserve = no\n" SERVER, "t.ini: warning: role ADM is empty: nobody reaches the Management Console: "
+					  "write members = NETWORK in [role ADM]\n" },
 	{ "[dns]\nobserve = no\n" SERVER "[role ADM]\nmembers = any\n",
 	  "t.ini: warning: flow console-in is open to ANY: the vendor says ADM alone\n"
 	  "t.ini: warning: flow api-in is open to ANY: the vendor says ADM alone\n"
 	  "t.ini:6: warning: role ADM is ANY: the vendor says a computer or network used for administration\n" },
 	{ "[dns]\nobserve = no\n[server]\naddress = 192.0.2.25\n" ADM,
-	  "t.ini:4: warning: no resolvers: the server can't resolve names through this gateway: write resolvers = ADDRESS in [server]\n" },
+	  "t.ini:4: warning: no resolvers: the server can't resolve names through this gateway: write resolvers = "
+	  "ADDRESS in [server]\n" },
 	{ "[dns]\nobserve = no\n[gateway]\npreset = none\n[server]\naddress = 192.0.2.25\n", "" },
-	{ QUIET "[flow console-in]\nfrom = any\n", "t.ini:8: warning: flow console-in is open to ANY: the vendor says ADM alone\n" },
-	{ QUIET "[flow license-out]\nto = 198.51.100.9\n",
-	  "t.ini:8: warning: flow license-out goes to no name: the vendor says by DNS hostname, since the addresses change\n"
-	  "t.ini:8: warning: flow license-out opens nothing that flow ews-out does not: narrow or disable ews-out as well\n" },
+	{ QUIET "[flow console-in]\nfrom = any\n",
+	  "t.ini:8: warning: flow console-in is open to ANY: the vendor says ADM alone\n" },
+	{ QUIET "[flow license-out]\nto = 198.51.100.9\n", "t.ini:8: warning: flow license-out goes to no name: the "
+							   "vendor says by DNS hostname, since the addresses change\n"
+							   "t.ini:8: warning: flow license-out opens nothing that flow "
+							   "ews-out does not: narrow or disable ews-out as well\n" },
 	{ QUIET "[flow ews-out]\nto = outlook.office365.com\n",
-	  "t.ini:8: warning: flow ews-out opens nothing that flow icewarp-out does not: narrow or disable icewarp-out as well\n" },
+	  "t.ini:8: warning: flow ews-out opens nothing that flow icewarp-out does not: narrow or disable icewarp-out "
+	  "as well\n" },
 	{ QUIET "[flow twice-in]\nfrom = any\nto = SERVER\nprotocol = tcp\nport = 443\n",
-	  "t.ini:8: warning: flow twice-in opens nothing that flow https-in does not: narrow or disable https-in as well\n" },
+	  "t.ini:8: warning: flow twice-in opens nothing that flow https-in does not: narrow or disable https-in as "
+	  "well\n" },
 	{ QUIET "[flow part-in]\nfrom = any\nto = SERVER\nprotocol = tcp\nport = 443-444\n", "" },
 	{ QUIET "[flow far]\nfrom = 198.51.100.1\nto = 198.51.100.2\nprotocol = tcp\nport = 1\n",
 	  "t.ini:8: warning: flow far has no effect: neither side is a protected role\n" },
 	{ QUIET "[flow near-in]\nfrom = any\nto = 192.0.2.0/24\nprotocol = tcp\nport = 1\n",
-	  "t.ini:10: warning: 192.0.2.0/24 does not open 192.0.2.25, which is protected: only naming its role opens it\n" },
+	  "t.ini:10: warning: 192.0.2.0/24 does not open 192.0.2.25, which is protected: only naming its role opens "
+	  "it\n" },
 	{ QUIET "[flow star]\nfrom = SERVER\nto = *.example.com\nprotocol = tcp\nport = 8443\n",
-	  "t.ini:8: warning: flow star: *.example.com opens nothing: it is learned from the answers that the server gets: "
+	  "t.ini:8: warning: flow star: *.example.com opens nothing: it is learned from the answers that the server "
+	  "gets: "
 	  "write resolvers = ADDRESS in [server] and observe = yes in [dns]\n" },
 	{ SERVER ADM "[flow star]\nfrom = SERVER\nto = *.example.com\nprotocol = tcp\nport = 8443\n", "" },
 	{ QUIET "[role X]\nmembers = unused.example.net\n",
 	  "t.ini:9: warning: no enabled flow uses the name unused.example.net: it is not resolved\n" },
-	{ QUIET "[flow api-in]\nenabled = no\nexpect = 1h\n", "t.ini:8: warning: flow api-in is off: expect watches nothing\n" },
+	{ QUIET "[flow api-in]\nenabled = no\nexpect = 1h\n",
+	  "t.ini:8: warning: flow api-in is off: expect watches nothing\n" },
 };
 
 static void test_complaints(void **state)
@@ -94,7 +108,8 @@ static void test_complaints(void **state)
 		struct policy policy;
 		char *diags = make_policy(&policy, complaints[i].text);
 		if (strcmp(diags, complaints[i].diags) != 0)
-			fail_msg("of\n%sis complained\n%sinstead of\n%s", complaints[i].text, diags, complaints[i].diags);
+			fail_msg("of\n%sis complained\n%sinstead of\n%s", complaints[i].text, diags,
+				 complaints[i].diags);
 		free(diags);
 		policy_free(&policy);
 	}
@@ -135,11 +150,11 @@ static void test_nested_roles(void **state)
 	struct policy policy;
 
 	(void)state;
-	make_good_policy(&policy, QUIET
-		"[role A]\nmembers = B 198.51.100.1 one.example.net\n"
-		"[role B]\nmembers = 198.51.100.2 C\n"
-		"[role C]\nmembers = 198.51.100.0/31 two.example.net ADM SERVER\nallow_private = yes\n"
-		"[flow x]\nfrom = A\nto = SERVER\nprotocol = tcp\nport = 1\n");
+	make_good_policy(&policy,
+			 QUIET "[role A]\nmembers = B 198.51.100.1 one.example.net\n"
+			       "[role B]\nmembers = 198.51.100.2 C\n"
+			       "[role C]\nmembers = 198.51.100.0/31 two.example.net ADM SERVER\nallow_private = yes\n"
+			       "[flow x]\nfrom = A\nto = SERVER\nprotocol = tcp\nport = 1\n");
 	assert_int_equal(policy.role_count, 6);
 	assert_string_equal(policy.roles[0].name, "SERVER");
 	assert_ranges(&role(&policy, "A")->members.ranges,
@@ -169,11 +184,14 @@ static void test_private_names(void **state)
 		{ "[flow x]\nto = a.example.net\nallow_private = yes\n", true },
 		{ "[flow x]\nto = a.example.net\n[flow y]\nto = A.Example.NET.\nallow_private = yes\n", true },
 		{ "[flow x]\nto = a.example.net\nallow_private = yes\n[flow y]\nto = a.example.net\n", true },
-		{ "[flow x]\nto = a.example.net\n[flow y]\nto = a.example.net\nallow_private = yes\nenabled = no\n", false },
+		{ "[flow x]\nto = a.example.net\n[flow y]\nto = a.example.net\nallow_private = yes\nenabled = no\n",
+		  false },
 		{ "[flow x]\nto = a.example.net\n[flow y]\nto = b.example.net\nallow_private = yes\n", false },
 		{ "[role R]\nmembers = a.example.net\nallow_private = yes\n[flow x]\nto = R\n", true },
 		{ "[role R]\nmembers = a.example.net\n[flow x]\nto = R\nallow_private = yes\n", true },
-		{ "[role R]\nmembers = a.example.net\n[flow x]\nto = R\n[flow y]\nto = R\nallow_private = yes\nenabled = no\n", false },
+		{ "[role R]\nmembers = a.example.net\n[flow x]\nto = R\n[flow y]\nto = R\nallow_private = yes\nenabled "
+		  "= no\n",
+		  false },
 	};
 
 	(void)state;
@@ -185,7 +203,8 @@ static void test_private_names(void **state)
 			line = strchr(from, '\n') + 1;
 			strncat(text, from, (size_t)(line - from));
 			if (strncmp(from, "[flow ", 6) == 0)
-				strcat(text, from[6] == 'x' ? "from = SERVER\nprotocol = tcp\nport = 1\n" : "from = SERVER\nprotocol = tcp\nport = 2\n");
+				strcat(text, from[6] == 'x' ? "from = SERVER\nprotocol = tcp\nport = 1\n"
+							    : "from = SERVER\nprotocol = tcp\nport = 2\n");
 		}
 		make_good_policy(&policy, text);
 		size_t found = 0;
@@ -205,17 +224,28 @@ static void test_private_names(void **state)
 /* Answers to the server are believed for targets; a name that is a source anywhere is none of them. */
 static void test_observed_names(void **state)
 {
-	static const struct { const char *flows; bool observed; } table[] = {
+	static const struct {
+		const char *flows;
+		bool observed;
+	} table[] = {
 		{ "[flow x]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n", true },
 		{ "[flow x]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\nenabled = no\n", false },
-		{ "[flow x]\nfrom = SERVER\nto = TARGETS\nprotocol = tcp\nport = 1\n[role TARGETS]\nmembers = a.example.net\n", true },
+		{ "[flow x]\nfrom = SERVER\nto = TARGETS\nprotocol = tcp\nport = 1\n[role TARGETS]\nmembers = "
+		  "a.example.net\n",
+		  true },
 		{ "[flow x]\nfrom = a.example.net\nto = SERVER\nprotocol = tcp\nport = 1\n", false },
 		{ "[flow x]\nfrom = a.example.net\nto = SERVER\nprotocol = tcp\nport = 1\n"
-		  "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n", false },
+		  "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n",
+		  false },
 		{ "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n"
-		  "[flow x]\nfrom = a.example.net\nto = SERVER\nprotocol = tcp\nport = 1\nenabled = no\n", true },
-		{ "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n[role ADM]\nmembers = a.example.net\n", false },
-		{ "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n[role ADM]\nmembers = INNER\n[role INNER]\nmembers = a.example.net\n", false },
+		  "[flow x]\nfrom = a.example.net\nto = SERVER\nprotocol = tcp\nport = 1\nenabled = no\n",
+		  true },
+		{ "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n[role ADM]\nmembers = "
+		  "a.example.net\n",
+		  false },
+		{ "[flow y]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n[role ADM]\nmembers = "
+		  "INNER\n[role INNER]\nmembers = a.example.net\n",
+		  false },
 	};
 
 	(void)state;
@@ -240,21 +270,23 @@ static void test_protected_roles(void **state)
 
 	(void)state;
 	make_good_policy(&policy, QUIET
-		"[role IH]\nmembers = 192.0.2.31 192.0.2.32/31\nprotected = yes\n"
-		"[role BOTH]\nmembers = SERVER IH 198.51.100.1\n"
-		"[flow to-both]\nfrom = any\nto = BOTH 192.0.2.0/24 192.0.2.32\nprotocol = tcp\nport = 1\n"
-		"[flow to-net]\nfrom = any\nto = 192.0.2.0/24\nprotocol = tcp\nport = 1\n"
-		"[flow to-one]\nfrom = any\nto = 192.0.2.33 198.51.100.1\nprotocol = tcp\nport = 1\n"
-		"[flow to-any]\nfrom = IH\nto = any\nprotocol = tcp\nport = 1\n");
+			 "[role IH]\nmembers = 192.0.2.31 192.0.2.32/31\nprotected = yes\n"
+			 "[role BOTH]\nmembers = SERVER IH 198.51.100.1\n"
+			 "[flow to-both]\nfrom = any\nto = BOTH 192.0.2.0/24 192.0.2.32\nprotocol = tcp\nport = 1\n"
+			 "[flow to-net]\nfrom = any\nto = 192.0.2.0/24\nprotocol = tcp\nport = 1\n"
+			 "[flow to-one]\nfrom = any\nto = 192.0.2.33 198.51.100.1\nprotocol = tcp\nport = 1\n"
+			 "[flow to-any]\nfrom = IH\nto = any\nprotocol = tcp\nport = 1\n");
 	assert_ranges(&policy.protected_all, "192.0.2.25 192.0.2.31-192.0.2.33 2001:db8:2::25");
-	/* Only naming opens: a role, also through another, or the very address; not a network around it, and not ANY. */
+	/* Only naming opens: a role, also through another, or the very address; not a network around it, and not ANY.
+	 */
 	assert_ranges(&flow(&policy, "to-both")->to.opens, "192.0.2.25 192.0.2.31-192.0.2.33 2001:db8:2::25");
 	assert_ranges(&flow(&policy, "to-net")->to.opens, "");
 	assert_ranges(&flow(&policy, "to-one")->to.opens, "192.0.2.33");
 	assert_ranges(&flow(&policy, "to-any")->to.opens, "");
 	assert_ranges(&flow(&policy, "crl")->to.opens, "");
 	assert_ranges(&flow(&policy, "https-in")->to.opens, "192.0.2.25 2001:db8:2::25");
-	assert_ptr_equal(policy_protected_role(&policy, &(struct addr){ FAMILY_4, { 192, 0, 2, 33 } }), role(&policy, "IH"));
+	assert_ptr_equal(policy_protected_role(&policy, &(struct addr){ FAMILY_4, { 192, 0, 2, 33 } }),
+			 role(&policy, "IH"));
 	assert_null(policy_protected_role(&policy, &(struct addr){ FAMILY_4, { 192, 0, 2, 34 } }));
 	policy_free(&policy);
 }
@@ -271,8 +303,8 @@ static void test_order(void **state)
 
 	(void)state;
 	make_good_policy(&policy, "[server]\naddress = 192.0.2.25\n" ADM
-		"[flow one-in]\nfrom = 198.51.100.1\nto = SERVER\nprotocol = tcp\nport = 443\n"
-		"[flow ews-out]\nto = a.example.net\n[flow icewarp-out]\nto = 198.51.100.0/24\n");
+				  "[flow one-in]\nfrom = 198.51.100.1\nto = SERVER\nprotocol = tcp\nport = 443\n"
+				  "[flow ews-out]\nto = a.example.net\n[flow icewarp-out]\nto = 198.51.100.0/24\n");
 	for (size_t i = 0; i < COUNT_OF(wanted); i++) {
 		size_t at = (size_t)(flow(&policy, wanted[i]) - policy.flows);
 		if (i > 0 && at <= last)
@@ -303,7 +335,7 @@ static void test_off(void **state)
 
 	(void)state;
 	make_good_policy(&policy, "[server]\naddress = 192.0.2.25\n[flow imap-in]\nenabled = no\n[role NONE]\n"
-		"[flow x]\nfrom = NONE\nto = SERVER\nprotocol = tcp\nport = 1\n");
+				  "[flow x]\nfrom = NONE\nto = SERVER\nprotocol = tcp\nport = 1\n");
 	assert_off(&policy, "crl", NULL);
 	assert_off(&policy, "https-in", NULL);
 	assert_off(&policy, "imap-in", "disabled");
@@ -315,7 +347,8 @@ static void test_off(void **state)
 	policy_free(&policy);
 
 	/* Without the preset a built-in flow is on where it is written, and what the server can't do without is on. */
-	make_good_policy(&policy, "[gateway]\npreset = none\n" SERVER ADM "[flow https-in]\n[flow imap-in]\nenabled = yes\n");
+	make_good_policy(&policy,
+			 "[gateway]\npreset = none\n" SERVER ADM "[flow https-in]\n[flow imap-in]\nenabled = yes\n");
 	assert_off(&policy, "https-in", NULL);
 	assert_off(&policy, "imap-in", NULL);
 	assert_off(&policy, "imaps-in", "disabled");
@@ -332,7 +365,8 @@ static void assert_ports(const struct policy_flow *flow, const char *text)
 {
 	char all[200] = "";
 	for (size_t i = 0; i < flow->port_count; i++)
-		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%u-%u ", flow->ports[i].first, flow->ports[i].last);
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%u-%u ", flow->ports[i].first,
+			 flow->ports[i].last);
 	assert_string_equal(all, text);
 }
 
@@ -341,9 +375,11 @@ static void test_flows(void **state)
 	struct policy policy;
 
 	(void)state;
-	make_good_policy(&policy, QUIET "[flow console-in]\nport = 18470\n[flow license-out]\nto = proxy.example.net\nport = 3128\n"
-		"[flow dns-out]\nprotocol = tcp\n"
-		"[flow backup-in]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100 444 10050-10200 65535 10201\n");
+	make_good_policy(&policy, QUIET
+			 "[flow console-in]\nport = 18470\n[flow license-out]\nto = proxy.example.net\nport = 3128\n"
+			 "[flow dns-out]\nprotocol = tcp\n"
+			 "[flow backup-in]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100 "
+			 "444 10050-10200 65535 10201\n");
 	assert_int_equal(policy.flow_count, 21);
 	assert_ports(flow(&policy, "console-in"), "18470-18470 ");
 	assert_ports(flow(&policy, "license-out"), "3128-3128 ");
@@ -366,13 +402,28 @@ static void test_flows(void **state)
 /* The vendor's table, row by row, from the document. */
 static void test_vendor_table(void **state)
 {
-	static const struct { const char *id; unsigned port; const char *from, *to; } rows[] = {
-		{ "crl", 80, "ANY", "CA" }, { "pop3-out", 110, "SERVER", "ANY" }, { "imap-out", 143, "SERVER", "ANY" },
-		{ "imap-in", 143, "ANY", "SERVER" }, { "ldap-out", 389, "SERVER", "ANY" }, { "ews-out", 443, "SERVER", "ANY" },
-		{ "icewarp-out", 443, "SERVER", "ANY" }, { "license-out", 443, "SERVER", "my.mailstore.com" },
-		{ "https-in", 443, "ANY", "SERVER" }, { "smtp-out", 587, "SERVER", "ANY" }, { "ldaps-out", 636, "SERVER", "ANY" },
-		{ "imaps-out", 993, "SERVER", "ANY" }, { "imaps-in", 993, "ANY", "SERVER" }, { "pop3s-out", 995, "SERVER", "ANY" },
-		{ "kerio-out", 4040, "SERVER", "ANY" }, { "console-in", 8470, "ADM", "SERVER" }, { "api-in", 8474, "ADM", "SERVER" },
+	static const struct {
+		const char *id;
+		unsigned port;
+		const char *from, *to;
+	} rows[] = {
+		{ "crl", 80, "ANY", "CA" },
+		{ "pop3-out", 110, "SERVER", "ANY" },
+		{ "imap-out", 143, "SERVER", "ANY" },
+		{ "imap-in", 143, "ANY", "SERVER" },
+		{ "ldap-out", 389, "SERVER", "ANY" },
+		{ "ews-out", 443, "SERVER", "ANY" },
+		{ "icewarp-out", 443, "SERVER", "ANY" },
+		{ "license-out", 443, "SERVER", "my.mailstore.com" },
+		{ "https-in", 443, "ANY", "SERVER" },
+		{ "smtp-out", 587, "SERVER", "ANY" },
+		{ "ldaps-out", 636, "SERVER", "ANY" },
+		{ "imaps-out", 993, "SERVER", "ANY" },
+		{ "imaps-in", 993, "ANY", "SERVER" },
+		{ "pop3s-out", 995, "SERVER", "ANY" },
+		{ "kerio-out", 4040, "SERVER", "ANY" },
+		{ "console-in", 8470, "ADM", "SERVER" },
+		{ "api-in", 8474, "ADM", "SERVER" },
 	};
 	struct policy policy;
 
@@ -398,9 +449,12 @@ static void test_words(void **state)
 	struct policy policy;
 
 	(void)state;
-	make_good_policy(&policy, QUIET "[role X]\nmembers = 198.51.100.1 198.51.100.2 198.51.100.3 198.51.100.4 198.51.100.5 198.51.100.6\n"
-		"\t198.51.100.7 198.51.100.8 198.51.100.9 198.51.100.10\n[role Y]\nmembers = 198.51.100.1 any X a.example.net 10.0.0.0/8\n"
-		"[role F]\nmembers = file:admins.txt\n[flow f]\nfrom = F\nto = SERVER\nprotocol = tcp\nport = 1\n");
+	make_good_policy(&policy, QUIET "[role X]\nmembers = 198.51.100.1 198.51.100.2 198.51.100.3 198.51.100.4 "
+					"198.51.100.5 198.51.100.6\n"
+					"\t198.51.100.7 198.51.100.8 198.51.100.9 198.51.100.10\n[role Y]\nmembers = "
+					"198.51.100.1 any X a.example.net 10.0.0.0/8\n"
+					"[role F]\nmembers = file:admins.txt\n[flow f]\nfrom = F\nto = "
+					"SERVER\nprotocol = tcp\nport = 1\n");
 	assert_int_equal(role(&policy, "X")->members.word_count, ENDPOINT_WORDS + 1);
 	assert_string_equal(role(&policy, "X")->members.words[ENDPOINT_WORDS], "(+2 more)");
 	assert_string_equal(role(&policy, "Y")->members.words[1], "ANY");
@@ -418,7 +472,8 @@ static void test_leave_out(void **state)
 	bool changed;
 
 	(void)state;
-	make_good_policy(&policy, "[server]\naddress = 192.0.2.25\n[role IH]\nmembers = 192.0.2.32/30\nprotected = yes\n");
+	make_good_policy(&policy,
+			 "[server]\naddress = 192.0.2.25\n[role IH]\nmembers = 192.0.2.32/30\nprotected = yes\n");
 	assert_int_equal(policy_leave_out(&policy, &none, &changed), 0);
 	assert_false(changed);
 	assert_null(policy_own_address(&policy, &none));
@@ -459,11 +514,12 @@ static void test_leave_out(void **state)
 	policy_free(&policy);
 }
 
-#define RICH                                                                                                           \
-	QUIET "[role IH]\nmembers = 192.0.2.31 192.0.2.40/30\nprotected = yes\n"                                       \
-	      "[role A]\nmembers = B a.example.net file:admins.txt\n[role B]\nmembers = 198.51.100.1 ADM\n"              \
-	      "[flow x]\nfrom = A IH\nto = SERVER 192.0.2.31 b.example.net\nprotocol = tcp\nport = 1 5-9\n"              \
-	      "[flow y]\nfrom = any\nto = 192.0.2.0/24\nprotocol = udp\nport = 1\n[gateway]\nnat_except = 10.0.0.0/8\n"
+#define RICH                                                                                                \
+	QUIET "[role IH]\nmembers = 192.0.2.31 192.0.2.40/30\nprotected = yes\n"                            \
+	      "[role A]\nmembers = B a.example.net file:admins.txt\n[role B]\nmembers = 198.51.100.1 ADM\n" \
+	      "[flow x]\nfrom = A IH\nto = SERVER 192.0.2.31 b.example.net\nprotocol = tcp\nport = 1 5-9\n" \
+	      "[flow y]\nfrom = any\nto = 192.0.2.0/24\nprotocol = udp\nport = 1\n[gateway]\nnat_except = " \
+	      "10.0.0.0/8\n"
 
 static int read_rich(void *userdata, const char *path, char **ret_bytes, size_t *ret_length)
 {
@@ -515,7 +571,8 @@ int main(void)
 		cmocka_unit_test(test_complaints),
 		cmocka_unit_test(test_nested_roles),
 		cmocka_unit_test(test_private_names),
-		cmocka_unit_test(test_observed_names), cmocka_unit_test(test_protected_roles),
+		cmocka_unit_test(test_observed_names),
+		cmocka_unit_test(test_protected_roles),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_flows),

@@ -19,8 +19,10 @@ static const struct change {
 	  "interception: prevent -> block\nearly_drop: yes -> no\nlog_group: 5 -> 6\n" },
 	{ BASE, BASE "[gateway]\nnat_except = 10.0.0.1\n", "nat_except: changed\n" },
 	{ BASE, BASE "[dns]\nobserve = no\n", "observe: yes -> no\n" },
-	{ BASE, BASE "[flow license-out]\nallow_private = yes\n", "name my.mailstore.com: private addresses allowed\n" },
-	{ BASE, "[server]\naddress = 192.0.2.25\ninterface = any\nresolvers = 192.0.2.53\n" ADM, "interface: changed\n" },
+	{ BASE, BASE "[flow license-out]\nallow_private = yes\n",
+	  "name my.mailstore.com: private addresses allowed\n" },
+	{ BASE, "[server]\naddress = 192.0.2.25\ninterface = any\nresolvers = 192.0.2.53\n" ADM,
+	  "interface: changed\n" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
 	  "[server]\naddress = 192.0.2.25\ninterface = eth1\nresolvers = 192.0.2.53\n" ADM, "interface: changed\n" },
 	/* roles */
@@ -29,31 +31,41 @@ static const struct change {
 	{ BASE, SERVER "[role ADM]\nmembers = any\n", "role ADM: now ANY\nrole ADM: -203.0.113.0/24\n" },
 	{ BASE, BASE "[role IH]\nmembers = 192.0.2.31\n", "role IH: new: 192.0.2.31\n" },
 	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE, "role IH: gone\n" },
-	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n", "role IH: now protected\n" },
-	{ BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n", BASE "[role IH]\nmembers = 192.0.2.31\n", "role IH: no longer protected\n" },
-	{ BASE "[role X]\n", BASE "[role X]\nmembers = 10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 10.0.0.13 10.0.0.15\n",
+	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n",
+	  "role IH: now protected\n" },
+	{ BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n", BASE "[role IH]\nmembers = 192.0.2.31\n",
+	  "role IH: no longer protected\n" },
+	{ BASE "[role X]\n",
+	  BASE "[role X]\nmembers = 10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 10.0.0.13 10.0.0.15\n",
 	  "role X: +10.0.0.1 +10.0.0.3 +10.0.0.5 +10.0.0.7 +10.0.0.9 +10.0.0.11 and 2 more\n" },
-	{ BASE, "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\nephemeral_ports = 1025-2000, 2001-65535 7\n" ADM,
+	{ BASE,
+	  "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\nephemeral_ports = 1025-2000, 2001-65535 7\n" ADM,
 	  "role SERVER: ephemeral_ports 7,1025-65535, was 49152-65535\n" },
-	{ BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\nephemeral_ports = 1-9\n", BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n",
+	{ BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\nephemeral_ports = 1-9\n",
+	  BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n",
 	  "role IH: ephemeral_ports 49152-65535, was 1-9\n" },
 	/* the same addresses, written otherwise */
 	{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 203.0.113.128-203.0.113.255\n", "" },
 	/* flows */
 	{ BASE, BASE "[flow api-in]\nenabled = no\n", "flow api-in: on -> off\n" },
 	{ BASE "[flow api-in]\nenabled = no\n", BASE, "flow api-in: off -> on\n" },
-	{ BASE, BASE "[flow console-in]\nport = 18470, 18471-18480 1\n", "flow console-in: port 1,18470-18480, was 8470\n" },
+	{ BASE, BASE "[flow console-in]\nport = 18470, 18471-18480 1\n",
+	  "flow console-in: port 1,18470-18480, was 8470\n" },
 	{ BASE, BASE "[flow dns-out]\nprotocol = tcp\n", "flow dns-out: protocol tcp, was tcp/udp\n" },
-	{ BASE, BASE "[flow ews-out]\nto = outlook.office365.com 198.51.100.80\n", "flow ews-out: to outlook.office365.com 198.51.100.80, was ANY\n" },
-	{ BASE "[flow ews-out]\nto = " EIGHT "10.0.0.17 10.0.0.19\n", BASE "[flow ews-out]\nto = " EIGHT "10.0.0.17 10.0.0.21\n",
+	{ BASE, BASE "[flow ews-out]\nto = outlook.office365.com 198.51.100.80\n",
+	  "flow ews-out: to outlook.office365.com 198.51.100.80, was ANY\n" },
+	{ BASE "[flow ews-out]\nto = " EIGHT "10.0.0.17 10.0.0.19\n",
+	  BASE "[flow ews-out]\nto = " EIGHT "10.0.0.17 10.0.0.21\n",
 	  "flow ews-out: to " EIGHT "(+2 more), others than before\n" },
 	{ BASE, BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n",
 	  "flow x: new: 192.0.2.77 -> SERVER 445,10000-10100/tcp\n" },
 	{ BASE, BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = icmp-echo\nenabled = no\n",
 	  "flow x: new, off: 192.0.2.77 -> SERVER icmp-echo\n" },
-	{ BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = icmp-echo\n", BASE, "flow x: gone: 192.0.2.77 -> SERVER icmp-echo\n" },
+	{ BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = icmp-echo\n", BASE,
+	  "flow x: gone: 192.0.2.77 -> SERVER icmp-echo\n" },
 	{ BASE, BASE "[flow license-out]\nexpect = 24h\n", "flow license-out: expect 1d, was none\n" },
-	{ BASE "[flow license-out]\nexpect = 24h\n", BASE "[flow license-out]\nexpect = 90m\n", "flow license-out: expect 90m, was 1d\n" },
+	{ BASE "[flow license-out]\nexpect = 24h\n", BASE "[flow license-out]\nexpect = 90m\n",
+	  "flow license-out: expect 90m, was 1d\n" },
 	{ BASE "[flow license-out]\nexpect = 24h\n", BASE, "flow license-out: expect none, was 1d\n" },
 	/* what is off on both sides changes nothing */
 	{ BASE "[flow api-in]\nenabled = no\n", BASE "[flow api-in]\nenabled = no\nport = 1\n", "" },
@@ -80,7 +92,8 @@ static void test_changes(void **state)
 		policy_diff(&old, &new, take_line, out);
 		assert_int_equal(fclose(out), 0);
 		if (strcmp(lines, changes[i].lines) != 0) {
-			print_error("from\n%sto\n%sit says\n%sinstead of\n%s", changes[i].old, changes[i].new, lines, changes[i].lines);
+			print_error("from\n%sto\n%sit says\n%sinstead of\n%s", changes[i].old, changes[i].new, lines,
+				    changes[i].lines);
 			wrong++;
 		}
 		free(lines);
@@ -97,7 +110,8 @@ static void test_short_buffers(void **state)
 	char buffer[64];
 
 	(void)state;
-	make_good_policy(&policy, BASE "[flow x]\nfrom = 192.0.2.77 192.0.2.79 any\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n");
+	make_good_policy(&policy, BASE "[flow x]\nfrom = 192.0.2.77 192.0.2.79 any\nto = SERVER\nprotocol = tcp\nport "
+				       "= 445, 10000-10100\n");
 	const struct policy_flow *flow = policy_flow(&policy, "x");
 	for (size_t size = 1; size <= sizeof(buffer); size++) {
 		memset(buffer, 'x', sizeof(buffer));

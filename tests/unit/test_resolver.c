@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The resolver against a DNS server in the same event loop, in a network of its own, with an /etc of its own. Where such
- * namespaces are not allowed, the test is skipped (77). */
+/* The resolver against a DNS server in the same event loop, in a network of its own, with an /etc of its own. Where
+ * such namespaces are not allowed, the test is skipped (77). */
 #define CARES_NO_DEPRECATED
 #include "net/resolver.h"
 
@@ -31,7 +31,11 @@
 enum {
 	HANG_S = 60, /* not a measure: when a test that waits calls it a failure */
 	SKIPPED = 77,
-	TYPE_A = 1, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_AAAA = 28, TYPE_OPT = 41,
+	TYPE_A = 1,
+	TYPE_CNAME = 5,
+	TYPE_SOA = 6,
+	TYPE_AAAA = 28,
+	TYPE_OPT = 41,
 };
 
 static sd_event *event;
@@ -64,7 +68,7 @@ static void put_record(struct message *message, unsigned section, uint16_t owner
 		       const void *data, uint8_t size)
 {
 	uint8_t head[12] = { (uint8_t)(0xc0 | owner >> 8), (uint8_t)owner, 0, type, 0, 1, 0, 0,
-			     (uint8_t)(ttl >> 8), (uint8_t)ttl, 0, size };
+			     (uint8_t)(ttl >> 8),          (uint8_t)ttl,   0, size };
 	put(message, head, sizeof(head));
 	put(message, data, size);
 	uint8_t *count = message->bytes + 4 + 2 * section;
@@ -72,7 +76,8 @@ static void put_record(struct message *message, unsigned section, uint16_t owner
 		count[0]++;
 }
 
-static void put_address(struct message *message, const struct server *server, uint16_t owner, uint8_t type, uint8_t last)
+static void put_address(struct message *message, const struct server *server, uint16_t owner, uint8_t type,
+			uint8_t last)
 {
 	uint8_t v4[4] = { 192, 0, 2, last }, v6[16] = { 0x20, 1, 0x0d, 0xb8, [14] = server->number, [15] = last };
 
@@ -116,8 +121,13 @@ static bool has_edns(const uint8_t *query, size_t length, size_t end)
 /* False: the server stays silent. */
 static bool compose(struct server *server, const uint8_t *query, size_t length, bool by_tcp, struct message *ret)
 {
-	static const struct { const char *label; uint8_t rcode; } errors[] = {
-		{ "servfail", 2 }, { "notimp", 4 }, { "refused", 5 },
+	static const struct {
+		const char *label;
+		uint8_t rcode;
+	} errors[] = {
+		{ "servfail", 2 },
+		{ "notimp", 4 },
+		{ "refused", 5 },
 	};
 	const uint8_t *name = query + 12;
 	size_t end = 12;
@@ -248,12 +258,14 @@ static void start(struct server *server, uint8_t number, enum family family, uin
 {
 	*server = (struct server){ .number = number };
 	if (family == FAMILY_4) {
-		struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port),
+		struct sockaddr_in address = { .sin_family = AF_INET,
+					       .sin_port = htons(port),
 					       .sin_addr.s_addr = htonl(0x7f000000U + number) };
 		memcpy(&server->address, &address, sizeof(address));
 		server->address_length = sizeof(address);
 	} else {
-		struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(port),
+		struct sockaddr_in6 address = { .sin6_family = AF_INET6,
+						.sin6_port = htons(port),
 						.sin6_addr = IN6ADDR_LOOPBACK_INIT };
 		memcpy(&server->address, &address, sizeof(address));
 		server->address_length = sizeof(address);
@@ -326,7 +338,8 @@ static void run_until(size_t told, unsigned changes)
 	while (client.count < told || client.changes < changes) {
 		assert_true(sd_event_run(event, 100000) >= 0);
 		if (time(NULL) - began > HANG_S)
-			fail_msg("%zu of %zu answers, %u of %u changes, then nothing", client.count, told, client.changes, changes);
+			fail_msg("%zu of %zu answers, %u of %u changes, then nothing", client.count, told,
+				 client.changes, changes);
 	}
 	assert_int_equal(client.count, told);
 }
@@ -521,7 +534,8 @@ static void failures(void **state)
 	ask("no..name", FAMILY_4);
 	ask("ok.test", FAMILY_4);
 	run_until(7, 0);
-	/* Apart from the others: c-ares 1.34 takes what it can't read as the end of the socket, and of what waits on it. */
+	/* Apart from the others: c-ares 1.34 takes what it can't read as the end of the socket, and of what waits on
+	 * it. */
 	ask("garbage.test", FAMILY_4);
 	run_until(8, 0);
 	assert_string_equal(told_of("servfail.test", FAMILY_4)->error, "SERVFAIL");
@@ -781,23 +795,17 @@ static bool enter_namespaces(void)
 	bool up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
 	if (fd >= 0)
 		close(fd);
-	return up && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount("tmpfs", "/etc", "tmpfs", 0, NULL) == 0;
+	return up && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", "/etc", "tmpfs", 0, NULL) == 0;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answers),
-		cmocka_unit_test(dead_servers),
-		cmocka_unit_test(without_edns),
-		cmocka_unit_test(large_answers),
-		cmocka_unit_test(again_and_again),
-		cmocka_unit_test(failures),
-		cmocka_unit_test(freed_early),
-		cmocka_unit_test(resolv_conf),
-		cmocka_unit_test(wrong_mode),
-		cmocka_unit_test(short_of_memory),
-		cmocka_unit_test(bind_mount),
+		cmocka_unit_test(answers),         cmocka_unit_test(dead_servers),    cmocka_unit_test(without_edns),
+		cmocka_unit_test(large_answers),   cmocka_unit_test(again_and_again), cmocka_unit_test(failures),
+		cmocka_unit_test(freed_early),     cmocka_unit_test(resolv_conf),     cmocka_unit_test(wrong_mode),
+		cmocka_unit_test(short_of_memory), cmocka_unit_test(bind_mount),
 	};
 
 	if (!enter_namespaces()) {

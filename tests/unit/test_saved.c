@@ -20,7 +20,11 @@ static void collect(void *userdata, const char *pattern, size_t length)
 
 static void test_saved(void **state)
 {
-	static const struct { const char *text; unsigned line; const char *includes; } cases[] = {
+	static const struct {
+		const char *text;
+		unsigned line;
+		const char *includes;
+	} cases[] = {
 		{ "", 0, "" },
 		{ "table inet spefw {\n}\n", 1, "" },
 		{ "#!/usr/sbin/nft -f\nflush ruleset\n\ntable\tinet   spefw { # comment\n}", 4, "" },
@@ -29,7 +33,8 @@ static void test_saved(void **state)
 		{ "# table inet spefw\ntable inet spefw2 {}\ntable ip spefw {}\n", 0, "" },
 		{ "table inet mine { chain c { counter comment \"table inet spefw\" } }", 0, "" },
 		{ "table inet a {}; table inet spefw { flags owner\n}\ntable inet spefw", 1, "" },
-		{ "include \"/etc/nftables.d/*.nft\"\ninclude \"./b\"\n# include \"c\"\n", 0, "/etc/nftables.d/*.nft;./b;" },
+		{ "include \"/etc/nftables.d/*.nft\"\ninclude \"./b\"\n# include \"c\"\n", 0,
+		  "/etc/nftables.d/*.nft;./b;" },
 		{ "include \"unfinished\n", 0, "unfinished;" },
 		{ "include", 0, "" },
 		{ "table inet", 0, "" },

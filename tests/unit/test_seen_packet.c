@@ -30,8 +30,26 @@ static void put(struct bytes *to, const void *what, size_t length)
 /* From 192.0.2.25 to 198.51.100.7. fragment: the field of flags and offset. options: octets behind the header. */
 static void put_ipv4(struct bytes *to, uint8_t protocol, uint16_t fragment, size_t options)
 {
-	uint8_t header[20] = { (uint8_t)(0x45 + options / 4), 0, 0, 0, 0, 7, (uint8_t)(fragment >> 8), (uint8_t)fragment, 64, protocol, 0, 0,
-			       192, 0, 2, 25, 198, 51, 100, 7 };
+	uint8_t header[20] = { (uint8_t)(0x45 + options / 4),
+			       0,
+			       0,
+			       0,
+			       0,
+			       7,
+			       (uint8_t)(fragment >> 8),
+			       (uint8_t)fragment,
+			       64,
+			       protocol,
+			       0,
+			       0,
+			       192,
+			       0,
+			       2,
+			       25,
+			       198,
+			       51,
+			       100,
+			       7 };
 	put(to, header, sizeof(header));
 	for (size_t i = 0; i < options; i++)
 		PUT(to, 1);
@@ -40,7 +58,8 @@ static void put_ipv4(struct bytes *to, uint8_t protocol, uint16_t fragment, size
 /* From 2001:db8:2::25 to 2001:db8:51::7. */
 static void put_ipv6(struct bytes *to, uint8_t next)
 {
-	uint8_t header[40] = { 0x60, 0, 0, 0, 0, 0, next, 64, 0x20, 1, 0xd, 0xb8, 0, 2, [23] = 0x25, 0x20, 1, 0xd, 0xb8, 0, 0x51, [39] = 7 };
+	uint8_t header[40] = { 0x60, 0, 0, 0,           0,    0, next, 64,   0x20, 1,    0xd,
+			       0xb8, 0, 2, [23] = 0x25, 0x20, 1, 0xd,  0xb8, 0,    0x51, [39] = 7 };
 	put(to, header, sizeof(header));
 }
 
@@ -84,8 +103,10 @@ static void check_ends(const struct seen_packet *seen, enum family family)
 {
 	char text[ADDR_TEXT_MAX];
 
-	assert_string_equal(addr_format(&seen->packet.source, text), family == FAMILY_4 ? "192.0.2.25" : "2001:db8:2::25");
-	assert_string_equal(addr_format(&seen->packet.target, text), family == FAMILY_4 ? "198.51.100.7" : "2001:db8:51::7");
+	assert_string_equal(addr_format(&seen->packet.source, text),
+			    family == FAMILY_4 ? "192.0.2.25" : "2001:db8:2::25");
+	assert_string_equal(addr_format(&seen->packet.target, text),
+			    family == FAMILY_4 ? "198.51.100.7" : "2001:db8:51::7");
 }
 
 static void begin(struct bytes *bytes, enum family family, uint8_t protocol)
@@ -102,7 +123,8 @@ static void tcp(void **state)
 	static const struct {
 		uint8_t flags;
 		bool mid_stream;
-	} kinds[] = { { 0x02, false }, { 0x12, true }, { 0x10, true }, { 0x04, true }, { 0, true }, { 0x03, false }, { 0xc2, false } };
+	} kinds[] = { { 0x02, false }, { 0x12, true },  { 0x10, true }, { 0x04, true },
+		      { 0, true },     { 0x03, false }, { 0xc2, false } };
 
 	(void)state;
 	for (enum family family = 0; family < FAMILIES; family++) {
@@ -177,10 +199,15 @@ static void echo(void **state)
 		uint8_t protocol, type;
 		enum protocol expected;
 	} kinds[] = {
-		{ FAMILY_4, ICMP, 8, PROTOCOL_ICMP_ECHO }, { FAMILY_4, ICMP, 0, PROTOCOLS }, { FAMILY_4, ICMP, 3, PROTOCOLS },
-		{ FAMILY_6, ICMPV6, 128, PROTOCOL_ICMP_ECHO }, { FAMILY_6, ICMPV6, 129, PROTOCOLS }, { FAMILY_6, ICMPV6, 8, PROTOCOLS },
+		{ FAMILY_4, ICMP, 8, PROTOCOL_ICMP_ECHO },
+		{ FAMILY_4, ICMP, 0, PROTOCOLS },
+		{ FAMILY_4, ICMP, 3, PROTOCOLS },
+		{ FAMILY_6, ICMPV6, 128, PROTOCOL_ICMP_ECHO },
+		{ FAMILY_6, ICMPV6, 129, PROTOCOLS },
+		{ FAMILY_6, ICMPV6, 8, PROTOCOLS },
 		/* One family's messages in the other's packets are none of them. */
-		{ FAMILY_4, ICMPV6, 128, PROTOCOLS }, { FAMILY_6, ICMP, 8, PROTOCOLS },
+		{ FAMILY_4, ICMPV6, 128, PROTOCOLS },
+		{ FAMILY_6, ICMP, 8, PROTOCOLS },
 	};
 
 	(void)state;
@@ -255,10 +282,10 @@ static void ipv6_extensions(void **state)
 
 	(void)state;
 	begin(&bytes, FAMILY_6, 0);
-	PUT(&bytes, 60, 0, 0, 0, 0, 0, 0, 0);                             /* hop by hop, then destination options */
-	PUT(&bytes, 43, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);     /* of 16 octets, then routing */
+	PUT(&bytes, 60, 0, 0, 0, 0, 0, 0, 0);                         /* hop by hop, then destination options */
+	PUT(&bytes, 43, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0); /* of 16 octets, then routing */
 	PUT(&bytes, FRAGMENT, 0, 0, 0, 0, 0, 0, 0);
-	PUT(&bytes, UDP, 0, 0, 1, 0, 0, 0, 9);                            /* the first fragment */
+	PUT(&bytes, UDP, 0, 0, 1, 0, 0, 0, 9); /* the first fragment */
 	put_udp(&bytes, 8 + 6, "answer");
 	seen = read_whole(&bytes);
 	check_ends(&seen, FAMILY_6);
@@ -303,7 +330,8 @@ static void cut_anywhere(void **state)
 			for (size_t length = 0; length < bytes.length; length++) {
 				struct seen_packet seen;
 				/* Of ICMP without its type nothing is known but the addresses: no flow can name it. */
-				assert_int_equal(read_exactly(&bytes, length, &seen), length >= whole || (kind == 2 && length >= header));
+				assert_int_equal(read_exactly(&bytes, length, &seen),
+						 length >= whole || (kind == 2 && length >= header));
 				if (kind == 2 && length >= header && length < whole)
 					assert_int_equal(seen.packet.protocol, PROTOCOLS);
 				if (kind == 1 && length >= whole)

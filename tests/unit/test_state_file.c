@@ -60,7 +60,9 @@ static void answer(struct addrbook *book, const char *name, const char *text, in
 	struct addr addr;
 	bool changed;
 	assert_true(addr_parse(text, &addr));
-	assert_int_equal(addrbook_answered(book, name, (enum family)addr.family, &addr, 1, 300, ORIGIN_QUERIED, now, &changed), 0);
+	assert_int_equal(addrbook_answered(book, name, (enum family)addr.family, &addr, 1, 300, ORIGIN_QUERIED, now,
+					   &changed),
+			 0);
 }
 
 static const struct book_address *find(struct addrbook *book, const char *name, const char *text)
@@ -130,7 +132,8 @@ static void observed_come_back(void **state)
 	(void)state;
 	assert_true(addr_parse("192.0.2.9", &addr));
 	answer(book, "a.example", "192.0.2.1", 0);
-	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &addr, 1, 7200, ORIGIN_OBSERVED, 0, &changed), 0);
+	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &addr, 1, 7200, ORIGIN_OBSERVED, 0, &changed),
+			 0);
 	assert_int_equal(state_save_addresses(directory, book, HOUR, WALL), 0);
 	addrbook_free(book);
 
@@ -202,7 +205,8 @@ static int read_damaged(const char *bytes, size_t length, size_t *ret_total)
 	int status = state_read_addresses(copy, length, book, 2 * HOUR, WALL);
 	free(copy);
 	*ret_total = total(book);
-	size_t known = (find(book, "a.example", "192.0.2.1") != NULL) + (find(book, "my.mailstore.com", "198.51.100.7") != NULL) +
+	size_t known = (find(book, "a.example", "192.0.2.1") != NULL) +
+		       (find(book, "my.mailstore.com", "198.51.100.7") != NULL) +
 		       (find(book, "my.mailstore.com", "2001:db8::7") != NULL);
 	assert_int_equal(known, *ret_total);
 	addrbook_free(book);

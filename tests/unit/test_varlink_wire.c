@@ -69,11 +69,19 @@ static void test_byte_by_byte(void **state)
 
 static void test_printable(void **state)
 {
-	static const struct { const char *text, *printable; } cases[] = {
-		{ "", "" }, { "plain", "plain" }, { "b\303\274ro", "b\303\274ro" }, /* UTF-8 */
-		{ "b\374ro", "b?ro" },                                           /* Latin-1 */
-		{ "cut \303", "cut ?" }, { "cut \360\237\222", "cut ???" },       /* in the middle of a character */
-		{ "\300\200", "??" }, { "\355\240\200", "???" }, { "\377\376", "??" }, { "\303\274\374", "\303\274?" },
+	static const struct {
+		const char *text, *printable;
+	} cases[] = {
+		{ "", "" },
+		{ "plain", "plain" },
+		{ "b\303\274ro", "b\303\274ro" }, /* UTF-8 */
+		{ "b\374ro", "b?ro" },            /* Latin-1 */
+		{ "cut \303", "cut ?" },
+		{ "cut \360\237\222", "cut ???" }, /* in the middle of a character */
+		{ "\300\200", "??" },
+		{ "\355\240\200", "???" },
+		{ "\377\376", "??" },
+		{ "\303\274\374", "\303\274?" },
 	};
 
 	(void)state;
@@ -102,11 +110,23 @@ static void test_bounds(void **state)
 
 static void test_garbage(void **state)
 {
-	static const struct { const char *bytes; size_t count; } all[] = {
+	static const struct {
+		const char *bytes;
+		size_t count;
+	} all[] = {
 #define GARBAGE(text) { text, sizeof(text) }
-		GARBAGE(""), GARBAGE("x"), GARBAGE("[]"), GARBAGE("\"text\""), GARBAGE("{\"a\":1"), GARBAGE("{\"a\":1}}"),
-		GARBAGE("{\"a\":1,\"a\":2}"), GARBAGE("{\"a\":\"\\u0000\"}"), GARBAGE("{\"a\":\"\xff\"}"), GARBAGE("{\"a\":1e999}"),
-		GARBAGE("{} {}"), GARBAGE("GET / HTTP/1.1\r\n\r\n"),
+		GARBAGE(""),
+		GARBAGE("x"),
+		GARBAGE("[]"),
+		GARBAGE("\"text\""),
+		GARBAGE("{\"a\":1"),
+		GARBAGE("{\"a\":1}}"),
+		GARBAGE("{\"a\":1,\"a\":2}"),
+		GARBAGE("{\"a\":\"\\u0000\"}"),
+		GARBAGE("{\"a\":\"\xff\"}"),
+		GARBAGE("{\"a\":1e999}"),
+		GARBAGE("{} {}"),
+		GARBAGE("GET / HTTP/1.1\r\n\r\n"),
 	};
 
 	(void)state;
@@ -151,8 +171,12 @@ static int read_call_text(const char *text)
 static void test_calls_of_wrong_types(void **state)
 {
 	static const char *const bad[] = {
-		"{}", "{\"method\":1}", "{\"method\":\"a.B\",\"parameters\":[]}", "{\"method\":\"a.B\",\"more\":1}",
-		"{\"method\":\"a.B\",\"oneway\":\"yes\"}", "{\"method\":\"a.B\",\"oneway\":true,\"more\":true}",
+		"{}",
+		"{\"method\":1}",
+		"{\"method\":\"a.B\",\"parameters\":[]}",
+		"{\"method\":\"a.B\",\"more\":1}",
+		"{\"method\":\"a.B\",\"oneway\":\"yes\"}",
+		"{\"method\":\"a.B\",\"oneway\":true,\"more\":true}",
 		"{\"method\":\"a.B\",\"upgrade\":null}",
 	};
 
@@ -245,7 +269,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_messages_come_out_in_order),
 		cmocka_unit_test(test_byte_by_byte),
-		cmocka_unit_test(test_printable), cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_printable),
+		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_deep_nesting_is_refused),
 		cmocka_unit_test(test_calls_of_wrong_types),

@@ -11,7 +11,6 @@ struct vm {
 	struct vm_result result;
 };
 
-
 /* The bytes of a field; false where the packet has no such thing, and so nothing matches. */
 static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 {
@@ -20,17 +19,11 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	memset(ret, 0, 16);
 	switch (field) {
 	case FIELD_IP_SADDR:
-	case FIELD_IP6_SADDR:
-		memcpy(ret, p->source, 16);
-		return p->ipv6 == (field == FIELD_IP6_SADDR);
+	case FIELD_IP6_SADDR: memcpy(ret, p->source, 16); return p->ipv6 == (field == FIELD_IP6_SADDR);
 	case FIELD_IP_DADDR:
-	case FIELD_IP6_DADDR:
-		memcpy(ret, p->target, 16);
-		return p->ipv6 == (field == FIELD_IP6_DADDR);
+	case FIELD_IP6_DADDR: memcpy(ret, p->target, 16); return p->ipv6 == (field == FIELD_IP6_DADDR);
 	case FIELD_CT_IP_DADDR:
-	case FIELD_CT_IP6_DADDR:
-		memcpy(ret, p->original, 16);
-		return p->ipv6 == (field == FIELD_CT_IP6_DADDR);
+	case FIELD_CT_IP6_DADDR: memcpy(ret, p->original, 16); return p->ipv6 == (field == FIELD_CT_IP6_DADDR);
 	case FIELD_CT_DPORT:
 		ret[0] = (uint8_t)(p->original_port >> 8);
 		ret[1] = (uint8_t)p->original_port;
@@ -45,68 +38,33 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 		ret[0] = (uint8_t)(p->target_port >> 8);
 		ret[1] = (uint8_t)p->target_port;
 		return field == FIELD_TCP_DPORT ? tcp : udp;
-	case FIELD_TCP_SYN_ACK:
-		ret[0] = p->syn;
-		return tcp;
-	case FIELD_TCP_RST:
-		ret[0] = p->rst;
-		return tcp;
-	case FIELD_L4PROTO:
-		ret[0] = p->protocol;
-		return true;
-	case FIELD_ICMP_TYPE:
-		ret[0] = p->icmp_type;
-		return !p->ipv6 && p->protocol == 1;
-	case FIELD_ICMPV6_TYPE:
-		ret[0] = p->icmp_type;
-		return p->ipv6 && p->protocol == 58;
-	case FIELD_IP6_HOPLIMIT:
-		ret[0] = p->hop_limit;
-		return p->ipv6;
-	case FIELD_IP6_NEXTHDR:
-		ret[0] = p->routing ? 43 : p->protocol;
-		return p->ipv6;
-	case FIELD_FIRST_BYTE:
-		ret[0] = p->ipv6 ? 0x60 : p->ip_option ? 0x46 : 0x45;
-		return true;
+	case FIELD_TCP_SYN_ACK: ret[0] = p->syn; return tcp;
+	case FIELD_TCP_RST: ret[0] = p->rst; return tcp;
+	case FIELD_L4PROTO: ret[0] = p->protocol; return true;
+	case FIELD_ICMP_TYPE: ret[0] = p->icmp_type; return !p->ipv6 && p->protocol == 1;
+	case FIELD_ICMPV6_TYPE: ret[0] = p->icmp_type; return p->ipv6 && p->protocol == 58;
+	case FIELD_IP6_HOPLIMIT: ret[0] = p->hop_limit; return p->ipv6;
+	case FIELD_IP6_NEXTHDR: ret[0] = p->routing ? 43 : p->protocol; return p->ipv6;
+	case FIELD_FIRST_BYTE: ret[0] = p->ipv6 ? 0x60 : p->ip_option ? 0x46 : 0x45; return true;
 	case FIELD_IP_LSRR:
-	case FIELD_IP_SSRR:
-		ret[0] = p->ip_option == (field == FIELD_IP_LSRR ? 131 : 137);
-		return !p->ipv6;
-	case FIELD_ROUTING:
-		ret[0] = p->routing;
-		return p->ipv6;
-	case FIELD_SEGMENTS_LEFT:
-		ret[0] = p->segments_left;
-		return p->ipv6 && p->routing;
-	case FIELD_OIFNAME:
-		strncpy((char *)ret, p->way_out ? p->way_out : "", 15);
-		return p->way_out != NULL;
-	case FIELD_CT_DIRECTION:
-		ret[0] = p->reply;
-		return true;
-	case FIELD_IIFNAME:
-		strncpy((char *)ret, p->link, 15);
-		return true;
-	case FIELD_PKTTYPE:
-		ret[0] = p->packet_type;
-		return true;
-	case FIELD_FIB_LOCAL:
-		ret[0] = p->to_local;
-		return true;
-	case FIELD_FIB_UNICAST:
-		ret[0] = p->to_other;
-		return true;
-	default:
-		return false;
+	case FIELD_IP_SSRR: ret[0] = p->ip_option == (field == FIELD_IP_LSRR ? 131 : 137); return !p->ipv6;
+	case FIELD_ROUTING: ret[0] = p->routing; return p->ipv6;
+	case FIELD_SEGMENTS_LEFT: ret[0] = p->segments_left; return p->ipv6 && p->routing;
+	case FIELD_OIFNAME: strncpy((char *)ret, p->way_out ? p->way_out : "", 15); return p->way_out != NULL;
+	case FIELD_CT_DIRECTION: ret[0] = p->reply; return true;
+	case FIELD_IIFNAME: strncpy((char *)ret, p->link, 15); return true;
+	case FIELD_PKTTYPE: ret[0] = p->packet_type; return true;
+	case FIELD_FIB_LOCAL: ret[0] = p->to_local; return true;
+	case FIELD_FIB_UNICAST: ret[0] = p->to_other; return true;
+	default: return false;
 	}
 }
 
 /* Without an operand: it is so, or it is not. */
 static bool is_flag(enum field field)
 {
-	return field == FIELD_TCP_SYN_ACK || field == FIELD_TCP_RST || field == FIELD_FIB_LOCAL || field == FIELD_FIB_UNICAST || field == FIELD_IP_LSRR || field == FIELD_IP_SSRR ||
-	       field == FIELD_ROUTING;
+	return field == FIELD_TCP_SYN_ACK || field == FIELD_TCP_RST || field == FIELD_FIB_LOCAL ||
+	       field == FIELD_FIB_UNICAST || field == FIELD_IP_LSRR || field == FIELD_IP_SSRR || field == FIELD_ROUTING;
 }
 
 static bool match(const struct vm *vm, const struct term *term)
@@ -152,17 +110,10 @@ static void run_chain(struct vm *vm, const char *name, int depth);
 static bool act(struct vm *vm, enum action action, const char *chain, int depth)
 {
 	switch (action) {
-	case ACTION_JUMP:
-		run_chain(vm, chain, depth + 1);
-		return vm->result.action != ACTION_NONE || vm->result.error;
-	case ACTION_GOTO:
-		run_chain(vm, chain, depth);
-		return true;
-	case ACTION_RETURN:
-		return true;
-	default:
-		vm->result.action = action;
-		return true;
+	case ACTION_JUMP: run_chain(vm, chain, depth + 1); return vm->result.action != ACTION_NONE || vm->result.error;
+	case ACTION_GOTO: run_chain(vm, chain, depth); return true;
+	case ACTION_RETURN: return true;
+	default: vm->result.action = action; return true;
 	}
 }
 
@@ -172,7 +123,8 @@ static const struct set *set_of(struct vm *vm, const struct term *term)
 
 	if (!set)
 		vm->result.error = term->name;
-	else if (key_size(set->type) != field_size((enum field)term->field) || (term->kind == TERM_MAP) != ((set->flags & SET_VERDICTS) != 0))
+	else if (key_size(set->type) != field_size((enum field)term->field) ||
+		 (term->kind == TERM_MAP) != ((set->flags & SET_VERDICTS) != 0))
 		vm->result.error = "a set of another form";
 	else
 		return set;
@@ -187,8 +139,7 @@ static bool run_term(struct vm *vm, const struct term *term, int depth, bool *re
 	uint8_t value[16];
 
 	switch (term->kind) {
-	case TERM_MATCH:
-		return match(vm, term);
+	case TERM_MATCH: return match(vm, term);
 	case TERM_IN:
 	case TERM_MAP:
 		set = set_of(vm, term);
@@ -213,11 +164,8 @@ static bool run_term(struct vm *vm, const struct term *term, int depth, bool *re
 		if (vm->result.log_count < VM_COUNTERS)
 			vm->result.logs[vm->result.log_count++] = term->name;
 		return true;
-	case TERM_ACTION:
-		*ret_left = act(vm, (enum action)term->action, term->name, depth);
-		return !*ret_left;
-	default: /* limits are never reached here; pins change nothing that later chains see */
-		return true;
+	case TERM_ACTION: *ret_left = act(vm, (enum action)term->action, term->name, depth); return !*ret_left;
+	default: /* limits are never reached here; pins change nothing that later chains see */ return true;
 	}
 }
 

@@ -9,38 +9,38 @@
 struct vm_packet {
 	bool ipv6;
 	uint8_t source[16], target[16];
-	uint8_t protocol;     /* IPPROTO_* */
+	uint8_t protocol; /* IPPROTO_* */
 	uint16_t source_port, target_port;
-	bool syn;             /* TCP: SYN and no ACK */
-	bool rst;             /* TCP */
+	bool syn; /* TCP: SYN and no ACK */
+	bool rst; /* TCP */
 	uint8_t icmp_type;
 	uint8_t hop_limit;
-	uint8_t ip_option;    /* IPv4: the type of its only option; 0: none */
-	bool routing;         /* IPv6: a routing header, with so many segments left */
+	uint8_t ip_option; /* IPv4: the type of its only option; 0: none */
+	bool routing;      /* IPv6: a routing header, with so many segments left */
 	uint8_t segments_left;
-	uint32_t state;       /* CT_NEW ... */
-	uint32_t status;      /* CT_STATUS_DNAT or 0 */
-	uint8_t original[16]; /* target before translation */
-	bool reply;           /* it goes back to who opened the connection */
+	uint32_t state;         /* CT_NEW ... */
+	uint32_t status;        /* CT_STATUS_DNAT or 0 */
+	uint8_t original[16];   /* target before translation */
+	bool reply;             /* it goes back to who opened the connection */
 	uint16_t original_port; /* likewise, of the connection, whichever direction the packet has */
-	const char *link;     /* it came in on */
-	const char *way_out;  /* it leaves by; NULL: none */
+	const char *link;       /* it came in on */
+	const char *way_out;    /* it leaves by; NULL: none */
 	uint8_t packet_type;
-	bool to_local;        /* fib daddr type local */
-	bool to_other;        /* fib daddr type unicast */
-	bool cut, cut_full;   /* its connection is in the sets of what was cut; these lack some */
+	bool to_local;      /* fib daddr type local */
+	bool to_other;      /* fib daddr type unicast */
+	bool cut, cut_full; /* its connection is in the sets of what was cut; these lack some */
 };
 
 enum { VM_COUNTERS = 8 };
 
 struct vm_result {
-	enum action action;  /* ACTION_ACCEPT, _DROP or _RESET; a base chain that ends accepts */
-	bool fell_through;   /* and this is how */
+	enum action action;                /* ACTION_ACCEPT, _DROP or _RESET; a base chain that ends accepts */
+	bool fell_through;                 /* and this is how */
 	const char *counters[VM_COUNTERS]; /* that it passed, in order */
 	size_t counter_count;
 	const char *logs[VM_COUNTERS];
 	size_t log_count;
-	const char *error;   /* the ruleset makes no sense: what is missing, or a loop */
+	const char *error; /* the ruleset makes no sense: what is missing, or a loop */
 };
 
 struct vm_result vm_run(const struct ruleset *ruleset, const char *base_chain, const struct vm_packet *packet);
