@@ -17,6 +17,7 @@ libcore_a_SOURCES = \
 	daemon/core/doctor.c daemon/core/doctor.h \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/expect.c daemon/core/expect.h \
+	daemon/core/health.c daemon/core/health.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \

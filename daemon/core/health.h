@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_HEALTH_H
+#define SPEFW_HEALTH_H
+
+/* Why the gateway is not healthy. Each object adds the reasons that are its own; this table alone knows how bad each
+ * one is. Programs go by the code, people read the text. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* code, name in JSON, whether it means "failed" (else "degraded"), what it means (for spefwd(8)). */
+#define HEALTH_REASONS(REASON)                                                                                    \
+	REASON(TABLE_REMOVED, "table-removed", true,                                                              \
+	       "The table was removed on request; nothing is guarded until the next reload.")                     \
+	REASON(TABLE_OUTDATED, "table-outdated", true,                                                            \
+	       "The table could not be brought up to date, and what it holds is not known.")                      \
+	REASON(CHANGE_FAILED, "change-failed", false,                                                             \
+	       "The last change could not be made; the table holds what it held before. It is tried again.")      \
+	REASON(COUNTERS_UNREADABLE, "counters-unreadable", true, "The kernel's counters can't be read.")          \
+	REASON(CONFIG_CHANGED, "config-changed", false, "A configuration file was changed and is not loaded.")    \
+	REASON(CONFIG_REFUSED, "config-refused", false,                                                           \
+	       "The configuration file was refused; the old policy is in force.")                                 \
+	REASON(CONFIG_UNSAVED, "config-unsaved", false,                                                           \
+	       "The configuration can't be kept for a start with a bad file.")                                    \
+	REASON(OWN_ADDRESS, "own-address", false,                                                                 \
+	       "A protected address is the gateway's own, and therefore not guarded.")                            \
+	REASON(INTERFACE_MISSING, "interface-missing", false,                                                     \
+	       "The key interface names an interface that this gateway does not have.")                           \
+	REASON(INTERFACES_UNREAD, "interfaces-unread", false,                                                     \
+	       "A change of this gateway's interfaces or addresses could not be followed yet.")                   \
+	REASON(BRIDGE, "bridge", false, "A bridge carries the server's packets past the guard.")                  \
+	REASON(BRIDGES_UNREADABLE, "bridges-unreadable", false, "The bridges of this gateway can't be read.")     \
+	REASON(NFLOG_TAKEN, "nflog-taken", false, "Another program listens to the NFLOG group.")                  \
+	REASON(NFLOG_FAILED, "nflog-failed", false, "The NFLOG group can't be listened to.")                      \
+	REASON(INTERCEPTED, "intercepted", false, "Connections of the server were intercepted a short time ago.") \
+	REASON(UNOBSERVED, "unobserved", false, "More DNS packets of the server came lately than are read.")      \
+	REASON(FOREIGN_RULE, "foreign-rule", false, "A rule of another table could intercept a flow.")            \
+	REASON(FOREIGN_INCOMPLETE, "foreign-incomplete", false,                                                   \
+	       "Other tables have too many rules, or rules of an unknown kind.")                                  \
+	REASON(FOREIGN_UNREAD, "foreign-unread", false, "The rules of other tables were not read yet.")           \
+	REASON(FOREIGN_UNREADABLE, "foreign-unreadable", false, "The rules of other tables can't be read.")       \
+	REASON(FLOW_SILENT, "flow-silent", false,                                                                 \
+	       "A flow with expect had no answered connection for longer than that.")                             \
+	REASON(CONNECTIONS_UNREADABLE, "connections-unreadable", false,                                           \
+	       "Tracked connections can't be read: whether expected flows are used is not known.")                \
+	REASON(CUT_INCOMPLETE, "cut-incomplete", false,                                                           \
+	       "Connections that the policy denies could not all be cut; it is tried again.")                     \
+	REASON(CUT_UNREAD, "cut-unread", false, "Which connections were cut could not be read from the kernel.")  \
+	REASON(CUT_FULL, "cut-full", false,                                                                       \
+	       "Not all connections that were cut are remembered; meanwhile no mid-stream packet passes by an "   \
+	       "outbound "                                                                                        \
+	       "flow.")                                                                                           \
+	REASON(NAMES_NOT_FOLLOWED, "names-not-followed", false,                                                   \
+	       "The names of the policy in force, or their DNS servers, are not followed yet.")                   \
+	REASON(NAME_FAILING, "name-failing", false, "A name has no address, and DNS fails.")                      \
+	REASON(NAME_STALE, "name-stale", false, "DNS fails for a name; its last answer serves.")                  \
+	REASON(NAME_EMPTY, "name-empty", false, "DNS says that a name has no address.")                           \
+	REASON(NAME_UNRESOLVED, "name-unresolved", false, "A name was not resolved yet.")                         \
+	REASON(STATE_UNSAVED, "state-unsaved", false, "Addresses or counters can't be saved.")
+
+enum health_code {
+#define HEALTH_CODE(code, name, failed, meaning) HEALTH_##code,
+	HEALTH_REASONS(HEALTH_CODE)
+#undef HEALTH_CODE
+		HEALTH_CODES
+};
+
+struct health_kind {
+	const char *name;    /* in JSON: "table-removed" */
+	bool failed;         /* the server is not known to be guarded */
+	const char *meaning; /* a sentence, for the manual */
+};
+
+extern const struct health_kind health_kinds[HEALTH_CODES];
+
+struct health_reason {
+	enum health_code code;
+	char *text; /* owned; one line */
+};
+
+struct health {
+	struct {
+		struct health_reason *items;
+		size_t count, capacity;
+	} reasons;
+	bool out_of_memory; /* a reason could not be added */
+};
+
+/* One reason, its text by a printf format. */
+void health_add(struct health *health, enum health_code code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+const char *health_word(const struct health *health); /* "ok", "degraded", "failed" */
+void health_free(struct health *health);
+
+#endif
