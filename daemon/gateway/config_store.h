@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_CONFIG_STORE_H
+#define SPEFW_CONFIG_STORE_H
+
+/* The configuration in force, and the last good one in the state directory, for a start with a bad file. */
+
+#include "config/policy_file.h"
+#include "core/health.h"
+
+struct config_store;
+
+/* One that was read, and may come into force. */
+struct config_candidate {
+	struct policy_file file;
+	struct archive archive; /* the files that it was read from */
+};
+
+/* path: of the configuration, state: the directory; both must live as long. 0 or -ENOMEM. */
+int config_store_new(struct config_store **ret, const char *path, const char *state);
+void config_store_free(struct config_store *store); /* NULL: nothing */
+
+/* At the start: the file, or where that is bad the last good one. own: this gateway's addresses (normalised), which are
+ * left out of what is guarded. What is wrong has been logged. 0; -EINVAL: both are bad or missing; or another negative
+ * errno. */
+int config_store_load(struct config_store *store, const struct ranges *own);
+
+/* Reads the file anew. 0; -EINVAL with the errors in diags; or another negative errno. config_candidate_free() must
+ * follow a 0. */
+int config_store_read(const struct config_store *store, struct config_candidate *ret, const struct ranges *own,
+		      struct diags *diags);
+void config_candidate_free(struct config_candidate *candidate);
+/* The kernel holds the candidate's policy: it is in force, and candidate->file is what was in force before. */
+void config_store_take(struct config_store *store, struct config_candidate *candidate);
+/* What the last config_store_read() came to, for health: the file on disk is not what is in force. */
+void config_store_set_refused(struct config_store *store, bool refused);
+
+/* The kernel holds the policy that was loaded: only now may it be kept as a good one. */
+void config_store_set_in_force(struct config_store *store);
+/* Keeps these files as the last good configuration: now if the policy is in force and the state directory takes them,
+ * else by a later config_store_save(). */
+void config_store_keep(struct config_store *store, const struct archive *archive);
+/* Keeps what could not be kept so far; nothing where there is none. */
+void config_store_save(struct config_store *store);
+
+/* Valid as long as the store; what they point to changes by config_store_take() and config_store_leave_out(). */
+const struct policy_file *config_store_file(const struct config_store *store);
+const struct policy *config_store_policy(const struct config_store *store);
+
+/* The gateway's own addresses are others now: policy_leave_out() on the policy in force. */
+int config_store_leave_out(struct config_store *store, const struct ranges *own, bool *ret_changed);
+
+bool config_store_matches_disk(const struct config_store *store); /* reads the files again */
+
+/* removed: the table was removed on request, so that no policy is in force. */
+void config_store_reasons(const struct config_store *store, const struct ranges *own, bool removed,
+			  struct health *health);
+
+#endif

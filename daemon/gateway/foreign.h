@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_GATEWAY_FOREIGN_H
+#define SPEFW_GATEWAY_FOREIGN_H
+
+/* The tables of other programs: which of their rules could intercept a flow. Their size is not ours to choose: they are
+ * read and judged in slices, between which all else has its turn. */
+
+#include "core/foreign.h"
+#include "core/health.h"
+#include "net/environment.h"
+
+#include <systemd/sd-event.h>
+
+struct foreign;
+
+struct foreign_events {
+	/* A copy of the environment and of this gateway's own addresses. 0 or a negative errno; environment_free() and
+	 * ranges_free() will follow in any case. */
+	int (*environment)(void *userdata, const struct policy *policy, struct environment_store *ret,
+			   struct ranges *ret_own);
+	/* The findings, or what is known of them, are others: health is another one. */
+	void (*changed)(void *userdata);
+	/* There were findings, and there are none any more. */
+	void (*gone)(void *userdata);
+};
+
+int foreign_new(struct foreign **ret, sd_event *event, const struct foreign_events *events, void *userdata);
+void foreign_free(struct foreign *foreign); /* NULL: nothing */
+
+/* Reads them now by this policy, which must live until the next call, or foreign_cancel(): at once where they are
+ * small, else between other events. */
+void foreign_read(struct foreign *foreign, const struct policy *policy);
+/* Ends what is under way: due before the policy changes. Until the next foreign_read() they count as not read. */
+void foreign_cancel(struct foreign *foreign);
+/* They, or this gateway's interfaces, have changed: they are read soon. */
+void foreign_set_changed(struct foreign *foreign);
+
+enum { FINDING_TEXT_MAX = 400 };
+char *finding_text(const struct finding *finding, char buffer[FINDING_TEXT_MAX]); /* returns buffer */
+
+const struct findings *foreign_findings(const struct foreign *foreign); /* valid until the next event */
+void foreign_reasons(const struct foreign *foreign, struct health *health);
+
+#endif

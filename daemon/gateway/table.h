@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_TABLE_H
+#define SPEFW_TABLE_H
+
+/* Our table in the kernel: found and judged, changed by difference, watched for changes of other programs, removed. */
+
+#include "core/health.h"
+#include "core/ruleset.h"
+#include "nft/socket.h"
+
+#include <systemd/sd-event.h>
+
+struct table;
+
+struct table_events {
+	/* Another program has changed our table (that is logged), or notices were lost: the kernel is to be read and
+	 * brought up to date. Called once for all notices that were waiting, before other events. */
+	void (*changed)(void *userdata);
+	/* Another program has changed its own tables. */
+	void (*foreign_changed)(void *userdata);
+	/* The kernel's counters are about to begin anew: the last chance to read them; and they have begun anew. */
+	void (*counters_ending)(void *userdata);
+	void (*counters_restarted)(void *userdata);
+	/* For a second there was no other change of ours: what the last one left behind was deleted. r: 0, or the
+	 * negative errno that it failed with. */
+	void (*settled)(void *userdata, int r);
+};
+
+/* stored_fd: the socket of a daemon before us, which owns the table still (it is ours then), or -1. 0 or a negative
+ * errno, logged. */
+int table_open(struct table **ret, sd_event *event, int stored_fd, const struct table_events *events, void *userdata);
+void table_free(struct table *table); /* the kernel's table stays. NULL: nothing */
+
+struct nft_socket *table_socket(struct table *table); /* valid as long as the table */
+
+/* What the kernel holds is known: as table_current() says. */
+bool table_is_known(const struct table *table);
+/* It was removed by table_remove(), and nothing was committed since. */
+bool table_is_removed(const struct table *table);
+const struct ruleset *table_current(const struct table *table);
+
+/* Finds out what the kernel holds, and whether that can be adopted or is to be replaced. 0 or a negative errno (-EBUSY:
+ * another program owns the table). */
+int table_read(struct table *table);
+/* Brings the kernel from what it holds, which must be known or just have been read, to *wanted (compiled, finished), by
+ * the difference. *wanted is empty afterwards where that worked. slack_ms: deadlines of elements that would move by
+ * less stay. *ret_replaced: the table is a new one. 0 or a negative errno: then the kernel holds what it held, or
+ * table_is_known() is false. -ENOENT, -EEXIST, -EBUSY where the kernel did not hold what it was thought to: to be read
+ * and tried again. */
+int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, bool *ret_replaced);
+/* Likewise, of the elements of the sets of *wanted alone, all of which the table has. */
+int table_commit_sets(struct table *table, struct ruleset *wanted, int64_t slack_ms);
+/* Deletes the table. *ret_removed: there was one. 0 or a negative errno. */
+int table_remove(struct table *table, bool *ret_removed);
+
+/* Takes all notices that are there now. True if there were any of our table, or some were lost. */
+bool table_drain(struct table *table);
+
+/* Why the last change failed; NULL: it did not, or that is made up for. Logged where it is news. */
+void table_set_failure(struct table *table, const char *what);
+const char *table_failure(const struct table *table);       /* "" where there is none */
+const char *table_reason(const struct table *table, int r); /* the kernel's words, where it said any */
+
+struct table_figures {
+	uint64_t generation;     /* changes of the policy or of the table that this daemon has made */
+	uint64_t repaired;       /* transactions of other programs that changed our table */
+	const char *last_repair; /* what the last of them changed; "" where there was none */
+	bool owned;              /* the kernel keeps other programs from changing it */
+};
+struct table_figures table_figures(const struct table *table);
+void table_reasons(const struct table *table, struct health *health);
+
+#endif
