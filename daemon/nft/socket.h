@@ -24,6 +24,8 @@ int nft_open(struct nft_socket *ret, int stored_fd);
 int nft_open_reader(struct nft_socket *ret);
 uint32_t nft_port(const struct nft_socket *socket); /* of the writer: the owner that the kernel knows */
 void nft_close(struct nft_socket *socket);
+/* Why the last call failed: the kernel's words where it said any, else those for r, a negative errno. */
+const char *nft_reason(const struct nft_socket *socket, int r);
 
 /* Sends these ops as one transaction in one sendmsg, and waits for what the kernel says: 0, or the first error; then
  * nothing of it is in force, but for -ENOBUFS and -EIO: the reply was lost, and only reading the table can tell. */
