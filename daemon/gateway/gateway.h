@@ -21,6 +21,7 @@
 #include "core/query_pace.h"
 #include "core/ruleset.h"
 #include "core/totals.h"
+#include "net/environment.h"
 #include "net/links.h"
 #include "net/nflog.h"
 #include "nft/monitor.h"
@@ -252,20 +253,7 @@ int gateway_expect_save(struct gateway *gateway);
 void gateway_expect_end(struct gateway *gateway);
 
 /* gateway_links.c */
-/* The links of each role and of the resolvers, and the gateway's addresses, as compile() wants them.
- * gateway_environment_free() must follow. */
-struct environment_store {
-	struct interface_list *links;
-	size_t count;
-	struct interface_list towards, own_interfaces, resolvers;
-	struct ranges broadcasts;
-};
-int environment_read(struct links *links, const struct policy *policy,
-		     struct environment_store *ret); /* without a gateway */
 int gateway_environment(struct gateway *gateway, const struct policy *policy, struct environment_store *ret);
-struct environment environment_of(const struct environment_store *store, const struct ranges *gateway,
-				  const struct names_view *names);
-void gateway_environment_free(struct environment_store *store);
 /* The links that a table found in the kernel has for each role: while one is down, nothing else tells that it leads
  * there. */
 int gateway_remember_links(struct gateway *gateway, const struct policy *policy);

@@ -207,7 +207,7 @@ static int apply_once(struct gateway *gateway, const struct policy *policy)
 		gateway_cut_restore(gateway);
 	ruleset_free(&wanted);
 	names_view_free(&names);
-	gateway_environment_free(&store);
+	environment_free(&store);
 	return r;
 }
 

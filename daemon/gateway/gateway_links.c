@@ -31,76 +31,6 @@ static int add_link(struct interface_list *links, const char *name)
 	return 0;
 }
 
-static int add_links(struct interface_list *to, const struct interface_list *from)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < from->count && r == 0; i++)
-		r = add_link(to, from->names[i]);
-	return r;
-}
-
-/* By a bridge without an address the role's packets may come as well: no route leads there, whoever is behind it. */
-static int links_of_role(struct links *links, const struct policy_role *role, struct interface_list *ret)
-{
-	struct interface_list bridges = { 0 };
-	int r = links_towards(links, &role->guarded, &ret->names, &ret->count);
-
-	if (r == 0 && ret->count)
-		r = links_bare_bridges(links, &bridges.names, &bridges.count);
-	if (r == 0)
-		r = add_links(ret, &bridges);
-	free(bridges.names);
-	return r;
-}
-
-static int role_links(struct links *links, const struct policy *policy, size_t index, struct interface_list *ret)
-{
-	const struct policy_role *role = &policy->roles[index];
-	enum interfaces interfaces = index == 0 ? policy->interfaces : INTERFACES_AUTO; /* SERVER is the first */
-
-	*ret = (struct interface_list){ 0 };
-	if (!role->is_protected || interfaces == INTERFACES_ANY)
-		return 0;
-	if (interfaces == INTERFACES_AUTO)
-		return links_of_role(links, role, ret);
-	ret->names = calloc(policy->interface_count, sizeof(*ret->names));
-	if (!ret->names)
-		return -ENOMEM;
-	memcpy(ret->names, policy->interface_names, policy->interface_count * sizeof(*ret->names));
-	ret->count = policy->interface_count;
-	return 0;
-}
-
-int environment_read(struct links *links, const struct policy *policy, struct environment_store *ret)
-{
-	int r = 0;
-
-	*ret = (struct environment_store){ .links = calloc(policy->role_count, sizeof(*ret->links)),
-					   .count = policy->role_count };
-	if (!ret->links)
-		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < policy->role_count; i++)
-		r = role_links(links, policy, i, &ret->links[i]);
-	if (r == 0)
-		r = links_towards(links, &policy->protected_all, &ret->towards.names, &ret->towards.count);
-	if (r == 0)
-		r = links_of_own_packets(links, &ret->own_interfaces.names, &ret->own_interfaces.count);
-	if (r == 0)
-		r = links_broadcasts(links, &policy->protected_all, &ret->broadcasts);
-	if (r == 0 && policy->observe)
-		r = links_towards(links, &policy->resolvers, &ret->resolvers.names, &ret->resolvers.count);
-	return r;
-}
-
-struct environment environment_of(const struct environment_store *store, const struct ranges *gateway,
-				  const struct names_view *names)
-{
-	return (struct environment){ gateway,          store->links,          names,
-				     store->towards,   store->own_interfaces, &store->broadcasts,
-				     &store->resolvers };
-}
-
 static int links_of_set(const struct set *set, struct interface_list *ret)
 {
 	char link[CONFIG_INTERFACE_MAX + 1];
@@ -134,18 +64,6 @@ int gateway_remember_links(struct gateway *gateway, const struct policy *policy)
 int gateway_environment(struct gateway *gateway, const struct policy *policy, struct environment_store *ret)
 {
 	return environment_read(gateway->links, policy, ret);
-}
-
-void gateway_environment_free(struct environment_store *store)
-{
-	for (size_t i = 0; store->links && i < store->count; i++)
-		free(store->links[i].names);
-	free(store->links);
-	free(store->towards.names);
-	free(store->own_interfaces.names);
-	ranges_free(&store->broadcasts);
-	free(store->resolvers.names);
-	*store = (struct environment_store){ 0 };
 }
 
 void gateway_look_at_bridges(struct gateway *gateway)

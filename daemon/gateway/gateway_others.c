@@ -83,7 +83,7 @@ void gateway_others_cancel(struct gateway *gateway)
 	nft_foreign_end(look->reading);
 	foreign_tables_free(&look->others);
 	findings_free(&look->found);
-	gateway_environment_free(&look->store);
+	environment_free(&look->store);
 	ranges_free(&look->own);
 	nft_close(&look->nft);
 	free(look);
