@@ -94,10 +94,10 @@ static void look_and_tell(struct gateway *gateway)
 	look(gateway);
 	for (size_t i = 0; i < expect->count; i++) {
 		struct expectation *item = &expect->items[i];
-		if (item->overdue != item->told)
+		if (item->overdue != item->reported)
 			tell(item);
-		changed |= item->overdue != item->told;
-		item->told = item->overdue;
+		changed |= item->overdue != item->reported;
+		item->reported = item->overdue;
 	}
 	if (expect_has_news(expect))
 		gateway_save_counts(gateway);
