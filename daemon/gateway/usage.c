@@ -69,7 +69,7 @@ static void read_connections(struct usage *usage)
 		r = reading.status;
 	names_view_free(&reading.names);
 	if (r < 0 && !usage->connections_unreadable)
-		log_error("connections can't be looked at: %s", strerror(-r));
+		log_error("connections can't be read: %s", strerror(-r));
 	usage->connections_unreadable = r < 0;
 	expect_look_end(&usage->expect, now_ms(), r == 0);
 	usage->took_ms = processor_ms() - began;
@@ -241,7 +241,7 @@ void usage_reasons(const struct usage *usage, struct health *health)
 	}
 	if (usage->connections_unreadable)
 		health_add(health, HEALTH_CONNECTIONS_UNREADABLE,
-			   "connections can't be looked at: whether expected flows are used is not known");
+			   "connections can't be read: whether expected flows are used is not known");
 	if (usage->save_failed)
 		health_add(health, HEALTH_STATE_UNSAVED, "how long flows were silent can't be saved in %s",
 			   usage->state);
