@@ -45,6 +45,7 @@ sbin_PROGRAMS += spefwd
 spefwd_SOURCES = \
 	daemon/net/bridges.c daemon/net/bridges.h \
 	daemon/net/conntrack.c daemon/net/conntrack.h \
+	daemon/net/environment.c daemon/net/environment.h \
 	daemon/control/server.c daemon/control/server.h \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h daemon/gateway/gateway_kernel.c daemon/gateway/gateway_cut.c \
 	daemon/gateway/gateway_expect.c daemon/gateway/gateway_links.c daemon/gateway/gateway_names.c \

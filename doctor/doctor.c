@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
-#include "gateway/gateway.h"
 #include "net/local_addresses.h"
 #include "offline.h"
 
