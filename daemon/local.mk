@@ -43,31 +43,43 @@ libbase_a_SOURCES = \
 
 sbin_PROGRAMS += spefwd
 spefwd_SOURCES = \
+	daemon/clock.c daemon/clock.h \
+	daemon/fdstore.c daemon/fdstore.h \
+	daemon/log.c daemon/log.h \
+	daemon/main.c \
+	daemon/offline.c daemon/offline.h \
+	daemon/state_file.c daemon/state_file.h \
+	daemon/timer.c daemon/timer.h \
+	daemon/control/methods.c daemon/control/methods.h \
+	daemon/control/report.c daemon/control/report.h \
+	daemon/control/server.c daemon/control/server.h \
+	daemon/gateway/apply.c daemon/gateway/parts.h \
+	daemon/gateway/config_store.c daemon/gateway/config_store.h \
+	daemon/gateway/counts.c daemon/gateway/counts.h \
+	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_parts.h daemon/gateway/cut_memory.c \
+	daemon/gateway/events.c \
+	daemon/gateway/foreign.c daemon/gateway/foreign.h \
+	daemon/gateway/gateway.c daemon/gateway/gateway.h \
+	daemon/gateway/names.c daemon/gateway/names.h \
+	daemon/gateway/network.c daemon/gateway/network.h \
+	daemon/gateway/observer.c daemon/gateway/observer.h \
+	daemon/gateway/table.c daemon/gateway/table.h \
+	daemon/gateway/usage.c daemon/gateway/usage.h \
 	daemon/net/bridges.c daemon/net/bridges.h \
 	daemon/net/conntrack.c daemon/net/conntrack.h \
 	daemon/net/environment.c daemon/net/environment.h \
-	daemon/control/server.c daemon/control/server.h \
-	daemon/gateway/gateway.c daemon/gateway/gateway.h daemon/gateway/gateway_kernel.c daemon/gateway/gateway_cut.c \
-	daemon/gateway/gateway_expect.c daemon/gateway/gateway_links.c daemon/gateway/gateway_names.c \
-	daemon/gateway/gateway_observe.c daemon/gateway/gateway_others.c daemon/gateway/gateway_watch.c \
 	daemon/net/links.c daemon/net/links.h daemon/net/links_read.c daemon/net/links_read.h \
-	daemon/log.c daemon/log.h \
-	daemon/main.c \
-	daemon/control/methods.c \
-	daemon/offline.c daemon/offline.h \
 	daemon/net/nflog.c daemon/net/nflog.h \
+	daemon/net/resolver.c daemon/net/resolver.h \
 	daemon/nft/cut.c daemon/nft/cut.h \
 	daemon/nft/encode.c daemon/nft/encode.h \
-	daemon/nft/monitor.c daemon/nft/monitor.h \
 	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_rule.c \
+	daemon/nft/monitor.c daemon/nft/monitor.h \
 	daemon/nft/probe.c \
-	daemon/nft/rule.c \
 	daemon/nft/read.c daemon/nft/read.h \
-	daemon/nft/socket.c daemon/nft/socket.h \
-	daemon/control/report.c daemon/control/report.h \
-	daemon/net/resolver.c daemon/net/resolver.h \
+	daemon/nft/rule.c \
 	daemon/nft/rule_parsing.c daemon/nft/rule_parsing.h daemon/nft/xt_rule.c \
-	daemon/state_file.c daemon/state_file.h
+	daemon/nft/socket.c daemon/nft/socket.h
 spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
 
 # The interface description as a C string, for GetInterfaceDescription.

@@ -61,7 +61,7 @@ void gateway_free(struct gateway *gateway)
 {
 	if (!gateway)
 		return;
-	if (gateway->started) {
+	if (gateway->counts && counts_sampled(gateway->counts)) {
 		counts_read(gateway->counts);
 		save_counts(gateway);
 	}
@@ -189,13 +189,10 @@ int gateway_start(struct gateway *gateway, int stored_fd)
 static int take_over(struct gateway *gateway, struct config_candidate *candidate)
 {
 	const struct policy *policy = config_store_policy(gateway->config);
-	bool changed;
 	char what[200];
 
 	/* Names of both are wanted while the change is under way: a refused one must lose nothing. */
-	int r = policy_leave_out(&candidate->file.policy, network_own_addresses(gateway->network), &changed);
-	if (r == 0)
-		r = names_want(gateway->names, policy, &candidate->file.policy);
+	int r = names_want(gateway->names, policy, &candidate->file.policy);
 	if (r == 0)
 		r = apply_policy(gateway, &candidate->file.policy);
 	if (r < 0) {
@@ -211,16 +208,6 @@ static int take_over(struct gateway *gateway, struct config_candidate *candidate
 	config_store_set_in_force(gateway->config);
 	table_set_failure(gateway->table, NULL);
 	return 0;
-}
-
-static void log_diags(const struct diags *diags)
-{
-	for (size_t i = 0; i < diags->count; i++) {
-		char *text = diag_format(&diags->items[i]);
-		if (text)
-			log_message(diags->items[i].severity == DIAG_ERROR ? LOG_ERR : LOG_WARNING, "%s", text);
-		free(text);
-	}
 }
 
 int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_result *ret)
@@ -241,7 +228,7 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 		}
 		config_candidate_free(&candidate);
 	}
-	log_diags(diags);
+	diags_log(diags);
 	config_store_set_refused(gateway->config, r < 0);
 	health_changed(gateway);
 	if (r < 0)
@@ -328,7 +315,6 @@ void gateway_reasons(struct gateway *gateway, struct health *ret)
 	*ret = (struct health){ 0 };
 	table_reasons(gateway->table, ret);
 	config_store_reasons(gateway->config, network_own_addresses(gateway->network), removed, ret);
-	network_read_bridges(gateway->network, policy);
 	network_reasons(gateway->network, policy, ret);
 	if (gateway->interfaces_unfollowed)
 		health_add(ret, HEALTH_INTERFACES_UNREAD,

@@ -97,7 +97,7 @@ int network_remember(struct network *network, const struct policy *policy, const
 	return r;
 }
 
-void network_read_bridges(struct network *network, const struct policy *policy)
+static void read_bridges(struct network *network, const struct policy *policy)
 {
 	int64_t now = now_ms();
 	char text[BRIDGE_TEXT_MAX];
@@ -128,7 +128,7 @@ void network_reasons(struct network *network, const struct policy *policy, struc
 	char what[BRIDGE_TEXT_MAX], remedy[BRIDGE_TEXT_MAX];
 
 	add_missing_interfaces(policy, health);
-	network_read_bridges(network, policy);
+	read_bridges(network, policy);
 	for (size_t i = 0; i < network->bridges.count; i++) {
 		const struct bridge_finding *finding = &network->bridges.items[i];
 		health_add(health, HEALTH_BRIDGE, "%s: %s", bridge_finding_text(finding, what),
