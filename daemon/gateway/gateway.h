@@ -219,7 +219,6 @@ void gateway_names_save(struct gateway *gateway, bool soon);
 int gateway_names_refresh(struct gateway *gateway, struct control_call *call, const char *const *names, size_t count,
 			  const char **ret_unknown);
 void gateway_names_end(struct gateway *gateway);
-int64_t name_margin_ms(int64_t stale_ms); /* what a kernel element gets beyond stale */
 
 /* What a name has now, in all its consequences but the kernel's: held addresses, dirty state. */
 void gateway_names_noted(struct gateway *gateway, const char *name, enum family family);

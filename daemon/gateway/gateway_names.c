@@ -19,7 +19,6 @@ enum {
 	ASK_BURST = 32,  /* ... so many */
 	HURRY_EVERY_MS = 5000,
 	USED_EVERY_MS = 30 * 1000,
-	MARGIN_MIN_MS = 5 * 1000,
 	REFUSED_LOGGED = 8,               /* addresses of one answer */
 	HELD_FILE_MAX = 64 * 1024 * 1024, /* bytes */
 };
@@ -36,14 +35,6 @@ struct refresh {
 	} * awaited;
 	size_t count;
 };
-
-/* Elements are armed anew when they have lost half of it, so that it bounds how often that happens: the floor matters
- * where stale is a matter of minutes alone, and must not make that a matter of other minutes. */
-int64_t name_margin_ms(int64_t stale_ms)
-{
-	int64_t margin = stale_ms / 28; /* 6 hours for 7 days */
-	return margin > MARGIN_MIN_MS ? margin : MARGIN_MIN_MS;
-}
 
 static bool is_our_own(void *userdata, const struct addr *addr)
 {
