@@ -15,6 +15,7 @@ enum {
 	SPREAD_STEP_MS = 4,                  /* between the further ones: 1,000 names in 8 s */
 	HELD_MAX_MS = 24 * 60 * 60 * 1000,   /* Windows and the usual resolvers keep no answer for longer */
 	HELD_MIN_MS = 2 * 60 * 1000,         /* nor does a connection take longer to come about */
+	MARGIN_MIN_MS = 5 * 1000,
 	ERROR_TEXT_MAX = 40,
 };
 
@@ -431,6 +432,13 @@ int addrbook_find(const struct addrbook *book, const char *name, enum family fam
 		return -ENOENT;
 	show(named, family, ret);
 	return 0;
+}
+
+/* The kernel's timeouts are renewed when they have lost half of it, so that it bounds how often that happens: the floor
+ * matters where stale is a matter of minutes alone, and must not make that a matter of other minutes. */
+int64_t name_margin_ms(int64_t stale_ms)
+{
+	return most(stale_ms / 28, MARGIN_MIN_MS); /* 6 hours for 7 days */
 }
 
 const char *book_state_name(enum book_state state)

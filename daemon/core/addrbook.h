@@ -123,6 +123,9 @@ int addrbook_remember_observed(struct addrbook *book, const char *name, const st
 /* A connection uses it: where it was observed alone, it stays until then at least. */
 void addrbook_used(struct addrbook *book, const struct addr *addr, int64_t until_ms);
 
+/* How much longer than stale the kernel may keep an address without hearing from us. */
+int64_t name_margin_ms(int64_t stale_ms);
+
 const char *book_state_name(enum book_state state);    /* "fresh" ... */
 const char *book_origin_name(enum book_origin origin); /* "asked" ... */
 

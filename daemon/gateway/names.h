@@ -21,7 +21,7 @@ struct names_events {
 	bool (*refuses)(void *userdata, const struct addr *addr);
 	/* All that this caller of names_refresh() waits for has been answered. */
 	void (*refreshed)(void *userdata, void *waiter);
-	/* The addresses were saved: the state directory takes files. */
+	/* The addresses were saved: the state directory takes files. Also from names_free(). */
 	void (*saved)(void *userdata);
 };
 

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clock.h"
+#include "gateway/names_parts.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* What the names have, and what they have ever held. */
+
+/* Every address that a name has now, it has held; but what the server alone was answered is not remembered, and stays
+ * in the book as long as a connection uses it. */
+void names_note_held(struct names *names, const struct book_entry *entry)
+{
+	int64_t now_s = wall_s();
+
+	for (size_t i = 0; i < entry->address_count; i++)
+		if (entry->addresses[i].origin != ORIGIN_OBSERVED &&
+		    held_note(&names->held, entry->name, &entry->addresses[i].addr, now_s) < 0)
+			log_error("out of memory: an address that %s has held is forgotten", entry->name);
+}
+
+void names_note_all_held(struct names *names)
+{
+	struct book_entry entry;
+
+	for (size_t i = 0; i < addrbook_count(names->book); i++) {
+		addrbook_entry(names->book, i, &entry);
+		names_note_held(names, &entry);
+	}
+}
+
+void names_remember(struct names *names, const char *name, const struct addr *addr, int64_t age_ms)
+{
+	if (addrbook_remember(names->book, name, addr, age_ms, now_ms()) == -ENOMEM)
+		log_error("out of memory: an address of %s in the kernel is forgotten", name);
+}
+
+/* The kernel must not drop what the book still has: grace may be longer than stale, and count from an observed TTL's
+ * end. */
+static int64_t deadline(const struct book_address *address, int64_t stale_ms, int64_t margin_ms)
+{
+	int64_t stale_end = address->origin == ORIGIN_OBSERVED ? 0 : address->confirmed_ms + stale_ms;
+	return (address->expires_ms > stale_end ? address->expires_ms : stale_end) + margin_ms;
+}
+
+/* What was observed while a name was a target alone is not believed of it when it has become a source. */
+static bool counts(const struct policy_name *name, const struct book_address *address)
+{
+	return name->observed || address->origin != ORIGIN_OBSERVED;
+}
+
+static int view_of(const struct policy_name *name, const struct book_entry *entry, int64_t stale_ms, int64_t margin_ms,
+		   struct name_addresses *ret)
+{
+	ret->items = calloc(entry->address_count + 1, sizeof(*ret->items));
+	if (!ret->items)
+		return -ENOMEM;
+	for (size_t i = 0; i < entry->address_count; i++)
+		if (counts(name, &entry->addresses[i]))
+			ret->items[ret->count++] =
+				(struct name_address){ entry->addresses[i].addr,
+						       deadline(&entry->addresses[i], stale_ms, margin_ms) };
+	return 0;
+}
+
+static int new_view(const struct policy *policy, struct names_view *ret)
+{
+	*ret = (struct names_view){ .names = calloc(policy->name_count + 1, sizeof(*ret->names)),
+				    .count = policy->name_count };
+	return ret->names ? 0 : -ENOMEM;
+}
+
+int names_view(const struct names *names, const struct policy *policy, struct names_view *ret)
+{
+	int64_t margin = name_margin_ms(policy->stale_ms);
+	struct book_entry entry;
+
+	if (new_view(policy, ret) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < policy->name_count; i++)
+		for (enum family family = 0; family < FAMILIES; family++)
+			if (addrbook_find(names->book, policy->names[i].name, family, &entry) == 0 &&
+			    view_of(&policy->names[i], &entry, policy->stale_ms, margin, &ret->names[i][family]) < 0)
+				return -ENOMEM;
+	return 0;
+}
+
+/* What the name has held, and what it has now: both ascend. */
+static int held_view_of(const struct policy_name *name, const struct held_address *held, size_t count,
+			const struct book_entry *entry, struct name_addresses *ret)
+{
+	size_t h = 0, b = 0;
+
+	ret->items = calloc(count + entry->address_count + 1, sizeof(*ret->items));
+	if (!ret->items)
+		return -ENOMEM;
+	while (h < count || b < entry->address_count) {
+		int order = h == count                  ? 1
+			    : b == entry->address_count ? -1
+							: addr_compare(&held[h].addr, &entry->addresses[b].addr);
+		const struct addr *addr = order > 0 ? &entry->addresses[b].addr : &held[h].addr;
+		if (addr->family == entry->family && (order <= 0 || counts(name, &entry->addresses[b])))
+			ret->items[ret->count++].addr = *addr;
+		h += order <= 0;
+		b += order >= 0;
+	}
+	return 0;
+}
+
+int names_held_view(struct names *names, const struct policy *policy, struct names_view *ret)
+{
+	if (new_view(policy, ret) < 0)
+		return -ENOMEM;
+	names_note_all_held(names); /* what came from the elements of an adopted table is in no file yet */
+	for (size_t i = 0; i < policy->name_count; i++) {
+		size_t count;
+		const struct held_address *held = held_of(&names->held, policy->names[i].name, &count);
+		for (enum family family = 0; family < FAMILIES; family++) {
+			struct book_entry entry = { .family = family };
+			addrbook_find(names->book, policy->names[i].name, family, &entry);
+			if (held_view_of(&policy->names[i], held, count, &entry, &ret->names[i][family]) < 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
