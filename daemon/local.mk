@@ -60,7 +60,8 @@ spefwd_SOURCES = \
 	daemon/gateway/events.c \
 	daemon/gateway/foreign.c daemon/gateway/foreign.h \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h \
-	daemon/gateway/names.c daemon/gateway/names.h \
+	daemon/gateway/names.c daemon/gateway/names.h daemon/gateway/names_parts.h \
+	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
 	daemon/gateway/network.c daemon/gateway/network.h \
 	daemon/gateway/observer.c daemon/gateway/observer.h \
 	daemon/gateway/table.c daemon/gateway/table.h \
