@@ -37,7 +37,7 @@ HARMFUL = (
     ("add set inet spefw pairs { type ipv4_addr . inet_service; }", "pairs"),
     ("add map inet spefw marks { type ipv4_addr : mark; }", "marks"),
     ("add element inet spefw role_ADM_4 { 198.51.100.0/24 comment \"mine\" }", "role_ADM_4"),
-    ("add element inet spefw SERVER_links { \"lan2\" comment \"mine\" }", "SERVER_interfaces"),
+    ("add element inet spefw SERVER_interfaces { \"lan2\" comment \"mine\" }", "SERVER_interfaces"),
     ("add element inet spefw name_my.mailstore.com_4 { 198.51.100.9 }", "name_my.mailstore.com_4"),
     ("add quota inet spefw mine { over 1 mbytes }", "mine"),
     ("add counter inet spefw mine", "mine"),
