@@ -132,26 +132,26 @@ void cut_remember(struct cut *cut, const struct cut_list *fresh, bool whole)
 	cut_list_free(&rest);
 }
 
-/* All that the sets hold. While the kernel enlarges such a set, a dump of it may lack elements: two have to agree. */
+/* All that the sets hold. While the kernel enlarges such a set, a dump of it may lack elements: there is another one
+ * until one of them adds nothing. */
 static int read_whole(const struct cut *cut, struct cut_list *ret, bool *ret_full)
 {
-	size_t count = SIZE_MAX;
+	bool more = true;
 	int r = 0;
 
 	*ret = (struct cut_list){ 0 };
 	*ret_full = false;
-	for (int tries = 0; r == 0 && count != ret->count && tries < READ_TRIES; tries++) {
+	for (int tries = 0; r == 0 && more && tries < READ_TRIES; tries++) {
 		struct cut_list found;
+		size_t before = ret->count;
 		bool full;
 		r = nft_cut_read(cut->socket, &found, &full, now_ms());
 		if (r < 0)
 			break;
 		*ret_full |= full;
-		count = found.count;
 		r = append(ret, &found, 0, found.count);
 		cut_list_free(&found);
-		if (!count)
-			break;
+		more = ret->count > before;
 	}
 	if (r < 0)
 		cut_list_free(ret);

@@ -20,6 +20,8 @@ UNIT_TESTS = \
 	tests/unit/test_nft_socket \
 	tests/unit/test_observed_queries \
 	tests/unit/test_foreign \
+	tests/unit/test_gw_cut \
+	tests/unit/test_gw_table \
 	tests/unit/test_output \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
@@ -143,3 +145,16 @@ tests_unit_test_policy_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_policy_diff_SOURCES = tests/unit/test_policy_diff.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_policy_diff_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)
+
+# The gateway's objects on a kernel, a clock, connections and a log of the test's own.
+tests_unit_test_gw_table_SOURCES = tests/unit/test_gw_table.c tests/unit/fake_log.c tests/unit/fake_log.h \
+	tests/unit/fake_nft.c tests/unit/fake_nft.h tests/unit/fake_time.c tests/unit/fake_time.h \
+	daemon/gateway/table.c daemon/gateway/table.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_table_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_table_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_cut_SOURCES = tests/unit/test_gw_cut.c tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h \
+	tests/unit/fake_log.c tests/unit/fake_log.h tests/unit/fake_nft.c tests/unit/fake_nft.h \
+	tests/unit/fake_time.c tests/unit/fake_time.h \
+	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_memory.c daemon/gateway/cut_parts.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_cut_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_cut_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
