@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_TEST_FAKE_LOG_H
+#define SPEFW_TEST_FAKE_LOG_H
+
+/* daemon/log.h, kept for the test instead of printed. */
+
+#include "log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+extern size_t fake_log_lines; /* since the last fake_log_reset() */
+
+void fake_log_reset(void);
+bool fake_log_has(const char *part); /* a line since then has it */
+
+#endif
