@@ -241,8 +241,9 @@ int names_follow(struct names *names, const struct policy_file *old)
 	if (r < 0 && !names->not_followed)
 		log_error("can't follow the names of the new policy yet: %s", strerror(-r));
 	names->not_followed = r < 0;
-	if (addrbook_recheck(names->book))
-		names->events.changed(names->userdata, NULL);
+	addrbook_recheck(names->book);
+	/* Also what addrbook_want() has dropped, of private addresses for one, is in the kernel still. */
+	names->events.changed(names->userdata, NULL);
 	names_drive(names);
 	return r;
 }

@@ -38,9 +38,9 @@ int names_begin(struct names *names, const struct policy_file *file);
 /* Names of both policies are wanted while a change is under way: a refused one must lose nothing. also: NULL, or the
  * policy that may come into force. 0, or -ENOMEM and nothing changed. */
 int names_want(struct names *names, const struct policy *policy, const struct policy *also);
-/* Another configuration is in force: its names, limits and DNS servers. old: the one before, NULL: not known.
- * Where that fails it is logged, is a reason of health, and is due again: names_follow(names, NULL). 0 or a negative
- * errno. */
+/* Another configuration is in force: its names, limits and DNS servers; `changed` is called for all names, since some
+ * may have lost addresses that they may not have by now. old: the one before, NULL: not known. Where that fails it is
+ * logged, is a reason of health, and is due again: names_follow(names, NULL). 0 or a negative errno. */
 int names_follow(struct names *names, const struct policy_file *old);
 bool names_not_followed(const struct names *names);
 

@@ -14,6 +14,8 @@ UNIT_TESTS = \
 	tests/unit/test_dns_message \
 	tests/unit/test_doctor \
 	tests/unit/test_expect \
+	tests/unit/test_gw_names \
+	tests/unit/test_gw_observer \
 	tests/unit/test_held \
 	tests/unit/test_judge \
 	tests/unit/test_nft_monitor \
@@ -158,3 +160,16 @@ tests_unit_test_gw_cut_SOURCES = tests/unit/test_gw_cut.c tests/unit/fake_conntr
 	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_memory.c daemon/gateway/cut_parts.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_cut_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_cut_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_names_SOURCES = tests/unit/test_gw_names.c daemon/gateway/names.c daemon/gateway/names.h \
+	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_parts.h \
+	daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
+	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h tests/unit/fake_log.c tests/unit/fake_log.h \
+	tests/unit/fake_resolver.c tests/unit/fake_resolver.h tests/unit/fake_time.c tests/unit/fake_time.h \
+	$(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_names_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c daemon/gateway/observer.c daemon/gateway/observer.h \
+	tests/unit/fake_log.c tests/unit/fake_log.h tests/unit/fake_nflog.c tests/unit/fake_nflog.h \
+	tests/unit/fake_time.c tests/unit/fake_time.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_observer_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_observer_LDADD = $(UNIT_MAKE_LIBS)
