@@ -143,3 +143,11 @@ tests_unit_test_policy_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_policy_diff_SOURCES = tests/unit/test_policy_diff.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_policy_diff_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)
+
+# Objects of the gateway: their clock, timers and kernel are the test's.
+UNIT_TESTS += \
+	tests/unit/test_gw_counts
+UNIT_OBJECT_SOURCES = $(UNIT_MAKE_SOURCES) tests/unit/gw_fixture.c tests/unit/gw_fixture.h tests/unit/fake_time.c tests/unit/fake_time.h
+tests_unit_test_gw_counts_SOURCES = tests/unit/test_gw_counts.c daemon/gateway/counts.c daemon/gateway/counts.h $(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_counts_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_counts_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
