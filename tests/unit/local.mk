@@ -148,6 +148,7 @@ tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)
 UNIT_TESTS += \
 	tests/unit/test_gw_counts \
 	tests/unit/test_gw_foreign \
+	tests/unit/test_gw_network \
 	tests/unit/test_gw_usage
 UNIT_OBJECT_SOURCES = $(UNIT_MAKE_SOURCES) tests/unit/gw_fixture.c tests/unit/gw_fixture.h tests/unit/fake_time.c tests/unit/fake_time.h
 tests_unit_test_gw_counts_SOURCES = tests/unit/test_gw_counts.c daemon/gateway/counts.c daemon/gateway/counts.h $(UNIT_OBJECT_SOURCES)
@@ -161,3 +162,7 @@ tests_unit_test_gw_foreign_SOURCES = tests/unit/test_gw_foreign.c daemon/gateway
 	tests/unit/fake_links.c tests/unit/fake_links.h $(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_foreign_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_foreign_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_network_SOURCES = tests/unit/test_gw_network.c daemon/gateway/network.c daemon/gateway/network.h \
+	tests/unit/fake_links.c tests/unit/fake_links.h $(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_network_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_network_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
