@@ -13,6 +13,7 @@ static char logged[LOG_ROOM];
 static size_t log_length;
 char directory[64];
 static char hidden_directory[80];
+bool memstream_fails;
 
 void log_reset(void)
 {
@@ -105,6 +106,14 @@ char *directory_read(const char *name)
 void directory_hide(bool hidden)
 {
 	assert_int_equal(rename(hidden ? directory : hidden_directory, hidden ? hidden_directory : directory), 0);
+}
+
+FILE *__real_open_memstream(char **ret_text, size_t *ret_length);
+FILE *__wrap_open_memstream(char **ret_text, size_t *ret_length);
+
+FILE *__wrap_open_memstream(char **ret_text, size_t *ret_length)
+{
+	return memstream_fails ? NULL : __real_open_memstream(ret_text, ret_length);
 }
 
 const char *reasons_text(struct health *health)

@@ -23,6 +23,10 @@ char *directory_read(const char *name); /* the caller's to free; NULL: no such f
 /* Nothing can be saved there: it is somewhere else meanwhile. */
 void directory_hide(bool hidden);
 
+/* open_memstream(), by which texts for the state directory are made, gives NULL, where the test is linked with
+ * $(UNIT_OBJECT_WRAPPED). */
+extern bool memstream_fails;
+
 /* Each reason on a line as "code: text"; health is freed. Valid until the next call. */
 const char *reasons_text(struct health *health);
 

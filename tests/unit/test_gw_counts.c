@@ -332,6 +332,10 @@ static void test_without_memory(void **state)
 	allocations_left = 1; /* the list, but no room for a counter */
 	assert_int_equal(counts_read(fresh), -ENOMEM);
 	allocations_left = -1;
+	memstream_fails = true;
+	assert_int_equal(counts_save(fresh), -ENOMEM);
+	memstream_fails = false;
+	assert_int_equal(log_count("can't save the counters in"), 1);
 	counts_free(fresh);
 	counts_free(NULL);
 }

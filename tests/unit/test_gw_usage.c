@@ -363,6 +363,9 @@ static void test_without_memory(void **state)
 	allocations_left = -1;
 	assert_int_equal(log_count("connections can't be read"), 1);
 	assert_false(usage_find(usage, "console-in")->overdue);
+	memstream_fails = true;
+	assert_int_equal(usage_save(usage), -ENOMEM);
+	memstream_fails = false;
 	usage_free(NULL);
 }
 
