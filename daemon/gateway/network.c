@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/network.h"
 #include "clock.h"
+#include "core/array.h"
 #include "log.h"
 #include "net/bridges.h"
 
@@ -97,18 +98,45 @@ int network_remember(struct network *network, const struct policy *policy, const
 	return r;
 }
 
-static void read_bridges(struct network *network, const struct policy *policy)
+static bool is_among(const struct bridge_findings *findings, const struct bridge_finding *finding)
+{
+	for (size_t i = 0; i < findings->count; i++)
+		if (strcmp(findings->items[i].guarded.at.bridge, finding->guarded.at.bridge) == 0)
+			return true;
+	return false;
+}
+
+/* Those that were found last are where the next reading begins, and what of it is new shows by them. */
+static int read_bridges(struct network *network, const struct policy *policy)
+{
+	struct bridge_findings found = { .can_filter = network->bridges.can_filter };
+	char text[BRIDGE_TEXT_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < network->bridges.count && r == 0; i++)
+		r = ARRAY_PUSH(&found, network->bridges.items[i]) < 0 ? -ENOMEM : 0;
+	if (r == 0)
+		r = bridges_look(network->links, &policy->protected_all, &found);
+	if (r < 0) {
+		bridge_findings_free(&found);
+		return r;
+	}
+	for (size_t i = 0; i < found.count; i++)
+		if (!is_among(&network->bridges, &found.items[i]))
+			log_warning("%s", bridge_finding_text(&found.items[i], text));
+	bridge_findings_free(&network->bridges);
+	network->bridges = found;
+	return 0;
+}
+
+static void read_bridges_if_due(struct network *network, const struct policy *policy)
 {
 	int64_t now = now_ms();
-	char text[BRIDGE_TEXT_MAX];
 
 	if (network->bridges_ms && now - network->bridges_ms < READ_EACH_MS)
 		return;
 	network->bridges_ms = now;
-	size_t before = network->bridges.count;
-	network->bridges_unreadable = bridges_look(network->links, &policy->protected_all, &network->bridges) < 0;
-	for (size_t i = before; i < network->bridges.count; i++)
-		log_warning("%s", bridge_finding_text(&network->bridges.items[i], text));
+	network->bridges_unreadable = read_bridges(network, policy) < 0;
 }
 
 /* A name that is misspelt, above all: nothing comes from there, and all that comes from elsewhere is taken for spoofed.
@@ -128,7 +156,7 @@ void network_reasons(struct network *network, const struct policy *policy, struc
 	char what[BRIDGE_TEXT_MAX], remedy[BRIDGE_TEXT_MAX];
 
 	add_missing_interfaces(policy, health);
-	read_bridges(network, policy);
+	read_bridges_if_due(network, policy);
 	for (size_t i = 0; i < network->bridges.count; i++) {
 		const struct bridge_finding *finding = &network->bridges.items[i];
 		health_add(health, HEALTH_BRIDGE, "%s: %s", bridge_finding_text(finding, what),

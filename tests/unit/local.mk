@@ -173,3 +173,35 @@ tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c daemon/gatew
 	tests/unit/fake_time.c tests/unit/fake_time.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_observer_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_observer_LDADD = $(UNIT_MAKE_LIBS)
+# Objects of the gateway: their clock, timers and kernel are the test's.
+UNIT_TESTS += \
+	tests/unit/test_gw_config_store \
+	tests/unit/test_gw_counts \
+	tests/unit/test_gw_foreign \
+	tests/unit/test_gw_network \
+	tests/unit/test_gw_usage
+UNIT_OBJECT_WRAPPED = $(UNIT_WRAPPED),--wrap=open_memstream
+UNIT_OBJECT_SOURCES = $(UNIT_MAKE_SOURCES) tests/unit/gw_fixture.c tests/unit/gw_fixture.h \
+	tests/unit/fake_time.c tests/unit/fake_time.h
+tests_unit_test_gw_counts_SOURCES = tests/unit/test_gw_counts.c \
+	daemon/gateway/counts.c daemon/gateway/counts.h \
+	$(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_counts_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_counts_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_usage_SOURCES = tests/unit/test_gw_usage.c daemon/gateway/usage.c daemon/gateway/usage.h \
+	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h $(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_usage_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_usage_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_foreign_SOURCES = tests/unit/test_gw_foreign.c daemon/gateway/foreign.c daemon/gateway/foreign.h \
+	tests/unit/fake_links.c tests/unit/fake_links.h $(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_foreign_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_foreign_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_network_SOURCES = tests/unit/test_gw_network.c daemon/gateway/network.c daemon/gateway/network.h \
+	tests/unit/fake_links.c tests/unit/fake_links.h $(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_network_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_network_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_config_store_SOURCES = tests/unit/test_gw_config_store.c \
+	daemon/gateway/config_store.c daemon/gateway/config_store.h \
+	tests/unit/gw_fixture.c tests/unit/gw_fixture.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_config_store_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
