@@ -6,7 +6,8 @@
 
 # Lines "pkg-config condition|Debian package|RHEL package".
 spefw_libraries() {
-	sed -n 's/^SPEFW_NEED(\[[A-Z_0-9]*\], \[\([^]]*\)\], \[\([^]]*\)\], \[\([^]]*\)\]).*/\1|\2|\3/p' \
+	sed -n -e '/^SPEFW_NEED(.*,$/ { N; s/,\n[[:space:]]*/, / }' \
+		-e 's/^SPEFW_NEED(\[[A-Z_0-9]*\], \[\([^]]*\)\], \[\([^]]*\)\], \[\([^]]*\)\]).*/\1|\2|\3/p' \
 		"$1/configure.ac" | sed 's/ (CRB)//'
 	echo "cmocka >= 1.1|libcmocka-dev|libcmocka-devel"
 	echo "libnftables >= 1.0|libnftables-dev|nftables-devel"
