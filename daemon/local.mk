@@ -81,7 +81,8 @@ spefwd_SOURCES = \
 	daemon/nft/rule.c \
 	daemon/nft/rule_parsing.c daemon/nft/rule_parsing.h daemon/nft/xt_rule.c \
 	daemon/nft/socket.c daemon/nft/socket.h
-spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
+spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) \
+	$(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
 
 # The interface description as a C string, for GetInterfaceDescription.
 BUILT_SOURCES = daemon/control/gateway_varlink.h
@@ -90,4 +91,5 @@ EXTRA_DIST += include/spefw/org.spefw.Gateway.varlink
 daemon/control/server.$(OBJEXT): daemon/control/gateway_varlink.h
 daemon/control/gateway_varlink.h: include/spefw/org.spefw.Gateway.varlink
 	@$(MKDIR_P) daemon/control
-	$(AM_V_GEN)$(SED) -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $(srcdir)/include/spefw/org.spefw.Gateway.varlink >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(SED) -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' \
+		$(srcdir)/include/spefw/org.spefw.Gateway.varlink >$@.tmp && mv $@.tmp $@

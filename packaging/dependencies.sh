@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Sourced by tests/run, packaging/quickstart and tests/system/packages: finds out what is missing to build and to run the lab, and installs it.
-# The libraries are those that configure.ac names, with their packages; this file adds tools alone.
+# Sourced by tests/run, packaging/quickstart and tests/system/packages: finds out what is missing to build and to run
+# the lab, and installs it. The libraries are those that configure.ac names, with their packages;
+# this file adds tools alone.
 
 # Lines "pkg-config condition|Debian package|RHEL package".
 spefw_libraries() {
-	sed -n 's/^SPEFW_NEED(\[[A-Z_0-9]*\], \[\([^]]*\)\], \[\([^]]*\)\], \[\([^]]*\)\]).*/\1|\2|\3/p' "$1/configure.ac" | sed 's/ (CRB)//'
+	sed -n -e '/^SPEFW_NEED(.*,$/ { N; s/,\n[[:space:]]*/, / }' \
+		-e 's/^SPEFW_NEED(\[[A-Z_0-9]*\], \[\([^]]*\)\], \[\([^]]*\)\], \[\([^]]*\)\]).*/\1|\2|\3/p' \
+		"$1/configure.ac" | sed 's/ (CRB)//'
 	echo "cmocka >= 1.1|libcmocka-dev|libcmocka-devel"
 	echo "libnftables >= 1.0|libnftables-dev|nftables-devel"
 }
@@ -25,8 +28,8 @@ spefw_lab_tools() {
 	END
 }
 
-# Likewise, with what only the tests need. firewalld is for machines that are there for tests: on any other it would be one
-# more firewall, and its test says that it was skipped.
+# Likewise, with what only the tests need. firewalld is for machines that are there for tests: on any other it would be
+# one more firewall, and its test says that it was skipped.
 spefw_tools() {
 	spefw_lab_tools
 	cat <<-'END'
@@ -79,7 +82,8 @@ spefw_missing() {
 	spefw_has_sanitizers || echo "sanitizers||libasan libubsan"
 }
 
-# spefw_without_services SUDO COMMAND...: installs programs, and starts none of them as a service: Debian would, now and at each boot.
+# spefw_without_services SUDO COMMAND...: installs programs, and starts none of them as a service: Debian would, now and
+# at each boot.
 spefw_without_services() (
 	sudo=$1 policy=/usr/sbin/policy-rc.d
 	shift
@@ -110,7 +114,8 @@ spefw_repositories() (
 		$sudo dnf install -y "https://dl.fedoraproject.org/pub/epel/epel-release-latest-$release.noarch.rpm"
 )
 
-# spefw_dependencies TOP [TOOLS]: 0 when all is there (now). TOOLS: the function that lists tools, instead of spefw_tools.
+# spefw_dependencies TOP [TOOLS]: 0 when all is there (now). TOOLS: the function that lists tools,
+# instead of spefw_tools.
 spefw_dependencies() {
 	local top=$1 tools=${2:-spefw_tools} missing sudo='' packages
 	PATH=$PATH:/usr/sbin:/sbin
@@ -157,7 +162,8 @@ spefw_copy() {
 			[ -e "$file" ] && printf '%s\0' "$file"
 		done | tar -c --null -T - -f -) | tar -x -C "$2" -f -
 	else
-		tar -c -C "$1" --exclude=.git --exclude='*.o' --exclude='*.a' --exclude=.deps --exclude=autom4te.cache --exclude=./build* \
+		tar -c -C "$1" --exclude=.git --exclude='*.o' --exclude='*.a' --exclude=.deps \
+			--exclude=autom4te.cache --exclude=./build* \
 			--exclude=./config.status --exclude=./Makefile --exclude=./config.h -f - . | tar -x -C "$2" -f -
 	fi
 }

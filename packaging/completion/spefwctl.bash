@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Completion of spefwctl in bash. Verbs and options are those that `spefwctl --help` lists: there is no second list to keep.
+# Completion of spefwctl in bash. Verbs and options are those that `spefwctl --help` lists:
+# there is no second list to keep.
 
 # The first words of the help's indented lines; or the options with which indented lines begin, as "-s, --socket PATH".
 _spefwctl_verbs() {
@@ -34,7 +35,9 @@ _spefwctl() {
 			export) words='nft json netsh markdown' ;;
 			clear) words=--yes ;;
 			# At a terminal, the first words of the table's lines; what holds no dot is its head.
-			refresh) words=$("$program" names 2>/dev/null | sed -n 's/^\([^ ]*[.][^ ]*\) .*/\1/p' | sort -u) ;;
+			refresh)
+				words=$("$program" names 2>/dev/null | sed -n 's/^\([^ ]*[.][^ ]*\) .*/\1/p' | sort -u)
+				;;
 			esac
 			;;
 		esac

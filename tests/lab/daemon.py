@@ -148,7 +148,8 @@ class Daemon:
     def run(self, name, *args, check=False, bound=120, text=None):
         """spefwd or spefwctl with these arguments, on the gateway, to its end."""
         try:
-            done = self.network.run("gateway", program(name), *args, check=False, bound=bound, env=self._environment(), text=text)
+            done = self.network.run("gateway", program(name), *args, check=False, bound=bound, env=self._environment(),
+                                    text=text)
         except subprocess.TimeoutExpired as error:
             raise Failed("%s %s hangs: %s %s" % (name, " ".join(args), error.stdout, error.stderr)) from None
         report = sanitizer_report(done.stderr)
@@ -202,7 +203,8 @@ class Daemon:
 
     def addresses(self, name, status=None):
         """The addresses that a name has now, both families."""
-        return sorted(entry["address"] for one in (status or self.status())["names"] if one["name"] == name for entry in one["addresses"])
+        return sorted(entry["address"] for one in (status or self.status())["names"] if one["name"] == name
+                      for entry in one["addresses"])
 
     # -- the kernel
 
@@ -218,7 +220,8 @@ def frozen(table, handles=False):
     def clean(value, key=None):
         if isinstance(value, dict):
             if key == "counter":
-                return {name: clean(one) for name, one in value.items() if name not in ("packets", "bytes", "handle" if not handles else "")}
+                return {name: clean(one) for name, one in value.items()
+                        if name not in ("packets", "bytes", "handle" if not handles else "")}
             return {name: clean(one, name) for name, one in value.items()
                     if name != "expires" and (handles or name != "handle")}
         if isinstance(value, list):

@@ -84,7 +84,8 @@ class Network:
 
     def run(self, machine, *argv, check=True, text=None, bound=120, uid=None, gid=None, env=None):
         """Runs a command to its end; what it wrote is in .stdout and .stderr."""
-        done = subprocess.run(argv, input=text, stdin=subprocess.DEVNULL if text is None else None, stdout=subprocess.PIPE,
+        done = subprocess.run(argv, input=text, stdin=subprocess.DEVNULL if text is None else None,
+                              stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True, timeout=bound, check=False,
                               preexec_fn=namespaces.joiner(machine, uid, gid), env=env)
         if check and done.returncode != 0:
@@ -134,9 +135,11 @@ class Network:
                 # The kernel's limit on ICMP errors would make tests depend on their pace.
                 self._sysctl("ipv4/icmp_ratelimit", 0)
                 self._sysctl("ipv6/icmp/ratelimit", 0)
-                # From these, tests send packets made by hand: no connection of the machine's own has one, or had it lately.
+                # From these, tests send packets made by hand: no connection of the machine's own has one,
+                # or had it lately.
                 self._sysctl("ipv4/ip_local_reserved_ports", "40000-50099,53217")
-                if name == "server":  # as Windows: the gateway takes no other port for one that it opens connections from
+                # as Windows: the gateway takes no other port for one that it opens connections from
+                if name == "server":
                     self._sysctl("ipv4/ip_local_port_range", "49152 65535")
                 if name == "gateway":
                     self._sysctl("ipv4/ip_forward", 1)
@@ -153,8 +156,10 @@ class Network:
             for address in addresses:
                 lines.append("addr add %s/%d dev eth0" % (address[0], lengths[0]))
                 # Else the source of an IPv6 connection would be the address that was added last.
-                lines.append("addr add %s/%d dev eth0 nodad%s" % (address[1], lengths[1], "" if address == addresses[0] else " preferred_lft 0"))
-            lines += ["link set eth0 up", "route add default via %s" % gateway[0], "route add default via %s" % gateway[1]]
+                lines.append("addr add %s/%d dev eth0 nodad%s" %
+                             (address[1], lengths[1], "" if address == addresses[0] else " preferred_lft 0"))
+            lines += ["link set eth0 up", "route add default via %s" % gateway[0],
+                      "route add default via %s" % gateway[1]]
             self.ip(peer, *lines)
         for _, peer, _, gateway, addresses in LINKS:
             self.wait_neighbours("gateway", gateway[1])
@@ -162,9 +167,11 @@ class Network:
 
     @staticmethod
     def wait_neighbours(machine, *addresses):
-        """Until the machine answers neighbour solicitations for these: after `up`, the kernel joins their groups and makes the
-        link-local addresses in its own time. A solicitation that comes too early costs a second, and counted packets a failure."""
-        wanted = {"ff0200000000000000000001ff" + socket.inet_pton(socket.AF_INET6, address)[-3:].hex() for address in addresses}
+        """Until the machine answers neighbour solicitations for these: after `up`, the kernel joins their groups and
+        makes the link-local addresses in its own time. A solicitation that comes too early costs a second,
+        and counted packets a failure."""
+        wanted = {"ff0200000000000000000001ff" + socket.inet_pton(socket.AF_INET6, address)[-3:].hex()
+                  for address in addresses}
 
         def joined():
             with namespaces.inside(machine):

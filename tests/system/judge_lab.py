@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lab with room for many addresses, and kernel_judge in it: what policy_judge() says against what the kernel does."""
+"""The lab with room for many addresses, and kernel_judge in it:
+what policy_judge() says against what the kernel does."""
 import os
 import subprocess
 import sys
@@ -78,7 +79,8 @@ class JudgeLab(Lab):
         binary = program("tests/system/kernel_judge")
         if not os.path.exists(binary):
             raise Failed("%s is missing: make check builds it" % binary)
-        self._judge = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True, preexec_fn=joiner("gateway"))
+        self._judge = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True,
+                                       preexec_fn=joiner("gateway"))
         self.at_close(self._end_judge)
         self.ask("machine gateway")
         for _, machine, _, _, addresses in LINKS:
@@ -130,10 +132,11 @@ class JudgeLab(Lab):
         return None if well else remarks
 
     def probe(self, *probes, one_of=1):
-        """Sends the probes, each (kind, sources, targets, source ports, target ports); of what no policy touches, one of so many.
-        (totals, remarks)."""
+        """Sends the probes, each (kind, sources, targets, source ports, target ports); of what no policy touches, one
+        of so many. (totals, remarks)."""
         for kind, sources, targets, source_ports, target_ports in probes:
-            self.send("probe %s %s %s %s %s" % (kind, ",".join(sources), ",".join(targets), ports(source_ports), ports(target_ports)))
+            self.send("probe %s %s %s %s %s" % (kind, ",".join(sources), ",".join(targets), ports(source_ports),
+                                                ports(target_ports)))
             if not self.answer()[0]:
                 raise Failed("kernel_judge refuses a probe")
         self.send("run %d" % one_of)

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Packets with a protected source address: honest where a route leads to it, whatever its metric and table, and dropped elsewhere."""
+"""Packets with a protected source address: honest where a route leads to it, whatever its metric and table,
+and dropped elsewhere."""
 import os
 import socket
 import struct
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, Lab, RawSender, Sniffer, is_syn, main, vendor, wait_for  # noqa: E402
+from lab import (  # noqa: E402
+    ADDRESS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, Lab, RawSender, Sniffer, is_syn, main, vendor, wait_for)
 from lab.packets import checksum, packed  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
@@ -76,7 +78,8 @@ def routes(tap):
                 tap.ok(connection.echo(), "IPv%d: the server is open all the same" % family)
         # Routes that have nothing to do with it make no work: a routing daemon has thousands.
         generation = prober.daemon.status()["generation"]
-        lab.ip("gateway", *["route add 10.%d.%d.0/24 via %s" % (number // 250, number % 250, VIA["wan2"][4]) for number in range(3000)])
+        lab.ip("gateway", *["route add 10.%d.%d.0/24 via %s" % (number // 250, number % 250, VIA["wan2"][4])
+                            for number in range(3000)])
         follow(tap, prober, 4, {"lan": True, "wan2": False, "adm": False}, "with 3000 other routes")
         tap.equal(prober.daemon.status()["generation"], generation, "other routes change nothing")
         ip(lab, 4, "route", "add", "192.0.2.0/25", "via", VIA["adm"][4])
@@ -121,7 +124,8 @@ def defaults(tap):
         for family in FAMILIES:
             ip(lab, family, "route", "add", PREFIX[family], "dev", "lan")
         for family in FAMILIES:
-            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "which counts no more beside a better one")
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False},
+                   "which counts no more beside a better one")
 
 
 def servers_links(lab):
@@ -138,8 +142,10 @@ def nexthops_without_links(tap):
         for family in FAMILIES:
             half = PREFIX[family].replace("/24", "/25").replace("/64", "/65")
             for number, link in enumerate(VIA):
-                ip(lab, family, "nexthop", "add", "id", str(family * 10 + number), "via", VIA[link][family], "dev", link)
-            lab.run("gateway", "ip", "nexthop", "add", "id", str(family * 100), "group", "%d/%d" % (family * 10, family * 10 + 1))
+                ip(lab, family, "nexthop", "add", "id", str(family * 10 + number), "via", VIA[link][family], "dev",
+                   link)
+            lab.run("gateway", "ip", "nexthop", "add", "id", str(family * 100), "group",
+                    "%d/%d" % (family * 10, family * 10 + 1))
             ip(lab, family, "route", "add", half, "nhid", str(family * 10))
             follow(tap, prober, family, {"lan": True, "wan2": True, "adm": False}, "a route by a nexthop's number")
             ip(lab, family, "route", "replace", half, "nhid", str(family * 100))
@@ -152,7 +158,8 @@ def nexthops_without_links(tap):
             ip(lab, family, "route", "add", PREFIX[family], "nhid", str(family))
             ip(lab, family, "route", "add", "default", "via", VIA["wan2"][family])
         for family in FAMILIES:
-            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "the server's only route, beside a default one")
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False},
+                   "the server's only route, beside a default one")
 
 
 def link(lab, state, *addresses):
@@ -161,7 +168,8 @@ def link(lab, state, *addresses):
 
 
 def went_down(tap):
-    """The server's link is down while the daemon runs, stops and starts: a default route that stands in for it is none of the server's."""
+    """The server's link is down while the daemon runs, stops and starts:
+    a default route that stands in for it is none of the server's."""
     with Lab(tap) as lab:
         for family in FAMILIES:
             ip(lab, family, "route", "add", "default", "via", VIA["wan2"][family])
@@ -221,7 +229,8 @@ def went_down(tap):
 
 
 def two_defaults(tap):
-    """The server is behind two default routes, and one of their links is down when the daemon starts: the other one still leads to it."""
+    """The server is behind two default routes, and one of their links is down when the daemon starts:
+    the other one still leads to it."""
     with Lab(tap) as lab:
         for family in FAMILIES:
             ip(lab, family, "route", "del", PREFIX[family], "dev", "lan")
@@ -250,7 +259,8 @@ def partly_by_default(tap):
             follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "all of it has a route")
         prober.daemon.reload(lab.config(server="192.0.2.24/29 2001:db8:2::20/124"))
         for family in FAMILIES:
-            follow(tap, prober, family, {"lan": True, "wan2": True, "adm": False}, "a part of it goes by the default route")
+            follow(tap, prober, family, {"lan": True, "wan2": True, "adm": False},
+                   "a part of it goes by the default route")
         for family, second in ((4, "192.0.2.24/29"), (6, "2001:db8:2::20/124")):
             ip(lab, family, "route", "add", second, "dev", "lan")
         for family in FAMILIES:
@@ -270,12 +280,13 @@ def advertise(lab, lifetime, prefix="2001:db8:2::", length=64):
     message = message[:2] + struct.pack("!H", checksum(pseudo + message)) + message[4:]
     with lab.inside("client"):
         with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as sock:
-            sock.sendto(struct.pack("!IHBB", 6 << 28, len(message), 58, 255) + packed(source) + packed("ff02::1") + message,
-                        ("ff02::1", 0, 0, socket.if_nametoindex("eth0")))
+            sock.sendto(struct.pack("!IHBB", 6 << 28, len(message), 58, 255) + packed(source) + packed("ff02::1")
+                        + message, ("ff02::1", 0, 0, socket.if_nametoindex("eth0")))
 
 
 def advertised(tap):
-    """Whoever has a wire to this gateway can advertise the server's prefix: that makes no way for it where one is configured."""
+    """Whoever has a wire to this gateway can advertise the server's prefix:
+    that makes no way for it where one is configured."""
     with Lab(tap) as lab:
         lab.sysctl("gateway", "ipv6/conf/wan2/accept_ra", 2)
         lab.sysctl("gateway", "ipv6/conf/wan2/accept_ra_rt_info_max_plen", 128)
@@ -284,12 +295,14 @@ def advertised(tap):
         host = SERVER[6] + "/128"
         for title, lifetime in (("for an hour", 3600), ("for ever", 0xFFFFFFFF)):
             advertise(lab, lifetime)
-            wait_for(lambda: "2001:db8:2::/64" in lab.run("gateway", "ip", "-6", "route", "show", "dev", "wan2").stdout, "the kernel believes it")
+            wait_for(lambda: "2001:db8:2::/64" in lab.run("gateway", "ip", "-6", "route", "show", "dev", "wan2").stdout,
+                     "the kernel believes it")
             ip(lab, 6, "route", "add", host, "via", VIA["adm"][6])
             wait_for(lambda: "adm" in servers_links(lab), "the daemon follows")
             tap.equal(servers_links(lab), ["adm", "lan"], title + ": what a router advertises is no way for the server")
             ip(lab, 6, "route", "del", host)
-            follow(tap, prober, 6, {"lan": True, "wan2": False, "adm": False}, title + ": its packets are spoofed there")
+            follow(tap, prober, 6, {"lan": True, "wan2": False, "adm": False},
+                   title + ": its packets are spoofed there")
         # Where nothing else leads to it, it is the best that there is.
         lab.ip("gateway", "addr del 2001:db8:2::1/64 dev lan")
         wait_for(lambda: "wan2" in servers_links(lab), "an advertised route alone")
@@ -302,15 +315,18 @@ def nexthops(tap):
         prober = begin(tap, lab)
         for family in FAMILIES:
             ip(lab, family, "nexthop", "add", "id", str(family), "via", VIA["wan2"][family], "dev", "wan2")
-            ip(lab, family, "route", "add", PREFIX[family].replace("/24", "/25").replace("/64", "/65"), "nhid", str(family))
+            ip(lab, family, "route", "add", PREFIX[family].replace("/24", "/25").replace("/64", "/65"), "nhid",
+               str(family))
             follow(tap, prober, family, {"lan": True, "wan2": True, "adm": False}, "a route by a nexthop")
             ip(lab, family, "nexthop", "del", "id", str(family))
-            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "the nexthop is gone, and its route")
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False},
+                   "the nexthop is gone, and its route")
             group = [word for link in ("wan2", "adm") for word in ("nexthop", "via", VIA[link][family])]
             ip(lab, family, "route", "add", PREFIX[family].replace("/24", "/25").replace("/64", "/65"), *group)
             follow(tap, prober, family, {"lan": True, "wan2": True, "adm": True}, "a route by two ways")
             ip(lab, family, "route", "del", PREFIX[family].replace("/24", "/25").replace("/64", "/65"))
-        done = lab.run("gateway", "ip", "-6", "route", "add", "2001:db8:2::/80", "encap", "seg6", "mode", "encap", "segs", VIA["adm"][6], "dev", "adm", check=False)
+        done = lab.run("gateway", "ip", "-6", "route", "add", "2001:db8:2::/80", "encap", "seg6", "mode", "encap",
+                       "segs", VIA["adm"][6], "dev", "adm", check=False)
         if done.returncode != 0:
             tap.skip("a route with an encapsulation", "this kernel has no seg6: " + done.stderr.strip())
             return
@@ -325,15 +341,18 @@ def named(tap):
         def reload(links):
             prober.daemon.reload(lab.config().replace("\n[gateway]", "interface = %s\n\n[gateway]" % links))
             return [reason for reason in prober.daemon.status()["reasons"] if "link" in reason]
-        tap.equal((reload("lan wan2"), prober.all(4)), ([], {"lan": True, "wan2": True, "adm": False}), "those that are named alone")
+        tap.equal((reload("lan wan2"), prober.all(4)), ([], {"lan": True, "wan2": True, "adm": False}),
+                  "those that are named alone")
         told = reload("lann")
         tap.ok(len(told) == 1 and "lann" in told[0], "one that is misspelt: told", told)
         lab.run("gateway", "ip", "link", "add", "lann", "type", "veth", "peer", "name", "lann-peer")
-        tap.equal([reason for reason in prober.daemon.status()["reasons"] if "link" in reason], [], "until there is such a link")
+        tap.equal([reason for reason in prober.daemon.status()["reasons"] if "link" in reason], [],
+                  "until there is such a link")
 
 
 def virtual_router(tap):
-    """The server's router is a virtual one with a hardware address of its own, as keepalived makes it (use_vmac): a macvlan, to which no route leads."""
+    """The server's router is a virtual one with a hardware address of its own, as keepalived makes it (use_vmac): a
+    macvlan, to which no route leads."""
     with Lab(tap) as lab:
         prober = begin(tap, lab)
         follow(tap, prober, 4, {"lan": True, "wan2": False, "adm": False}, "the server's link alone")
@@ -341,9 +360,11 @@ def virtual_router(tap):
         for link in ("lan", "all"):
             lab.sysctl("gateway", "ipv4/conf/%s/arp_ignore" % link, 1)
         for link, address in (("lan", "192.0.2.2"), ("wan2", "198.51.100.131")):
-            lab.ip("gateway", "link add link %s name vrrp-%s type macvlan mode private" % (link, link), "link set vrrp-%s up" % link, "addr add %s/32 dev vrrp-%s" % (address, link))
+            lab.ip("gateway", "link add link %s name vrrp-%s type macvlan mode private" % (link, link),
+                   "link set vrrp-%s up" % link, "addr add %s/32 dev vrrp-%s" % (address, link))
         lab.run("server", "ip", "route", "replace", "default", "via", "192.0.2.2")
-        wait_for(lambda: "vrrp-lan" in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "SERVER_interfaces").stdout, "the macvlan is followed")
+        wait_for(lambda: "vrrp-lan" in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
+                                               "SERVER_interfaces").stdout, "the macvlan is followed")
         with lab.connect("server", EXCHANGE[4], 443) as connection:
             tap.ok(connection.echo(), "what the server sends by the virtual router is honest")
         hardware = lab.run("server", "ip", "neigh", "show", "192.0.2.2").stdout.split(" lladdr ")[-1].split()[0]
@@ -363,11 +384,13 @@ def bridge(tap):
             tap.skip("bridge", "this kernel has no br_netfilter: modprobe br_netfilter")
             return
         lab.ip("gateway", "link add br0 type bridge", "link set br0 up", "addr flush dev lan", "addr flush dev wan2",
-               "link set lan master br0", "link set wan2 master br0", "addr add 192.0.2.1/24 dev br0", "addr add 2001:db8:2::1/64 dev br0 nodad")
+               "link set lan master br0", "link set wan2 master br0", "addr add 192.0.2.1/24 dev br0",
+               "addr add 2001:db8:2::1/64 dev br0 nodad")
         for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
             lab.sysctl("gateway", "bridge/" + name, 1)
         # The client is a neighbour of the server now.
-        lab.ip("client", "addr flush dev eth0 scope global", "addr add 192.0.2.140/24 dev eth0", "addr add 2001:db8:2::140/64 dev eth0 nodad",
+        lab.ip("client", "addr flush dev eth0 scope global", "addr add 192.0.2.140/24 dev eth0",
+               "addr add 2001:db8:2::140/64 dev eth0 nodad",
                "route replace default via 192.0.2.1", "route replace default via 2001:db8:2::1")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
         lab.wait_neighbours("client", "2001:db8:2::140")
@@ -389,7 +412,8 @@ def bridge(tap):
 
 
 def bare_bridge(tap):
-    """The gateway is a wire between the server and its router: a bridge without addresses, filtered; its own way is another one."""
+    """The gateway is a wire between the server and its router: a bridge without addresses, filtered;
+    its own way is another one."""
     with Lab(tap) as lab:
         with lab.inside("gateway"):
             if not os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"):
@@ -397,9 +421,11 @@ def bare_bridge(tap):
                 return
         for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
             lab.sysctl("gateway", "bridge/" + name, 1)
-        lab.ip("gateway", "addr flush dev lan", "addr flush dev wan", "link add br0 type bridge", "link set lan master br0", "link set wan master br0",
+        lab.ip("gateway", "addr flush dev lan", "addr flush dev wan", "link add br0 type bridge",
+               "link set lan master br0", "link set wan master br0",
                "link set br0 up", "route add default via 203.0.113.10", "route add default via 2001:db8:3::10")
-        lab.ip("internet", "addr add 192.0.2.254/24 dev eth0", "addr add 2001:db8:2::fe/64 dev eth0 nodad preferred_lft 0")
+        lab.ip("internet", "addr add 192.0.2.254/24 dev eth0",
+               "addr add 2001:db8:2::fe/64 dev eth0 nodad preferred_lft 0")
         lab.ip("server", "route replace default via 192.0.2.254", "route replace default via 2001:db8:2::fe")
         lab.wait_neighbours("internet", "2001:db8:2::fe")
         lab.serve("internet", tcp=[443])
@@ -424,7 +450,8 @@ def bare_bridge(tap):
 
 
 def own_source(tap):
-    """The gateway's own address as a source, from a wire: whoever may be reached by the gateway, it is not the gateway."""
+    """The gateway's own address as a source, from a wire: whoever may be reached by the gateway,
+    it is not the gateway."""
     with Lab(tap) as lab:
         # Else the kernel drops it itself, in IPv4.
         for name in ("all", "wan2", "lan"):
@@ -447,7 +474,8 @@ def own_source(tap):
         for family in FAMILIES:
             title = "IPv%d: " % family
             for near in ("lan", "wan2", "adm"):
-                tap.equal(forged(family, GATEWAY[near][family]), (False, 1), title + "its address at %s as a source is dropped" % near)
+                tap.equal(forged(family, GATEWAY[near][family]), (False, 1),
+                          title + "its address at %s as a source is dropped" % near)
             count = spoofed(daemon)
             with lab.connect("gateway", SERVER[family], 443) as connection:
                 tap.ok(connection.echo(), title + "what it sends itself passes")
@@ -457,20 +485,24 @@ def own_source(tap):
             shared, length = {4: ("198.51.100.200", 32), 6: ("2001:db8:10::200", 128)}[family]
             tap.equal(forged(family, shared), (True, 0), title + "another machine's address passes")
             lab.ip("gateway", "addr add %s/%d dev wan2%s" % (shared, length, " nodad" if family == 6 else ""))
-            wait_for(lambda: shared in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "gateway_%d" % family).stdout, "the address is followed")
+            wait_for(lambda: shared in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
+                                               "gateway_%d" % family).stdout, "the address is followed")
             tap.equal(forged(family, shared), (False, 1), title + "from when on the gateway has it, it is dropped")
             lab.ip("gateway", "addr del %s/%d dev wan2" % (shared, length))
-            wait_for(lambda: shared not in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "gateway_%d" % family).stdout, "the address is followed")
+            wait_for(lambda: shared not in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
+                                                   "gateway_%d" % family).stdout, "the address is followed")
             tap.equal(forged(family, shared), (True, 0), title + "another gateway has it now: it passes")
             tap.equal(spoofed(daemon) - count, 1, title + "nothing else was counted")
         # Own broadcasts and multicasts come back by their link.
         count = spoofed(daemon)
         with lab.inside("gateway"):
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(
+                    socket.AF_INET, socket.SOCK_DGRAM) as heard:
                 heard.settimeout(30)
                 heard.bind(("", 5355))
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-                heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("224.0.0.252") + socket.inet_aton("192.0.2.1"))
+                heard.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                                 socket.inet_aton("224.0.0.252") + socket.inet_aton("192.0.2.1"))
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("192.0.2.1"))
                 sock.bind(("192.0.2.1", 0))
                 for target in ("224.0.0.252", "192.0.2.255"):
@@ -479,7 +511,8 @@ def own_source(tap):
         tap.equal(spoofed(daemon), count, "and is not spoofed")
         daemon.reload(lab.config().replace("mode = enforce", "mode = audit"))
         for family in FAMILIES:
-            tap.equal(forged(family, GATEWAY["wan2"][family]), (True, 1), "IPv%d: in audit mode it passes, and is counted" % family)
+            tap.equal(forged(family, GATEWAY["wan2"][family]), (True, 1),
+                      "IPv%d: in audit mode it passes, and is counted" % family)
 
 
 def plugged_in(tap):
@@ -491,8 +524,9 @@ def plugged_in(tap):
                 return
         for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
             lab.sysctl("gateway", "bridge/" + name, 1)
-        lab.ip("gateway", "addr flush dev lan", "link add br0 type bridge", "link add plug type veth peer name socket", "link set lan master br0",
-               "link set socket master br0 up", "link set br0 up", "addr add 192.0.2.1/24 dev plug", "addr add 2001:db8:2::1/64 dev plug nodad", "link set plug up")
+        lab.ip("gateway", "addr flush dev lan", "link add br0 type bridge", "link add plug type veth peer name socket",
+               "link set lan master br0", "link set socket master br0 up", "link set br0 up",
+               "addr add 192.0.2.1/24 dev plug", "addr add 2001:db8:2::1/64 dev plug nodad", "link set plug up")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
         prober = begin(tap, lab)
         for family in FAMILIES:
@@ -506,5 +540,5 @@ def plugged_in(tap):
 
 
 if __name__ == "__main__":
-    main(routes, metrics, marks, defaults, named, nexthops, nexthops_without_links, went_down, two_defaults, partly_by_default, advertised, virtual_router, bridge, bare_bridge,
-         own_source, plugged_in)
+    main(routes, metrics, marks, defaults, named, nexthops, nexthops_without_links, went_down, two_defaults,
+         partly_by_default, advertised, virtual_router, bridge, bare_bridge, own_source, plugged_in)

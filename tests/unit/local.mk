@@ -65,21 +65,23 @@ tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_LDADD = $(UNIT_CONFIG_OBJECTS) $(INIH_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
-tests_unit_test_control_LDADD = daemon/control/server.$(OBJEXT) daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
+tests_unit_test_control_LDADD = daemon/control/server.$(OBJEXT) daemon/control/wire.$(OBJEXT) \
+	daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
 tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_held_SOURCES = tests/unit/test_held.c
-tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
+	$(UNIT_LIBS)
 
 tests_unit_test_nft_monitor_SOURCES = tests/unit/test_nft_monitor.c
 tests_unit_test_nft_monitor_LDADD = daemon/core/printable.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_nft_socket_SOURCES = tests/unit/test_nft_socket.c
 tests_unit_test_nft_socket_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg,--wrap=recv
-tests_unit_test_nft_socket_LDADD = daemon/nft/socket.$(OBJEXT) daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) libcore.a \
-	$(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
+tests_unit_test_nft_socket_LDADD = daemon/nft/socket.$(OBJEXT) daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) \
+	libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
 
 # It includes observed_queries.c, likewise.
 tests_unit_test_observed_queries_SOURCES = tests/unit/test_observed_queries.c
@@ -87,15 +89,17 @@ tests_unit_test_observed_queries_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_output_SOURCES = tests/unit/test_output.c
 tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
-tests_unit_test_output_LDADD = daemon/control/server.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
+tests_unit_test_output_LDADD = daemon/control/server.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) \
+	$(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
 
 tests_unit_test_query_pace_SOURCES = tests/unit/test_query_pace.c
 tests_unit_test_query_pace_LDADD = daemon/core/query_pace.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
 tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options
-tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) \
-	daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
+tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
+	daemon/core/addrbook.$(OBJEXT) daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) \
+	daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_saved_SOURCES = tests/unit/test_saved.c
 tests_unit_test_saved_LDADD = daemon/core/saved.$(OBJEXT) $(UNIT_LIBS)
@@ -104,17 +108,20 @@ tests_unit_test_seen_packet_SOURCES = tests/unit/test_seen_packet.c
 tests_unit_test_seen_packet_LDADD = daemon/core/seen_packet.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.c
-tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
+	daemon/core/addrbook.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_totals_SOURCES = tests/unit/test_totals.c
 tests_unit_test_totals_LDADD = daemon/core/totals.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_varlink_wire_SOURCES = tests/unit/test_varlink_wire.c
-tests_unit_test_varlink_wire_LDADD = daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(JANSSON_LIBS) $(UNIT_LIBS)
+tests_unit_test_varlink_wire_LDADD = daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(JANSSON_LIBS) \
+	$(UNIT_LIBS)
 
 # Policies and rulesets from the text of a configuration, and an allocator that fails when told to.
 UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c
-UNIT_WRAPPED = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
+UNIT_WRAPPED = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
 UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
