@@ -20,14 +20,14 @@ SURROUNDINGS = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n\n[role 
 INSTALLED = "/etc/spefw/"
 
 
-def place_of(path):
-    """Of what is in the tree; pages are made by the build."""
-    built = os.path.join(BUILD, path)
-    return built if path.startswith("doc/spefw") and os.path.exists(built) else os.path.join(TOP, path)
+def path_of(name):
+    """Where a document is: in the tree, or made by the build."""
+    built = os.path.join(BUILD, name)
+    return built if os.path.exists(built) else os.path.join(TOP, name)
 
 
-def text_of(path):
-    with open(place_of(path), encoding="utf-8") as file:
+def text_of(name):
+    with open(path_of(name), encoding="utf-8") as file:
         return file.read()
 
 
@@ -284,7 +284,7 @@ def lint(tap):
         tap.skip("manual pages", "mandoc is missing: install mandoc")
         return
     for name in PAGES:
-        done = subprocess.run(["mandoc", "-Tlint", place_of("doc/" + name)], stdout=subprocess.PIPE,
+        done = subprocess.run(["mandoc", "-Tlint", path_of(os.path.join("doc", name))], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, universal_newlines=True, check=False)
         # Which other pages are installed is the machine's matter; links() looks after ours.
         said = [line for line in done.stdout.split("\n") if line and "referenced manual not found" not in line
