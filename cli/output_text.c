@@ -46,7 +46,7 @@ enum tone tone_of_state(const char *state)
 void ctl_print_table(const struct ctl *ctl, struct table *table)
 {
 	if (table_print(table, &ctl->screen) < 0)
-		ctl_complain(ctl, "out of memory");
+		ctl_error(ctl, "out of memory");
 }
 
 /* What the rule's counter counts: packets that open a connection, answered or not. */
@@ -192,7 +192,7 @@ static void add_name(struct table *table, const json_t *name, bool again)
 		table_cell(table, TONE_FAINT, "%s", blank ? "" : "none");
 }
 
-/* What a table has no room for: one line where there is something to say. */
+/* What a table has no room for: one line where there is more. */
 static void print_name_note(const struct ctl *ctl, const json_t *name)
 {
 	const char *error = json_text_of(name, "last_error");
@@ -238,17 +238,14 @@ void text_names(const struct ctl *ctl, const json_t *reply)
 		print_name_note(ctl, json_array_get(names, i));
 }
 
-static void text_reload(const struct ctl *ctl, const json_t *reply)
+void text_reload(const struct ctl *ctl, const json_t *reply)
 {
 	const json_t *changes = json_object_get(reply, "changes"), *warnings = json_object_get(reply, "warnings");
 	size_t count = json_array_size(changes);
 	char generation[32];
 
-	for (size_t i = 0; i < json_array_size(warnings); i++) {
-		char *line = text_harmless(json_text(json_array_get(warnings, i)));
-		fprintf(ctl->world->err, "%s\n", line ? line : "?");
-		free(line);
-	}
+	for (size_t i = 0; i < json_array_size(warnings); i++)
+		text_print_line(ctl->environment->err, json_text(json_array_get(warnings, i)));
 	format_count(json_number_of(reply, "generation"), generation);
 	if (!json_truth_of(reply, "changed"))
 		fprintf(ctl->screen.file, "reloaded: nothing changes, generation %s stays\n", generation);
@@ -266,7 +263,7 @@ static void text_reload(const struct ctl *ctl, const json_t *reply)
 			cut == 1 ? "" : "s");
 }
 
-static void text_clear(const struct ctl *ctl, const json_t *reply)
+void text_clear(const struct ctl *ctl, const json_t *reply)
 {
 	if (json_truth_of(reply, "removed"))
 		screen_text(&ctl->screen, TONE_WARNING,
@@ -280,13 +277,11 @@ static void print_diags(const struct ctl *ctl, const struct diags *diags)
 {
 	for (size_t i = 0; i < diags->count; i++) {
 		char *text = diag_format(&diags->items[i]);
-		char *line = text ? text_harmless(text) : NULL;
-		fprintf(ctl->world->err, "%s\n", line ? line : "out of memory");
-		free(line);
+		text_print_line(ctl->environment->err, text ? text : "out of memory");
 		free(text);
 	}
 	if (diags->out_of_memory)
-		ctl_complain(ctl, "out of memory: there is more to say");
+		ctl_error(ctl, "out of memory: not all errors and warnings are shown");
 }
 
 static size_t count_open(const struct policy *policy)
@@ -342,7 +337,7 @@ static void print_finding(const struct ctl *ctl, const json_t *finding)
 	text_free(&line);
 }
 
-static void text_doctor(const struct ctl *ctl, const json_t *report)
+void text_doctor(const struct ctl *ctl, const json_t *report)
 {
 	const json_t *findings = json_object_get(report, "findings");
 	size_t notes = 0, count = json_array_size(findings);
@@ -357,7 +352,12 @@ static void text_doctor(const struct ctl *ctl, const json_t *report)
 		print_finding(ctl, json_array_get(findings, i));
 }
 
-/* Standard error says it all. */
+static void text_reply(const struct ctl *ctl, const json_t *reply)
+{
+	ctl->verb->text(ctl, reply);
+}
+
+/* Standard error has all of it. */
 static void text_error(const struct ctl *ctl, const char *error, const json_t *parameters)
 {
 	(void)ctl;
@@ -377,14 +377,9 @@ static void text_init(const struct ctl *ctl, const char *path)
 }
 
 const struct output output_text = {
-	.status = text_status,
+	.reply = text_reply,
 	.not_running = text_not_running,
-	.flows = text_flows,
-	.names = text_names,
-	.reload = text_reload,
-	.clear = text_clear,
 	.init = text_init,
 	.check = text_check,
-	.doctor = text_doctor,
 	.error = text_error,
 };

@@ -72,6 +72,20 @@ char *text_harmless(const char *text)
 	return copy;
 }
 
+void text_print(FILE *file, const char *text)
+{
+	char *harmless = text_harmless(text);
+
+	fputs(harmless ? harmless : "?", file);
+	free(harmless);
+}
+
+void text_print_line(FILE *file, const char *text)
+{
+	text_print(file, text);
+	putc('\n', file);
+}
+
 size_t text_width(const char *text)
 {
 	size_t width = 0;
@@ -94,10 +108,9 @@ static const char *tone_end(const struct screen *screen, enum tone tone)
 
 void screen_text(const struct screen *screen, enum tone tone, const char *text)
 {
-	char *harmless = text_harmless(text);
-
-	fprintf(screen->file, "%s%s%s", tone_begin(screen, tone), harmless ? harmless : "?", tone_end(screen, tone));
-	free(harmless);
+	fputs(tone_begin(screen, tone), screen->file);
+	text_print(screen->file, text);
+	fputs(tone_end(screen, tone), screen->file);
 }
 
 static void text_fail(struct text *text)

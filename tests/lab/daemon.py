@@ -182,6 +182,14 @@ class Daemon:
     def status(self):
         return self.call("Status")
 
+    def reasons(self, status=None, code=None):
+        """Why health is not ok, as texts: all of them, or those with this code."""
+        return [reason["text"] for reason in (status or self.status())["reasons"] if code in (None, reason["code"])]
+
+    def reason_codes(self, status=None):
+        """Their codes; spefwd(8) lists them."""
+        return [reason["code"] for reason in (status or self.status())["reasons"]]
+
     def reload(self, config=None):
         """Writes the file, when given, and has it read. Raises VarlinkError where it is refused."""
         if config is not None:

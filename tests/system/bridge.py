@@ -50,7 +50,7 @@ def speak(lab, families=FAMILIES):
 
 
 def told(daemon):
-    return [reason for reason in daemon.status()["reasons"] if "bridge" in reason]
+    return daemon.reasons(code="bridge") + daemon.reasons(code="bridges-unreadable")
 
 
 def becomes(tap, daemon, words, title):

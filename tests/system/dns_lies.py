@@ -180,7 +180,7 @@ def lies(tap):
             closed(lab, [pool(family, EVIL)], ports[label + DOMAIN], fences[family]) for family in FAMILIES)], [],
                   "and no lie opens anything")
         status = daemon.status()
-        reasons = "\n".join(status["reasons"])
+        reasons = "\n".join(daemon.reasons(status))
         tap.equal([label for label, (_, outcome) in LIES.items()
                    if (" never-%s%s" % (label, DOMAIN) in " " + reasons.replace("\n", "\n ")) == (outcome == "good")],
                   [], "health tells of each name that fails or is empty, and of no other")

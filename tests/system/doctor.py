@@ -706,12 +706,11 @@ def bridge(tap):
         doctor.finds("the default next hop is behind the bridge's other port", "bridge", "serious",
                      ["bridge br0", "192.0.2.25", "(at lan)", "(at wan2)"],
                      "net.bridge.bridge-nf-call-iptables=1", printed=True)
-        doctor.daemon.wait_status(lambda status: [one for one in status["reasons"] if one.startswith("bridge br0 ")],
+        doctor.daemon.wait_status(lambda status: "bridge" in doctor.daemon.reason_codes(status),
                                   "health tells of it too")
         tap.equal(len([one for one in doctor.findings()[1] if "bridge br0" in one["what"]]), 1, "doctor says it once")
         lab.ip("gateway", "route del default")
-        doctor.daemon.wait_status(lambda status: not [one for one in status["reasons"]
-                                                      if one.startswith("bridge br0 ")], "health is well")
+        doctor.daemon.wait_status(lambda status: "bridge" not in doctor.daemon.reason_codes(status), "health is well")
         doctor.healthy("no more")
 
 

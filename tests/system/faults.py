@@ -254,7 +254,7 @@ def lost_replies(tap):
         tap.ok(daemon.call("Reload")["changed"] and daemon.disarm()[1] > 0, "fsync fails: a reload works")
         policies.now = 1 - policies.now
         status = daemon.status()
-        tap.ok(status["health"] == "degraded" and [one for one in status["reasons"] if daemon.state in one],
+        tap.ok({"config-unsaved", "state-unsaved"} & set(daemon.reason_codes(status)),
                "fsync fails: status tells", status["reasons"])
         tap.equal(policies.finish(), None, "fsync works again: the next reload, too")
         tap.ok(guarded(lab), "guarded")
@@ -292,11 +292,10 @@ def deaf(tap):
         daemon.arm(LISTEN_FAILS, 1)
         daemon.reload(lab.config(gateway="log_group = 7"))
         tap.equal(daemon.disarm()[1], 1, "injected")
-        tap.ok([one for one in daemon.status()["reasons"]
-                if one.startswith("NFLOG group 7 can't be listened to: No buffer space available")], "status tells why",
-               daemon.status()["reasons"])
+        tap.ok(any("No buffer space available" in reason for reason in daemon.reasons(code="nflog-failed")),
+               "status tells why", daemon.reasons())
         daemon.reload()
-        tap.ok(not [one for one in daemon.status()["reasons"] if "NFLOG" in one], "and it is had by the next reload")
+        tap.ok("nflog-failed" not in daemon.reason_codes(), "and it is had by the next reload")
 
 
 # What a stranger does, between what a reload knows of the kernel and what it sends;
@@ -433,7 +432,7 @@ def cut_later(tap):
             cut = daemon.call("Reload")["cut"]
             status = daemon.status()
             injected = daemon.disarm()[1] or number == 0
-            told = [one for one in status["reasons"] if "cut" in one]
+            told = daemon.reasons(status, "cut-incomplete")
             if number == 0 or not injected:
                 tap.equal((cut, told), (len(doomed), []), "without a fault: cut")
             else:
@@ -441,7 +440,7 @@ def cut_later(tap):
                 late += cut < len(doomed)
                 tap.ok((cut < len(doomed)) == bool(told), "request %d fails: status tells what is not cut yet" % number,
                        (cut, told))
-                daemon.wait_status(lambda now: not [one for one in now["reasons"] if "cut" in one], "it is made up for")
+                daemon.wait_status(lambda now: not daemon.reasons(now, "cut-incomplete"), "it is made up for")
             tap.equal(through(doomed, kept), [], "request %d: what is denied is cut, what is allowed goes on" % number)
             for one in doomed + kept:
                 one.close()
@@ -451,7 +450,7 @@ def cut_later(tap):
 
 
 def _forgiven(tap, lab, daemon, host, tighter):
-    """Audit mode cuts nothing: what could not be cut before is owed no more."""
+    """Audit mode cuts nothing: what could not be cut before is pending no more."""
     daemon.reload(lab.config())
     sessions = [Session(lab, "admin", host, ADDRESS[family]["server"], 8470) for family in FAMILIES]
     daemon.reload()
@@ -460,7 +459,7 @@ def _forgiven(tap, lab, daemon, host, tighter):
     cut = daemon.call("Reload")["cut"]
     daemon.disarm()
     daemon.reload(tighter.replace("mode = enforce", "mode = audit"))
-    tap.equal((cut, [one for one in daemon.status()["reasons"] if "cut" in one]), (len(sessions) - 1, []),
+    tap.equal((cut, daemon.reasons(code="cut-incomplete")), (len(sessions) - 1, []),
               "audit mode: what could not be cut is no fault any more")
     tap.equal([session.lives() for session in sessions], [True] * len(sessions),
               "audit mode: what was cut is picked up again")
@@ -511,7 +510,7 @@ def bad_disk(tap):
             names.set(vendor.LICENSE_NAME, list(LICENSE[number].values()))
             status = daemon.wait_status(
                 lambda now: set(LICENSE[number].values()) <= set(daemon.addresses(vendor.LICENSE_NAME, now))
-                and [one for one in now["reasons"] if "saved" in one],
+                and "state-unsaved" in daemon.reason_codes(now),
                 title + ": the name is followed, and status tells of the disk")
             tap.ok(status["health"] == "degraded", "state directory %s: names are followed, status is degraded" % title,
                    status["reasons"])
@@ -529,7 +528,7 @@ def bad_disk(tap):
             mend()
             # With the next address that is saved, or a minute later.
             names.set(vendor.LICENSE_NAME, list(LICENSE[number].values()) + ["198.51.100.%d" % (200 + number)])
-            daemon.wait_status(lambda now: not [one for one in now["reasons"] if "kept" in one],
+            daemon.wait_status(lambda now: "config-unsaved" not in daemon.reason_codes(now),
                                title + " no more: nothing waits to be kept")
             tap.ok(b"api-in" in content_of(daemon, "configuration"),
                    "state directory no longer %s: the policy in force is kept" % title)
@@ -552,7 +551,8 @@ def bad_disk(tap):
         daemon.kill()
         daemon.start()
         tap.ok(guarded(lab), "state directory missing: a start works")
-        status = daemon.wait_status(lambda now: [one for one in now["reasons"] if daemon.state in one], "status tells")
+        status = daemon.wait_status(lambda now: {"config-unsaved", "state-unsaved"} & set(daemon.reason_codes(now)),
+                                    "status tells")
         tap.equal(status["health"], "degraded", "state directory missing: status tells")
 
 

@@ -109,8 +109,8 @@ def last_good(tap):
         with open(members, "w", encoding="ascii") as file:
             file.write("203.0.113.128/25\n")
         daemon.reload()
-        status = daemon.wait_status(lambda now: not [reason for reason in now["reasons"]
-                                                     if vendor.LICENSE_NAME in reason], "both families are asked for")
+        status = daemon.wait_status(lambda now: not any(vendor.LICENSE_NAME in one for one in daemon.reasons(now)),
+                                    "both families are asked for")
         tap.ok(status["config"]["matches_disk"] and status["health"] == "ok", "a good file again: ok",
                status["reasons"])
         daemon.stop()

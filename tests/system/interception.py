@@ -49,7 +49,7 @@ def route_marked(lab):
 
 def names_known(daemon):
     """The status, once names are no reason any more for bad health."""
-    return daemon.wait_status(lambda now: not [reason for reason in now["reasons"] if vendor.LICENSE_NAME in reason],
+    return daemon.wait_status(lambda now: not any(vendor.LICENSE_NAME in reason for reason in daemon.reasons(now)),
                               "the name is known")
 
 
@@ -103,7 +103,7 @@ def intercept(tap, rules, proxy, does, transparent=False):
             if bad:
                 handle = status["interceptions"][0]["handle"]
                 named = "table inet proxy, chain pre, handle %d" % handle
-                tap.ok(any(named in reason for reason in status["reasons"]),
+                tap.ok(any(named in text for text in daemon.reasons(status, "foreign-rule")),
                        "interception = %s: status names the rule" % mode, status["reasons"])
                 tap.ok(named in daemon.log() and "connections of the guarded server are intercepted" in daemon.log(),
                        "interception = %s: so does the log" % mode)
@@ -458,15 +458,14 @@ def many_ways(bases, depth):
 def large(tap):
     """Other tables of any size: they are looked at between other events, one budget is enough for all of them, and what
     was not looked at is told."""
-    not_yet, not_wholly = "not looked at yet", "not wholly known"
     with Lab(tap) as lab:
         lab.dns(NAMES)
         lab.serve("server", tcp=[443])
         lab.nft("gateway", many_ways(25, 12))
         daemon = lab.spefwd(lab.config(gateway="interception = report"))
-        status = daemon.wait_status(lambda now: not any(not_yet in reason for reason in now["reasons"]),
+        status = daemon.wait_status(lambda now: "foreign-unread" not in daemon.reason_codes(now),
                                     "it has looked")
-        tap.ok(status["health"] == "degraded" and any(not_wholly in reason for reason in status["reasons"]),
+        tap.ok(status["health"] == "degraded" and "foreign-incomplete" in daemon.reason_codes(status),
                "their end is not reached: told, and never healthy", status["reasons"])
         log = daemon.log()
         tap.ok(0 < log.find("guards by") < log.find("table inet ways"),
@@ -483,9 +482,9 @@ def large(tap):
                 "chain pre {\ntype nat hook prerouting priority -100\nip saddr vmap @where\n}\n"
                 "}\n" % ", ".join("10.0.%d.%d : accept" % (number >> 8, number & 255) for number in range(5000)))
         daemon.reload()
-        status = daemon.wait_status(lambda now: not any(not_yet in reason for reason in now["reasons"]),
+        status = daemon.wait_status(lambda now: "foreign-unread" not in daemon.reason_codes(now),
                                     "it has looked")
-        tap.ok(any(not_wholly in reason for reason in status["reasons"]), "a map of 5,000 elements: told",
+        tap.ok("foreign-incomplete" in daemon.reason_codes(status), "a map of 5,000 elements: told",
                status["reasons"])
         lab.nft("gateway", "delete table ip maps")
         # Rules with a large set are looked at to their end.
@@ -496,7 +495,7 @@ def large(tap):
                                      (port, port) for port in range(2000, 2050))))
         daemon.reload()
         status = daemon.wait_status(lambda now: now["interceptions"], "the rules with a set")
-        tap.equal((len(status["interceptions"]), [reason for reason in status["reasons"] if not_wholly in reason]),
+        tap.equal((len(status["interceptions"]), daemon.reasons(status, "foreign-incomplete")),
                   (50, []), "50 rules with a set of 4,001 elements: all of them are told")
 
 

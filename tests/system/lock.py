@@ -106,7 +106,7 @@ def no_directory(tap):
             tap.ok(guarded(lab), "the state directory is %s: guarded" % title)
             status = daemon.status()
             tap.equal(status["health"], "degraded", "it is degraded")
-            tap.ok(any("can't be kept in " + daemon.state in reason for reason in status["reasons"]), "and says why",
+            tap.ok("config-unsaved" in daemon.reason_codes(status), "and says why",
                    status["reasons"])
             tap.ok(daemon.state + ": the state directory can't be used" in daemon.log(), "so does the log",
                    daemon.log())

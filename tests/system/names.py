@@ -67,8 +67,8 @@ def followed(tap):
                                     "the failure of DNS is seen")
         tap.ok(all(one["state"] in ("stale", "failing") for one in status["names"]), "the names are stale then",
                status["names"])
-        tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in status["reasons"]), "status says so",
-               (status["health"], status["reasons"]))
+        tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in daemon.reasons(status)),
+               "status says so", (status["health"], status["reasons"]))
         done = daemon.ctl("status", check=False)
         tap.equal(done.returncode, 1, "spefwctl status exits with 1 while degraded")
         done = daemon.ctl("refresh", NAME, check=False)
@@ -140,7 +140,7 @@ def families_apart(tap):
             status = daemon.status()
             tap.equal((state(status, bad)["state"], state(status, good)["last_error"]), ("stale", ""),
                       "%s for IPv%d: stale, and the other family is well" % (trouble, bad))
-            tap.equal([reason for reason in status["reasons"] if NAME in reason and "(IPv%d)" % good in reason], [],
+            tap.equal([one for one in daemon.reasons(status) if NAME in one and "(IPv%d)" % good in one], [],
                       "%s for IPv%d: health complains of no other family" % (trouble, bad))
             server.answers[keys[bad]] = [LICENSE[0][bad]]
             daemon.ctl("refresh")

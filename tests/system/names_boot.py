@@ -118,8 +118,9 @@ def dead(tap):
             daemon.start()
             tap.equal(left(lab, NAME), {},
                       where + "started again without DNS: what is older than stale is not remembered")
-            status = daemon.wait_status(lambda status: any("%s (IPv4) is failing" % NAME in reason
-                                                           for reason in status["reasons"]), "the failure is told")
+            status = daemon.wait_status(lambda now: any("%s (IPv4)" % NAME in reason
+                                                        for reason in daemon.reasons(now, "name-failing")),
+                                        "the failure is reported")
             tap.equal(status["health"], "degraded", where + "degraded, and the reason is told")
             tap.ok(shut(lab, KNOWN), where + "closed")
             server.up()
@@ -198,7 +199,7 @@ def booted(tap):
                 tap.ok(one["state"] == "stale" and {address["origin"] for address in one["addresses"]}
                        == {"remembered"}, where + "names: stale, remembered", one)
                 status = daemon.status()
-                reasons = [reason for reason in status["reasons"] if NAME in reason]
+                reasons = [reason for reason in daemon.reasons(status) if NAME in reason]
                 tap.ok(status["health"] == "degraded" and len(reasons) == 2,
                        where + "degraded, and the names are the reason", status["reasons"])
                 links(lab, True)
@@ -210,7 +211,7 @@ def booted(tap):
                        where + "DNS is dead: the license flow works from memory")
                 tap.ok(shut(lab, LICENSE[1].values()), where + "no other address does")
                 status = daemon.status()
-                reasons = [reason for reason in status["reasons"] if NAME in reason]
+                reasons = [reason for reason in daemon.reasons(status) if NAME in reason]
                 tap.ok(len(reasons) == 2 and all(": " in reason and reason.split(": ")[1] for reason in reasons),
                        where + "degraded, with what is wrong", reasons)
                 one = entry(daemon, NAME, 4)
@@ -237,7 +238,7 @@ def booted(tap):
             tap.equal(left(lab, NAME), {}, where + "nothing remembered: nothing is open")
             tap.ok(shut(lab, KNOWN) and shut_inbound(lab), where + "and it guards")
             status = daemon.status()
-            tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in status["reasons"]),
+            tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in daemon.reasons(status)),
                    where + "degraded, with the reason", status["reasons"])
 
 

@@ -340,14 +340,13 @@ def named(tap):
 
         def reload(links):
             prober.daemon.reload(lab.config().replace("\n[gateway]", "interface = %s\n\n[gateway]" % links))
-            return [reason for reason in prober.daemon.status()["reasons"] if "link" in reason]
+            return prober.daemon.reasons(code="interface-missing")
         tap.equal((reload("lan wan2"), prober.all(4)), ([], {"lan": True, "wan2": True, "adm": False}),
                   "those that are named alone")
         told = reload("lann")
         tap.ok(len(told) == 1 and "lann" in told[0], "one that is misspelt: told", told)
         lab.run("gateway", "ip", "link", "add", "lann", "type", "veth", "peer", "name", "lann-peer")
-        tap.equal([reason for reason in prober.daemon.status()["reasons"] if "link" in reason], [],
-                  "until there is such a link")
+        tap.equal(prober.daemon.reasons(code="interface-missing"), [], "until there is such an interface")
 
 
 def virtual_router(tap):
