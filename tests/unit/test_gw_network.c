@@ -222,6 +222,14 @@ static void test_remember(void **state)
 	"bridge " bridge " carries what passes between 192.0.2.25 (at lan)'s IPv4 and 192.0.2.254 (at wan) "
 #define BRIDGE(bridge) "bridge: " CARRIES(bridge) "past the guard: sysctl -w net.bridge.bridge-nf-call-iptables=1\n"
 
+static void read_bridges(void)
+{
+	struct health health = { 0 };
+
+	network_reasons(network, &policy, &health);
+	health_free(&health);
+}
+
 static void test_bridges(void **state)
 {
 	(void)state;
@@ -233,15 +241,15 @@ static void test_bridges(void **state)
 	assert_string_equal(reasons(), BRIDGE("br0"));
 	assert_int_equal(log_count(CARRIES("br0")), 1);
 	fake_time_pass(1000);
-	network_read_bridges(network, &policy);
+	read_bridges();
 	assert_int_equal(log_count("br0"), 1); /* that is no news */
 	assert_int_equal(fake_bridges_reads, 3);
 
 	fake_bridges_set("br1 br0");
-	network_read_bridges(network, &policy);
+	read_bridges();
 	assert_int_equal(log_count("br1"), 0);
 	fake_links_change(); /* then at once */
-	network_read_bridges(network, &policy);
+	read_bridges();
 	assert_int_equal(log_count(CARRIES("br1")), 1);
 	assert_int_equal(log_count(""), 2);
 	assert_string_equal(reasons(), BRIDGE("br1") BRIDGE("br0"));
@@ -265,7 +273,7 @@ static void test_unreadable_bridges(void **state)
 	assert_string_equal(reasons(), BRIDGE("br0"));
 	fake_time_pass(1000);
 	allocations_left = 0;
-	network_read_bridges(network, &policy);
+	read_bridges();
 	allocations_left = -1;
 	assert_string_equal(reasons(), BRIDGE("br0") UNREADABLE); /* what was found last still counts */
 	assert_int_equal(log_count(""), 1);
