@@ -212,3 +212,16 @@ tests_unit_test_gw_config_store_SOURCES = tests/unit/test_gw_config_store.c \
 	tests/unit/gw_fixture.c tests/unit/gw_fixture.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_config_store_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
+# All of them together.
+UNIT_TESTS += tests/unit/test_gw_gateway
+tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_SOURCES) \
+	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h tests/unit/fake_links.c tests/unit/fake_links.h \
+	tests/unit/fake_nflog.c tests/unit/fake_nflog.h tests/unit/fake_nft.c tests/unit/fake_nft.h \
+	tests/unit/fake_resolver.c tests/unit/fake_resolver.h \
+	daemon/gateway/apply.c daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c \
+	daemon/gateway/cut_memory.c daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/gateway.c \
+	daemon/gateway/names.c daemon/gateway/names_expiry.c daemon/gateway/names_learn.c \
+	daemon/gateway/names_refresh.c daemon/gateway/names_view.c daemon/gateway/network.c \
+	daemon/gateway/observer.c daemon/gateway/table.c daemon/gateway/usage.c
+tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
