@@ -408,6 +408,26 @@ static void test_refused(void **state)
 	cut_free(cut);
 }
 
+/* Seen from its middle on, it does not take the place of one that is known to have been opened by somebody. */
+static void test_opener_kept(void **state)
+{
+	struct cut *cut = a_cut();
+	struct cut_entry entry = entry_of(40000);
+
+	fake_nft.cut_size = 0;
+	entry.own_port = 99;
+	track_as("198.51.100.9", 40000, "192.0.2.25", 99, PROTOCOL_TCP, true);
+	assert_int_equal(run(cut, *state), 1);
+	add_to_kernel(entry); /* the set is another one, and has it */
+	cut_restore(cut);
+	fake_nft.cut.items[0].opener = CUT_UNKNOWN;
+	cut_minute(cut, NULL);
+	assert_int_equal(fake_nft.cut.count, 1);
+	assert_int_equal(fake_nft.cut.items[0].opener, CUT_BY_PEER);
+	assert_false(cut_figures(cut).full);
+	cut_free(cut);
+}
+
 /* A full set is not tried again and again; the other family has room of its own. */
 static void test_full(void **state)
 {
@@ -629,21 +649,21 @@ static void test_without_memory(void **state)
 		track_denied(40000, 7);
 		assert_int_equal(run(cut, in_force), 7);
 		fake_time_pass(DAY);
-		track_denied(40006, 4); /* the first one of them again */
+		track_denied(40006, 6); /* the first one of them again */
 		refused = allocations_refused;
 		size_t count;
 		allocations_left = left++;
 		int r = cut_run(cut, &in_force->rules, "x", &count);
 		allocations_left = -1;
 		assert_int_equal(r, 0);
-		assert_int_equal(count, 4);
+		assert_int_equal(count, 6);
 		assert_int_equal(fake_conntrack_count(), 0);
-		for (uint16_t port = 40000; port < 40010; port++)
+		for (uint16_t port = 40000; port < 40012; port++)
 			assert_true(in_kernel(port) || fake_nft.marked_until_ms);
 		/* what this daemon could not note it reads back; what nobody has, the mark stands for */
 		unread |= !cut_is_known(cut);
 		cut_minute(cut, NULL);
-		for (uint16_t port = 40000; port < 40010; port++)
+		for (uint16_t port = 40000; port < 40012; port++)
 			assert_true(in_kernel(port) || fake_nft.marked_until_ms);
 		assert_true(cut_is_known(cut));
 		assert_int_equal(cut_figures(cut).remembered, fake_nft.cut.count);
@@ -730,6 +750,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_read, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_mark_found, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_refused, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_opener_kept, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_full, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_mark_refused, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_restored, reset, nothing_left),
