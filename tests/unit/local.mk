@@ -164,7 +164,8 @@ tests_unit_test_gw_table_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_cut_SOURCES = tests/unit/test_gw_cut.c tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h \
 	tests/unit/fake_log.c tests/unit/fake_log.h tests/unit/fake_nft.c tests/unit/fake_nft.h \
 	tests/unit/fake_time.c tests/unit/fake_time.h \
-	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_memory.c daemon/gateway/cut_parts.h $(UNIT_MAKE_SOURCES)
+	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_memory.c daemon/gateway/cut_parts.h \
+	$(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_cut_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_cut_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_names_SOURCES = tests/unit/test_gw_names.c daemon/gateway/names.c daemon/gateway/names.h \

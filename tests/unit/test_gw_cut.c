@@ -202,7 +202,9 @@ static void test_audit(void **state)
 	assert_int_equal(fake_conntrack_count(), 1);
 	assert_null(cut_pending_reason(cut));
 	assert_reasons(cut, true, 0, 0, "");
+	assert_int_equal(run(cut, *state), 1);
 	cut_set_names_changed(cut);
+	assert_true(cut_wants_names(cut, &((struct in_force *)*state)->policy));
 	assert_false(cut_wants_names(cut, &audit.policy));
 	end_in_force(&audit);
 	cut_free(cut);
@@ -280,8 +282,16 @@ static void test_was_cut(void **state)
 	assert_int_equal(fake_nft.cut.count, 1);
 	assert_int_equal(fake_nft.cut.items[0].opener, CUT_BY_PEER);
 	assert_int_equal(fake_nft.cut.items[0].deadline_ms, NOW + DAY + CUT_MEMORY_MS);
-	/* where it was not cut, that flow has it */
+	/* likewise what waits for room */
 	fake_nft.cut.count = 0;
+	fake_nft.cut_size = 0;
+	cut_restore(cut);
+	cut_forget_all(cut);
+	track("198.51.100.9", 40000, "192.0.2.25", 50000);
+	assert_int_equal(run(cut, web), 1);
+	track_as("192.0.2.25", 50000, "198.51.100.9", 40000, PROTOCOL_TCP, true);
+	assert_int_equal(run(cut, &out), 1);
+	/* where it was not cut, that flow has it */
 	cut_forget_all(cut);
 	track_as("192.0.2.25", 50000, "198.51.100.9", 40000, PROTOCOL_TCP, true);
 	assert_int_equal(run(cut, &out), 0);
@@ -322,7 +332,6 @@ static void test_read(void **state)
 /* The mark of a daemon before us stays until it has run out: which ones it stands for, that one knew. */
 static void test_mark_found(void **state)
 {
-	(void)state;
 	fake_nft.marked_until_ms = NOW + DAY;
 	struct cut *cut = a_cut();
 	assert_true(cut_figures(cut).full);
@@ -339,6 +348,15 @@ static void test_mark_found(void **state)
 	cut_minute(cut, NULL);
 	assert_false(cut_figures(cut).full);
 	assert_int_equal(fake_nft.calls[FAKE_NFT_CUT_UNMARK], 0);
+	/* one of this daemon's own goes as soon as it can */
+	fake_nft.cut_size = 0;
+	track_denied(40000, 1);
+	assert_int_equal(run(cut, *state), 1);
+	assert_true(cut_figures(cut).full);
+	fake_nft.cut_size = 1;
+	cut_minute(cut, NULL);
+	assert_false(cut_figures(cut).full);
+	assert_int_equal(fake_nft.marked_until_ms, 0);
 	cut_free(cut);
 }
 
@@ -390,6 +408,26 @@ static void test_refused(void **state)
 	cut_free(cut);
 }
 
+/* Seen from its middle on, it does not take the place of one that is known to have been opened by somebody. */
+static void test_opener_kept(void **state)
+{
+	struct cut *cut = a_cut();
+	struct cut_entry entry = entry_of(40000);
+
+	fake_nft.cut_size = 0;
+	entry.own_port = 99;
+	track_as("198.51.100.9", 40000, "192.0.2.25", 99, PROTOCOL_TCP, true);
+	assert_int_equal(run(cut, *state), 1);
+	add_to_kernel(entry); /* the set is another one, and has it */
+	cut_restore(cut);
+	fake_nft.cut.items[0].opener = CUT_UNKNOWN;
+	cut_minute(cut, NULL);
+	assert_int_equal(fake_nft.cut.count, 1);
+	assert_int_equal(fake_nft.cut.items[0].opener, CUT_BY_PEER);
+	assert_false(cut_figures(cut).full);
+	cut_free(cut);
+}
+
 /* A full set is not tried again and again; the other family has room of its own. */
 static void test_full(void **state)
 {
@@ -409,6 +447,8 @@ static void test_full(void **state)
 	assert_int_equal(cut_list_count(&fake_nft.cut, FAMILY_6), 1);
 	assert_int_equal(cut_list_count(&fake_nft.cut, FAMILY_4), CUT_SET_SIZE);
 	assert_false(fake_log_has("can't be remembered yet"));
+	assert_true(cut_figures(cut).full);
+	assert_int_equal(fake_nft.marked_until_ms, NOW + CUT_MEMORY_MS);
 	assert_reasons(cut, true, 1, HEALTH_CUT_FULL, "1 connections");
 	/* one that is there needs no room */
 	track_as("192.0.2.25", 3389, "198.51.100.9", 7, PROTOCOL_TCP, true);
@@ -570,10 +610,18 @@ static void test_table_gone(void **state)
 	assert_int_equal(cut_figures(cut).remembered, 0);
 	assert_false(cut_figures(cut).full);
 	assert_reasons(cut, true, 0, 0, "");
-	assert_false(cut_wants_names(cut, &in_force->policy));
 	fake_nft.exists = true;
 	cut_restore(cut);
 	assert_int_equal(fake_nft.cut.count, 0);
+	cut_set_names_changed(cut);
+	assert_false(cut_wants_names(cut, &in_force->policy)); /* there is nothing to look at */
+	cut_forget_all(cut);
+	add_to_kernel(entry_of(50000));
+	cut_restore(cut);
+	assert_int_equal(cut_figures(cut).remembered, 1);
+	assert_false(cut_wants_names(cut, &in_force->policy));
+	cut_forget_all(cut);
+	fake_nft.cut.count = 0;
 	assert_int_equal(fake_nft.marked_until_ms, 0);
 	/* the next that finds no room is marked at once */
 	fake_nft.cut_size = 0;
@@ -589,30 +637,34 @@ static void test_without_memory(void **state)
 {
 	struct in_force *in_force = *state;
 	unsigned long refused;
+	bool unread = false;
 	long left = 0;
 
 	do {
 		fake_nft_reset();
 		fake_nft.exists = true;
-		fake_nft.cut_size = 4;
+		fake_nft.cut_size = 10;
 		fake_conntrack_reset();
 		struct cut *cut = a_cut();
-		track_denied(40000, 3);
-		assert_int_equal(run(cut, in_force), 3);
+		track_denied(40000, 7);
+		assert_int_equal(run(cut, in_force), 7);
 		fake_time_pass(DAY);
-		track_denied(40002, 4); /* the first one of them again */
+		track_denied(40006, 6); /* the first one of them again */
 		refused = allocations_refused;
 		size_t count;
 		allocations_left = left++;
 		int r = cut_run(cut, &in_force->rules, "x", &count);
 		allocations_left = -1;
 		assert_int_equal(r, 0);
-		assert_int_equal(count, 4);
+		assert_int_equal(count, 6);
 		assert_int_equal(fake_conntrack_count(), 0);
-		for (uint16_t port = 40000; port < 40006; port++)
+		for (uint16_t port = 40000; port < 40012; port++)
 			assert_true(in_kernel(port) || fake_nft.marked_until_ms);
-		/* what this daemon could not note it reads back */
+		/* what this daemon could not note it reads back; what nobody has, the mark stands for */
+		unread |= !cut_is_known(cut);
 		cut_minute(cut, NULL);
+		for (uint16_t port = 40000; port < 40012; port++)
+			assert_true(in_kernel(port) || fake_nft.marked_until_ms);
 		assert_true(cut_is_known(cut));
 		assert_int_equal(cut_figures(cut).remembered, fake_nft.cut.count);
 		fake_time_pass(5 * DAY + MINUTE);
@@ -623,6 +675,7 @@ static void test_without_memory(void **state)
 		cut_free(cut);
 	} while (allocations_refused != refused);
 	assert_true(left > 4);
+	assert_true(unread);
 	allocations_left = 0;
 	struct cut *cut = NULL;
 	assert_int_equal(cut_new(&cut, &nft), -ENOMEM);
@@ -663,6 +716,29 @@ static void test_forgetting_without_memory(void **state)
 	end_in_force(&closed);
 }
 
+/* One that is allowed stays where the list of those to delete can't be made; then it is due again. */
+static void test_kept_without_memory(void **state)
+{
+	struct in_force *web = *state, closed;
+	struct cut *cut = a_cut();
+
+	put_in_force(&closed, BASE, "");
+	track("198.51.100.1", 1, "192.0.2.25", 3389);
+	assert_int_equal(run(cut, &closed), 1);
+	cut_set_names_changed(cut);
+	allocations_left = 0;
+	cut_minute(cut, &web->rules);
+	allocations_left = -1;
+	assert_int_equal(fake_nft.cut.count, 1);
+	assert_int_equal(cut_figures(cut).remembered, 1);
+	assert_true(cut_wants_names(cut, &web->policy));
+	cut_minute(cut, &web->rules);
+	assert_int_equal(fake_nft.cut.count, 0);
+	assert_int_equal(cut_figures(cut).remembered, 0);
+	end_in_force(&closed);
+	cut_free(cut);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -674,6 +750,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_read, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_mark_found, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_refused, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_opener_kept, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_full, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_mark_refused, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_restored, reset, nothing_left),
@@ -682,6 +759,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_table_gone, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_without_memory, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_forgetting_without_memory, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_kept_without_memory, reset, nothing_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,6 +275,14 @@ static void test_replaced(void **state)
 		assert_int_equal(said.ending, 1);
 		table_free(table);
 	}
+	/* what was found at first does not count any more where it is read again */
+	fake_nft.flags |= NFT_TABLE_F_DORMANT;
+	table = a_table();
+	assert_int_equal(table_read(table), 0);
+	fake_nft_flush();
+	bring_up(table, NAMED, "");
+	assert_int_equal(said.ending, 0);
+	table_free(table);
 	/* where no table can be owned, one without an owner is as it should be */
 	fake_nft.abilities.owner = false;
 	fake_nft.flags = fake_nft.owner = 0;
