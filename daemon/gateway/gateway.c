@@ -104,6 +104,7 @@ static void review_cut(struct gateway *gateway)
 
 	if (!table_is_known(gateway->table) || table_is_removed(gateway->table))
 		return;
+	cut_read(gateway->cut);
 	bool names = cut_wants_names(gateway->cut, policy) && names_held_view(gateway->names, policy, &held) == 0;
 	cut_minute(gateway->cut, names ? &rules : NULL);
 	names_view_free(&held);

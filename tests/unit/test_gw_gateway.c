@@ -519,14 +519,14 @@ static void test_minute(void **state)
 static void test_cut_is_allowed_again(void **state)
 {
 	(void)state;
-	directory_write("spefw.ini", GOOD "[flow ews-out]\nto = a.example.net\n");
+	directory_write("spefw.ini", GOOD "[flow kerio-out]\nto = a.example.net\n");
 	start();
 	fake_resolver_empty_all(300);
-	connect_as("192.0.2.25", "198.51.100.9", 443);
-	assert_int_equal(reload(GOOD "[flow ews-out]\nto = a.example.net\nenabled = no\n", NULL), 0);
+	connect_as("192.0.2.25", "198.51.100.9", 4040);
+	assert_int_equal(reload(GOOD "[flow kerio-out]\nto = a.example.net\nenabled = no\n", NULL), 0);
 	assert_int_equal(fake_nft.cut.count, 1);
 	assert_int_equal(cut_figures(gateway_cut(gateway)).remembered, 1);
-	assert_int_equal(reload(GOOD "[flow ews-out]\nto = a.example.net\n", NULL), 0);
+	assert_int_equal(reload(GOOD "[flow kerio-out]\nto = a.example.net\n", NULL), 0);
 	assert_int_equal(fake_nft.cut.count, 1);
 	fake_time_pass(SECOND);
 	while (!fake_resolver_asked("a.example.net", FAMILY_4))
@@ -599,7 +599,7 @@ static void test_denial(void **state)
 	fake_nflog_packet("spefw ask ", &packet, NULL, 0);
 	fake_time_pass(1);
 	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
-	answer_license();
+	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.77", 300);
 	fake_time_pass(31 * SECOND);
 	fake_nflog_lose();
 	fake_time_pass(SECOND);
@@ -621,6 +621,7 @@ static void test_refresh(void **state)
 	assert_int_equal(gateway_refresh(gateway, &gone, names, 1, &ret_unknown), 0);
 	gateway_forget_waiter(gateway, &gone);
 	assert_null(answered);
+	fake_time_pass(0);
 	answer_license();
 	assert_ptr_equal(answered, &waiter);
 }
