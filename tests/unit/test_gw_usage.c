@@ -307,7 +307,9 @@ static void test_nothing_expected(void **state)
 	char *text = directory_read("expect");
 	assert_non_null(strstr(text, "console-in "));
 	free(text);
-	restart(BASE); /* not expected any more */
+	follow(BASE); /* not expected any more */
+	assert_int_equal(fake_time_next(), INT64_MAX);
+	restart(BASE);
 	assert_int_equal(fake_time_next(), INT64_MAX);
 	assert_string_equal(reasons(), "");
 	assert_int_equal(usage_save(usage), 0);
