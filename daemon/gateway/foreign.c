@@ -93,7 +93,6 @@ static void end_look(struct foreign *foreign)
 	if (!look)
 		return;
 	foreign->look = NULL;
-	foreign->read = false; /* there was a reason to read them, and nothing came of it */
 	timer_stop(foreign->slice_timer);
 	foreign_judge_end(look->judging);
 	nft_foreign_end(look->reading);

@@ -143,7 +143,7 @@ static void read_bridges_if_due(struct network *network, const struct policy *po
  */
 static void add_missing_interfaces(const struct policy *policy, struct health *health)
 {
-	for (size_t i = 0; policy->interfaces == INTERFACES_NAMED && i < policy->interface_count; i++)
+	for (size_t i = 0; i < policy->interface_count; i++)
 		if (if_nametoindex(policy->interface_names[i]) == 0 && errno == ENODEV)
 			health_add(health, HEALTH_INTERFACE_MISSING,
 				   "interface names %s, and this gateway has no such interface: what the server sends "

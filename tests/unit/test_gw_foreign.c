@@ -365,6 +365,12 @@ static void test_when(void **state)
 	assert_int_equal(kernel.begun, 2);
 	fake_time_pass(1);
 	assert_int_equal(kernel.begun, 3);
+	fake_time_pass(MINUTE);
+	for (int i = 0; i < 3; i++) { /* changes without end don't put it off */
+		foreign_set_changed(foreign);
+		fake_time_pass(100);
+	}
+	assert_int_equal(kernel.begun, 4);
 }
 
 static void test_cancel(void **state)
@@ -412,7 +418,7 @@ static void test_not_wanted(void **state)
 	assert_string_equal(reasons(), "");
 	assert_int_equal(gone, 1);
 	foreign_set_changed(foreign);
-	fake_time_pass(MINUTE);
+	assert_int_equal(fake_time_next(), INT64_MAX);
 	assert_int_equal(kernel.begun, 1);
 }
 

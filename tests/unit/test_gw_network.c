@@ -207,7 +207,8 @@ static void test_remember(void **state)
 	assert_string_equal(fake_links_remembered, "");
 	add_interface_set(&found, "SERVER_interfaces", "eth0", "a-long-name-15c");
 	add_interface_set(&found, "ADM_interfaces", "eth1", "eth2"); /* is not protected */
-	ruleset_set(&found, "MX_interfaces", KEY_IPV4, 0);           /* not what it seems */
+	add_interface_set(&found, "MX_interfaces", "eth3", "eth4");
+	ruleset_find_set(&found, "MX_interfaces")->type = KEY_IPV4; /* not what it seems */
 	assert_int_equal(network_remember(network, &policy, &found), 0);
 	assert_string_equal(fake_links_remembered, "192.0.2.25=eth0,a-long-name-15c; ");
 	allocations_left = 0;

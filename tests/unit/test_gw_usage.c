@@ -209,18 +209,37 @@ static void test_held_addresses(void **state)
 	assert_string_equal(reasons(), "");
 }
 
+/* The entry of a connection that was there before tracking was: the first packet seen of it was the server's. */
+static void test_picked_up(void **state)
+{
+	struct tracked picked_up = connection("192.0.2.25", "203.0.113.7", 50000, 1);
+
+	(void)state;
+	follow(BASE CONSOLE);
+	fake_time_pass(HOUR + MINUTE);
+	assert_true(usage_find(usage, "console-in")->overdue);
+	picked_up.packet.source_port = 8470;
+	use(&picked_up, 1);
+	assert_true(usage_find(usage, "console-in")->overdue);
+	picked_up.picked_up = true;
+	use(&picked_up, 1);
+	assert_false(usage_find(usage, "console-in")->overdue);
+}
+
 static void test_removed_table(void **state)
 {
 	(void)state;
 	follow(BASE CONSOLE);
-	fake_time_pass(30 * MINUTE);
+	fake_time_pass(30 * MINUTE + SECOND);
 	usage_set_removed(usage, true);
 	size_t looks = fake_conntrack_looks, reads = counter_reads;
 	fake_time_pass(5 * (int64_t)DAY);
-	assert_int_equal(usage_find(usage, "console-in")->silent_ms, 30 * MINUTE);
+	assert_int_equal(usage_find(usage, "console-in")->silent_ms, 30 * MINUTE + SECOND);
 	assert_int_equal(fake_conntrack_looks, looks);
 	assert_int_equal(counter_reads, reads);
+	fake_time_pass(SECOND); /* since the timer last fired */
 	usage_set_removed(usage, false);
+	assert_int_equal(usage_find(usage, "console-in")->silent_ms, 30 * MINUTE + SECOND);
 	fake_time_pass(29 * MINUTE);
 	assert_int_equal(changes, 0);
 	fake_time_pass(2 * MINUTE);
@@ -243,9 +262,13 @@ static void test_restarts(void **state)
 	assert_int_equal(saves, 0);
 	use(&answered, 1);
 	assert_int_equal(saves, 1);
+	fake_time_pass(10 * MINUTE);
+	answered.id = 2;
+	use(&answered, 1);
+	assert_int_equal(saves, 1); /* the silence on disk is shorter than this one was */
 	restart(BASE CONSOLE LICENSE);
 	assert_in_range(usage_find(usage, "console-in")->silent_ms, 0, MINUTE);
-	assert_in_range(usage_find(usage, "license-out")->silent_ms, HOUR, HOUR + 3 * MINUTE);
+	assert_in_range(usage_find(usage, "license-out")->silent_ms, HOUR, HOUR + 3 * MINUTE); /* as of the save */
 	assert_int_equal(log_count("can't"), 0);
 }
 
@@ -285,6 +308,8 @@ static void test_nothing_expected(void **state)
 	assert_non_null(strstr(text, "console-in "));
 	free(text);
 	follow(BASE); /* not expected any more */
+	assert_int_equal(fake_time_next(), INT64_MAX);
+	restart(BASE);
 	assert_int_equal(fake_time_next(), INT64_MAX);
 	assert_string_equal(reasons(), "");
 	assert_int_equal(usage_save(usage), 0);
@@ -375,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_silence_and_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_no_use, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_addresses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_picked_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_removed_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restarts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unreadable_connections, setup, teardown),
