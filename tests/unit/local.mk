@@ -143,3 +143,9 @@ tests_unit_test_policy_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_policy_diff_SOURCES = tests/unit/test_policy_diff.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_policy_diff_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)
+
+# Behaviour that mutants of core had survived.
+UNIT_TESTS += tests/unit/test_foreign_boxes
+tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
