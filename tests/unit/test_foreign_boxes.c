@@ -3,7 +3,9 @@
  *
  *   chain NAME PLACE PRIORITY [nat] [drops] [unknown] [ip|ip6]
  *   set NAME ADDRESSES...             (ascending)
- *   NAME: [not] CONDITION... VERDICT  (a rule of that chain; its handle is the number of the line)
+ *   map NAME PORTS=VERDICT...         (likewise; accept, drop, return, jump-CHAIN, goto-CHAIN)
+ *   NAME: [not] CONDITION... VERDICT  (a rule of that chain; its handle is the number of the line; "dports N" is the
+ *                                     N-th set as a map of ports, "some N" as one of something that is not known)
  */
 #include "make.h"
 
@@ -78,6 +80,31 @@ static void read_set(struct foreign_tables *tables, char *words)
 	assert_int_equal(ARRAY_PUSH(&tables->sets, set), 0);
 }
 
+static void read_map(struct foreign_tables *tables, char *words)
+{
+	struct other_set map = { .family = TABLE_INET, .table = strdup("t"), .known = true };
+	char *word;
+
+	map.name = strdup(strsep(&words, " "));
+	while ((word = strsep(&words, " "))) {
+		char *verdict = strchr(word, '=') + 1, *chain = strchr(verdict, '-');
+		unsigned first = (unsigned)atoi(word), last = strchr(word, '-') && strchr(word, '-') < verdict
+								      ? (unsigned)atoi(strchr(word, '-') + 1)
+								      : first;
+		struct set_element element = { .first = { (uint8_t)(first >> 8), (uint8_t)first },
+					       .last = { (uint8_t)(last >> 8), (uint8_t)last },
+					       .drops = *verdict == 'd' };
+		element.way = (uint8_t)(*verdict == 'j'   ? WAY_JUMP
+					: *verdict == 'g' ? WAY_GOTO
+					: *verdict == 'r' ? WAY_RETURN
+							  : WAY_DONE);
+		if (chain)
+			element.to = find_chain(tables, chain + 1) + 1;
+		assert_int_equal(ARRAY_PUSH(&map, element), 0);
+	}
+	assert_int_equal(ARRAY_PUSH(&tables->sets, map), 0);
+}
+
 static void add_condition(struct foreign_tables *tables, struct rule_condition condition, enum rule_field field)
 {
 	condition.field = (uint8_t)field;
@@ -135,7 +162,8 @@ static void read_condition(struct foreign_tables *tables, const char *kind, bool
 	static const struct {
 		const char *name;
 		uint32_t bit;
-	} bits[] = { { "new", STATE_NEW },
+	} bits[] = { { "other", 0xed },
+		     { "new", STATE_NEW },
 		     { "established", STATE_ESTABLISHED },
 		     { "related", STATE_RELATED },
 		     { "invalid", STATE_INVALID },
@@ -179,6 +207,10 @@ static void read_verdict(struct foreign_tables *tables, struct other_rule *rule,
 		rule->to = find_chain(tables, value) + 1;
 	} else if (strcmp(word, "return") == 0) {
 		rule->way = WAY_RETURN;
+	} else if (strcmp(word, "dports") == 0 || strcmp(word, "some") == 0) {
+		rule->way = WAY_MAP;
+		rule->to = (size_t)atoi(value);
+		rule->map_field = *word == 'd' ? RULE_TARGET_PORT : RULE_FIELDS;
 	} else if (strcmp(word, "accept") != 0) {
 		for (enum effect effect = EFFECT_REDIRECT; effect <= EFFECT_PORT; effect++)
 			if (strcmp(effect_word(effect), word) == 0)
@@ -209,9 +241,9 @@ static void read_rule(struct foreign_tables *tables, const char *chain, char *wo
 		last->excess |= strcmp(kind, "excess") == 0;
 		if (strcmp(kind, "inexact") == 0 || strcmp(kind, "excess") == 0)
 			continue;
-		static const char *const verdicts[] = { "accept",   "return", "jump",   "goto",  "drop",
-							"redirect", "dnat",   "tproxy", "queue", "notrack",
-							"offload",  "fwd",    "dup" };
+		static const char *const verdicts[] = { "accept",   "return", "jump",   "goto",   "drop",
+							"redirect", "dnat",   "tproxy", "queue",  "notrack",
+							"offload",  "fwd",    "dup",    "dports", "some" };
 		for (size_t i = 0; i < COUNT_OF(verdicts); i++)
 			verdict |= strcmp(kind, verdicts[i]) == 0;
 		char *value = strsep(&words, " ");
@@ -233,6 +265,8 @@ static void read_tables(struct foreign_tables *ret, const char *text)
 			read_chain(ret, line);
 		else if (strcmp(word, "set") == 0)
 			read_set(ret, line);
+		else if (strcmp(word, "map") == 0)
+			read_map(ret, line);
 		else if (*word) {
 			word[strlen(word) - 1] = '\0';
 			read_rule(ret, word, line, number);
@@ -335,7 +369,8 @@ static void test_opening_and_answer(void **state)
 	     { "local 1 drop", "" }, { "packet 0 drop", DROPS }, { "packet 1 drop", "" },
 	     { "flags syn dport 8470 drop", DROPS }, { "flags ack dport 8470 drop", "" },
 	     { "not flags ack dport 8470 drop", DROPS }, { "flags ack sport 8470 drop", DROPS },
-	     { "flags syn sport 8470 drop", DROPS }, { "not flags syn drop", "" });
+	     { "flags syn sport 8470 drop", DROPS }, { "not flags syn drop", "" }, { "flags other drop", "" },
+	     { "not flags other drop", DROPS });
 	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "forward 0 ip", { "family 6 drop", "" }, { "family 4 drop", DROPS });
 	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "forward 0 ip6", { "family 4 drop", "" }, { "family 6 drop", DROPS });
 }
@@ -694,6 +729,202 @@ static void test_base_policy(void **state)
 	}
 }
 
+/* A map sends each port its own way. */
+static void test_maps(void **state)
+{
+	static const struct {
+		const char *map, *rules, *expected;
+	} cases[] = {
+		{ "22=drop 8470=drop", "b: dports 1", "5! drop console-in" },
+		{ "22=drop 8469=drop 8471=drop", "b: dports 1", "" },
+		{ "8000-8469=drop 8471-9000=drop", "b: dports 1", "" },
+		{ "8000-8470=drop", "b: dports 1", "5! drop console-in" },
+		{ "8470=accept", "b: dports 1\nb: dport 8470 drop", "" },
+		{ "8471=accept", "b: dports 1\nb: dport 8470 drop", "6! drop console-in" },
+		{ "8470=return", "b: dports 1\nb: dport 8470 drop", "" },
+		{ "8470=jump-c", "b: dports 1\nc: drop", "6! drop console-in" },
+		{ "8470=jump-c", "b: dports 1\nc: dport 8470 drop", "6! drop console-in" },
+		{ "8470=jump-c", "b: dports 1\nc: dport 8471 drop", "" },
+		{ "8000-9000=jump-c", "b: dports 1\nc: dport 8470 drop", "6! drop console-in" },
+		{ "8470=jump-c", "b: dports 1\nb: dport 8470 drop\nc: accept", "" },
+		{ "8470=jump-c", "b: dports 1\nb: dport 8470 drop\nc: return", "6! drop console-in" },
+		{ "8470=goto-c", "b: dports 1\nb: dport 8470 drop\nc: return", "" },
+		{ "8470=goto-c", "b: from 203.0.113.7 dports 1\nb: dport 8470 drop\nc: return", "6! drop console-in" },
+		{ "8470=drop", "b: from 203.0.113.7 dports 1", "5? drop console-in" },
+		{ "8470=drop", "b: inexact dports 1", "5? drop console-in" },
+		{ "8470=drop", "b: from 198.51.100.1 dports 1", "" },
+		/* only a part of the map's value is of the flow: answers go to the client's ports */
+		{ "50000=jump-c", "b: from 192.0.2.25 dports 1\nc: drop", "6? drop console-in" },
+		{ "50000=jump-c", "b: from 192.0.2.25 dports 1\nc: dport 50001 drop", "" },
+		/* of something that is not known, any may be */
+		{ "1=drop", "b: some 1", "5? drop console-in" },
+		{ "1=accept", "b: some 1\nb: drop", "6? drop console-in" },
+		{ "1=jump-c", "b: some 1\nc: dport 8470 drop", "6? drop console-in" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char text[300];
+		snprintf(text, sizeof(text), "chain b forward 0\nchain c none 0\nmap m %s\n\n%s", cases[i].map,
+			 cases[i].rules);
+		assert_findings(HEAD CONSOLE, "", EFFECTS_STOP, text, cases[i].expected);
+	}
+	/* Some of ANY is no more than that, whichever way it is looked up. */
+	static const char any[] = HEAD ADMINS "[flow x]\nfrom = ANY\nto = SERVER\nprotocol = tcp\nport = 443\n";
+	assert_findings(any, "", EFFECTS_STOP, "chain b forward 0\nmap m 443=drop\nb: from 198.51.100.7 dports 1", "");
+	assert_findings(any, "", EFFECTS_STOP, "chain b forward 0\nmap m 443=drop\nb: dports 1", "3! drop x");
+	assert_findings(any, "", EFFECTS_STOP, "chain b forward 0\nmap m 50000=drop\nb: from 192.0.2.25 dports 1",
+			"3? drop x");
+	assert_findings(any, "", EFFECTS_STOP,
+			"chain b forward 0\nchain c none 0\nmap m 443=jump-c\nb: from 198.51.100.7 dports 1\nc: drop",
+			"");
+}
+
+/* Nothing needs to be known where no rule does what is looked for. */
+static void test_do_any(void **state)
+{
+	static const struct {
+		const char *tables;
+		bool intercept, stop;
+	} cases[] = {
+		{ "chain b forward 0\nb: accept", false, false },
+		{ "chain b forward 0\nb: drop", false, true },
+		{ "chain b forward 0\nb: accept\nb: drop", false, true },
+		{ "chain b forward 0\nb: queue", true, false },
+		{ "chain b forward 0\nb: accept\nb: redirect", true, false },
+		{ "chain b forward 0 drops", false, true },
+		{ "chain a forward 0\nchain b forward 0 drops", false, true },
+		{ "chain b forward 0\nmap m 1=drop\nb: dports 1", false, true },
+		{ "chain b forward 0\nb: offload", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct foreign_tables tables;
+		read_tables(&tables, cases[i].tables);
+		assert_int_equal(foreign_do_any(&tables, EFFECTS_INTERCEPT), cases[i].intercept);
+		assert_int_equal(foreign_do_any(&tables, EFFECTS_STOP), cases[i].stop);
+		assert_false(foreign_do_any(&tables, 0));
+		foreign_tables_free(&tables);
+	}
+}
+
+/* Chains and sets are found by family, table and name. */
+static void test_finding(void **state)
+{
+	static const struct {
+		unsigned family;
+		const char *table, *name;
+	} keys[] = { { 10, "t", "b" }, { 2, "t", "b" }, { 2, "u", "a" }, { 2, "t", "a" }, { 1, "z", "z" } };
+	struct foreign_tables tables = { 0 };
+
+	(void)state;
+	assert_int_equal(foreign_find_chain(&tables, 2, "t", "a"), 0);
+	assert_int_equal(foreign_find_set(&tables, 2, "t", "a"), 0);
+	foreign_sort(&tables);
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		struct other_chain chain = { .family = keys[i].family,
+					     .table = strdup(keys[i].table),
+					     .name = strdup(keys[i].name),
+					     .priority = (int)i };
+		struct other_set set = { .family = keys[i].family,
+					 .table = strdup(keys[i].table),
+					 .name = strdup(keys[i].name),
+					 .known = i == 3 };
+		assert_int_equal(ARRAY_PUSH(&tables.chains, chain), 0);
+		assert_int_equal(ARRAY_PUSH(&tables.sets, set), 0);
+	}
+	foreign_sort(&tables);
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		size_t at = foreign_find_chain(&tables, keys[i].family, keys[i].table, keys[i].name);
+		assert_in_range(at, 1, COUNT_OF(keys));
+		assert_int_equal(tables.chains.items[at - 1].priority, i);
+		at = foreign_find_set(&tables, keys[i].family, keys[i].table, keys[i].name);
+		assert_in_range(at, 1, COUNT_OF(keys));
+		assert_int_equal(tables.sets.items[at - 1].known, i == 3);
+	}
+	assert_int_equal(foreign_find_chain(&tables, 2, "t", "c"), 0);
+	assert_int_equal(foreign_find_chain(&tables, 2, "v", "a"), 0);
+	assert_int_equal(foreign_find_set(&tables, 5, "t", "a"), 0);
+	foreign_tables_free(&tables);
+}
+
+static void test_words(void **state)
+{
+	static const struct {
+		unsigned family;
+		const char *word;
+	} families[] = { { 0, "unknown" }, { 1, "inet" },   { 2, "ip" },   { 3, "arp" },
+			 { 5, "netdev" },  { 7, "bridge" }, { 10, "ip6" }, { 11, "unknown" } };
+	static const size_t sizes[RULE_FIELDS] = { 1, 1, 4, 4, 16, 16, 2, 2, 16, 1, 16, 4, 4, 4, 1, 1 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(families); i++)
+		assert_string_equal(table_family(families[i].family), families[i].word);
+	for (size_t i = 0; i < RULE_FIELDS; i++)
+		assert_int_equal(rule_field_size((enum rule_field)i), sizes[i]);
+	assert_string_equal(effect_phrase(EFFECT_DROP), "drops it");
+}
+
+/* Findings are new ones where anything that is shown of them differs. */
+static void test_findings_equal(void **state)
+{
+	struct finding one[2] = { { .table = (char[]){ "t" },
+				    .chain = (char[]){ "c" },
+				    .family = 1,
+				    .handle = 1,
+				    .effect = EFFECT_QUEUE,
+				    .flow = "x" } };
+	struct findings a = { .items = one, .count = 2 };
+
+	(void)state;
+	one[1] = one[0];
+	for (int what = 0; what < 9; what++) {
+		struct finding other[2] = { one[0], one[1] };
+		struct findings b = { .items = other, .count = 2 };
+		switch (what) {
+		case 0: other[1].family = 2; break;
+		case 1: other[1].handle = 2; break;
+		case 2: other[1].effect = EFFECT_DUP; break;
+		case 3: other[0].table = (char[]){ "u" }; break;
+		case 4: other[1].chain = (char[]){ "d" }; break;
+		case 5: strcpy(other[0].flow, "y"); break;
+		case 6: b.count = 1; break;
+		case 7: b.incomplete = true; break;
+		default: break;
+		}
+		assert_int_equal(findings_equal(&a, &b), what == 8);
+		assert_int_equal(findings_equal(&b, &a), what == 8);
+	}
+}
+
+/* Names of other programs' tables do no harm where they are shown. */
+static void test_shown_names(void **state)
+{
+	struct foreign_tables tables;
+	struct ranges gateway = make_ranges("192.0.2.1");
+	struct interface_list own[ROLES] = { 0 };
+	struct names_view names = { 0 };
+	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .around = &around };
+	struct findings findings;
+	struct policy policy;
+
+	(void)state;
+	read_tables(&tables, "chain b forward 0\nb: drop");
+	free(tables.chains.items[0].table);
+	tables.chains.items[0].table = strdup(" ~\x1f\x7f\x80z");
+	make_good_policy(&policy, HEAD CONSOLE);
+	assert_int_equal(foreign_judge(&findings, &tables, &policy, &view, EFFECTS_STOP), 0);
+	assert_int_equal(findings.count, 1);
+	assert_string_equal(findings.items[0].table, " ~???z");
+	assert_string_equal(findings.items[0].chain, "b");
+	findings_free(&findings);
+	foreign_tables_free(&tables);
+	policy_free(&policy);
+	ranges_free(&gateway);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -712,6 +943,12 @@ int main(void)
 		cmocka_unit_test(test_closed_ports),
 		cmocka_unit_test(test_ways),
 		cmocka_unit_test(test_base_policy),
+		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_do_any),
+		cmocka_unit_test(test_finding),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_findings_equal),
+		cmocka_unit_test(test_shown_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
