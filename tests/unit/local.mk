@@ -145,7 +145,7 @@ tests_unit_test_policy_diff_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)
 
 # Behaviour that mutants of core had survived.
-UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset
+UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset tests/unit/test_policy_check
 tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
@@ -158,3 +158,6 @@ tests_unit_test_text_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_ruleset_SOURCES = tests/unit/test_ruleset.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_ruleset_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_ruleset_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_policy_check_SOURCES = tests/unit/test_policy_check.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_policy_check_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_policy_check_LDADD = $(UNIT_MAKE_LIBS)
