@@ -9,6 +9,19 @@
 static const struct {
 	const char *text, *diags;
 } cases[] = {
+	/* one that is not covered is enough, be it the first or the last */
+	{ QUIET "[flow a]\nfrom = 198.51.100.0/24\nto = SERVER\nprotocol = tcp\nport = 1\n[flow b]\nfrom = "
+		"198.51.99.7 198.51.100.7\nto = SERVER\nprotocol = tcp\nport = 1\n",
+	  "" },
+	{ QUIET "[flow b]\nfrom = SERVER\nto = x.example.net y.example.net\nprotocol = tcp\nport = 1\n[flow a]\nfrom = "
+		"SERVER\nto = y.example.net z.example.net\nprotocol = tcp\nport = 1\n",
+	  "" },
+	{ QUIET "[role IH]\nprotected = yes\nmembers = 192.0.2.31\n[flow a]\nfrom = any\nto = IH\nprotocol = tcp\nport "
+		"= 1\n[flow b]\nfrom = any\nto = SERVER IH\nprotocol = tcp\nport = 1\n",
+	  "t.ini:11: warning: flow a opens nothing that flow b does not: narrow or disable b as well\n" },
+	{ QUIET "[flow a]\nfrom = any\nto = SERVER\nprotocol = tcp\nport = 5\n[flow b]\nfrom = 198.51.100.1\nto = "
+		"SERVER\nprotocol = tcp\nport = 4 5\n",
+	  "" },
 	{ QUIET "[role N]\nmembers = ih.example.net\n[role IH]\nprotected = yes\nmembers = N 192.0.2.31\n",
 	  "t.ini:12: role N brings names into protected role IH: a protected role has addresses alone, no names\n" },
 	{ QUIET "[role IH]\nprotected = yes\nmembers = ih.example.net 192.0.2.31\n",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Records in lines, text that comes from outside, reasons of health. */
+/* Archives and records in lines, text that comes from outside, reasons of health. */
 #include "make.h"
 
+#include "core/archive.h"
 #include "core/health.h"
 #include "core/lines.h"
 #include "core/printable.h"
@@ -37,6 +38,39 @@ static ssize_t refuse(void *cookie, const char *bytes, size_t size)
 	(void)bytes;
 	(void)size;
 	return 0;
+}
+
+static void test_archive(void **state)
+{
+	struct archive archive = { 0 }, again;
+	size_t length;
+	long n;
+
+	(void)state;
+	for (n = 0; !archive.count; n++) {
+		allocations_left = n;
+		int r = archive_add(&archive, "/etc/a", "abc", 3);
+		allocations_left = -1;
+		assert_int_equal(r, archive.count ? 0 : -12);
+	}
+	assert_int_equal(n, 4);
+	assert_string_equal(archive.items[0].bytes, "abc"); /* it is terminated, beside */
+	assert_int_equal(archive_add(&archive, "/etc/b", "", 0), 0);
+	char *bytes = archive_pack(&archive, &length);
+	assert_non_null(bytes);
+	/* Written by one version, read by another: every character counts. */
+	assert_string_equal(bytes,
+			    "spefw-archive 1\n3 b174476b47bd9270 /etc/a\nabc\n0 28d99ab391734e09 /etc/b\n\nend 2\n");
+	for (long left = 0; left < 20; left++) {
+		allocations_left = left;
+		int r = archive_unpack(&again, bytes, length);
+		allocations_left = -1;
+		assert_true(r == 0 || (r == -12 && again.count == 0));
+		assert_true(r < 0 || again.count == 2);
+		archive_free(&again);
+	}
+	free(bytes);
+	archive_free(&archive);
 }
 
 static void test_lines_end(void **state)
@@ -153,10 +187,8 @@ static void test_health(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_lines_end),
-		cmocka_unit_test(test_printable),
-		cmocka_unit_test(test_health),
+		cmocka_unit_test(test_archive),   cmocka_unit_test(test_lines),  cmocka_unit_test(test_lines_end),
+		cmocka_unit_test(test_printable), cmocka_unit_test(test_health),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
