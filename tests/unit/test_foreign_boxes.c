@@ -654,6 +654,12 @@ static void test_closed_ports(void **state)
 	     { "to 2001:db8:2::25 dport 80 dnat 2001:db8:2::25", PORT }, { "sport 1 dport 80 dnat 192.0.2.25", "" });
 	EACH(config, "", 1 << EFFECT_PORT, "prerouting -100", { "dport 80 dnat 192.0.2.25", "" });
 	EACH(config, "", 1 << EFFECT_PORT, "output -100 nat", { "dport 80 dnat 192.0.2.25", "" });
+	/* Whatever chains are there before it. */
+	assert_findings(config, "", 1 << EFFECT_PORT,
+			"chain a prerouting -300\nchain b input 0 nat\nchain c prerouting -100 nat\na: dport 80 dnat "
+			"192.0.2.25\n"
+			"b: dport 80 dnat 192.0.2.25\nc: dport 80 dnat 192.0.2.25",
+			"6! port ");
 	/* Nothing is open there, and no pin keeps the ports of that. */
 	EACH("[server]\naddress = 192.0.2.25\n[gateway]\npreset = none\n" ADMINS, "", 1 << EFFECT_PORT,
 	     "prerouting -100 nat", { "dport 1 dnat 192.0.2.25", PORT }, { "dport 65535 dnat 192.0.2.25", PORT });
