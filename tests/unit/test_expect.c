@@ -348,10 +348,15 @@ static void damaged_files(void **state)
 					  "license-out 99999999999999999999 1\nlicense-out 5 1\ncrl 7 0\nlicense-o"),
 			 0);
 	assert_int_equal(expect.count, 2);
+	assert_int_equal(expect_find(&expect, "crl")->silent_ms, 7);
 	expect_pass(&expect, 1, true);
 	expect_pass(&expect, INT64_MAX / 2, true); /* no overflow */
 	assert_true(expect_find(&expect, license)->answered);
 	assert_false(expect_find(&expect, "crl")->answered);
+	expect_free(&expect);
+	/* No silence at all is some. */
+	assert_int_equal(expect_from_text(&expect, "license-out 0 1\n"), 0);
+	assert_non_null(expect_find(&expect, license));
 	expect_free(&expect);
 }
 

@@ -29,6 +29,13 @@ static const struct change {
 	{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 admin.example.net\n",
 	  "role ADM: +admin.example.net\nrole ADM: -203.0.113.128/25\n" }, /* told once, not of each flow */
 	{ BASE, SERVER "[role ADM]\nmembers = any\n", "role ADM: now ANY\nrole ADM: -203.0.113.0/24\n" },
+	{ SERVER "[role ADM]\nmembers = a.example.net b.example.net c.example.net\n",
+	  SERVER "[role ADM]\nmembers = d.example.net b.example.net a.example.net e.example.net\n",
+	  "role ADM: +d.example.net\nrole ADM: +e.example.net\nrole ADM: -c.example.net\n" },
+	{ SERVER "[role ADM]\nmembers = any\n", BASE, "role ADM: no longer ANY\nrole ADM: +203.0.113.0/24\n" },
+	{ SERVER "[role ADM]\nmembers = 10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 10.0.0.13\n",
+	  SERVER "[role ADM]\nmembers = 10.0.0.13\n",
+	  "role ADM: -10.0.0.1 -10.0.0.3 -10.0.0.5 -10.0.0.7 -10.0.0.9 -10.0.0.11\n" },
 	{ BASE, BASE "[role IH]\nmembers = 192.0.2.31\n", "role IH: new: 192.0.2.31\n" },
 	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE, "role IH: gone\n" },
 	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n",
@@ -67,6 +74,23 @@ static const struct change {
 	{ BASE "[flow license-out]\nexpect = 24h\n", BASE "[flow license-out]\nexpect = 90m\n",
 	  "flow license-out: expect 90m, was 1d\n" },
 	{ BASE "[flow license-out]\nexpect = 24h\n", BASE, "flow license-out: expect none, was 1d\n" },
+	{ BASE "[flow ews-out]\nto = a.example.net b.example.net\n",
+	  BASE "[flow ews-out]\nto = b.example.net c.example.net\n",
+	  "flow ews-out: to b.example.net c.example.net, was a.example.net b.example.net\n" },
+	{ BASE "[flow ews-out]\nto = a.example.net b.example.net\n",
+	  BASE "[flow ews-out]\nto = b.example.net a.example.net\n", "" },
+	{ BASE "[flow ews-out]\nto = a.example.net\n", BASE "[flow ews-out]\nto = a.example.net b.example.net\n",
+	  "flow ews-out: to a.example.net b.example.net, was a.example.net\n" },
+	{ BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 1\n",
+	  BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n[flow x]\nfrom = 192.0.2.78\nto = IH\nprotocol = "
+	       "tcp\nport = 1-2\n",
+	  "role IH: new: 192.0.2.31\nflow x: port 1-2, was 1\nflow x: from 192.0.2.78, was 192.0.2.77\nflow x: to IH, "
+	  "was SERVER\n" },
+	{ BASE "[flow license-out]\nallow_private = yes\n", BASE,
+	  "name my.mailstore.com: private addresses no longer allowed\n" },
+	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
+	  "[server]\naddress = 192.0.2.25\ninterface = eth0 eth1\nresolvers = 192.0.2.53\n" ADM,
+	  "interface: changed\n" },
 	/* what is off on both sides changes nothing */
 	{ BASE "[flow api-in]\nenabled = no\n", BASE "[flow api-in]\nenabled = no\nport = 1\n", "" },
 };

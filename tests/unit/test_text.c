@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Archives and records in lines, text that comes from outside, reasons of health. */
+#include "make.h"
+
+#include "core/archive.h"
+#include "core/health.h"
+#include "core/lines.h"
+#include "core/printable.h"
+
+static void test_lines(void **state)
+{
+	static const struct {
+		const char *text, *line;
+		size_t rest; /* where the next one begins */
+	} cases[] = {
+		{ "abc\ndef\n", "abc", 4 },
+		{ "\nabc", "", 1 },
+		{ "abc", "", 3 /* it was cut off */ },
+		{ "", "", 0 },
+		{ "1234567\nx", "1234567", 8 },
+		{ "12345678\nx", "", 9 /* it has no room */ },
+		{ "123456789\nx", "", 10 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char line[10] = "........!";
+		const char *text = cases[i].text, *rest = lines_next(text, line, 8);
+		assert_string_equal(line, cases[i].line);
+		assert_int_equal(rest - text, cases[i].rest);
+		assert_int_equal(line[8], '!');
+	}
+}
+
+static ssize_t refuse(void *cookie, const char *bytes, size_t size)
+{
+	(void)cookie;
+	(void)bytes;
+	(void)size;
+	return 0;
+}
+
+static void test_archive(void **state)
+{
+	struct archive archive = { 0 }, again;
+	size_t length;
+	long n;
+
+	(void)state;
+	for (n = 0; !archive.count; n++) {
+		allocations_left = n;
+		int r = archive_add(&archive, "/etc/a", "abc", 3);
+		allocations_left = -1;
+		assert_int_equal(r, archive.count ? 0 : -12);
+	}
+	assert_int_equal(n, 4);
+	assert_string_equal(archive.items[0].bytes, "abc"); /* it is terminated, beside */
+	assert_int_equal(archive_add(&archive, "/etc/b", "", 0), 0);
+	char *bytes = archive_pack(&archive, &length);
+	assert_non_null(bytes);
+	/* Written by one version, read by another: every character counts. */
+	assert_string_equal(bytes,
+			    "spefw-archive 1\n3 b174476b47bd9270 /etc/a\nabc\n0 28d99ab391734e09 /etc/b\n\nend 2\n");
+	for (long left = 0; left < 20; left++) {
+		allocations_left = left;
+		int r = archive_unpack(&again, bytes, length);
+		allocations_left = -1;
+		assert_true(r == 0 || (r == -12 && again.count == 0));
+		assert_true(r < 0 || again.count == 2);
+		archive_free(&again);
+	}
+	free(bytes);
+	archive_free(&archive);
+}
+
+static void test_lines_end(void **state)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)state;
+	assert_non_null(out);
+	fputs("all of it", out);
+	assert_string_equal(lines_end(out, &text), "all of it");
+	free(text);
+	/* What could not be written is no text, whether it shows before the end or there. */
+	for (int early = 0; early < 2; early++) {
+		out = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = refuse });
+		assert_non_null(out);
+		text = strdup("half");
+		fputs("half", out);
+		if (early) {
+			fflush(out);
+			assert_true(ferror(out));
+		}
+		assert_null(lines_end(out, &text));
+		assert_null(text);
+	}
+}
+
+/* Every byte that is no part of a printable character becomes '?'. */
+static void test_printable(void **state)
+{
+	static const struct {
+		const char *text, *printable;
+	} cases[] = {
+		{ "plain ~ text", "plain ~ text" },
+		{ "\x1f\x20\x7e\x7f", "? ~?" },
+		{ "\t\n\r\x1b[0m", "????[0m" },
+		/* two bytes: from U+0080 on; but the control characters up to U+009F */
+		{ "\xc2\xa0", "\xc2\xa0" },
+		{ "\xc2\x9f", "??" },
+		{ "\xdf\xbf", "\xdf\xbf" },
+		{ "\xc3\xa4\xc3", "\xc3\xa4?" },
+		{ "\xc1\xbf", "??" },
+		{ "\xc3\x7f", "??" },
+		{ "\xc3\xc3\xa4", "?\xc3\xa4" },
+		{ "\x80\xbf", "??" },
+		/* three: from U+0800 on, no surrogates */
+		{ "\xe0\xa0\x80", "\xe0\xa0\x80" },
+		{ "\xe0\x9f\xbf", "???" },
+		{ "\xef\xbf\xbd", "\xef\xbf\xbd" },
+		{ "\xed\x9f\xbf", "\xed\x9f\xbf" },
+		{ "\xed\xa0\x80", "???" },
+		{ "\xed\xbf\xbf", "???" },
+		{ "\xee\x80\x80", "\xee\x80\x80" },
+		{ "\xe2\x82", "??" },
+		{ "\xe2\x82\x28", "?"
+				  "?(" },
+		/* four: from U+10000 to U+10FFFF */
+		{ "\xf0\x90\x80\x80", "\xf0\x90\x80\x80" },
+		{ "\xf0\x8f\xbf\xbf", "????" },
+		{ "\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf" },
+		{ "\xf4\x90\x80\x80", "????" },
+		{ "\xf0\x9f\x98", "???" },
+		{ "\xf5\x80\x80\x80", "????" },
+		{ "\xff\xfe", "??" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char *text = strdup(cases[i].text); /* a block of its own: what is read beyond it is seen */
+		assert_non_null(text);
+		make_printable(text);
+		assert_string_equal(text, cases[i].printable);
+		free(text);
+	}
+}
+
+static void test_health(void **state)
+{
+	struct health health = { 0 };
+
+	(void)state;
+	assert_string_equal(health_word(&health), "ok");
+	health_add(&health, HEALTH_NAME_STALE, "%s is stale", "a.example.net");
+	assert_string_equal(health_word(&health), "degraded");
+	health_add(&health, HEALTH_TABLE_REMOVED, "removed");
+	assert_string_equal(health_word(&health), "failed");
+	health_add(&health, HEALTH_BRIDGE, "a bridge");
+	assert_string_equal(health_word(&health), "failed");
+	assert_int_equal(health.reasons.count, 3);
+	assert_int_equal(health.reasons.items[0].code, HEALTH_NAME_STALE);
+	assert_string_equal(health.reasons.items[0].text, "a.example.net is stale");
+	assert_string_equal(health_kinds[HEALTH_NAME_STALE].name, "name-stale");
+	assert_false(health.out_of_memory);
+	health_free(&health);
+	assert_string_equal(health_word(&health), "ok");
+
+	/* A reason that can't be kept is not nothing. */
+	for (long n = 0; n < 2; n++) {
+		allocations_left = n;
+		health_add(&health, HEALTH_BRIDGE, "a bridge");
+		allocations_left = -1;
+		assert_true(health.out_of_memory);
+		assert_int_equal(health.reasons.count, 0);
+		assert_string_equal(health_word(&health), "degraded");
+		health_free(&health);
+	}
+	/* Codes are for programs: each has a name of its own. */
+	for (size_t i = 0; i < HEALTH_CODES; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(health_kinds[i].name, health_kinds[j].name);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_archive),   cmocka_unit_test(test_lines),  cmocka_unit_test(test_lines_end),
+		cmocka_unit_test(test_printable), cmocka_unit_test(test_health),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
