@@ -57,6 +57,7 @@ spefwd_SOURCES = \
 	daemon/net/nflog.c daemon/net/nflog.h \
 	daemon/nft/cut.c daemon/nft/cut.h \
 	daemon/nft/encode.c daemon/nft/encode.h \
+	daemon/nft/inspect.c daemon/nft/inspect.h \
 	daemon/nft/monitor.c daemon/nft/monitor.h \
 	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_rule.c \
 	daemon/nft/probe.c \
