@@ -61,7 +61,8 @@ spefwd_SOURCES = \
 	daemon/gateway/foreign.c daemon/gateway/foreign.h \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h \
 	daemon/gateway/names.c daemon/gateway/names.h daemon/gateway/names_parts.h \
-	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
+	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c \
+	daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
 	daemon/gateway/network.c daemon/gateway/network.h \
 	daemon/gateway/observer.c daemon/gateway/observer.h \
 	daemon/gateway/table.c daemon/gateway/table.h \
@@ -75,6 +76,7 @@ spefwd_SOURCES = \
 	daemon/nft/cut.c daemon/nft/cut.h \
 	daemon/nft/encode.c daemon/nft/encode.h \
 	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_rule.c \
+	daemon/nft/inspect.c daemon/nft/inspect.h \
 	daemon/nft/monitor.c daemon/nft/monitor.h \
 	daemon/nft/probe.c \
 	daemon/nft/read.c daemon/nft/read.h \

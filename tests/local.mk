@@ -7,3 +7,7 @@ include tests/golden/local.mk
 include tests/bench/local.mk
 include tests/system/local.mk
 include tests/system/judge.mk
+
+# Which folder may include which.
+TESTS += tests/includes
+EXTRA_DIST += tests/includes

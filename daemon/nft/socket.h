@@ -8,13 +8,15 @@
 
 #include <libmnl/libmnl.h>
 
+enum { NFT_ERROR_MAX = 160 }; /* bytes of a message, with its end */
+
 struct nft_socket {
 	struct mnl_socket *writer; /* every transaction; its port id is the table's owner */
 	struct mnl_socket *reader; /* dumps */
 	uint32_t sequence, asked;  /* the last one; that of the request whose answers are being read */
 	uint32_t send_buffer;      /* bytes that the writer's socket takes now */
 	struct nft_abilities abilities;
-	char error[160]; /* of the last call that failed: what the kernel said, one line */
+	char error[NFT_ERROR_MAX]; /* of the last call that failed: what the kernel said, one line */
 };
 
 /* stored_fd: the writer's socket of a daemon before us, which owns the table still, or -1; it is ours then.

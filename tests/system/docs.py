@@ -257,7 +257,7 @@ def links(tap):
     for command in ("packaging/quickstart", "tests/run"):
         tap.ok(re.search(r"^ +\$ %s$" % command, readme, re.M), "README: %s" % command)
         tap.ok(os.access(os.path.join(TOP, command), os.X_OK), "%s can be run" % command)
-    packages = re.findall(r"^SPEFW_NEED\(\[\w+\], \[[^]]*\], \[([^]]*)\], \[([\w+-]+)", text_of("configure.ac"), re.M)
+    packages = re.findall(r"^SPEFW_NEED\(\[\w+\], \[[^]]*\],\s+\[([^]]*)\],\s+\[([\w+-]+)", text_of("configure.ac"), re.M)
     tap.ok(len(packages) >= 7, "configure.ac names packages", packages)
     for both in packages:
         for package in both:
