@@ -10,6 +10,7 @@ libcore_a_SOURCES = \
 	daemon/core/bridges.c daemon/core/bridges.h \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
+	daemon/core/config_members.c daemon/core/config_text.c \
 	daemon/core/config_values.c daemon/core/config_values.h \
 	daemon/core/cut_list.c daemon/core/cut_list.h \
 	daemon/core/delta.c daemon/core/delta.h \

@@ -28,7 +28,7 @@ enum member_accept {
 	ACCEPT_FILES = 1 << 5, /* file:PATH */
 };
 
-/* Walks over the words of a list, which is cut in place. Begin with { .rest = text, .next_line = line }. */
+/* Walks over the words of a list, which is cut in place. value_words() begins; another text begins with { .rest = text }. */
 struct words {
 	char *rest;
 	unsigned next_line;
@@ -36,6 +36,7 @@ struct words {
 	unsigned line; /* of word */
 };
 
+struct words value_words(const struct value *value);
 bool words_next(struct words *words);
 
 int value_members(const struct value *value, unsigned accept, struct members *ret);
