@@ -2,8 +2,10 @@
 #include "config_values.h"
 
 #include "array.h"
+#include "config_keys.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,4 +89,31 @@ bool config_check_text(const char *file, const char *bytes, size_t length, struc
 		line += byte == '\n';
 	}
 	return true;
+}
+
+enum config_section config_split_section(char *header, const char **ret_name)
+{
+	char *kind = header + strspn(header, " \t");
+	size_t length = strcspn(kind, " \t");
+	char *name = kind + length + strspn(kind + length, " \t");
+
+	for (size_t end = strlen(name); end > 0 && (name[end - 1] == ' ' || name[end - 1] == '\t'); end--)
+		name[end - 1] = '\0';
+	*ret_name = name;
+	for (unsigned i = 0; i < CONFIG_SECTIONS; i++)
+		if (strlen(config_section_names[i]) == length && strncmp(config_section_names[i], kind, length) == 0)
+			return (enum config_section)i;
+	return CONFIG_SECTIONS;
+}
+
+char *config_join(const char *const *words, size_t count, const char *last, char *buffer, size_t size)
+{
+	buffer[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		size_t length = strlen(buffer);
+		const char *separator = i == 0 ? "" : i + 1 == count ? last : ", ";
+
+		snprintf(buffer + length, size - length, "%s%s", separator, words[i]);
+	}
+	return buffer;
 }

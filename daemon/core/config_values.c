@@ -15,7 +15,7 @@ enum {
 
 static const char digits[] = "0123456789";
 
-/* Ports, links, DNS servers */
+/* Ports, interfaces, DNS servers */
 
 /* Digits alone, without needless zeros. False where text is not a number; too large ones are UINT32_MAX. */
 static bool parse_number(const char *text, size_t length, uint32_t *ret)
@@ -95,7 +95,7 @@ int value_ports(const struct value *value, struct ports *ret)
 	return 0;
 }
 
-static bool check_link(const struct value *value, const char *word, unsigned line)
+static bool check_interface(const struct value *value, const char *word, unsigned line)
 {
 	if (strlen(word) > CONFIG_INTERFACE_MAX)
 		diag_error(value->diags, value->file, line, "link name %s has %zu characters: it has up to %d", word,
@@ -110,24 +110,23 @@ static bool check_link(const struct value *value, const char *word, unsigned lin
 	return false;
 }
 
-static int add_link(struct config *config, const char *word)
+static int add_interface(struct config_interfaces *interfaces, const char *word)
 {
 	char(*grown)[CONFIG_INTERFACE_MAX + 1];
 
-	for (size_t i = 0; i < config->interface_count; i++)
-		if (strcmp(config->interface_names[i], word) == 0)
+	for (size_t i = 0; i < interfaces->count; i++)
+		if (strcmp(interfaces->names[i], word) == 0)
 			return 0;
-	grown = realloc(config->interface_names, (config->interface_count + 1) * sizeof(*grown));
+	grown = realloc(interfaces->names, (interfaces->count + 1) * sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	config->interface_names = grown;
-	snprintf(grown[config->interface_count++], sizeof(*grown), "%s", word);
+	interfaces->names = grown;
+	snprintf(grown[interfaces->count++], sizeof(*grown), "%s", word);
 	return 0;
 }
 
-int value_interfaces(const struct value *value)
+int value_interfaces(const struct value *value, struct config_interfaces *ret)
 {
-	struct config *config = value->config;
 	struct words words = value_words(value);
 	unsigned count = 0;
 	bool alone = false;
@@ -143,9 +142,9 @@ int value_interfaces(const struct value *value)
 			break;
 		}
 		count += !alone;
-		config->interfaces = is_auto ? INTERFACES_AUTO : is_any ? INTERFACES_ANY : INTERFACES_NAMED;
-		if (!alone && check_link(value, words.word, words.line))
-			r = add_link(config, words.word);
+		ret->kind = is_auto ? INTERFACES_AUTO : is_any ? INTERFACES_ANY : INTERFACES_NAMED;
+		if (!alone && check_interface(value, words.word, words.line))
+			r = add_interface(ret, words.word);
 	}
 	return r;
 }
@@ -178,9 +177,8 @@ static bool parse_dns_server(const struct value *value, char *word, unsigned lin
 	return false;
 }
 
-int value_dns_servers(const struct value *value)
+int value_dns_servers(const struct value *value, struct dns_servers *ret)
 {
-	struct config *config = value->config;
 	struct words words = value_words(value);
 	struct dns_server server, *grown;
 	bool system = false;
@@ -196,13 +194,13 @@ int value_dns_servers(const struct value *value)
 		system |= is_system;
 		if (is_system || !parse_dns_server(value, words.word, words.line, &server))
 			continue;
-		grown = realloc(config->dns_servers, (config->dns_server_count + 1) * sizeof(*grown));
+		grown = realloc(ret->items, (ret->count + 1) * sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
-		config->dns_servers = grown;
-		grown[config->dns_server_count++] = server;
+		ret->items = grown;
+		grown[ret->count++] = server;
 	}
-	config->dns_system = system;
+	ret->system = system;
 	return 0;
 }
 
@@ -211,18 +209,13 @@ int value_dns_servers(const struct value *value)
 int value_choice(const struct value *value, const char *const *choices, unsigned count, unsigned *ret)
 {
 	const char *nearest;
-	char list[128] = "";
+	char list[128];
 
 	for (unsigned i = 0; i < count; i++) {
 		if (strcmp(value->text, choices[i]) == 0) {
 			*ret = i;
 			return 0;
 		}
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
-			 i == 0           ? ""
-			 : i + 1 == count ? " or "
-					  : ", ",
-			 choices[i]);
 	}
 	nearest = diag_nearest(value->text, choices, count);
 	if (nearest)
@@ -230,18 +223,8 @@ int value_choice(const struct value *value, const char *const *choices, unsigned
 			   value->text, value->key, nearest);
 	else
 		diag_error(value->diags, value->file, value->line, "unknown value %s for %s: write %s", value->text,
-			   value->key, list);
+			   value->key, config_join(choices, count, " or ", list, sizeof(list)));
 	return 0;
-}
-
-int value_yes_no(const struct value *value, bool *ret)
-{
-	static const char *const choices[] = { "no", "yes" };
-	unsigned choice = *ret;
-	int r = value_choice(value, choices, 2, &choice);
-
-	*ret = choice;
-	return r;
 }
 
 int value_number(const struct value *value, unsigned most, uint16_t *ret)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config/ini.h"
+#include "core/config_types.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -560,13 +561,13 @@ static void test_defaults(void **state)
 	assert_string_equal(config.path, "etc/a.ini");
 	assert_int_equal(config.server.count, 1);
 	assert_int_equal(config.server.line, 2);
-	assert_int_equal(config.interfaces, INTERFACES_AUTO);
+	assert_int_equal(config.interfaces.kind, INTERFACES_AUTO);
 	assert_int_equal(config.preset, PRESET_SINGLE_SERVER);
 	assert_int_equal(config.mode, MODE_ENFORCE);
 	assert_int_equal(config.interception, INTERCEPTION_PREVENT);
 	assert_true(config.early_drop);
 	assert_int_equal(config.log_group, 5);
-	assert_true(config.dns_system);
+	assert_true(config.dns_servers.system);
 	assert_int_equal(config.min_interval_ms, 30000);
 	assert_int_equal(config.max_interval_ms, 900000);
 	assert_int_equal(config.grace_ms, 3600000);
@@ -616,11 +617,11 @@ static void test_lists(void **state)
 				       "a.ini:6:192.0.2.64-192.0.2.70 a.ini:7:2001:db8:1::/64");
 	expect_members(&config.resolvers, "a.ini:8:192.0.2.53");
 	expect_members(&config.time_servers, "a.ini:9:name=ntp.example.com a.ini:9:192.0.2.123");
-	assert_int_equal(config.interfaces, INTERFACES_NAMED);
-	assert_int_equal(config.interface_count, 3);
-	assert_string_equal(config.interface_names[0], "eth0");
-	assert_string_equal(config.interface_names[1], "br-lan");
-	assert_string_equal(config.interface_names[2], "wg0.7");
+	assert_int_equal(config.interfaces.kind, INTERFACES_NAMED);
+	assert_int_equal(config.interfaces.count, 3);
+	assert_string_equal(config.interfaces.names[0], "eth0");
+	assert_string_equal(config.interfaces.names[1], "br-lan");
+	assert_string_equal(config.interfaces.names[2], "wg0.7");
 	config_free(&config);
 }
 
@@ -704,7 +705,7 @@ static void test_settings(void **state)
 		  "nat_except = ; none\n"
 		  "[dns]\nservers = 192.0.2.53#5353 2001:db8::53#53,192.0.2.54\nmin_interval = 1s\nmax_interval = 1s\n"
 		  "grace = 0s\nstale = 90m\nobserve = no\n");
-	assert_int_equal(config.interfaces, INTERFACES_ANY);
+	assert_int_equal(config.interfaces.kind, INTERFACES_ANY);
 	assert_int_equal(config.preset, PRESET_NONE);
 	assert_int_equal(config.mode, MODE_AUDIT);
 	assert_int_equal(config.interception, INTERCEPTION_OFF);
@@ -712,12 +713,12 @@ static void test_settings(void **state)
 	assert_int_equal(config.log_group, 0);
 	assert_int_equal(config.nat_except.count, 0);
 	assert_int_equal(config.nat_except.line, 10);
-	assert_false(config.dns_system);
-	assert_int_equal(config.dns_server_count, 3);
-	assert_int_equal(config.dns_servers[0].port, 5353);
-	assert_int_equal(config.dns_servers[1].port, 53);
-	assert_int_equal(config.dns_servers[1].addr.family, FAMILY_6);
-	assert_int_equal(config.dns_servers[2].port, 53);
+	assert_false(config.dns_servers.system);
+	assert_int_equal(config.dns_servers.count, 3);
+	assert_int_equal(config.dns_servers.items[0].port, 5353);
+	assert_int_equal(config.dns_servers.items[1].port, 53);
+	assert_int_equal(config.dns_servers.items[1].addr.family, FAMILY_6);
+	assert_int_equal(config.dns_servers.items[2].port, 53);
 	assert_int_equal(config.min_interval_ms, 1000);
 	assert_int_equal(config.max_interval_ms, 1000);
 	assert_int_equal(config.grace_ms, 0);
