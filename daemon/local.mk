@@ -21,6 +21,7 @@ libcore_a_SOURCES = \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/health.c daemon/core/health.h \
+	daemon/core/hash.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \

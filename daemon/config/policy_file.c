@@ -2,20 +2,13 @@
 #include "config/policy_file.h"
 #include "config/ini.h"
 #include "core/array.h"
+#include "core/hash.h"
 #include "core/policy_diff.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static uint64_t hash_of(const char *bytes, size_t length)
-{
-	uint64_t hash = 0xcbf29ce484222325;
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3;
-	return hash;
-}
 
 struct reading {
 	struct policy_file *file;
@@ -38,7 +31,7 @@ static int read_archived(const struct archive *archive, const char *path, char *
 
 static int note_source(struct policy_file *file, const char *path, const char *bytes, size_t length)
 {
-	struct source_file source = { .path = strdup(path), .hash = hash_of(bytes, length) };
+	struct source_file source = { .path = strdup(path), .hash = hash_bytes(HASH_START, bytes, length) };
 
 	if (source.path && ARRAY_PUSH(&file->sources, source) == 0)
 		return 0;
@@ -135,7 +128,7 @@ bool policy_file_unchanged(const struct policy_file *file)
 		size_t length;
 		if (config_read_disk(NULL, file->sources.items[i].path, &bytes, &length) < 0)
 			return false;
-		bool same = hash_of(bytes, length) == file->sources.items[i].hash;
+		bool same = hash_bytes(HASH_START, bytes, length) == file->sources.items[i].hash;
 		free(bytes);
 		if (!same)
 			return false;
