@@ -17,7 +17,13 @@ enum {
 	CONFIG_LINE_MAX = 199,     /* bytes of a line: what inih takes without splitting it */
 	CONFIG_NAME_MAX = 253,     /* characters of a host name without its trailing dot, RFC 1035 */
 	CONFIG_INTERFACE_MAX = 15, /* characters of an interface's name, IFNAMSIZ - 1 */
+	PORT_MAX = 65535,
+	DNS_PORT = 53,
 };
+
+/* From which ports Windows opens its own connections, unless it was configured otherwise. */
+#define EPHEMERAL_FIRST 49152
+#define EPHEMERAL_LAST 65535
 
 enum config_section { CONFIG_SERVER, CONFIG_GATEWAY, CONFIG_DNS, CONFIG_ROLE, CONFIG_FLOW, CONFIG_SECTIONS };
 
@@ -102,7 +108,7 @@ struct config_interfaces {
 
 struct dns_server {
 	struct addr addr;
-	uint16_t port; /* host order, 53 unless written */
+	uint16_t port; /* host order, DNS_PORT unless written */
 };
 
 struct dns_servers {
@@ -118,7 +124,7 @@ struct config {
 	struct config_interfaces interfaces;
 	struct members resolvers;    /* ranges alone, each one host */
 	struct members time_servers; /* ranges or names */
-	struct ports ephemeral;      /* from which protected machines open connections; not given: 49152-65535 */
+	struct ports ephemeral;      /* from which protected machines open connections; not given: EPHEMERAL_ */
 
 	enum preset preset;
 	enum mode mode;

@@ -8,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	PORT_MAX = 65535,
-	DNS_PORT = 53,
-};
-
 static const char digits[] = "0123456789";
 
 /* Ports, interfaces, DNS servers */

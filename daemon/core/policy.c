@@ -204,10 +204,9 @@ static int make_ports(const struct port_range *ports, size_t count, struct port_
 	return 0;
 }
 
-/* What Windows takes for its own connections, unless it was configured otherwise. */
 static int make_ephemeral(struct builder *b, struct policy_role *role, const struct role_source *source)
 {
-	static const struct port_range windows = { 49152, 65535 };
+	static const struct port_range windows = { EPHEMERAL_FIRST, EPHEMERAL_LAST };
 	const struct ports *written =
 		source->ephemeral && source->ephemeral->line ? source->ephemeral : &b->config->ephemeral;
 
