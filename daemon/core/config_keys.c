@@ -31,6 +31,10 @@ static const char *const no_yes[] = { "no", "yes" };
 #define LIST(kind) .type = VALUE_##kind, .flags = KEY_LIST
 #define LIST_REQUIRED(kind) .type = VALUE_##kind, .flags = KEY_LIST | KEY_REQUIRED
 #define CHOICES(list) .choices = (list), .choice_count = COUNT_OF(list)
+/* As text. */
+#define QUOTED(word) #word
+#define QUOTE(macro) QUOTED(macro)
+#define EPHEMERAL QUOTE(EPHEMERAL_FIRST) "-" QUOTE(EPHEMERAL_LAST)
 #define RANGE(from, to) .least = (from), .most = (to)
 #define EVERY_MEMBER (ACCEPT_HOSTS | ACCEPT_RANGES | ACCEPT_NAMES | ACCEPT_ROLES | ACCEPT_FILES)
 
@@ -51,22 +55,22 @@ const struct config_key config_keys[] = {
 		    ".Cm auto :\n"
 		    "every interface with a route to them, in any table and with any metric,\n"
 		    "a macvlan on such an interface, and the VRF that it belongs to;\n"
-		    "bridges of two ports or more that have no address, for what they carry nobody routes.\n"
-		    "What another router advertises (IPv6) counts for addresses that no configured route covers,\n"
-		    "a default route for those that no other route covers.\n"
-		    "The routes of an interface that is down still count, until it is up and has its addresses again.\n"
+		    "bridges of two ports or more that have no address, for what they carry nobody\n"
+		    "routes.\n"
+		    "What another router advertises (IPv6) counts for addresses that no configured\n"
+		    "route covers, a default route for those that no other route covers.\n"
+		    "The routes of an interface that is down still count, until it is up and has its\n"
+		    "addresses again.\n"
 		    ".Cm any :\n"
 		    "all interfaces, which turns the check off.\n"
-		    "Names have up to 15 characters, without wildcards; while there is no interface of such a name, "
-		    "health "
-		    "is degraded.\n"
+		    "Names have up to 15 characters, without wildcards; while there is no interface\n"
+		    "of such a name, health is degraded.\n"
 		    "Other protected roles are always\n"
 		    ".Cm auto .\n"
 		    "While no interface is known nothing is taken for spoofed.\n"
-		    "Whatever is set here, packets to protected addresses with one of the gateway's own addresses as "
-		    "their source are spoofed too,\n"
-		    "unless they come in by lo, by a VRF, or by a bridge that the gateway is plugged into by a pair of "
-		    "veth.\n" },
+		    "Whatever is set here, packets to protected addresses with one of the gateway's\n"
+		    "own addresses as their source are spoofed too, unless they come in by lo, by a\n"
+		    "VRF, or by a bridge that the gateway is plugged into by a pair of veth.\n" },
 	{ CONFIG_SERVER, "resolvers", LIST(MEMBERS), .accept = ACCEPT_HOSTS, CONFIG(resolvers), POLICY(resolvers),
 	  .standard = "none",
 	  .manual = "The DNS servers that the SPE server asks: the target of\n"
@@ -76,11 +80,11 @@ const struct config_key config_keys[] = {
 	  .manual = "The time servers that it asks: the target of\n"
 		    ".Sq ntp-out .\n" },
 	{ CONFIG_SERVER, "ephemeral_ports", LIST_REQUIRED(PORTS), CONFIG(ephemeral),
-	  .standard = "49152-65535, as Windows has it", .example = "49152-65535",
+	  .standard = EPHEMERAL ", as Windows has it", .example = EPHEMERAL,
 	  .manual = "The ports that the protected machines open their own TCP connections from, those\n"
 		    "of all protected roles that have no key of their own.\n"
-		    "They matter for mid-stream packets of lost connections alone: a new connection may come from any "
-		    "port.\n"
+		    "They matter for mid-stream packets of lost connections alone: a new connection\n"
+		    "may come from any port.\n"
 		    "A service that listens on one of them is better off with another port.\n"
 		    ".Ic netsh int ipv4 show dynamicport tcp\n"
 		    "shows those of Windows.\n" },
@@ -156,8 +160,8 @@ const struct config_key config_keys[] = {
 		    "The port is 53 unless written.\n" },
 	{ CONFIG_DNS, "min_interval", VALUE(DURATION), RANGE(SECONDS(1), DAYS(1)), .initial = SECONDS(30),
 	  CONFIG(min_interval_ms), POLICY(min_interval_ms), .change = CHANGE_VALUES, .example = "30s",
-	  .manual = "A name is queried again when the TTL of the answer ends, but no sooner than this,\n"
-		    "less up to a tenth.\n"
+	  .manual = "A name is queried again when the TTL of the answer ends, but no sooner than\n"
+		    "this, less up to a tenth.\n"
 		    "Where the server is denied on a port of a flow that names are the target of,\n"
 		    "those are queried at once, in the family of the address that it was denied:\n"
 		    "none sooner than this after its last query, and all of them 120 times a minute\n"
@@ -220,7 +224,7 @@ const struct config_key config_keys[] = {
 	{ CONFIG_ROLE, "allow_private", VALUE(YES_NO), CHOICES(no_yes), ROLE(allow_private), .example = "yes",
 	  .manual = "Whether its names may have private addresses.\n" },
 	{ CONFIG_ROLE, "ephemeral_ports", LIST_REQUIRED(PORTS), ROLE(ephemeral), .standard = "as in\n.Cm [server]",
-	  .example = "49152-65535",
+	  .example = EPHEMERAL,
 	  .manual = "Of a protected role: the ports that its machines open their own TCP connections\n"
 		    "from.\n" },
 

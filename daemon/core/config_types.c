@@ -154,6 +154,12 @@ static void release_ports(void *field)
 	free(((struct ports *)field)->items);
 }
 
+static void bounds_of_ports(const struct config_key *key, char text[VALUE_TEXT_MAX])
+{
+	(void)key;
+	snprintf(text, VALUE_TEXT_MAX, "Values are from 1 to %d.", PORT_MAX);
+}
+
 /* A copy of count items, not NULL where there are none. */
 static void *copy_items(const void *items, size_t count, size_t size)
 {
@@ -259,7 +265,8 @@ static const struct value_methods methods[VALUE_TYPES] = {
 			    .equal = equal_ranges },
 	[VALUE_PORTS] = { .syntax = "Ar port | first Ns - Ns Ar last ...",
 			  .read = read_ports,
-			  .release = release_ports },
+			  .release = release_ports,
+			  .bounds = bounds_of_ports },
 	[VALUE_INTERFACES] = { .syntax = "Cm auto | any | Ar interface ...",
 			       .read = read_interfaces,
 			       .release = release_interfaces,
