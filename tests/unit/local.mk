@@ -8,6 +8,7 @@ UNIT_TESTS = \
 	tests/unit/test_bridges \
 	tests/unit/test_compile \
 	tests/unit/test_config \
+	tests/unit/test_config_keys \
 	tests/unit/test_control \
 	tests/unit/test_cut_list \
 	tests/unit/test_delta \
@@ -117,6 +118,9 @@ UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_config_keys_SOURCES = tests/unit/test_config_keys.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_config_keys_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_config_keys_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_cut_list_SOURCES = tests/unit/test_cut_list.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_cut_list_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_cut_list_LDADD = $(UNIT_MAKE_LIBS)
