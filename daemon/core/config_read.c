@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config_types.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,28 +35,6 @@ static void complain_unknown_key(const struct config *config, enum config_sectio
 		   config_section_names[section], config_join(known, count, " and ", list, sizeof(list)));
 }
 
-/* inih takes neither '#' after a value nor ';' without a space ahead of it for a comment: say so once, whatever the
- * key. */
-static bool check_comments(const struct value *value)
-{
-	unsigned line = value->line;
-
-	for (const char *c = value->text; *c; c++) {
-		line += *c == '\n';
-		if (*c == ';') {
-			diag_error(value->diags, value->file, line,
-				   "; stands in the value of %s: put a space ahead of a comment", value->key);
-			return false;
-		}
-		if (*c == '#' && (c == value->text || isspace((unsigned char)c[-1]) || c[-1] == ',')) {
-			diag_error(value->diags, value->file, line,
-				   "# begins no comment behind the value of %s: write ; for it", value->key);
-			return false;
-		}
-	}
-	return true;
-}
-
 static bool check_shape(const struct value *value, const struct config_key *key)
 {
 	const char *end = strchr(value->text, '\n');
@@ -76,7 +53,7 @@ static bool check_shape(const struct value *value, const struct config_key *key)
 			   key->name, key->name, key->example);
 		return false;
 	}
-	return check_comments(value);
+	return true;
 }
 
 /* What the fields of a section are part of: the last role or flow, or the configuration itself. */
@@ -108,7 +85,7 @@ static int take_value(const struct value *value, const struct config_key *key, c
 {
 	if (key->line_offset)
 		memcpy(base + key->line_offset, &value->line, sizeof(value->line));
-	return check_shape(value, key) ? value_methods(key)->read(value, key, base + key->offset) : 0;
+	return check_shape(value, key) ? value_read(value, key, base + key->offset) : 0;
 }
 
 int config_key(struct config *config, const char *header, const char *name, const char *text, unsigned line,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config_types.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ static void text_of_number(const struct config_key *key, const void *object, cha
 	int64_t number = number_of(key, in_policy(key, object));
 
 	if (key->standard && number == key->initial)
-		snprintf(text, VALUE_TEXT_MAX, "%s", key->standard);
+		text[0] = '\0';
 	else
 		format_number(key, number, text);
 }
@@ -290,4 +291,31 @@ static const struct value_methods methods[VALUE_TYPES] = {
 const struct value_methods *value_methods(const struct config_key *key)
 {
 	return &methods[key->type];
+}
+
+/* inih takes neither '#' after a value nor ';' without a space ahead of it for a comment: say so once, whatever the
+ * key. */
+static bool check_comments(const struct value *value)
+{
+	unsigned line = value->line;
+
+	for (const char *c = value->text; *c; c++) {
+		line += *c == '\n';
+		if (*c == ';') {
+			diag_error(value->diags, value->file, line,
+				   "; stands in the value of %s: put a space ahead of a comment", value->key);
+			return false;
+		}
+		if (*c == '#' && (c == value->text || isspace((unsigned char)c[-1]) || c[-1] == ',')) {
+			diag_error(value->diags, value->file, line,
+				   "# begins no comment behind the value of %s: write ; for it", value->key);
+			return false;
+		}
+	}
+	return true;
+}
+
+int value_read(const struct value *value, const struct config_key *key, void *field)
+{
+	return check_comments(value) ? value_methods(key)->read(value, key, field) : 0;
 }

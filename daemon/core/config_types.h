@@ -21,6 +21,7 @@ struct value_methods {
 	int (*copy)(const struct config_key *key, struct policy *policy, const void *field); /* 0 or -ENOMEM */
 	void (*release_copy)(const struct config_key *key, struct policy *policy);
 	bool (*equal)(const struct config_key *key, const void *object, const void *other);
+	/* As it is written; "" where there is none, for which the key has a word (standard). */
 	void (*text)(const struct config_key *key, const void *object, char text[VALUE_TEXT_MAX]);
 	/* For the manual: a sentence, and the default where the key has no word of its own for it. */
 	void (*bounds)(const struct config_key *key, char text[VALUE_TEXT_MAX]);
@@ -28,5 +29,6 @@ struct value_methods {
 };
 
 const struct value_methods *value_methods(const struct config_key *key);
+int value_read(const struct value *value, const struct config_key *key, void *field); /* also refuses # and ; */
 
 #endif

@@ -130,7 +130,8 @@ static void diff_values(const struct output *out, enum config_section section, c
 		methods->text(key, old, before);
 		methods->text(key, new, after);
 		if (*owner)
-			say(out, "%s%s %s, was %s", owner, key->name, after, before);
+			say(out, "%s%s %s, was %s", owner, key->name, *after ? after : key->standard,
+			    *before ? before : key->standard);
 		else
 			say(out, "%s: %s -> %s", key->name, before, after);
 	}
