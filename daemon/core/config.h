@@ -17,6 +17,7 @@ enum {
 	CONFIG_LINE_MAX = 199,     /* bytes of a line: what inih takes without splitting it */
 	CONFIG_NAME_MAX = 253,     /* characters of a host name without its trailing dot, RFC 1035 */
 	CONFIG_INTERFACE_MAX = 15, /* characters of an interface's name, IFNAMSIZ - 1 */
+	CONFIG_COMMENT_MAX = 160,  /* bytes, so that a line has room for it */
 	PORT_MAX = 65535,
 	DNS_PORT = 53,
 };
@@ -37,6 +38,7 @@ enum value_type {
 	VALUE_YES_NO,      /* bool */
 	VALUE_NUMBER,      /* uint16_t */
 	VALUE_DURATION,    /* int64_t, ms */
+	VALUE_TEXT,        /* char[most + 1]; "" = not given */
 	VALUE_TYPES
 };
 
@@ -85,6 +87,7 @@ struct config_role {
 /* What a flow of the policy has just as it is written. */
 struct flow_settings {
 	int64_t expect_ms; /* 0 = not given */
+	char comment[CONFIG_COMMENT_MAX + 1];
 };
 
 struct config_flow {

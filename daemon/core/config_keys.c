@@ -268,6 +268,17 @@ const struct config_key config_keys[] = {
 	{ CONFIG_FLOW, "allow_private", VALUE(YES_NO), CHOICES(no_yes), FLOW(allow_private), .example = "yes",
 	  .manual = "Whether the names of this flow may have private addresses.\n"
 		    "It holds for a name in all flows and roles that use it, unless this flow is off.\n" },
+	{ CONFIG_FLOW, "comment", VALUE(TEXT), .most = CONFIG_COMMENT_MAX, FLOW_SETTING(comment),
+	  .change = CHANGE_VALUES, .standard = "none", .json = "comment", .example = "asked for by the helpdesk",
+	  .manual = "What the flow is for, in one line of printable UTF-8.\n"
+		    ".Xr spefwctl 8\n"
+		    ".Cm flows\n"
+		    "shows it; it has no other effect.\n"
+		    "As everywhere a blank and\n"
+		    ".Sq \\&;\n"
+		    "end it, but\n"
+		    ".Sq #\n"
+		    "is part of it.\n" },
 };
 const size_t config_key_count = COUNT_OF(config_keys);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config_types.h"
+#include "printable.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -254,6 +255,46 @@ static bool equal_dns_servers(const struct config_key *key, const void *object, 
 	return equal;
 }
 
+/* Text */
+
+static int read_text(const struct value *value, const struct config_key *key, void *field)
+{
+	size_t length = strlen(value->text), good = 0;
+	char *printable = strdup(value->text);
+
+	if (!printable)
+		return -ENOMEM;
+	make_printable(printable);
+	while (value->text[good] && value->text[good] == printable[good])
+		good++;
+	free(printable);
+	if (good < length)
+		diag_error(value->diags, value->file, value->line,
+			   "%s holds byte 0x%02x, which is no printable character: write plain text in UTF-8",
+			   value->key, (unsigned char)value->text[good]);
+	else if (length > (size_t)key->most)
+		diag_error(value->diags, value->file, value->line, "%s of %zu bytes: it has up to %lld", value->key,
+			   length, (long long)key->most);
+	else
+		memcpy(field, value->text, length + 1);
+	return 0;
+}
+
+static bool equal_texts(const struct config_key *key, const void *object, const void *other)
+{
+	return strcmp(in_policy(key, object), in_policy(key, other)) == 0;
+}
+
+static void text_of_text(const struct config_key *key, const void *object, char text[VALUE_TEXT_MAX])
+{
+	snprintf(text, VALUE_TEXT_MAX, "%s", (const char *)in_policy(key, object));
+}
+
+static void bounds_of_text(const struct config_key *key, char text[VALUE_TEXT_MAX])
+{
+	snprintf(text, VALUE_TEXT_MAX, "It has up to %lld bytes.", (long long)key->most);
+}
+
 #define NUMBER_METHODS                                                                                         \
 	.set_default = set_default_number, .copy = copy_number, .equal = equal_number, .text = text_of_number, \
 	.default_text = default_of_number
@@ -286,6 +327,11 @@ static const struct value_methods methods[VALUE_TYPES] = {
 	[VALUE_NUMBER] = { NUMBER_METHODS, .syntax = "Ar number", .read = read_number, .bounds = bounds_of_number },
 	[VALUE_DURATION] = { NUMBER_METHODS, .syntax = "Ar duration", .read = read_duration,
 			     .bounds = bounds_of_number },
+	[VALUE_TEXT] = { .syntax = "Ar text",
+			 .read = read_text,
+			 .equal = equal_texts,
+			 .text = text_of_text,
+			 .bounds = bounds_of_text },
 };
 
 const struct value_methods *value_methods(const struct config_key *key)
@@ -317,5 +363,5 @@ static bool check_comments(const struct value *value)
 
 int value_read(const struct value *value, const struct config_key *key, void *field)
 {
-	return check_comments(value) ? value_methods(key)->read(value, key, field) : 0;
+	return key->type == VALUE_TEXT || check_comments(value) ? value_methods(key)->read(value, key, field) : 0;
 }
