@@ -70,7 +70,13 @@ static const struct change {
 	{ BASE "[flow license-out]\nexpect = 24h\n", BASE "[flow license-out]\nexpect = 90m\n",
 	  "flow license-out: expect 90m, was 1d\n" },
 	{ BASE "[flow license-out]\nexpect = 24h\n", BASE, "flow license-out: expect none, was 1d\n" },
-	/* what is off on both sides changes nothing */
+	{ BASE, BASE "[flow imap-in]\ncomment = of the branch office\n",
+	  "flow imap-in: comment of the branch office, was none\n" },
+	{ BASE "[flow imap-in]\ncomment = one\n", BASE "[flow imap-in]\ncomment = two\n",
+	  "flow imap-in: comment two, was one\n" },
+	{ BASE "[flow imap-in]\ncomment = one\nenabled = no\n", BASE "[flow imap-in]\nenabled = no\n",
+	  "flow imap-in: comment none, was one\n" },
+	/* what is off on both sides lets nothing more through */
 	{ BASE "[flow api-in]\nenabled = no\n", BASE "[flow api-in]\nenabled = no\nport = 1\n", "" },
 };
 
