@@ -129,6 +129,27 @@ static void print_expected(const struct ctl *ctl, const json_t *flows)
 	ctl_print_table(ctl, &table);
 }
 
+/* Apart from the flows: there is room for sentences. */
+static void print_comments(const struct ctl *ctl, const json_t *flows)
+{
+	static const char *const titles[] = { "FLOW", "COMMENT" };
+	struct table table = { 0 };
+
+	for (size_t i = 0; i < json_array_size(flows); i++) {
+		const json_t *flow = json_array_get(flows, i);
+		if (!json_object_get(flow, "comment"))
+			continue;
+		if (!table.columns) {
+			putc('\n', ctl->screen.file);
+			table_init(&table, "pw");
+			table_titles(&table, titles);
+		}
+		table_cell(&table, TONE_PLAIN, "%s", json_text_of(flow, "id"));
+		table_cell(&table, TONE_PLAIN, "%s", json_text_of(flow, "comment"));
+	}
+	ctl_print_table(ctl, &table);
+}
+
 static void print_roles(const struct ctl *ctl, const json_t *roles)
 {
 	static const char *const titles[] = { "ROLE", "GUARDED", "COUNT", "MEMBERS" };
@@ -155,6 +176,7 @@ void text_flows(const struct ctl *ctl, const json_t *reply)
 
 	print_flows(ctl, json_object_get(reply, "flows"));
 	print_expected(ctl, json_object_get(reply, "flows"));
+	print_comments(ctl, json_object_get(reply, "flows"));
 	if (json_array_size(roles)) {
 		putc('\n', ctl->screen.file);
 		print_roles(ctl, roles);

@@ -10,6 +10,9 @@ libcore_a_SOURCES = \
 	daemon/core/bridges.c daemon/core/bridges.h \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
+	daemon/core/config_keys.c daemon/core/config_keys.h \
+	daemon/core/config_members.c daemon/core/config_read.c daemon/core/config_text.c \
+	daemon/core/config_types.c daemon/core/config_types.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
 	daemon/core/cut_list.c daemon/core/cut_list.h \
 	daemon/core/delta.c daemon/core/delta.h \
@@ -18,6 +21,7 @@ libcore_a_SOURCES = \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/health.c daemon/core/health.h \
+	daemon/core/hash.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config/ini.h"
 
+#include "core/config_keys.h"
 #include "core/config_values.h"
 
 #include <errno.h>

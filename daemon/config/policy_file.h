@@ -12,7 +12,7 @@
 
 struct source_file {
 	char *path;
-	uint64_t hash; /* FNV-1a of its bytes */
+	uint64_t hash; /* hash_bytes() of its bytes */
 };
 
 struct policy_file {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/report.h"
+#include "core/config_types.h"
 #include "core/policy_diff.h"
 #include "core/query_pace.h"
 #include "control/wire.h"
@@ -37,17 +38,33 @@ static json_t *flow_ports(const struct policy_flow *flow)
 	return list;
 }
 
+/* What the table of keys says that a flow's JSON has as it is; no member where the key has no value. */
+static void add_values(json_t *out, const struct policy_flow *flow)
+{
+	char text[VALUE_TEXT_MAX];
+
+	for (const struct config_key *key = NULL; (key = config_key_next(CONFIG_FLOW, key));) {
+		if (!key->json)
+			continue;
+		value_methods(key)->text(key, flow, text);
+		if (key->type == VALUE_YES_NO)
+			json_object_set_new(out, key->json, json_boolean(strcmp(text, "yes") == 0));
+		else if (*text)
+			json_object_set_new(out, key->json, json_printable(text));
+	}
+}
+
 static json_t *report_flow(const struct gateway *gateway, const struct policy_flow *flow)
 {
 	const struct expectation *expected = usage_find(gateway_usage(gateway), flow->id);
 	char counter[CONFIG_ID_MAX + 8], protocols[24];
 
 	snprintf(counter, sizeof(counter), "flow-%s", flow->id);
-	json_t *out =
-		json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:I}", "id", flow->id, "section",
-			  section_name(flow->section), "from", endpoint_words(&flow->from), "to",
-			  endpoint_words(&flow->to), "protocol", protocols_text(flow->protocols, protocols), "ports",
-			  flow_ports(flow), "enabled", flow->enabled, "connections", packets(gateway, counter));
+	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:I}", "id", flow->id, "section",
+				section_name(flow->section), "from", endpoint_words(&flow->from), "to",
+				endpoint_words(&flow->to), "protocol", protocols_text(flow->protocols, protocols),
+				"ports", flow_ports(flow), "connections", packets(gateway, counter));
+	add_values(out, flow);
 	if (flow->off)
 		json_object_set_new(out, "off", json_string(flow->off));
 	if (expected) {

@@ -14,7 +14,6 @@ enum {
 	QUERY_SNAPLEN = 384,   /* the longest name, behind some headers of extensions */
 	ANSWER_SNAPLEN = 8192, /* 256 addresses, which is all that a name may have */
 };
-enum { DNS_PORT = 53 };
 
 struct compiler {
 	struct ruleset *out;

@@ -301,7 +301,7 @@ void warn_unwise(struct diags *diags, const struct config *config, const struct 
 	for (size_t i = 0; i < policy->flow_count; i++)
 		if (policy->flows[i].enabled)
 			warn_flow(diags, config, policy, &policy->flows[i]);
-		else if (policy->flows[i].expect_ms)
+		else if (policy->flows[i].settings.expect_ms)
 			diag_warning(diags, config->path, policy->flows[i].line,
 				     "flow %s is off: expect watches nothing", policy->flows[i].id);
 	for (size_t i = 0; i < policy->name_count; i++)

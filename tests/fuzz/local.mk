@@ -12,7 +12,8 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run tests/fuzz/record_netlink.py test
 
 FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/core/lines.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config/ini.c daemon/core/addr.c daemon/core/config.c \
-	daemon/core/config_values.c daemon/core/diag.c daemon/core/printable.c
+	daemon/core/config_keys.c daemon/core/config_members.c daemon/core/config_read.c daemon/core/config_text.c \
+	daemon/core/config_types.c daemon/core/config_values.c daemon/core/diag.c daemon/core/printable.c
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
 # They include the readers, for sockets that are not real.
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h \

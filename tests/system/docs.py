@@ -172,10 +172,7 @@ def settings(tap):
             if "is not a duration" in said:
                 bounds = re.search(r"write (\w+) to (\w+)",
                                    " ".join(judge("[%s]\n%s = 99999d\n" % (name, key))[1])).groups()
-                # Those of two keys may stand in one item: the latter's.
-                where = text if "from" in text else keys["max_interval"]
-                tap.ok("from %s to %s" % bounds in where.replace("\n", " "),
-                       "[%s] %s: from %s to %s" % ((section, key) + bounds), where)
+                tap.ok("from %s to %s." % bounds in text, "[%s] %s: from %s to %s" % ((section, key) + bounds), text)
 
 
 def blocks_of(path):
@@ -318,8 +315,8 @@ def defaults(tap, daemon):
            "[gateway] log_group: its default", page["gateway"]["log_group"])
     least = re.search(r"min_interval (\w+) is over", " ".join(judge("[dns]\nmax_interval = 1s\n")[1])).group(1)
     most = re.search(r"over max_interval (\w+)", " ".join(judge("[dns]\nmin_interval = 1d\n")[1])).group(1)
-    tap.ok("Defaults: %s and %s." % (least, most) in page["dns"]["max_interval"],
-           "[dns] intervals: defaults %s and %s" % (least, most))
+    for key, value in (("min_interval", least), ("max_interval", most)):
+        tap.ok("Default: %s." % value in page["dns"][key], "[dns] %s: default %s" % (key, value), page["dns"][key])
     stale = max(entry["expires_in_s"] for name in status["names"] for entry in name["addresses"])
     tap.ok("Default: %dd." % -(-stale // 86400) in page["dns"]["stale"], "[dns] stale: its default", stale)
 

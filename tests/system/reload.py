@@ -108,6 +108,14 @@ def the_same_again(tap):
         again = daemon.reload(lab.config())
         tap.equal((again["changed"], daemon.status()["config"]["matches_disk"]), (False, True),
                   "the good file again: all is well")
+        again = daemon.reload(lab.config(flows="[flow https-in]\ncomment = f\u00fcr alle, #4711 ; no part of it\n"))
+        tap.equal(again["changes"], ["flow https-in: comment f\u00fcr alle, #4711, was none"],
+                  "a comment: the change is reported")
+        tap.ok(frozen(daemon.table(handles=True), handles=True) == before,
+               "and no handle in the kernel changed")
+        shown = {flow["id"]: flow.get("comment") for flow in daemon.status()["flows"] if "comment" in flow}
+        tap.equal(shown, {"https-in": "f\u00fcr alle, #4711"}, "status has it")
+        tap.ok("f\u00fcr alle, #4711" in daemon.ctl("flows").stdout, "flows shows it")
 
 
 class Cut:

@@ -8,6 +8,7 @@ UNIT_TESTS = \
 	tests/unit/test_bridges \
 	tests/unit/test_compile \
 	tests/unit/test_config \
+	tests/unit/test_config_keys \
 	tests/unit/test_control \
 	tests/unit/test_cut_list \
 	tests/unit/test_delta \
@@ -59,7 +60,9 @@ tests_unit_test_archive_LDADD = daemon/core/archive.$(OBJEXT) daemon/core/lines.
 tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c
 tests_unit_test_aliases_LDADD = $(UNIT_LIBS)
 
-UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
+UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_keys.$(OBJEXT) \
+	daemon/core/config_members.$(OBJEXT) daemon/core/config_read.$(OBJEXT) daemon/core/config_text.$(OBJEXT) \
+	daemon/core/config_types.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
 	daemon/core/diag.$(OBJEXT) daemon/core/printable.$(OBJEXT) daemon/config/ini.$(OBJEXT)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_LDADD = $(UNIT_CONFIG_OBJECTS) $(INIH_LIBS) $(UNIT_LIBS)
@@ -126,6 +129,9 @@ UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_config_keys_SOURCES = tests/unit/test_config_keys.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_config_keys_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_config_keys_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_cut_list_SOURCES = tests/unit/test_cut_list.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_cut_list_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_cut_list_LDADD = $(UNIT_MAKE_LIBS)

@@ -553,6 +553,28 @@ static void test_environment(void **state)
 	}
 }
 
+/* What a flow is called and said to be for is no matter of the kernel. */
+static void test_comment(void **state)
+{
+	struct policy plain, commented;
+	struct ruleset a, b;
+
+	(void)state;
+	make_good_policy(&plain, PLAIN "[flow smtp-out]\nexpect = 1h\n");
+	make_good_policy(&commented, PLAIN "[flow smtp-out]\nexpect = 2h\ncomment = as before\n");
+	assert_int_equal(make_ruleset(&a, &plain, NULL), 0);
+	assert_int_equal(make_ruleset(&b, &commented, NULL), 0);
+	char *before = ruleset_text(&a, 0), *after = ruleset_text(&b, 0);
+	assert_non_null(before);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	ruleset_free(&a);
+	ruleset_free(&b);
+	policy_free(&plain);
+	policy_free(&commented);
+}
+
 static void test_interception(void **state)
 {
 	static const struct {
@@ -891,11 +913,12 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_judge_and_ruleset),  cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_interception),       cmocka_unit_test(test_no_links),
-		cmocka_unit_test(test_links_of_two_roles), cmocka_unit_test(test_observe),
-		cmocka_unit_test(test_not_observed),       cmocka_unit_test(test_many_names),
-		cmocka_unit_test(test_name_sets),          cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_judge_and_ruleset), cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_comment),           cmocka_unit_test(test_interception),
+		cmocka_unit_test(test_no_links),          cmocka_unit_test(test_links_of_two_roles),
+		cmocka_unit_test(test_observe),           cmocka_unit_test(test_not_observed),
+		cmocka_unit_test(test_many_names),        cmocka_unit_test(test_name_sets),
+		cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

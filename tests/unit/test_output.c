@@ -281,6 +281,7 @@ static void test_flows_and_names(void **state)
 	struct fixture *f = *state;
 
 	check_golden(f, "flows-ok", EXIT_DONE);
+	check_golden(f, "flows-comment", EXIT_DONE);
 	check_golden(f, "names-ok", EXIT_DONE);
 	check_golden(f, "names-trouble", EXIT_DONE);
 	check_golden(f, "names-none", EXIT_DONE);

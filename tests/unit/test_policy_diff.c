@@ -12,13 +12,16 @@ static const struct change {
 	const char *old, *new, *lines;
 } changes[] = {
 	{ BASE, BASE, "" },
-	{ BASE, "[dns]\nmin_interval = 1m\n" BASE, "" }, /* no matter of what is let through */
 	/* settings */
 	{ BASE, BASE "[gateway]\nmode = audit\n", "mode: enforce -> audit\n" },
 	{ BASE, BASE "[gateway]\ninterception = block\nearly_drop = no\nlog_group = 6\n",
 	  "interception: prevent -> block\nearly_drop: yes -> no\nlog_group: 5 -> 6\n" },
 	{ BASE, BASE "[gateway]\nnat_except = 10.0.0.1\n", "nat_except: changed\n" },
 	{ BASE, BASE "[dns]\nobserve = no\n", "observe: yes -> no\n" },
+	{ BASE, BASE "[dns]\nservers = 192.0.2.54\nmin_interval = 1m\ngrace = 0s\n",
+	  "servers: changed\nmin_interval: 30s -> 1m\ngrace: 1h -> 0s\n" },
+	{ BASE "[dns]\nservers = 192.0.2.54#5353\n", BASE "[dns]\nservers = 192.0.2.54#53\n", "servers: changed\n" },
+	{ BASE "[dns]\nservers = 192.0.2.54\n", BASE "[dns]\nservers = 192.0.2.54#53\n", "" },
 	{ BASE, BASE "[flow license-out]\nallow_private = yes\n",
 	  "name my.mailstore.com: private addresses allowed\n" },
 	{ BASE, "[server]\naddress = 192.0.2.25\ninterface = any\nresolvers = 192.0.2.53\n" ADM,
@@ -91,7 +94,13 @@ static const struct change {
 	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
 	  "[server]\naddress = 192.0.2.25\ninterface = eth0 eth1\nresolvers = 192.0.2.53\n" ADM,
 	  "interface: changed\n" },
-	/* what is off on both sides changes nothing */
+	{ BASE, BASE "[flow imap-in]\ncomment = of the branch office\n",
+	  "flow imap-in: comment of the branch office, was none\n" },
+	{ BASE "[flow imap-in]\ncomment = one\n", BASE "[flow imap-in]\ncomment = two\n",
+	  "flow imap-in: comment two, was one\n" },
+	{ BASE "[flow imap-in]\ncomment = one\nenabled = no\n", BASE "[flow imap-in]\nenabled = no\n",
+	  "flow imap-in: comment none, was one\n" },
+	/* what is off on both sides lets nothing more through */
 	{ BASE "[flow api-in]\nenabled = no\n", BASE "[flow api-in]\nenabled = no\nport = 1\n", "" },
 };
 
