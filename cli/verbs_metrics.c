@@ -12,27 +12,27 @@
  * such as the stateset that spefw_name_state is by its form, it refuses the whole file. */
 
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-#define ONE(name, type, help, path)                                    \
-	{                                                              \
-		name, type, help, VALUE_NUMBER, NULL, path, NULL, NULL \
+#define ONE(name, type, help, path)                                     \
+	{                                                               \
+		name, type, help, METRIC_NUMBER, NULL, path, NULL, NULL \
 	}
-#define IS(name, help, path, word)                                                \
-	{                                                                         \
-		name, "gauge", help, VALUE_IS_WORD, NULL, path, NULL, WORDS(word) \
+#define IS(name, help, path, word)                                                 \
+	{                                                                          \
+		name, "gauge", help, METRIC_IS_WORD, NULL, path, NULL, WORDS(word) \
 	}
-#define MEMBERS(name, help, path, label, ...)                                              \
-	{                                                                                  \
-		name, "counter", help, VALUE_MEMBER, NULL, path, label, WORDS(__VA_ARGS__) \
+#define MEMBERS(name, help, path, label, ...)                                               \
+	{                                                                                   \
+		name, "counter", help, METRIC_MEMBER, NULL, path, label, WORDS(__VA_ARGS__) \
 	}
-#define EACH(list, name, type, help, path)                             \
-	{                                                              \
-		name, type, help, VALUE_NUMBER, list, path, NULL, NULL \
+#define EACH(list, name, type, help, path)                              \
+	{                                                               \
+		name, type, help, METRIC_NUMBER, list, path, NULL, NULL \
 	}
 
 const struct metric metrics[] = {
-	{ "up", "gauge", "Whether spefwd answers.", VALUE_UP, NULL, NULL, NULL, NULL },
+	{ "up", "gauge", "Whether spefwd answers.", METRIC_UP, NULL, NULL, NULL, NULL },
 	IS("healthy", "Whether health is ok: neither degraded nor failed.", "health", "ok"),
-	{ "health_reasons", "gauge", "Reasons for which health is not ok, by code.", VALUE_CODES, NULL, "reasons",
+	{ "health_reasons", "gauge", "Reasons for which health is not ok, by code.", METRIC_CODES, NULL, "reasons",
 	  "code", NULL },
 	IS("enforcing", "Whether denials are in force: not so in audit mode.", "mode", "enforce"),
 	ONE("generation", "gauge", "Changes of the policy or the table since spefwd began.", "generation"),
@@ -56,7 +56,7 @@ const struct metric metrics[] = {
 	EACH("flows", "flow_silent_seconds", "gauge", "How long it has been without one.", "silent_s"),
 	EACH("flows", "flow_overdue", "gauge", "Whether that is too long.", "overdue"),
 	EACH("names", "name_addresses", "gauge", "Addresses behind a name.", "addresses"),
-	{ "name_state", "gauge", "Whether a name is in a state.", VALUE_IS_WORD, "names", "state", "spefw_name_state",
+	{ "name_state", "gauge", "Whether a name is in a state.", METRIC_IS_WORD, "names", "state", "spefw_name_state",
 	  WORDS("fresh", "grace", "stale", "failing", "empty") },
 };
 const size_t metric_count = sizeof(metrics) / sizeof(metrics[0]);
@@ -135,14 +135,14 @@ static void print_samples(FILE *out, const struct metric *metric, const json_t *
 
 	if (!value)
 		return;
-	if (metric->value == VALUE_NUMBER)
+	if (metric->value == METRIC_NUMBER)
 		print_sample(out, metric, item, NULL, number_of(value));
-	for (int i = 0; metric->value == VALUE_CODES && i < HEALTH_CODES; i++)
+	for (int i = 0; metric->value == METRIC_CODES && i < HEALTH_CODES; i++)
 		print_sample(out, metric, item, health_kinds[i].name, count_code(value, health_kinds[i].name));
 	for (const char *const *word = metric->words; word && *word; word++)
 		print_sample(out, metric, item, *word,
-			     metric->value == VALUE_IS_WORD ? strcmp(json_text(value), *word) == 0
-							    : json_number_of(value, *word));
+			     metric->value == METRIC_IS_WORD ? strcmp(json_text(value), *word) == 0
+							     : json_number_of(value, *word));
 }
 
 static void print_metric(FILE *out, const struct metric *metric, const json_t *status)
@@ -151,7 +151,7 @@ static void print_metric(FILE *out, const struct metric *metric, const json_t *s
 
 	fprintf(out, "# TYPE spefw_%s %s\n# HELP spefw_%s %s\n", metric->name, metric->type, metric->name,
 		metric->help);
-	if (metric->value == VALUE_UP)
+	if (metric->value == METRIC_UP)
 		print_sample(out, metric, NULL, NULL, status != NULL);
 	else if (!metric->each)
 		print_samples(out, metric, status);
@@ -164,7 +164,7 @@ void text_metrics(const struct ctl *ctl, const json_t *status)
 	FILE *out = ctl->screen.file;
 
 	for (size_t i = 0; i < metric_count; i++)
-		if (status || metrics[i].value == VALUE_UP)
+		if (status || metrics[i].value == METRIC_UP)
 			print_metric(out, &metrics[i], status);
 	fputs("# EOF\n", out);
 }
