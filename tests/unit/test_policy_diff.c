@@ -91,6 +91,8 @@ static const struct change {
 	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
 	  "[server]\naddress = 192.0.2.25\ninterface = eth0 eth1\nresolvers = 192.0.2.53\n" ADM,
 	  "interface: changed\n" },
+	{ BASE "[flow api-in]\nenabled = no\nport = 1\n", BASE,
+	  "flow api-in: off -> on\nflow api-in: port 8474, was 1\n" },
 	/* what is off on both sides changes nothing */
 	{ BASE "[flow api-in]\nenabled = no\n", BASE "[flow api-in]\nenabled = no\nport = 1\n", "" },
 };
