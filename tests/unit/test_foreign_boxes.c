@@ -387,7 +387,8 @@ static void test_tracking(void **state)
 	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "forward -300", { "state new drop", DROPS }, { "state invalid drop", "" });
 	EACH(HEAD CONSOLE, "", EFFECTS_INTERCEPT, "prerouting -200", { "state new queue", QUEUES },
 	     { "state related queue", QUEUES }, { "state invalid queue", QUEUES }, { "status dnat queue", QUEUES },
-	     { "not flags syn queue", QUEUES }, { "kind 3 queue", QUEUES }, { "packet 3 queue", "" });
+	     { "not flags syn queue", QUEUES }, { "flags syn queue", QUEUES }, { "flags other queue", QUEUES },
+	     { "kind 3 queue", QUEUES }, { "packet 3 queue", "" });
 }
 
 static void test_addresses(void **state)
@@ -786,6 +787,114 @@ static void test_maps(void **state)
 			"");
 }
 
+/* Of a set whose elements are not known any may be in it. */
+static void test_unknown_set(void **state)
+{
+	static const char text[] = "set s 198.51.100.1\nchain b forward 0\nb: from @1 drop\nb: not from @1 drop\nb: to "
+				   "192.0.2.26 from @1 drop";
+	struct ranges gateway = make_ranges("192.0.2.1");
+	struct interface_list own[ROLES] = { 0 };
+	struct names_view names = { 0 };
+	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .around = &around };
+	struct foreign_tables tables;
+	struct findings findings;
+	struct policy policy;
+
+	(void)state;
+	read_tables(&tables, text);
+	tables.sets.items[0].known = false;
+	make_good_policy(&policy, HEAD CONSOLE);
+	assert_int_equal(foreign_judge(&findings, &tables, &policy, &view, EFFECTS_STOP), 0);
+	assert_int_equal(findings.count, 2);
+	assert_true(findings.items[0].may && findings.items[1].may);
+	findings_free(&findings);
+	foreign_tables_free(&tables);
+	policy_free(&policy);
+	ranges_free(&gateway);
+}
+
+/* Chains that lead to a drop are found through as many jumps as the kernel allows; what nests deeper may do anything,
+ * and there is an end of it. */
+static void test_nesting(void **state)
+{
+	static const struct {
+		int depth;
+		const char *expected;
+	} cases[] = { { 1, "3! drop console-in" },
+		      { 15, "17! drop console-in" },
+		      { 16, "18! drop console-in" },
+		      { 17, "" },
+		      { 40, "" } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char text[4000] = "chain b forward 0\n";
+		for (int c = 1; c <= cases[i].depth; c++)
+			sprintf(text + strlen(text), "chain c%d none 0\n", c);
+		sprintf(text + strlen(text), "c%d: drop\n", cases[i].depth);
+		for (int c = cases[i].depth; c > 1; c--)
+			sprintf(text + strlen(text), "c%d: jump c%d\n", c - 1, c);
+		strcat(text, "b: jump c1");
+		assert_findings(HEAD CONSOLE, "", EFFECTS_STOP, text, cases[i].expected);
+	}
+}
+
+/* Each allocation fails in its turn: nothing is left over, and nothing is half. */
+static void test_no_memory(void **state)
+{
+	static const struct {
+		unsigned effects;
+		const char *tables;
+	} cases[] = {
+		{ EFFECTS_STOP, "chain b forward 0 drops\nb: from 203.0.113.7 drop\nb: dport 8470 drop" },
+		{ EFFECTS_INTERCEPT, "chain b prerouting -300\nb: queue\nb: redirect\nb: dnat" },
+		{ 1 << EFFECT_PORT, "chain b prerouting -100 nat\nb: dport 80 dnat 192.0.2.25" },
+	};
+	static const char config[] = HEAD ADMINS
+		"[flow x]\nfrom = SERVER\nto = partner.example.net 198.51.100.1\nprotocol = tcp\nport = 443 445\n"
+		"[role IH]\nmembers = 192.0.2.31\nprotected = yes\n";
+	struct ranges gateway = make_ranges("192.0.2.1 2001:db8:2::1");
+	struct interface_list own[ROLES] = { 0 };
+	struct policy policy;
+
+	(void)state;
+	make_good_policy(&policy, config);
+	struct names_view names = make_names(&policy, "partner.example.net 198.51.100.7 2001:db8:9::7");
+	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .around = &around };
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct foreign_tables tables;
+		struct findings findings;
+		int r = -12;
+		read_tables(&tables, cases[i].tables);
+		for (long n = 0; r != 0; n++) {
+			allocations_left = n;
+			r = foreign_judge(&findings, &tables, &policy, &view, cases[i].effects);
+			allocations_left = -1;
+			assert_true(r == 0 || (r == -12 && !findings.count && !findings.items));
+		}
+		assert_in_range(findings.count, 1, 4);
+		findings_free(&findings);
+		foreign_tables_free(&tables);
+	}
+	/* A view that is older than the policy has no addresses for its names: these may be anywhere. */
+	struct foreign_tables tables;
+	struct findings findings;
+	read_tables(&tables, "chain b forward 0\nb: to 198.51.100.1 drop\nb: drop");
+	size_t count = names.count;
+	names.count = 0;
+	assert_int_equal(foreign_judge(&findings, &tables, &policy, &view, EFFECTS_STOP), 0);
+	assert_int_equal(findings.count, 1);
+	assert_int_equal(findings.items[0].handle, 3);
+	names.count = count;
+	findings_free(&findings);
+	foreign_tables_free(&tables);
+	names_view_free(&names);
+	policy_free(&policy);
+	ranges_free(&gateway);
+}
+
 /* Nothing needs to be known where no rule does what is looked for. */
 static void test_do_any(void **state)
 {
@@ -950,6 +1059,9 @@ int main(void)
 		cmocka_unit_test(test_ways),
 		cmocka_unit_test(test_base_policy),
 		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_unknown_set),
+		cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_do_any),
 		cmocka_unit_test(test_finding),
 		cmocka_unit_test(test_words),
