@@ -280,6 +280,17 @@ static void read_tables(struct foreign_tables *ret, const char *text)
 #define CONSOLE ADMINS "[flow console-in]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 8470\n"
 #define WEB "[flow web-out]\nfrom = SERVER\nto = ANY\nprotocol = tcp\nport = 443\n"
 
+static void findings_text(const struct findings *findings, char text[600])
+{
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct finding *f = &findings->items[i];
+		sprintf(text + strlen(text), "%s%u%c %s %s", i ? ", " : "", (unsigned)f->handle, f->may ? '?' : '!',
+			effect_word(f->effect), f->flow);
+		if (f->flow_count > 1)
+			sprintf(text + strlen(text), "+%zu", f->flow_count - 1);
+	}
+}
+
 /* "LINE! EFFECT FLOW" of what stops a flow or intercepts it, "LINE?" of what may; +N: and so many more flows. */
 static void assert_findings(const char *config, const char *names, unsigned effects, const char *tables,
 			    const char *expected)
@@ -290,7 +301,6 @@ static void assert_findings(const char *config, const char *names, unsigned effe
 	struct foreign_tables others;
 	struct findings findings;
 	struct policy policy;
-	char text[600] = "";
 
 	/* SERVER is behind lan, the other roles behind lan1, ...; the peers of flow x come by wan and wan-x. */
 	make_good_policy(&policy, config);
@@ -307,18 +317,22 @@ static void assert_findings(const char *config, const char *names, unsigned effe
 	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &view };
 	const struct foreign_view foreign = { &around, peers };
 	read_tables(&others, tables);
-	assert_int_equal(foreign_judge(&findings, &others, &policy, &foreign, effects), 0);
-	assert_false(findings.incomplete);
-	for (size_t i = 0; i < findings.count; i++) {
-		const struct finding *f = &findings.items[i];
-		sprintf(text + strlen(text), "%s%u%c %s %s", i ? ", " : "", (unsigned)f->handle, f->may ? '?' : '!',
-			effect_word(f->effect), f->flow);
-		if (f->flow_count > 1)
-			sprintf(text + strlen(text), "+%zu", f->flow_count - 1);
+	/* In one go, and step by step. */
+	for (size_t steps = 1; steps <= 1000000; steps += 999999) {
+		struct judging *judging;
+		char text[600] = "";
+		int r;
+		assert_int_equal(foreign_judge_begin(&judging, &findings, &others, &policy, &foreign, effects), 0);
+		while ((r = foreign_judge_some(judging, steps)) > 0)
+			;
+		assert_int_equal(r, 0);
+		foreign_judge_end(judging);
+		assert_false(findings.incomplete);
+		findings_text(&findings, text);
+		if (strcmp(text, expected) != 0)
+			fail_msg("%s\nfound: %s\nexpected: %s", tables, text, expected);
+		findings_free(&findings);
 	}
-	if (strcmp(text, expected) != 0)
-		fail_msg("%s\nfound: %s\nexpected: %s", tables, text, expected);
-	findings_free(&findings);
 	foreign_tables_free(&others);
 	names_view_free(&view);
 	policy_free(&policy);
@@ -707,6 +721,32 @@ static void test_ways(void **state)
 	}
 }
 
+/* Rules are told of in their order, each once, with the first flow that it stops for sure, whichever flow finds it. */
+static void test_several_flows(void **state)
+{
+	static const char config[] =
+		HEAD CONSOLE WEB "[flow mail-out]\nfrom = SERVER\nto = 198.51.100.25\nprotocol = tcp\nport = 25\n"
+				 "[flow api]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 8474\n";
+
+	(void)state;
+	assert_findings(config, "", EFFECTS_STOP,
+			"chain b forward 0\nb: dport 443 drop\nb: dport 25-8474 drop\nb: dport 8470 drop\nb: to "
+			"198.51.100.25 drop",
+			"2! drop web-out, 3! drop mail-out+2");
+	assert_findings(config, "", EFFECTS_STOP,
+			"chain b forward 0\nb: inexact dport 8470 drop\nb: inexact dport 25-8474 drop\nb: dport "
+			"8470-8474 drop\nb: inexact drop",
+			"2? drop console-in, 3? drop mail-out+3, 4! drop console-in+1, 5? drop mail-out+3");
+	assert_findings(config, "", EFFECTS_STOP,
+			"chain b forward 0\nb: from 203.0.113.7 dport 8470 drop\nb: from 203.0.113.7 drop\nb: dport "
+			"8474 "
+			"drop\nchain a forward 1\na: drop",
+			"2? drop console-in, 3? drop console-in+1, 4! drop api, 6! drop mail-out+3");
+	/* May be for the first one, is for sure for a later one: that is the one to name. */
+	assert_findings(config, "", EFFECTS_STOP,
+			"chain b forward 0\nb: inexact dport 8470 accept\nb: dport 8470-8474 drop", "3! drop api+1");
+}
+
 /* The drop at the end of a base chain. */
 static void test_base_policy(void **state)
 {
@@ -1059,6 +1099,7 @@ int main(void)
 		cmocka_unit_test(test_ways),
 		cmocka_unit_test(test_base_policy),
 		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_several_flows),
 		cmocka_unit_test(test_unknown_set),
 		cmocka_unit_test(test_nesting),
 		cmocka_unit_test(test_no_memory),
