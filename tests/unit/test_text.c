@@ -119,6 +119,31 @@ static void test_records_without_memory(void **state)
 	totals_free(&totals);
 }
 
+/* A list of ranges is as it was, where there is no memory for another one. */
+static void test_ranges_without_memory(void **state)
+{
+	(void)state;
+	for (int what = 0; what < 3; what++) {
+		int r = -12;
+		for (long n = 0; r != 0; n++) {
+			struct ranges list = make_ranges("10.0.0.0/8 192.0.2.1"),
+				      other = make_ranges(
+					      "10.1.0.0/16 10.3.0.0/16 10.5.0.0/16 10.7.0.0/16 10.9.0.0/16"),
+				      before = make_ranges("10.0.0.0/8 192.0.2.1");
+			allocations_left = n;
+			r = what == 0   ? ranges_add_all(&list, &other)
+			    : what == 1 ? ranges_subtract(&list, &other)
+					: ranges_intersect(&list, &other);
+			allocations_left = -1;
+			assert_true(r == 0 || (r == -12 && ranges_equal(&list, &before)));
+			assert_int_equal(ranges_equal(&list, &before), r != 0);
+			ranges_free(&list);
+			ranges_free(&other);
+			ranges_free(&before);
+		}
+	}
+}
+
 /* Of the addresses of a name that has too many, the one that was seen longest ago goes, wherever it stands. */
 static void test_held_oldest(void **state)
 {
@@ -255,9 +280,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_archive),     cmocka_unit_test(test_records_without_memory),
-		cmocka_unit_test(test_held_oldest), cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_lines_end),   cmocka_unit_test(test_printable),
-		cmocka_unit_test(test_health),
+		cmocka_unit_test(test_held_oldest), cmocka_unit_test(test_ranges_without_memory),
+		cmocka_unit_test(test_lines),       cmocka_unit_test(test_lines_end),
+		cmocka_unit_test(test_printable),   cmocka_unit_test(test_health),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
