@@ -1024,12 +1024,10 @@ static void test_words(void **state)
 /* Findings are new ones where anything that is shown of them differs. */
 static void test_findings_equal(void **state)
 {
-	struct finding one[2] = { { .table = (char[]){ "t" },
-				    .chain = (char[]){ "c" },
-				    .family = 1,
-				    .handle = 1,
-				    .effect = EFFECT_QUEUE,
-				    .flow = "x" } };
+	char table[] = "t", chain[] = "c", other_table[] = "u", other_chain[] = "d";
+	struct finding one[2] = {
+		{ .table = table, .chain = chain, .family = 1, .handle = 1, .effect = EFFECT_QUEUE, .flow = "x" }
+	};
 	struct findings a = { .items = one, .count = 2 };
 
 	(void)state;
@@ -1041,8 +1039,8 @@ static void test_findings_equal(void **state)
 		case 0: other[1].family = 2; break;
 		case 1: other[1].handle = 2; break;
 		case 2: other[1].effect = EFFECT_DUP; break;
-		case 3: other[0].table = (char[]){ "u" }; break;
-		case 4: other[1].chain = (char[]){ "d" }; break;
+		case 3: other[0].table = other_table; break;
+		case 4: other[1].chain = other_chain; break;
 		case 5: strcpy(other[0].flow, "y"); break;
 		case 6: b.count = 1; break;
 		case 7: b.incomplete = true; break;
