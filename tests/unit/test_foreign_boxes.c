@@ -526,7 +526,7 @@ static void test_interfaces(void **state)
 	EACH(HEAD CONSOLE, "", EFFECTS_INTERCEPT, "prerouting -300 unknown",
 	     { "in eth7 from 192.0.2.25 queue", QUEUES }, { "in lan from 203.0.113.7 queue", QUEUES },
 	     { "in lo from 203.0.113.7 queue", "" });
-	/* Each flow's peers come by links of their own; each role is behind its own. */
+	/* Each flow's peers come by interfaces of their own; each role is behind its own. */
 	EACH(HEAD CONSOLE WEB "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n"
 			      "[flow ih-out]\nfrom = IH\nto = ANY\nprotocol = tcp\nport = 25\n",
 	     "", EFFECTS_STOP, "forward 0", { "in wan-console-i drop", DROPS },
@@ -721,7 +721,7 @@ static void test_ways(void **state)
 	}
 }
 
-/* Rules are told of in their order, each once, with the first flow that it stops for sure, whichever flow finds it. */
+/* Rules are reported in their order, each once, with the first flow that it stops for sure, whichever flow finds it. */
 static void test_several_flows(void **state)
 {
 	static const char config[] =
