@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""spefwd on the gateway, and what it says: spefwctl, the control socket, the table in the kernel, its log."""
+"""spefwd on the gateway, and what it shows: spefwctl, the control socket, the table in the kernel, its log."""
 import json
 import os
 import re

@@ -44,7 +44,7 @@ FAMILIES = (4, 6)
 
 
 class Failed(Exception):
-    """A command of the lab failed; the text holds it and what it said."""
+    """A command of the lab failed; the text holds it and its output."""
 
 
 class Network:

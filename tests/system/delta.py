@@ -33,7 +33,7 @@ def nothing(tap):
                      lab.config(flows=NARROW, adm="2001:db8:3::/64, 203.0.113.0/25, 203.0.113.128/25")):
             again = daemon.reload(text)
             tap.equal((again["changed"], again["generation"], again["cut"]), (False, policy, 0),
-                      "nothing changed, says the daemon")
+                      "reload reports that nothing changed")
         again = daemon.reload(lab.config(flows=NARROW, dns_section="grace = 2h").replace(
             "servers = %s" % DNS[4], "servers = %s %s" % (DNS[4], DNS[6])))
         tap.equal((again["changed"], again["generation"], again["changes"]),

@@ -189,11 +189,11 @@ def no_memory(tap):
             elif error is None:
                 outcomes["done all the same"] += 1
                 if which == policies.now:
-                    problems.append("%d: reload says it is done, and the old policy is in force" % number)
+                    problems.append("%d: reload reports success, and the old policy is in force" % number)
             else:
                 outcomes["closed" if error.startswith("closed") else "refused"] += 1
                 if "Failed" in error and which != policies.now:
-                    problems.append("%d: reload says %s, and the new policy is in force" % (number, error))
+                    problems.append("%d: reload reports %s, and the new policy is in force" % (number, error))
             wrong = policies.finish()
             if wrong:
                 problems.append("%d: %s" % (number, wrong))

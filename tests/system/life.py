@@ -52,7 +52,7 @@ def killed(tap):
         daemon.kill()
         tap.equal(handles(daemon), before, "killed: the table stays")
         tap.ok(guarded(lab), "killed: the table filters")
-        tap.equal(daemon.ctl("status", check=False).returncode, 3, "killed: spefwctl status says that nobody runs (3)")
+        tap.equal(daemon.ctl("status", check=False).returncode, 3, "killed: spefwctl status: not running (3)")
         done = daemon.run("spefwd", "--inspect")
         tap.ok(done.returncode == 0 and done.stdout.strip(), "killed: spefwd --inspect finds the table",
                (done.returncode, done.stdout, done.stderr))
@@ -147,7 +147,7 @@ def inspected_and_cleared(tap):
         tap.ok(daemon.table() is None, "clear --yes removes the table", done.stdout + done.stderr)
         status = daemon.status()
         tap.ok(status["health"] == "failed" and "table-removed" in daemon.reason_codes(status),
-               "status says that nothing is guarded", (status["health"], status["reasons"]))
+               "status shows that nothing is guarded", (status["health"], status["reasons"]))
         with lab.connect("client", "192.0.2.25", 3389) as connection:
             tap.ok(connection.echo(), "then the server is open")
         daemon.reload()
@@ -160,7 +160,7 @@ def inspected_and_cleared(tap):
         tap.ok(done.returncode == 1 and "not of spefw's making" in done.stdout,
                "--inspect with something foreign in it: 1", (done.returncode, done.stdout))
         done = daemon.ctl("status", check=False)
-        tap.ok(done.returncode == 3 and "changed by another program" in done.stdout, "and status says so",
+        tap.ok(done.returncode == 3 and "changed by another program" in done.stdout, "and status shows it",
                done.stdout + done.stderr)
         done = daemon.run("spefwd", "--clear")
         tap.ok(done.returncode == 0 and daemon.table() is None, "--clear without a daemon removes it",
@@ -181,7 +181,7 @@ def audited(tap):
         lab.serve("server", tcp=ports, udp=[123])
         lab.serve("internet", tcp=[25, 443])
         daemon = lab.spefwd(lab.config().replace("mode = enforce", "mode = audit"))
-        tap.equal(daemon.status()["mode"], "audit", "status says audit")
+        tap.equal(daemon.status()["mode"], "audit", "status shows audit")
         for family in FAMILIES:
             ipv = "IPv%d: " % family
             probes = probe_all([("client", ADDRESS[family]["server"], port, True) for port in ports]
@@ -260,7 +260,7 @@ def bad_starts(tap):
             status = daemon.status()
             tap.ok(guarded(lab), title + ": on the last good one: guarded, though the table was gone")
             tap.equal((status["health"], status["config"]["matches_disk"]), ("degraded", False),
-                      title + ": status says so")
+                      title + ": status shows it")
         daemon.write(lab.config())
         daemon.reload()
         daemon.wait_status(lambda now: now["health"] == "ok" and now["config"]["matches_disk"],

@@ -320,7 +320,7 @@ def group_taken(tap):
             query("server", name)
             tap.ok(shut(lab, both(2), 7700) and not set(both(2)) & set(daemon.addresses(name)), "it observes nothing")
             daemon.reload()
-            tap.equal(daemon.log().count("NFLOG group 5 is taken"), 1, "the log says so once")
+            tap.equal(daemon.log().count("NFLOG group 5 is taken"), 1, "it is logged once")
         finally:
             group.close()
         daemon.reload()

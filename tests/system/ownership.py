@@ -135,7 +135,7 @@ def quick_repairs(tap):
 
 
 def deaf(tap):
-    """So many notices at once that the kernel drops some: the table is read, whatever they said."""
+    """So many notices at once that the kernel drops some: the table is read, whatever they held."""
     flood = "table ip flood {\n\tset s { type ipv4_addr; elements = { %s } }\n}\ndelete table ip flood\n" % ", ".join(
         "10.0.%d.%d" % (number >> 8, number & 255) for number in range(2000))
     room = 8 << 20
@@ -221,7 +221,7 @@ def adopted(tap):
         lab.run("gateway", "nft", "insert", "rule", "inet", "spefw", "forward", "accept")
         lab.run("gateway", "nft", "add", "element", "inet", "spefw", "role_ADM_4", "{ 198.51.100.0/24 }")
         lab.run("gateway", "nft", "add", "chain", "inet", "spefw", "stranger")
-        # Kernels before 6.5 leave a set as it is, and say nothing.
+        # Kernels before 6.5 leave a set as it is, without a notice.
         lab.nft("gateway", "add set inet spefw protected_4 { type ipv4_addr; flags interval; size 2; }\n"
                 "add quota inet spefw stranger { over 1 mbytes }")
         daemon.start()
@@ -245,7 +245,7 @@ def two_daemons(tap):
             tap.ok(False, "a second daemon refuses")
         except NotReady as error:
             tap.equal(error.returncode, 1, "a second daemon for the same table: exit 1")
-            tap.ok("owned by another program" in second.log(), "and it says why", second.log())
+            tap.ok("owned by another program" in second.log(), "and the reason is logged", second.log())
         second.process = None
         tap.ok(handles(daemon) == before and guarded(lab), "nothing was changed")
         done = daemon.run("spefwd", "--clear")

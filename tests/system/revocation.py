@@ -91,7 +91,7 @@ def tightened(tap):
         last = [scene.session("client", family, 8470) for family in FAMILIES]
         daemon.write(lab.config(adm=TIGHT))
         done = daemon.ctl("reload")
-        tap.ok("2 connections" in done.stdout and "cut" in done.stdout, "spefwctl reload says so", done.stdout)
+        tap.ok("2 connections" in done.stdout and "cut" in done.stdout, "spefwctl reload shows it", done.stdout)
         judge(tap, last, kept, "spefwctl reload")
 
 

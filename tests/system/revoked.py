@@ -144,7 +144,7 @@ def reload_closes(tap):
                and not seen["mid_stream"]["full"],
                "status counts their mid-stream packets, and what is remembered", seen["mid_stream"])
         tap.ok("%d cut and remembered" % len(doomed) in " ".join(daemon.ctl("status", check=False).stdout.split()),
-               "spefwctl status says so")
+               "spefwctl status shows it")
         tap.ok('spefw_mid_stream_total{kind="cut"} %d' %
                seen["mid_stream"]["cut"] in daemon.ctl("metrics", check=False).stdout, "metrics, too")
         close(doomed)
@@ -410,7 +410,7 @@ def fill(own_port, family, count):
 
 
 def full(tap):
-    """A set has no room: health says so, and no mid-stream packet passes by an outbound flow until there is."""
+    """A set has no room: health shows it, and no mid-stream packet passes by an outbound flow until there is."""
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config(flows=OPEN))
         scene = Scene(lab)
@@ -428,7 +428,7 @@ def full(tap):
         status = daemon.status()
         tap.equal((status["mid_stream"]["remembered"], status["mid_stream"]["full"]), (SET_SIZE + 1, True),
                   "one of them has no room")
-        tap.ok("cut-full" in daemon.reason_codes(status), "health says so", status["reasons"])
+        tap.ok("cut-full" in daemon.reason_codes(status), "health shows it", status["reasons"])
         tap.equal(through(doomed, fences), [], "no byte of either gets through")
         lab.run("gateway", "conntrack", "-F")
         live(tap, fences, "all entries are lost: inbound sessions go on")

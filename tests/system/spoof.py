@@ -270,7 +270,7 @@ def partly_by_default(tap):
 
 
 def advertise(lab, lifetime, prefix="2001:db8:2::", length=64):
-    """A router at wan2 says that the server's network is there: on this wire, and by itself."""
+    """A router at wan2 advertises the server's network: on this wire, and by itself."""
     with lab.inside("client"):
         with open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
             local = [line.split()[0] for line in file if line.startswith("fe80") and line.split()[5] == "eth0"][0]

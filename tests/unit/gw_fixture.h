@@ -2,7 +2,7 @@
 #ifndef SPEFW_TEST_GW_FIXTURE_H
 #define SPEFW_TEST_GW_FIXTURE_H
 
-/* For tests of the gateway's objects: what they log, a directory of their own, and what they say of their health. */
+/* For tests of the gateway's objects: what they log, a directory of their own, and their reasons of health. */
 
 #include "make.h"
 

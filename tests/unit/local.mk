@@ -49,7 +49,7 @@ EXTRA_DIST += tests/unit/no-cmocka tests/golden-cli
 tests_unit_test_addr_SOURCES = tests/unit/test_addr.c
 tests_unit_test_addr_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
-# It includes addrbook.c, for an allocator that fails when told to.
+# It includes addrbook.c, for an allocator that fails on request.
 tests_unit_test_addrbook_SOURCES = tests/unit/test_addrbook.c
 tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
@@ -121,7 +121,7 @@ tests_unit_test_varlink_wire_SOURCES = tests/unit/test_varlink_wire.c
 tests_unit_test_varlink_wire_LDADD = daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(JANSSON_LIBS) \
 	$(UNIT_LIBS)
 
-# Policies and rulesets from the text of a configuration, and an allocator that fails when told to.
+# Policies and rulesets from the text of a configuration, and an allocator that fails on request.
 UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c
 UNIT_WRAPPED = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk

@@ -243,7 +243,7 @@ static void test_own_address(void **state)
 	assert_true(changed);
 	assert_int_equal(config_store_policy(store)->roles[0].guarded.count, 0);
 	assert_reasons(false, "own-address: 192.0.2.25 is this gateway's own address: it is not guarded\n");
-	assert_int_equal(reload(GOOD), -EINVAL);        /* nobody may write that down anew */
+	assert_int_equal(reload(GOOD), -EINVAL);        /* nobody may save that again */
 	assert_false(config_store_matches_disk(store)); /* though it reads the same */
 
 	begin(); /* at the start, the last good one serves, without that address */

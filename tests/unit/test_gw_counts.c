@@ -134,7 +134,7 @@ static void test_interception(void **state)
 	pass("intercepted", 1);
 	assert_int_equal(counts_read(counts), 0);
 	assert_int_equal(interceptions, 2);
-	assert_int_equal(log_count(""), 0); /* what intercepts is for others to say */
+	assert_int_equal(log_count(""), 0); /* what intercepts is for others to report */
 }
 
 static void test_interception_is_over(void **state)

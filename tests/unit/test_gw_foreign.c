@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The tables of other programs: when they are read, and what is said of them. */
+/* The tables of other programs: when they are read, and what is reported of them. */
 #include "fake_time.h"
 #include "gw_fixture.h"
 
@@ -16,7 +16,7 @@
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND };
 
-/* The kernel: one chain with so many rules that redirect everything, told in so many parts. */
+/* The kernel: one chain with so many rules that redirect everything, given in so many parts. */
 static struct {
 	size_t rules, parts;
 	bool incomplete;
@@ -108,11 +108,11 @@ static size_t changes, gone;
 static int environment_error;
 static struct ranges own;
 
-static int on_environment(void *userdata, const struct policy *asked, struct environment_store *ret,
+static int on_environment(void *userdata, const struct policy *given, struct environment_store *ret,
 			  struct ranges *ret_own)
 {
 	assert_ptr_equal(userdata, &changes);
-	assert_ptr_equal(asked, &policy);
+	assert_ptr_equal(given, &policy);
 	*ret = (struct environment_store){ .roles = calloc(policy.role_count, sizeof(*ret->roles)),
 					   .count = policy.role_count };
 	*ret_own = (struct ranges){ 0 };
@@ -396,7 +396,7 @@ static void test_cancel(void **state)
 	assert_string_equal(reasons(), "");
 	assert_int_equal(changes, 2);
 
-	kernel.parts = 100; /* read anew while a look is under way: that one ends */
+	kernel.parts = 100; /* read again while a look is under way: that one ends */
 	foreign_read(foreign, &policy);
 	kernel.parts = 1;
 	kernel.cost_ms = 0;

@@ -229,7 +229,7 @@ static void test_no_kernel(void **state)
 	assert_int_equal(gateway_start(gateway, -1), -EPERM);
 }
 
-/* What may pass with time is tried again, and what cannot be done meanwhile is said. */
+/* What may pass with time is tried again, and what cannot be done meanwhile is reported. */
 static void test_start_fails_for_a_while(void **state)
 {
 	(void)state;
@@ -275,7 +275,7 @@ static void test_reload(void **state)
 	assert_true(table_figures(gateway_table(gateway)).generation > generation);
 	assert_string_equal(reasons(), "");
 
-	/* Nothing is sent for a file that says the same. */
+	/* Nothing is sent for a file of the same meaning. */
 	size_t batches = fake_nft.batches;
 	assert_int_equal(reload(NARROW "; a remark\n", &cut), 0);
 	assert_int_equal(cut, 0);
@@ -448,7 +448,7 @@ static void test_own_address_without_memory(void **state)
 	assert_null(element("protected_4", "192.0.2.25"));
 }
 
-/* An interface that comes up makes names be asked for, and the spoof guard know it. */
+/* An interface that comes up makes names be queried, and the spoof guard know it. */
 static void test_interfaces(void **state)
 {
 	(void)state;
@@ -604,7 +604,7 @@ static void test_observed(void **state)
 	(void)state;
 	start();
 	answer_license();
-	give("spefw dns ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99"); /* nobody asked */
+	give("spefw dns ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99"); /* without a query */
 	assert_null(element("name_" LICENSE "_4", "198.51.100.99"));
 	assert_int_equal(observer_figures(gateway_observer(gateway)).unasked, 1);
 	give("spefw query ", "192.0.2.25", 40000, "192.0.2.53", 53, NULL);
@@ -716,7 +716,7 @@ static void test_last_repairs(void **state)
 	assert_true(now_ms() - before < 6 * SECOND);
 }
 
-/* A state directory that takes nothing is said, and kept up with once it does. */
+/* A state directory that takes nothing is reported, and brought up to date once it does. */
 static void test_state_directory(void **state)
 {
 	(void)state;
@@ -755,7 +755,7 @@ static void test_names_not_followed(void **state)
 	assert_false(has_reason("names-not-followed"));
 }
 
-/* Each allocation of a start fails in turn: it starts, or says that it can't, and leaks nothing. */
+/* Each allocation of a start fails in turn: it starts, or fails with an error, and leaks nothing. */
 static void test_memory(void **state)
 {
 	(void)state;

@@ -17,7 +17,7 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR 
 
 static struct usage *usage;
 static struct policy policy;
-/* What the coordinator was asked and told. */
+/* The coordinator's calls. */
 static size_t changes, saves, counter_reads;
 static uint64_t opened[2]; /* license-out, console-in */
 static int view_error;
