@@ -31,6 +31,16 @@ static struct names *names;
 static const char *own_address; /* the gateway's, or NULL */
 static void (*on_refreshed)(const char *waiter);
 
+/* Days of saving would take their time on a real disk; this one can be full. */
+static int fsync_error;
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+	(void)fd;
+	errno = fsync_error;
+	return fsync_error ? -1 : 0;
+}
+
 static void note(const char *what, const char *which)
 {
 	size_t length = strlen(events);
@@ -129,11 +139,13 @@ static int set_up(void **state)
 	fake_resolver_reset();
 	fake_conntrack_reset();
 	fake_log_reset();
+	fsync_error = 0;
 	own_address = NULL;
 	on_refreshed = NULL;
 	events[0] = '\0';
 	names = NULL;
-	snprintf(directory, sizeof(directory), "/tmp/spefw-names-XXXXXX");
+	snprintf(directory, sizeof(directory), "%s/spefw-names-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (!mkdtemp(directory))
 		return -1;
 	make_file(&file, TEXT);
@@ -370,7 +382,7 @@ static void test_outage(void **state)
 	fake_resolver_fail(one, FAMILY_4, "SERVFAIL");
 	assert_true(fake_log_has("one.example.net (IPv4): stale, 1 addresses: SERVFAIL"));
 	assert_string_equal(reasons(), "name-stale: one.example.net (IPv4) is stale: SERVFAIL\n");
-	assert_events("");
+	assert_null(strstr(events, "changed"));
 	/* 2 seconds at first, as long again as it has failed for, 15 minutes at most. */
 	for (int i = 0; i < 30; i++) {
 		int64_t since = now_ms() - failed_first, took = until_asked(one, FAMILY_4);
@@ -470,7 +482,6 @@ static void test_query_all(void **state)
 
 static void test_saving(void **state)
 {
-	char moved[80];
 	struct stat before, after;
 
 	(void)state;
@@ -492,7 +503,6 @@ static void test_saving(void **state)
 	answer_peer();
 	fake_resolver_answer(one, FAMILY_4, "198.51.100.1", 20 * 60);
 	events[0] = '\0';
-	fake_time_pass(10 * SECOND);
 	names_save(names);
 	assert_events("");
 	fake_time_pass(MINUTE);
@@ -503,21 +513,21 @@ static void test_saving(void **state)
 	assert_int_equal(stat(path_of("addresses"), &after), 0);
 	assert_true(before.st_ino != after.st_ino || before.st_mtim.tv_nsec != after.st_mtim.tv_nsec);
 	/* Where it fails that is logged once, is a reason, and is tried again. */
-	snprintf(moved, sizeof(moved), "%s.moved", directory);
-	assert_int_equal(rename(directory, moved), 0);
+	fsync_error = ENOSPC;
 	fake_log_reset();
 	names_query_all(names);
 	fake_resolver_answer(one, FAMILY_4, "198.51.100.2", 300);
 	fake_time_pass(2 * SECOND);
-	assert_true(fake_log_has("can't save the addresses in /tmp/spefw-names-"));
-	assert_non_null(strstr(reasons(), "state-unsaved: the addresses can't be saved in /tmp/spefw-names-"));
+	assert_true(fake_log_has("can't save the addresses in /"));
+	assert_true(fake_log_has(": No space left on device"));
+	assert_non_null(strstr(reasons(), "state-unsaved: the addresses can't be saved in /"));
 	fake_log_reset();
 	answer_peer();
 	pass_answering(5 * MINUTE, "198.51.100.2", 300);
 	names_save(names);
 	assert_false(fake_log_has("can't save"));
 	assert_null(strstr(events, "saved"));
-	assert_int_equal(rename(moved, directory), 0);
+	fsync_error = 0;
 	names_save(names); /* not that soon */
 	assert_null(strstr(events, "saved"));
 	pass_answering(5 * MINUTE, "198.51.100.2", 300);
@@ -592,8 +602,8 @@ static void test_damaged_files(void **state)
 	assert_int_equal(unlink(path_of("held")), 0);
 	assert_int_equal(mkdir(path_of("held"), 0700), 0);
 	open_names();
-	assert_true(fake_log_has("the remembered addresses in /tmp/spefw-names-"));
-	assert_true(fake_log_has("what names have held in /tmp/spefw-names-"));
+	assert_true(fake_log_has("the remembered addresses in /"));
+	assert_true(fake_log_has("what names have held in /"));
 	assert_string_equal(view(one, false), "198.51.100.1");
 	assert_int_equal(rmdir(path_of("held")), 0);
 }
