@@ -1000,6 +1000,21 @@ static void bounds(void **state)
 		assert_int_equal(find(book, "192.0.2.1")->expires_ms, 1000 + cases[i].held_ms);
 		addrbook_free(book);
 	}
+	/* What is left of that, be it a millisecond, outlives the daemon; so does an answer that is not stale yet. */
+	for (int64_t left = -1; left <= 1; left++) {
+		struct addr addr = address("192.0.2.1");
+		book = new_book(one_name, 1, 1000);
+		assert_int_equal(addrbook_remember_observed(book, NAME, &addr, left, 1000), 0);
+		assert_int_equal(entry_of(book).address_count, left > 0);
+		if (left > 0)
+			assert_int_equal(find(book, "192.0.2.1")->expires_ms, 1000 + left);
+		assert_int_equal(addrbook_remember_observed(book, "other.example", &addr, left, 1000), -ENOENT);
+		addrbook_free(book);
+		book = new_book(one_name, 1, 30 * DAY);
+		assert_int_equal(addrbook_remember(book, NAME, &addr, 7 * DAY - left, 30 * DAY), 0);
+		assert_int_equal(entry_of(book).address_count, left > 0);
+		addrbook_free(book);
+	}
 	assert_string_equal(book_origin_name(ORIGIN_QUERIED), "asked");
 	assert_string_equal(book_origin_name(ORIGIN_OBSERVED), "observed");
 	assert_string_equal(book_origin_name(ORIGIN_REMEMBERED), "remembered");
