@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum {
-	BOOK_ADDRESSES_MAX = 256, /* per (name, family); SPEC 4 */
+	BOOK_ADDRESSES_MAX = 256, /* per (name, family) */
 };
 
 enum book_state {
@@ -129,7 +129,7 @@ int64_t name_margin_ms(int64_t stale_ms);
 const char *book_state_name(enum book_state state);    /* "fresh" ... */
 const char *book_origin_name(enum book_origin origin); /* "asked" ... */
 
-/* Why this address may not stand behind a name (RFC 6890 and SPEC 4), or NULL. Private ones only without allow_private.
+/* Why this address may not stand behind a name (RFC 6890), or NULL. Private ones only without allow_private.
  */
 const char *address_unfit(const struct addr *addr, bool allow_private);
 

@@ -269,7 +269,7 @@ static bool key_type_of(uint32_t number, uint32_t length, enum key_type *ret)
 	return false;
 }
 
-/* What nft_encode.c sends with a set: for names of interfaces how they are to be read, else nothing. */
+/* What encode.c sends with a set: for names of interfaces how they are to be read, else nothing. */
 static bool is_our_userdata(const struct nftnl_set *parsed, enum key_type type)
 {
 	uint32_t length = 0, order = 1;
