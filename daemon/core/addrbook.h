@@ -108,9 +108,8 @@ int addrbook_query_by(struct addrbook *book, const char *name, enum family famil
 int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses,
 		      size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed);
 int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms);
-/* Drops what has expired; true where the set of addresses changed. */
-bool addrbook_expire(struct addrbook *book, int64_t now_ms);
-bool addrbook_expire_entry(struct addrbook *book, size_t index, int64_t now_ms); /* of one, by its index */
+/* Drops what of this entry has expired; true where the set of addresses changed. index: below addrbook_count(). */
+bool addrbook_expire_entry(struct addrbook *book, size_t index, int64_t now_ms);
 /* Judges all addresses anew by `refuses` (the gateway's own may have changed); true where the set changed. */
 bool addrbook_recheck(struct addrbook *book);
 /* From the state directory, before the first answer. age_ms: since it was confirmed. What is older than stale, unfit or

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile_parts.h"
 #include "array.h"
+#include "hash.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,11 +67,9 @@ void name_set(const char *name, char buffer[NAME_SET_MAX])
 		snprintf(buffer, NAME_SET_MAX, "%s_%s", kind, rest);
 		return;
 	}
-	/* The kernel takes 255 bytes; a longer name keeps its beginning and gets a hash (FNV-1a) for the rest. */
-	uint64_t hash = 0xcbf29ce484222325;
-	for (const char *p = rest; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
-	snprintf(buffer, NAME_SET_MAX, "%s_%.180s_h%016llx", kind, rest, (unsigned long long)hash);
+	/* The kernel takes 255 bytes; a longer name keeps its beginning and gets a hash for the rest. */
+	snprintf(buffer, NAME_SET_MAX, "%s_%.180s_h%016" PRIx64, kind, rest,
+		 hash_bytes(HASH_START, rest, strlen(rest)));
 }
 
 static void fill_name_set(struct ruleset *out, struct set *set, const struct name_addresses *list, enum family family)

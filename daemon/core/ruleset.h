@@ -193,6 +193,5 @@ bool rule_equal(const struct rule *a, const struct rule *b);
 /* The ruleset as nft would read it ("table inet spefw { ... }"). now_ms: for timeouts. The caller frees it; NULL
  * without memory. */
 char *ruleset_text(const struct ruleset *ruleset, int64_t now_ms);
-char *rule_text(const struct rule *rule);
 
 #endif

@@ -28,7 +28,7 @@ struct nft_batch {
 	size_t last;           /* where the last message begins */
 	uint32_t acknowledged; /* of a finished batch: the sequence number that the kernel acknowledges, once all of it
 				  is in force */
-	uint32_t sequence, first_sequence; /* the last message's, and the first one's */
+	uint32_t sequence;     /* the last message's */
 	struct nft_abilities abilities;
 	int64_t now_ms; /* CLOCK_BOOTTIME, for timeouts */
 };

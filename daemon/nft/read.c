@@ -159,14 +159,6 @@ int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret)
 	return 0;
 }
 
-const struct nft_counter *nft_find_counter(const struct nft_counters *counters, const char *name)
-{
-	for (size_t i = 0; i < counters->count; i++)
-		if (strcmp(counters->items[i].name, name) == 0)
-			return &counters->items[i];
-	return NULL;
-}
-
 /* Its chains and sets. */
 
 struct reading {
