@@ -41,8 +41,6 @@ void text_not_running(const struct ctl *ctl, const json_t *inspect, const char *
 
 /* Adds the strings of an array, with commas, `max` at most: "a, b, +3 more". */
 void text_add_list(struct text *text, const json_t *array, size_t max);
-/* "tcp", "143 443", or "icmp-echo", of a flow. */
-void text_add_ports(struct text *text, const json_t *flow);
 enum tone tone_of_state(const char *state);
 void ctl_print_table(const struct ctl *ctl, struct table *table);
 

@@ -17,7 +17,8 @@ void text_add_list(struct text *text, const json_t *array, size_t max)
 		text_add(text, ", +%zu more", count - shown);
 }
 
-void text_add_ports(struct text *text, const json_t *flow)
+/* "tcp 143 443", or "icmp-echo". */
+static void add_ports(struct text *text, const json_t *flow)
 {
 	const json_t *ports = json_object_get(flow, "ports");
 
@@ -86,7 +87,7 @@ static void print_flows(const struct ctl *ctl, const json_t *flows)
 		const json_t *flow = json_array_get(flows, i);
 		enum tone tone = json_truth_of(flow, "enabled") ? TONE_PLAIN : TONE_FAINT;
 		struct text ports = { 0 };
-		text_add_ports(&ports, flow);
+		add_ports(&ports, flow);
 		table.failed |= ports.failed;
 		table_cell(&table, tone, "%s", json_text_of(flow, "id"));
 		add_list_cell(&table, tone, json_object_get(flow, "from"));

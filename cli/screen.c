@@ -33,7 +33,7 @@ char *text_harmless(const char *text)
 	return copy;
 }
 
-void text_print(FILE *file, const char *text)
+static void print_harmless(FILE *file, const char *text)
 {
 	char *harmless = text_harmless(text);
 
@@ -43,7 +43,7 @@ void text_print(FILE *file, const char *text)
 
 void text_print_line(FILE *file, const char *text)
 {
-	text_print(file, text);
+	print_harmless(file, text);
 	putc('\n', file);
 }
 
@@ -70,7 +70,7 @@ static const char *tone_end(const struct screen *screen, enum tone tone)
 void screen_text(const struct screen *screen, enum tone tone, const char *text)
 {
 	fputs(tone_begin(screen, tone), screen->file);
-	text_print(screen->file, text);
+	print_harmless(screen->file, text);
 	fputs(tone_end(screen, tone), screen->file);
 }
 

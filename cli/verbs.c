@@ -55,7 +55,7 @@ const struct verb verbs[] = {
 	  .about = "Each flow: from where to where, protocol and ports, attempts since its counter began (packets "
 		   "that opened a connection, answered or not), or why it is off. Flows with `expect`: how often "
 		   "each is to be used, and how long ago a connection of it was last answered (of the time that "
-		   "`spefwd` ran). And the roles.\n",
+		   "`spefwd` ran). The comments of flows, and the roles.\n",
 	  .method = SPEFW_METHOD("Flows"),
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_flows,

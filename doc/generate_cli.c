@@ -26,8 +26,11 @@ static void end_line(struct writer *writer)
 
 static void put_escaped(const char *text)
 {
-	for (; *text; text++)
-		fputs(*text == '\\' ? "\\e" : (const char[]){ *text, '\0' }, stdout);
+	for (; *text; text++) {
+		putchar(*text);
+		if (*text == '\\')
+			putchar('e');
+	}
 }
 
 static void put_word(struct writer *writer, const char *word)
@@ -44,14 +47,6 @@ static void put_word(struct writer *writer, const char *word)
 	writer->column += length + 1;
 	if (strspn(word + length - 1, ".?!"))
 		end_line(writer);
-}
-
-/* "name(8)": a page. */
-static bool is_page(const char *word)
-{
-	size_t length = strcspn(word, "(");
-
-	return length && word[length] && isdigit((unsigned char)word[length + 1]) && word[length + 2] == ')';
 }
 
 /* What is between backquotes or angles, with the marks of punctuation before and after it. */
@@ -83,6 +78,8 @@ static const char *put_next(struct writer *writer, const char *at)
 
 	if (at[open] == '`' || at[open] == '<') {
 		const char *from = at + open + 1, *end = strchr(from, at[open] == '`' ? '`' : '>');
+		if (!end)
+			abort(); /* a mark without its other end */
 		size_t close = strcspn(end + 1, " \n");
 		snprintf(before, sizeof(before), "%.*s", (int)open, at);
 		snprintf(marked, sizeof(marked), "%.*s", (int)(end - from), from);
@@ -92,15 +89,7 @@ static const char *put_next(struct writer *writer, const char *at)
 	}
 	size_t length = strcspn(at, " \n");
 	snprintf(word, sizeof(word), "%.*s", (int)length, at);
-	if (is_page(word)) {
-		end_line(writer);
-		printf(".Xr %.*s %c", (int)strcspn(word, "("), word, word[strcspn(word, "(") + 1]);
-		for (const char *mark = strchr(word, ')') + 1; *mark; mark++)
-			printf(" %c", *mark);
-		putchar('\n');
-	} else {
-		put_word(writer, word);
-	}
+	put_word(writer, word);
 	return at + length;
 }
 

@@ -73,11 +73,11 @@ const struct config_key config_keys[] = {
 		    "VRF, or by a bridge that the gateway is plugged into by a pair of veth.\n" },
 	{ CONFIG_SERVER, "resolvers", LIST(MEMBERS), .accept = ACCEPT_HOSTS, CONFIG(resolvers), POLICY(resolvers),
 	  .standard = "none",
-	  .manual = "The DNS servers that the SPE server asks: the target of\n"
+	  .manual = "The DNS servers that the SPE server queries: the target of\n"
 		    ".Sq dns-out .\n" },
 	{ CONFIG_SERVER, "time_servers", LIST(MEMBERS), .accept = ACCEPT_HOSTS | ACCEPT_RANGES | ACCEPT_NAMES,
 	  CONFIG(time_servers), .standard = "none",
-	  .manual = "The time servers that it asks: the target of\n"
+	  .manual = "Its time servers: the target of\n"
 		    ".Sq ntp-out .\n" },
 	{ CONFIG_SERVER, "ephemeral_ports", LIST_REQUIRED(PORTS), CONFIG(ephemeral),
 	  .standard = EPHEMERAL ", as Windows has it", .example = EPHEMERAL,
@@ -129,8 +129,8 @@ const struct config_key config_keys[] = {
 		    ".Cm prevent\n"
 		    "outruns are not named.\n"
 		    ".Cm off :\n"
-		    "nobody looks.\n"
-		    "What the gateway's own addresses are asked for is a port forward, and left\n"
+		    "nothing is looked for.\n"
+		    "A connection to an address of the gateway's own is a port forward, and left\n"
 		    "alone; so are the server's DNS queries, port 53.\n" },
 	{ CONFIG_GATEWAY, "early_drop", VALUE(YES_NO), CHOICES(no_yes), .initial = true, CONFIG(early_drop),
 	  POLICY(early_drop), .change = CHANGE_VALUES, .example = "yes",
@@ -152,7 +152,7 @@ const struct config_key config_keys[] = {
 
 	{ CONFIG_DNS, "servers", LIST_REQUIRED(DNS_SERVERS), .initial = true, CONFIG(dns_servers), POLICY(dns_servers),
 	  .change = CHANGE_NOTED, .standard = ".Cm system", .example = "system",
-	  .manual = "Whom to ask.\n"
+	  .manual = "The servers to query.\n"
 		    ".Cm system :\n"
 		    "the servers of\n"
 		    ".Pa /etc/resolv.conf ,\n"
@@ -193,7 +193,7 @@ const struct config_key config_keys[] = {
 		    "was redirected, by any) and not by the server's own.\n"
 		    "With\n"
 		    ".Cm interface No = Cm any\n"
-		    "queries that only have the server's address can't be told from its own.\n"
+		    "queries of others with the server's address count as its own.\n"
 		    ".Pp\n"
 		    "They are learned for names that are the target of a flow, for the names that a\n"
 		    "CNAME of theirs leads to, and for patterns.\n"
@@ -207,7 +207,7 @@ const struct config_key config_keys[] = {
 		    "address that\n"
 		    ".Xr spefwd 8\n"
 		    "was answered.\n"
-		    "Of each protected role 1000 queries and 1000 answers a second are looked at,\n"
+		    "Of each protected role 1000 queries and 1000 answers a second are read,\n"
 		    "answers of up to 8192 bytes; what is more is counted, and makes health degraded\n"
 		    "for ten minutes.\n" },
 
@@ -269,7 +269,7 @@ const struct config_key config_keys[] = {
 	  .manual = "Whether the names of this flow may have private addresses.\n"
 		    "It holds for a name in all flows and roles that use it, unless this flow is off.\n" },
 	{ CONFIG_FLOW, "comment", VALUE(TEXT), .most = CONFIG_COMMENT_MAX, FLOW_SETTING(comment),
-	  .change = CHANGE_VALUES, .standard = "none", .json = "comment", .example = "asked for by the helpdesk",
+	  .change = CHANGE_VALUES, .standard = "none", .json = "comment", .example = "requested by the helpdesk",
 	  .manual = "What the flow is for, in one line of printable UTF-8.\n"
 		    ".Xr spefwctl 8\n"
 		    ".Cm flows\n"

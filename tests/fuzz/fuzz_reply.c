@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Fuzz target: what answers on the control socket, to spefwctl, which may be another program's socket by mistake. The
- * first byte says what was asked for; the rest comes in pieces, as from a socket, and is shown with both faces.
- * Whatever it is, the text for people must not steer a terminal, and the one for programs must be JSON. */
+ * first byte says how wide the screen is; the rest comes in pieces, as from a socket, and is shown as a reply to each
+ * verb. Whatever it is, the text for people must not steer a terminal, and the one for programs must be JSON. */
 #include "ctl.h"
 #include "output.h"
 #include "control/wire.h"
@@ -12,24 +12,17 @@
 
 int fuzz_one(const uint8_t *bytes, size_t size);
 
-enum { PIECE = 97 };
+enum { PIECE = 97, NARROW = 0x80 };
 
-enum { NARROW = 0x80 };
-
-/* The place of a verb in the table, or one beyond: what the kernel holds without a daemon. */
-static size_t choose(uint8_t byte)
+/* As the reply to each verb, and as what the kernel holds without a daemon. */
+static void show(struct ctl *ctl, const json_t *reply)
 {
-	return (byte & ~NARROW) % (verb_count + 1);
-}
-
-static void show(struct ctl *ctl, size_t choice, const json_t *reply)
-{
-	if (choice == verb_count) {
-		ctl->output->not_running(ctl, reply, "unknown");
-	} else if (verbs[choice].text) {
-		ctl->verb = &verbs[choice];
-		ctl->output->reply(ctl, reply);
+	for (size_t i = 0; i < verb_count; i++) {
+		ctl->verb = &verbs[i];
+		if (ctl->verb->text)
+			ctl->output->reply(ctl, reply);
 	}
+	ctl->output->not_running(ctl, reply, "unknown");
 }
 
 /* No control character but the end of a line, neither of ASCII nor of Latin-1. JSON leaves the last of ASCII, DEL, as
@@ -57,7 +50,7 @@ static void show_both(uint8_t byte, const json_t *reply)
 		struct ctl ctl = { .environment = &environment,
 				   .screen = { .file = out, .width = byte & NARROW ? 80 : 0 },
 				   .output = faces[face] };
-		show(&ctl, choose(byte), reply);
+		show(&ctl, reply);
 		fclose(err);
 		fclose(out);
 		check_text(text, length, face == 1);

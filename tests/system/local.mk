@@ -8,8 +8,8 @@ EXTRA_DIST += tests/system/hardening.py tests/system/fdstore.py tests/system/kil
 	tests/system/faultlib.c
 EXTRA_DIST += tests/kernels/run tests/kernels/images.py tests/kernels/guest/agent.py tests/kernels/guest/common.py \
 	tests/kernels/guest/machine_life.py tests/kernels/guest/network.py tests/kernels/guest/witness.py
-EXTRA_DIST += tests/run tests/clean-root .ci/run packaging/dependencies.sh packaging/quickstart $(lab_files) \
-	$(system_test_files)
+EXTRA_DIST += tests/run tests/mutation/run tests/clean-root .ci/run packaging/dependencies.sh packaging/quickstart \
+	$(lab_files) $(system_test_files)
 lab_files = tests/lab/__init__.py tests/lab/checks.py tests/lab/manager.py tests/lab/netlink.py tests/lab/sessions.py \
 	tests/lab/daemon.py tests/lab/dns.py tests/lab/dns_servers.py tests/lab/named.py tests/lab/namespaces.py \
 	tests/lab/nflog.py tests/lab/packets.py tests/lab/proxy.py tests/lab/quickstart.py tests/lab/services.py \

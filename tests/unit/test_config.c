@@ -512,7 +512,7 @@ static void test_bad_values(void **state)
 		{ SERVER "[flow x]\ncomment = " X50 X50 X50 X10 "x\n",
 		  "a.ini:4: comment of 161 bytes: it has up to 160" },
 		{ SERVER "[flow x]\ncomment = ; none\n",
-		  "a.ini:4: key comment has no value: write one, such as comment = asked for by the helpdesk" },
+		  "a.ini:4: key comment has no value: write one, such as comment = requested by the helpdesk" },
 		{ SERVER "[flow x]\ncomment = one\n  two\n",
 		  "a.ini:5: key comment is not a list: it can't go on in an indented line" },
 		{ SERVER "[flow x]\nexpect = 0s\n", "a.ini:4: expect = 0s is out of bounds: write 1s to 365d" },

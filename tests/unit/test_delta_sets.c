@@ -132,6 +132,43 @@ static void test_deadlines(void **state)
 	policy_free(&more);
 }
 
+/* How much changes, for reports. */
+static void test_figures(void **state)
+{
+	static const char *const changes[] = { BASE, BASE MORE, BASE "[flow https-in]\nport = 444\n",
+					       BASE "[gateway]\nmode = audit\n" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(changes) * COUNT_OF(changes) * 2; i++) {
+		bool exists = i % 2;
+		const struct delta_options options = { .exists = exists };
+		size_t rules = 0, elements = 0;
+		struct policy old_policy, new_policy;
+		struct ruleset old, new;
+		struct delta delta;
+		make_good_policy(&old_policy, changes[i / 2 % COUNT_OF(changes)]);
+		make_good_policy(&new_policy, changes[i / 2 / COUNT_OF(changes)]);
+		assert_int_equal(make_ruleset(&old, &old_policy, NULL), 0);
+		assert_int_equal(make_ruleset(&new, &new_policy, NULL), 0);
+		assert_int_equal(delta_compute(&delta, &old, &new, &options), 0);
+		for (size_t o = 0; o < delta.count; o++) {
+			elements += delta.items[o].element_count;
+			rules += delta.items[o].kind == OP_RULE_ADD;
+			if (delta.items[o].kind == OP_RULES_FLUSH)
+				rules += ruleset_find_chain(&old, delta.items[o].name)->count;
+		}
+		assert_int_equal(delta.rules, rules);
+		assert_int_equal(delta.elements, elements);
+		if (exists && i / 2 % COUNT_OF(changes) == i / 2 / COUNT_OF(changes))
+			assert_int_equal(delta.count, 0);
+		delta_free(&delta);
+		ruleset_free(&old);
+		ruleset_free(&new);
+		policy_free(&old_policy);
+		policy_free(&new_policy);
+	}
+}
+
 static void test_no_memory(void **state)
 {
 	struct policy policy;
@@ -169,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_short_way),
 		cmocka_unit_test(test_deadlines),
+		cmocka_unit_test(test_figures),
 		cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,6 +280,17 @@ static void read_tables(struct foreign_tables *ret, const char *text)
 #define CONSOLE ADMINS "[flow console-in]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 8470\n"
 #define WEB "[flow web-out]\nfrom = SERVER\nto = ANY\nprotocol = tcp\nport = 443\n"
 
+static void findings_text(const struct findings *findings, char text[600])
+{
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct finding *f = &findings->items[i];
+		sprintf(text + strlen(text), "%s%u%c %s %s", i ? ", " : "", (unsigned)f->handle, f->may ? '?' : '!',
+			effect_word(f->effect), f->flow);
+		if (f->flow_count > 1)
+			sprintf(text + strlen(text), "+%zu", f->flow_count - 1);
+	}
+}
+
 /* "LINE! EFFECT FLOW" of what stops a flow or intercepts it, "LINE?" of what may; +N: and so many more flows. */
 static void assert_findings(const char *config, const char *names, unsigned effects, const char *tables,
 			    const char *expected)
@@ -290,7 +301,6 @@ static void assert_findings(const char *config, const char *names, unsigned effe
 	struct foreign_tables others;
 	struct findings findings;
 	struct policy policy;
-	char text[600] = "";
 
 	/* SERVER is behind lan, the other roles behind lan1, ...; the peers of flow x come by wan and wan-x. */
 	make_good_policy(&policy, config);
@@ -307,18 +317,22 @@ static void assert_findings(const char *config, const char *names, unsigned effe
 	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &view };
 	const struct foreign_view foreign = { &around, peers };
 	read_tables(&others, tables);
-	assert_int_equal(foreign_judge(&findings, &others, &policy, &foreign, effects), 0);
-	assert_false(findings.incomplete);
-	for (size_t i = 0; i < findings.count; i++) {
-		const struct finding *f = &findings.items[i];
-		sprintf(text + strlen(text), "%s%u%c %s %s", i ? ", " : "", (unsigned)f->handle, f->may ? '?' : '!',
-			effect_word(f->effect), f->flow);
-		if (f->flow_count > 1)
-			sprintf(text + strlen(text), "+%zu", f->flow_count - 1);
+	/* In one go, and step by step. */
+	for (size_t steps = 1; steps <= 1000000; steps += 999999) {
+		struct judging *judging;
+		char text[600] = "";
+		int r;
+		assert_int_equal(foreign_judge_begin(&judging, &findings, &others, &policy, &foreign, effects), 0);
+		while ((r = foreign_judge_some(judging, steps)) > 0)
+			;
+		assert_int_equal(r, 0);
+		foreign_judge_end(judging);
+		assert_false(findings.incomplete);
+		findings_text(&findings, text);
+		if (strcmp(text, expected) != 0)
+			fail_msg("%s\nfound: %s\nexpected: %s", tables, text, expected);
+		findings_free(&findings);
 	}
-	if (strcmp(text, expected) != 0)
-		fail_msg("%s\nfound: %s\nexpected: %s", tables, text, expected);
-	findings_free(&findings);
 	foreign_tables_free(&others);
 	names_view_free(&view);
 	policy_free(&policy);
@@ -387,7 +401,8 @@ static void test_tracking(void **state)
 	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "forward -300", { "state new drop", DROPS }, { "state invalid drop", "" });
 	EACH(HEAD CONSOLE, "", EFFECTS_INTERCEPT, "prerouting -200", { "state new queue", QUEUES },
 	     { "state related queue", QUEUES }, { "state invalid queue", QUEUES }, { "status dnat queue", QUEUES },
-	     { "not flags syn queue", QUEUES }, { "kind 3 queue", QUEUES }, { "packet 3 queue", "" });
+	     { "not flags syn queue", QUEUES }, { "flags syn queue", QUEUES }, { "flags other queue", QUEUES },
+	     { "kind 3 queue", QUEUES }, { "packet 3 queue", "" });
 }
 
 static void test_addresses(void **state)
@@ -511,7 +526,7 @@ static void test_interfaces(void **state)
 	EACH(HEAD CONSOLE, "", EFFECTS_INTERCEPT, "prerouting -300 unknown",
 	     { "in eth7 from 192.0.2.25 queue", QUEUES }, { "in lan from 203.0.113.7 queue", QUEUES },
 	     { "in lo from 203.0.113.7 queue", "" });
-	/* Each flow's peers come by links of their own; each role is behind its own. */
+	/* Each flow's peers come by interfaces of their own; each role is behind its own. */
 	EACH(HEAD CONSOLE WEB "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n"
 			      "[flow ih-out]\nfrom = IH\nto = ANY\nprotocol = tcp\nport = 25\n",
 	     "", EFFECTS_STOP, "forward 0", { "in wan-console-i drop", DROPS },
@@ -706,6 +721,32 @@ static void test_ways(void **state)
 	}
 }
 
+/* Rules are reported in their order, each once, with the first flow that it stops for sure, whichever flow finds it. */
+static void test_several_flows(void **state)
+{
+	static const char config[] =
+		HEAD CONSOLE WEB "[flow mail-out]\nfrom = SERVER\nto = 198.51.100.25\nprotocol = tcp\nport = 25\n"
+				 "[flow api]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 8474\n";
+
+	(void)state;
+	assert_findings(config, "", EFFECTS_STOP,
+			"chain b forward 0\nb: dport 443 drop\nb: dport 25-8474 drop\nb: dport 8470 drop\nb: to "
+			"198.51.100.25 drop",
+			"2! drop web-out, 3! drop mail-out+2");
+	assert_findings(config, "", EFFECTS_STOP,
+			"chain b forward 0\nb: inexact dport 8470 drop\nb: inexact dport 25-8474 drop\nb: dport "
+			"8470-8474 drop\nb: inexact drop",
+			"2? drop console-in, 3? drop mail-out+3, 4! drop console-in+1, 5? drop mail-out+3");
+	assert_findings(config, "", EFFECTS_STOP,
+			"chain b forward 0\nb: from 203.0.113.7 dport 8470 drop\nb: from 203.0.113.7 drop\nb: dport "
+			"8474 "
+			"drop\nchain a forward 1\na: drop",
+			"2? drop console-in, 3? drop console-in+1, 4! drop api, 6! drop mail-out+3");
+	/* May be for the first one, is for sure for a later one: that is the one to name. */
+	assert_findings(config, "", EFFECTS_STOP,
+			"chain b forward 0\nb: inexact dport 8470 accept\nb: dport 8470-8474 drop", "3! drop api+1");
+}
+
 /* The drop at the end of a base chain. */
 static void test_base_policy(void **state)
 {
@@ -784,6 +825,114 @@ static void test_maps(void **state)
 	assert_findings(any, "", EFFECTS_STOP,
 			"chain b forward 0\nchain c none 0\nmap m 443=jump-c\nb: from 198.51.100.7 dports 1\nc: drop",
 			"");
+}
+
+/* Of a set whose elements are not known any may be in it. */
+static void test_unknown_set(void **state)
+{
+	static const char text[] = "set s 198.51.100.1\nchain b forward 0\nb: from @1 drop\nb: not from @1 drop\nb: to "
+				   "192.0.2.26 from @1 drop";
+	struct ranges gateway = make_ranges("192.0.2.1");
+	struct interface_list own[ROLES] = { 0 };
+	struct names_view names = { 0 };
+	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .around = &around };
+	struct foreign_tables tables;
+	struct findings findings;
+	struct policy policy;
+
+	(void)state;
+	read_tables(&tables, text);
+	tables.sets.items[0].known = false;
+	make_good_policy(&policy, HEAD CONSOLE);
+	assert_int_equal(foreign_judge(&findings, &tables, &policy, &view, EFFECTS_STOP), 0);
+	assert_int_equal(findings.count, 2);
+	assert_true(findings.items[0].may && findings.items[1].may);
+	findings_free(&findings);
+	foreign_tables_free(&tables);
+	policy_free(&policy);
+	ranges_free(&gateway);
+}
+
+/* Chains that lead to a drop are found through as many jumps as the kernel allows; what nests deeper may do anything,
+ * and there is an end of it. */
+static void test_nesting(void **state)
+{
+	static const struct {
+		int depth;
+		const char *expected;
+	} cases[] = { { 1, "3! drop console-in" },
+		      { 15, "17! drop console-in" },
+		      { 16, "18! drop console-in" },
+		      { 17, "" },
+		      { 40, "" } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char text[4000] = "chain b forward 0\n";
+		for (int c = 1; c <= cases[i].depth; c++)
+			sprintf(text + strlen(text), "chain c%d none 0\n", c);
+		sprintf(text + strlen(text), "c%d: drop\n", cases[i].depth);
+		for (int c = cases[i].depth; c > 1; c--)
+			sprintf(text + strlen(text), "c%d: jump c%d\n", c - 1, c);
+		strcat(text, "b: jump c1");
+		assert_findings(HEAD CONSOLE, "", EFFECTS_STOP, text, cases[i].expected);
+	}
+}
+
+/* Each allocation fails in its turn: nothing is left over, and nothing is half. */
+static void test_no_memory(void **state)
+{
+	static const struct {
+		unsigned effects;
+		const char *tables;
+	} cases[] = {
+		{ EFFECTS_STOP, "chain b forward 0 drops\nb: from 203.0.113.7 drop\nb: dport 8470 drop" },
+		{ EFFECTS_INTERCEPT, "chain b prerouting -300\nb: queue\nb: redirect\nb: dnat" },
+		{ 1 << EFFECT_PORT, "chain b prerouting -100 nat\nb: dport 80 dnat 192.0.2.25" },
+	};
+	static const char config[] = HEAD ADMINS
+		"[flow x]\nfrom = SERVER\nto = partner.example.net 198.51.100.1\nprotocol = tcp\nport = 443 445\n"
+		"[role IH]\nmembers = 192.0.2.31\nprotected = yes\n";
+	struct ranges gateway = make_ranges("192.0.2.1 2001:db8:2::1");
+	struct interface_list own[ROLES] = { 0 };
+	struct policy policy;
+
+	(void)state;
+	make_good_policy(&policy, config);
+	struct names_view names = make_names(&policy, "partner.example.net 198.51.100.7 2001:db8:9::7");
+	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .around = &around };
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct foreign_tables tables;
+		struct findings findings;
+		int r = -12;
+		read_tables(&tables, cases[i].tables);
+		for (long n = 0; r != 0; n++) {
+			allocations_left = n;
+			r = foreign_judge(&findings, &tables, &policy, &view, cases[i].effects);
+			allocations_left = -1;
+			assert_true(r == 0 || (r == -12 && !findings.count && !findings.items));
+		}
+		assert_in_range(findings.count, 1, 4);
+		findings_free(&findings);
+		foreign_tables_free(&tables);
+	}
+	/* A view that is older than the policy has no addresses for its names: these may be anywhere. */
+	struct foreign_tables tables;
+	struct findings findings;
+	read_tables(&tables, "chain b forward 0\nb: to 198.51.100.1 drop\nb: drop");
+	size_t count = names.count;
+	names.count = 0;
+	assert_int_equal(foreign_judge(&findings, &tables, &policy, &view, EFFECTS_STOP), 0);
+	assert_int_equal(findings.count, 1);
+	assert_int_equal(findings.items[0].handle, 3);
+	names.count = count;
+	findings_free(&findings);
+	foreign_tables_free(&tables);
+	names_view_free(&names);
+	policy_free(&policy);
+	ranges_free(&gateway);
 }
 
 /* Nothing needs to be known where no rule does what is looked for. */
@@ -875,12 +1024,10 @@ static void test_words(void **state)
 /* Findings are new ones where anything that is shown of them differs. */
 static void test_findings_equal(void **state)
 {
-	struct finding one[2] = { { .table = (char[]){ "t" },
-				    .chain = (char[]){ "c" },
-				    .family = 1,
-				    .handle = 1,
-				    .effect = EFFECT_QUEUE,
-				    .flow = "x" } };
+	char table[] = "t", chain[] = "c", other_table[] = "u", other_chain[] = "d";
+	struct finding one[2] = {
+		{ .table = table, .chain = chain, .family = 1, .handle = 1, .effect = EFFECT_QUEUE, .flow = "x" }
+	};
 	struct findings a = { .items = one, .count = 2 };
 
 	(void)state;
@@ -892,8 +1039,8 @@ static void test_findings_equal(void **state)
 		case 0: other[1].family = 2; break;
 		case 1: other[1].handle = 2; break;
 		case 2: other[1].effect = EFFECT_DUP; break;
-		case 3: other[0].table = (char[]){ "u" }; break;
-		case 4: other[1].chain = (char[]){ "d" }; break;
+		case 3: other[0].table = other_table; break;
+		case 4: other[1].chain = other_chain; break;
 		case 5: strcpy(other[0].flow, "y"); break;
 		case 6: b.count = 1; break;
 		case 7: b.incomplete = true; break;
@@ -950,6 +1097,10 @@ int main(void)
 		cmocka_unit_test(test_ways),
 		cmocka_unit_test(test_base_policy),
 		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_several_flows),
+		cmocka_unit_test(test_unknown_set),
+		cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_do_any),
 		cmocka_unit_test(test_finding),
 		cmocka_unit_test(test_words),

@@ -9,6 +9,7 @@
 #include "fake_nft.h"
 #include "fake_resolver.h"
 #include "fake_time.h"
+#include "core/array.h"
 #include "gateway/gateway.h"
 
 #include <errno.h>
@@ -536,22 +537,51 @@ static void test_cut_is_allowed_again(void **state)
 	assert_int_equal(fake_nft.cut.count, 0);
 }
 
+/* A rule that redirects all that a nat chain sees. */
+static int redirect_all(struct foreign_tables *out)
+{
+	struct other_chain chain = { .family = 2,
+				     .table = strdup("nat"),
+				     .name = strdup("squid"),
+				     .place = PLACE_PREROUTING,
+				     .priority = -100,
+				     .nat = true };
+	struct other_rule rule = {
+		.handle = 7, .exact = true, .effect = EFFECT_REDIRECT, .way = WAY_ON, .map_field = RULE_FIELDS
+	};
+
+	assert_int_equal(ARRAY_PUSH(&out->chains, chain), 0);
+	assert_int_equal(ARRAY_PUSH(&out->rules, rule), 0);
+	return 0;
+}
+
+/* Another program's rule that intercepts: it is found, what it does is counted, and both are over when it goes. */
 static void test_interception(void **state)
 {
 	(void)state;
+	directory_write("spefw.ini", GOOD "[gateway]\ninterception = report\n");
 	start();
 	answer_license();
+	fake_nft.foreign_tables = redirect_all;
+	fake_nft_foreign_notice();
+	fake_time_pass(3 * SECOND);
+	assert_true(foreign_findings(gateway_foreign(gateway))->count > 0);
+	assert_true(has_reason("foreign-rule"));
 	fake_nft_count("intercepted", 3, 300);
+	fake_time_pass(MINUTE);
+	assert_true(has_reason("intercepted"));
+	assert_int_equal(log_count("are intercepted: flow"), 1);
+	fake_nft.foreign_tables = NULL;
+	fake_nft_foreign_notice();
+	fake_time_pass(3 * SECOND);
+	assert_string_equal(reasons(), "");
+	/* One that is not found is remembered for a while. */
+	fake_nft_count("intercepted", 5, 500);
 	fake_time_pass(MINUTE);
 	assert_true(has_reason("intercepted"));
 	assert_int_equal(log_count("another table redirects them"), 1);
 	fake_time_pass(10 * MINUTE);
 	assert_false(has_reason("intercepted"));
-	fake_nft_foreign_notice();
-	size_t reads = fake_nft.calls[FAKE_NFT_FOREIGN];
-	fake_time_pass(3 * SECOND);
-	assert_true(fake_nft.calls[FAKE_NFT_FOREIGN] > reads);
-	assert_int_equal(foreign_findings(gateway_foreign(gateway))->count, 0);
 }
 
 static void give(const char *prefix, const char *source, uint16_t source_port, const char *target, uint16_t port,
@@ -604,6 +634,20 @@ static void test_denial(void **state)
 	fake_nflog_lose();
 	fake_time_pass(SECOND);
 	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
+}
+
+/* Who answers with the server's own address, or this gateway's, would make it deny nobody, or lock it. */
+static void test_own_addresses_of_names(void **state)
+{
+	(void)state;
+	start();
+	fake_resolver_answer(LICENSE, FAMILY_4, "192.0.2.25 192.0.2.1 198.51.100.77", 300);
+	fake_resolver_answer(LICENSE, FAMILY_6, "2001:db8:2::25", 300);
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
+	assert_null(element("name_" LICENSE "_4", "192.0.2.25"));
+	assert_null(element("name_" LICENSE "_4", "192.0.2.1"));
+	assert_null(element("name_" LICENSE "_6", "2001:db8:2::25"));
+	assert_int_equal(log_count("own: refused"), 3);
 }
 
 static void test_refresh(void **state)
@@ -756,6 +800,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_interception, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_observed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_denial, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_addresses_of_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refresh, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silent_flow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last_repairs, setup, teardown),

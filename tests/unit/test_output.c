@@ -634,6 +634,7 @@ static void test_help_of_verbs(void **state)
 		assert_non_null(strstr(f->out, "--socket PATH"));
 		assert_int_equal(strstr(f->out, "--server LIST") != NULL, strcmp(verbs[i].name, "init") == 0);
 		assert_non_null(verbs[i].run);
+		assert_int_equal(verbs[i].required & ~verbs[i].options, 0);
 		assert_true(!verbs[i].method || (verbs[i].timeout_s && verbs[i].text));
 	}
 	assert_int_equal(RUN(f, "statsu", "--help"), EXIT_USAGE);

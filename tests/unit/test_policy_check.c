@@ -160,8 +160,35 @@ static void test_cases(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+static int read_text(void *userdata, const char *path, char **ret_bytes, size_t *ret_length)
+{
+	(void)path;
+	*ret_bytes = strdup(userdata);
+	*ret_length = strlen(userdata);
+	return 0;
+}
+
+/* What a flow with a wrong name lacks would mislead. */
+static void test_refused_name(void **state)
+{
+	static char text[] = QUIET "[flow Https-in]\nfrom = any\n[flow other]\nfrom = any\n";
+	struct config config;
+	struct policy policy;
+	struct diags diags = { 0 };
+
+	(void)state;
+	assert_int_equal(config_load(&config, "t.ini", read_text, text, &diags), 0);
+	assert_int_equal(diags.errors, 1);
+	assert_int_equal(policy_from_config(&policy, &config, &diags), 0);
+	assert_int_equal(diags.errors, 2);
+	assert_int_equal(diags.items[1].line, 10);
+	policy_free(&policy);
+	config_free(&config);
+	diags_free(&diags);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_cases) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_cases), cmocka_unit_test(test_refused_name) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,8 @@ static const struct change {
 	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
 	  "[server]\naddress = 192.0.2.25\ninterface = eth0 eth1\nresolvers = 192.0.2.53\n" ADM,
 	  "interface: changed\n" },
+	{ BASE "[flow api-in]\nenabled = no\nport = 1\n", BASE,
+	  "flow api-in: off -> on\nflow api-in: port 8474, was 1\n" },
 	{ BASE, BASE "[flow imap-in]\ncomment = of the branch office\n",
 	  "flow imap-in: comment of the branch office, was none\n" },
 	{ BASE "[flow imap-in]\ncomment = one\n", BASE "[flow imap-in]\ncomment = two\n",

@@ -4,8 +4,10 @@
 
 #include "core/archive.h"
 #include "core/health.h"
+#include "core/held.h"
 #include "core/lines.h"
 #include "core/printable.h"
+#include "core/totals.h"
 
 static void test_lines(void **state)
 {
@@ -71,6 +73,96 @@ static void test_archive(void **state)
 	}
 	free(bytes);
 	archive_free(&archive);
+}
+
+/* What there is no memory for leaves all else as it was. */
+static void test_records_without_memory(void **state)
+{
+	static const char addresses[] = "a.example 192.0.2.1 5\nb.example 192.0.2.2 6\n";
+	static const char counters[] = "boot x\nin 1 2 3 4\nout 5 6 7 8\n";
+	struct addr addr = make_addr("192.0.2.2");
+	struct held held;
+	struct totals totals;
+
+	(void)state;
+	for (long n = 0, r = -1; r != 0; n++) {
+		allocations_left = n;
+		r = held_from_text(&held, addresses);
+		allocations_left = -1;
+		assert_true(r == 0 || (r == -12 && !held.count && !held.items));
+	}
+	for (long n = 0; n < 2; n++) {
+		held.capacity = held.count; /* the next one needs more room */
+		allocations_left = n;
+		assert_int_equal(held_note(&held, "a.example", &addr, 1), -12);
+		allocations_left = -1;
+		assert_int_equal(held.count, 2);
+	}
+	assert_int_equal(held_note(&held, "a.example", &addr, 1), 0);
+	assert_int_equal(held.count, 3);
+	held_free(&held);
+
+	for (long n = 0, r = -1; r != 0; n++) {
+		allocations_left = n;
+		r = totals_from_text(&totals, counters, "x");
+		allocations_left = -1;
+		assert_true(r == 0 || (r == -12 && !totals.count && !totals.items));
+	}
+	totals.capacity = totals.count;
+	allocations_left = 0;
+	assert_int_equal(totals_see(&totals, "new", 1, 1), -12);
+	assert_int_equal(totals_see(&totals, "in", 4, 6), 0); /* that needs none */
+	allocations_left = -1;
+	assert_int_equal(totals_find(&totals, "in")->packets, 2);
+	assert_int_equal(totals_find(&totals, "in")->bytes, 4);
+	assert_null(totals_find(&totals, "new"));
+	totals_free(&totals);
+}
+
+/* A list of ranges is as it was, where there is no memory for another one. */
+static void test_ranges_without_memory(void **state)
+{
+	(void)state;
+	for (int what = 0; what < 3; what++) {
+		int r = -12;
+		for (long n = 0; r != 0; n++) {
+			struct ranges list = make_ranges("10.0.0.0/8 192.0.2.1"),
+				      other = make_ranges(
+					      "10.1.0.0/16 10.3.0.0/16 10.5.0.0/16 10.7.0.0/16 10.9.0.0/16"),
+				      before = make_ranges("10.0.0.0/8 192.0.2.1");
+			allocations_left = n;
+			r = what == 0   ? ranges_add_all(&list, &other)
+			    : what == 1 ? ranges_subtract(&list, &other)
+					: ranges_intersect(&list, &other);
+			allocations_left = -1;
+			assert_true(r == 0 || (r == -12 && ranges_equal(&list, &before)));
+			assert_int_equal(ranges_equal(&list, &before), r != 0);
+			ranges_free(&list);
+			ranges_free(&other);
+			ranges_free(&before);
+		}
+	}
+}
+
+/* Of the addresses of a name that has too many, the one that was seen longest ago goes, wherever it stands. */
+static void test_held_oldest(void **state)
+{
+	for (unsigned oldest = 0; oldest < HELD_MAX; oldest += HELD_MAX / 4 - 1) {
+		struct held held = { 0 };
+		size_t count;
+		(void)state;
+		for (unsigned i = 0; i < HELD_MAX; i++) {
+			struct addr addr = { FAMILY_4, { 198, 51, (uint8_t)(i >> 8), (uint8_t)i } };
+			assert_int_equal(held_note(&held, "a.example", &addr, i == oldest ? 1 : 2 + i % 3), 0);
+		}
+		struct addr further = make_addr("203.0.113.1");
+		assert_int_equal(held_note(&held, "a.example", &further, 9), 0);
+		const struct held_address *items = held_of(&held, "a.example", &count);
+		assert_int_equal(count, HELD_MAX);
+		for (size_t i = 0; i < count; i++)
+			assert_int_not_equal(items[i].seen_s, 1);
+		held_free(&held);
+	}
 }
 
 static void test_lines_end(void **state)
@@ -187,8 +279,10 @@ static void test_health(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_archive),   cmocka_unit_test(test_lines),  cmocka_unit_test(test_lines_end),
-		cmocka_unit_test(test_printable), cmocka_unit_test(test_health),
+		cmocka_unit_test(test_archive),     cmocka_unit_test(test_records_without_memory),
+		cmocka_unit_test(test_held_oldest), cmocka_unit_test(test_ranges_without_memory),
+		cmocka_unit_test(test_lines),       cmocka_unit_test(test_lines_end),
+		cmocka_unit_test(test_printable),   cmocka_unit_test(test_health),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
