@@ -138,7 +138,8 @@ static void schedule(struct addrbook *book, struct entry *entry, int64_t interva
 	entry->next_query_ms = later(now_ms, jittered(book, most(interval_ms, INTERVAL_FLOOR_MS)));
 }
 
-/* How long an answer may go unasked at most: it must be renewed before it is stale, with time for a failure or two. */
+/* How long an answer may stand without a new query at most: it must be renewed before it is stale, with time for a
+ * failure or two. */
 static int64_t longest_interval(const struct addrbook *book)
 {
 	return most(least(book->limits.max_interval_ms, book->limits.stale_ms / 3), INTERVAL_FLOOR_MS);
@@ -450,7 +451,7 @@ const char *book_state_name(enum book_state state)
 
 const char *book_origin_name(enum book_origin origin)
 {
-	static const char *const names[] = { "asked", "observed", "remembered" };
+	static const char *const names[] = { "queried", "observed", "remembered" };
 	return names[origin];
 }
 

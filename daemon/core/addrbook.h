@@ -126,7 +126,7 @@ void addrbook_used(struct addrbook *book, const struct addr *addr, int64_t until
 int64_t name_margin_ms(int64_t stale_ms);
 
 const char *book_state_name(enum book_state state);    /* "fresh" ... */
-const char *book_origin_name(enum book_origin origin); /* "asked" ... */
+const char *book_origin_name(enum book_origin origin); /* "queried" ... */
 
 /* Why this address may not stand behind a name (RFC 6890), or NULL. Private ones only without allow_private.
  */

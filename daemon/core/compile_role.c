@@ -293,7 +293,7 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 {
 	const struct direction_form *form = &forms[direction];
 	struct chain *chain = ruleset_chain(c->out, name);
-	bool ask = false;
+	bool named = false;
 
 	for (size_t i = 0; i < c->policy->flow_count; i++) {
 		const struct policy_flow *flow = &c->policy->flows[i];
@@ -301,11 +301,11 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 			continue;
 		if (add_flow_rules(c, chain, role, flow, form))
 			return;
-		ask |= (direction == FROM_ROLE || direction == ROLE_ASKS) && flow->to.name_count > 0;
+		named |= (direction == FROM_ROLE || direction == ROLE_ASKS) && flow->to.name_count > 0;
 	}
-	/* A chain with a named target ends by telling the daemon: a fresh answer might cure the denial. */
-	if (ask)
-		rule_limited_log(c, chain_rule(c->out, chain), ASK_RATE, "spefw ask ");
+	/* The daemon gets a copy of what no named target let through: a fresh answer might cure the denial. */
+	if (named)
+		rule_limited_log(c, chain_rule(c->out, chain), NAME_DENIAL_RATE, "spefw denied-name ");
 	if (form->deny)
 		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, form->deny);
 }

@@ -1010,7 +1010,7 @@ static void bounds(void **state)
 		assert_int_equal(find(book, "192.0.2.1")->expires_ms, 1000 + cases[i].held_ms);
 		addrbook_free(book);
 	}
-	assert_string_equal(book_origin_name(ORIGIN_QUERIED), "asked");
+	assert_string_equal(book_origin_name(ORIGIN_QUERIED), "queried");
 	assert_string_equal(book_origin_name(ORIGIN_OBSERVED), "observed");
 	assert_string_equal(book_origin_name(ORIGIN_REMEMBERED), "remembered");
 }
