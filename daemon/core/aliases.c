@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "aliases.h"
 #include "array.h"
+#include "hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a */
-static uint32_t hash_of(const char *text)
+static uint64_t hash_of(const char *text)
 {
-	uint32_t hash = UINT32_C(0x811c9dc5);
-
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * UINT32_C(0x01000193);
-	return hash;
+	return hash_bytes(HASH_START, text, strlen(text));
 }
 
 static void forget(struct aliases *aliases, const char *name, enum family family)
@@ -55,7 +51,7 @@ int aliases_set(struct aliases *aliases, const char *name, enum family family, c
 
 const char *aliases_next(const struct aliases *aliases, const char *alias, enum family family, size_t *position)
 {
-	uint32_t hash = hash_of(alias);
+	uint64_t hash = hash_of(alias);
 
 	while (*position < aliases->count) {
 		const struct alias *item = &aliases->items[(*position)++];

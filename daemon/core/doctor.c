@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor.h"
 #include "array.h"
+#include "printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -22,20 +23,13 @@ const char *gravity_word(enum gravity gravity)
 	return words[gravity];
 }
 
-void harmless_text(char *text)
-{
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 /* Names of links and of tables are whatever somebody gave them. */
 static char *format_text(struct troubles *troubles, const char *format, va_list arguments)
 {
 	char *text;
 
 	if (vasprintf(&text, format, arguments) >= 0) {
-		harmless_text(text);
+		make_printable(text);
 		return text;
 	}
 	troubles->failed = true;

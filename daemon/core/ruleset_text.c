@@ -292,15 +292,3 @@ char *ruleset_text(const struct ruleset *ruleset, int64_t now_ms)
 	fputs("}\n", out);
 	return lines_end(out, &text);
 }
-
-char *rule_text(const struct rule *rule)
-{
-	char *text = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&text, &length);
-
-	if (!out)
-		return NULL;
-	print_rule(out, rule);
-	return lines_end(out, &text);
-}
