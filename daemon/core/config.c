@@ -64,7 +64,7 @@ struct schema_key {
 #define FIELD(field) .offset = offsetof(struct config, field)
 #define ROLE(field) .offset = offsetof(struct config_role, field)
 #define FLOW(field) .offset = offsetof(struct config_flow, field)
-#define CHOICE(list) .type = VALUE_CHOICE, .flags = REQUIRED, .choices = list, .choice_count = COUNT_OF(list)
+#define CHOICE(list) .type = VALUE_CHOICE, .flags = REQUIRED, .choices = (list), .choice_count = COUNT_OF(list)
 #define YES_NO .type = VALUE_YES_NO, .flags = REQUIRED
 #define MEMBERS(kinds) .type = VALUE_MEMBERS, .accept = ACCEPT_HOSTS | (kinds)
 #define DURATION(from, to) .type = VALUE_DURATION, .flags = REQUIRED, .least = (from), .most = (to)

@@ -67,7 +67,8 @@ const char *config_keep_string(struct config *config, const char *text)
 		}
 		config->strings = grown;
 	}
-	return config->strings[config->string_count++] = copy;
+	config->strings[config->string_count++] = copy;
+	return copy;
 }
 
 const char *config_read_error(int error)
