@@ -238,7 +238,7 @@ static void judge_saved(struct troubles *out, const struct doctor_facts *facts)
 
 static void judge_tracking(struct troubles *out, const struct doctor_facts *facts)
 {
-	if (!facts->tracked_max || facts->tracked < facts->tracked_max / 100.0 * FULL_PERCENT)
+	if (!facts->tracked_max || facts->tracked * 100 < facts->tracked_max * FULL_PERCENT)
 		return;
 	struct trouble *trouble =
 		add(out, GRAVITY_SERIOUS, "conntrack", "the connection table is %s: new connections are lost",

@@ -3,7 +3,6 @@
 """README, the manual pages and doc/: what they say of the programs is what the programs say of themselves."""
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -254,7 +253,8 @@ def links(tap):
     for command in ("packaging/quickstart", "tests/run"):
         tap.ok(re.search(r"^ +\$ %s$" % command, readme, re.M), "README: %s" % command)
         tap.ok(os.access(os.path.join(TOP, command), os.X_OK), "%s can be run" % command)
-    packages = re.findall(r"^SPEFW_NEED\(\[\w+\], \[[^]]*\],\s+\[([^]]*)\],\s+\[([\w+-]+)", text_of("configure.ac"), re.M)
+    packages = re.findall(r"^SPEFW_NEED\(\[\w+\], \[[^]]*\],\s+\[([^]]*)\],\s+\[([\w+-]+)",
+                          text_of("configure.ac"), re.M)
     tap.ok(len(packages) >= 7, "configure.ac names packages", packages)
     for both in packages:
         for package in both:
@@ -273,21 +273,6 @@ def structure(tap):
         sources = {os.path.splitext(name)[0]
                    for name in os.listdir(os.path.join(TOP, folder)) if re.search(r"^[a-z].*\.(c|h|py|varlink)$", name)}
         tap.equal(sorted(sources - words), [], "it knows all of %s/" % folder)
-
-
-def lint(tap):
-    """mandoc has nothing to say about the pages."""
-    if not shutil.which("mandoc"):
-        tap.skip("manual pages", "mandoc is missing: install mandoc")
-        return
-    for name in PAGES:
-        done = subprocess.run(["mandoc", "-Tlint", path_of(os.path.join("doc", name))], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, universal_newlines=True, check=False)
-        # Which other pages are installed is the machine's matter; links() looks after ours.
-        said = [line for line in done.stdout.split("\n") if line and "referenced manual not found" not in line
-                and "mandoc.db" not in line and "longer than 80 bytes" not in line]
-        tap.equal(said, [], "mandoc -Tlint %s" % name)
-
 
 def built_in(tap, daemon):
     """The table of flows in spefw.ini(5) is the daemon's."""
