@@ -14,8 +14,8 @@ from lab.daemon import BUILD, TOP, sanitizer_report  # noqa: E402
 PAGES = ("spefwd.8", "spefwctl.8", "spefw.ini.5")
 MARKDOWN = ("README.md", "NEWS", "doc/architecture.md")
 # What an example leaves out, for it to be a whole configuration.
-SURROUNDINGS = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n\n[role ADM]\nmembers = 203.0.113.0/24\n\n"
-# What no judgement of the file can tell before it is on the machine.
+ENVIRONMENT = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n\n[role ADM]\nmembers = 203.0.113.0/24\n\n"
+# What no check of the file can find before it is on the machine.
 INSTALLED = "/etc/spefw/"
 
 
@@ -99,9 +99,9 @@ def verbs_in_help():
 def options(tap):
     """Options of --help are those of the manual page, and the other way round; likewise verbs."""
     for name in ("spefwd", "spefwctl"):
-        told = options_in_help(name)
-        tap.ok(len(told) >= 6, "%s --help lists its options" % name, told)
-        tap.equal(sorted(options_in_page(name + ".8")), sorted(told),
+        listed = options_in_help(name)
+        tap.ok(len(listed) >= 6, "%s --help lists its options" % name, listed)
+        tap.equal(sorted(options_in_page(name + ".8")), sorted(listed),
                   "%s(8) has the options of %s --help" % (name, name))
     listed = {tag.split()[1] for section, _, tag, _ in items("spefwctl.8") if section == "VERBS"}
     tap.ok(len(verbs_in_help()) >= 7, "spefwctl --help lists its verbs", verbs_in_help())
@@ -178,14 +178,14 @@ def blocks_of(path):
     """(first line, text, expected warnings) of what is literal in a manual page or fenced in Markdown."""
     lines = text_of(path).split("\n")
     begins, ends = (r"^\.Bd -literal.*$", r"^\.Ed$") if path.startswith("doc/spefw") else (r"^```\w*$", r"^```$")
-    found, block, expected, told = [], None, [], []
+    found, block, expected, text = [], None, [], []
     for number, line in enumerate(lines, 1):
         warns = re.match(r'^(?:\.\\"|<!--) warns: (.*?)(?: -->)?$', line)
         if block is not None and re.match(ends, line):
-            found.append((block, "\n".join(told) + "\n", expected))
-            block, expected, told = None, [], []
+            found.append((block, "\n".join(text) + "\n", expected))
+            block, expected, text = None, [], []
         elif block is not None:
-            told.append(plain(line) if path.startswith("doc/spefw") else line)
+            text.append(plain(line) if path.startswith("doc/spefw") else line)
         elif warns:
             expected.append(warns.group(1))
         elif re.match(begins, line):
@@ -206,7 +206,7 @@ def examples(tap):
                 continue
             count += 1
             files = re.findall(r"file:%s(\S+)" % INSTALLED, text)
-            status, said = judge(text if re.search(r"^\[server\]", text, re.M) else SURROUNDINGS + text, files=files)
+            status, said = judge(text if re.search(r"^\[server\]", text, re.M) else ENVIRONMENT + text, files=files)
             missing = [warning for warning in expected if not any(warning in line for line in said)]
             surplus = [line for line in said if not any(warning in line for warning in expected)]
             tap.ok(status == 0 and not missing and not surplus, "%s:%d: a good configuration" % (path, number),
@@ -215,7 +215,7 @@ def examples(tap):
 
 
 def commands(tap):
-    """The commands that documents tell to run: their verbs and options are known."""
+    """The commands that documents show: their verbs and options are known."""
     verbs, known = verbs_in_help(), {name: options_in_help(name) for name in ("spefwd", "spefwctl")}
     count = 0
     for path in documents():
@@ -232,8 +232,8 @@ def commands(tap):
     tap.ok(count >= 5, "there are commands", count)
 
 
-def links(tap):
-    """Pages and files that a document points to are there; so is what README tells to run."""
+def references(tap):
+    """Pages and files that a document points to are there; so is what README names to run."""
     for name in PAGES:
         text = plain(page_of(name))
         named = set(re.findall(r"^\.Xr (\S+) (\d)", text, re.M))
@@ -349,7 +349,7 @@ def main():
     def section(function):
         if not only or any(word in function.__name__ for word in only):
             tap.section(function)
-    for function in (options, settings, examples, commands, links, structure, lint):
+    for function in (options, settings, examples, commands, references, structure):
         section(function)
     try:
         namespaces.enter()
