@@ -309,7 +309,7 @@ static int collect_protected(struct policy *policy, struct ranges *ret)
 }
 
 /* What a target opens: a protected role that it names, also through another role, and protected addresses that it
- * names as such. A network that merely holds some opens nothing (SPEC 1: only naming opens). */
+ * names as such. A network that merely holds some opens nothing: only naming opens. */
 static int add_opened(struct builder *b, struct ranges *opens, const struct members *members)
 {
 	for (size_t i = 0; i < members->count; i++) {

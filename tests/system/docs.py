@@ -3,7 +3,6 @@
 """README, the manual pages and doc/: what they state of the programs is what the programs print of themselves."""
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -275,21 +274,6 @@ def structure(tap):
                    for name in os.listdir(os.path.join(TOP, folder)) if re.search(r"^[a-z].*\.(c|h|py|varlink)$", name)}
         tap.equal(sorted(sources - words), [], "it knows all of %s/" % folder)
 
-
-def lint(tap):
-    """mandoc finds nothing in the pages."""
-    if not shutil.which("mandoc"):
-        tap.skip("manual pages", "mandoc is missing: install mandoc")
-        return
-    for name in PAGES:
-        done = subprocess.run(["mandoc", "-Tlint", path_of(os.path.join("doc", name))], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, universal_newlines=True, check=False)
-        # Which other pages are installed is the machine's matter; references() looks after ours.
-        output = [line for line in done.stdout.split("\n") if line and "referenced manual not found" not in line
-                and "mandoc.db" not in line and "longer than 80 bytes" not in line]
-        tap.equal(output, [], "mandoc -Tlint %s" % name)
-
-
 def built_in(tap, daemon):
     """The table of flows in spefw.ini(5) is the daemon's."""
     rows = [tuple(tag.split(" Ta "))
@@ -365,7 +349,7 @@ def main():
     def section(function):
         if not only or any(word in function.__name__ for word in only):
             tap.section(function)
-    for function in (options, settings, examples, commands, references, structure, lint):
+    for function in (options, settings, examples, commands, references, structure):
         section(function)
     try:
         namespaces.enter()

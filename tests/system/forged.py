@@ -137,7 +137,7 @@ def attack(tap):
                            lambda: lab.connect("server", EXCHANGE[4], FENCE_PORT).close())
         tap.ok(not any(probe.open for probe in probes), "the outsider does not get to the console")
         tap.ok(closed(lab, [pool(4, 666)], PORTS[NARROW], (EXCHANGE[4], FENCE_PORT)), "nor the server to him")
-        tap.ok(stage.daemon.status().get("observed", {}).get("unasked", 0) >= 2, "it is counted",
+        tap.ok(stage.daemon.status().get("observed", {}).get("unsolicited", 0) >= 2, "it is counted",
                stage.daemon.status().get("observed"))
 
         # From the server itself: a name of its own flow, and any address.
@@ -208,7 +208,7 @@ def each_part(tap):
         knows(stage.daemon, NARROW, [pool(4, 1479)])
         have = entry(stage.daemon, NARROW, 4)["addresses"]
         origins = {one["address"]: one["origin"] for one in have}
-        tap.equal((len(have), origins.get(pool(4, 1))), (256, "asked"),
+        tap.equal((len(have), origins.get(pool(4, 1))), (256, "queried"),
                   "480 observed addresses: what spefwd's own queries gave stays")
         tap.ok(all(one["expires_in_s"] <= 86400 for one in have if one["origin"] == "observed"),
                "and they live for a day at most")
@@ -436,7 +436,7 @@ def crowded(tap):
                                     "what was too much is counted")
         tap.ok(status["health"] == "degraded" and "unobserved" in daemon.reason_codes(status),
                "and makes health degraded", status["reasons"])
-        tap.ok(status["observed"]["unasked"] >= 1000, "the rest fitted no query", status["observed"])
+        tap.ok(status["observed"]["unsolicited"] >= 1000, "the rest fitted no query", status["observed"])
         done = daemon.ctl("metrics").stdout
         tap.ok('spefw_observed_total{kind="unseen"} %d' % status["observed"]["unseen"] in done, "metrics has it")
 

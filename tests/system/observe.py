@@ -84,7 +84,7 @@ def names_of_all_kinds(tap):
         daemon = lab.spefwd(config)
         knows(daemon, "exact" + DOMAIN, both(1))
         knows(daemon, "alias" + DOMAIN, both(2))
-        tap.equal(set(origins(daemon, "exact" + DOMAIN).values()), {"asked"}, "names: at first what was queried")
+        tap.equal(set(origins(daemon, "exact" + DOMAIN).values()), {"queried"}, "names: at first what was queried")
 
         # One name after the other: each is also the proof that what came before it is done.
         authority.set_all({"exact" + DOMAIN: (both(21), 1), "end.example.org": (both(22), 1)})
@@ -97,7 +97,7 @@ def names_of_all_kinds(tap):
         both_agree(tap, lab, daemon, "exact" + DOMAIN, both(1) + both(21), "exact")
         tap.ok(all(passes(lab, target, 7400) for target in both(1) + both(21)), "exact: open, and so is the old one")
         found = origins(daemon, "exact" + DOMAIN)
-        tap.equal([found[target] for target in both(1) + both(21)], ["asked"] * 2 + ["observed"] * 2,
+        tap.equal([found[target] for target in both(1) + both(21)], ["queried"] * 2 + ["observed"] * 2,
                   "names: where each address is from")
 
         query("server", "end.example.org")
@@ -159,7 +159,7 @@ def names_of_all_kinds(tap):
         tap.ok(all(passes(lab, target, 7400, wait=True) for target in both(24)),
                "but its denial makes spefwd query: the SYN gets through when it is sent again")
         found = origins(daemon, "exact" + DOMAIN)
-        tap.equal([found[target] for target in both(24)], ["asked"] * 2, "names: of spefwd's own query")
+        tap.equal([found[target] for target in both(24)], ["queried"] * 2, "names: of spefwd's own query")
         daemon.stop()
         daemon.start()
         both_agree(tap, lab, daemon, pattern, both(10) + both(11), "pattern, after a restart")
@@ -375,7 +375,7 @@ def overrun(tap):
             tap.skip("a lost answer", "the kernel has room for 32 MB here (net.core.rmem_max)")
             return
         knows(daemon, name, both(2))
-        tap.equal([origins(daemon, name)[target] for target in both(2)], ["asked"] * 2,
+        tap.equal([origins(daemon, name)[target] for target in both(2)], ["queried"] * 2,
                   "an answer was lost: the name is queried")
         tap.ok(all(passes(lab, target, 7900) for target in both(2)), "and its new address is open")
 
@@ -407,7 +407,7 @@ def switched_off(tap):
         # What was due by the old interval is queried still.
         daemon.wait_status(lambda status: all(one["next_query_in_s"] > 60 for one in status["names"]
                                               if one["name"] == name), "the next query is far away")
-        tap.equal(set(origins(daemon, name).values()), {"asked"}, "names: of spefwd's own query")
+        tap.equal(set(origins(daemon, name).values()), {"queried"}, "names: of spefwd's own query")
         daemon.reload(config.replace("observe = no", "observe = yes"))
         authority.set(name, both(3))
         resolver_has(name, 3)

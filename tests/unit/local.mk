@@ -180,7 +180,7 @@ tests_unit_test_gw_names_SOURCES = tests/unit/test_gw_names.c daemon/gateway/nam
 	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h tests/unit/fake_log.c tests/unit/fake_log.h \
 	tests/unit/fake_resolver.c tests/unit/fake_resolver.h tests/unit/fake_time.c tests/unit/fake_time.h \
 	$(UNIT_MAKE_SOURCES)
-tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED) -Wl,--wrap=fsync
 tests_unit_test_gw_names_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c daemon/gateway/observer.c daemon/gateway/observer.h \
 	tests/unit/fake_log.c tests/unit/fake_log.h tests/unit/fake_nflog.c tests/unit/fake_nflog.h \
@@ -233,7 +233,7 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 # Behaviour that mutants of core had survived.
-UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets
+UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets tests/unit/test_compile_role
 tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
@@ -255,3 +255,6 @@ tests_unit_test_config_values_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_delta_sets_SOURCES = tests/unit/test_delta_sets.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_delta_sets_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_delta_sets_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_compile_role_SOURCES = tests/unit/test_compile_role.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_compile_role_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_compile_role_LDADD = $(UNIT_MAKE_LIBS)

@@ -76,6 +76,15 @@ static const struct {
 	{ "[server]\naddress = 192.0.2.25\ninterface = ..\n", "t.ini:3: .. is not the name of a link" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = a/b\n", "t.ini:3: a/b is not the name of a link" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = a.b\n", NULL },
+	/* ends of lines */
+	{ "[server]\r\naddress = 192.0.2.25\r\n", NULL },
+	{ "[server]\r\naddress = 192.0.2.25\r", "t.ini:2: byte 0x0d: this is a binary file" },
+	{ "[server]\r\naddress = 192.0.2.25\r\n\x1f", "t.ini:3: byte 0x1f: this is a binary file" },
+	{ "[server]\naddress =\t192.0.2.25 ; ~ \xc3\xa4\n", NULL },
+	{ "[server]\naddress = 192.0.2.25 ; \x7f\n", "t.ini:2: byte 0x7f: this is a binary file" },
+	{ "\xef\xbb\xbf", "t.ini: section [server] is missing" },
+	{ "\xff\xfe", "t.ini:1: this is UTF-16" },
+	{ "\xfe\xff", "t.ini:1: this is UTF-16" },
 	/* names */
 	{ SERVER "[role ADM]\nmembers = " LABEL_63 ".net\n", NULL },
 	{ SERVER "[role ADM]\nmembers = x" LABEL_63 ".net\n", "t.ini:4: name x" LABEL_63 ".net has a part of 64" },

@@ -604,11 +604,11 @@ static void test_observed(void **state)
 	(void)state;
 	start();
 	answer_license();
-	give("spefw dns ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99"); /* without a query */
+	give("spefw answer ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99"); /* without a query */
 	assert_null(element("name_" LICENSE "_4", "198.51.100.99"));
-	assert_int_equal(observer_figures(gateway_observer(gateway)).unasked, 1);
+	assert_int_equal(observer_figures(gateway_observer(gateway)).unsolicited, 1);
 	give("spefw query ", "192.0.2.25", 40000, "192.0.2.53", 53, NULL);
-	give("spefw dns ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99");
+	give("spefw answer ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99");
 	assert_non_null(element("name_" LICENSE "_4", "198.51.100.99"));
 	assert_int_equal(names_figures(gateway_names(gateway)).learned, 1);
 }
@@ -626,7 +626,7 @@ static void test_denial(void **state)
 	answer_license();
 	fake_time_pass(31 * SECOND);
 	assert_false(fake_resolver_asked(LICENSE, FAMILY_4));
-	fake_nflog_packet("spefw ask ", &packet, NULL, 0);
+	fake_nflog_packet("spefw denied-name ", &packet, NULL, 0);
 	fake_time_pass(1);
 	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
 	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.77", 300);
