@@ -140,7 +140,7 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_time_reset(INT64_C(1000000), INT64_C(1700000000));
-	log_reset();
+	fake_log_reset();
 	memset(&kernel, 0, sizeof(kernel));
 	kernel.parts = 1;
 	changes = gone = 0;
@@ -193,26 +193,26 @@ static void test_findings_come_and_go(void **state)
 	fake_time_pass(MINUTE);
 	assert_string_equal(reasons(), RULE("1") RULE("2"));
 	assert_int_equal(changes, 2);
-	assert_int_equal(log_count("table ip nat, chain squid, handle"), 2);
+	assert_int_equal(fake_log_count("table ip nat, chain squid, handle"), 2);
 	assert_int_equal(foreign_findings(foreign)->count, 2);
 
 	foreign_set_changed(foreign); /* something else in them */
 	fake_time_pass(MINUTE);
 	assert_int_equal(changes, 2);
-	assert_int_equal(log_count(""), 2);
+	assert_int_equal(fake_log_count(""), 2);
 
 	kernel.rules = 1;
 	foreign_set_changed(foreign);
 	fake_time_pass(MINUTE);
 	assert_string_equal(reasons(), RULE("1"));
-	assert_int_equal(log_count("gone: flow license-out: table ip nat, chain squid, handle 2 redirects"), 1);
+	assert_int_equal(fake_log_count("gone: flow license-out: table ip nat, chain squid, handle 2 redirects"), 1);
 	assert_int_equal(gone, 0);
 
 	kernel.rules = 0;
 	foreign_set_changed(foreign);
 	fake_time_pass(MINUTE);
 	assert_string_equal(reasons(), "");
-	assert_int_equal(log_count("gone: "), 2);
+	assert_int_equal(fake_log_count("gone: "), 2);
 	assert_int_equal(gone, 1);
 	assert_int_equal(changes, 4);
 	assert_int_equal(kernel.begun, 5);
@@ -233,7 +233,7 @@ static void test_many_findings(void **state)
 				    RULE("4") "foreign-rule: 3 more rules of other tables could intercept flows\n"
 					      "foreign-incomplete: other tables have too many rules, or rules of an "
 					      "unknown kind: whether they intercept flows is not wholly known\n");
-	assert_int_equal(log_count("other tables have too many rules"), 1);
+	assert_int_equal(fake_log_count("other tables have too many rules"), 1);
 	assert_int_equal(changes, 2);
 }
 
@@ -260,7 +260,7 @@ static void test_unreadable(void **state)
 	foreign_set_changed(foreign);
 	fake_time_pass(MINUTE);
 	assert_string_equal(reasons(), RULE("1") UNREADABLE); /* what was found last still counts */
-	assert_int_equal(log_count("the rules of other tables can't be read: Interrupted system call"), 1);
+	assert_int_equal(fake_log_count("the rules of other tables can't be read: Interrupted system call"), 1);
 	assert_int_equal(changes, 2);
 	assert_in_range(kernel.begun, 20, 35); /* it is tried again every two seconds, and no more often */
 	kernel.error = 0;
@@ -284,7 +284,7 @@ static void test_other_errors(void **state)
 		fake_time_pass(3 * SECOND);
 		assert_string_equal(reasons(), "");
 	}
-	assert_int_equal(log_count("can't be read: Cannot allocate memory"), 3);
+	assert_int_equal(fake_log_count("can't be read: Cannot allocate memory"), 3);
 }
 
 /* Large tables are read and judged between other events. */

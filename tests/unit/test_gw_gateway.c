@@ -73,7 +73,7 @@ static int setup(void **state)
 	fake_nflog_reset();
 	fake_conntrack_reset();
 	fake_time_reset(NOW, WALL);
-	log_reset();
+	fake_log_reset();
 	directory_new();
 	directory_write("spefw.ini", GOOD);
 	fake_links_set_own("192.0.2.1 2001:db8:2::1");
@@ -244,7 +244,7 @@ static void test_start_fails_for_a_while(void **state)
 	assert_false(has_reason("table-outdated"));
 	assert_true(fake_nft.exists);
 	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
-	assert_int_equal(log_count("is up to date again"), 1);
+	assert_int_equal(fake_log_count("is up to date again"), 1);
 }
 
 static void collect_line(void *userdata, const char *text)
@@ -421,7 +421,7 @@ static void test_own_address(void **state)
 	fake_links_change();
 	assert_null(element("protected_4", "192.0.2.25"));
 	assert_true(has_reason("own-address"));
-	assert_int_equal(log_count("it is left out"), 1);
+	assert_int_equal(fake_log_count("it is left out"), 1);
 	connect_as("198.51.100.200", "192.0.2.25", 3389);
 	fake_links_set_own("192.0.2.1 2001:db8:2::1");
 	fake_links_change();
@@ -441,7 +441,7 @@ static void test_own_address_without_memory(void **state)
 	fake_links_change();
 	allocations_left = -1;
 	assert_true(has_reason("interfaces-unread"));
-	assert_int_equal(log_count("is not followed yet"), 1);
+	assert_int_equal(fake_log_count("is not followed yet"), 1);
 	assert_non_null(element("protected_4", "192.0.2.25"));
 	fake_time_pass(5 * SECOND);
 	assert_false(has_reason("interfaces-unread"));
@@ -570,7 +570,7 @@ static void test_interception(void **state)
 	fake_nft_count("intercepted", 3, 300);
 	fake_time_pass(MINUTE);
 	assert_true(has_reason("intercepted"));
-	assert_int_equal(log_count("are intercepted: flow"), 1);
+	assert_int_equal(fake_log_count("are intercepted: flow"), 1);
 	fake_nft.foreign_tables = NULL;
 	fake_nft_foreign_notice();
 	fake_time_pass(3 * SECOND);
@@ -579,7 +579,7 @@ static void test_interception(void **state)
 	fake_nft_count("intercepted", 5, 500);
 	fake_time_pass(MINUTE);
 	assert_true(has_reason("intercepted"));
-	assert_int_equal(log_count("another table redirects them"), 1);
+	assert_int_equal(fake_log_count("another table redirects them"), 1);
 	fake_time_pass(10 * MINUTE);
 	assert_false(has_reason("intercepted"));
 }
@@ -647,7 +647,7 @@ static void test_own_addresses_of_names(void **state)
 	assert_null(element("name_" LICENSE "_4", "192.0.2.25"));
 	assert_null(element("name_" LICENSE "_4", "192.0.2.1"));
 	assert_null(element("name_" LICENSE "_6", "2001:db8:2::25"));
-	assert_int_equal(log_count("own: refused"), 3);
+	assert_int_equal(fake_log_count("own: refused"), 3);
 }
 
 static void test_refresh(void **state)
