@@ -214,8 +214,8 @@ def routes(tap):
         lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 1)
         doctor.healthy("a strict filter by itself")
         lab.run("gateway", "ip", "route", "add", "192.0.2.0/24", "via", ADDRESS[4]["client"], "metric", "5000")
-        doctor.daemon.wait_status(lambda _: "wan2" in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                                              "SERVER_interfaces").stdout, "both interfaces lead there")
+        doctor.daemon.wait_status(lambda _: "wan2" in doctor.daemon.set_text("SERVER_interfaces"),
+                                  "both interfaces lead there")
         doctor.finds("a second way to the server, filtered", "rp_filter", "warning",
                      ["SERVER", server, "by wan2", "leaves by lan"], "net/ipv4/conf/wan2/rp_filter=2", printed=True)
         lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 2)

@@ -84,9 +84,7 @@ def can_preload(tap, title):
 
 def begin(tap, lab, config):
     daemon = FaultyDaemon(lab, config)
-    tell = lambda: daemon.tell(tap)
-    tap.on_failure.append(tell)
-    lab.at_close(lambda: tap.on_failure.remove(tell))
+    lab.log_on_failure(tap, daemon)
     return daemon.start()
 
 
@@ -484,9 +482,7 @@ def bad_disk(tap):
         lab.serve("server", tcp=[443, 8470, 3389])
         daemon = Daemon(lab, lab.config(flows=NARROW))
         namespaces.mount("state", daemon.state, "tmpfs", 0, "size=256k")
-        tell = lambda: daemon.tell(tap)
-        tap.on_failure.append(tell)
-        lab.at_close(lambda: tap.on_failure.remove(tell))
+        lab.log_on_failure(tap, daemon)
         other = lab.config(flows=NARROW + "[flow api-in]\nenabled = no\n")
         filler = os.path.join(daemon.state, "filler")
 

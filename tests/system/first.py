@@ -90,7 +90,7 @@ def last_good(tap):
         config = re.sub(r"(?m)^(members\s*=).*$", r"\1 file:" + members, lab.config(flows=NARROW), count=1)
         daemon = lab.spefwd(config)
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
-        before = lab.run("gateway", "nft", "-s", "list", "set", "inet", "spefw", "role_ADM_4").stdout
+        before = lab.daemon.set_text("role_ADM_4")
         for what, harm in (("bad", lambda: write(daemon.config, "[server]\naddress = nonsense\n")),
                            ("gone", lambda: os.unlink(daemon.config)),
                            ("whole, but the file it names gone",
@@ -102,8 +102,7 @@ def last_good(tap):
             status = daemon.status()
             tap.ok(status["health"] == "degraded" and not status["config"]["matches_disk"],
                    "file %s: degraded, and the reason is shown" % what, status["reasons"])
-            tap.equal(lab.run("gateway", "nft", "-s", "list", "set", "inet", "spefw", "role_ADM_4").stdout, before,
-                      "file %s: the last good roles" % what)
+            tap.equal(lab.daemon.set_text("role_ADM_4"), before, "file %s: the last good roles" % what)
             daemon.wait_status(lambda status: any(entry["state"] == "fresh" for entry in status["names"]),
                                "file %s: names are queried" % what)
         with open(members, "w", encoding="ascii") as file:

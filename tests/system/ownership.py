@@ -9,7 +9,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import (  # noqa: E402
     ADDRESS, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, counters, main, vendor, wait_for)
-from lab.checks import DeniedStreams, content, differences, guarded, handles, repaired, with_all_and_none  # noqa: E402
+from lab.checks import (  # noqa: E402
+    OBJECTS, DeniedStreams, content, differences, guarded, handles, repaired, with_all_and_none)
 from lab.netlink import Monitor, table_owner  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
@@ -193,7 +194,7 @@ def adopted(tap):
         lab.dns(NAMES)
         lab.serve("server", tcp=[143, 443, 8470, 3389])
         daemon = lab.spefwd(lab.config(flows=NARROW))
-        before, numbers = settled(daemon), handles(daemon, ("chain", "set", "map", "counter"))
+        before, numbers = settled(daemon), handles(daemon, OBJECTS)
         flags, port = table_owner("gateway")
         owner = daemon.status()["ownership"] == "owner"
         tap.equal((flags, port is not None), (6, True) if owner else (0, False), "flags and owner of the table")
@@ -205,7 +206,7 @@ def adopted(tap):
             seen = counters(daemon.table())
             tap.equal(table_owner("gateway"), (flags & ~2, None) if owner else (0, None), "killed: an orphan")
             daemon.start()
-            tap.equal(handles(daemon, ("chain", "set", "map", "counter")), numbers, "started: nothing was replaced")
+            tap.equal(handles(daemon, OBJECTS), numbers, "started: nothing was replaced")
             tap.equal(differences(before, content(daemon.table())), "", "every rule and element is as it was")
             now = counters(daemon.table())
             tap.ok(all(now[name] >= count for name, count in seen.items()), "counters go on", (seen, now))
