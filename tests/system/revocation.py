@@ -9,7 +9,7 @@ import sys
 import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, NARROW, Lab, main, vendor, wait_for  # noqa: E402
+from lab import FAMILIES, GATEWAY, LICENSE, NARROW, Lab, main, vendor, wait_for  # noqa: E402
 from lab.checks import content, with_all_and_none  # noqa: E402
 from lab.nflog import Queue  # noqa: E402
 from lab.sessions import TRACKING, Peers, through  # noqa: E402

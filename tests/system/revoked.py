@@ -10,7 +10,7 @@ import struct
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, Lab, main, wait_for  # noqa: E402
+from lab import ADDRESS, FAMILIES, GATEWAY, Lab, main, wait_for  # noqa: E402
 from lab.checks import with_all_and_none  # noqa: E402
 from lab import netlink  # noqa: E402
 from lab.daemon import counters  # noqa: E402
