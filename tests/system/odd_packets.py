@@ -4,7 +4,6 @@
 every protocol and every type of ICMP. Nothing of it opens what the policy denies,
 and what the policy allows passes in any wrapping."""
 import os
-import socket
 import struct
 import sys
 sys.dont_write_bytecode = True
