@@ -154,7 +154,8 @@ tests_unit_test_gw_names_SOURCES = tests/unit/test_gw_names.c daemon/gateway/nam
 	$(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED) -Wl,--wrap=fsync
 tests_unit_test_gw_names_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
-tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c daemon/gateway/observer.c daemon/gateway/observer.h \
+tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c \
+	daemon/gateway/observer.c daemon/gateway/observer.h \
 	tests/unit/fake_log.c tests/unit/fake_log.h tests/unit/fake_nflog.c tests/unit/fake_nflog.h \
 	tests/unit/fake_time.c tests/unit/fake_time.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_observer_LDFLAGS = $(UNIT_WRAPPED)

@@ -473,6 +473,8 @@ static void test_query_budget(void **state)
 	assert_int_equal(fake_resolver_waiting(), 32);
 	fake_time_pass(400);
 	assert_in_range(fake_resolver_waiting(), 130, 133);
+	assert_int_equal(fake_resolver_query(31)->asked_ms, NOW);
+	assert_int_equal(fake_resolver_query(131)->asked_ms, NOW + 400);
 	fake_time_pass(4 * SECOND);
 	assert_int_equal(fake_resolver_waiting(), 1000);
 	fake_resolver_empty_all(60);
