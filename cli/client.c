@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "client.h"
+#include "wait.h"
 #include "control/wire.h"
 
 #include <spefw/protocol.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 struct client {
@@ -19,25 +19,6 @@ struct client {
 	int64_t deadline_ms;
 	struct wire_buffer in, out;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* One deadline for all: a daemon that sends a byte now and then does not hold us. */
-static int wait_for(const struct client *client, short events)
-{
-	struct pollfd pollfd = { .fd = client->fd, .events = events };
-	int64_t left = client->deadline_ms - now_ms();
-	int n = left > 0 ? poll(&pollfd, 1, (int)left) : 0;
-
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	return n ? 0 : -ETIMEDOUT;
-}
 
 /* A stopped daemon's backlog fills up, and then connect() waits as well: SO_SNDTIMEO ends that. */
 static int open_connection(struct client *client, const char *path, unsigned timeout_s)
@@ -65,7 +46,7 @@ static int send_all(struct client *client)
 		if (n >= 0)
 			wire_consume(&client->out, (size_t)n);
 		else if (errno == EAGAIN)
-			r = wait_for(client, POLLOUT);
+			r = wait_until(client->deadline_ms, client->fd, POLLOUT);
 		else if (errno != EINTR)
 			r = errno == EPIPE ? -ECONNRESET : -errno;
 		if (r < 0)
@@ -90,7 +71,7 @@ static int receive(struct client *client, json_t **ret)
 		if (n > 0)
 			wire_filled(&client->in, (size_t)n);
 		else if (errno == EAGAIN)
-			r = wait_for(client, POLLIN);
+			r = wait_until(client->deadline_ms, client->fd, POLLIN);
 		else if (errno != EINTR)
 			r = -errno;
 		if (r < 0)
@@ -100,7 +81,7 @@ static int receive(struct client *client, json_t **ret)
 
 int client_call(const char *socket, const char *method, json_t *parameters, unsigned timeout_s, json_t **ret)
 {
-	struct client client = { .fd = -1, .deadline_ms = now_ms() + (int64_t)timeout_s * 1000 };
+	struct client client = { .fd = -1, .deadline_ms = wait_deadline_ms(timeout_s) };
 	json_t *call = wire_call_new(method, parameters);
 
 	int r = call ? wire_put(&client.out, call, SPEFW_REPLY_MAX) : -ENOMEM;

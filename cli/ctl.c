@@ -9,181 +9,167 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANY_NUMBER = 1024 };
+enum { VERBS_MAX = 64 };
 
-static const struct verb verbs[] = {
-	{ "status", "", "one screen: health, flows, names, guards, denials", 0, 0, verb_status },
-	{ "reload", "", "read the configuration again and apply it", 0, 0, verb_reload },
-	{ "check", "[FILE]", "judge a configuration, without the daemon", VERB_CONFIG, 1, verb_check },
-	{ "flows", "", "each flow: from, to, ports, connections", 0, 0, verb_flows },
-	{ "names", "", "each name: state, addresses, when they expire", 0, 0, verb_names },
-	{ "refresh", "[NAME...]", "resolve names now and wait for the answers", 0, ANY_NUMBER, verb_refresh },
-	{ "doctor", "", "what on this gateway stands in the way", VERB_CONFIG, 0, verb_doctor },
-	{ "metrics", "", "OpenMetrics text for node_exporter", 0, 0, verb_metrics },
-	{ "init", "--server ADDRESS", "write a first configuration, in audit mode", VERB_CONFIG | VERB_INIT, 0,
-	  verb_init },
-	{ "clear", "--yes", "remove the table: nothing is protected then", VERB_YES, 0, verb_clear },
-};
-enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
-
-void ctl_complain(const struct ctl *ctl, const char *format, ...)
+void ctl_error(const struct ctl *ctl, const char *format, ...)
 {
-	char *text = NULL, *harmless = NULL;
+	char *text = NULL;
 	va_list arguments;
 
 	va_start(arguments, format);
 	if (vasprintf(&text, format, arguments) < 0)
 		text = NULL;
 	va_end(arguments);
-	if (text)
-		harmless = text_harmless(text);
-	fprintf(ctl->world->err, "spefwctl: %s\n", harmless ? harmless : "out of memory");
-	free(harmless);
+	fputs("spefwctl: ", ctl->environment->err);
+	text_print_line(ctl->environment->err, text ? text : "out of memory");
 	free(text);
 }
 
-static void print_help(FILE *file)
+const char *ctl_value(const struct ctl *ctl, enum ctl_option option)
 {
-	fputs("Usage: spefwctl [-s SOCKET] [--json] VERB [ARGUMENTS]\n"
-	      "\n"
-	      "Shows and steers spefwd, the guard of a MailStore SPE server.\n"
-	      "\n",
-	      file);
-	for (size_t i = 0; i < VERBS; i++) {
-		char call[40];
-		snprintf(call, sizeof(call), "%s %s", verbs[i].name, verbs[i].synopsis);
-		fprintf(file, "  %-24s%s\n", call, verbs[i].help);
-	}
-	fputs("\n"
-	      "  -s, --socket PATH   control socket of spefwd (" SPEFW_SOCKET ")\n"
-	      "  -c, --config FILE   configuration to check, to judge by, or to write (" SPEFW_CONFIG ")\n"
-	      "      --json          print JSON\n"
-	      "      --yes           really clear\n"
-	      "      --server LIST   init: addresses of the server\n"
-	      "      --adm LIST      init: networks of the administrators\n"
-	      "      --resolvers LIST  init: DNS servers that the server asks\n"
-	      "  -h, --help\n"
-	      "      --version\n"
-	      "\n"
-	      "Exit: 0 done or healthy, 1 failed or not healthy, 2 usage, 3 spefwd is not running,\n"
-	      "4 permission denied. See spefwctl(8).\n",
-	      file);
-}
-
-static const struct verb *find_verb(const char *name)
-{
-	for (size_t i = 0; i < VERBS; i++)
-		if (strcmp(verbs[i].name, name) == 0)
-			return &verbs[i];
-	return NULL;
+	return ctl->values[option] ? ctl->values[option] : option_kinds[option].usual;
 }
 
 static int refuse_verb(const struct ctl *ctl, const char *name)
 {
-	const char *names[VERBS];
+	const char *names[VERBS_MAX];
+	size_t count = 0;
 
-	for (size_t i = 0; i < VERBS; i++)
-		names[i] = verbs[i].name;
-	const char *nearest = diag_nearest(name, names, VERBS);
+	for (; count < verb_count && count < VERBS_MAX; count++)
+		names[count] = verbs[count].name;
+	const char *nearest = diag_nearest(name, names, count);
 	if (nearest)
-		ctl_complain(ctl, "unknown verb %s: did you mean %s?", name, nearest);
+		ctl_error(ctl, "unknown verb %s: did you mean %s?", name, nearest);
 	else
-		ctl_complain(ctl, "unknown verb %s: see spefwctl --help", name);
+		ctl_error(ctl, "unknown verb %s: see spefwctl --help", name);
 	return EXIT_USAGE;
 }
 
-static int run_verb(struct ctl *ctl, char **words, size_t count)
+/* EXIT_DONE, and ctl->verb is set. */
+static int choose_verb(struct ctl *ctl, const char *name)
 {
-	if (count == 0) {
-		ctl_complain(ctl, "which verb? see spefwctl --help, or begin with spefwctl status");
+	for (size_t i = 0; i < verb_count; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			ctl->verb = &verbs[i];
+	return ctl->verb ? EXIT_DONE : refuse_verb(ctl, name);
+}
+
+static int run_verb(struct ctl *ctl)
+{
+	const struct verb *verb = ctl->verb;
+
+	if (ctl->argument_count > verb->arguments_max) {
+		ctl_error(ctl, "%s is too much: see spefwctl %s --help", ctl->arguments[verb->arguments_max],
+			  verb->name);
 		return EXIT_USAGE;
 	}
-	const struct verb *verb = find_verb(words[0]);
-	if (!verb)
-		return refuse_verb(ctl, words[0]);
-	if (count - 1 > verb->arguments_max) {
-		ctl_complain(ctl, "%s is too much: spefwctl %s %s", words[1 + verb->arguments_max], verb->name,
-			     verb->synopsis);
+	for (int i = 0; i < OPTIONS; i++) {
+		if (!ctl->values[i] || option_kinds[i].every_verb || verb->options & (1U << i))
+			continue;
+		ctl_error(ctl, "%s does not take --%s: see spefwctl %s --help", verb->name, option_kinds[i].name,
+			  verb->name);
 		return EXIT_USAGE;
 	}
-	if ((ctl->server || ctl->adm || ctl->resolvers) && !(verb->options & VERB_INIT)) {
-		ctl_complain(ctl, "%s does not take --server, --adm or --resolvers: spefwctl init does", verb->name);
-		return EXIT_USAGE;
-	}
-	if ((ctl->yes && !(verb->options & VERB_YES)) || (ctl->config && !(verb->options & VERB_CONFIG))) {
-		ctl_complain(ctl, "%s does not take %s: spefwctl %s %s", verb->name,
-			     ctl->yes && !(verb->options & VERB_YES) ? "--yes" : "--config", verb->name,
-			     verb->synopsis);
-		return EXIT_USAGE;
-	}
-	ctl->arguments = words + 1;
-	ctl->argument_count = count - 1;
 	return verb->run(ctl);
 }
 
-enum { OPTION_JSON = 256, OPTION_YES, OPTION_VERSION, OPTION_SERVER, OPTION_ADM, OPTION_RESOLVERS };
-
-/* -1: go on; else the exit status. */
-static int read_options(struct ctl *ctl, int argc, char **argv)
+static int run_words(struct ctl *ctl, char **words, size_t count)
 {
-	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "config", required_argument, NULL, 'c' },
-		{ "json", no_argument, NULL, OPTION_JSON },
-		{ "yes", no_argument, NULL, OPTION_YES },
-		{ "server", required_argument, NULL, OPTION_SERVER },
-		{ "adm", required_argument, NULL, OPTION_ADM },
-		{ "resolvers", required_argument, NULL, OPTION_RESOLVERS },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, OPTION_VERSION },
-		{ 0 },
-	};
-	int option;
+	FILE *out = ctl->environment->out;
 
-	optind = 0; /* from the beginning, also on a second run in one process */
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":s:c:h", options, NULL)) >= 0) {
-		switch (option) {
-		case 's': ctl->socket = optarg; break;
-		case 'c': ctl->config = optarg; break;
-		case OPTION_JSON: ctl->json = true; break;
-		case OPTION_YES: ctl->yes = true; break;
-		case OPTION_SERVER: ctl->server = optarg; break;
-		case OPTION_ADM: ctl->adm = optarg; break;
-		case OPTION_RESOLVERS: ctl->resolvers = optarg; break;
-		case 'h': print_help(ctl->world->out); return EXIT_DONE;
-		case OPTION_VERSION: fputs("spefwctl " PACKAGE_VERSION "\n", ctl->world->out); return EXIT_DONE;
-		case ':':
-			ctl_complain(ctl, "%s needs a value: see spefwctl --help", argv[optind - 1]);
-			return EXIT_USAGE;
-		default:
-			if (optopt > 0 && optopt < 256)
-				ctl_complain(ctl, "unknown option -%c: see spefwctl --help", optopt);
-			else
-				ctl_complain(ctl, "unknown option %s: see spefwctl --help", argv[optind - 1]);
+	if (ctl->values[OPTION_VERSION]) {
+		fputs("spefwctl " PACKAGE_VERSION "\n", out);
+		return EXIT_DONE;
+	}
+	if (count == 0) {
+		if (!ctl->values[OPTION_HELP]) {
+			ctl_error(ctl, "which verb? see spefwctl --help, or begin with spefwctl status");
 			return EXIT_USAGE;
 		}
+		help_print(ctl);
+		return EXIT_DONE;
 	}
+	int status = choose_verb(ctl, words[0]);
+	if (status != EXIT_DONE)
+		return status;
+	if (ctl->values[OPTION_HELP]) {
+		help_print_verb(ctl, ctl->verb);
+		return EXIT_DONE;
+	}
+	ctl->arguments = words + 1;
+	ctl->argument_count = count - 1;
+	return run_verb(ctl);
+}
+
+/* Long options return OPTION_BASE and their place in the table, the letters of it themselves. */
+enum { OPTION_BASE = 256 };
+
+static void make_getopt_tables(char *letters, struct option *options)
+{
+	*letters++ = ':';
+	for (int i = 0; i < OPTIONS; i++) {
+		const struct option_kind *kind = &option_kinds[i];
+		options[i] = (struct option){ .name = kind->name,
+					      .has_arg = kind->argument ? required_argument : no_argument,
+					      .val = OPTION_BASE + i };
+		if (kind->letter)
+			*letters++ = kind->letter;
+		if (kind->letter && kind->argument)
+			*letters++ = ':';
+	}
+	*letters = '\0';
+	options[OPTIONS] = (struct option){ 0 };
+}
+
+static int option_of(int value)
+{
+	for (int i = 0; i < OPTIONS; i++)
+		if (value == OPTION_BASE + i || value == option_kinds[i].letter)
+			return i;
 	return -1;
+}
+
+static int read_options(struct ctl *ctl, int argc, char **argv)
+{
+	struct option options[OPTIONS + 1];
+	char letters[2 * OPTIONS + 2];
+	int value;
+
+	make_getopt_tables(letters, options);
+	optind = 0; /* from the beginning, also on a second run in one process */
+	opterr = 0;
+	while ((value = getopt_long(argc, argv, letters, options, NULL)) >= 0) {
+		int option = value == ':' || value == '?' ? -1 : option_of(value);
+		if (option >= 0)
+			ctl->values[option] = optarg ? optarg : "";
+		else if (value == ':')
+			ctl_error(ctl, "%s needs a value: see spefwctl --help", argv[optind - 1]);
+		else if (optopt > 0 && optopt < OPTION_BASE)
+			ctl_error(ctl, "unknown option -%c: see spefwctl --help", optopt);
+		else
+			ctl_error(ctl, "unknown option %s: see spefwctl --help", argv[optind - 1]);
+		if (option < 0)
+			return EXIT_USAGE;
+	}
+	return EXIT_DONE;
 }
 
 /* A full disk or a closed pipe must not look like success. */
 static int finish_output(const struct ctl *ctl, int status)
 {
-	if (fflush(ctl->world->out) == 0 && !ferror(ctl->world->out))
+	if (fflush(ctl->environment->out) == 0 && !ferror(ctl->environment->out))
 		return status;
-	ctl_complain(ctl, "cannot write the result: %m");
+	ctl_error(ctl, "cannot write the result: %m");
 	return status ? status : EXIT_FAILED;
 }
 
-int ctl_run(const struct ctl_world *world, int argc, char **argv)
+int ctl_run(const struct ctl_environment *environment, int argc, char **argv)
 {
-	struct ctl ctl = { .world = world, .screen = screen_of(world->out), .socket = SPEFW_SOCKET };
+	struct ctl ctl = { .environment = environment, .screen = screen_of(environment->out) };
 
 	int status = read_options(&ctl, argc, argv);
-	if (status < 0) {
-		ctl.output = ctl.json ? &output_json : &output_text;
-		status = run_verb(&ctl, argv + optind, (size_t)(argc - optind));
-	}
+	ctl.output = ctl.values[OPTION_JSON] ? &output_json : &output_text;
+	if (status == EXIT_DONE)
+		status = run_words(&ctl, argv + optind, (size_t)(argc - optind));
 	return finish_output(&ctl, status);
 }

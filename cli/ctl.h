@@ -11,54 +11,96 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct ctl;
+struct diags;
 struct output;
+struct policy_file;
 
-/* What it finds around itself; tests bring their own. */
-struct ctl_world {
+/* What the program finds when it starts; tests bring their own. */
+struct ctl_environment {
 	FILE *out, *err;
-	const char *spefwd; /* the program to ask where no daemon answers */
+	const char *spefwd; /* the program to run where no daemon answers */
 	bool root;
 };
 
-struct ctl {
-	const struct ctl_world *world;
-	struct screen screen;
-	const struct output *output;
-	const char *socket;
-	const char *config;                   /* -c; NULL: not given */
-	const char *server, *adm, *resolvers; /* of init; NULL: not given */
-	bool json, yes;
-	char *const *arguments; /* after the verb */
-	size_t argument_count;
+enum ctl_option {
+	OPTION_SOCKET,
+	OPTION_CONFIG,
+	OPTION_JSON,
+	OPTION_SERVER,
+	OPTION_ADM,
+	OPTION_RESOLVERS,
+	OPTION_YES,
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTIONS,
 };
 
-enum { VERB_YES = 1, VERB_CONFIG = 2, VERB_INIT = 4 }; /* options of its own */
+/* Texts of both tables are read by `--help`, by the completions, and by the manual page. In the longer ones `literal`
+ * words have backquotes around them, and <NAMES> of arguments angles. */
+struct option_kind {
+	const char *name;     /* without the dashes */
+	char letter;          /* 0: none */
+	const char *argument; /* "FILE", "PATH": files are completed; NULL: takes none */
+	const char *help;
+	const char *usual; /* its value where it is not given; NULL: none */
+	bool every_verb;   /* else those that list it */
+};
 
 struct verb {
-	const char *name, *synopsis, *help;
-	unsigned options;
+	const char *name;
+	const char *arguments; /* as a synopsis shows them: "[FILE]" is completed by files, "[NAME...]" by names */
 	size_t arguments_max;
+	const char *help;           /* one line */
+	const char *about;          /* paragraphs, each ended by a newline */
+	unsigned options, required; /* 1U << OPTION_: its own; those that it can't do without */
+	const char *method;         /* of the daemon, for ctl_call(); NULL: it calls none */
+	unsigned timeout_s;
+	/* A reply of that method, or what else the verb has to show, for people. With --json it is printed as it is. */
+	void (*text)(const struct ctl *ctl, const json_t *reply);
 	int (*run)(struct ctl *ctl); /* exit status */
 };
 
+/* The tables. */
+extern const struct option_kind option_kinds[OPTIONS];
+extern const struct verb verbs[];
+extern const size_t verb_count;
+
+struct ctl {
+	const struct ctl_environment *environment;
+	struct screen screen;
+	const struct output *output;
+	const struct verb *verb;
+	const char *values[OPTIONS]; /* as given; "" of an option without an argument; NULL: not given */
+	char *const *arguments;      /* after the verb */
+	size_t argument_count;
+};
+
 /* The whole program. Exit status. */
-int ctl_run(const struct ctl_world *world, int argc, char **argv);
+int ctl_run(const struct ctl_environment *environment, int argc, char **argv);
 
 /* One line on standard error. */
-void ctl_complain(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ctl_error(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Calls a method (parameters are stolen) and waits for its reply. EXIT_DONE with *ret (the caller's) its parameters, an
- * object. Everything else has been complained of, but for EXIT_NOT_RUNNING. */
-int ctl_call(struct ctl *ctl, const char *method, json_t *parameters, unsigned timeout_s, json_t **ret);
-/* The same for verbs that need the daemon: complains of that, too. */
-int ctl_need(struct ctl *ctl, const char *method, json_t *parameters, unsigned timeout_s, json_t **ret);
+/* As given, or the usual one. */
+const char *ctl_value(const struct ctl *ctl, enum ctl_option option);
 
-enum { PATIENCE_S = 10, LONG_PATIENCE_S = 90 };
+/* Calls the verb's method (parameters are stolen) and waits for its reply. EXIT_DONE with *ret (the caller's) its
+ * parameters, an object. Every other outcome has been reported, but for EXIT_NOT_RUNNING. */
+int ctl_call(struct ctl *ctl, json_t *parameters, json_t **ret);
+/* The same for verbs that need the daemon: reports that, too. */
+int ctl_need(struct ctl *ctl, json_t *parameters, json_t **ret);
 
+/* Reads and judges a configuration by the daemon's own code: the two can't differ. 0, or negative errno. */
+int ctl_read_policy(const char *path, struct policy_file *file, struct diags *diags);
+
+/* help.c: on standard output. */
+void help_print(const struct ctl *ctl);
+void help_print_verb(const struct ctl *ctl, const struct verb *verb);
+
+int verb_show(
+	struct ctl *ctl); /* calls the method, without parameters, and shows the reply: any verb that but prints */
 int verb_status(struct ctl *ctl);
-int verb_flows(struct ctl *ctl);
-int verb_names(struct ctl *ctl);
-int verb_reload(struct ctl *ctl);
 int verb_refresh(struct ctl *ctl);
 int verb_clear(struct ctl *ctl);
 int verb_check(struct ctl *ctl);

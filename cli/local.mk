@@ -5,12 +5,17 @@ libctl_a_SOURCES = \
 	cli/call.c \
 	cli/client.c cli/client.h \
 	cli/ctl.c cli/ctl.h \
+	cli/help.c \
+	cli/metrics.h \
 	cli/output.h cli/output_json.c cli/output_text.c \
 	cli/screen.c cli/screen.h \
 	cli/spefwd.c cli/spefwd.h \
 	cli/table.c \
 	cli/text_status.c \
-	cli/verbs_change.c cli/verbs_doctor.c cli/verbs_init.c cli/verbs_metrics.c cli/verbs_offline.c cli/verbs_read.c
+	cli/verbs.c \
+	cli/verbs_change.c cli/verbs_doctor.c cli/verbs_init.c cli/verbs_metrics.c \
+	cli/verbs_offline.c cli/verbs_read.c \
+	cli/wait.c cli/wait.h
 
 bin_PROGRAMS += spefwctl
 spefwctl_SOURCES = cli/main.c include/spefw/protocol.h

@@ -12,9 +12,11 @@ int main(int argc, char **argv)
 		fputs("spefwctl: out of memory\n", stderr);
 		return EXIT_FAILED;
 	}
-	const struct ctl_world world = { .out = stdout, .err = stderr, .spefwd = spefwd, .root = geteuid() == 0 };
+	const struct ctl_environment environment = {
+		.out = stdout, .err = stderr, .spefwd = spefwd, .root = geteuid() == 0
+	};
 
-	int status = ctl_run(&world, argc, argv);
+	int status = ctl_run(&environment, argc, argv);
 	free(spefwd);
 	return status;
 }

@@ -31,7 +31,7 @@ static void print_json(const struct ctl *ctl, const json_t *value)
 	size_t flags = JSON_ENSURE_ASCII | (ctl->screen.terminal ? JSON_INDENT(2) : 0);
 
 	if (!value || json_dumpf(value, ctl->screen.file, flags) < 0)
-		ctl_complain(ctl, "out of memory");
+		ctl_error(ctl, "out of memory");
 	else
 		putc('\n', ctl->screen.file);
 }
@@ -44,10 +44,11 @@ static void print_new(const struct ctl *ctl, json_t *value)
 
 static void json_not_running(const struct ctl *ctl, const json_t *inspect, const char *unknown)
 {
-	json_t *reasons = json_pack("[s]", "spefwd is not running");
+	json_t *reasons = json_pack("[{s:s, s:s}]", "code", "not-running", "text", "spefwd is not running");
 
 	if (reasons && !inspect)
-		json_array_append_new(reasons, json_printable(unknown));
+		json_array_append_new(reasons, json_pack("{s:s, s:o}", "code", "table-unknown", "text",
+							 json_printable(unknown)));
 	print_new(ctl, json_pack("{s:b, s:s, s:o, s:O?}", "running", 0, "health", "failed", "reasons", reasons, "table",
 				 inspect));
 }
@@ -55,16 +56,6 @@ static void json_not_running(const struct ctl *ctl, const json_t *inspect, const
 static void json_error(const struct ctl *ctl, const char *error, const json_t *parameters)
 {
 	print_new(ctl, json_pack("{s:s, s:O?}", "error", error, "parameters", parameters));
-}
-
-/* Paths and texts may hold bytes that JSON can't. */
-static json_t *harmless_string(const char *text)
-{
-	char *harmless = text ? text_harmless(text) : NULL;
-	json_t *value = harmless ? json_string(harmless) : text ? NULL : json_null();
-
-	free(harmless);
-	return value;
 }
 
 static json_t *diags_of(const struct diags *diags, enum severity severity)
@@ -75,8 +66,9 @@ static json_t *diags_of(const struct diags *diags, enum severity severity)
 		const struct diag *diag = &diags->items[i];
 		if (diag->severity != severity)
 			continue;
-		json_t *item = json_pack("{s:o, s:i, s:o}", "file", harmless_string(diag->file), "line",
-					 (int)diag->line, "text", harmless_string(diag->text));
+		json_t *item =
+			json_pack("{s:o, s:i, s:o}", "file", diag->file ? json_printable(diag->file) : json_null(),
+				  "line", (int)diag->line, "text", json_printable(diag->text));
 		if (!item || json_array_append_new(list, item) < 0) {
 			json_decref(list);
 			return NULL;
@@ -95,18 +87,13 @@ static void json_check(const struct ctl *ctl, const char *path, const struct pol
 
 static void json_init(const struct ctl *ctl, const char *path)
 {
-	print_new(ctl, json_pack("{s:o}", "written", harmless_string(path)));
+	print_new(ctl, json_pack("{s:o}", "written", json_printable(path)));
 }
 
 const struct output output_json = {
-	.status = print_json,
+	.reply = print_json,
 	.not_running = json_not_running,
-	.flows = print_json,
-	.names = print_json,
-	.reload = print_json,
-	.clear = print_json,
 	.init = json_init,
 	.check = json_check,
-	.doctor = print_json,
 	.error = json_error,
 };

@@ -17,7 +17,8 @@ void text_add_list(struct text *text, const json_t *array, size_t max)
 		text_add(text, ", +%zu more", count - shown);
 }
 
-void text_add_ports(struct text *text, const json_t *flow)
+/* "tcp 143 443", or "icmp-echo". */
+static void add_ports(struct text *text, const json_t *flow)
 {
 	const json_t *ports = json_object_get(flow, "ports");
 
@@ -46,7 +47,7 @@ enum tone tone_of_state(const char *state)
 void ctl_print_table(const struct ctl *ctl, struct table *table)
 {
 	if (table_print(table, &ctl->screen) < 0)
-		ctl_complain(ctl, "out of memory");
+		ctl_error(ctl, "out of memory");
 }
 
 /* What the rule's counter counts: packets that open a connection, answered or not. */
@@ -86,7 +87,7 @@ static void print_flows(const struct ctl *ctl, const json_t *flows)
 		const json_t *flow = json_array_get(flows, i);
 		enum tone tone = json_truth_of(flow, "enabled") ? TONE_PLAIN : TONE_FAINT;
 		struct text ports = { 0 };
-		text_add_ports(&ports, flow);
+		add_ports(&ports, flow);
 		table.failed |= ports.failed;
 		table_cell(&table, tone, "%s", json_text_of(flow, "id"));
 		add_list_cell(&table, tone, json_object_get(flow, "from"));
@@ -129,6 +130,27 @@ static void print_expected(const struct ctl *ctl, const json_t *flows)
 	ctl_print_table(ctl, &table);
 }
 
+/* Apart from the flows: there is room for sentences. */
+static void print_comments(const struct ctl *ctl, const json_t *flows)
+{
+	static const char *const titles[] = { "FLOW", "COMMENT" };
+	struct table table = { 0 };
+
+	for (size_t i = 0; i < json_array_size(flows); i++) {
+		const json_t *flow = json_array_get(flows, i);
+		if (!json_object_get(flow, "comment"))
+			continue;
+		if (!table.columns) {
+			putc('\n', ctl->screen.file);
+			table_init(&table, "pw");
+			table_titles(&table, titles);
+		}
+		table_cell(&table, TONE_PLAIN, "%s", json_text_of(flow, "id"));
+		table_cell(&table, TONE_PLAIN, "%s", json_text_of(flow, "comment"));
+	}
+	ctl_print_table(ctl, &table);
+}
+
 static void print_roles(const struct ctl *ctl, const json_t *roles)
 {
 	static const char *const titles[] = { "ROLE", "GUARDED", "COUNT", "MEMBERS" };
@@ -155,6 +177,7 @@ void text_flows(const struct ctl *ctl, const json_t *reply)
 
 	print_flows(ctl, json_object_get(reply, "flows"));
 	print_expected(ctl, json_object_get(reply, "flows"));
+	print_comments(ctl, json_object_get(reply, "flows"));
 	if (json_array_size(roles)) {
 		putc('\n', ctl->screen.file);
 		print_roles(ctl, roles);
@@ -192,7 +215,7 @@ static void add_name(struct table *table, const json_t *name, bool again)
 		table_cell(table, TONE_FAINT, "%s", blank ? "" : "none");
 }
 
-/* What a table has no room for: one line where there is something to say. */
+/* What a table has no room for: one line where there is more. */
 static void print_name_note(const struct ctl *ctl, const json_t *name)
 {
 	const char *error = json_text_of(name, "last_error");
@@ -238,17 +261,14 @@ void text_names(const struct ctl *ctl, const json_t *reply)
 		print_name_note(ctl, json_array_get(names, i));
 }
 
-static void text_reload(const struct ctl *ctl, const json_t *reply)
+void text_reload(const struct ctl *ctl, const json_t *reply)
 {
 	const json_t *changes = json_object_get(reply, "changes"), *warnings = json_object_get(reply, "warnings");
 	size_t count = json_array_size(changes);
 	char generation[32];
 
-	for (size_t i = 0; i < json_array_size(warnings); i++) {
-		char *line = text_harmless(json_text(json_array_get(warnings, i)));
-		fprintf(ctl->world->err, "%s\n", line ? line : "?");
-		free(line);
-	}
+	for (size_t i = 0; i < json_array_size(warnings); i++)
+		text_print_line(ctl->environment->err, json_text(json_array_get(warnings, i)));
 	format_count(json_number_of(reply, "generation"), generation);
 	if (!json_truth_of(reply, "changed"))
 		fprintf(ctl->screen.file, "reloaded: nothing changes, generation %s stays\n", generation);
@@ -266,7 +286,7 @@ static void text_reload(const struct ctl *ctl, const json_t *reply)
 			cut == 1 ? "" : "s");
 }
 
-static void text_clear(const struct ctl *ctl, const json_t *reply)
+void text_clear(const struct ctl *ctl, const json_t *reply)
 {
 	if (json_truth_of(reply, "removed"))
 		screen_text(&ctl->screen, TONE_WARNING,
@@ -280,13 +300,11 @@ static void print_diags(const struct ctl *ctl, const struct diags *diags)
 {
 	for (size_t i = 0; i < diags->count; i++) {
 		char *text = diag_format(&diags->items[i]);
-		char *line = text ? text_harmless(text) : NULL;
-		fprintf(ctl->world->err, "%s\n", line ? line : "out of memory");
-		free(line);
+		text_print_line(ctl->environment->err, text ? text : "out of memory");
 		free(text);
 	}
 	if (diags->out_of_memory)
-		ctl_complain(ctl, "out of memory: there is more to say");
+		ctl_error(ctl, "out of memory: not all errors and warnings are shown");
 }
 
 static size_t count_open(const struct policy *policy)
@@ -342,7 +360,7 @@ static void print_finding(const struct ctl *ctl, const json_t *finding)
 	text_free(&line);
 }
 
-static void text_doctor(const struct ctl *ctl, const json_t *report)
+void text_doctor(const struct ctl *ctl, const json_t *report)
 {
 	const json_t *findings = json_object_get(report, "findings");
 	size_t notes = 0, count = json_array_size(findings);
@@ -357,7 +375,12 @@ static void text_doctor(const struct ctl *ctl, const json_t *report)
 		print_finding(ctl, json_array_get(findings, i));
 }
 
-/* Standard error says it all. */
+static void text_reply(const struct ctl *ctl, const json_t *reply)
+{
+	ctl->verb->text(ctl, reply);
+}
+
+/* Standard error has all of it. */
 static void text_error(const struct ctl *ctl, const char *error, const json_t *parameters)
 {
 	(void)ctl;
@@ -377,14 +400,9 @@ static void text_init(const struct ctl *ctl, const char *path)
 }
 
 const struct output output_text = {
-	.status = text_status,
+	.reply = text_reply,
 	.not_running = text_not_running,
-	.flows = text_flows,
-	.names = text_names,
-	.reload = text_reload,
-	.clear = text_clear,
 	.init = text_init,
 	.check = text_check,
-	.doctor = text_doctor,
 	.error = text_error,
 };

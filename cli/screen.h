@@ -22,7 +22,8 @@ struct screen screen_of(FILE *file);
 /* A copy without what could steer a terminal (control and bidirectional characters, broken UTF-8: each a '?').
  * NULL without memory. */
 char *text_harmless(const char *text);
-size_t text_width(const char *text); /* characters of harmless text */
+void text_print_line(FILE *file, const char *text); /* harmless */
+size_t text_width(const char *text);                /* characters of harmless text */
 /* Harmless, in this tone. */
 void screen_text(const struct screen *screen, enum tone tone, const char *text);
 

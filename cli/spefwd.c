@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "spefwd.h"
+#include "wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { OUTPUT_MAX = 512 * 1024 };
@@ -35,8 +35,10 @@ char *spefwd_find(void)
 	return strdup(SBINDIR "/spefwd");
 }
 
-static int start(const char *const *arguments, pid_t *ret_pid, int *ret_fd)
+/* The process, or a negative errno. */
+static pid_t start(const char *const *arguments, int *ret_fd)
 {
+	pid_t pid;
 	posix_spawn_file_actions_t actions;
 	int ends[2];
 
@@ -46,7 +48,7 @@ static int start(const char *const *arguments, pid_t *ret_pid, int *ret_fd)
 	if (r == 0) {
 		r = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
 		if (r == 0)
-			r = posix_spawn(ret_pid, arguments[0], &actions, NULL, (char *const *)arguments, environ);
+			r = posix_spawn(&pid, arguments[0], &actions, NULL, (char *const *)arguments, environ);
 		posix_spawn_file_actions_destroy(&actions);
 	}
 	close(ends[1]);
@@ -55,29 +57,20 @@ static int start(const char *const *arguments, pid_t *ret_pid, int *ret_fd)
 		return -r;
 	}
 	*ret_fd = ends[0];
-	return 0;
+	return pid;
 }
 
-static int64_t now_ms(void)
+/* Until the end of file: the program has ended, or closed its output. */
+static int collect(int fd, unsigned timeout_s, char *output)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Until the end of file: the program has ended, or has said all. */
-static int collect(int fd, unsigned patience_s, char *output)
-{
-	int64_t deadline = now_ms() + (int64_t)patience_s * 1000;
+	int64_t deadline_ms = wait_deadline_ms(timeout_s);
 	size_t length = 0;
 
 	for (;;) {
-		struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-		int64_t left = deadline - now_ms();
-		int ready = left > 0 ? poll(&pollfd, 1, (int)left) : 0;
-		if (ready == 0)
-			return -ETIMEDOUT;
-		ssize_t n = ready > 0 ? read(fd, output + length, OUTPUT_MAX - length) : -1;
+		int r = wait_until(deadline_ms, fd, POLLIN);
+		if (r < 0)
+			return r;
+		ssize_t n = read(fd, output + length, OUTPUT_MAX - length);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n == 0) {
@@ -91,20 +84,19 @@ static int collect(int fd, unsigned patience_s, char *output)
 	}
 }
 
-int spefwd_run(const char *const *arguments, unsigned patience_s, char **ret_output)
+int spefwd_run(const char *const *arguments, unsigned timeout_s, char **ret_output)
 {
 	char *output = malloc(OUTPUT_MAX);
-	pid_t pid;
 	int fd = -1, status;
 
 	if (!output)
 		return -ENOMEM;
-	int r = start(arguments, &pid, &fd);
-	if (r < 0) {
+	pid_t pid = start(arguments, &fd);
+	if (pid < 0) {
 		free(output);
-		return r;
+		return pid;
 	}
-	r = collect(fd, patience_s, output);
+	int r = collect(fd, timeout_s, output);
 	close(fd);
 	if (r < 0)
 		kill(pid, SIGKILL);
@@ -125,7 +117,7 @@ json_t *spefwd_inspect(const char *program, int *ret_status)
 	const char *const arguments[] = { program, "--inspect", "--json", NULL };
 	char *output = NULL;
 
-	*ret_status = spefwd_run(arguments, SPEFWD_PATIENCE_S, &output);
+	*ret_status = spefwd_run(arguments, SPEFWD_TIMEOUT_S, &output);
 	json_t *table = *ret_status >= 0 ? json_loads(output, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	free(output);
 	if (json_is_object(table))

@@ -4,19 +4,19 @@
 
 #include <jansson.h>
 
-/* spefwd as a program of one errand, where no daemon runs. */
+/* spefwd as a program that does one thing and ends, where no daemon runs. */
 
 /* The spefwd beside this executable, or the installed one. The caller frees it; NULL without memory. */
 char *spefwd_find(void);
 
-enum { SPEFWD_PATIENCE_S = 10, DOCTOR_PATIENCE_S = 60 };
+enum { SPEFWD_TIMEOUT_S = 10, DOCTOR_TIMEOUT_S = 60 };
 
-/* Runs a program (arguments[0] is its path; ends with NULL) and waits for its end, patience_s at most. Its standard
+/* Runs a program (arguments[0] is its path; ends with NULL) and waits for its end, timeout_s at most. Its standard
  * error is ours; up to 512 kB of its standard output come back in *ret_output (the caller's, NUL-terminated). Its exit
  * status, or a negative errno. */
-int spefwd_run(const char *const *arguments, unsigned patience_s, char **ret_output);
+int spefwd_run(const char *const *arguments, unsigned timeout_s, char **ret_output);
 
-/* What `--inspect --json` tells of the table in the kernel: a new object. NULL where it tells nothing: *ret_status is
+/* What `--inspect --json` prints of the table in the kernel: a new object. NULL where it prints none: *ret_status is
  * then its exit status or a negative errno. */
 json_t *spefwd_inspect(const char *program, int *ret_status);
 

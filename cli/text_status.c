@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One screen, 80 by 24 for an ordinary server: what is longer is cut short, and says which verb shows all. */
+/* One screen, 80 by 24 for an ordinary server: what is longer is cut short, with the verb that shows all. */
 enum { REASONS = 5, OFF = 4, NAMES = 6, ADDRESSES = 3, SERVERS = 6 };
 
 static void print_line(const struct ctl *ctl, enum tone tone, const char *text)
@@ -21,11 +21,11 @@ static void print_health(const struct ctl *ctl, const json_t *reply)
 	struct table table;
 
 	fputs("spefw is ", ctl->screen.file);
-	print_line(ctl, tone_of_state(health), *health ? health : "silent about its health");
+	print_line(ctl, tone_of_state(health), *health ? health : "of unknown health");
 	table_init(&table, "pw");
 	for (size_t i = 0; i < count && i < REASONS; i++) {
 		table_cell(&table, TONE_PLAIN, "  -");
-		table_cell(&table, tone_of_state(health), "%s", json_text(json_array_get(reasons, i)));
+		table_cell(&table, tone_of_state(health), "%s", json_text_of(json_array_get(reasons, i), "text"));
 	}
 	if (count > REASONS) {
 		table_cell(&table, TONE_PLAIN, "%s", "");
@@ -133,7 +133,7 @@ static void add_denied(struct table *table, const json_t *reply)
 		   format_count(json_number_of(denied, "invalid"), invalid));
 }
 
-/* On a gateway that never lost or cut anything there is nothing to say. */
+/* Nothing, on a gateway that never lost or cut a connection. */
 static void add_mid_stream(struct table *table, const json_t *reply)
 {
 	const json_t *mid_stream = json_object_get(reply, "mid_stream");

@@ -3,6 +3,7 @@
 #include "output.h"
 #include "spefwd.h"
 #include "control/wire.h"
+#include "core/health.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,29 +18,35 @@ static void add_finding(json_t *list, const char *severity, const char *check, c
 					json_printable(what), "evidence", json_printable(evidence), "remedy", remedy));
 }
 
-/* A rule of another table is told by --doctor as well. */
-static bool is_of_rule(const json_t *status, const char *reason)
+static bool has_code(const json_t *reason, enum health_code code)
 {
-	return json_array_size(json_object_get(status, "interceptions")) && strncmp(reason, "flow ", 5) == 0 &&
-	       strstr(reason, ", handle ");
+	return strcmp(json_text_of(reason, "code"), health_kinds[code].name) == 0;
 }
 
-/* So is a bridge that passes the guard by. */
-static bool is_of_bridge(const char *reason)
+/* Rules of other tables, and bridges that carry packets past the guard: --doctor has found them as well. */
+static bool is_found_by_doctor(const json_t *reason)
 {
-	return strncmp(reason, "bridge ", 7) == 0 && strstr(reason, " past the guard: ");
+	return has_code(reason, HEALTH_FOREIGN_RULE) || has_code(reason, HEALTH_BRIDGE);
+}
+
+static bool is_serious(const json_t *reason)
+{
+	for (enum health_code code = 0; code < HEALTH_CODES; code++)
+		if (has_code(reason, code))
+			return health_kinds[code].failed;
+	return false;
 }
 
 static void add_reasons(json_t *list, const json_t *status, bool looked)
 {
-	bool failed = strcmp(json_text_of(status, "health"), "failed") == 0;
 	const json_t *reasons = json_object_get(status, "reasons");
 
 	for (size_t i = 0; i < json_array_size(reasons); i++) {
-		const char *reason = json_text(json_array_get(reasons, i));
-		if (!looked || (!is_of_rule(status, reason) && !is_of_bridge(reason)))
-			add_finding(list, failed && i == 0 ? "serious" : "warning", "spefwd", reason,
-				    "spefwd's own health", "spefwctl status has the whole of it");
+		const json_t *reason = json_array_get(reasons, i);
+		if (looked && is_found_by_doctor(reason))
+			continue;
+		add_finding(list, is_serious(reason) ? "serious" : "warning", "spefwd", json_text_of(reason, "text"),
+			    "spefwd's own health", "see spefwctl status");
 	}
 }
 
@@ -60,7 +67,7 @@ static json_t *sorted(const json_t *findings)
 	return list;
 }
 
-/* root reads the file that is given to it, and none that an answer names: who is behind the socket may be anybody. */
+/* root reads the file that is given to it, and none that a reply names: anybody may be behind the socket. */
 static void compare_config(json_t *list, const json_t *status, const char *config)
 {
 	const char *daemons = json_text_of(json_object_get(status, "config"), "path");
@@ -68,7 +75,8 @@ static void compare_config(json_t *list, const json_t *status, const char *confi
 
 	if (*daemons && strcmp(daemons, json_text(looked_at)) != 0)
 		add_finding(list, "note", "config",
-			    "the configuration that spefwd says it runs on: spefwctl doctor -c FILE looks at another "
+			    "the configuration that spefwd reports as its own: spefwctl doctor -c FILE looks at "
+			    "another "
 			    "one",
 			    daemons, NULL);
 	json_decref(looked_at);
@@ -77,10 +85,10 @@ static void compare_config(json_t *list, const json_t *status, const char *confi
 /* --doctor's findings into the list. An exit status, or -1: go on. */
 static int look(const struct ctl *ctl, const char *config, json_t *list)
 {
-	const char *const arguments[] = { ctl->world->spefwd, "--doctor", "--json", "-c", config, NULL };
+	const char *const arguments[] = { ctl->environment->spefwd, "--doctor", "--json", "-c", config, NULL };
 	char *output = NULL;
 
-	int r = spefwd_run(arguments, DOCTOR_PATIENCE_S, &output);
+	int r = spefwd_run(arguments, DOCTOR_TIMEOUT_S, &output);
 	json_t *seen = r >= 0 ? json_loads(output, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	free(output);
 	json_t *findings = json_object_get(seen, "findings");
@@ -91,10 +99,10 @@ static int look(const struct ctl *ctl, const char *config, json_t *list)
 	}
 	json_decref(seen);
 	if (r < 0)
-		ctl_complain(ctl, "the gateway could not be looked at: %s: %s", ctl->world->spefwd, strerror(-r));
+		ctl_error(ctl, "the gateway could not be looked at: %s: %s", ctl->environment->spefwd, strerror(-r));
 	else
-		ctl_complain(ctl, "the gateway could not be looked at: %s --doctor failed with status %d",
-			     ctl->world->spefwd, r);
+		ctl_error(ctl, "the gateway could not be looked at: %s --doctor failed with status %d",
+			  ctl->environment->spefwd, r);
 	return EXIT_FAILED;
 }
 
@@ -106,10 +114,10 @@ static int finish(struct ctl *ctl, json_t *list)
 
 	json_decref(list);
 	if (!report) {
-		ctl_complain(ctl, "out of memory");
+		ctl_error(ctl, "out of memory");
 		return EXIT_FAILED;
 	}
-	ctl->output->doctor(ctl, report);
+	ctl->output->reply(ctl, report);
 	json_decref(report);
 	return serious ? EXIT_FAILED : EXIT_DONE;
 }
@@ -117,30 +125,31 @@ static int finish(struct ctl *ctl, json_t *list)
 int verb_doctor(struct ctl *ctl)
 {
 	json_t *status = NULL, *list = json_array();
-	int r = ctl_call(ctl, SPEFW_METHOD("Status"), NULL, PATIENCE_S, &status);
-	const char *config = ctl->config ? ctl->config : SPEFW_CONFIG;
+	int r = ctl_call(ctl, NULL, &status);
+	const char *config = ctl_value(ctl, OPTION_CONFIG);
 
-	if (r == EXIT_NOT_RUNNING && !ctl->world->root) {
-		ctl_complain(ctl, "spefwd is not running, and only root can look at the system: run spefwctl doctor as "
-				  "root");
+	if (r == EXIT_NOT_RUNNING && !ctl->environment->root) {
+		ctl_error(ctl, "spefwd is not running, and only root can look at the system: run spefwctl doctor as "
+			       "root");
 		json_decref(list);
 		return EXIT_PERMISSION;
 	}
-	if (r != EXIT_DONE && r != EXIT_NOT_RUNNING && !ctl->world->root) {
+	if (r != EXIT_DONE && r != EXIT_NOT_RUNNING && !ctl->environment->root) {
 		json_decref(list);
 		return r;
 	}
-	int looked = ctl->world->root ? look(ctl, config, list) : -1;
-	if (!ctl->world->root)
+	int looked = ctl->environment->root ? look(ctl, config, list) : -1;
+	if (!ctl->environment->root)
 		add_finding(list, "note", "doctor",
-			    "the system was not looked at: rules of other tables, links, resolvers, certificates, "
+			    "the system was not looked at: rules of other tables, interfaces, resolvers, certificates, "
 			    "sysctls",
 			    "only root can", NULL);
 	if (r == EXIT_NOT_RUNNING)
-		add_finding(list, "warning", "spefwd", "spefwd is not running", ctl->socket, "systemctl start spefwd");
-	if (ctl->world->root)
+		add_finding(list, "warning", "spefwd", "spefwd is not running", ctl_value(ctl, OPTION_SOCKET),
+			    "systemctl start spefwd");
+	if (ctl->environment->root)
 		compare_config(list, status, config);
-	add_reasons(list, status, ctl->world->root && looked < 0);
+	add_reasons(list, status, ctl->environment->root && looked < 0);
 	json_decref(status);
 	if (looked < 0)
 		return finish(ctl, list);

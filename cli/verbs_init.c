@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl.h"
-#include "net/local_addresses.h"
 #include "output.h"
 #include "config/policy_file.h"
 
@@ -12,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A first configuration: in audit mode, so that nothing is cut off before it was seen what would be. */
+/* A first configuration: in audit mode, so that nothing is denied before it was seen what would be. */
 
 static const char beginning[] =
 	"; The configuration of spefw, see spefw.ini(5).\n"
@@ -68,10 +67,10 @@ static const char samples[] =
 
 static int write_text(const struct ctl *ctl, FILE *file)
 {
-	const char *resolvers = ctl->resolvers ? ctl->resolvers : "192.0.2.53",
-		   *adm = ctl->adm ? ctl->adm : "192.0.2.0/24";
+	const char *resolvers = ctl->values[OPTION_RESOLVERS], *adm = ctl->values[OPTION_ADM];
 
-	fprintf(file, beginning, ctl->server, ctl->resolvers ? "" : ";", resolvers, ctl->adm ? "" : ";", adm);
+	fprintf(file, beginning, ctl->values[OPTION_SERVER], resolvers ? "" : ";", resolvers ? resolvers : "192.0.2.53",
+		adm ? "" : ";", adm ? adm : "192.0.2.0/24");
 	fputs(samples, file);
 	return ferror(file) || fflush(file) != 0 || fsync(fileno(file)) < 0 ? -errno : 0;
 }
@@ -81,18 +80,14 @@ static int judge(struct ctl *ctl, const char *path)
 {
 	struct policy_file file;
 	struct diags diags = { 0 };
-	struct ranges own = { 0 };
 
-	int r = local_addresses(&own);
-	struct policy_source source = { .gateway = r == 0 ? &own : NULL };
-	r = policy_file_load(&file, path, &source, &diags);
+	int r = ctl_read_policy(path, &file, &diags);
 	for (size_t i = 0; i < diags.count; i++)
 		if (r < 0 ? diags.items[i].severity == DIAG_ERROR : true)
-			ctl_complain(ctl, "%s", diags.items[i].text);
+			ctl_error(ctl, "%s", diags.items[i].text);
 	if (r == 0)
 		policy_file_free(&file);
 	diags_free(&diags);
-	ranges_free(&own);
 	return r;
 }
 
@@ -102,9 +97,9 @@ static int give_name(struct ctl *ctl, const char *temporary, const char *path)
 	if (link(temporary, path) == 0)
 		return EXIT_DONE;
 	if (errno == EEXIST)
-		ctl_complain(ctl, "%s is there already: edit it, or write another with -c FILE", path);
+		ctl_error(ctl, "%s is there already: edit it, or write another with -c FILE", path);
 	else
-		ctl_complain(ctl, "can't write %s: %m", path);
+		ctl_error(ctl, "can't write %s: %m", path);
 	return errno == EACCES || errno == EPERM ? EXIT_PERMISSION : EXIT_FAILED;
 }
 
@@ -113,23 +108,23 @@ static int write_file(struct ctl *ctl, const char *path)
 	char temporary[PATH_MAX];
 
 	if (access(path, F_OK) == 0) {
-		ctl_complain(ctl, "%s is there already: edit it, or write another with -c FILE", path);
+		ctl_error(ctl, "%s is there already: edit it, or write another with -c FILE", path);
 		return EXIT_FAILED;
 	}
 	if (snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= (int)sizeof(temporary)) {
-		ctl_complain(ctl, "%s: the path is too long", path);
+		ctl_error(ctl, "%s: the path is too long", path);
 		return EXIT_FAILED;
 	}
 	int fd = mkostemp(temporary, O_CLOEXEC);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!file) {
-		ctl_complain(ctl, "can't write %s: %m", path);
+		ctl_error(ctl, "can't write %s: %m", path);
 		return errno == EACCES || errno == EPERM ? EXIT_PERMISSION : EXIT_FAILED;
 	}
 	/* The daemon reads it as another user; nothing in it is a secret. */
 	int status = write_text(ctl, file) == 0 && fchmod(fd, 0644) == 0 ? EXIT_DONE : EXIT_FAILED;
 	if (status != EXIT_DONE)
-		ctl_complain(ctl, "can't write %s: %m", path);
+		ctl_error(ctl, "can't write %s: %m", path);
 	fclose(file);
 	if (status == EXIT_DONE && judge(ctl, temporary) < 0)
 		status = EXIT_FAILED;
@@ -152,15 +147,14 @@ static bool is_plain(const char *value)
 
 int verb_init(struct ctl *ctl)
 {
-	const char *path = ctl->config ? ctl->config : SPEFW_CONFIG;
+	const char *const *values = ctl->values, *path = ctl_value(ctl, OPTION_CONFIG);
 
-	if (!is_plain(ctl->server) || !is_plain(ctl->adm) || !is_plain(ctl->resolvers)) {
-		ctl_complain(ctl, "--server, --adm and --resolvers take addresses and networks, separated by commas");
+	if (!is_plain(values[OPTION_SERVER]) || !is_plain(values[OPTION_ADM]) || !is_plain(values[OPTION_RESOLVERS])) {
+		ctl_error(ctl, "--server, --adm and --resolvers take addresses and networks, separated by commas");
 		return EXIT_USAGE;
 	}
-
-	if (!ctl->server) {
-		ctl_complain(ctl, "which server? spefwctl init --server ADDRESS --adm NETWORK --resolvers ADDRESS");
+	if (!values[OPTION_SERVER]) {
+		ctl_error(ctl, "which server? spefwctl init --server ADDRESS --adm NETWORK --resolvers ADDRESS");
 		return EXIT_USAGE;
 	}
 	int status = write_file(ctl, path);

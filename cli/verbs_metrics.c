@@ -1,169 +1,171 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl.h"
+#include "metrics.h"
 #include "output.h"
+#include "core/health.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* OpenMetrics text, as node_exporter's textfile directory takes it. */
+/* OpenMetrics text, as node_exporter's textfile directory takes it. It knows counters and gauges; for another type,
+ * such as the stateset that spefw_name_state is by its form, it refuses the whole file. */
 
-static void family(FILE *out, const char *name, const char *type, const char *help)
+#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define ONE(name, type, help, path)                                     \
+	{                                                               \
+		name, type, help, METRIC_NUMBER, NULL, path, NULL, NULL \
+	}
+#define IS(name, help, path, word)                                                 \
+	{                                                                          \
+		name, "gauge", help, METRIC_IS_WORD, NULL, path, NULL, WORDS(word) \
+	}
+#define MEMBERS(name, help, path, label, ...)                                               \
+	{                                                                                   \
+		name, "counter", help, METRIC_MEMBER, NULL, path, label, WORDS(__VA_ARGS__) \
+	}
+#define EACH(list, name, type, help, path)                              \
+	{                                                               \
+		name, type, help, METRIC_NUMBER, list, path, NULL, NULL \
+	}
+
+const struct metric metrics[] = {
+	{ "up", "gauge", "Whether spefwd answers.", METRIC_UP, NULL, NULL, NULL, NULL },
+	IS("healthy", "Whether health is ok: neither degraded nor failed.", "health", "ok"),
+	{ "health_reasons", "gauge", "Reasons for which health is not ok, by code.", METRIC_CODES, NULL, "reasons",
+	  "code", NULL },
+	IS("enforcing", "Whether denials are in force: not so in audit mode.", "mode", "enforce"),
+	ONE("generation", "gauge", "Changes of the policy or the table since spefwd began.", "generation"),
+	ONE("config_matches_disk", "gauge", "Whether the file on disk is the policy in force.", "config.matches_disk"),
+	MEMBERS("denied", "Denied packets.", "denied", "kind", "in", "out", "early", "invalid"),
+	MEMBERS("mid_stream", "Packets of connections that were not tracked: passed, or of one that was cut.",
+		"mid_stream", "kind", "passed", "cut"),
+	ONE("cut_remembered", "gauge", "Connections that were cut and are remembered.", "mid_stream.remembered"),
+	ONE("cut_full", "gauge", "Whether not all of them have room.", "mid_stream.full"),
+	MEMBERS("guard", "Packets that the guards met, and repairs of the table.", "guards", "guard", "intercepted",
+		"spoofed", "source_routed", "repaired"),
+	MEMBERS("observed", "DNS answers to the protected machines.", "observed", "kind", "learned", "unsolicited",
+		"unseen", "lost"),
+	ONE("denial_queries_refused", "counter", "Queries because of denials that the limit refused.",
+	    "denial_queries.refused"),
+	ONE("interception_rules", "gauge", "Rules of other tables that could intercept a flow.", "interceptions"),
+	EACH("flows", "flow_connections", "counter", "Packets that opened a connection of a flow.", "connections"),
+	EACH("flows", "flow_enabled", "gauge", "Whether a flow is open.", "enabled"),
+	EACH("flows", "flow_expect_seconds", "gauge", "How long a flow may be without an answered connection.",
+	     "expect_s"),
+	EACH("flows", "flow_silent_seconds", "gauge", "How long it has been without one.", "silent_s"),
+	EACH("flows", "flow_overdue", "gauge", "Whether that is too long.", "overdue"),
+	EACH("names", "name_addresses", "gauge", "Addresses behind a name.", "addresses"),
+	{ "name_state", "gauge", "Whether a name is in a state.", METRIC_IS_WORD, "names", "state", "spefw_name_state",
+	  WORDS("fresh", "grace", "stale", "failing", "empty") },
+};
+const size_t metric_count = sizeof(metrics) / sizeof(metrics[0]);
+
+const struct metric_label metric_labels[] = {
+	{ "flows", "flow", "id" },
+	{ "names", "name", "name" },
+	{ "names", "family", "family" },
+};
+const size_t metric_label_count = sizeof(metric_labels) / sizeof(metric_labels[0]);
+
+/* `path` in an object, its members with dots between; NULL where there is nothing. */
+static const json_t *value_at(const json_t *object, const char *path)
 {
-	fprintf(out, "# TYPE spefw_%s %s\n# HELP spefw_%s %s\n", name, type, name, help);
+	char member[32];
+
+	while (object && path) {
+		size_t length = strcspn(path, ".");
+		snprintf(member, sizeof(member), "%.*s", (int)length, path);
+		object = json_object_get(object, member);
+		path = path[length] ? path + length + 1 : NULL;
+	}
+	return object;
+}
+
+static int64_t number_of(const json_t *value)
+{
+	if (json_is_array(value))
+		return (int64_t)json_array_size(value);
+	return json_is_boolean(value) ? json_is_true(value) : json_integer_value(value);
+}
+
+static int64_t count_code(const json_t *list, const char *code)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		count += strcmp(json_text_of(json_array_get(list, i), "code"), code) == 0;
+	return count;
 }
 
 /* A label's value: backslash and quote are escaped. */
-static void print_label(FILE *out, const char *name, const char *value)
+static void print_label(FILE *out, const char *name, const char *value, char *separator)
 {
 	char *harmless = text_harmless(value);
 
-	fprintf(out, "%s=\"", name);
+	fprintf(out, "%c%s=\"", *separator, name);
 	for (const char *at = harmless ? harmless : "?"; *at; at++) {
 		if (*at == '\\' || *at == '"')
 			putc('\\', out);
 		putc(*at, out);
 	}
 	putc('"', out);
+	*separator = ',';
 	free(harmless);
 }
 
-static void single(FILE *out, const char *name, int64_t value)
+/* `item` is the element of the metric's list, if it has one. */
+static void print_sample(FILE *out, const struct metric *metric, const json_t *item, const char *word, int64_t value)
 {
-	fprintf(out, "spefw_%s %" PRId64 "\n", name, value);
+	char separator = '{';
+
+	fprintf(out, "spefw_%s%s", metric->name, strcmp(metric->type, "counter") == 0 ? "_total" : "");
+	for (size_t i = 0; metric->each && i < metric_label_count; i++)
+		if (strcmp(metric_labels[i].list, metric->each) == 0)
+			print_label(out, metric_labels[i].label, json_text_of(item, metric_labels[i].member),
+				    &separator);
+	if (metric->label)
+		print_label(out, metric->label, word, &separator);
+	fprintf(out, "%s %" PRId64 "\n", separator == ',' ? "}" : "", value);
 }
 
-static void labelled(FILE *out, const char *name, const char *label, const char *text, int64_t value)
+static void print_samples(FILE *out, const struct metric *metric, const json_t *item)
 {
-	fprintf(out, "spefw_%s{", name);
-	print_label(out, label, text);
-	fprintf(out, "} %" PRId64 "\n", value);
+	const json_t *value = value_at(item, metric->path);
+
+	if (!value)
+		return;
+	if (metric->value == METRIC_NUMBER)
+		print_sample(out, metric, item, NULL, number_of(value));
+	for (int i = 0; metric->value == METRIC_CODES && i < HEALTH_CODES; i++)
+		print_sample(out, metric, item, health_kinds[i].name, count_code(value, health_kinds[i].name));
+	for (const char *const *word = metric->words; word && *word; word++)
+		print_sample(out, metric, item, *word,
+			     metric->value == METRIC_IS_WORD ? strcmp(json_text(value), *word) == 0
+							     : json_number_of(value, *word));
 }
 
-static void print_flows(FILE *out, const json_t *flows)
+static void print_metric(FILE *out, const struct metric *metric, const json_t *status)
 {
-	size_t index;
-	json_t *flow;
+	const json_t *list = metric->each ? json_object_get(status, metric->each) : NULL;
 
-	family(out, "flow_connections", "counter", "Packets that opened a connection of a flow.");
-	json_array_foreach((json_t *)flows, index, flow)
-		labelled(out, "flow_connections_total", "flow", json_text_of(flow, "id"),
-			 json_number_of(flow, "connections"));
-	family(out, "flow_enabled", "gauge", "Whether a flow is open.");
-	json_array_foreach((json_t *)flows, index, flow)
-		labelled(out, "flow_enabled", "flow", json_text_of(flow, "id"), json_truth_of(flow, "enabled"));
+	fprintf(out, "# TYPE spefw_%s %s\n# HELP spefw_%s %s\n", metric->name, metric->type, metric->name,
+		metric->help);
+	if (metric->value == METRIC_UP)
+		print_sample(out, metric, NULL, NULL, status != NULL);
+	else if (!metric->each)
+		print_samples(out, metric, status);
+	for (size_t i = 0; i < json_array_size(list); i++)
+		print_samples(out, metric, json_array_get(list, i));
 }
 
-/* Flows without the key have no samples. */
-static void print_expected(FILE *out, const json_t *flows)
+void text_metrics(const struct ctl *ctl, const json_t *status)
 {
-	static const struct {
-		const char *name, *key, *help;
-	} kinds[] = {
-		{ "flow_expect_seconds", "expect_s", "How long a flow may be without an answered connection." },
-		{ "flow_silent_seconds", "silent_s", "How long it has been without one." },
-		{ "flow_overdue", "overdue", "Whether that is too long." },
-	};
-	size_t index;
-	json_t *flow;
+	FILE *out = ctl->screen.file;
 
-	for (size_t i = 0; i < 3; i++) {
-		family(out, kinds[i].name, "gauge", kinds[i].help);
-		json_array_foreach((json_t *)flows, index, flow)
-		{
-			if (!json_object_get(flow, "expect_s"))
-				continue;
-			int64_t value = i < 2 ? json_number_of(flow, kinds[i].key) : json_truth_of(flow, kinds[i].key);
-			labelled(out, kinds[i].name, "flow", json_text_of(flow, "id"), value);
-		}
-	}
-}
-
-static void print_name_labels(FILE *out, const char *sample, const json_t *name)
-{
-	fprintf(out, "spefw_%s{", sample);
-	print_label(out, "name", json_text_of(name, "name"));
-	putc(',', out);
-	print_label(out, "family", json_text_of(name, "family"));
-}
-
-static void print_names(FILE *out, const json_t *names)
-{
-	static const char *const states[] = { "fresh", "grace", "stale", "failing", "empty" };
-	size_t index;
-	json_t *name;
-
-	family(out, "name_addresses", "gauge", "Addresses behind a name.");
-	json_array_foreach((json_t *)names, index, name)
-	{
-		print_name_labels(out, "name_addresses", name);
-		fprintf(out, "} %zu\n", json_array_size(json_object_get(name, "addresses")));
-	}
-	/* A stateset by its form, but node_exporter refuses a whole file for the sake of a type that it does not know.
-	 */
-	family(out, "name_state", "gauge", "Whether a name is in a state.");
-	json_array_foreach((json_t *)names, index, name)
-	{
-		for (size_t i = 0; i < 5; i++) {
-			print_name_labels(out, "name_state", name);
-			putc(',', out);
-			print_label(out, "spefw_name_state", states[i]);
-			fprintf(out, "} %d\n", strcmp(json_text_of(name, "state"), states[i]) == 0);
-		}
-	}
-}
-
-static void print_counters(FILE *out, const char *name, const char *label, const char *help, const json_t *object,
-			   const char *const *keys)
-{
-	char sample[64];
-
-	family(out, name, "counter", help);
-	snprintf(sample, sizeof(sample), "%s_total", name);
-	for (; *keys; keys++)
-		labelled(out, sample, label, *keys, json_number_of(object, *keys));
-}
-
-void metrics_print(FILE *out, const json_t *status)
-{
-	static const char *const denied[] = { "in", "out", "early", "invalid", NULL };
-	static const char *const observed[] = { "learned", "unasked", "unseen", "lost", NULL };
-	static const char *const mid_stream[] = { "passed", "cut", NULL };
-	static const char *const guards[] = { "intercepted", "spoofed", "source_routed", "repaired", NULL };
-
-	family(out, "up", "gauge", "Whether spefwd answers.");
-	single(out, "up", status != NULL);
-	if (status) {
-		family(out, "healthy", "gauge", "Whether health is ok: neither degraded nor failed.");
-		single(out, "healthy", strcmp(json_text_of(status, "health"), "ok") == 0);
-		family(out, "enforcing", "gauge", "Whether denials are in force: not so in audit mode.");
-		single(out, "enforcing", strcmp(json_text_of(status, "mode"), "enforce") == 0);
-		family(out, "generation", "gauge", "Changes of the policy or the table since spefwd began.");
-		single(out, "generation", json_number_of(status, "generation"));
-		family(out, "config_matches_disk", "gauge", "Whether the file on disk is the policy in force.");
-		single(out, "config_matches_disk", json_truth_of(json_object_get(status, "config"), "matches_disk"));
-		print_counters(out, "denied", "kind", "Denied packets.", json_object_get(status, "denied"), denied);
-		const json_t *lost = json_object_get(status, "mid_stream");
-		print_counters(out, "mid_stream", "kind",
-			       "Packets of connections that were not tracked: passed, or of one that was cut.", lost,
-			       mid_stream);
-		family(out, "cut_remembered", "gauge", "Connections that were cut and are remembered.");
-		single(out, "cut_remembered", json_number_of(lost, "remembered"));
-		family(out, "cut_full", "gauge", "Whether not all of them have room.");
-		single(out, "cut_full", json_truth_of(lost, "full"));
-		print_counters(out, "guard", "guard", "What the guards met.", json_object_get(status, "guards"),
-			       guards);
-		print_counters(out, "observed", "kind", "DNS answers to the protected machines.",
-			       json_object_get(status, "observed"), observed);
-		family(out, "denial_queries_refused", "counter", "Queries because of denials that the limit refused.");
-		single(out, "denial_queries_refused_total",
-		       json_number_of(json_object_get(status, "denial_queries"), "refused"));
-		family(out, "interception_rules", "gauge", "Rules of other tables that could intercept a flow.");
-		single(out, "interception_rules", (int64_t)json_array_size(json_object_get(status, "interceptions")));
-		print_flows(out, json_object_get(status, "flows"));
-		print_expected(out, json_object_get(status, "flows"));
-		print_names(out, json_object_get(status, "names"));
-	}
+	for (size_t i = 0; i < metric_count; i++)
+		if (status || metrics[i].value == METRIC_UP)
+			print_metric(out, &metrics[i], status);
 	fputs("# EOF\n", out);
 }
 
@@ -171,14 +173,12 @@ void metrics_print(FILE *out, const json_t *status)
 int verb_metrics(struct ctl *ctl)
 {
 	json_t *status = NULL;
-	int r = ctl_need(ctl, SPEFW_METHOD("Status"), NULL, PATIENCE_S, &status);
+	int r = ctl_need(ctl, NULL, &status);
 
-	if (r != EXIT_DONE && r != EXIT_NOT_RUNNING)
-		return r;
-	if (ctl->json && r == EXIT_DONE)
-		ctl->output->status(ctl, status);
-	else if (!ctl->json)
-		metrics_print(ctl->screen.file, r == EXIT_DONE ? status : NULL);
+	if (r == EXIT_DONE)
+		ctl->output->reply(ctl, status);
+	else if (r == EXIT_NOT_RUNNING && !ctl->values[OPTION_JSON])
+		text_metrics(ctl, NULL);
 	json_decref(status);
 	return r;
 }

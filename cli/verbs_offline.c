@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* The daemon's own code on the file: the two can't differ. */
-static int judge_file(const char *path, struct policy_file *file, struct diags *diags)
+int ctl_read_policy(const char *path, struct policy_file *file, struct diags *diags)
 {
 	struct ranges own = { 0 };
 
@@ -23,14 +22,15 @@ int verb_check(struct ctl *ctl)
 	struct policy_file file = { 0 };
 	struct diags diags = { 0 };
 
-	if (ctl->config && ctl->argument_count) {
-		ctl_complain(ctl, "which file, %s or %s? spefwctl check [FILE]", ctl->config, ctl->arguments[0]);
+	if (ctl->values[OPTION_CONFIG] && ctl->argument_count) {
+		ctl_error(ctl, "which file, %s or %s? spefwctl check [FILE]", ctl_value(ctl, OPTION_CONFIG),
+			  ctl->arguments[0]);
 		return EXIT_USAGE;
 	}
-	const char *path = ctl->config ? ctl->config : ctl->argument_count ? ctl->arguments[0] : SPEFW_CONFIG;
-	int r = judge_file(path, &file, &diags);
+	const char *path = ctl->argument_count ? ctl->arguments[0] : ctl_value(ctl, OPTION_CONFIG);
+	int r = ctl_read_policy(path, &file, &diags);
 	if (r < 0 && !diags.errors)
-		ctl_complain(ctl, "%s: %s", path, strerror(-r));
+		ctl_error(ctl, "%s: %s", path, strerror(-r));
 	ctl->output->check(ctl, path, &file.policy, &diags);
 	bool failed = r < 0 || diags_failed(&diags);
 	if (r == 0)

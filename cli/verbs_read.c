@@ -5,24 +5,35 @@
 
 #include <string.h>
 
-/* What the kernel holds, asked of spefwd itself; NULL, with the reason in buffer, where nobody can tell. */
+/* What the kernel holds, by spefwd itself; NULL, with the reason in buffer, where that is not known. */
 static json_t *inspect(const struct ctl *ctl, char *buffer, size_t size)
 {
 	int status;
 
-	if (!ctl->world->root) {
-		snprintf(buffer, size, "root can tell whether the table still protects: run spefwctl status as root");
+	if (!ctl->environment->root) {
+		snprintf(buffer, size, "only root can see whether it still protects: run spefwctl status as root");
 		return NULL;
 	}
-	json_t *table = spefwd_inspect(ctl->world->spefwd, &status);
+	json_t *table = spefwd_inspect(ctl->environment->spefwd, &status);
 	if (!table && status < 0)
-		snprintf(buffer, size, "whether the table still protects is not known: %s: %s", ctl->world->spefwd,
-			 strerror(-status));
+		snprintf(buffer, size, "whether the table still protects is not known: %s: %s",
+			 ctl->environment->spefwd, strerror(-status));
 	else if (!table)
 		snprintf(buffer, size,
 			 "whether the table still protects is not known: %s --inspect failed with status %d",
-			 ctl->world->spefwd, status);
+			 ctl->environment->spefwd, status);
 	return table;
+}
+
+int verb_show(struct ctl *ctl)
+{
+	json_t *reply = NULL;
+	int status = ctl_need(ctl, NULL, &reply);
+
+	if (status == EXIT_DONE)
+		ctl->output->reply(ctl, reply);
+	json_decref(reply);
+	return status;
 }
 
 static int status_without_daemon(const struct ctl *ctl)
@@ -31,7 +42,8 @@ static int status_without_daemon(const struct ctl *ctl)
 	json_t *table = inspect(ctl, unknown, sizeof(unknown));
 
 	ctl->output->not_running(ctl, table, unknown);
-	ctl_complain(ctl, "spefwd is not running (nobody listens on %s): systemctl start spefwd", ctl->socket);
+	ctl_error(ctl, "spefwd is not running (nobody listens on %s): systemctl start spefwd",
+		  ctl_value(ctl, OPTION_SOCKET));
 	json_decref(table);
 	return EXIT_NOT_RUNNING;
 }
@@ -39,37 +51,15 @@ static int status_without_daemon(const struct ctl *ctl)
 int verb_status(struct ctl *ctl)
 {
 	json_t *reply = NULL;
-	int status = ctl_call(ctl, SPEFW_METHOD("Status"), NULL, PATIENCE_S, &reply);
+	int status = ctl_call(ctl, NULL, &reply);
 
 	if (status == EXIT_NOT_RUNNING)
 		return status_without_daemon(ctl);
 	if (status != EXIT_DONE)
 		return status;
-	ctl->output->status(ctl, reply);
+	ctl->output->reply(ctl, reply);
 	if (strcmp(json_text_of(reply, "health"), "ok") != 0)
 		status = EXIT_FAILED;
-	json_decref(reply);
-	return status;
-}
-
-int verb_flows(struct ctl *ctl)
-{
-	json_t *reply = NULL;
-	int status = ctl_need(ctl, SPEFW_METHOD("Flows"), NULL, PATIENCE_S, &reply);
-
-	if (status == EXIT_DONE)
-		ctl->output->flows(ctl, reply);
-	json_decref(reply);
-	return status;
-}
-
-int verb_names(struct ctl *ctl)
-{
-	json_t *reply = NULL;
-	int status = ctl_need(ctl, SPEFW_METHOD("Names"), NULL, PATIENCE_S, &reply);
-
-	if (status == EXIT_DONE)
-		ctl->output->names(ctl, reply);
 	json_decref(reply);
 	return status;
 }

@@ -2,6 +2,7 @@
 #include "clock.h"
 
 #include <time.h>
+#include <unistd.h>
 
 static int64_t read_ms(clockid_t clock)
 {
@@ -23,4 +24,9 @@ int64_t wall_s(void)
 int64_t processor_ms(void)
 {
 	return read_ms(CLOCK_THREAD_CPUTIME_ID);
+}
+
+void pause_ms(int64_t ms)
+{
+	usleep((useconds_t)ms * 1000);
 }

@@ -10,6 +10,9 @@ libcore_a_SOURCES = \
 	daemon/core/bridges.c daemon/core/bridges.h \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
+	daemon/core/config_keys.c daemon/core/config_keys.h \
+	daemon/core/config_members.c daemon/core/config_read.c daemon/core/config_text.c \
+	daemon/core/config_types.c daemon/core/config_types.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
 	daemon/core/cut_list.c daemon/core/cut_list.h \
 	daemon/core/delta.c daemon/core/delta.h \
@@ -18,6 +21,7 @@ libcore_a_SOURCES = \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/health.c daemon/core/health.h \
+	daemon/core/hash.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \
@@ -43,31 +47,48 @@ libbase_a_SOURCES = \
 
 sbin_PROGRAMS += spefwd
 spefwd_SOURCES = \
-	daemon/net/bridges.c daemon/net/bridges.h \
-	daemon/net/conntrack.c daemon/net/conntrack.h \
-	daemon/control/server.c daemon/control/server.h \
-	daemon/gateway/gateway.c daemon/gateway/gateway.h daemon/gateway/gateway_kernel.c daemon/gateway/gateway_cut.c \
-	daemon/gateway/gateway_expect.c daemon/gateway/gateway_links.c daemon/gateway/gateway_names.c \
-	daemon/gateway/gateway_observe.c daemon/gateway/gateway_others.c daemon/gateway/gateway_watch.c \
-	daemon/net/links.c daemon/net/links.h daemon/net/links_read.c daemon/net/links_read.h \
+	daemon/clock.c daemon/clock.h \
+	daemon/fdstore.c daemon/fdstore.h \
 	daemon/log.c daemon/log.h \
 	daemon/main.c \
-	daemon/control/methods.c \
 	daemon/offline.c daemon/offline.h \
+	daemon/state_file.c daemon/state_file.h \
+	daemon/timer.c daemon/timer.h \
+	daemon/control/methods.c daemon/control/methods.h \
+	daemon/control/report.c daemon/control/report.h \
+	daemon/control/server.c daemon/control/server.h \
+	daemon/gateway/apply.c daemon/gateway/parts.h \
+	daemon/gateway/config_store.c daemon/gateway/config_store.h \
+	daemon/gateway/counts.c daemon/gateway/counts.h \
+	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_parts.h daemon/gateway/cut_memory.c \
+	daemon/gateway/events.c \
+	daemon/gateway/foreign.c daemon/gateway/foreign.h \
+	daemon/gateway/gateway.c daemon/gateway/gateway.h \
+	daemon/gateway/names.c daemon/gateway/names.h daemon/gateway/names_parts.h \
+	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c \
+	daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
+	daemon/gateway/network.c daemon/gateway/network.h \
+	daemon/gateway/observer.c daemon/gateway/observer.h \
+	daemon/gateway/table.c daemon/gateway/table.h \
+	daemon/gateway/usage.c daemon/gateway/usage.h \
+	daemon/net/bridges.c daemon/net/bridges.h \
+	daemon/net/conntrack.c daemon/net/conntrack.h \
+	daemon/net/environment.c daemon/net/environment.h \
+	daemon/net/links.c daemon/net/links.h daemon/net/links_read.c daemon/net/links_read.h \
 	daemon/net/nflog.c daemon/net/nflog.h \
+	daemon/net/resolver.c daemon/net/resolver.h \
 	daemon/nft/cut.c daemon/nft/cut.h \
 	daemon/nft/encode.c daemon/nft/encode.h \
-	daemon/nft/monitor.c daemon/nft/monitor.h \
 	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_rule.c \
+	daemon/nft/inspect.c daemon/nft/inspect.h \
+	daemon/nft/monitor.c daemon/nft/monitor.h \
 	daemon/nft/probe.c \
-	daemon/nft/rule.c \
 	daemon/nft/read.c daemon/nft/read.h \
-	daemon/nft/socket.c daemon/nft/socket.h \
-	daemon/control/report.c daemon/control/report.h \
-	daemon/net/resolver.c daemon/net/resolver.h \
+	daemon/nft/rule.c \
 	daemon/nft/rule_parsing.c daemon/nft/rule_parsing.h daemon/nft/xt_rule.c \
-	daemon/state_file.c daemon/state_file.h
-spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
+	daemon/nft/socket.c daemon/nft/socket.h
+spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) \
+	$(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
 
 # The interface description as a C string, for GetInterfaceDescription.
 BUILT_SOURCES = daemon/control/gateway_varlink.h
@@ -76,4 +97,5 @@ EXTRA_DIST += include/spefw/org.spefw.Gateway.varlink
 daemon/control/server.$(OBJEXT): daemon/control/gateway_varlink.h
 daemon/control/gateway_varlink.h: include/spefw/org.spefw.Gateway.varlink
 	@$(MKDIR_P) daemon/control
-	$(AM_V_GEN)$(SED) -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $(srcdir)/include/spefw/org.spefw.Gateway.varlink >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(SED) -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' \
+		$(srcdir)/include/spefw/org.spefw.Gateway.varlink >$@.tmp && mv $@.tmp $@

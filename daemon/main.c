@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/methods.h"
+#include "control/report.h"
 #include "doctor/doctor.h"
-#include "gateway/gateway.h"
+#include "fdstore.h"
 #include "log.h"
 #include "offline.h"
 
@@ -35,8 +37,12 @@ static const char usage[] =
 
 enum task { TASK_RUN, TASK_CHECK, TASK_INSPECT, TASK_DOCTOR, TASK_CLEAR };
 
+struct paths {
+	const char *config, *socket, *state;
+};
+
 struct arguments {
-	struct gateway_paths paths;
+	struct paths paths;
 	enum task task;
 	bool json;
 };
@@ -84,14 +90,16 @@ static int parse(int argc, char **argv, struct arguments *ret)
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-	const struct gateway *gateway = userdata;
+	struct gateway *gateway = userdata;
+	const struct table *table = gateway_table(gateway);
 
-	gateway_repair_last(userdata);
-	const char *table = gateway->cleared          ? "the table was removed on request: the server is not guarded"
-			    : !gateway->current_known ? "the table could not be brought up to date"
-			    : gateway->file.policy.mode == MODE_AUDIT ? "the table stays, and denies nothing"
-								      : "the table stays and guards";
-	log_notice("stopping on %s: %s", strsignal((int)info->ssi_signo), table);
+	gateway_repair_last(gateway);
+	bool audit = config_store_policy(gateway_config(gateway))->mode == MODE_AUDIT;
+	const char *state = table_is_removed(table)  ? "the table was removed on request: the server is not guarded"
+			    : !table_is_known(table) ? "the table could not be brought up to date"
+			    : audit                  ? "the table stays, and denies nothing"
+						     : "the table stays and guards";
+	log_notice("stopping on %s: %s", strsignal((int)info->ssi_signo), state);
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
@@ -143,9 +151,69 @@ static int watch_signals(sd_event *event, struct gateway *gateway)
 	return r;
 }
 
-static int run(const struct gateway_paths *paths)
+static void on_health_changed(void *userdata)
 {
-	struct gateway gateway;
+	const struct service *service = userdata;
+	report_to_manager(service->gateway);
+}
+
+static void on_refreshed(void *userdata, void *waiter)
+{
+	method_refreshed(userdata, waiter);
+}
+
+static int listen_on(struct service *service, sd_event *event, const char *path)
+{
+	int r = control_new(&service->control, event, path, methods, service);
+
+	if (r == -EADDRINUSE)
+		log_error("%s: another spefwd is running there: stop it first, or give another socket with -s", path);
+	else if (r < 0)
+		log_error("%s: can't listen: %s", path, strerror(-r));
+	return r;
+}
+
+static int start(struct service *service, sd_event *event, const struct paths *paths)
+{
+	static const struct gateway_events events = { on_health_changed, on_refreshed };
+	const struct gateway_paths gateway_paths = { paths->config, paths->state };
+	int stored_fd = fdstore_take();
+
+	int r = gateway_new(&service->gateway, event, &gateway_paths, &events, service);
+	if (r < 0)
+		return r;
+	/* Another daemon on the same socket is found before anything is touched; any other trouble with it must not
+	 * keep the server unguarded. */
+	int listening = listen_on(service, event, paths->socket);
+	if (listening == -EADDRINUSE)
+		return listening;
+	r = gateway_start(service->gateway, stored_fd);
+	if (r < 0)
+		return r;
+	if (stored_fd < 0)
+		fdstore_put(gateway_socket(service->gateway));
+	return listening;
+}
+
+static int loop(struct service *service, sd_event *event, const struct paths *paths)
+{
+	int r = watch_signals(event, service->gateway);
+
+	if (r < 0)
+		return r;
+	log_notice("spefwd " PACKAGE_VERSION " guards by %s", paths->config);
+	sd_notify(0, "READY=1");
+	/* Not earlier: its first sign of life arms the manager's watchdog, and until the loop runs there is no second
+	 * one. */
+	sd_event_set_watchdog(event, true);
+	r = sd_event_loop(event);
+	sd_notify(0, "STOPPING=1");
+	return r;
+}
+
+static int run(const struct paths *paths)
+{
+	struct service service = { 0 };
 	sd_event *event = NULL;
 
 	int r = block_signals();
@@ -155,24 +223,15 @@ static int run(const struct gateway_paths *paths)
 		log_error("can't start: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
-	int begun = gateway_start(&gateway, event, paths);
-	r = begun;
-	if (r >= 0)
-		r = watch_signals(event, &gateway);
-	if (r >= 0) {
-		log_notice("spefwd " PACKAGE_VERSION " guards by %s", paths->config);
-		sd_notify(0, "READY=1");
-		/* Not earlier: its first sign of life arms the manager's watchdog, and until the loop runs there is no
-		 * second one. */
-		sd_event_set_watchdog(event, true);
-		r = sd_event_loop(event);
-		sd_notify(0, "STOPPING=1");
-	}
-	gateway_free(&gateway);
+	int started = start(&service, event, paths);
+	r = started < 0 ? started : loop(&service, event, paths);
+	/* Calls that wait are answered by nobody from here on. */
+	control_free(service.control);
+	gateway_free(service.gateway);
 	sd_event_unref(event);
-	if (begun == -EINVAL) {
-		log_error("%s is missing or bad, and nothing was changed: mend it (spefwctl check says what is wrong), "
-			  "or write a first one",
+	if (started == -EINVAL) {
+		log_error("%s is missing or bad, and nothing was changed: mend it (spefwctl check says what is "
+			  "wrong), or write a first one",
 			  paths->config);
 		return EXIT_CONFIG;
 	}

@@ -2,7 +2,7 @@
 #include "offline.h"
 #include "core/compile.h"
 #include "net/local_addresses.h"
-#include "nft/read.h"
+#include "nft/inspect.h"
 #include "config/policy_file.h"
 
 #include <errno.h>
@@ -36,59 +36,13 @@ int offline_check(const char *config_path)
 	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-struct finding {
-	struct nft_table_info info;
-	bool guards, audit, foreign;
-	struct ruleset table;
-};
-
-/* It guards where protected addresses lead to their flows and the hooks are there; with a statement of somebody else's
- * in a set, who knows. */
-static bool table_guards(const struct ruleset *table)
+/* What is in the kernel; says so where it can't be read. */
+static int find(struct nft_inspection *ret)
 {
-	static const char *const hooks[] = { "forward", "input", "output" };
-	bool addresses = false;
+	int r = nft_inspect(ret);
 
-	for (size_t i = 0; i < 3; i++) {
-		const struct chain *chain = ruleset_find_chain(table, hooks[i]);
-		if (!chain || chain->hook == HOOK_NONE)
-			return false;
-	}
-	for (enum family family = 0; family < FAMILIES; family++) {
-		const struct set *map =
-			ruleset_find_set(table, family == FAMILY_4 ? "protected_dst_4" : "protected_dst_6");
-		addresses |= map && map->count > 0;
-	}
-	return addresses;
-}
-
-static int find(struct finding *ret)
-{
-	struct nft_socket nft;
-
-	*ret = (struct finding){ 0 };
-	int r = nft_open(&nft, -1);
-	if (r == 0)
-		r = nft_read_info(&nft, &ret->info);
-	if (r == 0 && ret->info.exists)
-		r = nft_read_table(&nft, &ret->table, 0, &ret->foreign);
-	if (r == 0 && ret->info.exists)
-		ret->guards = !ret->foreign && table_guards(&ret->table);
-	if (r == 0 && ret->guards)
-		r = nft_read_audit(&nft, &ret->audit);
 	if (r < 0)
-		fprintf(stderr, "spefwd: %s%s\n", nft.error, r == -EPERM ? " (only root can look)" : "");
-	nft_close(&nft);
-	return r;
-}
-
-int offline_guards(bool *ret)
-{
-	struct finding finding;
-
-	int r = find(&finding);
-	*ret = r == 0 && finding.guards;
-	ruleset_free(&finding.table);
+		fprintf(stderr, "spefwd: %s%s\n", ret->error, r == -EPERM ? " (only root can look)" : "");
 	return r;
 }
 
@@ -109,7 +63,7 @@ static json_t *protected_list(const struct ruleset *table)
 	return list;
 }
 
-static void print_finding(const struct finding *finding, json_t *protected)
+static void print_finding(const struct nft_inspection *finding, json_t *protected)
 {
 	size_t index;
 	json_t *one;
@@ -133,7 +87,7 @@ static void print_finding(const struct finding *finding, json_t *protected)
 
 int offline_inspect(bool json)
 {
-	struct finding finding;
+	struct nft_inspection finding;
 	int r = find(&finding);
 
 	if (r < 0)

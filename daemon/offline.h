@@ -9,7 +9,5 @@
 int offline_check(const char *config_path);
 int offline_inspect(bool json);
 int offline_clear(void);
-int offline_guards(bool *ret); /* whether our table is loaded with protected addresses, be it in audit mode; 0 or a
-				  negative errno */
 
 #endif

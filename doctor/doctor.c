@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
-#include "gateway/gateway.h"
+#include "core/printable.h"
+#include "net/links.h"
 #include "net/local_addresses.h"
-#include "offline.h"
+#include "nft/inspect.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -28,7 +29,7 @@ static void say_config(struct doctor *doctor, const char *path, const struct dia
 		if (diags->items[i].severity == DIAG_ERROR)
 			first = diag_format(&diags->items[i]);
 	if (first)
-		harmless_text(first);
+		make_printable(first);
 	troubles_add(&doctor->troubles, GRAVITY_SERIOUS, "config",
 		     "the configuration can't be used: the flows are not judged", first ? first : strerror(-error),
 		     "spefwctl check says all that is wrong with it");
@@ -55,6 +56,19 @@ static void ignore_change(void *userdata)
 	(void)userdata;
 }
 
+/* Whether our table is loaded and guards: 0 or a negative errno. */
+static int read_table(bool *ret_guards)
+{
+	struct nft_inspection found;
+	int r = nft_inspect(&found);
+
+	if (r < 0)
+		fprintf(stderr, "spefwd: %s%s\n", found.error, r == -EPERM ? " (only root can look)" : "");
+	*ret_guards = r == 0 && found.guards;
+	ruleset_free(&found.table);
+	return r;
+}
+
 static int read_all(struct doctor *doctor, const char *path)
 {
 	int r = sd_event_new(&doctor->event);
@@ -64,7 +78,7 @@ static int read_all(struct doctor *doctor, const char *path)
 		return r;
 	doctor->facts.gateway = links_gateway_addresses(doctor->links);
 	if (load(doctor, path) == 0) {
-		r = offline_guards(&doctor->facts.table_guards);
+		r = read_table(&doctor->facts.table_guards);
 		if (r < 0)
 			return r;
 		could_not(doctor, "links", "links and routes could not be looked at", doctor_read_links(doctor));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
 #include "core/array.h"
-#include "gateway/gateway.h"
+#include "net/bridges.h"
+#include "net/environment.h"
 
 #include <errno.h>
 #include <linux/neighbour.h>
@@ -268,9 +269,9 @@ int doctor_read_links(struct doctor *doctor)
 	struct nl_sock *socket = nl_socket_alloc();
 
 	int r = environment_read(doctor->links, &doctor->file.policy, &store);
-	doctor->roles = store.links;
-	store.links = NULL;
-	gateway_environment_free(&store);
+	doctor->roles = store.roles;
+	store.roles = NULL;
+	environment_free(&store);
 	if (r == 0)
 		r = read_peers(doctor);
 	if (r == 0)

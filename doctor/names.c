@@ -144,7 +144,7 @@ static int open_servers(struct asking *asking)
 		struct addr addr = resolvers->items[i].first;
 		do {
 			if (count < RESOLVERS_MAX)
-				servers[count++] = (struct dns_server){ addr, 53 };
+				servers[count++] = (struct dns_server){ addr, DNS_PORT };
 		} while (addr_compare(&addr, &resolvers->items[i].last) < 0 && addr_next(&addr));
 	}
 	return count ? resolver_new(&asking->servers.resolver, asking->doctor->event, servers, count, on_answer, NULL,
@@ -154,9 +154,9 @@ static int open_servers(struct asking *asking)
 
 static int open_own(struct asking *asking)
 {
-	const struct policy_file *file = &asking->doctor->file;
-	return resolver_new(&asking->own.resolver, asking->doctor->event, file->dns_system ? NULL : file->dns_servers,
-			    file->dns_server_count, on_answer, NULL, &asking->own);
+	const struct dns_servers *servers = &asking->doctor->file.policy.dns_servers;
+	return resolver_new(&asking->own.resolver, asking->doctor->event, servers->system ? NULL : servers->items,
+			    servers->count, on_answer, NULL, &asking->own);
 }
 
 static int add_names(struct doctor *doctor, bool has_servers)
@@ -224,14 +224,14 @@ static bool add_system_servers(const struct ranges *resolvers)
 	return any && same;
 }
 
-static bool asks_the_same(const struct policy_file *file)
+static bool asks_the_same(const struct policy *policy)
 {
-	bool same = file->dns_server_count > 0;
+	bool same = policy->dns_servers.count > 0;
 
-	if (file->dns_system)
-		return add_system_servers(&file->policy.resolvers);
-	for (size_t i = 0; i < file->dns_server_count; i++)
-		same &= ranges_contains(&file->policy.resolvers, &file->dns_servers[i].addr);
+	if (policy->dns_servers.system)
+		return add_system_servers(&policy->resolvers);
+	for (size_t i = 0; i < policy->dns_servers.count; i++)
+		same &= ranges_contains(&policy->resolvers, &policy->dns_servers.items[i].addr);
 	return same;
 }
 
@@ -267,7 +267,7 @@ int doctor_read_names(struct doctor *doctor)
 
 	asking.own = (struct side){ .asking = &asking };
 	asking.servers = (struct side){ .asking = &asking, .servers = true };
-	doctor->facts.same_resolvers = asks_the_same(&doctor->file);
+	doctor->facts.same_resolvers = asks_the_same(&doctor->file.policy);
 	int r = find_local(doctor);
 	if (r == 0)
 		r = add_names(doctor, doctor->file.policy.resolvers.count > 0);

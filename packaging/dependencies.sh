@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Sourced by tests/run, packaging/quickstart and tests/system/packages: finds out what is missing to build and to run the lab, and installs it.
-# The libraries are those that configure.ac names, with their packages; this file adds tools alone.
+# Sourced by tests/run, packaging/quickstart and tests/system/packages: finds out what is missing to build and to run
+# the lab, and installs it. The libraries are those that configure.ac names, with their packages;
+# this file adds tools alone.
 
 # Lines "pkg-config condition|Debian package|RHEL package".
 spefw_libraries() {
-	sed -n 's/^SPEFW_NEED(\[[A-Z_0-9]*\], \[\([^]]*\)\], \[\([^]]*\)\], \[\([^]]*\)\]).*/\1|\2|\3/p' "$1/configure.ac" | sed 's/ (CRB)//'
+	sed -n -e '/^SPEFW_NEED(.*,$/ { N; s/,\n[[:space:]]*/, / }' \
+		-e 's/^SPEFW_NEED(\[[A-Z_0-9]*\], \[\([^]]*\)\], \[\([^]]*\)\], \[\([^]]*\)\]).*/\1|\2|\3/p' \
+		"$1/configure.ac" | sed 's/ (CRB)//'
 	echo "cmocka >= 1.1|libcmocka-dev|libcmocka-devel"
 	echo "libnftables >= 1.0|libnftables-dev|nftables-devel"
 }
@@ -25,8 +28,8 @@ spefw_lab_tools() {
 	END
 }
 
-# Likewise, with what only the tests need. firewalld is for machines that are there for tests: on any other it would be one
-# more firewall, and its test says that it was skipped.
+# Likewise, with what only the tests need. firewalld is for machines that are there for tests: on any other it would be
+# one more firewall, and its test says that it was skipped.
 spefw_tools() {
 	spefw_lab_tools
 	cat <<-'END'
@@ -40,6 +43,17 @@ spefw_tools() {
 	END
 	[ -z "${CI:-}" ] || echo "firewalld|firewalld|firewalld"
 	! command -v apt-get >/dev/null || echo "mandoc|mandoc|" # RHEL has none
+}
+
+# A second compiler, and what looks at sources: tests/static/run says which versions. What is not here is left out.
+spefw_analysis_tools() {
+	cat <<-'END'
+		clang|clang|clang
+		clang-format-14|clang-format-14|
+		clang-tidy-14|clang-tidy-14|
+		cppcheck|cppcheck|cppcheck
+		shellcheck|shellcheck|ShellCheck
+	END
 }
 
 # What makes a Debian to run tests in, which install all else there: for tests/clean-root.
@@ -66,12 +80,18 @@ spefw_has_sanitizers() {
 	echo 'int main(void) { return 0; }' | gcc -fsanitize=address,undefined -x c -o /dev/null - 2>/dev/null
 }
 
-# spefw_missing TOP TOOLS: lines "what|Debian package|RHEL package" of what is missing.
-spefw_missing() {
+# spefw_missing_tools TOOLS: lines "what|Debian package|RHEL package" of what is missing.
+spefw_missing_tools() {
 	local what debian rhel
 	while IFS='|' read -r what debian rhel; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "$what" >/dev/null || echo "$what|$debian|$rhel"
-	done < <("$2")
+	done < <("$1")
+}
+
+# spefw_missing TOP TOOLS: the same, and what is missing to build.
+spefw_missing() {
+	local what debian rhel
+	spefw_missing_tools "$2"
 	case $2 in spefw_root_tools | spefw_container_tools | spefw_emulator_tools) return 0 ;; esac
 	while IFS='|' read -r what debian rhel; do
 		pkg-config --exists "$what" 2>/dev/null || echo "$what|$debian|$rhel"
@@ -79,7 +99,8 @@ spefw_missing() {
 	spefw_has_sanitizers || echo "sanitizers||libasan libubsan"
 }
 
-# spefw_without_services SUDO COMMAND...: installs programs, and starts none of them as a service: Debian would, now and at each boot.
+# spefw_without_services SUDO COMMAND...: installs programs, and starts none of them as a service: Debian would, now and
+# at each boot.
 spefw_without_services() (
 	sudo=$1 policy=/usr/sbin/policy-rc.d
 	shift
@@ -110,9 +131,11 @@ spefw_repositories() (
 		$sudo dnf install -y "https://dl.fedoraproject.org/pub/epel/epel-release-latest-$release.noarch.rpm"
 )
 
-# spefw_dependencies TOP [TOOLS]: 0 when all is there (now). TOOLS: the function that lists tools, instead of spefw_tools.
+# spefw_dependencies TOP [TOOLS]: 0 when all is there (now). TOOLS: the function that lists tools,
+# instead of spefw_tools.
 spefw_dependencies() {
-	local top=$1 tools=${2:-spefw_tools} missing sudo='' packages
+	local top=$1 tools=${2:-spefw_tools} missing sudo='' field
+	local -a install packages
 	PATH=$PATH:/usr/sbin:/sbin
 	missing=$(spefw_missing "$top" "$tools")
 	[ -n "$missing" ] || return 0
@@ -120,33 +143,52 @@ spefw_dependencies() {
 		sudo=$(command -v sudo) || sudo=none
 	fi
 	if command -v apt-get >/dev/null; then
-		packages=$(cut -d'|' -f2 <<<"$missing" | tr '\n' ' ')
-		set -- apt-get install -y --no-install-recommends $packages
+		field=2 install=(apt-get install -y --no-install-recommends)
 	elif command -v dnf >/dev/null; then
-		packages=$(cut -d'|' -f3 <<<"$missing" | tr '\n' ' ')
-		set -- dnf install -y $packages
+		field=3 install=(dnf install -y)
 	else
 		echo "missing, and neither apt-get nor dnf is here to install it:"
 		cut -d'|' -f1 <<<"$missing"
 		return 1
 	fi >&2
+	mapfile -t packages < <(cut -d'|' -f"$field" <<<"$missing" | tr ' ' '\n' | grep .)
+	install+=("${packages[@]}")
 	if [ "$sudo" = none ]; then
 		echo "missing: $(cut -d'|' -f1 <<<"$missing" | tr '\n' ' ')" >&2
-		echo "as root: $*" >&2
+		echo "as root: ${install[*]}" >&2
 		return 1
 	fi
-	echo "installing: $packages" >&2
-	if [ "$1" = apt-get ]; then
+	echo "installing: ${packages[*]}" >&2
+	if [ "$field" -eq 2 ]; then
 		$sudo apt-get update -q >&2 || echo "apt-get update failed: trying with the lists that are here" >&2
-		spefw_without_services "$sudo" "$@" >&2
+		spefw_without_services "$sudo" "${install[@]}" >&2
 	else
 		spefw_repositories "$sudo" >&2
-		$sudo "$@" >&2
+		$sudo "${install[@]}" >&2
 	fi
 	missing=$(spefw_missing "$top" "$tools")
 	[ -z "$missing" ] && return 0
 	echo "still missing: $(cut -d'|' -f1 <<<"$missing" | tr '\n' ' ')" >&2
 	return 1
+}
+
+# spefw_optional TOOLS: installs, as root, those of them that are missing and that this system has packages of.
+spefw_optional() {
+	local missing name
+	local -a packages=()
+	missing=$(spefw_missing_tools "$1")
+	[ -n "$missing" ] && [ "$(id -u)" -eq 0 ] || return 0
+	if command -v apt-get >/dev/null; then
+		apt-get update -q >&2
+		while IFS='|' read -r _ name _; do
+			! apt-cache show "$name" >/dev/null 2>&1 || packages+=("$name")
+		done <<<"$missing"
+		[ ${#packages[@]} -eq 0 ] || spefw_without_services '' apt-get install -y --no-install-recommends \
+			"${packages[@]}" >&2
+	elif command -v dnf >/dev/null; then
+		mapfile -t packages < <(cut -d'|' -f3 <<<"$missing" | grep .)
+		[ ${#packages[@]} -eq 0 ] || dnf install -y --setopt=strict=0 "${packages[@]}" >&2
+	fi
 }
 
 # spefw_copy TOP DIR: the sources, without products of earlier builds, so that TOP stays as it is.
@@ -157,7 +199,8 @@ spefw_copy() {
 			[ -e "$file" ] && printf '%s\0' "$file"
 		done | tar -c --null -T - -f -) | tar -x -C "$2" -f -
 	else
-		tar -c -C "$1" --exclude=.git --exclude='*.o' --exclude='*.a' --exclude=.deps --exclude=autom4te.cache --exclude=./build* \
+		tar -c -C "$1" --exclude=.git --exclude='*.o' --exclude='*.a' --exclude=.deps \
+			--exclude=autom4te.cache --exclude=./build* \
 			--exclude=./config.status --exclude=./Makefile --exclude=./config.h -f - . | tar -x -C "$2" -f -
 	fi
 }

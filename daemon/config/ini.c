@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config/ini.h"
 
+#include "core/config_keys.h"
 #include "core/config_values.h"
 
 #include <errno.h>
@@ -294,7 +295,8 @@ static int read_text(struct reader *reader, char *bytes, size_t length)
 	free(reader->value);
 	if (r == -2 || reader->error < 0)
 		return -ENOMEM;
-	return config_finish(reader->config, reader->diags);
+	config_finish(reader->config, reader->diags);
+	return 0;
 }
 
 int config_load(struct config *ret, const char *path, config_read_file read_file, void *userdata, struct diags *diags)

@@ -2,20 +2,13 @@
 #include "config/policy_file.h"
 #include "config/ini.h"
 #include "core/array.h"
+#include "core/hash.h"
 #include "core/policy_diff.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static uint64_t hash_of(const char *bytes, size_t length)
-{
-	uint64_t hash = 0xcbf29ce484222325;
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3;
-	return hash;
-}
 
 struct reading {
 	struct policy_file *file;
@@ -38,7 +31,7 @@ static int read_archived(const struct archive *archive, const char *path, char *
 
 static int note_source(struct policy_file *file, const char *path, const char *bytes, size_t length)
 {
-	struct source_file source = { .path = strdup(path), .hash = hash_of(bytes, length) };
+	struct source_file source = { .path = strdup(path), .hash = hash_bytes(HASH_START, bytes, length) };
 
 	if (source.path && ARRAY_PUSH(&file->sources, source) == 0)
 		return 0;
@@ -62,21 +55,6 @@ static int read_and_note(void *userdata, const char *path, char **ret_bytes, siz
 	if (r < 0)
 		free(*ret_bytes);
 	return r;
-}
-
-static int take_settings(struct policy_file *file, struct config *config)
-{
-	file->dns_system = config->dns_system;
-	file->dns_servers = config->dns_servers;
-	file->dns_server_count = config->dns_server_count;
-	config->dns_servers = NULL;
-	config->dns_server_count = 0;
-	file->min_interval_ms = config->min_interval_ms;
-	file->max_interval_ms = config->max_interval_ms;
-	file->grace_ms = config->grace_ms;
-	file->stale_ms = config->stale_ms;
-	file->loaded_at = time(NULL);
-	return 0;
 }
 
 static void refuse_own_address(const struct config *config, const struct policy *policy, const struct ranges *gateway,
@@ -110,7 +88,7 @@ int policy_file_load(struct policy_file *ret, const char *path, const struct pol
 	if (r == 0 && diags_failed(diags))
 		r = -EINVAL;
 	if (r == 0)
-		r = take_settings(ret, &config);
+		ret->loaded_at = time(NULL);
 	config_free(&config);
 	diags_sort(diags);
 	if (r < 0)
@@ -120,37 +98,7 @@ int policy_file_load(struct policy_file *ret, const char *path, const struct pol
 
 bool policy_file_same_servers(const struct policy_file *a, const struct policy_file *b)
 {
-	if (a->dns_system != b->dns_system || a->dns_server_count != b->dns_server_count)
-		return false;
-	for (size_t i = 0; i < a->dns_server_count; i++)
-		if (addr_compare(&a->dns_servers[i].addr, &b->dns_servers[i].addr) != 0 ||
-		    a->dns_servers[i].port != b->dns_servers[i].port)
-			return false;
-	return true;
-}
-
-static void diff_duration(const char *key, int64_t old_ms, int64_t new_ms,
-			  void (*line)(void *userdata, const char *text), void *userdata)
-{
-	char text[80], before[24], after[24];
-
-	if (old_ms == new_ms)
-		return;
-	snprintf(text, sizeof(text), "%s: %s -> %s", key, duration_format(old_ms, before),
-		 duration_format(new_ms, after));
-	line(userdata, text);
-}
-
-void policy_file_diff(const struct policy_file *old, const struct policy_file *new,
-		      void (*line)(void *userdata, const char *text), void *userdata)
-{
-	policy_diff(&old->policy, &new->policy, line, userdata);
-	if (!policy_file_same_servers(old, new))
-		line(userdata, "servers: changed");
-	diff_duration("min_interval", old->min_interval_ms, new->min_interval_ms, line, userdata);
-	diff_duration("max_interval", old->max_interval_ms, new->max_interval_ms, line, userdata);
-	diff_duration("grace", old->grace_ms, new->grace_ms, line, userdata);
-	diff_duration("stale", old->stale_ms, new->stale_ms, line, userdata);
+	return policy_same_value(&a->policy, &b->policy, CONFIG_DNS, "servers");
 }
 
 bool policy_file_unchanged(const struct policy_file *file)
@@ -160,7 +108,7 @@ bool policy_file_unchanged(const struct policy_file *file)
 		size_t length;
 		if (config_read_disk(NULL, file->sources.items[i].path, &bytes, &length) < 0)
 			return false;
-		bool same = hash_of(bytes, length) == file->sources.items[i].hash;
+		bool same = hash_bytes(HASH_START, bytes, length) == file->sources.items[i].hash;
 		free(bytes);
 		if (!same)
 			return false;
@@ -173,7 +121,6 @@ void policy_file_free(struct policy_file *file)
 	for (size_t i = 0; i < file->sources.count; i++)
 		free(file->sources.items[i].path);
 	free(file->sources.items);
-	free(file->dns_servers);
 	policy_free(&file->policy);
 	free(file->path);
 	*file = (struct policy_file){ 0 };

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "gateway/gateway.h"
+#include "control/methods.h"
 #include "control/report.h"
 #include "control/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The methods of org.spefw.Gateway. */
 
 #define NAMED(name) "org.spefw.Gateway." name
 
@@ -31,19 +29,22 @@ static void reply_or_hang_up(struct control_call *call, json_t *reply)
 static void run_status(void *userdata, struct control_call *call, json_t *parameters)
 {
 	(void)parameters;
-	reply_or_fail(call, report_status(userdata));
+	const struct service *service = userdata;
+	reply_or_fail(call, report_status(service->gateway, control_clients(service->control)));
 }
 
 static void run_flows(void *userdata, struct control_call *call, json_t *parameters)
 {
 	(void)parameters;
-	reply_or_fail(call, report_flows(userdata));
+	const struct service *service = userdata;
+	reply_or_fail(call, report_flows(service->gateway));
 }
 
 static void run_names(void *userdata, struct control_call *call, json_t *parameters)
 {
 	(void)parameters;
-	reply_or_fail(call, report_names(userdata));
+	const struct service *service = userdata;
+	reply_or_fail(call, report_names(service->gateway));
 }
 
 static void add_line(void *userdata, const char *text)
@@ -65,28 +66,55 @@ static json_t *diag_list(const struct diags *diags, enum severity severity)
 
 static void run_reload(void *userdata, struct control_call *call, json_t *parameters)
 {
-	struct gateway *gateway = userdata;
+	const struct service *service = userdata;
+	const struct table *table = gateway_table(service->gateway);
 	struct diags diags = { 0 };
 	json_t *changes = json_array();
 	struct reload_result result = { .line = add_line, .userdata = changes };
-	uint64_t before = gateway->generation;
+	uint64_t before = table_figures(table).generation;
 
 	(void)parameters;
-	int r = gateway_reload(gateway, &diags, &result);
+	int r = gateway_reload(service->gateway, &diags, &result);
+	uint64_t generation = table_figures(table).generation;
 	if (r == 0)
-		reply_or_hang_up(call,
-				 json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed",
-					   gateway->generation != before || json_array_size(changes) > 0, "generation",
-					   (json_int_t)gateway->generation, "changes", changes, "cut",
-					   (json_int_t)result.cut, "warnings", diag_list(&diags, DIAG_WARNING)));
+		reply_or_hang_up(call, json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed",
+						 generation != before || json_array_size(changes) > 0, "generation",
+						 (json_int_t)generation, "changes", changes, "cut",
+						 (json_int_t)result.cut, "warnings", diag_list(&diags, DIAG_WARNING)));
 	else if (r == -EINVAL && diags_failed(&diags))
 		control_fail(call, NAMED("ConfigInvalid"), json_pack("{s:o}", "errors", diag_list(&diags, DIAG_ERROR)));
 	else
 		control_fail(call, NAMED("Failed"),
 			     json_pack("{s:o}", "what",
-				       json_printable(gateway->failure[0] ? gateway->failure : strerror(-r))));
+				       json_printable(table_failure(table)[0] ? table_failure(table) : strerror(-r))));
 	json_decref(changes);
 	diags_free(&diags);
+}
+
+/* The caller went away before its answer. */
+static void forget_waiter(void *userdata, struct control_call *call)
+{
+	const struct service *service = userdata;
+	gateway_forget_waiter(service->gateway, call);
+}
+
+void method_refreshed(struct service *service, struct control_call *call)
+{
+	control_reply(call, report_names(service->gateway));
+}
+
+static void refresh(struct service *service, struct control_call *call, const char *const *names, size_t count)
+{
+	const char *unknown = "";
+
+	control_on_gone(call, forget_waiter);
+	int r = gateway_refresh(service->gateway, call, names, count, &unknown);
+	if (r == 1)
+		control_reply(call, report_names(service->gateway));
+	else if (r == -ENOENT)
+		control_fail(call, NAMED("NameUnknown"), json_pack("{s:s}", "name", unknown));
+	else if (r < 0)
+		control_fail(call, NAMED("Failed"), json_pack("{s:s}", "what", strerror(-r)));
 }
 
 static void run_refresh(void *userdata, struct control_call *call, json_t *parameters)
@@ -94,39 +122,38 @@ static void run_refresh(void *userdata, struct control_call *call, json_t *param
 	json_t *list = json_object_get(parameters, "names");
 	size_t count = json_is_array(list) ? json_array_size(list) : 0;
 	const char **names = calloc(count + 1, sizeof(*names));
-	const char *unknown = "";
 	bool valid = !list || json_is_null(list) || json_is_array(list);
 
 	for (size_t i = 0; names && i < count; i++) {
 		names[i] = json_string_value(json_array_get(list, i));
 		valid &= names[i] != NULL;
 	}
-	if (!valid) {
+	if (!names) {
+		control_fail(call, NAMED("Failed"), json_pack("{s:s}", "what", "out of memory"));
+	} else if (!valid) {
 		control_fail(call, "org.varlink.service.InvalidParameter", json_pack("{s:s}", "parameter", "names"));
 	} else {
-		int r = names ? gateway_names_refresh(userdata, call, names, count, &unknown) : -ENOMEM;
-		if (r == -ENOENT)
-			control_fail(call, NAMED("NameUnknown"), json_pack("{s:s}", "name", unknown));
-		else if (r < 0)
-			control_fail(call, NAMED("Failed"), json_pack("{s:s}", "what", strerror(-r)));
+		refresh(userdata, call, names, count);
 	}
 	free(names);
 }
 
 static void run_clear(void *userdata, struct control_call *call, json_t *parameters)
 {
-	struct gateway *gateway = userdata;
+	const struct service *service = userdata;
 	bool removed;
 
 	(void)parameters;
-	int r = gateway_clear(gateway, &removed);
+	int r = gateway_clear(service->gateway, &removed);
 	if (r == 0)
 		reply_or_hang_up(call, json_pack("{s:b}", "removed", removed));
 	else
-		control_fail(call, NAMED("Failed"), json_pack("{s:o}", "what", json_printable(gateway->nft.error)));
+		control_fail(call, NAMED("Failed"),
+			     json_pack("{s:o}", "what",
+				       json_printable(table_reason(gateway_table(service->gateway), r))));
 }
 
-const struct control_method gateway_methods[] = {
+const struct control_method methods[] = {
 	{ NAMED("Status"), false, run_status },
 	{ NAMED("Flows"), false, run_flows },
 	{ NAMED("Names"), false, run_names },

@@ -9,9 +9,9 @@
 
 struct gateway;
 
-json_t *report_status(struct gateway *gateway);
+json_t *report_status(struct gateway *gateway, size_t clients); /* clients: connections to the control socket */
 json_t *report_flows(struct gateway *gateway);
-json_t *report_names(struct gateway *gateway);
+json_t *report_names(const struct gateway *gateway);
 /* One line of it for the service manager (STATUS=). */
 void report_to_manager(struct gateway *gateway);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "archive.h"
 #include "array.h"
+#include "hash.h"
 #include "lines.h"
 
 #include <errno.h>
@@ -19,13 +20,7 @@ enum { LINE_MAX_BYTES = 4200 }; /* two numbers and a path of PATH_MAX */
 
 static uint64_t hash_of(const char *path, const char *bytes, size_t length)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (; *path; path++)
-		hash = (hash ^ (unsigned char)*path) * UINT64_C(0x100000001b3);
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
-	return hash;
+	return hash_bytes(hash_bytes(HASH_START, path, strlen(path)), bytes, length);
 }
 
 int archive_add(struct archive *archive, const char *path, const char *bytes, size_t length)

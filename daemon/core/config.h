@@ -3,7 +3,7 @@
 #define SPEFW_CONFIG_H
 
 /* What was written, by line. Nothing is resolved or merged with the built-in flows here: policy does that.
- * One table (config_schema, config.c) drives reading, checking and the list of keys in messages. */
+ * One table (config_keys.c) has all keys, and what is to be known of each. */
 
 #include "addr.h"
 #include "diag.h"
@@ -16,9 +16,34 @@ enum {
 	CONFIG_ID_MAX = 40,        /* characters of a role or flow name */
 	CONFIG_LINE_MAX = 199,     /* bytes of a line: what inih takes without splitting it */
 	CONFIG_NAME_MAX = 253,     /* characters of a host name without its trailing dot, RFC 1035 */
-	CONFIG_INTERFACE_MAX = 15, /* characters of a link's name, IFNAMSIZ - 1 */
-	CONFIG_KEYS = 28,          /* rows of config_schema */
-	CONFIG_SECTIONS = 3,       /* the sections without a name: server, gateway, dns */
+	CONFIG_INTERFACE_MAX = 15, /* characters of an interface's name, IFNAMSIZ - 1 */
+	CONFIG_COMMENT_MAX = 160,  /* bytes, so that a line has room for it */
+	PORT_MAX = 65535,
+	DNS_PORT = 53,
+};
+
+/* From which ports Windows opens its own connections, unless it was configured otherwise. */
+#define EPHEMERAL_FIRST 49152
+#define EPHEMERAL_LAST 65535
+
+/* Roles that are there without a section; SERVER is the first. */
+enum { BUILTIN_ROLES = 3 };
+extern const char *const builtin_roles[BUILTIN_ROLES];
+
+enum config_section { CONFIG_SERVER, CONFIG_GATEWAY, CONFIG_DNS, CONFIG_ROLE, CONFIG_FLOW, CONFIG_SECTIONS };
+
+/* What a key takes, and the type of its field. */
+enum value_type {
+	VALUE_MEMBERS,     /* struct members */
+	VALUE_PORTS,       /* struct ports */
+	VALUE_INTERFACES,  /* struct config_interfaces */
+	VALUE_DNS_SERVERS, /* struct dns_servers */
+	VALUE_CHOICE,      /* an enum */
+	VALUE_YES_NO,      /* bool */
+	VALUE_NUMBER,      /* uint16_t */
+	VALUE_DURATION,    /* int64_t, ms */
+	VALUE_TEXT,        /* char[most + 1]; "" = not given */
+	VALUE_TYPES
 };
 
 enum member_kind { MEMBER_RANGE, MEMBER_NAME, MEMBER_ROLE, MEMBER_ANY };
@@ -63,6 +88,12 @@ struct config_role {
 	struct ports ephemeral; /* not given: those of [server] */
 };
 
+/* What a flow of the policy has just as it is written. */
+struct flow_settings {
+	int64_t expect_ms; /* 0 = not given */
+	char comment[CONFIG_COMMENT_MAX + 1];
+};
+
 struct config_flow {
 	char id[CONFIG_ID_MAX + 1];
 	unsigned line; /* of its section */
@@ -73,25 +104,34 @@ struct config_flow {
 	bool enabled;
 	unsigned enabled_line; /* 0 = not given (then enabled is true) */
 	bool allow_private;
-	int64_t expect_ms; /* 0 = not given */
-	unsigned expect_line;
+	struct flow_settings settings;
+};
+
+struct config_interfaces {
+	enum interfaces kind;
+	char (*names)[CONFIG_INTERFACE_MAX + 1]; /* INTERFACES_NAMED */
+	size_t count;
 };
 
 struct dns_server {
 	struct addr addr;
-	uint16_t port; /* host order, 53 unless written */
+	uint16_t port; /* host order, DNS_PORT unless written */
+};
+
+struct dns_servers {
+	bool system; /* those of resolv.conf, and no others */
+	struct dns_server *items;
+	size_t count;
 };
 
 struct config {
 	char *path; /* owned */
 
 	struct members server; /* [server] address: ranges alone */
-	enum interfaces interfaces;
-	char (*interface_names)[CONFIG_INTERFACE_MAX + 1]; /* INTERFACES_NAMED */
-	size_t interface_count;
+	struct config_interfaces interfaces;
 	struct members resolvers;    /* ranges alone, each one host */
 	struct members time_servers; /* ranges or names */
-	struct ports ephemeral;      /* from which protected machines open connections; not given: 49152-65535 */
+	struct ports ephemeral;      /* from which protected machines open connections; not given: EPHEMERAL_ */
 
 	enum preset preset;
 	enum mode mode;
@@ -100,9 +140,7 @@ struct config {
 	uint16_t log_group;
 	struct members nat_except; /* ranges alone */
 
-	bool dns_system; /* servers = system */
-	struct dns_server *dns_servers;
-	size_t dns_server_count;
+	struct dns_servers dns_servers;
 	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
 	bool observe;
 
@@ -116,8 +154,8 @@ struct config {
 
 	/* Where each was written, so that nothing is given twice; keys of roles and flows: in the last one. 0 = not
 	 * given. */
-	unsigned section_lines[CONFIG_SECTIONS];
-	unsigned key_lines[CONFIG_KEYS];
+	unsigned section_lines[CONFIG_SECTIONS]; /* of those without a name */
+	unsigned *key_lines;                     /* by the number of the key; owned */
 };
 
 /* How config gets at a file that the configuration names (file:PATH).
@@ -135,10 +173,8 @@ int config_section(struct config *config, const char *section, unsigned line, st
 int config_key(struct config *config, const char *section, const char *key, const char *value, unsigned line,
 	       config_read_file read_file, void *userdata, struct diags *diags);
 /* After the last line: what is required and missing. */
-int config_finish(struct config *config, struct diags *diags);
+void config_finish(const struct config *config, struct diags *diags);
 void config_free(struct config *config);
-
-bool config_is_key(const char *word); /* of any section */
 
 const char *protocol_name(enum protocol protocol);
 const char *mode_name(enum mode mode);

@@ -2,7 +2,7 @@
 #ifndef SPEFW_CONFIG_VALUES_H
 #define SPEFW_CONFIG_VALUES_H
 
-/* Readers of single values, for config.c alone. All of them complain to value->diags and return 0, or -ENOMEM;
+/* Readers of single values, for config_types.c alone. All of them complain to value->diags and return 0, or -ENOMEM;
  * after a complaint *ret holds what was right, or is untouched. */
 
 #include "config.h"
@@ -28,7 +28,8 @@ enum member_accept {
 	ACCEPT_FILES = 1 << 5, /* file:PATH */
 };
 
-/* Walks over the words of a list, which is cut in place. Begin with { .rest = text, .next_line = line }. */
+/* Walks over the words of a list, which is cut in place. value_words() begins; another text begins with { .rest = text
+ * }. */
 struct words {
 	char *rest;
 	unsigned next_line;
@@ -36,20 +37,27 @@ struct words {
 	unsigned line; /* of word */
 };
 
+struct words value_words(const struct value *value);
 bool words_next(struct words *words);
 
 int value_members(const struct value *value, unsigned accept, struct members *ret);
 int value_ports(const struct value *value, struct ports *ret);
-int value_interfaces(const struct value *value);  /* into value->config */
-int value_dns_servers(const struct value *value); /* into value->config */
+int value_interfaces(const struct value *value, struct config_interfaces *ret);
+int value_dns_servers(const struct value *value, struct dns_servers *ret);
 int value_choice(const struct value *value, const char *const *choices, unsigned count, unsigned *ret);
-int value_yes_no(const struct value *value, bool *ret);
 int value_number(const struct value *value, unsigned most, uint16_t *ret);
 int value_duration(const struct value *value, int64_t least_ms, int64_t most_ms, int64_t *ret_ms);
 
 /* Whether word is a role's name, [A-Z][A-Z0-9_]*, or a flow's, [a-z][a-z0-9-]*; of any length. */
 bool is_role_name(const char *word);
 bool is_flow_name(const char *word);
+
+/* What is between the brackets, cut in place: "role  ADM" is CONFIG_ROLE and "ADM"; CONFIG_SECTIONS where no section is
+ * called so. *ret_name points into header, "" where there is none. */
+enum config_section config_split_section(char *header, const char **ret_name);
+
+/* "a, b or c", with last " or ". Returns buffer. */
+char *config_join(const char *const *words, size_t count, const char *last, char *buffer, size_t size);
 
 /* Whether bytes are text; complains if not. *ret_start is where it begins, behind a byte order mark. */
 bool config_check_text(const char *file, const char *bytes, size_t length, struct diags *diags, size_t *ret_start);

@@ -80,12 +80,12 @@ int expect_want(struct expect *expect, const struct policy *policy)
 		expect->items[i].wanted = false;
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		const struct policy_flow *flow = &policy->flows[i];
-		if (!flow->enabled || !flow->expect_ms)
+		if (!flow->enabled || !flow->settings.expect_ms)
 			continue;
 		struct expectation *item = find(expect, flow->id);
 		if (!item && add(expect, flow->id, &item) < 0)
 			return -ENOMEM;
-		item->expect_ms = flow->expect_ms;
+		item->expect_ms = flow->settings.expect_ms;
 		item->wanted = true;
 	}
 	drop_unwanted(expect);

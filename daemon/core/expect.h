@@ -24,7 +24,7 @@ struct expectation {
 	int64_t silent_ms; /* watched since the last answered connection, or since the key came into force */
 	bool answered;     /* ever */
 	bool overdue;      /* silent for longer, as the last look showed */
-	bool told;         /* that it is overdue; the caller's */
+	bool reported;     /* that it is overdue; the caller's */
 	int64_t saved_ms;  /* how silent it is on disk */
 	bool wanted;       /* by the policy in force */
 	uint64_t opened;   /* the flow's counter of new connections */

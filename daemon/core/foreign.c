@@ -12,7 +12,6 @@ enum {
 	ROUNDS_MAX = 32,              /* chains nest less deep */
 	FINDINGS_MAX = 1000,          /* all of them are compared, logged and told */
 	PIN_PRIORITY = -199,
-	DNS = 53,
 };
 
 static const char *const effect_words[] = { "",      "redirect", "dnat", "tproxy", "dup",     "fwd",
@@ -345,7 +344,7 @@ static bool concerns(const struct judging *j, const struct box *box, const struc
 	if (!translates && rule->effect != EFFECT_TPROXY)
 		return true;
 	/* These open no connection of their own, or they are no channel of the vendor's. */
-	is_dns = !box->inbound && box->first[RULE_TARGET_PORT][1] == DNS && box->first[RULE_TARGET_PORT][0] == 0 &&
+	is_dns = !box->inbound && box->first[RULE_TARGET_PORT][1] == DNS_PORT && box->first[RULE_TARGET_PORT][0] == 0 &&
 		 memcmp(box->first[RULE_TARGET_PORT], box->last[RULE_TARGET_PORT], 2) == 0;
 	if (box->reply || box->first[RULE_PROTOCOL][0] != 6 || is_dns)
 		return false;

@@ -207,6 +207,9 @@ static int add_peer(struct judging *j, struct boxes *boxes, struct pair *pair, c
 {
 	bool is_gateway = range_is_host(peer) && ranges_contains(j->view->around->gateway, &peer->first);
 
+	/* Protected machines as targets are inbound, and none talks to itself. */
+	if (!pair->inbound && ranges_cover(&j->policy->protected_all, peer))
+		return 0;
 	if (stops(j) && is_gateway != is_at_gateway(j))
 		return 0;
 	struct pair whole = *pair; /* theirs keeps no pointer to a range that goes */

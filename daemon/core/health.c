@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "health.h"
 #include "array.h"
+#include "printable.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,11 +21,21 @@ void health_add(struct health *health, enum health_code code, const char *format
 	va_start(arguments, format);
 	int length = vasprintf(&reason.text, format, arguments);
 	va_end(arguments);
+	if (length >= 0)
+		make_printable(reason.text);
 	if (length >= 0 && ARRAY_PUSH(&health->reasons, reason) == 0)
 		return;
 	if (length >= 0)
 		free(reason.text);
 	health->out_of_memory = true;
+}
+
+bool health_has(const struct health *health, enum health_code code)
+{
+	for (size_t i = 0; i < health->reasons.count; i++)
+		if (health->reasons.items[i].code == code)
+			return true;
+	return false;
 }
 
 const char *health_word(const struct health *health)

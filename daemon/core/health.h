@@ -75,7 +75,7 @@ extern const struct health_kind health_kinds[HEALTH_CODES];
 
 struct health_reason {
 	enum health_code code;
-	char *text; /* owned; one line */
+	char *text; /* owned; one line, fit to print */
 };
 
 struct health {
@@ -89,6 +89,7 @@ struct health {
 /* One reason, its text by a printf format. */
 void health_add(struct health *health, enum health_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+bool health_has(const struct health *health, enum health_code code);
 const char *health_word(const struct health *health); /* "ok", "degraded", "failed" */
 void health_free(struct health *health);
 

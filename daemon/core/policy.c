@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy.h"
 #include "array.h"
+#include "config_types.h"
 #include "policy_check.h"
 
 #include <errno.h>
@@ -203,10 +204,9 @@ static int make_ports(const struct port_range *ports, size_t count, struct port_
 	return 0;
 }
 
-/* What Windows takes for its own connections, unless it was configured otherwise. */
 static int make_ephemeral(struct builder *b, struct policy_role *role, const struct role_source *source)
 {
-	static const struct port_range windows = { 49152, 65535 };
+	static const struct port_range windows = { EPHEMERAL_FIRST, EPHEMERAL_LAST };
 	const struct ports *written =
 		source->ephemeral && source->ephemeral->line ? source->ephemeral : &b->config->ephemeral;
 
@@ -256,19 +256,18 @@ static void list_role(struct builder *b, const struct role_source *source)
 static int make_roles(struct builder *b)
 {
 	const struct config *config = b->config;
-	static const char *const built_in[] = { "ADM", "CA" };
 
-	b->policy->roles = calloc(config->role_count + 3, sizeof(*b->policy->roles));
-	b->sources = calloc(config->role_count + 3, sizeof(*b->sources));
+	b->policy->roles = calloc(config->role_count + BUILTIN_ROLES, sizeof(*b->policy->roles));
+	b->sources = calloc(config->role_count + BUILTIN_ROLES, sizeof(*b->sources));
 	if (!b->policy->roles || !b->sources)
 		return -ENOMEM;
 
-	list_role(b, &(struct role_source){ .name = "SERVER",
+	list_role(b, &(struct role_source){ .name = builtin_roles[0],
 					    .members = &config->server,
 					    .is_protected = true,
 					    .line = config->server.line });
-	for (size_t i = 0; i < 2; i++)
-		list_role(b, &(struct role_source){ .name = built_in[i] });
+	for (size_t i = 1; i < BUILTIN_ROLES; i++)
+		list_role(b, &(struct role_source){ .name = builtin_roles[i] });
 	for (size_t i = 0; i < config->role_count; i++) {
 		const struct config_role *written = &config->roles[i];
 		struct role_source source = { .name = written->name,
@@ -310,7 +309,7 @@ static int collect_protected(struct policy *policy, struct ranges *ret)
 }
 
 /* What a target opens: a protected role that it names, also through another role, and protected addresses that it
- * names as such. A network that merely holds some opens nothing (SPEC 1: only naming opens). */
+ * names as such. A network that merely holds some opens nothing: only naming opens. */
 static int add_opened(struct builder *b, struct ranges *opens, const struct members *members)
 {
 	for (size_t i = 0; i < members->count; i++) {
@@ -398,7 +397,7 @@ static int make_flow(struct builder *b, const struct builtin_flow *builtin, cons
 	flow->section = builtin ? builtin->section : SECTION_CUSTOM;
 	flow->purpose = builtin ? builtin->purpose : NULL;
 	flow->line = written->line;
-	flow->expect_ms = written->expect_ms;
+	flow->settings = written->settings;
 	flow->protocols = written->protocol_line || !builtin ? 1u << written->protocol : builtin->protocols;
 
 	int r = make_endpoint(b, &flow->from, &written->from, builtin ? builtin->from : "ANY", false);
@@ -499,31 +498,24 @@ static void mark_used_names(struct policy *policy)
 
 static int copy_settings(struct policy *policy, const struct config *config)
 {
-	policy->preset = config->preset;
-	policy->mode = config->mode;
-	policy->interception = config->interception;
-	policy->early_drop = config->early_drop;
-	policy->observe = config->observe;
-	policy->log_group = config->log_group;
-	policy->interfaces = config->interfaces;
-	policy->stale_ms = config->stale_ms;
-	if (config->interface_count) {
-		policy->interface_names = calloc(config->interface_count, sizeof(*policy->interface_names));
-		if (!policy->interface_names)
-			return -ENOMEM;
-		memcpy(policy->interface_names, config->interface_names,
-		       config->interface_count * sizeof(*policy->interface_names));
-		policy->interface_count = config->interface_count;
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		if (config_section_has_name(key->section) || !key->in_policy)
+			continue;
+		int r = value_methods(key)->copy(key, policy, (const char *)config + key->offset);
+		if (r < 0)
+			return r;
 	}
-	for (size_t i = 0; i < config->resolvers.count; i++)
-		if (ranges_add(&policy->resolvers, &config->resolvers.items[i].range) < 0)
-			return -ENOMEM;
-	for (size_t i = 0; i < config->nat_except.count; i++)
-		if (ranges_add(&policy->nat_except, &config->nat_except.items[i].range) < 0)
-			return -ENOMEM;
-	ranges_normalise(&policy->resolvers);
-	ranges_normalise(&policy->nat_except);
 	return 0;
+}
+
+static void release_settings(struct policy *policy)
+{
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		if (!config_section_has_name(key->section) && key->in_policy && value_methods(key)->release_copy)
+			value_methods(key)->release_copy(key, policy);
+	}
 }
 
 int policy_from_config(struct policy *ret, const struct config *config, struct diags *diags)
@@ -642,9 +634,7 @@ void policy_free(struct policy *policy)
 	free(policy->names);
 	free(policy->roles);
 	free(policy->flows);
-	free(policy->interface_names);
 	ranges_free(&policy->protected_all);
-	ranges_free(&policy->resolvers);
-	ranges_free(&policy->nat_except);
+	release_settings(policy);
 	*policy = (struct policy){ 0 };
 }

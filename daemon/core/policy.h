@@ -59,11 +59,11 @@ struct policy_flow {
 	struct port_range *ports; /* normalised; none for icmp-echo */
 	size_t port_count;
 	struct endpoint from, to;
-	bool enabled;    /* as written or by default, and neither side is empty */
-	const char *off; /* why not, static: "disabled", "no source", "no target"; NULL where enabled */
-	unsigned line;   /* of its section in the file; 0: as built in */
-	int64_t expect_ms;
-	const char *purpose; /* static text; NULL for custom flows */
+	bool enabled;                  /* as written or by default, and neither side is empty */
+	const char *off;               /* why not, static: "disabled", "no source", "no target"; NULL where enabled */
+	unsigned line;                 /* of its section in the file; 0: as built in */
+	struct flow_settings settings; /* as written */
+	const char *purpose;           /* static text; NULL for custom flows */
 };
 
 struct policy {
@@ -77,7 +77,7 @@ struct policy {
 	struct ranges resolvers;     /* of the server, normalised */
 	struct ranges nat_except;    /* normalised */
 
-	enum preset preset;
+	/* As written, config_keys.c. */
 	enum mode mode;
 	enum interception interception;
 	bool early_drop;
@@ -86,7 +86,8 @@ struct policy {
 	enum interfaces interfaces; /* of SERVER; other protected roles are INTERFACES_AUTO */
 	char (*interface_names)[CONFIG_INTERFACE_MAX + 1];
 	size_t interface_count;
-	int64_t stale_ms;
+	struct dns_servers dns_servers; /* whom spefwd itself queries */
+	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
 };
 
 /* The addresses behind the policy's names, at one moment; built by the gateway from the address book.
@@ -175,7 +176,7 @@ bool policy_opened(const struct policy *policy, const struct packet *packet, str
 void names_view_free(struct names_view *view);
 const char *section_name(enum section section);
 
-/* The vendor's flows and the three infrastructure ones, builtin.c; from flows.tsv. */
+/* The vendor's flows and the three infrastructure ones: builtin.c. */
 struct builtin_flow {
 	const char *id;
 	unsigned protocols;

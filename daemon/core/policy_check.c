@@ -8,9 +8,13 @@ enum { ROLES_LISTED = 64 };
 
 void complain_unknown_role(struct diags *diags, const struct config *config, const struct member *member)
 {
-	const char *known[ROLES_LISTED] = { "SERVER", "ADM", "CA" };
-	size_t count = 3;
+	const char *known[ROLES_LISTED];
+	size_t count = 0;
 
+	while (count < BUILTIN_ROLES) {
+		known[count] = builtin_roles[count];
+		count++;
+	}
 	for (size_t i = 0; i < config->role_count && count < ROLES_LISTED; i++)
 		known[count++] = config->roles[i].name;
 	const char *nearest = diag_nearest(member->text, known, count);
@@ -301,7 +305,7 @@ void warn_unwise(struct diags *diags, const struct config *config, const struct 
 	for (size_t i = 0; i < policy->flow_count; i++)
 		if (policy->flows[i].enabled)
 			warn_flow(diags, config, policy, &policy->flows[i]);
-		else if (policy->flows[i].expect_ms)
+		else if (policy->flows[i].settings.expect_ms)
 			diag_warning(diags, config->path, policy->flows[i].line,
 				     "flow %s is off: expect watches nothing", policy->flows[i].id);
 	for (size_t i = 0; i < policy->name_count; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy_diff.h"
+#include "config_types.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -113,18 +114,38 @@ static void say_endpoint(const struct output *out, const char *kind, const char 
 		say(out, "%s %s: %s %s, others than before", kind, id, side, after);
 }
 
-static const char *expect_word(const struct policy_flow *flow, char *buffer)
+/* The keys of a section whose values are compared as they are. owner: "flow ID: ", or "". */
+static void diff_values(const struct output *out, enum config_section section, const char *owner, const void *old,
+			const void *new)
 {
-	return flow->expect_ms ? duration_format(flow->expect_ms, buffer) : "none";
+	for (const struct config_key *key = NULL; (key = config_key_next(section, key));) {
+		const struct value_methods *methods = value_methods(key);
+		char before[VALUE_TEXT_MAX], after[VALUE_TEXT_MAX];
+		if (key->change == CHANGE_RESOLVED || methods->equal(key, old, new))
+			continue;
+		if (key->change == CHANGE_NOTED) {
+			say(out, "%s%s: changed", owner, key->name);
+			continue;
+		}
+		methods->text(key, old, before);
+		methods->text(key, new, after);
+		if (*owner)
+			say(out, "%s%s %s, was %s", owner, key->name, *after ? after : key->standard,
+			    *before ? before : key->standard);
+		else
+			say(out, "%s: %s -> %s", key->name, before, after);
+	}
 }
 
 static void diff_flow(const struct output *out, const struct policy *old_policy, const struct policy_flow *old,
 		      const struct policy *new_policy, const struct policy_flow *new)
 {
-	char before[TEXT_MAX], after[TEXT_MAX];
+	char before[TEXT_MAX], after[TEXT_MAX], owner[CONFIG_ID_MAX + 8];
 
 	if (old->enabled != new->enabled)
 		say(out, "flow %s: %s -> %s", new->id, old->enabled ? "on" : "off", new->enabled ? "on" : "off");
+	snprintf(owner, sizeof(owner), "flow %s: ", new->id);
+	diff_values(out, CONFIG_FLOW, owner, old, new);
 	if (!old->enabled && !new->enabled)
 		return;
 	if (!ports_equal(old, new))
@@ -137,8 +158,6 @@ static void diff_flow(const struct output *out, const struct policy *old_policy,
 		say_endpoint(out, "flow", new->id, "from", &old->from, &new->from);
 	if (!endpoint_equal(old_policy, &old->to, new_policy, &new->to))
 		say_endpoint(out, "flow", new->id, "to", &old->to, &new->to);
-	if (old->expect_ms != new->expect_ms)
-		say(out, "flow %s: expect %s, was %s", new->id, expect_word(new, after), expect_word(old, before));
 }
 
 static void diff_flows(const struct output *out, const struct policy *old, const struct policy *new)
@@ -258,11 +277,11 @@ static void diff_names(const struct output *out, const struct policy *old, const
 				    new->names[i].allow_private ? "allowed" : "no longer allowed");
 }
 
-static bool links_equal(const struct policy *a, const struct policy *b)
+bool policy_same_value(const struct policy *a, const struct policy *b, enum config_section section, const char *name)
 {
-	return a->interfaces == b->interfaces && a->interface_count == b->interface_count &&
-	       (!a->interface_count ||
-		memcmp(a->interface_names, b->interface_names, a->interface_count * sizeof(*a->interface_names)) == 0);
+	const struct config_key *key = config_key_find(section, name);
+
+	return value_methods(key)->equal(key, a, b);
 }
 
 void policy_diff(const struct policy *old, const struct policy *new, void (*line)(void *userdata, const char *text),
@@ -270,21 +289,9 @@ void policy_diff(const struct policy *old, const struct policy *new, void (*line
 {
 	struct output out = { line, userdata };
 
-	if (old->mode != new->mode)
-		say(&out, "mode: %s -> %s", mode_name(old->mode), mode_name(new->mode));
-	if (old->interception != new->interception)
-		say(&out, "interception: %s -> %s", interception_name(old->interception),
-		    interception_name(new->interception));
-	if (old->early_drop != new->early_drop)
-		say(&out, "early_drop: %s -> %s", old->early_drop ? "yes" : "no", new->early_drop ? "yes" : "no");
-	if (old->observe != new->observe)
-		say(&out, "observe: %s -> %s", old->observe ? "yes" : "no", new->observe ? "yes" : "no");
-	if (old->log_group != new->log_group)
-		say(&out, "log_group: %u -> %u", old->log_group, new->log_group);
-	if (!links_equal(old, new))
-		say(&out, "interface: changed");
-	if (!ranges_equal(&old->nat_except, &new->nat_except))
-		say(&out, "nat_except: changed");
+	for (unsigned section = 0; section < CONFIG_SECTIONS; section++)
+		if (!config_section_has_name((enum config_section)section))
+			diff_values(&out, (enum config_section)section, "", old, new);
 	diff_roles(&out, old, new);
 	diff_flows(&out, old, new);
 	diff_names(&out, old, new);

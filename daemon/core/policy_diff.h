@@ -7,6 +7,8 @@
 /* What changed from one policy to another, in words, one call a line ("flow api-in: on -> off"). */
 void policy_diff(const struct policy *old, const struct policy *new, void (*line)(void *userdata, const char *text),
 		 void *userdata);
+/* Whether a key that both have as it is written, of a section without a name, has one value in both. */
+bool policy_same_value(const struct policy *a, const struct policy *b, enum config_section section, const char *name);
 
 /* "any", or what was written, separated by blanks. Returns buffer. */
 char *endpoint_text(const struct endpoint *endpoint, char *buffer, size_t size);

@@ -49,6 +49,8 @@ const struct policy *config_store_policy(const struct config_store *store);
 /* The gateway's own addresses are others now: policy_leave_out() on the policy in force. */
 int config_store_leave_out(struct config_store *store, const struct ranges *own, bool *ret_changed);
 
+void diags_log(const struct diags *diags); /* each as its severity is */
+
 bool config_store_matches_disk(const struct config_store *store); /* reads the files again */
 
 /* removed: the table was removed on request, so that no policy is in force. */

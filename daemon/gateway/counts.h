@@ -35,7 +35,7 @@ uint64_t counts_packets(const struct counts *counts, const char *counter); /* 0:
 uint64_t counts_denied(const struct counts *counts);                       /* of all kinds */
 uint64_t counts_denied_last_hour(const struct counts *counts);
 
-/* The rules that intercepted are gone: so is the reason of health. */
+/* The rules that intercepted are gone: what they did until now is read, and the reason of health is gone as well. */
 void counts_forget_interception(struct counts *counts);
 void counts_reasons(const struct counts *counts, struct health *health);
 

@@ -14,8 +14,8 @@
 struct foreign;
 
 struct foreign_events {
-	/* A copy of the environment and of this gateway's own addresses. 0 or a negative errno; environment_free() and
-	 * ranges_free() will follow in any case. */
+	/* A copy of the environment and of this gateway's own addresses, normalised. 0 or a negative errno;
+	 * environment_free() and ranges_free() will follow in any case. */
 	int (*environment)(void *userdata, const struct policy *policy, struct environment_store *ret,
 			   struct ranges *ret_own);
 	/* The findings, or what is known of them, are others: health is another one. */
@@ -27,8 +27,8 @@ struct foreign_events {
 int foreign_new(struct foreign **ret, sd_event *event, const struct foreign_events *events, void *userdata);
 void foreign_free(struct foreign *foreign); /* NULL: nothing */
 
-/* Reads them now by this policy, which must live until the next call, or foreign_cancel(): at once where they are
- * small, else between other events. */
+/* Reads them now by this policy: at once where they are small, else between other events. It must live until the next
+ * call: they are read by it again where they change, also after foreign_cancel(). */
 void foreign_read(struct foreign *foreign, const struct policy *policy);
 /* Ends what is under way: due before the policy changes. Until the next foreign_read() they count as not read. */
 void foreign_cancel(struct foreign *foreign);

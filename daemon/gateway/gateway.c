@@ -1,348 +1,332 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "gateway/gateway.h"
+#include "clock.h"
+#include "core/policy_diff.h"
+#include "gateway/parts.h"
 #include "log.h"
-#include "control/report.h"
 #include "state_file.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <systemd/sd-daemon.h>
-#include <time.h>
 #include <unistd.h>
 
-#define STORED_SOCKET "nftables"
-#define LAST_GOOD_FILE "configuration"
-
-enum { LAST_GOOD_MAX = 256 * 1024 * 1024 }; /* bytes, of all its files */
-
-int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-void arm_timer(sd_event_source *timer, uint64_t usec)
-{
-	sd_event_source_set_time_relative(timer, usec);
-	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
-
-int add_timer(struct gateway *gateway, sd_event_source **ret, sd_event_time_handler_t handler, uint64_t usec)
-{
-	int r = sd_event_add_time_relative(gateway->event, ret, CLOCK_BOOTTIME, usec, 0, handler, gateway);
-	if (r >= 0 && !usec)
-		r = sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
-	return r;
-}
-
-static void log_diags(const struct diags *diags)
-{
-	for (size_t i = 0; i < diags->count; i++) {
-		char *text = diag_format(&diags->items[i]);
-		if (text)
-			log_message(diags->items[i].severity == DIAG_ERROR ? LOG_ERR : LOG_WARNING, "%s", text);
-		free(text);
-	}
-}
-
-static bool is_netfilter_socket(int fd)
-{
-	int domain = 0, protocol = 0;
-	socklen_t size = sizeof(int);
-
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK &&
-	       getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_NETFILTER;
-}
-
-/* The socket that owns the table outlives a killed daemon in the service manager's hands: no moment without an owner.
- */
-static int take_stored_socket(void)
-{
-	char **names = NULL;
-	int fd = -1, count = sd_listen_fds_with_names(1, &names);
-
-	for (int i = 0; i < count; i++) {
-		/* A descriptor that is of no use would be given again at every start. */
-		if (fd < 0 && strcmp(names[i], STORED_SOCKET) == 0 && is_netfilter_socket(SD_LISTEN_FDS_START + i))
-			fd = SD_LISTEN_FDS_START + i;
-		else
-			close(SD_LISTEN_FDS_START + i);
-		free(names[i]);
-	}
-	if (count >= 0)
-		free(names);
-	return fd;
-}
-
-static void store_socket(const struct gateway *gateway)
-{
-	int fd = mnl_socket_get_fd(gateway->nft.writer);
-	sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=" STORED_SOCKET, &fd, 1);
-}
-
-void gateway_keep_again(struct gateway *gateway)
-{
-	if (!gateway->unkept || !gateway->in_force)
-		return;
-	int r = state_save(gateway->paths.state, LAST_GOOD_FILE, gateway->unkept, gateway->unkept_length);
-	if (r < 0 && !gateway->keep_failed)
-		log_error("can't keep the configuration in %s, which is tried again: %s", gateway->paths.state,
-			  strerror(-r));
-	gateway->keep_failed = r < 0;
-	if (r < 0)
-		return;
-	free(gateway->unkept);
-	gateway->unkept = NULL;
-}
-
-/* What was in force last, with the files it names, is kept: a reboot with a broken file must not leave the server open.
- */
-static void keep_configuration(struct gateway *gateway, const struct archive *archive)
-{
-	free(gateway->unkept);
-	gateway->unkept = archive_pack(archive, &gateway->unkept_length);
-	if (gateway->unkept) {
-		gateway_keep_again(gateway);
-	} else {
-		log_error("out of memory: the configuration is not kept in %s", gateway->paths.state);
-		gateway->keep_failed = true;
-	}
-}
-
-static int load_last_good(struct gateway *gateway)
-{
-	struct archive archive = { 0 };
-	struct diags diags = { 0 };
-	char *bytes;
-	size_t length;
-
-	int r = state_load(gateway->paths.state, LAST_GOOD_FILE, LAST_GOOD_MAX, &bytes, &length);
-	if (r == 0) {
-		r = archive_unpack(&archive, bytes, length);
-		free(bytes);
-	}
-	/* Its warnings were told when it was new; what of it is this gateway's own address by now will be left out. */
-	if (r == 0)
-		r = policy_file_load(&gateway->file, gateway->paths.config,
-				     &(struct policy_source){ .archive = &archive }, &diags);
-	if (r == 0)
-		log_error("%s can't be used: the last good configuration is in force", gateway->paths.config);
-	else if (r != -ENOENT)
-		log_error("the last good configuration in %s can't be used either: %s", gateway->paths.state,
-			  strerror(-r));
-	archive_free(&archive);
-	diags_free(&diags);
-	gateway->file_refused = true;
-	return r;
-}
-
-static int load_first(struct gateway *gateway)
-{
-	const struct ranges *own = links_gateway_addresses(gateway->links);
-	struct archive archive = { 0 };
-	struct diags diags = { 0 };
-	bool changed;
-
-	int r = policy_file_load(&gateway->file, gateway->paths.config,
-				 &(struct policy_source){ .copy = &archive, .gateway = own }, &diags);
-	log_diags(&diags);
-	diags_free(&diags);
-	if (r == 0)
-		keep_configuration(gateway, &archive); /* once it is in force */
-	else if (r == -EINVAL && load_last_good(gateway) == 0)
-		r = 0;
-	archive_free(&archive);
-	return r < 0 ? r : policy_leave_out(&gateway->file.policy, own, &changed);
-}
-
-static int listen_first(struct gateway *gateway)
-{
-	int r = control_new(&gateway->control, gateway->event, gateway->paths.socket, gateway_methods, gateway);
-	if (r == -EADDRINUSE)
-		log_error("%s: another spefwd is running there: stop it first, or give another socket with -s",
-			  gateway->paths.socket);
-	else if (r < 0)
-		log_error("%s: can't listen: %s", gateway->paths.socket, strerror(-r));
-	return r;
-}
+enum { MINUTE_MS = 60 * 1000 };
 
 /* Two daemons would write over each other's files. Without a state directory there is nothing to share: it guards all
  * the same. */
 static int lock_state(struct gateway *gateway)
 {
-	gateway->state_lock = state_lock(gateway->paths.state);
+	const char *path = gateway->paths.state;
+
+	gateway->state_lock = state_lock(path);
 	if (gateway->state_lock == -EBUSY) {
 		log_error("%s: another spefwd uses this state directory: stop it first, or give another one with -d",
-			  gateway->paths.state);
+			  path);
 		return -EBUSY;
 	}
 	if (gateway->state_lock < 0)
-		log_error("%s: the state directory can't be used, nothing will be kept: %s", gateway->paths.state,
+		log_error("%s: the state directory can't be used, nothing will be kept: %s", path,
 			  strerror(-gateway->state_lock));
 	return 0;
 }
 
-int gateway_start(struct gateway *ret, sd_event *event, const struct gateway_paths *paths)
+int gateway_new(struct gateway **ret, sd_event *event, const struct gateway_paths *paths,
+		const struct gateway_events *events, void *userdata)
 {
-	struct gateway *gateway = ret;
-	int stored_fd = take_stored_socket();
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
 
-	*ret = (struct gateway){
-		.event = sd_event_ref(event), .paths = *paths, .state_lock = -1, .started_ms = now_ms()
-	};
+	if (!gateway)
+		return -ENOMEM;
+	*gateway = (struct gateway){ .event = sd_event_ref(event),
+				     .paths = *paths,
+				     .events = *events,
+				     .userdata = userdata,
+				     .state_lock = -1,
+				     .started_ms = now_ms() };
 	int r = lock_state(gateway);
-	if (r < 0)
-		return r;
-	r = links_new(&gateway->links, event, gateway_links_changed, gateway);
+	if (r == 0)
+		r = network_new(&gateway->network, event, on_network_changed, gateway);
+	if (r == 0)
+		r = config_store_new(&gateway->config, gateway->paths.config, gateway->paths.state);
+	if (r == 0)
+		r = config_store_load(gateway->config, network_own_addresses(gateway->network));
 	if (r < 0) {
-		log_error("can't read links and routes from the kernel: %s", strerror(-r));
+		gateway_free(gateway);
 		return r;
 	}
-	r = load_first(gateway);
-	if (r < 0)
-		return r;
-	/* Another daemon on the same socket is found before anything is touched; any other trouble with it must not
-	 * keep the server unguarded. */
-	int listening = listen_first(gateway);
-	if (listening == -EADDRINUSE)
-		return listening;
-	r = gateway_kernel_begin(gateway, stored_fd);
-	if (r >= 0)
-		r = gateway_names_begin(gateway);
-	if (r >= 0)
-		r = gateway_watch_begin(gateway);
-	if (r >= 0)
-		r = gateway_others_begin(gateway);
-	if (r >= 0)
-		r = gateway_expect_begin(gateway);
-	if (r < 0) {
-		log_error("can't start: %s", strerror(-r));
-		return r == -EINVAL ? -EPROTO : r; /* the former speaks of the configuration */
-	}
-	/* The table first, from remembered addresses; DNS is asked after that. What may pass with time is tried again.
-	 */
-	r = gateway_apply(gateway);
-	if (r == -EPERM || r == -EOPNOTSUPP || r == -EBUSY)
-		return r;
-	if (stored_fd < 0)
-		store_socket(gateway);
-	gateway_observe_begin(gateway);
-	gateway_others_read(gateway);
-	gateway_watch_started(gateway);
-	gateway_expect_follow(gateway);
-	if (listening < 0)
-		return listening;
-	gateway_names_drive(gateway);
-	report_to_manager(gateway);
+	*ret = gateway;
 	return 0;
 }
 
 void gateway_free(struct gateway *gateway)
 {
-	gateway_watch_end(gateway);
-	gateway_expect_end(gateway);
-	gateway_names_end(gateway);
-	nflog_free(gateway->nflog);
-	nft_monitor_free(gateway->monitor);
-	sd_event_source_unref(gateway->repair_source);
-	sd_event_source_unref(gateway->names_timer);
-	sd_event_source_unref(gateway->retire_timer);
-	sd_event_source_unref(gateway->retry_timer);
-	sd_event_source_unref(gateway->minute_timer);
-	gateway_others_end(gateway);
-	free(gateway->unkept);
-	control_free(gateway->control);
-	links_free(gateway->links);
-	bridge_findings_free(&gateway->bridges);
-	nft_close(&gateway->nft);
-	ruleset_free(&gateway->current);
-	gateway_cut_end(gateway);
-	policy_file_free(&gateway->file);
+	if (!gateway)
+		return;
+	if (gateway->counts && counts_sampled(gateway->counts)) {
+		counts_read(gateway->counts);
+		save_counts(gateway);
+	}
+	gateway->applying = gateway->started = false;
+	timer_free(gateway->retry_timer);
+	timer_free(gateway->minute_timer);
+	observer_free(gateway->observer);
+	usage_free(gateway->usage);
+	names_free(gateway->names);
+	foreign_free(gateway->foreign);
+	counts_free(gateway->counts);
+	cut_free(gateway->cut);
+	table_free(gateway->table);
+	network_free(gateway->network);
+	config_store_free(gateway->config);
 	if (gateway->state_lock >= 0)
 		close(gateway->state_lock);
 	sd_event_unref(gateway->event);
+	free(gateway);
 }
 
-static int take_over(struct gateway *gateway, struct policy_file *file)
+static void on_retry(void *userdata)
 {
-	bool changed;
-	int r = policy_leave_out(&file->policy, links_gateway_addresses(gateway->links), &changed);
+	struct gateway *gateway = userdata;
 
-	/* Names of both policies are wanted while the change is under way: a refused one must lose nothing. */
-	gateway->nft.error[0] = '\0';
-	if (r == 0)
-		r = gateway_names_want(gateway, &gateway->file.policy, &file->policy);
-	if (r == 0)
-		r = gateway_apply_policy(gateway, &file->policy);
-	if (r < 0) {
-		char what[200];
-		snprintf(what, sizeof(what), "the new policy can't be applied: %s", gateway_reason(gateway, r));
-		gateway_names_want(gateway, &gateway->file.policy, NULL);
-		gateway_apply(gateway);
-		gateway_note_failure(gateway, what);
+	if (gateway->interfaces_unfollowed)
+		on_network_changed(gateway);
+	else
+		apply(gateway);
+	if (names_not_followed(gateway->names) && names_follow(gateway->names, NULL) < 0)
+		retry_soon(gateway);
+}
+
+/* What the kernel's sets hold of connections that were cut, brought up to date with names and time. */
+static void review_cut(struct gateway *gateway)
+{
+	const struct policy *policy = config_store_policy(gateway->config);
+	struct names_view held = { 0 };
+	struct cut_rules rules = { policy, NULL, &held };
+
+	if (!table_is_known(gateway->table) || table_is_removed(gateway->table))
+		return;
+	cut_read(gateway->cut);
+	bool names = cut_wants_names(gateway->cut, policy) && names_held_view(gateway->names, policy, &held) == 0;
+	cut_minute(gateway->cut, names ? &rules : NULL);
+	names_view_free(&held);
+}
+
+static void on_minute(void *userdata)
+{
+	struct gateway *gateway = userdata;
+
+	counts_sample(gateway->counts);
+	save_counts(gateway);
+	config_store_save(gateway->config);
+	review_cut(gateway);
+	observer_follow(gateway->observer, config_store_policy(gateway->config));
+	names_save(gateway->names);
+	health_changed(gateway);
+	timer_set(gateway->minute_timer, MINUTE_MS);
+}
+
+static int make_objects(struct gateway *gateway, int stored_fd)
+{
+	sd_event *event = gateway->event;
+	const char *state = gateway->paths.state;
+
+	int r = table_open(&gateway->table, event, stored_fd, &table_events, gateway);
+	if (r < 0)
 		return r;
+	struct nft_socket *socket = table_socket(gateway->table);
+	r = cut_new(&gateway->cut, socket);
+	if (r == 0)
+		r = counts_new(&gateway->counts, socket, state, &counts_events, gateway);
+	if (r == 0)
+		r = names_new(&gateway->names, event, state, &names_events, gateway);
+	if (r == 0)
+		r = observer_new(&gateway->observer, event, &observer_events, gateway);
+	if (r == 0)
+		r = usage_new(&gateway->usage, event, state, &usage_events, gateway);
+	if (r == 0)
+		r = foreign_new(&gateway->foreign, event, &foreign_events, gateway);
+	if (r == 0)
+		r = timer_new(&gateway->retry_timer, event, SD_EVENT_PRIORITY_NORMAL, on_retry, gateway);
+	if (r == 0)
+		r = timer_new(&gateway->minute_timer, event, SD_EVENT_PRIORITY_NORMAL, on_minute, gateway);
+	if (r == 0)
+		r = names_begin(gateway->names, config_store_file(gateway->config));
+	return r;
+}
+
+/* What follows a policy once the kernel has it. */
+static void follow_policy(struct gateway *gateway)
+{
+	const struct policy *policy = config_store_policy(gateway->config);
+
+	observer_follow(gateway->observer, policy);
+	foreign_read(gateway->foreign, policy);
+	usage_follow(gateway->usage, policy);
+}
+
+int gateway_start(struct gateway *gateway, int stored_fd)
+{
+	int r = make_objects(gateway, stored_fd);
+	if (r < 0) {
+		log_error("can't start: %s", strerror(-r));
+		return r == -EINVAL ? -EPROTO : r; /* the former speaks of the configuration */
 	}
-	gateway_others_cancel(gateway);
-	gateway->others_looked = false; /* not for this policy */
-	struct policy_file old = gateway->file;
-	gateway->file = *file;
-	*file = old;
-	gateway->in_force = true;
-	gateway->cleared = false;
-	gateway_note_failure(gateway, "");
+	gateway->applying = true;
+	/* The table first, from remembered addresses; DNS is asked after that. What may pass with time is tried again.
+	 */
+	r = apply(gateway);
+	if (r == -EPERM || r == -EOPNOTSUPP || r == -EBUSY)
+		return r;
+	counts_sample(gateway->counts);
+	follow_policy(gateway);
+	gateway->started = true;
+	save_counts(gateway);
+	timer_set(gateway->minute_timer, MINUTE_MS);
+	names_drive(gateway->names);
+	health_changed(gateway);
 	return 0;
 }
 
-void gateway_follow_names(struct gateway *gateway, const struct policy_file *old)
+/* The kernel gets the candidate's policy; in force is then that, and candidate has the one before. */
+static int take_over(struct gateway *gateway, struct config_candidate *candidate)
 {
-	int r = gateway_names_limits(gateway, gateway->names_owed ? NULL : old);
+	const struct policy *policy = config_store_policy(gateway->config);
+	char what[200];
+
+	/* Names of both are wanted while the change is under way: a refused one must lose nothing. */
+	int r = names_want(gateway->names, policy, &candidate->file.policy);
 	if (r == 0)
-		r = gateway_names_want(gateway, &gateway->file.policy, NULL);
-	if (r < 0 && !gateway->names_owed)
-		log_error("can't follow the names of the new policy yet: %s", strerror(-r));
-	gateway->names_owed = r < 0;
-	if (r < 0)
-		gateway_retry_soon(gateway);
-	if (addrbook_recheck(gateway->book))
-		gateway_apply(gateway);
-	gateway_names_drive(gateway);
+		r = apply_policy(gateway, &candidate->file.policy);
+	if (r < 0) {
+		snprintf(what, sizeof(what), "the new policy can't be applied: %s", table_reason(gateway->table, r));
+		names_want(gateway->names, policy, NULL);
+		apply(gateway);
+		table_set_failure(gateway->table, what);
+		return r;
+	}
+	foreign_cancel(gateway->foreign);
+	usage_set_removed(gateway->usage, false);
+	config_store_take(gateway->config, candidate);
+	config_store_set_in_force(gateway->config);
+	table_set_failure(gateway->table, NULL);
+	return 0;
 }
 
 int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_result *ret)
 {
-	const struct ranges *own = links_gateway_addresses(gateway->links);
-	struct archive archive = { 0 };
-	struct policy_file file;
+	struct config_candidate candidate;
 
-	int r = policy_file_load(&file, gateway->paths.config,
-				 &(struct policy_source){ .copy = &archive, .gateway = own }, diags);
+	int r = config_store_read(gateway->config, &candidate, network_own_addresses(gateway->network), diags);
 	if (r == 0) {
 		if (ret->line)
-			policy_file_diff(&gateway->file, &file, ret->line, ret->userdata);
-		r = take_over(gateway, &file);
+			policy_diff(&config_store_file(gateway->config)->policy, &candidate.file.policy, ret->line,
+				    ret->userdata);
+		r = take_over(gateway, &candidate);
 		if (r == 0) {
-			ret->cut = gateway_cut(gateway, "the policy changed", &file.policy);
-			keep_configuration(gateway, &archive); /* a disk may be slow */
-			gateway_follow_names(gateway, &file);
-			gateway_observe_begin(gateway);
-			gateway_others_read(gateway);
-			gateway_expect_follow(gateway);
+			ret->cut = cut_denied(gateway, "the policy changed", &candidate.file.policy);
+			config_store_keep(gateway->config, &candidate.archive); /* a disk may be slow */
+			if (names_follow(gateway->names, &candidate.file) < 0)
+				retry_soon(gateway);
+			follow_policy(gateway);
 		}
-		policy_file_free(&file);
+		config_candidate_free(&candidate);
 	}
-	archive_free(&archive);
-	log_diags(diags);
-	gateway->file_refused = r < 0;
-	report_to_manager(gateway);
+	diags_log(diags);
+	config_store_set_refused(gateway->config, r < 0);
+	health_changed(gateway);
 	if (r < 0)
 		log_error("%s is not in force: the old policy stays", gateway->paths.config);
 	else
 		log_notice("%s is in force, generation %llu", gateway->paths.config,
-			   (unsigned long long)gateway->generation);
+			   (unsigned long long)table_figures(gateway->table).generation);
 	return r;
+}
+
+int gateway_refresh(struct gateway *gateway, void *waiter, const char *const *names, size_t count,
+		    const char **ret_unknown)
+{
+	return names_refresh(gateway->names, waiter, names, count, ret_unknown);
+}
+
+void gateway_forget_waiter(struct gateway *gateway, const void *waiter)
+{
+	names_forget_waiter(gateway->names, waiter);
+}
+
+/* For reports. */
+
+int gateway_socket(const struct gateway *gateway)
+{
+	return mnl_socket_get_fd(table_socket(gateway->table)->writer);
+}
+
+int gateway_read_counters(struct gateway *gateway)
+{
+	return counts_read(gateway->counts);
+}
+
+int64_t gateway_uptime_ms(const struct gateway *gateway)
+{
+	return now_ms() - gateway->started_ms;
+}
+
+const struct config_store *gateway_config(const struct gateway *gateway)
+{
+	return gateway->config;
+}
+
+const struct counts *gateway_counts(const struct gateway *gateway)
+{
+	return gateway->counts;
+}
+
+const struct cut *gateway_cut(const struct gateway *gateway)
+{
+	return gateway->cut;
+}
+
+const struct foreign *gateway_foreign(const struct gateway *gateway)
+{
+	return gateway->foreign;
+}
+
+const struct names *gateway_names(const struct gateway *gateway)
+{
+	return gateway->names;
+}
+
+const struct observer *gateway_observer(const struct gateway *gateway)
+{
+	return gateway->observer;
+}
+
+const struct table *gateway_table(const struct gateway *gateway)
+{
+	return gateway->table;
+}
+
+const struct usage *gateway_usage(const struct gateway *gateway)
+{
+	return gateway->usage;
+}
+
+void gateway_reasons(struct gateway *gateway, struct health *ret)
+{
+	const struct policy *policy = config_store_policy(gateway->config);
+	bool removed = table_is_removed(gateway->table);
+
+	*ret = (struct health){ 0 };
+	table_reasons(gateway->table, ret);
+	config_store_reasons(gateway->config, network_own_addresses(gateway->network), removed, ret);
+	network_reasons(gateway->network, policy, ret);
+	if (gateway->interfaces_unfollowed)
+		health_add(ret, HEALTH_INTERFACES_UNREAD,
+			   "a change of this gateway's interfaces or addresses is not followed yet");
+	if (!removed)
+		observer_reasons(gateway->observer, ret);
+	counts_reasons(gateway->counts, ret);
+	foreign_reasons(gateway->foreign, ret);
+	usage_reasons(gateway->usage, ret);
+	cut_reasons(gateway->cut, table_is_known(gateway->table), ret);
+	names_reasons(gateway->names, ret);
 }

@@ -137,20 +137,24 @@ int names_new(struct names **ret, sd_event *event, const char *state, const stru
 
 static struct book_limits limits_of(const struct policy_file *file)
 {
-	return (struct book_limits){ file->min_interval_ms, file->max_interval_ms, file->grace_ms, file->stale_ms };
+	const struct policy *policy = &file->policy;
+
+	return (struct book_limits){ policy->min_interval_ms, policy->max_interval_ms, policy->grace_ms,
+				     policy->stale_ms };
 }
 
 /* old NULL: the servers may be others. */
 static int follow_servers(struct names *names, const struct policy_file *old)
 {
 	const struct policy_file *file = names->file;
+	const struct dns_servers *servers = &file->policy.dns_servers;
 	bool first = !names->resolver;
 	struct resolver *resolver;
 
 	if (old && policy_file_same_servers(old, file))
 		return 0;
-	int r = resolver_new(&resolver, names->event, file->dns_system ? NULL : file->dns_servers,
-			     file->dns_server_count, on_answer, on_servers_changed, names);
+	int r = resolver_new(&resolver, names->event, servers->system ? NULL : servers->items, servers->count,
+			     on_answer, on_servers_changed, names);
 	if (r < 0)
 		return r;
 	resolver_free(names->resolver);

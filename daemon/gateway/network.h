@@ -23,9 +23,8 @@ int network_environment(struct network *network, const struct policy *policy, st
  * leads there. 0 or a negative errno. */
 int network_remember(struct network *network, const struct policy *policy, const struct ruleset *found);
 
-/* Reads the bridges, but not more often than once a second: nobody says when they learn an address. Logs what is new.
- */
-void network_read_bridges(struct network *network, const struct policy *policy);
+/* Also of bridges, which are read for it, but not more often than once a second: nobody says when they learn an
+ * address. What is new is logged. */
 void network_reasons(struct network *network, const struct policy *policy, struct health *health);
 
 #endif

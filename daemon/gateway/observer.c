@@ -11,9 +11,9 @@
 #include <string.h>
 
 /* Of the rules that copy. */
-#define PREFIX_DENIED "spefw ask "
+#define PREFIX_DENIED "spefw denied-name "
 #define PREFIX_QUERY "spefw query "
-#define PREFIX_ANSWER "spefw dns "
+#define PREFIX_ANSWER "spefw answer "
 
 enum { CLASS_IN = 1 };
 
@@ -78,7 +78,7 @@ static void take_answer(struct observer *observer, const struct seen_packet *see
 	if (!read_question(observer, seen, true, &question))
 		return;
 	if (!observed_queries_take(&observer->queries, &question, now_ms())) {
-		observer->figures.unasked++;
+		observer->figures.unsolicited++;
 		return;
 	}
 	if (!seen->payload_whole || dns_message_read(seen->payload, seen->payload_length, &message) < 0 ||

@@ -32,8 +32,8 @@ void observer_free(struct observer *observer); /* NULL: nothing */
 void observer_follow(struct observer *observer, const struct policy *policy);
 
 struct observer_figures {
-	uint64_t unasked; /* answers for wanted names that fitted no query which was seen: not learned */
-	uint64_t lost;    /* how often copies were lost */
+	uint64_t unsolicited; /* answers for wanted names that fitted no query which was seen: not learned */
+	uint64_t lost;        /* how often copies were lost */
 };
 struct observer_figures observer_figures(const struct observer *observer);
 void observer_reasons(const struct observer *observer, struct health *health);

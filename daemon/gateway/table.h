@@ -44,9 +44,9 @@ const struct ruleset *table_current(const struct table *table);
 int table_read(struct table *table);
 /* Brings the kernel from what it holds, which must be known or just have been read, to *wanted (compiled, finished), by
  * the difference. *wanted is empty afterwards where that worked. slack_ms: deadlines of elements that would move by
- * less stay. *ret_replaced: the table is a new one. 0 or a negative errno: then the kernel holds what it held, or
- * table_is_known() is false. -ENOENT, -EEXIST, -EBUSY where the kernel did not hold what it was thought to: to be read
- * and tried again. */
+ * less stay. *ret_replaced: a new table has taken the place of the one that was there. 0 or a negative errno: then the
+ * kernel holds what it held, or table_is_known() is false. -ENOENT, -EEXIST, -EBUSY where the kernel did not hold what
+ * it was thought to: to be read and tried again. */
 int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, bool *ret_replaced);
 /* Likewise, of the elements of the sets of *wanted alone, all of which the table has. */
 int table_commit_sets(struct table *table, struct ruleset *wanted, int64_t slack_ms);

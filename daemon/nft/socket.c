@@ -81,6 +81,11 @@ void nft_close(struct nft_socket *socket)
 	socket->writer = socket->reader = NULL;
 }
 
+const char *nft_reason(const struct nft_socket *socket, int r)
+{
+	return socket->error[0] ? socket->error : strerror(-r);
+}
+
 static int fail(struct nft_socket *socket, int r, const char *what)
 {
 	snprintf(socket->error, sizeof(socket->error), "%s: %s", what, strerror(-r));

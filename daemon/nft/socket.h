@@ -8,13 +8,15 @@
 
 #include <libmnl/libmnl.h>
 
+enum { NFT_ERROR_MAX = 160 }; /* bytes of a message, with its end */
+
 struct nft_socket {
 	struct mnl_socket *writer; /* every transaction; its port id is the table's owner */
 	struct mnl_socket *reader; /* dumps */
 	uint32_t sequence, asked;  /* the last one; that of the request whose answers are being read */
 	uint32_t send_buffer;      /* bytes that the writer's socket takes now */
 	struct nft_abilities abilities;
-	char error[160]; /* of the last call that failed: what the kernel said, one line */
+	char error[NFT_ERROR_MAX]; /* of the last call that failed: what the kernel said, one line */
 };
 
 /* stored_fd: the writer's socket of a daemon before us, which owns the table still, or -1; it is ours then.
@@ -24,6 +26,8 @@ int nft_open(struct nft_socket *ret, int stored_fd);
 int nft_open_reader(struct nft_socket *ret);
 uint32_t nft_port(const struct nft_socket *socket); /* of the writer: the owner that the kernel knows */
 void nft_close(struct nft_socket *socket);
+/* Why the last call failed: the kernel's words where it said any, else those for r, a negative errno. */
+const char *nft_reason(const struct nft_socket *socket, int r);
 
 /* Sends these ops as one transaction in one sendmsg, and waits for what the kernel says: 0, or the first error; then
  * nothing of it is in force, but for -ENOBUFS and -EIO: the reply was lost, and only reading the table can tell. */
@@ -45,7 +49,7 @@ int nft_ask_begin(struct nft_socket *socket, uint16_t type, uint16_t flags,
 		  void (*prepare)(struct nlmsghdr *header, const void *what), const void *what);
 int nft_ask_some(struct nft_socket *socket, int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata);
 
-/* Finds out what the kernel can do, on a scratch table (nft_probe.c). The environment variable SPEFW_ABILITIES
+/* Finds out what the kernel can do, on a scratch table (probe.c). The environment variable SPEFW_ABILITIES
  * ("none", or some of "owner,timeout_update") restricts it: the tests' way to be on an older kernel. */
 int nft_probe(struct nft_socket *socket);
 

@@ -2,11 +2,10 @@
 #ifndef SPEFW_PROTOCOL_H
 #define SPEFW_PROTOCOL_H
 
-/* What spefwd and spefwctl have to agree on. RUNSTATEDIR, SYSCONFDIR and SHAREDSTATEDIR come from the Makefile. */
+/* What spefwd and spefwctl have to agree on. RUNSTATEDIR and SYSCONFDIR come from the Makefile. */
 
 #define SPEFW_SOCKET RUNSTATEDIR "/control.sock"
 #define SPEFW_CONFIG SYSCONFDIR "/spefw/spefw.ini"
-#define SPEFW_STATE SHAREDSTATEDIR
 
 #define SPEFW_INTERFACE "org.spefw.Gateway"
 #define SPEFW_METHOD(name) SPEFW_INTERFACE "." name

@@ -1,51 +1,55 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Completion of spefwctl in bash. Verbs and options are those that `spefwctl --help` lists: there is no second list to keep.
+# Completion of spefwctl in bash, by `spefwctl --help` and `spefwctl VERB --help`: there is no second list to keep.
 
-# The first words of the help's indented lines; or the options with which indented lines begin, as "-s, --socket PATH".
+# The first words of the help's indented lines.
 _spefwctl_verbs() {
-	"$1" --help 2>/dev/null | sed -n '/^  [a-z]/s/^  \([a-z][a-z-]*\).*/\1/p'
+	"$1" --help 2>/dev/null | sed -nE 's/^  ([a-z][a-z-]*).*/\1/p'
 }
 
+# PROGRAM [VERB]: a line an option, as "-s --socket PATH" or "--json".
 _spefwctl_options() {
-	"$1" --help 2>/dev/null | sed -nE 's/^ +((-[a-z]), )?(-[a-z]|--[a-z][a-z-]*).*/\2 \3/p'
+	"$@" --help 2>/dev/null | sed -nE 's/^ {2,6}((-[a-z]), )?(--[a-z][a-z-]*)( ([A-Z]+))?(  .*)?$/\2 \3 \5/p'
 }
 
 _spefwctl() {
-	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} before='' verb='' i words='' files=''
-	[ "$COMP_CWORD" -eq 0 ] || before=${COMP_WORDS[COMP_CWORD - 1]}
+	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} verb='' kind='' words='' usage options i
+	options=$(_spefwctl_options "$program")
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-s | --socket | -c | --config) i=$((i + 1)) ;;
-		-*) ;;
-		*) verb=${COMP_WORDS[i]}; break ;;
+		-*)
+			# What follows an option may be its argument, whose name says what it is.
+			kind=$(sed -nE "s/^(.* )?${COMP_WORDS[i]//[^a-z-]/.} (.* )?([A-Z]+)\$/\3/p" <<<" $options")
+			[ -z "$kind" ] || i=$((i + 1))
+			;;
+		*) [ -n "$verb" ] || verb=${COMP_WORDS[i]} ;;
 		esac
 	done
-	COMPREPLY=()
-	case $before in
-	-s | --socket | -c | --config) files=yes ;;
-	*)
-		case $word in
-		-*) words=$(_spefwctl_options "$program") ;;
+	if [ "$i" -eq "$COMP_CWORD" ]; then
+		kind=
+		case $word,$verb in
+		-*,?*) words=$(_spefwctl_options "$program" "$verb" | sed 's/[A-Z]*$//') ;;
+		-*) words=$(sed 's/[A-Z]*$//' <<<"$options") ;;
+		*,) words=$(_spefwctl_verbs "$program") ;;
 		*)
-			case $verb in
-			'') words=$(_spefwctl_verbs "$program") ;;
-			check | diff) files=yes ;;
-			export) words='nft json netsh markdown' ;;
-			clear) words=--yes ;;
+			# Options that it can't do without, or its arguments.
+			usage=$("$program" "$verb" --help 2>/dev/null | sed -n 1p)
+			words=$(grep -oE ' --[a-z][a-z-]*' <<<"$usage")
+			[[ $usage != *' [FILE]' ]] || kind=FILE
 			# At a terminal, the first words of the table's lines; what holds no dot is its head.
-			refresh) words=$("$program" names 2>/dev/null | sed -n 's/^\([^ ]*[.][^ ]*\) .*/\1/p' | sort -u) ;;
-			esac
+			[[ $usage != *' [NAME...]' ]] ||
+				words=$("$program" names 2>/dev/null | sed -n 's/^\([^ ]*[.][^ ]*\) .*/\1/p' | sort -u)
 			;;
 		esac
-		;;
-	esac
-	if [ -n "$files" ]; then
+	fi
+	COMPREPLY=()
+	case $kind in
+	FILE | PATH)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
-	else
-		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
-	fi
+		;;
+	*) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word") ;;
+	esac
 }
 
 complete -F _spefwctl spefwctl

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The bytes are an INI file; the files that it may name are fixed and small. */
 #include "config/ini.h"
+#include "core/printable.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -82,6 +83,16 @@ static void check_members(const struct config *config, const struct members *mem
 	}
 }
 
+static void check_comment(const char *comment)
+{
+	char printable[CONFIG_COMMENT_MAX + 1];
+
+	require(memchr(comment, '\0', sizeof(printable)), "an endless comment");
+	strcpy(printable, comment);
+	make_printable(printable);
+	require(strcmp(printable, comment) == 0, "a comment that can't be printed");
+}
+
 /* What the other rooms rely on, whatever was written. */
 static void check_config(const struct config *config)
 {
@@ -99,6 +110,7 @@ static void check_config(const struct config *config)
 		const struct ports *ports = &config->flows[i].ports;
 
 		require(config->flows[i].id[0] && config->flows[i].line, "a flow without a name");
+		check_comment(config->flows[i].settings.comment);
 		check_members(config, &config->flows[i].from);
 		check_members(config, &config->flows[i].to);
 		for (size_t j = 0; j < ports->count; j++)

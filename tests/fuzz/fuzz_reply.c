@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Fuzz target: what answers on the control socket, to spefwctl, which may be another program's socket by mistake. The
- * first byte says what was asked for; the rest comes in pieces, as from a socket, and is shown with both faces.
- * Whatever it is, the text for people must not steer a terminal, and the one for programs must be JSON. */
+ * first byte says how wide the screen is; the rest comes in pieces, as from a socket, and is shown as a reply to each
+ * verb. Whatever it is, the text for people must not steer a terminal, and the one for programs must be JSON. */
 #include "ctl.h"
 #include "output.h"
 #include "control/wire.h"
@@ -12,20 +12,17 @@
 
 int fuzz_one(const uint8_t *bytes, size_t size);
 
-enum { PIECE = 97 };
+enum { PIECE = 97, NARROW = 0x80 };
 
-static void show(const struct ctl *ctl, uint8_t verb, const json_t *reply)
+/* As the reply to each verb, and as what the kernel holds without a daemon. */
+static void show(struct ctl *ctl, const json_t *reply)
 {
-	switch (verb % 8) {
-	case 0: ctl->output->status(ctl, reply); break;
-	case 1: ctl->output->flows(ctl, reply); break;
-	case 2: ctl->output->names(ctl, reply); break;
-	case 3: ctl->output->reload(ctl, reply); break;
-	case 4: ctl->output->clear(ctl, reply); break;
-	case 5: ctl->output->not_running(ctl, reply, NULL); break;
-	case 6: ctl->output->doctor(ctl, reply); break;
-	default: metrics_print(ctl->screen.file, reply); break;
+	for (size_t i = 0; i < verb_count; i++) {
+		ctl->verb = &verbs[i];
+		if (ctl->verb->text)
+			ctl->output->reply(ctl, reply);
 	}
+	ctl->output->not_running(ctl, reply, "unknown");
 }
 
 /* No control character but the end of a line, neither of ASCII nor of Latin-1. JSON leaves the last of ASCII, DEL, as
@@ -39,7 +36,7 @@ static void check_text(const char *text, size_t length, bool json)
 	}
 }
 
-static void show_both(uint8_t verb, const json_t *reply)
+static void show_both(uint8_t byte, const json_t *reply)
 {
 	static const struct output *const faces[] = { &output_text, &output_json };
 
@@ -49,16 +46,14 @@ static void show_both(uint8_t verb, const json_t *reply)
 		FILE *out = open_memstream(&text, &length), *err = fopen("/dev/null", "we");
 		if (!out || !err)
 			abort();
-		struct ctl_world world = { .out = out, .err = err, .spefwd = "/nonexistent" };
-		struct ctl ctl = { .world = &world,
-				   .screen = { .file = out, .width = verb & 0x80 ? 80 : 0 },
-				   .output = faces[face],
-				   .socket = "s",
-				   .json = face == 1 };
-		show(&ctl, verb, reply);
+		struct ctl_environment environment = { .out = out, .err = err, .spefwd = "/nonexistent" };
+		struct ctl ctl = { .environment = &environment,
+				   .screen = { .file = out, .width = byte & NARROW ? 80 : 0 },
+				   .output = faces[face] };
+		show(&ctl, reply);
 		fclose(err);
 		fclose(out);
-		check_text(text, length, face == 1 && verb % 8 != 7);
+		check_text(text, length, face == 1);
 		free(text);
 	}
 }

@@ -1,27 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Every fuzz target is built twice: its corpus is replayed by `make check`; and with `./configure CC=clang --enable-fuzzers`
-# tests/fuzz/fuzz_NAME is a libFuzzer program, and all that it links is instrumented. tests/fuzz/run does that, and runs them.
+# Every fuzz target is built twice: its corpus is replayed by `make check`; and with `./configure CC=clang
+# --enable-fuzzers` tests/fuzz/fuzz_NAME is a libFuzzer program, and all that it links is instrumented. tests/fuzz/run
+# does that, and runs them.
 REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
 	tests/fuzz/replay_nft_foreign tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_reply \
 	tests/fuzz/replay_routes tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
-EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py tests/fuzz/record_legacy.py tests/fuzz/record_routes.py
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run
 
 FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/core/lines.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config/ini.c daemon/core/addr.c daemon/core/config.c \
-	daemon/core/config_values.c daemon/core/diag.c daemon/core/printable.c
+	daemon/core/config_keys.c daemon/core/config_members.c daemon/core/config_read.c daemon/core/config_text.c \
+	daemon/core/config_types.c daemon/core/config_values.c daemon/core/diag.c daemon/core/printable.c
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
 # They include the readers, for sockets that are not real.
-FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/rule.c
+FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h \
+	daemon/nft/encode.c daemon/nft/rule.c
 FUZZ_LEGACY_SOURCES = tests/fuzz/fuzz_legacy.c tests/fuzz/fuzz_policy.h daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
-FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/rule.c daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
+FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h \
+	tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/rule.c daemon/nft/rule_parsing.c \
+	daemon/nft/xt_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
-FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c daemon/core/lines.c daemon/core/totals.c
+FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c \
+	daemon/core/lines.c daemon/core/totals.c
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
 FUZZ_ROUTES_SOURCES = tests/fuzz/fuzz_routes.c tests/fuzz/library_faults.h daemon/log.c
 FUZZ_ROUTES_LIBS = libcore.a $(NLROUTE_LIBS) $(SYSTEMD_LIBS)
-FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/net/nflog.c daemon/core/addr.c daemon/core/dns_message.c daemon/core/observed_queries.c daemon/core/seen_packet.c
+FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/net/nflog.c daemon/core/addr.c daemon/core/dns_message.c \
+	daemon/core/observed_queries.c daemon/core/seen_packet.c
 FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/core/addr.c daemon/core/addrbook.c daemon/core/lines.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/core/printable.c daemon/control/wire.c
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records what a kernel really answers, as the seeds of fuzz_nft_read and fuzz_nft_foreign: record_netlink.py FOLDER, into FOLDER/nft and
-FOLDER/foreign, with SPEFW_BUILD as for the system tests."""
+"""Records what a kernel really answers, as the seeds of fuzz_nft_read and fuzz_nft_foreign: record_netlink.py FOLDER,
+into FOLDER/nft and FOLDER/foreign, with SPEFW_BUILD as for the system tests."""
 import os
 import struct
 import sys
@@ -72,7 +72,8 @@ table inet ways {
         jump last
         ip daddr != @bad goto last
     }
-    map where { type ipv4_addr : verdict; flags interval; elements = { 0.0.0.0/1 : jump further, 192.0.2.25 : goto last, 203.0.113.0/24 : return }; }
+    map where { type ipv4_addr : verdict; flags interval
+        elements = { 0.0.0.0/1 : jump further, 192.0.2.25 : goto last, 203.0.113.0/24 : return }; }
     map ports { type inet_service : verdict; elements = { 443 : jump further, * : continue }; }
     chain pre {
         type filter hook prerouting priority -310; policy drop;
@@ -87,7 +88,8 @@ table inet ways {
 }
 IPTABLES = ("-t nat -A PREROUTING -i lan -p tcp -m multiport --dports 80,443,8000:8010 -j REDIRECT --to-ports 3128",
             "-t nat -A PREROUTING ! -s 192.0.2.77 -p tcp --dport 443 -j DNAT --to-destination 203.0.113.7:3129",
-            "-t nat -A PREROUTING -m addrtype --dst-type LOCAL -j ACCEPT", "-t mangle -A PREROUTING -p tcp --dport 80 -j TPROXY --on-port 3129 --tproxy-mark 1/1",
+            "-t nat -A PREROUTING -m addrtype --dst-type LOCAL -j ACCEPT",
+            "-t mangle -A PREROUTING -p tcp --dport 80 -j TPROXY --on-port 3129 --tproxy-mark 1/1",
             "-t raw -A PREROUTING -p tcp -j CT --notrack")
 
 
@@ -99,13 +101,16 @@ def write(name, reader, datagrams):
 def others_of(name):
     """Every answer that reading the tables of others takes."""
     sets = netlink.ask("gateway", netlink.GETSET, family=0)
-    datagrams = netlink.ask("gateway", netlink.GETCHAIN, family=0) + sets + netlink.ask("gateway", netlink.GETRULE, family=0)
+    datagrams = (netlink.ask("gateway", netlink.GETCHAIN, family=0) + sets
+                 + netlink.ask("gateway", netlink.GETRULE, family=0))
     for datagram in sets:
         for kind, _, payload in netlink.messages(datagram):
             found = dict(netlink.attributes(payload))
             if kind >> 8 == netlink.NFNL_SUBSYS_NFTABLES and 2 in found:
                 for family in (netlink.NFPROTO_INET, 2):
-                    datagrams += [one for one in netlink.ask("gateway", netlink.GETSETELEM, netlink.attribute(1, found[1]), netlink.attribute(2, found[2]), family=family)
+                    datagrams += [one
+                                  for one in netlink.ask("gateway", netlink.GETSETELEM, netlink.attribute(1, found[1]),
+                                                         netlink.attribute(2, found[2]), family=family)
                                   if netlink.messages(one)[0][0] != netlink.NLMSG_ERROR]
     write("foreign/" + name, b"", datagrams)
 
@@ -122,7 +127,8 @@ def table_of(daemon, name):
         found = dict(netlink.attributes(payload))
         if 2 in found and not found[2].startswith(b"cut_"):
             datagrams += ask(netlink.GETSETELEM, netlink.attribute(2, found[2]))
-    datagrams += counters + ask(netlink.GETFLOWTABLE) + counters + ask(netlink.GETRULE, netlink.attribute(2, "deny_in")) + counters
+    datagrams += (counters + ask(netlink.GETFLOWTABLE) + counters
+                  + ask(netlink.GETRULE, netlink.attribute(2, "deny_in")) + counters)
     write("nft/" + name, TABLE, datagrams)
 
 
@@ -155,22 +161,29 @@ def record(tap):
         daemon.stop()
         daemon.run("spefwd", "--clear")
         lab.nft("gateway", "table inet spefw { chain odd { type filter hook postrouting priority 0; policy drop; }\n"
-                "set pairs { type ipv4_addr . inet_service; }\nmap marks { type ipv4_addr : mark; elements = { 192.0.2.1 : 1 }; }\n"
-                "set everything { type ipv4_addr; flags interval; elements = { 0.0.0.0/1, 128.0.0.0-255.255.255.255 }; }\n"
+                "set pairs { type ipv4_addr . inet_service; }\n"
+                "map marks { type ipv4_addr : mark; elements = { 192.0.2.1 : 1 }; }\n"
+                "set everything { type ipv4_addr; flags interval; elements = { 0.0.0.0/1, "
+                "128.0.0.0-255.255.255.255 }; }\n"
                 "map where { type inet_service : verdict; flags interval; elements = { 1-5 : accept, 7 : drop }; }\n"
                 "set brief { type ipv4_addr; flags timeout; elements = { 192.0.2.1 timeout 1h, 192.0.2.2 }; }\n"
                 "counter some { }\n quota most { 1 mbytes }\n chain deny_in { counter drop\n }\n }\n")
         table_of(daemon, "table-foreign")
-        lab.nft("gateway", "delete table inet spefw\ntable inet spefw { comment \"layout 1\"\n set ports { type inet_service; limit rate 1/hour\nelements = { 80, 443 } }\n"
-                "set sizes { type ipv4_addr; size 4; policy memory; comment \"mine\"\n elements = { 192.0.2.1 comment \"mine\" } }\n"
+        lab.nft("gateway", "delete table inet spefw\ntable inet spefw { comment \"layout 1\"\n"
+                " set ports { type inet_service; limit rate 1/hour\nelements = { 80, 443 } }\n"
+                "set sizes { type ipv4_addr; size 4; policy memory; comment \"mine\"\n"
+                " elements = { 192.0.2.1 comment \"mine\" } }\n"
                 "set times { type ipv4_addr; timeout 1h; gc-interval 1h; elements = { 192.0.2.1 } }\n"
                 "map where { type inet_service : verdict; elements = { 1 : continue, * : accept }; }\n"
-                "map counted { type ipv4_addr : counter; elements = { 192.0.2.1 : \"denied-in\" } }\n set links { type ifname; elements = { \"lan\" } }\n"
+                "map counted { type ipv4_addr : counter; elements = { 192.0.2.1 : \"denied-in\" } }\n"
+                " set links { type ifname; elements = { \"lan\" } }\n"
                 "counter denied-in { comment \"mine\"\n }\n limit slow { rate 1/hour; }\n quota most { 1 mbytes\n }\n"
-                "chain judge { type filter hook forward priority 0; comment \"mine\"; }\n chain deny_in { drop\n }\n }\n")
+                "chain judge { type filter hook forward priority 0; comment \"mine\"; }\n chain deny_in { drop\n }\n"
+                " }\n")
         table_of(daemon, "table-additions")
         # A refusal with words, and one without.
-        write("nft/refused", VERDICTS, netlink.ask("gateway", netlink.GETCHAIN, netlink.attribute(1, "nobody"), netlink.attribute(3, "x"), dump=False))
+        write("nft/refused", VERDICTS, netlink.ask("gateway", netlink.GETCHAIN, netlink.attribute(1, "nobody"),
+                                                   netlink.attribute(3, "x"), dump=False))
         for name, text in OTHERS.items():
             lab.nft("gateway", "flush ruleset\n" + text)
             others_of(name)

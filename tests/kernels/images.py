@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Disks for the emulator: a Debian with what the tests need, and kernels of several releases beside, each with a start of its own.
+"""Disks for the emulator: a Debian with what the tests need, and kernels of several releases beside,
+each with a start of its own.
 
 All of it is Debian's packages, laid out below one directory a release; nothing is installed on this machine."""
 import glob
@@ -17,17 +18,22 @@ sys.path.insert(0, os.path.join(TOP, "tests", "system", "packages.d"))
 import roots  # noqa: E402
 
 # name: whose kernel, whose userland
-KERNELS = {"5.10": ("bullseye", "bookworm"), "6.1": ("bookworm", "bookworm"), "6.12": ("trixie", "trixie"), "newest": ("sid", "trixie")}
+KERNELS = {"5.10": ("bullseye", "bookworm"), "6.1": ("bookworm", "bookworm"), "6.12": ("trixie", "trixie"),
+           "newest": ("sid", "trixie")}
 RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 # What a gateway has, and what the lab needs at the least; and what the other system tests need beside.
-GATEWAY = ("udev", "kmod", "systemd", "systemd-sysv", "dbus", "nftables", "iptables-persistent", "iproute2", "conntrack", "python3", "dnsmasq-base", "e2fsprogs")
-TESTS = ("unbound", "knot", "iptables", "openssl", "squid-openssl", "dbus-daemon", "firewalld", "libcmocka0", "procps", "gcc", "libc6-dev")
+GATEWAY = ("udev", "kmod", "systemd", "systemd-sysv", "dbus", "nftables", "iptables-persistent", "iproute2",
+           "conntrack", "python3", "dnsmasq-base", "e2fsprogs")
+TESTS = ("unbound", "knot", "iptables", "openssl", "squid-openssl", "dbus-daemon", "firewalld", "libcmocka0", "procps",
+         "gcc", "libc6-dev")
 MODULES = ("virtio_pci", "virtio_blk", "ext4")
 # What takes time at boot or shutdown and says nothing about spefw.
-MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "man-db.timer",
-          "systemd-timesyncd.service", "getty@tty1.service", "serial-getty@ttyS0.service", "systemd-random-seed.service", "logrotate.timer",
-          "systemd-machine-id-commit.service", "systemd-update-utmp.service", "systemd-pstore.service", "ldconfig.service", "systemd-binfmt.service",
-          "unbound.service", "unbound-resolvconf.service", "knot.service", "squid.service", "firewalld.service", "dnsmasq.service", "ssl-cert.service")
+MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
+          "e2scrub_reap.service", "fstrim.timer", "man-db.timer", "systemd-timesyncd.service", "getty@tty1.service",
+          "serial-getty@ttyS0.service", "systemd-random-seed.service", "logrotate.timer",
+          "systemd-machine-id-commit.service", "systemd-update-utmp.service", "systemd-pstore.service",
+          "ldconfig.service", "systemd-binfmt.service", "unbound.service", "unbound-resolvconf.service", "knot.service",
+          "squid.service", "firewalld.service", "dnsmasq.service", "ssl-cert.service")
 INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t devtmpfs dev /dev
@@ -114,15 +120,18 @@ def _download(root, *packages):
     directory = root + "/download"
     shutil.rmtree(directory, ignore_errors=True)
     os.mkdir(directory)
-    roots.chroot(root, "sh", "-c", 'cd /download && apt-get -q -o APT::Sandbox::User=root download "$@"', "sh", *packages)
+    roots.chroot(root, "sh", "-c", 'cd /download && apt-get -q -o APT::Sandbox::User=root download "$@"', "sh",
+                 *packages)
     return sorted(glob.glob(directory + "/*.deb"))
 
 
 def _kernel_packages(work, suite):
-    """Of the release's kernel for virtual machines: its image and its modules. It has the netfilter modules that the other flavour has."""
+    """Of the release's kernel for virtual machines: its image and its modules.
+    It has the netfilter modules that the other flavour has."""
     root = _shop(work, suite)
     said = roots.chroot(root, "apt-cache", "depends", "--recurse", "--important", "linux-image-cloud-amd64")
-    return _download(root, *sorted(set(re.findall(r"\b(linux-(?:image|base|binary|modules)-[0-9]\S*-cloud-amd64)\b", said))))
+    return _download(root,
+                     *sorted(set(re.findall(r"\b(linux-(?:image|base|binary|modules)-[0-9]\S*-cloud-amd64)\b", said))))
 
 
 def add_kernel(work, guest, suite):
@@ -139,9 +148,10 @@ def add_kernel(work, guest, suite):
     initrd = os.path.join(work, "initrd-" + version)
     [busybox] = _download(_shop(work, roots.SUITE), "busybox-static")
     roots.run("dpkg-deb", "-x", busybox, work + "/busybox")
-    [program] = [path for path in (work + "/busybox/bin/busybox", work + "/busybox/usr/bin/busybox") if os.path.exists(path)]
-    said = roots.chroot(guest, "sh", "-c", 'version=$1; shift; for module; do modprobe -S "$version" --show-depends "$module" || exit; done', "sh",
-                        version, *MODULES)
+    [program] = [path
+                 for path in (work + "/busybox/bin/busybox", work + "/busybox/usr/bin/busybox") if os.path.exists(path)]
+    said = roots.chroot(guest, "sh", "-c", 'version=$1; shift; for module; '
+                        'do modprobe -S "$version" --show-depends "$module" || exit; done', "sh", version, *MODULES)
     files, seen = [("init", INIT.encode()), ("bin/busybox", _read(program))], []
     for path in re.findall(r"(?m)^insmod (\S+)", said):
         if path not in seen:
@@ -175,8 +185,8 @@ def _write_cpio(out, files):
     def put(name, mode, data=b"", device=(0, 0)):
         nonlocal number
         number += 1
-        head = "070701" + "".join("%08x" % value for value in
-                                  (number, mode, 0, 0, 1, 0, len(data), 0, 0, device[0], device[1], len(name) + 1, 0)) + name + "\0"
+        head = "070701" + "".join("%08x" % value for value in (number, mode, 0, 0, 1, 0, len(data), 0, 0, device[0],
+                                                               device[1], len(name) + 1, 0)) + name + "\0"
         for part in (head.encode(), data):
             out.write(part + b"\0" * (-len(part) % 4))
     for name in ("bin", "dev", "proc", "modules", "root"):
@@ -188,13 +198,15 @@ def _write_cpio(out, files):
 
 
 def make_guest(work, debs, whole):
-    """The gateway's root directory: not yet with spefw, but with its packages at hand. `whole`: for all system tests."""
+    """The gateway's root directory: not yet with spefw, but with its packages at hand. `whole`:
+    for all system tests."""
     root = roots.new_root(work, "guest")
     shutil.copy("/etc/resolv.conf", root + "/etc/resolv.conf")
     # What it depends on: apt in the guest finds it there.
-    roots.chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", *GATEWAY, *(TESTS if whole else ()), log=work + "/guest.log")
-    roots.chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", "--download-only", "/mnt/" + os.path.basename(debs[0]),
-                 bind=os.path.dirname(debs[0]))
+    roots.chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", *GATEWAY, *(TESTS if whole else ()),
+                 log=work + "/guest.log")
+    roots.chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", "--download-only",
+                 "/mnt/" + os.path.basename(debs[0]), bind=os.path.dirname(debs[0]))
     os.makedirs(root + "/srv/debs")
     for number, deb in enumerate(debs):
         shutil.copy(deb, "%s/srv/debs/%s.deb" % (root, ("spefw", "newer")[number]))
@@ -211,9 +223,11 @@ def make_guest(work, debs, whole):
     for name in ("nftables", "netfilter-persistent"):
         roots.run("systemctl", "--root", root, "disable", name)
     os.makedirs(root + "/etc/systemd/journald.conf.d", exist_ok=True)
-    for path, text in (("/etc/hostname", "gateway\n"), ("/etc/fstab", ""), ("/etc/resolv.conf", "nameserver 198.51.100.53\n"),
+    for path, text in (("/etc/hostname", "gateway\n"), ("/etc/fstab", ""),
+                       ("/etc/resolv.conf", "nameserver 198.51.100.53\n"),
                        ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
-                       ("/etc/systemd/journald.conf.d/lab.conf", "[Journal]\nStorage=persistent\nRateLimitIntervalSec=0\nForwardToConsole=no\n")):
+                       ("/etc/systemd/journald.conf.d/lab.conf",
+                        "[Journal]\nStorage=persistent\nRateLimitIntervalSec=0\nForwardToConsole=no\n")):
         with open(root + path, "w", encoding="ascii") as file:
             file.write(text)
     os.makedirs(root + "/var/log/journal", exist_ok=True)
@@ -222,6 +236,8 @@ def make_guest(work, debs, whole):
 
 def make_disk(root, path):
     """A file system with all that is below `root`, and room for more."""
-    size = int(subprocess.run(["du", "-s", "--block-size=1M", root], check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout.split()[0])
-    roots.run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,root_owner=0:0", "-d", root, path, "%dM" % (size * 5 // 4 + 600))
+    size = int(subprocess.run(["du", "-s", "--block-size=1M", root], check=True, stdout=subprocess.PIPE,
+                              universal_newlines=True).stdout.split()[0])
+    roots.run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,root_owner=0:0", "-d", root,
+              path, "%dM" % (size * 5 // 4 + 600))
     return path

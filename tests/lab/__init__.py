@@ -19,7 +19,7 @@ from .namespaces import Refused, enter, has_second_user
 from .packets import ACK, FIN, PSH, RST, SYN, RawSender, Sniffer, is_syn, ping
 from .services import Listener, Probe, connect, probe_all, udp_exchange
 from .tap import HANG, Tap, main, wait_for
-from .topology import ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, LINK_OF, MACHINES, Failed, Network
+from .topology import ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, INTERFACE_OF, LICENSE, MACHINES, Failed, Network
 from . import dns, proxy, tls, vendor
 
 RULESET = os.environ.get("SPEFW_LAB_RULESET")
@@ -34,8 +34,8 @@ class Lab(Network):
         self.daemon = None
 
     def guard(self, config_text):
-        """spefwd(), or with SPEFW_LAB_RULESET=FILE that file of nft rules instead and None: so one sees that a test judges
-        the traffic and not the daemon, and can try a ruleset from `spefwctl export nft` by itself."""
+        """spefwd(), or with SPEFW_LAB_RULESET=FILE that file of nft rules instead and None: so one sees that a test
+        judges the traffic and not the daemon, and can try a ruleset from `spefwctl export nft` by itself."""
         if RULESET is None:
             return self.spefwd(config_text)
         with open(RULESET, encoding="utf-8") as file:
@@ -75,7 +75,8 @@ class Lab(Network):
         return connect(machine, target, port, **more)
 
     @staticmethod
-    def config(extra="", server="192.0.2.25 2001:db8:2::25", adm="203.0.113.0/24 2001:db8:3::/64", gateway="", flows="", dns_section=""):
+    def config(extra="", server="192.0.2.25 2001:db8:2::25", adm="203.0.113.0/24 2001:db8:3::/64", gateway="", flows="",
+               dns_section=""):
         """The lab's usual configuration: the vendor's flows as they are, quick DNS, no surprises.
 
         gateway, dns_section: more lines of these sections; flows: more sections."""

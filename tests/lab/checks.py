@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What many tests of the kernel's side ask: with all abilities of this kernel and with none, the table's content, is the server guarded."""
+"""What many tests of the kernel's side need: with all abilities of this kernel and with none, the table's content,
+is the server guarded."""
 import json
 import os
 
@@ -31,14 +32,16 @@ def with_all_and_none(*functions):
 
 def _strip(value):
     if isinstance(value, dict):
-        return {key: _strip(one) for key, one in value.items() if key not in ("handle", "packets", "bytes", "expires", "timeout")}
+        return {key: _strip(one)
+                for key, one in value.items() if key not in ("handle", "packets", "bytes", "expires", "timeout")}
     if isinstance(value, list):
         return [_strip(one) for one in value]
     return value
 
 
 def content(table):
-    """What the table means, apart from counts, handles, time left and the order in which things were made: comparable."""
+    """What the table means, apart from counts, handles, time left and the order in which things were made:
+    comparable."""
     rules, rest = {}, []
     for one in table or []:
         if "rule" in one:
@@ -57,7 +60,8 @@ def content(table):
 def differences(before, after):
     """Lines for a failure: what two contents don't share."""
     lines = ["%s: %s -> %s" % (chain, before["rules"].get(chain), after["rules"].get(chain))
-             for chain in sorted(set(before["rules"]) | set(after["rules"])) if before["rules"].get(chain) != after["rules"].get(chain)]
+             for chain in sorted(set(before["rules"]) | set(after["rules"]))
+             if before["rules"].get(chain) != after["rules"].get(chain)]
     lines += ["- " + one for one in before["rest"] if one not in after["rest"]]
     return "\n".join(lines + ["+ " + one for one in after["rest"] if one not in before["rest"]])
 
@@ -78,7 +82,8 @@ def guarded(lab, closed=CLOSED, source="client"):
     """True when the server is open where it should be and nowhere else, both families."""
     for family in FAMILIES:
         server = ADDRESS[family]["server"]
-        with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dport in closed and packet.src == ADDRESS[family][source]) as sniffer:
+        with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dport in closed
+                     and packet.src == ADDRESS[family][source]) as sniffer:
             probes = probe_all([(source, server, 443, True)] + [(source, server, port, False) for port in closed],
                                lambda: lab.connect(source, server, 443).close())
         if [probe.result for probe in probes] != ["open server"] + [None] * len(closed) or sniffer.packets:
@@ -94,7 +99,8 @@ class DeniedStreams:
     """SYNs to closed ports of the server, of both families, while something else happens. Use as a context manager."""
 
     def __init__(self, machine="client", ports=CLOSED):
-        self._streams = [Denied(machine, ADDRESS[family][machine], ADDRESS[family]["server"], ports, "server") for family in FAMILIES]
+        self._streams = [Denied(machine, ADDRESS[family][machine], ADDRESS[family]["server"], ports, "server")
+                         for family in FAMILIES]
         self.leaked = self.sent = None
 
     def seen(self):

@@ -143,12 +143,13 @@ class Daemon:
         tap.note("-- spefwd's standard error, its last lines")
         tap.note("\n".join(self.log().split("\n")[-60:]))
 
-    # -- asking it
+    # -- its answers
 
     def run(self, name, *args, check=False, bound=120, text=None):
         """spefwd or spefwctl with these arguments, on the gateway, to its end."""
         try:
-            done = self.network.run("gateway", program(name), *args, check=False, bound=bound, env=self._environment(), text=text)
+            done = self.network.run("gateway", program(name), *args, check=False, bound=bound, env=self._environment(),
+                                    text=text)
         except subprocess.TimeoutExpired as error:
             raise Failed("%s %s hangs: %s %s" % (name, " ".join(args), error.stdout, error.stderr)) from None
         report = sanitizer_report(done.stderr)
@@ -181,6 +182,14 @@ class Daemon:
     def status(self):
         return self.call("Status")
 
+    def reasons(self, status=None, code=None):
+        """Why health is not ok, as texts: all of them, or those with this code."""
+        return [reason["text"] for reason in (status or self.status())["reasons"] if code in (None, reason["code"])]
+
+    def reason_codes(self, status=None):
+        """Their codes; spefwd(8) lists them."""
+        return [reason["code"] for reason in (status or self.status())["reasons"]]
+
     def reload(self, config=None):
         """Writes the file, when given, and has it read. Raises VarlinkError where it is refused."""
         if config is not None:
@@ -202,7 +211,8 @@ class Daemon:
 
     def addresses(self, name, status=None):
         """The addresses that a name has now, both families."""
-        return sorted(entry["address"] for one in (status or self.status())["names"] if one["name"] == name for entry in one["addresses"])
+        return sorted(entry["address"] for one in (status or self.status())["names"] if one["name"] == name
+                      for entry in one["addresses"])
 
     # -- the kernel
 
@@ -218,7 +228,8 @@ def frozen(table, handles=False):
     def clean(value, key=None):
         if isinstance(value, dict):
             if key == "counter":
-                return {name: clean(one) for name, one in value.items() if name not in ("packets", "bytes", "handle" if not handles else "")}
+                return {name: clean(one) for name, one in value.items()
+                        if name not in ("packets", "bytes", "handle" if not handles else "")}
             return {name: clean(one, name) for name, one in value.items()
                     if name != "expires" and (handles or name != "handle")}
         if isinstance(value, list):

@@ -19,7 +19,8 @@ A, AAAA = 1, 28
 def query(machine, server, name, kind, tcp=False, bound=5, port=53):
     """(rcode, [(address, ttl)]) as a client on `machine` sees it; None when nothing came. CNAMEs are passed over."""
     ident = random.randrange(1 << 16)
-    question = b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split(".")) + b"\0" + struct.pack("!HH", kind, 1)
+    question = (b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split(".")) + b"\0"
+                + struct.pack("!HH", kind, 1))
     message = struct.pack("!HHHHHH", ident, 0x0100, 1, 0, 0, 0) + question
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     with namespaces.inside(machine):
@@ -74,7 +75,8 @@ class DnsServer:
 
     def up(self):
         self._write()
-        argv = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--addn-hosts=" + self._hosts,
+        argv = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+                "--addn-hosts=" + self._hosts,
                 "--user=root", "--group=root", "--pid-file=", "--local=/#/", "--local-ttl=%d" % self.ttl, "--neg-ttl=1",
                 "--bind-interfaces", "--listen-address=" + DNS[4], "--listen-address=" + DNS[6]]
         argv += ["--cname=%s,%s,%d" % (alias, target, self.ttl) for alias, target in self.aliases.items()]
@@ -114,23 +116,25 @@ class DnsServer:
             for name, addresses in self.records.items():
                 for kind, colon in ((A, False), (AAAA, True)):
                     answer = query("internet", DNS[4], name, kind)
-                    if answer is None or sorted(a for a, _ in answer[1]) != sorted(a for a in addresses if (":" in a) == colon):
+                    if answer is None or sorted(a for a, _ in answer[1]) != sorted(
+                            a for a in addresses if (":" in a) == colon):
                         return False
             return True if self.records else query("internet", DNS[4], "nobody.invalid", A) is not None
-        wait_for(answers, "dnsmasq answers what it was told")
+        wait_for(answers, "dnsmasq answers what it was given")
 
 
 class ScriptedDns:
     """A DNS server of the test's own on `internet`, for what a real one never does on request.
 
-    answers: {(name, A or AAAA): answer}; an answer is a list of addresses, or "silent", "servfail", "refused", "nxdomain",
-    "garbage", "truncated" (over UDP alone; over TCP .truncated is answered). Names that are not there do not exist."""
+    answers: {(name, A or AAAA): answer}; an answer is a list of addresses, or "silent", "servfail", "refused",
+    "nxdomain", "garbage", "truncated" (over UDP alone; over TCP .truncated is answered).
+    Names that are not there do not exist."""
 
     RCODES = {"servfail": 2, "nxdomain": 3, "refused": 5}
 
     def __init__(self, answers, ttl=2, truncated=()):
         self.answers, self.ttl, self.truncated = dict(answers), ttl, list(truncated)
-        self.asked = []  # (name, kind, "udp" or "tcp")
+        self.queries = []  # (name, kind, "udp" or "tcp")
         self._ends = False
         self._sockets = []
         with namespaces.inside("internet"):
@@ -173,7 +177,7 @@ class ScriptedDns:
             at += 1 + message[at]
         question = message[12:at + 5]
         name, kind = ".".join(labels), struct.unpack("!H", message[at + 1:at + 3])[0]
-        self.asked.append((name, kind, way))
+        self.queries.append((name, kind, way))
         answer = self.answers.get((name, kind), "nxdomain")
         if answer == "silent":
             return None
@@ -190,7 +194,8 @@ class ScriptedDns:
         else:
             addresses = answer
         records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, self.ttl, 4 if kind == A else 16)
-                           + socket.inet_pton(socket.AF_INET if kind == A else socket.AF_INET6, address) for address in addresses)
+                           + socket.inet_pton(socket.AF_INET if kind == A else socket.AF_INET6, address)
+                           for address in addresses)
         return message[:2] + struct.pack("!HHHHH", flags, 1, len(addresses), 0, 0) + question + records
 
     def close(self):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Real DNS servers: Knot with records that change at once, Unbound that asks it; and one that does what no real one would.
+"""Real DNS servers: Knot with records that change at once, Unbound that queries it;
+and one that does what no real one would.
 
-All are on `internet` unless told otherwise. Unbound has the address that the lab's configurations name (DNS), Knot another."""
+All are on `internet` unless another is named. Unbound has the address that the lab's configurations name (DNS),
+Knot another."""
 import os
 import random
 import select
@@ -128,7 +130,8 @@ zone:
         """False: it knows of no name and refuses to answer, which makes a resolver say SERVFAIL."""
         self._configure(serves)
         self._network.run("internet", self._knotc, "-s", self._control, "-b", "reload")
-        wait_for(lambda: query("internet", AUTHORITY[4], "ns", A)[0] == (0 if serves else 5), "knotd has its new configuration")
+        wait_for(lambda: query("internet", AUTHORITY[4], "ns", A)[0] == (0 if serves else 5),
+                 "knotd has its new configuration")
 
     def set(self, name, addresses=(), ttl=None, alias=None):
         """The name's only records from now on; without any it does not exist."""
@@ -145,7 +148,7 @@ zone:
 
 
 class Resolver(_Process):
-    """Unbound: asks the Authority, keeps answers for their TTL."""
+    """Unbound: queries the Authority, keeps answers for their TTL."""
 
     def __init__(self, network, machine="internet", addresses=None, upstream=None):
         self._dir = os.path.join(network.dir, "unbound-" + machine)
@@ -196,11 +199,12 @@ def address_bytes(address):
 
 def record(name, kind, data, ttl=1):
     """A resource record; name is text, or bytes as they go out."""
-    return (name if isinstance(name, bytes) else name_bytes(name)) + struct.pack("!HHIH", kind, 1, ttl, len(data)) + data
+    return ((name if isinstance(name, bytes) else name_bytes(name)) + struct.pack("!HHIH", kind, 1, ttl, len(data))
+            + data)
 
 
 class Question:
-    """What a client asked: .name (as written), .kind, .ident, .way ("udp" or "tcp")."""
+    """A client's query: .name (as written), .kind, .ident, .way ("udp" or "tcp")."""
 
     def __init__(self, message, way):
         self.message, self.way = message, way
@@ -213,22 +217,23 @@ class Question:
         self.raw = message[12:at + 5]
 
     def answer(self, records=(), flags=0x8180, ident=None, raw=None):
-        return (ident or self.ident) + struct.pack("!HHHHH", flags, 1, len(records), 0, 0) + (self.raw if raw is None else raw) + b"".join(records)
+        return ((ident or self.ident) + struct.pack("!HHHHH", flags, 1, len(records), 0, 0)
+                + (self.raw if raw is None else raw) + b"".join(records))
 
     def addresses(self, *addresses, ttl=1):
-        """The answer with those of the question's type, under the name as it was asked."""
+        """The answer with those of the question's type, under the name as it was queried."""
         size = {A: 4, AAAA: 16}.get(self.kind)
         data = [address_bytes(address) for address in addresses]
         return self.answer([record(b"\xc0\x0c", self.kind, one, ttl) for one in data if len(one) == size])
 
 
 class Liar:
-    """A server of the test's own. answer(question): bytes, None for silence, or a list of (bytes, source address or None)
-    to send over UDP. It hears what else is told to it while it runs: change .answer at will."""
+    """A server of the test's own. answer(question): bytes, None for silence, or a list of (bytes, source address or
+    None) to send over UDP. It can be changed while it runs: set .answer at will."""
 
     def __init__(self, network, answer, machine="internet", addresses=None, port=53):
         self.answer = answer
-        self.asked = []  # (name, kind, "udp" or "tcp")
+        self.queries = []  # (name, kind, "udp" or "tcp")
         self._ends, self._port = False, port
         self._sockets, self._others = [], {}
         self._machine = machine
@@ -267,7 +272,7 @@ class Liar:
 
     def _ask(self, message, way):
         question = Question(message, way)
-        self.asked.append((question.name.lower(), question.kind, way))
+        self.queries.append((question.name.lower(), question.kind, way))
         return self.answer(question)
 
     def _datagram(self, sock, message, peer):
@@ -285,7 +290,8 @@ class Liar:
 
     def send(self, data, target, port):
         """A datagram from where it answers, unasked; its first addresses of each family."""
-        [sock, *_] = [sock for sock in self._sockets if sock.type == socket.SOCK_DGRAM and (sock.family == socket.AF_INET6) == (":" in target)]
+        [sock, *_] = [sock for sock in self._sockets if sock.type == socket.SOCK_DGRAM
+                      and (sock.family == socket.AF_INET6) == (":" in target)]
         sock.sendto(data, (target, port))
 
     def close(self):
@@ -299,7 +305,8 @@ class Liar:
 
 def ask_from(machine, server, name, kind, sport=0, bound=5):
     """A query over UDP as a client's own; returns its answer's bytes and the port it came from, or (None, port)."""
-    message = struct.pack("!HHHHHH", random.randrange(1 << 16), 0x0100, 1, 0, 0, 0) + name_bytes(name) + struct.pack("!HH", kind, 1)
+    message = (struct.pack("!HHHHHH", random.randrange(1 << 16), 0x0100, 1, 0, 0, 0) + name_bytes(name)
+               + struct.pack("!HH", kind, 1))
     with namespaces.inside(machine):
         sock = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
     with sock:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A service manager in small: spefwd under it finds NOTIFY_SOCKET, leaves descriptors there, and gets them back at its next start."""
+"""A service manager in small: spefwd under it finds NOTIFY_SOCKET, leaves descriptors there,
+and gets them back at its next start."""
 import array
 import os
 import socket
@@ -58,13 +59,15 @@ class ManagedDaemon(Daemon):
         argv = [program("spefwd"), "-c", self.config, "-s", self.socket, "-d", self.state] + self.args
         with open(log, "wb") as file:
             # LISTEN_PID is the number that the shell's process keeps as spefwd.
-            self.process = subprocess.Popen(["sh", "-c", "LISTEN_PID=$$ exec \"$@\"", "sh"] + argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            self.process = subprocess.Popen(["sh", "-c", "LISTEN_PID=$$ exec \"$@\"", "sh"] + argv,
+                                            stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                                             env=env, preexec_fn=prepare, pass_fds=range(3, 3 + len(kept)))
         self.process.log = log
         self.network.processes.append(self.process)
         self._logs.append(log)
         if wait:
-            wait_for(lambda: any(words.get("READY") == "1" for words in self.notices) or self.process.poll() is not None, "READY=1")
+            wait_for(lambda: any(words.get("READY") == "1" for words in self.notices)
+                     or self.process.poll() is not None, "READY=1")
             wait_for(self._answers, "spefwd is ready")
         return self
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is behind a name, looked at in three places: the kernel's set, `spefwctl names`, and the way that the server has there."""
+"""What is behind a name, looked at in three places: the kernel's set, `spefwctl names`,
+and the way that the server has there."""
 import json
 
 from .packets import Sniffer, is_syn
@@ -10,7 +11,8 @@ from .tap import wait_for
 def flows(ports, **more):
     """Sections of flows, one a name: {name: port}. more: lines for each, as allow_private="yes"."""
     lines = "".join("%s = %s\n" % item for item in more.items())
-    return "".join("[flow to-%d]\nfrom = SERVER\nto = %s\nprotocol = tcp\nport = %d\n%s\n" % (port, name, port, lines) for name, port in ports.items())
+    return "".join("[flow to-%d]\nfrom = SERVER\nto = %s\nprotocol = tcp\nport = %d\n%s\n" % (port, name, port, lines)
+                   for name, port in ports.items())
 
 
 # Only what the test names: no vendor's flows, and so no my.mailstore.com.
@@ -63,8 +65,8 @@ def in_state(daemon, name, family, state, error=None):
 
 
 def passes(lab, target, port, wait=False):
-    """True where the server gets there, and each of its SYNs does: one that is sent again for want of a timely answer is not one that was
-    dropped. With wait, as soon as one that is sent again does."""
+    """True where the server gets there, and each of its SYNs does: one that is sent again for want of a timely answer
+    is not one that was dropped. With wait, as soon as one that is sent again does."""
     def ours(packet):
         return is_syn(packet) and packet.dst == target and packet.dport == port
     if wait:
@@ -78,8 +80,10 @@ def passes(lab, target, port, wait=False):
 def closed(lab, targets, port, fence):
     """True where no SYN of the server gets there; fence = (address, port) that is open to it."""
     wanted = set(targets)
-    with Sniffer("internet", keep=lambda packet: is_syn(packet) and packet.dst in wanted and packet.dport == port) as sniffer:
-        probes = probe_all([("server", target, port, False) for target in targets], lambda: lab.connect("server", *fence).close())
+    with Sniffer("internet",
+                 keep=lambda packet: is_syn(packet) and packet.dst in wanted and packet.dport == port) as sniffer:
+        probes = probe_all([("server", target, port, False) for target in targets],
+                           lambda: lab.connect("server", *fence).close())
     return not sniffer.packets and not any(probe.open for probe in probes)
 
 
@@ -89,10 +93,11 @@ def both_agree(tap, lab, daemon, name, wanted, title):
         expected = sorted(address for address in wanted if (":" in address) == (family == 6))
         elements = kernel(lab, name, family) or {}
         listed = addresses(entry(daemon, name, family))
-        tap.ok(sorted(elements) == expected == listed, "%s: IPv%d: %d in the kernel's set, as names lists them" % (title, family, len(expected)),
+        tap.ok(sorted(elements) == expected == listed,
+               "%s: IPv%d: %d in the kernel's set, as names lists them" % (title, family, len(expected)),
                (name, "kernel", sorted(elements)[:20], "names", listed[:20], "expected", expected[:20]))
 
 
 def settled(daemon, name, wanted):
-    """Waits until the name has just these addresses, in the book; the kernel is told before the book is shown."""
+    """Waits until the name has just these addresses, in the book; the kernel is updated before the book is shown."""
     return wait_for(lambda: set(daemon.addresses(name)) == set(wanted), "%s has just %s" % (name, sorted(wanted)[:6]))

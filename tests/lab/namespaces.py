@@ -147,7 +147,8 @@ def enter():
             unshare(CLONE_NEWNS | CLONE_NEWNET)
         _own_mounts()
     except OSError as error:
-        raise Refused("namespaces are not allowed here: %s (try: sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, "
+        raise Refused("namespaces are not allowed here: %s (try: sysctl kernel.unprivileged_userns_clone=1, "
+                      "user.max_user_namespaces, "
                       "or run as root)" % (refused or error)) from error
 
 
@@ -168,7 +169,8 @@ def inside(name):
 
 
 def joiner(name, uid=None, gid=None):
-    """A preexec_fn: the child runs in the namespace, as the user (group gid, else of the same number), and never outlives the test."""
+    """A preexec_fn: the child runs in the namespace, as the user (group gid, else of the same number),
+    and never outlives the test."""
     def prepare():
         die_with_parent()
         fd = os.open("/run/netns/" + name, os.O_RDONLY)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""nf_tables and connection tracking over netlink, as far as tests need it: dumps, the generation, and notices of changes."""
+"""nf_tables and connection tracking over netlink, as far as tests need it: dumps, the generation,
+and notices of changes."""
 import collections
 import os
 import select
@@ -17,18 +18,20 @@ NLM_F_REQUEST, NLM_F_DUMP = 1, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NFNLGRP_NFTABLES = 7
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
-(NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, GETCHAIN, DELCHAIN, NEWRULE, GETRULE, DELRULE, NEWSET, GETSET, DELSET, NEWSETELEM, GETSETELEM, DELSETELEM,
- NEWGEN, GETGEN, TRACE, NEWOBJ, GETOBJ, DELOBJ) = range(21)
+(NEWTABLE, GETTABLE, DELTABLE, NEWCHAIN, GETCHAIN, DELCHAIN, NEWRULE, GETRULE, DELRULE, NEWSET, GETSET, DELSET,
+ NEWSETELEM, GETSETELEM, DELSETELEM, NEWGEN, GETGEN, TRACE, NEWOBJ, GETOBJ, DELOBJ) = range(21)
 GETFLOWTABLE = 23
 GEN_ID, GEN_PID, GEN_NAME = 1, 2, 3
 ELEM_LIST_TABLE, ELEM_LIST_SET, ELEM_LIST_ELEMENTS = 1, 2, 3
 
-_EVENTS = {NEWTABLE: "table added", DELTABLE: "table deleted", NEWCHAIN: "chain added", DELCHAIN: "chain deleted", NEWRULE: "rule added",
-           DELRULE: "rule deleted", NEWSET: "set added", DELSET: "set deleted", NEWSETELEM: "element added", DELSETELEM: "element deleted",
+_EVENTS = {NEWTABLE: "table added", DELTABLE: "table deleted", NEWCHAIN: "chain added", DELCHAIN: "chain deleted",
+           NEWRULE: "rule added",
+           DELRULE: "rule deleted", NEWSET: "set added", DELSET: "set deleted", NEWSETELEM: "element added",
+           DELSETELEM: "element deleted",
            NEWGEN: "generation", NEWOBJ: "object added", DELOBJ: "object deleted"}
 
-# what: as in _EVENTS; name: of the set or chain, where there is one; count: of elements, else 1; port: the sender's netlink port;
-# when: time.monotonic() of its arrival. A "generation" ends each transaction, also those of other tables.
+# what: as in _EVENTS; name: of the set or chain, where there is one; count: of elements, else 1; port: the sender's
+# netlink port; when: time.monotonic() of its arrival. A "generation" ends each transaction, also those of other tables.
 Event = collections.namedtuple("Event", "what name count port when")
 
 
@@ -73,7 +76,8 @@ def ask(machine, kind, *payload, dump=True, subsystem=NFNL_SUBSYS_NFTABLES, fami
     with _open(machine) as sock:
         sock.settimeout(30)
         body = struct.pack("=BBH", family, 0, 0) + b"".join(payload)
-        sock.send(struct.pack("=IHHII", 16 + len(body), subsystem << 8 | kind, NLM_F_REQUEST | (NLM_F_DUMP if dump else 0), 1, 0) + body)
+        sock.send(struct.pack("=IHHII", 16 + len(body), subsystem << 8 | kind,
+                              NLM_F_REQUEST | (NLM_F_DUMP if dump else 0), 1, 0) + body)
         result = []
         while True:
             datagram = sock.recv(1 << 17)
@@ -113,13 +117,15 @@ def _nft(kind, flags, body, family=NFPROTO_INET, resource=0, sequence=1):
 def add_elements(machine, name, keys, timeout_ms, comment, table="spefw"):
     """Many elements to a set with timeouts, in far less time than nft takes: it reads the whole set each time."""
     user = comment.encode() + b"\0"
-    rest = attribute(ELEM_TIMEOUT, struct.pack("!Q", timeout_ms)) + attribute(ELEM_USERDATA, struct.pack("BB", 0, len(user)) + user)
+    rest = (attribute(ELEM_TIMEOUT, struct.pack("!Q", timeout_ms))
+            + attribute(ELEM_USERDATA, struct.pack("BB", 0, len(user)) + user))
     with _open(machine) as sock:
         sock.settimeout(30)
         for start in range(0, len(keys), ELEMENTS_A_BATCH):
             elements = b"".join(attribute(1 | NESTED, attribute(ELEM_KEY | NESTED, attribute(1, key)) + rest)
                                 for key in keys[start:start + ELEMENTS_A_BATCH])
-            body = attribute(ELEM_LIST_TABLE, table) + attribute(ELEM_LIST_SET, name) + attribute(ELEM_LIST_ELEMENTS | NESTED, elements)
+            body = (attribute(ELEM_LIST_TABLE, table) + attribute(ELEM_LIST_SET, name)
+                    + attribute(ELEM_LIST_ELEMENTS | NESTED, elements))
             sock.send(_nft(BATCH_BEGIN, 0, b"", 0, NFNL_SUBSYS_NFTABLES) +
                       _nft(NFNL_SUBSYS_NFTABLES << 8 | NEWSETELEM, NLM_F_CREATE | NLM_F_ACK, body, sequence=2) +
                       _nft(BATCH_END, 0, b"", 0, NFNL_SUBSYS_NFTABLES))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A program that listens to an NFLOG group, as spefwd does: it takes the group from it, or records what the kernel sends. And one that
-holds packets back by NFQUEUE."""
+"""A program that listens to an NFLOG group, as spefwd does: it takes the group from it, or records what the kernel
+sends. And one that holds packets back by NFQUEUE."""
 import errno
 import os
 import socket
@@ -28,7 +28,8 @@ class Group:
         self._socket.settimeout(30)
         body = struct.pack("!BBH", 0, 0, group) + attribute(CFG_CMD, struct.pack("B", CMD_BIND)) \
             + attribute(CFG_MODE, struct.pack("!IBB", 0xFFFF, COPY_PACKET, 0))
-        self._socket.send(struct.pack("=IHHII", 16 + len(body), ULOG << 8 | CONFIG, NLM_F_REQUEST | NLM_F_ACK, 1, 0) + body)
+        self._socket.send(struct.pack("=IHHII", 16 + len(body), ULOG << 8 | CONFIG, NLM_F_REQUEST | NLM_F_ACK, 1, 0)
+                          + body)
         while True:
             reply = self._socket.recv(1 << 17)
             _, kind = struct.unpack_from("=IH", reply)
@@ -75,7 +76,8 @@ class Queue:
         self._socket.bind((0, 0))
         self._socket.settimeout(30)
         # struct nfqnl_msg_config_cmd and _params
-        self._send(NLM_F_REQUEST | NLM_F_ACK, CONFIG + 1, attribute(1, struct.pack("!BxH", CMD_BIND, 0)) + attribute(2, struct.pack("!IB", 0, COPY_PACKET - 1)))
+        self._send(NLM_F_REQUEST | NLM_F_ACK, CONFIG + 1, attribute(1, struct.pack("!BxH", CMD_BIND, 0))
+                   + attribute(2, struct.pack("!IB", 0, COPY_PACKET - 1)))
         error = -struct.unpack_from("=i", self._socket.recv(1 << 17), 16)[0]
         if error:
             self._socket.close()
@@ -86,7 +88,8 @@ class Queue:
         self._socket.send(struct.pack("=IHHII", 16 + len(body), QUEUE << 8 | kind, flags, 1, 0) + body)
 
     def wait(self, family):
-        """The number of the next packet of the family that is held. One of the other is what was sent again meanwhile: it is dropped."""
+        """The number of the next packet of the family that is held. One of the other is what was sent again meanwhile:
+        it is dropped."""
         while True:
             datagram = self._socket.recv(1 << 17)
             packet, protocol = struct.unpack("!IH", dict(attributes(datagram[20:]))[PACKET_HEADER][:6])

@@ -18,7 +18,8 @@ IPV6_CHECKSUM = 7
 SOL_PACKET, PACKET_STATISTICS, PACKET_IGNORE_OUTGOING, SO_ATTACH_FILTER = 263, 6, 23, 26
 ICMP_ECHO, ICMP6_ECHO = 8, 128
 
-# kind: tcp, udp, icmp, other; flags only of TCP; type only of ICMP (in .sport), fragments other than the first are "fragment".
+# kind: tcp, udp, icmp, other; flags only of TCP; type only of ICMP (in .sport),
+# fragments other than the first are "fragment".
 Packet = collections.namedtuple("Packet", "family src dst kind sport dport flags payload")
 
 
@@ -86,8 +87,8 @@ class RawSender:
         """fragment: the field of IPv4's header, flags and offset (IPv4 alone)."""
         if self.family == 4:
             self._ident = (self._ident + 1) & 0xFFFF
-            header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), self._ident if not fragment else 7, fragment, 64, protocol, 0,
-                                 packed(self.src), packed(self.dst))
+            header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), self._ident if not fragment else 7,
+                                 fragment, 64, protocol, 0, packed(self.src), packed(self.dst))
         else:
             header = struct.pack("!IHBB16s16s", 6 << 28, len(payload), protocol, 64, packed(self.src), packed(self.dst))
         while True:
@@ -106,7 +107,8 @@ class RawSender:
         self.send(socket.IPPROTO_UDP, udp_datagram(self.src, self.dst, sport, dport, data))
 
     def echo(self, identity=1):
-        self.send(socket.IPPROTO_ICMPV6 if self.family == 6 else socket.IPPROTO_ICMP, echo_request(self.src, self.dst, identity))
+        self.send(socket.IPPROTO_ICMPV6 if self.family == 6 else socket.IPPROTO_ICMP,
+                  echo_request(self.src, self.dst, identity))
 
     def close(self):
         self.socket.close()
@@ -152,7 +154,7 @@ def parse(frame):
 
 
 def _syn_program(ports):
-    """A classic BPF program that keeps SYNs to these ports: what a busy link carries besides never costs a copy."""
+    """A classic BPF program that keeps SYNs to these ports: nothing else of a busy interface is copied."""
     ldb, ldb_x, ldh_x, ldx_imm, ldx_ihl, band, jeq, ja, ret = 0x30, 0x50, 0x48, 0x01, 0xB1, 0x54, 0x15, 0x05, 0x06
     tail = len(ports) + 4  # instructions between the start of the common part and its "drop"
     code = [(ldb, 0, 0, 0), (band, 0, 0, 0xF0), (jeq, 0, 4, 0x40),
@@ -166,7 +168,8 @@ def _syn_program(ports):
 def _icmp_program():
     """Likewise, one that keeps ICMP of either family."""
     ldb, band, jeq, ret = 0x30, 0x54, 0x15, 0x06
-    return [(ldb, 0, 0, 0), (band, 0, 0, 0xF0), (jeq, 0, 2, 0x40), (ldb, 0, 0, 9), (jeq, 2, 3, 1), (ldb, 0, 0, 6), (jeq, 0, 1, 58),
+    return [(ldb, 0, 0, 0), (band, 0, 0, 0xF0), (jeq, 0, 2, 0x40), (ldb, 0, 0, 9), (jeq, 2, 3, 1), (ldb, 0, 0, 6),
+            (jeq, 0, 1, 58),
             (ret, 0, 0, 0xFFFF), (ret, 0, 0, 0)]
 
 
@@ -176,11 +179,11 @@ def _attach(sock, code):
 
 
 class Sniffer:
-    """What arrives at a machine's link, before its own firewall and sockets. Loss is counted and is an error."""
+    """What arrives at a machine's interface, before its own firewall and sockets. Loss is counted and is an error."""
 
-    def __init__(self, machine, link="eth0", keep=None, outgoing=False, syn_ports=None, icmp=False):
-        """keep(packet): which ones to remember. outgoing: also what the machine sends. syn_ports: SYNs to these ports alone,
-        icmp: ICMP alone, chosen by the kernel; for busy links."""
+    def __init__(self, machine, interface="eth0", keep=None, outgoing=False, syn_ports=None, icmp=False):
+        """keep(packet): which ones to remember. outgoing: also what the machine sends. syn_ports: SYNs to these ports
+        alone, icmp: ICMP alone, chosen by the kernel; for busy interfaces."""
         self._keep = keep or (lambda packet: True)
         self.packets = []
         self._lock = threading.Lock()
@@ -194,7 +197,7 @@ class Sniffer:
                 _attach(self._socket, _syn_program(list(syn_ports)))
             elif icmp:
                 _attach(self._socket, _icmp_program())
-            self._socket.bind((link, ETH_P_ALL))
+            self._socket.bind((interface, ETH_P_ALL))
         self._wake_read, self._wake_write = os.pipe()
         self.lost = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -252,7 +255,8 @@ class Sniffer:
 def ping(machine, source, target, bound=30):
     """One ICMP echo: True when its answer comes back."""
     answer = 129 if ":" in target else 0
-    with Sniffer(machine, keep=lambda packet: packet.kind == "icmp" and packet.src == target and packet.sport == answer) as sniffer:
+    with Sniffer(machine, keep=lambda packet: packet.kind == "icmp" and packet.src == target
+                 and packet.sport == answer) as sniffer:
         with RawSender(machine, source, target) as sender:
             sender.echo()
         try:

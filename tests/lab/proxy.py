@@ -8,7 +8,7 @@ from .tap import wait_for
 from .topology import DNS
 
 CONFIG = """http_port 3127
-https_port %(port)d %(kind)s ssl-bump generate-host-certificates=on dynamic_cert_mem_cache_size=4MB tls-cert=%(dir)s/proxy.pem
+https_port %(port)d %(kind)s ssl-bump generate-host-certificates=on tls-cert=%(dir)s/proxy.pem
 sslcrtd_program %(helper)s -s %(dir)s/certs -M 4MB
 sslproxy_cert_error allow all
 tls_outgoing_options flags=DONT_VERIFY_PEER,DONT_VERIFY_DOMAIN
@@ -35,7 +35,8 @@ class Missing(Exception):
 
 
 class Squid:
-    """On one machine, until the lab ends. kind: "intercept", for what is redirected to it, or "tproxy". Its certificates are by "Proxy Authority"."""
+    """On one machine, until the lab ends. kind: "intercept", for what is redirected to it, or "tproxy". Its
+    certificates are by "Proxy Authority"."""
 
     def __init__(self, lab, machine, kind, port):
         helper = next((path for path in HELPERS if os.path.exists(path)), None)
@@ -52,7 +53,8 @@ class Squid:
         with open(os.path.join(folder, "squid.conf"), "w", encoding="ascii") as file:
             file.write(CONFIG % {"dir": folder, "helper": helper, "dns": DNS[4], "kind": kind, "port": port})
         process = lab.start(machine, "squid", "-N", "-f", os.path.join(folder, "squid.conf"))
-        wait_for(lambda: process.poll() is not None or ":%d " % port in lab.run(machine, "ss", "-lnt").stdout, "squid listens")
+        wait_for(lambda: process.poll() is not None or ":%d " % port in lab.run(machine, "ss", "-lnt").stdout,
+                 "squid listens")
         if process.poll() is not None:
             with open(process.log, encoding="utf-8", errors="replace") as file:
                 raise Missing("it does not start here: " + " ".join(file.read().split()[-30:]))

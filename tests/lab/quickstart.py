@@ -6,7 +6,9 @@ import re
 import sys
 import time
 
-from . import ADDRESS, DNS, EXCHANGE, FAMILIES, LICENSE, NARROW, Failed, Lab, Sniffer, dns, is_syn, namespaces, probe_all, udp_exchange, vendor
+from . import (
+    ADDRESS, DNS, EXCHANGE, FAMILIES, LICENSE, NARROW, Failed, Lab, Sniffer, dns, is_syn, namespaces, probe_all,
+    udp_exchange, vendor)
 from .topology import __doc__ as map_of_the_lab
 
 MAIL, AUTHORITY, STRANGER = ({4: "198.51.100.%d" % last, 6: "2001:db8:51::%d" % last} for last in (26, 90, 79))
@@ -25,7 +27,8 @@ class Table:
         """results: one per family, True where it passed."""
         right = all(result == expected for result in results)
         self.wrong += not right
-        got = "passes" if all(results) else "denied" if not any(results) else "IPv4 %s, IPv6 %s" % tuple("passes" if one else "denied" for one in results)
+        got = ("passes" if all(results) else "denied" if not any(results)
+               else "IPv4 %s, IPv6 %s" % tuple("passes" if one else "denied" for one in results))
         mark = "as it should" if right else "WRONG: should %s" % ("pass" if expected else "be denied")
         if self.colour:
             mark = "\033[%sm%s\033[0m" % ("32" if right else "1;31", mark)
@@ -36,8 +39,10 @@ class Table:
         results = []
         for family in FAMILIES:
             target = targets[family]
-            with Sniffer(who, keep=lambda packet: is_syn(packet) and packet.dport == port and packet.dst == target) as sniffer:
-                [probe] = probe_all([(source, target, port, expected)], lambda: self.lab.connect(source, target, 443 if who == "server" else 80).close(), bound=10)
+            with Sniffer(who, keep=lambda packet: is_syn(packet) and packet.dport == port
+                         and packet.dst == target) as sniffer:
+                [probe] = probe_all([(source, target, port, expected)], lambda:
+                                    self.lab.connect(source, target, 443 if who == "server" else 80).close(), bound=10)
             results.append(probe.open if expected else probe.open or bool(sniffer.packets))
         self.add(flow, "%s to %s, TCP %d" % (PEOPLE[source], label or PEOPLE[who], port), expected, results)
 
@@ -59,7 +64,8 @@ def vendors_flows(table):
         if flow.id == "icewarp-out":
             continue
         if flow.target == "SERVER":
-            table.tcp(flow.id, "admin" if flow.source == "ADM" else "client", "server", {f: ADDRESS[f]["server"] for f in FAMILIES}, flow.port, True)
+            table.tcp(flow.id, "admin" if flow.source == "ADM" else "client", "server",
+                      {f: ADDRESS[f]["server"] for f in FAMILIES}, flow.port, True)
         elif flow.target == vendor.LICENSE_NAME:
             table.tcp(flow.id, "server", "internet", LICENSE[0], flow.port, True, vendor.LICENSE_NAME)
         elif flow.id == "ews-out":
@@ -68,7 +74,7 @@ def vendors_flows(table):
             target, label = everyone[flow.target]
             label = "a directory" if flow.id.startswith("ldap") else label
             table.tcp(flow.id, "server", "internet", target, flow.port, True, label)
-    table.add("dns-out", "the server asks its resolver", True,
+    table.add("dns-out", "the server queries its resolver", True,
               [bool(dns.query("server", DNS[family], vendor.LICENSE_NAME, dns.A, bound=10)) for family in FAMILIES])
 
 
@@ -81,8 +87,10 @@ def must_not_pass(table):
     table.tcp("(crl)", "client", "server", server, 80, False)
     table.tcp("(license-out)", "server", "internet", STRANGER, 443, False, "a stranger")
     table.tcp("-", "server", "internet", MAIL, 25, False, "a mail server")
-    table.add("-", "the server to a stranger, UDP 5000", False, [udp_exchange("server", STRANGER[family], 5000, bound=0.5) for family in FAMILIES])
-    table.add("-", "anybody to the internet, UDP 5000 (not the server's)", True, [udp_exchange("client", ADDRESS[family]["internet"], 5000) for family in FAMILIES])
+    table.add("-", "the server to a stranger, UDP 5000", False,
+              [udp_exchange("server", STRANGER[family], 5000, bound=0.5) for family in FAMILIES])
+    table.add("-", "anybody to the internet, UDP 5000 (not the server's)", True,
+              [udp_exchange("client", ADDRESS[family]["internet"], 5000) for family in FAMILIES])
 
 
 def tour():
@@ -98,7 +106,8 @@ def tour():
         print("\n".join("    " + line for line in re.sub(r"\n{3,}", "\n\n", config).strip().split("\n")))
         daemon = lab.spefwd(config)
         try:
-            daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, vendor.LICENSE_NAME + " is resolved")
+            daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2,
+                               vendor.LICENSE_NAME + " is resolved")
             table = Table(lab)
             heading("The vendor's flows, over real connections, IPv4 and IPv6:")
             vendors_flows(table)
@@ -111,7 +120,8 @@ def tour():
             table.tcp("license-out", "server", "internet", LICENSE[1], 443, False, "the new address, before")
             name_server.set(vendor.LICENSE_NAME, list(LICENSE[1].values()))
             began = time.monotonic()
-            daemon.wait_status(lambda status: set(LICENSE[1].values()) <= set(daemon.addresses(vendor.LICENSE_NAME, status)), "the move is followed")
+            daemon.wait_status(lambda status: set(LICENSE[1].values())
+                               <= set(daemon.addresses(vendor.LICENSE_NAME, status)), "the move is followed")
             took = time.monotonic() - began
             table.tcp("license-out", "server", "internet", LICENSE[1], 443, True, "the new address, after")
             table.tcp("license-out", "server", "internet", LICENSE[0], 443, True, "the old one, for the grace of 1 h")
@@ -138,6 +148,7 @@ if __name__ == "__main__":
     try:
         namespaces.enter()
     except namespaces.Refused as refused:
-        print("Network namespaces are needed to show spefw without touching your network, but\n%s" % refused, file=sys.stderr)
+        print("Network namespaces are needed to show spefw without touching your network, but\n%s" % refused,
+              file=sys.stderr)
         sys.exit(1)
     sys.exit(tour())

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Real listeners on the lab's machines, and clients that talk to them.
 
-A TCP listener greets with one line, "MACHINE PORT PEER PEERPORT", so that the client knows whom it reached and as whom. Then it takes
-commands, a line each: "echo TEXT", "send N" (N bytes follow), "take N" (N bytes come, answered by "took N"). UDP is echoed."""
+A TCP listener greets with one line, "MACHINE PORT PEER PEERPORT", so that the client knows whom it reached and as whom.
+Then it takes commands, a line each: "echo TEXT", "send N" (N bytes follow), "take N" (N bytes come,
+answered by "took N"). UDP is echoed."""
 import errno
 import os
 import select

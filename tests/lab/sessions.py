@@ -35,7 +35,8 @@ class Host:
 
 
 class Session:
-    """From `machine` to a port of the host. target: the address that the client uses, where it is not the host's own (DNAT)."""
+    """From `machine` to a port of the host. target: the address that the client uses,
+    where it is not the host's own (DNAT)."""
 
     def __init__(self, lab, machine, host, target, port, sport=0, title=""):
         self.machine, self.host, self.family = machine, host.machine, family_of(target)
@@ -89,11 +90,12 @@ class Session:
 
 
 def through(sessions, fences):
-    """The titles of those sessions of which any byte gets through, in either direction, when both ends send. fences: sessions
-    that live, along the same links: what has not arrived when their words have, is not under way."""
-    # What comes to the gateway itself arrives at its link before its rules: only what it sends can be seen.
+    """The titles of those sessions of which any byte gets through, in either direction, when both ends send. fences:
+    sessions that live, along the same ways: what has not arrived when their words have, is not under way."""
+    # What comes to the gateway itself arrives at its interface before its rules: only what it sends can be seen.
     machines = {machine for session in sessions for machine in (session.machine, session.host)} - {"gateway"}
-    sniffers = {machine: Sniffer(machine, keep=lambda packet: packet.kind == "tcp" and packet.payload) for machine in machines}
+    sniffers = {machine: Sniffer(machine, keep=lambda packet: packet.kind == "tcp" and packet.payload)
+                for machine in machines}
     try:
         for session in sessions:
             session.speak_into_the_void()
@@ -103,6 +105,8 @@ def through(sessions, fences):
     finally:
         for sniffer in sniffers.values():
             sniffer.close()
-    return ["%s, at %s" % (session.title, machine) for session in sessions for machine in {session.machine, session.host} & machines
-            if [packet for packet in sniffers[machine].packets if {packet.sport, packet.dport} == {session.sport, session.port}
+    return ["%s, at %s" % (session.title, machine) for session in sessions
+            for machine in {session.machine, session.host} & machines
+            if [packet
+                for packet in sniffers[machine].packets if {packet.sport, packet.dport} == {session.sport, session.port}
                 and packet.family == session.family and packet.payload == b"is anybody there?"]]

@@ -48,16 +48,19 @@ class Sink:
 
 
 class Ledger:
-    """Counts, in the kernels of the machines at both ends, what is sent to and from a TCP port and what arrives: a packet
-    that got lost between them shows. (Retransmits of the machines' own making, as where a port is used anew, don't.)"""
+    """Counts, in the kernels of the machines at both ends, what is sent to and from a TCP port and what arrives: a
+    packet that got lost between them shows. (Retransmits of the machines' own making, as where a port is used again,
+    don't.)"""
 
     RULES = """table inet ledger {
 	counter sent { }
 	counter received { }
 	counter syn-sent { }
 	counter syn-received { }
-	chain output { type filter hook output priority 0; tcp dport %(port)d jump sends; tcp sport %(port)d jump sends; }
-	chain prerouting { type filter hook prerouting priority -400; tcp dport %(port)d jump receives; tcp sport %(port)d jump receives; }
+	chain output { type filter hook output priority 0
+		tcp dport %(port)d jump sends; tcp sport %(port)d jump sends; }
+	chain prerouting { type filter hook prerouting priority -400
+		tcp dport %(port)d jump receives; tcp sport %(port)d jump receives; }
 	chain sends { counter name sent; tcp flags & (syn | ack) == syn counter name syn-sent; }
 	chain receives { counter name received; tcp flags & (syn | ack) == syn counter name syn-received; }
 }
@@ -78,7 +81,7 @@ class Ledger:
 
 
 class Allowed:
-    """Opens connections one after another, a few at a time, until close(); .opened and .errors tell."""
+    """Opens connections one after another, a few at a time, until close(); see .opened and .errors."""
 
     def __init__(self, machine, target, port, pause=0.004, together=4):
         self.opened, self.errors = 0, []
@@ -142,7 +145,8 @@ class Denied:
     def __init__(self, machine, source, target, ports, receiver, pause=0.004):
         self.sent, self.leaked = 0, None
         self._sender = RawSender(machine, source, target)
-        self._sniffer = Sniffer(receiver, keep=lambda packet: is_syn(packet) and packet.dst == target and packet.src == source, syn_ports=ports)
+        self._sniffer = Sniffer(receiver, keep=lambda packet: is_syn(packet) and packet.dst == target
+                                and packet.src == source, syn_ports=ports)
         self._ports, self._pause, self._ends = ports, pause, False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

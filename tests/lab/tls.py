@@ -15,14 +15,17 @@ BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def _openssl(*args):
-    subprocess.run(["openssl"] + list(args), check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(["openssl"] + list(args), check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
 
 
 def certificate(folder, name, text, authority=False):
     """A certificate that signs itself, and its key; returns the path of both in one file."""
     path = os.path.join(folder, name + ".pem")
-    more = ["-addext", "keyUsage=critical,keyCertSign", "-addext", "basicConstraints=critical,CA:TRUE"] if authority else []
-    _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + text, "-keyout", path + ".key", "-out", path + ".crt", *more)
+    more = (["-addext", "keyUsage=critical,keyCertSign", "-addext", "basicConstraints=critical,CA:TRUE"] if authority
+            else [])
+    _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + text, "-keyout",
+             path + ".key", "-out", path + ".crt", *more)
     return _join(path, path + ".crt", path + ".key")
 
 
@@ -47,13 +50,16 @@ class Authority:
     def issue(self, host):
         """A certificate for the host, the authority's, and the key, in one file."""
         path = "%s-%s.pem" % (self._base, host)
-        _openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + host, "-addext", "subjectAltName=DNS:" + host, "-keyout", path + ".key", "-out", path + ".csr")
-        _openssl("x509", "-req", "-in", path + ".csr", "-CA", self.certificate, "-CAkey", self._base + ".pem.key", "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", path + ".crt")
+        _openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + host, "-addext",
+                 "subjectAltName=DNS:" + host, "-keyout", path + ".key", "-out", path + ".csr")
+        _openssl("x509", "-req", "-in", path + ".csr", "-CA", self.certificate, "-CAkey", self._base + ".pem.key",
+                 "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", path + ".crt")
         return _join(path, path + ".crt", self.certificate, path + ".key")
 
 
 def trust(authority):
-    """The system, as this test and its programs see it, trusts this authority alone. False where its store is elsewhere."""
+    """The system, as this test and its programs see it, trusts this authority alone.
+    False where its store is elsewhere."""
     if not os.path.exists(BUNDLE):
         return False
     namespaces.mount(authority.certificate, BUNDLE, None, namespaces.MS_BIND)
@@ -93,7 +99,8 @@ class Server:
 
 
 def issuer_seen(lab, machine, address, name):
-    """Who signed the certificate for the name that the machine gets from there, however long that takes; or what went wrong."""
+    """Who signed the certificate for the name that the machine gets from there, however long that takes;
+    or what went wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -22,8 +22,8 @@ from .tap import wait_for
 
 MACHINES = ("gateway", "server", "admin", "client", "internet")
 
-# link of the gateway, peer machine, networks' lengths, gateway's addresses, peer's addresses
-LINKS = (
+# interface of the gateway, peer machine, networks' lengths, gateway's addresses, peer's addresses
+INTERFACES = (
     ("lan", "server", (24, 64), ("192.0.2.1", "2001:db8:2::1"), [("192.0.2.25", "2001:db8:2::25")]),
     ("adm", "admin", (24, 64), ("203.0.113.1", "2001:db8:3::1"), [("203.0.113.10", "2001:db8:3::10")]),
     ("wan2", "client", (25, 64), ("198.51.100.129", "2001:db8:10::1"), [("198.51.100.140", "2001:db8:10::140")]),
@@ -32,14 +32,14 @@ LINKS = (
 )
 
 ADDRESS = {4: {"gateway": "192.0.2.1"}, 6: {"gateway": "2001:db8:2::1"}}
-for _link, _peer, _lengths, _gateway, _addresses in LINKS:
+for _interface, _peer, _lengths, _gateway, _addresses in INTERFACES:
     ADDRESS[4][_peer], ADDRESS[6][_peer] = _addresses[0]
 DNS = {4: "198.51.100.53", 6: "2001:db8:51::53"}
 LICENSE = [{4: "198.51.100.%d" % last, 6: "2001:db8:51::%d" % last} for last in (77, 78, 79)]
 EXCHANGE = {4: "198.51.100.80", 6: "2001:db8:51::80"}
 # The gateway's address as each neighbour sees it.
-GATEWAY = {link: {4: addresses[0], 6: addresses[1]} for link, _, _, addresses, _ in LINKS}
-LINK_OF = {peer: link for link, peer, _, _, _ in LINKS}
+GATEWAY = {interface: {4: addresses[0], 6: addresses[1]} for interface, _, _, addresses, _ in INTERFACES}
+INTERFACE_OF = {peer: interface for interface, peer, _, _, _ in INTERFACES}
 FAMILIES = (4, 6)
 
 
@@ -84,7 +84,8 @@ class Network:
 
     def run(self, machine, *argv, check=True, text=None, bound=120, uid=None, gid=None, env=None):
         """Runs a command to its end; what it wrote is in .stdout and .stderr."""
-        done = subprocess.run(argv, input=text, stdin=subprocess.DEVNULL if text is None else None, stdout=subprocess.PIPE,
+        done = subprocess.run(argv, input=text, stdin=subprocess.DEVNULL if text is None else None,
+                              stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True, timeout=bound, check=False,
                               preexec_fn=namespaces.joiner(machine, uid, gid), env=env)
         if check and done.returncode != 0:
@@ -134,37 +135,43 @@ class Network:
                 # The kernel's limit on ICMP errors would make tests depend on their pace.
                 self._sysctl("ipv4/icmp_ratelimit", 0)
                 self._sysctl("ipv6/icmp/ratelimit", 0)
-                # From these, tests send packets made by hand: no connection of the machine's own has one, or had it lately.
+                # From these, tests send packets made by hand: no connection of the machine's own has one,
+                # or had it lately.
                 self._sysctl("ipv4/ip_local_reserved_ports", "40000-50099,53217")
-                if name == "server":  # as Windows: the gateway takes no other port for one that it opens connections from
+                # as Windows: the gateway takes no other port for one that it opens connections from
+                if name == "server":
                     self._sysctl("ipv4/ip_local_port_range", "49152 65535")
                 if name == "gateway":
                     self._sysctl("ipv4/ip_forward", 1)
                     self._sysctl("ipv6/conf/all/forwarding", 1)
                     self._sysctl("ipv4/conf/all/send_redirects", 0)
             self.ip(name, "link set lo up")
-        for link, peer, lengths, gateway, addresses in LINKS:
+        for interface, peer, lengths, gateway, addresses in INTERFACES:
             self.ip("gateway", "link add %s type veth peer name eth0 netns %s" % (link, peer))
             self.ip("gateway",
-                    "addr add %s/%d dev %s" % (gateway[0], lengths[0], link),
-                    "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], link),
+                    "addr add %s/%d dev %s" % (gateway[0], lengths[0], interface),
+                    "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], interface),
                     "link set %s up" % link)
             lines = []
             for address in addresses:
                 lines.append("addr add %s/%d dev eth0" % (address[0], lengths[0]))
                 # Else the source of an IPv6 connection would be the address that was added last.
-                lines.append("addr add %s/%d dev eth0 nodad%s" % (address[1], lengths[1], "" if address == addresses[0] else " preferred_lft 0"))
-            lines += ["link set eth0 up", "route add default via %s" % gateway[0], "route add default via %s" % gateway[1]]
+                lines.append("addr add %s/%d dev eth0 nodad%s" %
+                             (address[1], lengths[1], "" if address == addresses[0] else " preferred_lft 0"))
+            lines += ["link set eth0 up", "route add default via %s" % gateway[0],
+                      "route add default via %s" % gateway[1]]
             self.ip(peer, *lines)
-        for _, peer, _, gateway, addresses in LINKS:
+        for _, peer, _, gateway, addresses in INTERFACES:
             self.wait_neighbours("gateway", gateway[1])
             self.wait_neighbours(peer, *[address[1] for address in addresses])
 
     @staticmethod
     def wait_neighbours(machine, *addresses):
-        """Until the machine answers neighbour solicitations for these: after `up`, the kernel joins their groups and makes the
-        link-local addresses in its own time. A solicitation that comes too early costs a second, and counted packets a failure."""
-        wanted = {"ff0200000000000000000001ff" + socket.inet_pton(socket.AF_INET6, address)[-3:].hex() for address in addresses}
+        """Until the machine answers neighbour solicitations for these: after `up`, the kernel joins their groups and
+        makes the link-local addresses in its own time. A solicitation that comes too early costs a second,
+        and counted packets a failure."""
+        wanted = {"ff0200000000000000000001ff" + socket.inet_pton(socket.AF_INET6, address)[-3:].hex()
+                  for address in addresses}
 
         def joined():
             with namespaces.inside(machine):
@@ -172,9 +179,9 @@ class Network:
                     groups = {line.split()[2] for line in file}
                 with open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
                     lines = [line.split() for line in file]
-            links = {line[5] for line in lines if line[5] != "lo"}
+            interfaces = {line[5] for line in lines if line[5] != "lo"}
             ready = {line[5] for line in lines if line[0].startswith("fe80") and not int(line[4], 16) & 0x40}
-            return wanted <= groups and links == ready
+            return wanted <= groups and interfaces == ready
         wait_for(joined, "%s answers for %s" % (machine, ", ".join(addresses)), pause=0.005)
 
     @staticmethod

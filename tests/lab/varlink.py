@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads a Varlink interface description and judges replies by it: what the file promises is what the daemon must say."""
+"""Reads a Varlink interface description and judges replies by it:
+what the file promises is what the daemon must say."""
 import re
 
 _TOKEN = re.compile(r"#[^\n]*|->|\[\]|\[string\]|[A-Za-z_][A-Za-z0-9_.\-]*|[?():,]")
@@ -61,14 +62,16 @@ class Interface:
             if inner in self.types:
                 return self.complaints(self.types[inner], value, where)
             right = {"string": isinstance(value, str), "bool": isinstance(value, bool), "object": True,
-                     "int": isinstance(value, int) and not isinstance(value, bool), "float": isinstance(value, (int, float))}[inner]
+                     "int": isinstance(value, int) and not isinstance(value, bool),
+                     "float": isinstance(value, (int, float))}[inner]
             return [] if right else ["%s: %r is no %s" % (where, value, inner)]
         if form == "enum":
             return [] if value in inner else ["%s: %r is none of %s" % (where, value, inner)]
         if form == "list":
             if not isinstance(value, list):
                 return ["%s: %r is no list" % (where, value)]
-            return [text for index, one in enumerate(value) for text in self.complaints(inner, one, "%s[%d]" % (where, index))]
+            return [text for index, one in enumerate(value)
+                    for text in self.complaints(inner, one, "%s[%d]" % (where, index))]
         if not isinstance(value, dict):
             return ["%s: %r is no object" % (where, value)]
         if form == "map":

@@ -1,23 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Other programs' firewalls on the same gateway, as they really make them: firewalld, and the rules of docker. What they
-translate on purpose is no interception and works; what they take of a flow is named."""
+"""Other programs' firewalls on the same gateway, as they really make them: firewalld, and the rules of docker. What
+they translate on purpose is no interception and works; what they take of a flow is named."""
 import os
 import shutil
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, Lab, Probe, Sniffer, is_syn, main, probe_all, vendor, wait_for  # noqa: E402
+from lab import (  # noqa: E402
+    ADDRESS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, Lab, Probe, Sniffer, is_syn, main, probe_all, vendor, wait_for)
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 SERVER = {family: ADDRESS[family]["server"] for family in FAMILIES}
-BUS = """<busconfig><type>system</type><listen>unix:path=%s</listen><policy context="default"><allow user="*"/><allow own="*"/>
+BUS = """<busconfig><type>system</type><listen>unix:path=%s</listen>
+<policy context="default"><allow user="*"/><allow own="*"/>
 <allow send_type="method_call"/><allow send_destination="*"/><allow receive_type="*"/></policy></busconfig>
 """
 ZONES = {
     "zones/outside": '<zone target="default"><interface name="wan"/><interface name="wan2"/><masquerade/>'
-                     '<forward-port port="4443" protocol="tcp" to-port="443" to-addr="192.0.2.25"/>'
-                     '<rule family="ipv6"><forward-port port="4443" protocol="tcp" to-port="443" to-addr="2001:db8:2::25"/></rule></zone>',
+    '<forward-port port="4443" protocol="tcp" to-port="443" to-addr="192.0.2.25"/>'
+    '<rule family="ipv6"><forward-port port="4443" protocol="tcp" to-port="443" '
+    'to-addr="2001:db8:2::25"/></rule></zone>',
     "zones/servers": '<zone target="default"><interface name="lan"/></zone>',
     "zones/office": '<zone target="default"><interface name="adm"/></zone>',
 }
@@ -45,7 +48,8 @@ class Firewalld:
         wait_for(lambda: os.path.exists(bus), "the bus is there")
         self.process = lab.start("gateway", "firewalld", "--nofork", "--nopid", "--system-config", folder,
                                  "--log-file", os.path.join(lab.dir, "firewalld.log"), env=self.env)
-        wait_for(lambda: self.process.poll() is not None or self.run("--state", check=False).returncode == 0, "firewalld runs")
+        wait_for(lambda: self.process.poll() is not None or self.run("--state", check=False).returncode == 0,
+                 "firewalld runs")
 
     def run(self, *args, check=True):
         return self.lab.run("gateway", "firewall-cmd", *args, check=check, env=self.env)
@@ -67,7 +71,7 @@ def missing(tap, title, *programs):
 
 
 def firewalld_here(tap, lab, files):
-    """A Firewalld; None where it does not run, which is told."""
+    """A Firewalld; None where it does not run, which is noted."""
     if missing(tap, "firewalld", "firewalld", "firewall-cmd", "dbus-daemon"):
         return None
     firewalld = Firewalld(lab, files)
@@ -92,15 +96,17 @@ def closed_to(tap, lab, source, target, port, title):
 
 def no_alarm(tap, daemon, title):
     status = daemon.wait_status(lambda now: now["health"] == "ok", title + "healthy")
-    tap.equal((status["interceptions"], status["guards"]["intercepted"], status["guards"]["spoofed"], status["guards"]["repaired"]), ([], 0, 0, 0),
-              title + "no alarm, and nobody touched the table")
+    tap.equal((status["interceptions"], status["guards"]["intercepted"], status["guards"]["spoofed"],
+               status["guards"]["repaired"]),
+              ([], 0, 0, 0), title + "no alarm, and nobody touched the table")
 
 
 def flows_of_firewalld():
     wanted = []
     for family in FAMILIES:
         ipv = "IPv%d: " % family
-        wanted += [("client", SERVER[family], 443, "server", ipv + "to the server"), ("admin", SERVER[family], 8470, "server", ipv + "an administrator"),
+        wanted += [("client", SERVER[family], 443, "server", ipv + "to the server"),
+                   ("admin", SERVER[family], 8470, "server", ipv + "an administrator"),
                    ("server", EXCHANGE[family], 443, "internet", ipv + "from the server"),
                    ("client", GATEWAY["wan2"][family], 4443, "server", ipv + "firewalld's port forward to the server")]
     return wanted
@@ -117,11 +123,13 @@ def firewalld(tap):
             lab.serve(machine, tcp=[443, 8470, 3389])
         daemon = lab.spefwd(lab.config())
         no_alarm(tap, daemon, "beside firewalld: ")
-        for title, change in (("", lambda: None), ("reloaded: ", lambda: fire.run("--reload")), ("completely reloaded: ", lambda: fire.run("--complete-reload"))):
+        for title, change in (("", lambda: None), ("reloaded: ", lambda: fire.run("--reload")),
+                              ("completely reloaded: ", lambda: fire.run("--complete-reload"))):
             change()
             open_to(tap, lab, flows_of_firewalld(), title)
             for family in FAMILIES:
-                closed_to(tap, lab, "client", SERVER[family], 3389, "%sIPv%d: what no flow opens is closed, though firewalld accepts it" % (title, family))
+                closed_to(tap, lab, "client", SERVER[family], 3389,
+                          "%sIPv%d: what no flow opens is closed, though firewalld accepts it" % (title, family))
             no_alarm(tap, daemon, title)
         with lab.connect("server", EXCHANGE[4], 443) as connection:
             tap.equal(connection.greeting[2], GATEWAY["wan"][4], "firewalld masquerades the server")
@@ -130,8 +138,8 @@ def firewalld(tap):
         fire.run("--zone=servers", "--add-forward-port=port=443:proto=tcp:toport=3129")
         daemon.reload(lab.config(gateway="interception = report"))
         status = daemon.wait_status(lambda now: now["interceptions"], "firewalld's redirect is found")
-        tap.equal({(one["family"], one["table"], one["chain"]) for one in status["interceptions"]}, {("inet", "firewalld", "nat_PRE_servers_allow")},
-                  "and named by table and chain")
+        tap.equal({(one["family"], one["table"], one["chain"]) for one in status["interceptions"]},
+                  {("inet", "firewalld", "nat_PRE_servers_allow")}, "and named by table and chain")
         daemon.reload(lab.config())
         open_to(tap, lab, [one for one in flows_of_firewalld() if one[0] == "server"], "prevented: ")
         fire.run("--zone=servers", "--remove-forward-port=port=443:proto=tcp:toport=3129")
@@ -204,9 +212,11 @@ def container(lab):
     lab.run("gateway", "ip", "netns", "add", "box")
     lab.at_close(lambda: lab.run("gateway", "ip", "netns", "del", "box"))
     lab.sysctl("box", "ipv6/conf/default/accept_dad", 0)
-    lab.ip("gateway", "link add docker0 type bridge", "link add veth0 type veth peer name eth0 netns box", "link set veth0 master docker0",
-           "link set docker0 up", "link set veth0 up", "addr add %s dev docker0" % BRIDGE[4], "addr add %s dev docker0 nodad" % BRIDGE[6])
-    lab.ip("box", "link set lo up", "link set eth0 up", "addr add %s/16 dev eth0" % CONTAINER[4], "addr add %s/64 dev eth0 nodad" % CONTAINER[6],
+    lab.ip("gateway", "link add docker0 type bridge", "link add veth0 type veth peer name eth0 netns box",
+           "link set veth0 master docker0", "link set docker0 up", "link set veth0 up",
+           "addr add %s dev docker0" % BRIDGE[4], "addr add %s dev docker0 nodad" % BRIDGE[6])
+    lab.ip("box", "link set lo up", "link set eth0 up", "addr add %s/16 dev eth0" % CONTAINER[4],
+           "addr add %s/64 dev eth0 nodad" % CONTAINER[6],
            "route add default via 172.17.0.1", "route add default via fd00:17::1")
     lab.wait_neighbours("box", CONTAINER[6])
 
@@ -224,7 +234,8 @@ def docker_rules(lab, family):
 
 
 def docker(tap):
-    """A container with published ports: docker's policy drops what spefw allows until it is told not to; then all works, without alarm."""
+    """A container with published ports: docker's policy drops what spefw allows until it is configured not to;
+    then all works, without alarm."""
     if missing(tap, "docker", "iptables-nft", "ip6tables-nft"):
         return
     with Lab(tap) as lab:
@@ -244,8 +255,10 @@ def docker(tap):
                 for family in FAMILIES:
                     used = {one["id"]: one["connections"] for one in daemon.status()["flows"]}
                     probe = Probe("client", SERVER[family], 443)
-                    wait_for(lambda: {one["id"]: one["connections"] for one in daemon.status()["flows"]}["https-in"] > used["https-in"], "spefw lets it pass")
-                    open_to(tap, lab, [("client", GATEWAY["wan2"][family], 443, "box", "IPv%d: a published port" % family)], title)
+                    wait_for(lambda: {one["id"]: one["connections"] for one in daemon.status()["flows"]}["https-in"]
+                             > used["https-in"], "spefw lets it pass")
+                    open_to(tap, lab, [("client", GATEWAY["wan2"][family], 443, "box",
+                                        "IPv%d: a published port" % family)], title)
                     probe.step()
                     tap.equal(probe.result, None, "%sIPv%d: docker's policy of FORWARD drops it" % (title, family))
                     probe.close()
@@ -266,7 +279,8 @@ def docker(tap):
                     ("gateway", SERVER[family], 443, "server", "the gateway to the server")), ipv)
                 with lab.connect("box", SERVER[family], 443) as connection:
                     tap.equal(connection.greeting[2], GATEWAY["lan"][family], ipv + "the container is masqueraded")
-                closed_to(tap, lab, "box", SERVER[family], 8470, ipv + "and is no administrator, whatever address it leaves with")
+                closed_to(tap, lab, "box", SERVER[family], 8470,
+                          ipv + "and is no administrator, whatever address it leaves with")
             no_alarm(tap, daemon, title)
             daemon.stop()
 

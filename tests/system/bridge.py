@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A bridge that carries the server past the hooks is told, as long as it does; one that the gateway routes to is none."""
+"""A bridge that carries the server past the hooks is reported, as long as it does;
+one that the gateway routes to is none."""
 import os
 import sys
 sys.dont_write_bytecode = True
@@ -14,10 +15,13 @@ SYSCTLS = {4: "bridge-nf-call-iptables", 6: "bridge-nf-call-ip6tables"}
 
 
 def bridged(lab, hooks=0):
-    """The server and the client on ports of one bridge that the gateway has its address on; hooks None: this kernel has none."""
-    lab.ip("gateway", "addr flush dev lan", "addr flush dev wan2", "link add br0 type bridge", "link set lan master br0", "link set wan2 master br0",
+    """The server and the client on ports of one bridge that the gateway has its address on; hooks None:
+    this kernel has none."""
+    lab.ip("gateway", "addr flush dev lan", "addr flush dev wan2", "link add br0 type bridge",
+           "link set lan master br0", "link set wan2 master br0",
            "link set br0 up", "addr add 192.0.2.1/24 dev br0", "addr add 2001:db8:2::1/64 dev br0 nodad")
-    lab.ip("client", "addr flush dev eth0 scope global", "addr add 192.0.2.140/24 dev eth0", "addr add 2001:db8:2::140/64 dev eth0 nodad",
+    lab.ip("client", "addr flush dev eth0 scope global", "addr add 192.0.2.140/24 dev eth0",
+           "addr add 2001:db8:2::140/64 dev eth0 nodad",
            "route replace default via 192.0.2.1", "route replace default via 2001:db8:2::1")
     lab.wait_neighbours("gateway", "2001:db8:2::1")
     lab.wait_neighbours("client", NEAR[6])
@@ -45,20 +49,20 @@ def speak(lab, families=FAMILIES):
         lab.connect("gateway", NEAR[family], 443).close()
 
 
-def told(daemon):
-    return [reason for reason in daemon.status()["reasons"] if "bridge" in reason]
+def bridge_reasons(daemon):
+    return daemon.reasons(code="bridge") + daemon.reasons(code="bridges-unreadable")
 
 
 def becomes(tap, daemon, words, title):
     """The reasons that speak of bridges are one with these words, or none."""
     def right():
-        reasons = told(daemon)
+        reasons = bridge_reasons(daemon)
         return len(reasons) == bool(words) and all(word in "".join(reasons) for word in words)
     try:
         wait_for(right, title, bound=30, pause=0.2)
     except TimeoutError:
         pass
-    tap.ok(right(), title, told(daemon))
+    tap.ok(right(), title, bridge_reasons(daemon))
 
 
 def reaches(lab, family):
@@ -80,14 +84,15 @@ def health(tap):
         lab.serve("client", tcp=[443])
         daemon = lab.spefwd(lab.config())
         speak(lab)
-        tap.equal(told(daemon), [], "its next hop is elsewhere: the gateway routes to the bridge")
+        tap.equal(bridge_reasons(daemon), [], "its next hop is elsewhere: the gateway routes to the bridge")
         lab.ip("gateway", "route add default via 203.0.113.10", "route add default via 2001:db8:3::10")
-        tap.equal(told(daemon), [], "by another link")
+        tap.equal(bridge_reasons(daemon), [], "by another interface")
         lab.ip("gateway", "route replace default via %s" % NEAR[4])
         speak(lab)
-        becomes(tap, daemon, ["bridge br0 ", "(at lan)", NEAR[4], "(at wan2)", "bridge-nf-call-iptables=1"], "the next hop is behind another port")
+        becomes(tap, daemon, ["bridge br0 ", "(at lan)", NEAR[4], "(at wan2)", "bridge-nf-call-iptables=1"],
+                "the next hop is behind another port")
         tap.equal(daemon.status()["health"], "degraded", "health is degraded")
-        tap.ok("bridge br0 carries" in daemon.log(), "and the log tells")
+        tap.ok("bridge br0 carries" in daemon.log(), "and the log shows it")
         for family in FAMILIES:
             tap.ok(reaches(lab, family), "IPv%d: it is so" % family)
         lab.run("gateway", "ip", "link", "set", "br0", "type", "bridge", "fdb_flush")
@@ -100,10 +105,12 @@ def health(tap):
                 tap.ok(not reaches(lab, family), "IPv%d: it is so" % family)
             filtering(lab, 1, 0)
             becomes(tap, daemon, ["bridge br0 ", "IPv6", "bridge-nf-call-ip6tables=1"], "those of IPv4 alone")
-            lab.run("gateway", "ip", "link", "set", "br0", "type", "bridge", "nf_call_iptables", "1", "nf_call_ip6tables", "1")
+            lab.run("gateway", "ip", "link", "set", "br0", "type", "bridge", "nf_call_iptables", "1",
+                    "nf_call_ip6tables", "1")
             filtering(lab, 0)
             becomes(tap, daemon, [], "by the bridge's own setting")
-            lab.run("gateway", "ip", "link", "set", "br0", "type", "bridge", "nf_call_iptables", "0", "nf_call_ip6tables", "0")
+            lab.run("gateway", "ip", "link", "set", "br0", "type", "bridge", "nf_call_iptables", "0",
+                    "nf_call_ip6tables", "0")
             becomes(tap, daemon, ["bridge br0 "], "no more")
         lab.ip("gateway", "link set wan2 nomaster")
         becomes(tap, daemon, [], "a port less")
@@ -133,18 +140,21 @@ def two_wires(tap):
         lab.run("gateway", "ip", "link", "set", "br0", "type", "bridge", "fdb_flush")
         with RawSender("client", NEAR[4], ADDRESS[4]["gateway"]) as sender:
             sender.echo()  # its frame is seen in its own VLAN
-        wait_for(lambda: " vlan 20 " in lab.run("gateway", "bridge", "fdb", "show", "dev", "wan2", "dynamic").stdout, "it is seen there")
+        wait_for(lambda: " vlan 20 " in lab.run("gateway", "bridge", "fdb", "show", "dev", "wan2", "dynamic").stdout,
+                 "it is seen there")
         lab.connect("gateway", SERVER[4], 443).close()
         becomes(tap, daemon, [], "another VLAN is another wire")
 
 
 def bare(tap):
-    """The bridge has no address: the gateway knows both of its ends by another link of the same network."""
+    """The bridge has no address: the gateway knows both of its ends by another interface of the same network."""
     with Lab(tap) as lab:
-        lab.ip("gateway", "addr flush dev lan", "addr flush dev wan2", "link add br0 type bridge", "link add plug type veth peer name socket",
-               "link set lan master br0", "link set wan2 master br0", "link set socket master br0 up", "link set br0 up",
-               "addr add 192.0.2.1/24 dev plug", "addr add 2001:db8:2::1/64 dev plug nodad", "link set plug up", "route add default via %s" % NEAR[4])
-        lab.ip("client", "addr flush dev eth0 scope global", "addr add 192.0.2.140/24 dev eth0", "addr add 2001:db8:2::140/64 dev eth0 nodad")
+        lab.ip("gateway", "addr flush dev lan", "addr flush dev wan2", "link add br0 type bridge",
+               "link add plug type veth peer name socket", "link set lan master br0", "link set wan2 master br0",
+               "link set socket master br0 up", "link set br0 up", "addr add 192.0.2.1/24 dev plug",
+               "addr add 2001:db8:2::1/64 dev plug nodad", "link set plug up", "route add default via %s" % NEAR[4])
+        lab.ip("client", "addr flush dev eth0 scope global", "addr add 192.0.2.140/24 dev eth0",
+               "addr add 2001:db8:2::140/64 dev eth0 nodad")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
         lab.wait_neighbours("client", NEAR[6])
         filtering(lab, 0)

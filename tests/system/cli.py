@@ -30,10 +30,12 @@ def verbs(tap):
     """Each verb's exit status and output."""
     with Lab(tap) as lab:
         daemon = running(lab)
-        for words, code in ((["nonsense"], 2), ([], 2), (["status", "surplus"], 2), (["--nonsense"], 2), (["status", "--nonsense"], 2),
+        for words, code in ((["nonsense"], 2), ([], 2), (["status", "surplus"], 2), (["--nonsense"], 2),
+                            (["status", "--nonsense"], 2),
                             (["clear"], 2), (["--help"], 0), (["--version"], 0)):
             done = daemon.ctl(*words, check=False)
-            tap.ok(done.returncode == code, "spefwctl %s: exit %d" % (" ".join(words), code), (done.returncode, done.stdout, done.stderr))
+            tap.ok(done.returncode == code, "spefwctl %s: exit %d" % (" ".join(words), code),
+                   (done.returncode, done.stdout, done.stderr))
             if code == 2 and words:
                 tap.ok(one_line(done.stderr), "spefwctl %s: one line says what to do" % " ".join(words), done.stderr)
         done = daemon.ctl("stauts", check=False)
@@ -57,26 +59,31 @@ def verbs(tap):
             tap.note(done.stdout)
         done = daemon.ctl("flows")
         for flow in vendor.FLOWS:
-            tap.ok(re.search(r"^\W*%s\b.*\b%d\b" % (re.escape(flow.id), flow.port), done.stdout, re.M), "flows: %s with its port" % flow.id, done.stdout)
+            tap.ok(re.search(r"^\W*%s\b.*\b%d\b" % (re.escape(flow.id), flow.port), done.stdout, re.M),
+                   "flows: %s with its port" % flow.id, done.stdout)
         daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n"))
         done = daemon.ctl("reload")
         tap.ok("api-in" in done.stdout, "reload says what changed", done.stdout)
         daemon.write(lab.config(flows="[flow api-im]\nenabled = no\n"))
         done = daemon.ctl("reload", check=False)
-        tap.ok(done.returncode == 1 and daemon.config + ":" in done.stderr, "reload of a bad file: 1 and FILE:LINE", (done.returncode, done.stderr))
+        tap.ok(done.returncode == 1 and daemon.config + ":" in done.stderr, "reload of a bad file: 1 and FILE:LINE",
+               (done.returncode, done.stderr))
         done = daemon.ctl("check", daemon.config, check=False)
-        tap.ok(done.returncode == 1 and daemon.config + ":" in done.stderr, "check of a bad file: 1 and FILE:LINE", (done.returncode, done.stdout, done.stderr))
+        tap.ok(done.returncode == 1 and daemon.config + ":" in done.stderr, "check of a bad file: 1 and FILE:LINE",
+               (done.returncode, done.stdout, done.stderr))
         daemon.stop()
         for words in (["status"], ["status", "--json"], ["reload"], ["flows"], ["names"], ["refresh"]):
             done = daemon.ctl(*words, check=False)
-            tap.ok(done.returncode == 3, "without a daemon, %s: exit 3" % " ".join(words), (done.returncode, done.stdout, done.stderr))
+            tap.ok(done.returncode == 3, "without a daemon, %s: exit 3" % " ".join(words),
+                   (done.returncode, done.stdout, done.stderr))
         daemon.write(lab.config())
         tap.equal(daemon.ctl("check", daemon.config, check=False).returncode, 0, "check needs no daemon")
         with open(os.path.join(daemon.dir, "members"), "w", encoding="ascii") as file:
             file.write("nonsense\n" * 12000)
         daemon.write("[server]\naddress = file:members\n")
         done = daemon.ctl("check", daemon.config, check=False)
-        tap.equal((done.returncode, done.stdout), (1, daemon.config + ": not usable, 12000 errors\n"), "check counts more errors than it tells")
+        tap.equal((done.returncode, done.stdout), (1, daemon.config + ": not usable, 12000 errors\n"),
+                  "check counts more errors than it shows")
 
 
 def who_may(tap):
@@ -96,13 +103,15 @@ def who_may(tap):
             return lab.run("gateway", spefwctl, "-s", daemon.socket, *words, check=False, uid=12345, gid=gid)
         group = os.stat(daemon.socket).st_gid
         done = as_another("status")
-        tap.ok(done.returncode == 4 and one_line(done.stderr), "another user may not open the socket: exit 4", (done.returncode, done.stderr))
+        tap.ok(done.returncode == 4 and one_line(done.stderr), "another user may not open the socket: exit 4",
+               (done.returncode, done.stderr))
         done = as_another("status", gid=group)
         tap.ok(done.returncode == 0, "a member of the group may read", (done.returncode, done.stderr))
         generation = daemon.status()["generation"]
         for words in (["reload"], ["clear", "--yes"]):
             done = as_another(*words, gid=group)
-            tap.ok(done.returncode == 4 and one_line(done.stderr), "but not %s: exit 4" % words[0], (done.returncode, done.stderr))
+            tap.ok(done.returncode == 4 and one_line(done.stderr), "but not %s: exit 4" % words[0],
+                   (done.returncode, done.stderr))
         tap.ok(daemon.status()["generation"] == generation and daemon.table(), "nothing changed")
 
 
@@ -113,27 +122,36 @@ def replies(tap):
     interface = Interface(text)
     with Lab(tap) as lab:
         daemon = running(lab, ttl=3600)
-        for method, parameters in (("Status", None), ("Flows", None), ("Names", None), ("Reload", None), ("Refresh", None),
-                                   ("Refresh", {"names": [vendor.LICENSE_NAME]}), ("Refresh", {"names": [vendor.LICENSE_NAME] * 2}), ("Clear", None), ("Status", None), ("Reload", None), ("Status", {})):
+        for method, parameters in (
+                ("Status", None), ("Flows", None), ("Names", None), ("Reload", None), ("Refresh", None),
+                ("Refresh", {"names": [vendor.LICENSE_NAME]}), ("Refresh", {"names": [vendor.LICENSE_NAME] * 2}),
+                ("Clear", None), ("Status", None), ("Reload", None), ("Status", {})):
             reply = daemon.call(method, parameters)
             tap.equal(interface.complaints(interface.methods[method][1], reply), [], "%s replies as described" % method)
         daemon.write("[server]\n")
-        for method, parameters, error in (("Reload", None, "ConfigInvalid"), ("Refresh", {"names": ["nobody.example.net"]}, "NameUnknown")):
+        for method, parameters, error in (("Reload", None, "ConfigInvalid"),
+                                          ("Refresh", {"names": ["nobody.example.net"]}, "NameUnknown")):
             try:
                 daemon.call(method, parameters)
                 tap.ok(False, "%s fails by %s" % (method, error))
             except VarlinkError as failed:
                 tap.equal(failed.error, "org.spefw.Gateway." + error, "%s fails by %s" % (method, error))
-                tap.equal(interface.complaints(interface.errors[error], failed.parameters), [], error + " is as described")
+                tap.equal(interface.complaints(interface.errors[error], failed.parameters), [],
+                          error + " is as described")
         for method, parameters, error in (("org.spefw.Gateway.Nonsense", {}, "org.varlink.service.MethodNotFound"),
                                           ("org.nonsense.Thing.Do", {}, "org.varlink.service.InterfaceNotFound"),
-                                          ("org.spefw.Gateway.Refresh", {"names": 5}, "org.varlink.service.InvalidParameter")):
+                                          ("org.spefw.Gateway.Refresh", {"names": 5},
+                                           "org.varlink.service.InvalidParameter")):
             reply = raw(daemon, json.dumps({"method": method, "parameters": parameters}).encode() + b"\0")
-            tap.equal(reply and json.loads(reply.rstrip(b"\0").decode()).get("error"), error, "%s %s" % (method, parameters))
+            tap.equal(reply and json.loads(reply.rstrip(b"\0").decode()).get("error"), error,
+                      "%s %s" % (method, parameters))
         reply = raw(daemon, b'{"method":"org.varlink.service.GetInfo"}\0')
-        tap.ok(reply and "org.spefw.Gateway" in json.loads(reply[:-1].decode())["parameters"]["interfaces"], "GetInfo names the interface", reply)
-        reply = raw(daemon, b'{"method":"org.varlink.service.GetInterfaceDescription","parameters":{"interface":"org.spefw.Gateway"}}\0')
-        tap.ok(reply and json.loads(reply[:-1].decode())["parameters"]["description"].strip() == text.strip(), "GetInterfaceDescription gives the file", reply)
+        tap.ok(reply and "org.spefw.Gateway" in json.loads(reply[:-1].decode())["parameters"]["interfaces"],
+               "GetInfo names the interface", reply)
+        reply = raw(daemon, b'{"method":"org.varlink.service.GetInterfaceDescription",'
+                    b'"parameters":{"interface":"org.spefw.Gateway"}}\0')
+        tap.ok(reply and json.loads(reply[:-1].decode())["parameters"]["description"].strip() == text.strip(),
+               "GetInterfaceDescription gives the file", reply)
 
 
 def raw(daemon, message, bound=30):
@@ -156,9 +174,11 @@ def hostile_clients(tap):
     """Broken, huge, dead and many clients: the daemon answers the honest one."""
     with Lab(tap) as lab:
         daemon = running(lab)
-        for title, message in (("no JSON", b"hello\0"), ("an empty message", b"\0"), ("a list", b"[]\0"), ("a number as method", b'{"method":1}\0'),
-                               ("broken UTF-8", b'{"method":"\xff\xfe"}\0'), ("deep nesting", b"[" * 50000 + b"]" * 50000 + b"\0"),
-                               ("64 MB without an end", b"x" * (64 << 20)), ("a method without dots", b'{"method":"x"}\0')):
+        for title, message in (
+                ("no JSON", b"hello\0"), ("an empty message", b"\0"), ("a list", b"[]\0"),
+                ("a number as method", b'{"method":1}\0'),
+                ("broken UTF-8", b'{"method":"\xff\xfe"}\0'), ("deep nesting", b"[" * 50000 + b"]" * 50000 + b"\0"),
+                ("64 MB without an end", b"x" * (64 << 20)), ("a method without dots", b'{"method":"x"}\0')):
             raw(daemon, message)
             tap.equal(daemon.status()["health"], "ok", title + ": the daemon goes on")
         held = []
@@ -188,7 +208,7 @@ def hostile_clients(tap):
                 deaf.send(b'{"method":"org.spefw.Gateway.Status"}\0' * 100)
         except OSError:
             pass
-        tap.equal(daemon.status()["health"], "ok", "a client that asks and never reads: the daemon goes on")
+        tap.equal(daemon.status()["health"], "ok", "a client that sends requests and never reads: the daemon goes on")
         deaf.close()
         with open("/proc/%d/status" % daemon.process.pid, encoding="ascii") as file:
             tap.note([line.strip() for line in file if line.startswith("VmHWM")][0])

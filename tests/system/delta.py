@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A reload sends the difference and nothing else: as the kernel tells every listener."""
+"""A reload sends the difference and nothing else: as the kernel announces it to every listener."""
 import os
 import sys
 import time
@@ -16,7 +16,8 @@ MANY = 100000
 
 def quiet(daemon):
     """Waits until names are known, and has retired sets go: nothing of a former change is under way."""
-    daemon.wait_status(lambda status: all(one["last_error"] == "" and one["addresses"] for one in status["names"]), "names are known")
+    daemon.wait_status(lambda status: all(one["last_error"] == "" and one["addresses"] for one in status["names"]),
+                       "names are known")
     daemon.reload()  # what the last change has left over for a while goes now
     return generation("gateway")
 
@@ -28,11 +29,15 @@ def nothing(tap):
         daemon = lab.spefwd(lab.config(flows=NARROW))
         number, before = quiet(daemon), handles(daemon)
         policy = daemon.status()["generation"]
-        for text in (lab.config(flows=NARROW), lab.config(flows=NARROW) + "\n; a remark\n", lab.config(flows=NARROW, adm="2001:db8:3::/64, 203.0.113.0/25, 203.0.113.128/25")):
+        for text in (lab.config(flows=NARROW), lab.config(flows=NARROW) + "\n; a remark\n",
+                     lab.config(flows=NARROW, adm="2001:db8:3::/64, 203.0.113.0/25, 203.0.113.128/25")):
             again = daemon.reload(text)
-            tap.equal((again["changed"], again["generation"], again["cut"]), (False, policy, 0), "nothing changed, says the daemon")
-        again = daemon.reload(lab.config(flows=NARROW, dns_section="grace = 2h").replace("servers = %s" % DNS[4], "servers = %s %s" % (DNS[4], DNS[6])))
-        tap.equal((again["changed"], again["generation"], again["changes"]), (True, policy, ["servers: changed", "grace: 1h -> 2h"]), "what is not of the kernel is told as well")
+            tap.equal((again["changed"], again["generation"], again["cut"]), (False, policy, 0),
+                      "nothing changed, says the daemon")
+        again = daemon.reload(lab.config(flows=NARROW, dns_section="grace = 2h").replace(
+            "servers = %s" % DNS[4], "servers = %s %s" % (DNS[4], DNS[6])))
+        tap.equal((again["changed"], again["generation"], again["changes"]),
+                  (True, policy, ["servers: changed", "grace: 1h -> 2h"]), "what is not of the kernel is shown as well")
         for _ in range(3):
             daemon.ctl("refresh")
             daemon.status()
@@ -50,24 +55,30 @@ def one_flow(tap):
         before, policy = handles(daemon), daemon.status()["generation"]
         again = daemon.reload(lab.config(flows="[flow ews-out]\nto = 198.51.100.80 2001:db8:51::80\n"))
         tap.equal((again["changed"], again["generation"]), (True, policy + 1), "ews-out is narrowed: one generation")
-        tap.ok(len(again["changes"]) == 1 and "ews-out" in again["changes"][0], "the change is reported", again["changes"])
+        tap.ok(len(again["changes"]) == 1 and "ews-out" in again["changes"][0], "the change is reported",
+               again["changes"])
         after = handles(daemon)
         changed = sorted(name for name in set(before) | set(after) if before.get(name) != after.get(name))
-        tap.ok(("rule", "SERVER_out_tcp_443") in changed and all(kind == "rule" and name.endswith("_tcp_443") for kind, name in changed),
+        tap.ok(("rule", "SERVER_out_tcp_443") in changed
+               and all(kind == "rule" and name.endswith("_tcp_443") for kind, name in changed),
                "rules of its port are new, every other handle is the same", changed)
         before = after
         with Monitor("gateway") as monitor:
-            again = daemon.reload(lab.config(flows="[flow ews-out]\nto = 198.51.100.80 2001:db8:51::80\n", adm="203.0.113.0/24 2001:db8:3::/64 198.51.100.140"))
-            tap.ok(len(again["changes"]) == 1 and "ADM" in again["changes"][0] and "198.51.100.140" in again["changes"][0], "a member more is reported", again["changes"])
+            again = daemon.reload(lab.config(flows="[flow ews-out]\nto = 198.51.100.80 2001:db8:51::80\n",
+                                             adm="203.0.113.0/24 2001:db8:3::/64 198.51.100.140"))
+            tap.ok(len(again["changes"]) == 1 and "ADM" in again["changes"][0]
+                   and "198.51.100.140" in again["changes"][0], "a member more is reported", again["changes"])
             wait_for(monitor.transactions, "notices")
         events = [(event.what, event.name, event.count) for event in monitor.events if event.what != "generation"]
-        # The kernel tells an interval's start and its end.
+        # The kernel announces an interval's start and its end.
         tap.equal(events, [("element added", "role_ADM_4", 1)] * 2, "it is one element and nothing else")
         tap.equal(handles(daemon), before, "no handle changed")
-        daemon.reload(lab.config(flows="[flow ews-out]\nto = 198.51.100.80 2001:db8:51::80\n\n[flow api-in]\nenabled = no\n"))
+        daemon.reload(lab.config(flows="[flow ews-out]\nto = 198.51.100.80 2001:db8:51::80\n\n[flow api-in]\n"
+                                 "enabled = no\n"))
         after = handles(daemon)
         changed = sorted(name for name in set(before) | set(after) if before.get(name) != after.get(name))
-        tap.ok(all("8474" in name for _, name in changed), "a flow is turned off: only chains of its port change", changed)
+        tap.ok(all("8474" in name for _, name in changed), "a flow is turned off: only chains of its port change",
+               changed)
         tap.ok(guarded(lab), "guarded")
 
 
@@ -75,8 +86,10 @@ def retired_later(tap):
     """A set that no rule uses any more goes a batch later, counters never."""
     with Lab(tap) as lab:
         lab.dns(dict(NAMES, **{"other.example.net": ["198.51.100.20", "2001:db8:51::20"]}), ttl=3600)
-        daemon = lab.spefwd(lab.config(flows=NARROW + "[flow smtp-out]\nto = other.example.net\n\n[role PARTNER]\nmembers = 198.51.100.0/28 2001:db8:77::/64\n\n"
-                                       "[flow partner-in]\nfrom = PARTNER\nto = SERVER\nprotocol = tcp\nport = 10443\n"))
+        daemon = lab.spefwd(lab.config(flows=NARROW + "[flow smtp-out]\nto = other.example.net\n\n[role PARTNER]\n"
+                                       "members = 198.51.100.0/28 2001:db8:77::/64\n\n"
+                                       "[flow partner-in]\nfrom = PARTNER\nto = SERVER\nprotocol = tcp\n"
+                                       "port = 10443\n"))
         quiet(daemon)
         gone = {("set", name + family) for name in ("name_other.example.net_", "role_PARTNER_") for family in "46"}
         tap.ok(gone <= set(handles(daemon)), "two pairs of sets are there", handles(daemon))
@@ -84,11 +97,15 @@ def retired_later(tap):
             daemon.reload(lab.config(flows=NARROW))
             wait_for(lambda: not gone & set(handles(daemon)), "the sets are gone")
             # Of whole transactions: the notice that ends one comes after those of what it did.
-            wait_for(lambda: sum(event.what == "set deleted" for events in monitor.transactions() for event in events) >= len(gone), "notices")
+            wait_for(lambda: sum(event.what == "set deleted" for events in monitor.transactions() for event in events)
+                     >= len(gone), "notices")
             transactions = monitor.transactions()
-        with_sets = [number for number, events in enumerate(transactions) if any(event.what == "set deleted" for event in events)]
-        with_rules = [number for number, events in enumerate(transactions) if any(event.what in ("rule deleted", "rule added") for event in events)]
-        tap.ok(with_rules and with_sets and max(with_rules) < min(with_sets), "in a transaction after the last one that changed rules",
+        with_sets = [number for number, events in enumerate(transactions)
+                     if any(event.what == "set deleted" for event in events)]
+        with_rules = [number for number, events in enumerate(transactions)
+                      if any(event.what in ("rule deleted", "rule added") for event in events)]
+        tap.ok(with_rules and with_sets and max(with_rules) < min(with_sets),
+               "in a transaction after the last one that changed rules",
                [[event[:3] for event in events] for events in transactions])
         tap.ok("flow-partner-in" in counters(daemon.table()), "its counter stays")
         # Wanted again before it is gone: it must not be deleted under the feet of new rules.
@@ -105,7 +122,8 @@ def retired_later(tap):
         quiet(daemon)
         fresh = content(daemon.table())
         fresh["rest"] += [one for one in after["rest"] if "flow-partner-in" in one]
-        tap.equal(differences({"rules": after["rules"], "rest": sorted(after["rest"])}, {"rules": fresh["rules"], "rest": sorted(fresh["rest"])}), "",
+        tap.equal(differences({"rules": after["rules"], "rest": sorted(after["rest"])},
+                              {"rules": fresh["rules"], "rest": sorted(fresh["rest"])}), "",
                   "what many reloads left is what a fresh start builds")
 
 
@@ -145,23 +163,28 @@ def many_networks(tap):
                 wait_for(monitor.transactions, "notices")
             tap.ok(again["changed"] and len(again["changes"]) == 1, title + ": reported", again["changes"])
             events = [(event.what, event.name, event.count) for event in monitor.events if event.what != "generation"]
-            tap.ok(sum(count for _, _, count in events) <= 2 and {event[:2] for event in events} == {wanted}, title + ": one interval is sent", events)
-        tap.equal(handles(daemon, ("chain", "set", "map", "counter")), before, "no set was made anew")
+            tap.ok(sum(count for _, _, count in events) <= 2 and {event[:2] for event in events} == {wanted},
+                   title + ": one interval is sent", events)
+        tap.equal(handles(daemon, ("chain", "set", "map", "counter")), before, "no set was replaced")
         number = generation("gateway")
         again = daemon.reload()
-        tap.equal((again["changed"], generation("gateway")), (False, number), "the same %d again: nothing is sent" % MANY)
+        tap.equal((again["changed"], generation("gateway")), (False, number),
+                  "the same %d again: nothing is sent" % MANY)
         if daemon.status()["ownership"] == "monitor":
             lab.run("gateway", "nft", "delete", "element", "inet", "spefw", "role_ADM_4", "{ %s }" % network(500))
             began = time.monotonic()
-            daemon.wait_status(lambda status: status["guards"]["repaired"] == 1 and status["health"] == "ok", "repaired")
+            daemon.wait_status(lambda status: status["guards"]["repaired"] == 1 and status["health"] == "ok",
+                               "repaired")
             tap.note("one element deleted by a stranger: repaired after %.2f s" % (time.monotonic() - began))
-            tap.equal(lab.run("gateway", "nft", "get", "element", "inet", "spefw", "role_ADM_4", "{ %s }" % network(500).split("/", maxsplit=1)[0], check=False).returncode,
+            tap.equal(lab.run("gateway", "nft", "get", "element", "inet", "spefw", "role_ADM_4",
+                              "{ %s }" % network(500).split("/", maxsplit=1)[0], check=False).returncode,
                       0, "a stranger's deletion among them is repaired")
         daemon.kill()
         began = time.monotonic()
         daemon.start()
         tap.note("adopted with %d networks: %.2f s" % (MANY, time.monotonic() - began))
-        tap.equal(handles(daemon, ("chain", "set", "map", "counter")), before, "adopted after kill -9: no set was made anew")
+        tap.equal(handles(daemon, ("chain", "set", "map", "counter")), before,
+                  "adopted after kill -9: no set was replaced")
 
 
 # The buffers of sockets can only be enlarged beyond the system's limit by who is root outside of namespaces as well.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The socket that owns the table is left with the service manager: after kill -9 there is no moment without an owner."""
+"""The socket that owns the table is left with the service manager:
+after kill -9 there is no moment without an owner."""
 import os
 import socket
 import sys
@@ -28,7 +29,8 @@ def kept_over_kills(tap):
         owner = daemon.status()["ownership"] == "owner"
         wait_for(lambda: daemon.stored, "FDSTORE=1")
         tap.equal(list(daemon.stored), ["nftables"], "the daemon leaves its socket with the manager")
-        before, numbers, port = content(daemon.table()), handles(daemon, ("chain", "set", "map", "counter")), table_owner("gateway")
+        before, numbers, port = content(daemon.table()), handles(
+            daemon, ("chain", "set", "map", "counter")), table_owner("gateway")
         tap.ok(bool(port[1]) == owner, "the table has an owner where the kernel can", port)
         kept = {family: lab.connect("client", ADDRESS[family]["server"], 143) for family in FAMILIES}
         with DeniedStreams() as traffic:
@@ -37,25 +39,31 @@ def kept_over_kills(tap):
                 tap.equal(table_owner("gateway"), port, "kill %d: the owner is the same" % number)
                 if owner:
                     for command in ("delete table inet spefw", "insert rule inet spefw forward accept"):
-                        tap.ok(lab.run("gateway", "nft", *command.split(), check=False).returncode != 0, "kill %d: nft %s is refused" % (number, command))
+                        tap.ok(lab.run("gateway", "nft", *command.split(), check=False).returncode != 0,
+                               "kill %d: nft %s is refused" % (number, command))
                     lab.run("gateway", "nft", "flush", "ruleset")
                 daemon.start()
                 tap.equal(table_owner("gateway"), port, "start %d: the owner is the same" % number)
-                tap.ok(handles(daemon, ("chain", "set", "map", "counter")) == numbers and content(daemon.table()) == before, "start %d: adopted as it was" % number)
+                tap.ok(handles(daemon, ("chain", "set", "map", "counter")) == numbers
+                       and content(daemon.table()) == before, "start %d: adopted as it was" % number)
                 tap.equal(list(daemon.stored), ["nftables"], "start %d: one socket is stored" % number)
-                # Many commits and a crash at once: replies of the dead daemon's commit wait in the socket that the next one gets.
+                # Many commits and a crash at once: replies of the dead daemon's commit wait in the socket that the next
+                # one gets.
                 daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n" if number % 2 else ""))
                 tap.ok(daemon.reload()["changed"], "start %d: it may change the table" % number)
                 before, numbers = content(daemon.table()), handles(daemon, ("chain", "set", "map", "counter"))
         tap.equal(traffic.leaked, 0, "no denied SYN came through")
-        tap.ok(all(connection.echo() for connection in kept.values()) and guarded(lab), "connections go on, and it guards")
+        tap.ok(all(connection.echo() for connection in kept.values()) and guarded(lab),
+               "connections go on, and it guards")
         daemon.stop()
         daemon.forget()  # as systemctl stop does
         daemon.start()
         wait_for(lambda: daemon.stored, "FDSTORE=1 again")
-        tap.ok(guarded(lab) and list(daemon.stored) == ["nftables"], "stopped and started: a new socket is left, and it guards")
+        tap.ok(guarded(lab) and list(daemon.stored) == ["nftables"],
+               "stopped and started: a new socket is left, and it guards")
         if owner:
-            tap.ok(table_owner("gateway")[1] not in (None, port[1]), "owned by the new one", (port, table_owner("gateway")))
+            tap.ok(table_owner("gateway")[1] not in (None, port[1]), "owned by the new one",
+                   (port, table_owner("gateway")))
 
 
 def useless_descriptors(tap):
@@ -63,7 +71,8 @@ def useless_descriptors(tap):
     with Lab(tap) as lab:
         daemon = managed(lab, tap)
         wait_for(lambda: daemon.stored, "FDSTORE=1")
-        for title, family, kind in (("a socket of another kind", socket.AF_INET, socket.SOCK_DGRAM), ("a pipe", None, None)):
+        for title, family, kind in (("a socket of another kind", socket.AF_INET, socket.SOCK_DGRAM),
+                                    ("a pipe", None, None)):
             daemon.kill()
             daemon.forget()
             if family is None:
@@ -75,7 +84,8 @@ def useless_descriptors(tap):
                     daemon.stored["nftables"] = os.dup(sock.fileno())
             daemon.start()
             tap.ok(guarded(lab), title + " instead: it starts and guards")
-            wait_for(lambda: {"FDSTORE", "FDNAME"} <= {word for notice in daemon.notices for word in notice}, "FDSTORE=1 again")
+            wait_for(lambda: {"FDSTORE", "FDNAME"} <= {word for notice in daemon.notices for word in notice},
+                     "FDSTORE=1 again")
             tap.ok(True, title + " instead: it leaves its own")
         daemon.kill()
         daemon.forget()
@@ -85,7 +95,8 @@ def useless_descriptors(tap):
 
 
 def watched_once_ready(tap):
-    """The first sign of life for the manager's watchdog arms it: none before the start is over, however long the kernel takes to load its modules."""
+    """The first sign of life for the manager's watchdog arms it: none before the start is over, however long the kernel
+    takes to load its modules."""
     os.environ["WATCHDOG_USEC"] = "20000000"
     try:
         with Lab(tap) as lab:

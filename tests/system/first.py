@@ -21,9 +21,11 @@ def init(tap):
     """What init writes is good, in audit mode, and never over another file."""
     with Lab(tap) as lab:
         path = os.path.join(lab.dir, "first.ini")
-        words = ("init", "-c", path, "--server", "192.0.2.25,2001:db8:2::25", "--adm", "203.0.113.128/25", "--resolvers", "198.51.100.53")
+        words = ("init", "-c", path, "--server", "192.0.2.25,2001:db8:2::25", "--adm", "203.0.113.128/25",
+                 "--resolvers", "198.51.100.53")
         done = ctl(*words)
-        tap.ok(done.returncode == 0 and "enforce" in done.stdout, "init writes a file and tells the steps to come", (done.stdout, done.stderr))
+        tap.ok(done.returncode == 0 and "enforce" in done.stdout, "init writes a file and shows the steps to come",
+               (done.stdout, done.stderr))
         done = ctl("check", path)
         tap.ok(done.returncode == 0 and done.stderr == "", "what it wrote is good, and nothing to warn of", done.stderr)
         with open(path, encoding="utf-8") as file:
@@ -41,9 +43,11 @@ def init(tap):
                             (("--server", "192.0.2.25", "--adm", "192.0.2.1/24"), 1)):
             other = os.path.join(lab.dir, "bad.ini")
             done = ctl("init", "-c", other, *bad)
-            tap.ok(done.returncode == status and not os.path.exists(other) and len(done.stderr.strip().split("\n")) == 1,
+            tap.ok(done.returncode == status and not os.path.exists(other)
+                   and len(done.stderr.strip().split("\n")) == 1,
                    "init %r: exit %d, and no file" % (bad, status), done.stderr)
-        tap.equal([name for name in os.listdir(lab.dir) if name.startswith(("first.ini.", "bad.ini"))], ["first.ini.all"], "nothing is left behind")
+        tap.equal([name for name in os.listdir(lab.dir) if name.startswith(("first.ini.", "bad.ini"))],
+                  ["first.ini.all"], "nothing is left behind")
 
 
 def metrics(tap):
@@ -57,18 +61,23 @@ def metrics(tap):
         samples = re.findall(r'(?m)^([a-z_0-9]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? (\d+)$', text)
         lines = [line for line in text.split("\n") if line and not line.startswith("#")]
         tap.equal(len(samples), len(lines), "every line is a sample")
-        strange = [name for name, _, _ in samples if name not in types and types.get(re.sub("_total$", "", name)) != "counter"]
+        strange = [name for name, _, _ in samples if name not in types
+                   and types.get(re.sub("_total$", "", name)) != "counter"]
         tap.equal(strange, [], "every sample has a type")
-        tap.equal(sorted(set(types.values())), ["counter", "gauge"], "of those that node_exporter knows: for another one it refuses the whole file")
+        tap.equal(sorted(set(types.values())), ["counter", "gauge"],
+                  "of those that node_exporter knows: for another one it refuses the whole file")
         tap.ok(text.endswith("# EOF\n"), "the end is marked")
         values = {(name, labels): int(value) for name, labels, value in samples}
         tap.equal(values.get(("spefw_up", "")), 1, "spefw_up")
         tap.equal(values.get(("spefw_flow_enabled", 'flow="icewarp-out"')), 0, "a flow that is off")
-        tap.equal(values.get(("spefw_name_addresses", 'name="%s",family="ipv4"' % vendor.LICENSE_NAME)), 1, "the name's addresses")
-        tap.equal(sum(value for (name, labels), value in values.items() if name == "spefw_name_state" and '"ipv4"' in labels), 1, "one state a name")
+        tap.equal(values.get(("spefw_name_addresses", 'name="%s",family="ipv4"' % vendor.LICENSE_NAME)), 1,
+                  "the name's addresses")
+        tap.equal(sum(value for (name, labels), value in values.items() if name == "spefw_name_state"
+                      and '"ipv4"' in labels), 1, "one state a name")
         daemon.stop()
         done = daemon.ctl("metrics", check=False)
-        tap.ok(done.returncode == 3 and re.search(r"(?m)^spefw_up 0$", done.stdout), "without the daemon: spefw_up 0, exit 3", done.stdout)
+        tap.ok(done.returncode == 3 and re.search(r"(?m)^spefw_up 0$", done.stdout),
+               "without the daemon: spefw_up 0, exit 3", done.stdout)
 
 
 def last_good(tap):
@@ -82,27 +91,35 @@ def last_good(tap):
         daemon = lab.spefwd(config)
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
         before = lab.run("gateway", "nft", "-s", "list", "set", "inet", "spefw", "role_ADM_4").stdout
-        for what, harm in (("bad", lambda: write(daemon.config, "[server]\naddress = nonsense\n")), ("gone", lambda: os.unlink(daemon.config)),
-                           ("whole, but the file it names gone", lambda: (write(daemon.config, config), os.unlink(members)))):
+        for what, harm in (("bad", lambda: write(daemon.config, "[server]\naddress = nonsense\n")),
+                           ("gone", lambda: os.unlink(daemon.config)),
+                           ("whole, but the file it names gone",
+                            lambda: (write(daemon.config, config), os.unlink(members)))):
             daemon.stop()
             lab.run("gateway", program("spefwd"), "--clear")
             harm()
             daemon.start()
             status = daemon.status()
-            tap.ok(status["health"] == "degraded" and not status["config"]["matches_disk"], "file %s: degraded, and it says why" % what, status["reasons"])
-            tap.equal(lab.run("gateway", "nft", "-s", "list", "set", "inet", "spefw", "role_ADM_4").stdout, before, "file %s: the last good roles" % what)
-            daemon.wait_status(lambda status: any(entry["state"] == "fresh" for entry in status["names"]), "file %s: names are asked for" % what)
+            tap.ok(status["health"] == "degraded" and not status["config"]["matches_disk"],
+                   "file %s: degraded, and it says why" % what, status["reasons"])
+            tap.equal(lab.run("gateway", "nft", "-s", "list", "set", "inet", "spefw", "role_ADM_4").stdout, before,
+                      "file %s: the last good roles" % what)
+            daemon.wait_status(lambda status: any(entry["state"] == "fresh" for entry in status["names"]),
+                               "file %s: names are queried" % what)
         with open(members, "w", encoding="ascii") as file:
             file.write("203.0.113.128/25\n")
         daemon.reload()
-        status = daemon.wait_status(lambda now: not [reason for reason in now["reasons"] if vendor.LICENSE_NAME in reason], "both families are asked for")
-        tap.ok(status["config"]["matches_disk"] and status["health"] == "ok", "a good file again: ok", status["reasons"])
+        status = daemon.wait_status(lambda now: not any(vendor.LICENSE_NAME in one for one in daemon.reasons(now)),
+                                    "both families are queried")
+        tap.ok(status["config"]["matches_disk"] and status["health"] == "ok", "a good file again: ok",
+               status["reasons"])
         daemon.stop()
         for name in os.listdir(daemon.state):
             with open(os.path.join(daemon.state, name), "r+b") as file:
                 file.truncate(max(0, os.path.getsize(file.name) - 5))
         write(daemon.config, "nonsense\n")
-        done = lab.run("gateway", program("spefwd"), "-c", daemon.config, "-s", daemon.socket, "-d", daemon.state, check=False)
+        done = lab.run("gateway", program("spefwd"), "-c", daemon.config, "-s", daemon.socket, "-d", daemon.state,
+                       check=False)
         tap.ok(done.returncode == 78, "neither a good file nor a whole copy: exit 78", (done.returncode, done.stderr))
         tap.ok("spefwctl check" in done.stderr, "and it says what to do", done.stderr)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Another program's flowtable takes connections past all rules: what the policy denies from now on is cut there as well."""
+"""Another program's flowtable takes connections past all rules:
+what the policy denies from now on is cut there as well."""
 import os
 import sys
 sys.dont_write_bytecode = True
@@ -17,12 +18,14 @@ OFF = "[flow imaps-in]\nenabled = no\n"
 
 
 def offloaded(lab, family):
-    said = lab.run("gateway", "conntrack", "-f", "ipv%d" % family, "-L", "-p", "tcp", "--dport", str(PORT), check=False).stdout
+    said = lab.run("gateway", "conntrack", "-f", "ipv%d" % family, "-L", "-p", "tcp", "--dport", str(PORT),
+                   check=False).stdout
     return "[OFFLOAD]" in said
 
 
 def entries(lab, family):
-    said = lab.run("gateway", "conntrack", "-f", "ipv%d" % family, "-L", "-p", "tcp", "--dport", str(PORT), check=False).stdout
+    said = lab.run("gateway", "conntrack", "-f", "ipv%d" % family, "-L", "-p", "tcp", "--dport", str(PORT),
+                   check=False).stdout
     return [line for line in said.split("\n") if "dport=%d" % PORT in line]
 
 
@@ -46,13 +49,15 @@ def revoked(tap):
         cut = {family: lab.connect("client", ADDRESS[family]["server"], PORT) for family in FAMILIES}
         kept = {family: lab.connect("client", ADDRESS[family]["server"], 443) for family in FAMILIES}
         for family in FAMILIES:
-            wait_for(lambda family=family: goes_on(cut[family]) and goes_on(kept[family]) and offloaded(lab, family), "IPv%d: it is offloaded" % family)
+            wait_for(lambda family=family: goes_on(cut[family]) and goes_on(kept[family]) and offloaded(lab, family),
+                     "IPv%d: it is offloaded" % family)
         daemon.write(lab.config(flows=OFF))
         daemon.reload()
         for family in FAMILIES:
             # Its entry goes at the flowtable's own next look at it, within about a second.
             wait_for(lambda family=family: not entries(lab, family), "IPv%d: its entry is gone" % family)
-            tap.ok(not goes_on(cut[family]), "IPv%d: an offloaded connection ends when its flow is off" % family, entries(lab, family))
+            tap.ok(not goes_on(cut[family]), "IPv%d: an offloaded connection ends when its flow is off" % family,
+                   entries(lab, family))
             tap.ok(goes_on(kept[family]), "IPv%d: one that is allowed goes on" % family)
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The built programs are hardened: read from the files themselves, whatever the flags were. For a build without sanitizers.
+"""The built programs are hardened: read from the files themselves, whatever the flags were.
+For a build without sanitizers.
 
 SPEFW_BUILD=DIR: where they were built, or a directory with an unpacked package."""
 import glob
@@ -19,7 +20,8 @@ ENVIRONMENT = dict(os.environ, LC_ALL="C")
 
 
 def tool(*argv):
-    return subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, universal_newlines=True, env=ENVIRONMENT).stdout
+    return subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, universal_newlines=True,
+                          env=ENVIRONMENT).stdout
 
 
 def find(name):
@@ -40,7 +42,8 @@ def layout(tap, name):
     """What the linker made: it can be moved, and what is written at the start can't be written any more."""
     path = find(name)
     header, segments, dynamic = (tool("readelf", option, "-W", path) for option in ("-h", "-l", "-d"))
-    tap.ok(re.search(r"Type: +DYN ", header) and re.search(r"\(FLAGS_1\).* PIE\b", dynamic), name + ": PIE", header + dynamic)
+    tap.ok(re.search(r"Type: +DYN ", header) and re.search(r"\(FLAGS_1\).* PIE\b", dynamic), name + ": PIE",
+           header + dynamic)
     tap.ok("GNU_RELRO" in segments, name + ": RELRO", segments)
     now = re.search(r"\(FLAGS\).* BIND_NOW\b", dynamic) and re.search(r"\(FLAGS_1\).* NOW\b", dynamic)
     tap.ok(now, name + ": all of it, as all is bound at the start", dynamic)
@@ -64,13 +67,16 @@ def code(tap):
         tap.skip("control flow, stack clash", "read on x86-64 alone")
         return
     listing = {name: tool("objdump", "-d", "--no-show-raw-insn", find(name)) for name in PROGRAMS}
-    probes = {name: len(re.findall(r"\bsub +\$0x1000,%rsp\n.*\b(?:or|mov)q +\$0x0,(?:0x0)?\(%rsp\)", text)) for name, text in listing.items()}
+    probes = {name: len(re.findall(r"\bsub +\$0x1000,%rsp\n.*\b(?:or|mov)q +\$0x0,(?:0x0)?\(%rsp\)", text))
+              for name, text in listing.items()}
     tap.ok(any(probes.values()), "large frames are touched page by page (%s)" % probes, probes)
     for name, text in listing.items():
-        tap.ok(text.count("endbr64") > 20, "%s: functions begin with what indirect calls must meet (%d)" % (name, text.count("endbr64")))
+        tap.ok(text.count("endbr64") > 20,
+               "%s: functions begin with what indirect calls must meet (%d)" % (name, text.count("endbr64")))
     notes = {}
     for path in glob.glob(BUILD + "/lib*.a"):
-        for member, text in re.findall(r"^File: \S+\((\S+)\)\n((?:(?!File: ).*\n?)*)", tool("readelf", "-n", "-W", path), re.M):
+        for member, text in re.findall(r"^File: \S+\((\S+)\)\n((?:(?!File: ).*\n?)*)",
+                                       tool("readelf", "-n", "-W", path), re.M):
             notes["%s(%s)" % (os.path.basename(path), member)] = "IBT, SHSTK" in text
     if notes:
         unmarked = [name for name, marked in notes.items() if not marked]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""policy_judge() and the kernel agree on every port: each TCP and UDP port, each pair of peers, both directions, both families;
-and on pieces of lost connections, swept over the ports of either side."""
+"""policy_judge() and the kernel agree on every port: each TCP and UDP port, each pair of peers, both directions, both
+families; and on mid-stream packets of lost connections, swept over the ports of either side."""
 import os
 import random
 import sys
@@ -69,7 +69,8 @@ from = SERVER
 to = ANY
 protocol = icmp-echo
 """ % (IH[4], IH[6], EXCHANGE[4], EXCHANGE[6], ADDRESS[4]["client"], ADDRESS[6]["client"])
-EXTRA_PORTS = (53, 123, 443, 445, 514, 5000, 5009, 8461, 8463, 9000, 9010, 10000, 10100, 18470, 20000, 20100, 30000, 30100, 49152, 50000, 61001)
+EXTRA_PORTS = (53, 123, 443, 445, 514, 5000, 5009, 8461, 8463, 9000, 9010, 10000, 10100, 18470, 20000, 20100, 30000,
+               30100, 49152, 50000, 61001)
 
 # What connection tracking takes for no part of a connection: never let through.
 STRAYS = ("syn-ack", "fin", "reset")
@@ -91,7 +92,8 @@ def peers(family):
 
 
 def sweeps(kind, source, target, thorough):
-    """The probes from one host to another. thorough: pieces are swept over all ports, too, rather than over those that matter."""
+    """The probes from one host to another. thorough: mid-stream packets are swept over all ports, too,
+    rather than over those that matter."""
     edges, some = port_edges(), random.Random(1).sample(range(1, 65536), 100)
     piece_ports = ALL if thorough else edges + some
     if kind == "new":
@@ -115,8 +117,10 @@ def try_policy(tap, title, thorough, **config):
     totals = Totals()
     with JudgeLab(tap) as lab:
         lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())})
-        daemon = lab.spefwd(lab.config(**config).replace("[gateway]", "time_servers = %s\n\n[gateway]" % ADDRESS[4]["internet"], 1))
-        known = daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the vendor's name is known")
+        daemon = lab.spefwd(lab.config(**config).replace("[gateway]",
+                                                         "time_servers = %s\n\n[gateway]" % ADDRESS[4]["internet"], 1))
+        known = daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2,
+                                   "the vendor's name is known")
         tap.equal(lab.load(daemon.config), None, title + ": the judge takes the same file")
         lab.ask("name %s %s" % (vendor.LICENSE_NAME, " ".join(daemon.addresses(vendor.LICENSE_NAME, known))))
         for family in FAMILIES:
@@ -124,7 +128,8 @@ def try_policy(tap, title, thorough, **config):
             for name, peer in peers(family):
                 for way, source, target in (("to the server from", peer, server), ("from the server to", server, peer)):
                     for kind in ("new", "mid-stream"):
-                        label = "%s: IPv%d, %s %s %s" % (title, family, "new connections" if kind == "new" else kind, way, name)
+                        label = "%s: IPv%d, %s %s %s" % (title, family, "new connections" if kind == "new" else kind,
+                                                         way, name)
                         sum_up = Totals()
                         remarks = []
                         for probe in sweeps(kind, source, target, thorough):
@@ -132,10 +137,12 @@ def try_policy(tap, title, thorough, **config):
                             sum_up.add(got)
                             remarks += said
                         totals.add(sum_up)
-                        tap.ok(sum_up["mismatches"] == 0 and sum_up["denied"], label, "\n".join(["%s" % sum_up] + remarks))
+                        tap.ok(sum_up["mismatches"] == 0 and sum_up["denied"], label,
+                               "\n".join(["%s" % sum_up] + remarks))
     tap.note("%s: %s" % (title, totals))
     tap.ok(totals["allowed"] > 10000 and totals["denied"] > 1000000, title + ": both verdicts were to be seen")
-    tap.equal(totals["mismatches"], 0, title + ": the judge and the kernel agree on each of %d packets" % totals["probes"])
+    tap.equal(totals["mismatches"], 0,
+              title + ": the judge and the kernel agree on each of %d packets" % totals["probes"])
 
 
 def everything(tap):
@@ -144,7 +151,8 @@ def everything(tap):
 
 
 def without_help(tap):
-    """The vendor's flows as they are; no early drop, nothing about interception; without the abilities of newer kernels."""
+    """The vendor's flows as they are; no early drop, nothing about interception;
+    without the abilities of newer kernels."""
     os.environ["SPEFW_ABILITIES"] = "none"
     try_policy(tap, "the vendor's table", LONG, gateway="early_drop = no\ninterception = off",
                flows="[role IH]\nmembers = %s %s\nprotected = yes\n" % (IH[4], IH[6]))

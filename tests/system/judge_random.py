@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random policies, one after the other in one daemon: after each reload the kernel does what policy_judge() says, at every edge
-of every network and port that the configuration names. And what 25 differences have made of the table is what one would
-build anew.
+"""Random policies, one after the other in one daemon: after each reload the kernel does what policy_judge() says, at
+every edge of every network and port that the configuration names. And what 25 differences have made of the table is
+what one would build from nothing.
 
 SPEFW_SEED=N repeats a run, SPEFW_SEED=N/I its policy I alone. SPEFW_TEST_LONG=1: many more policies."""
 import ipaddress
@@ -16,7 +16,8 @@ from judge_lab import JudgeLab, Totals  # noqa: E402
 from lab import DNS, VarlinkError, frozen, main, vendor  # noqa: E402
 
 POLICIES = 5000 if os.environ.get("SPEFW_TEST_LONG") else 300
-ANEW_EVERY = 25     # the table is compared with one that is built from nothing; and the daemon has all abilities, or none, in turn
+# the table is compared with one that is built from nothing; and the daemon has all abilities, or none, in turn
+ANEW_EVERY = 25
 ADOPT_AT = 12       # of these: the daemon is killed and adopts it
 ABILITIES = os.environ.get("SPEFW_ABILITIES")
 OWN = "53217"       # an odd port of the dynamic range; ranges of flows may hold it
@@ -29,7 +30,8 @@ NAMES = {
 }
 # Where nothing in particular is; the last of each are the gateway's.
 GENERIC = ["198.51.100.140", "198.18.77.7", "203.0.113.10", "192.0.2.25", "198.51.100.80", "192.0.2.1", "198.51.100.1",
-           "2001:db8:10::140", "2001:db8:c000::77", "2001:db8:3::10", "2001:db8:2::25", "2001:db8:51::80", "2001:db8:2::1", "2001:db8:51::1"]
+           "2001:db8:10::140", "2001:db8:c000::77", "2001:db8:3::10", "2001:db8:2::25", "2001:db8:51::80",
+           "2001:db8:2::1", "2001:db8:51::1"]
 # What protected roles are made of: a slice each, so that they never overlap.
 SLICES = {
     "SERVER": (("192.0.2.130", "192.0.2.165"), ("2001:db8:2:100::1000", "2001:db8:2:100::1fff")),
@@ -37,11 +39,13 @@ SLICES = {
     "CAS_2": (("192.0.2.206", "192.0.2.250"), ("2001:db8:2:100::3000", "2001:db8:2:100::3fff")),
 }
 OUTSIDE = (("198.18.0.0", "198.18.3.255"), ("198.19.4.0", "198.19.4.255"), ("203.0.113.130", "203.0.113.250"),
-           ("2001:db8:c000::", "2001:db8:c000::fff"), ("2001:db8:d000::", "2001:db8:d000::ff"), ("2001:db8:3:100::10", "2001:db8:3:100::ff"))
+           ("2001:db8:c000::", "2001:db8:c000::fff"), ("2001:db8:d000::", "2001:db8:d000::ff"),
+           ("2001:db8:3:100::10", "2001:db8:3:100::ff"))
 # Networks that hold protected addresses, and much else.
-WIDE = ("192.0.2.128/25", "192.0.2.0/24", "0.0.0.0/0", "2001:db8:2:100::/56", "2001:db8::/32", "::/0", "192.0.2.150-192.0.2.180",
-        "2001:db8:2:100::1800-2001:db8:2:100::27ff")
-PORTS = ("1", "79", "80", "81", "80-82", "443", "442-444", "1000-1010", "1005-1020", "1011-1012", "8470", "8470-8474", "40000-60000", "65530-65535", "65535", "2-1023")
+WIDE = ("192.0.2.128/25", "192.0.2.0/24", "0.0.0.0/0", "2001:db8:2:100::/56", "2001:db8::/32", "::/0",
+        "192.0.2.150-192.0.2.180", "2001:db8:2:100::1800-2001:db8:2:100::27ff")
+PORTS = ("1", "79", "80", "81", "80-82", "443", "442-444", "1000-1010", "1005-1020", "1011-1012", "8470", "8470-8474",
+         "40000-60000", "65530-65535", "65535", "2-1023")
 EPHEMERAL = ("49152-65535", "1025-65535", "53217", "53218-53220", "40000-50000", "8470", "2-1023", "65535", "1")
 BUILT_IN = {flow.id: flow for flow in vendor.FLOWS}
 INFRASTRUCTURE = (("dns-out", "udp", 53), ("dns-out", "tcp", 53), ("ntp-out", "udp", 123))
@@ -62,7 +66,8 @@ class Range:
     def edges(self):
         middle = (self.first + self.last) // 2
         limit = 2 ** (32 if self.kind is ipaddress.IPv4Address else 128)
-        return [str(self.kind(one)) for one in {self.first - 1, self.first, middle, self.last, self.last + 1} if 0 <= one < limit]
+        return [str(self.kind(one))
+                for one in {self.first - 1, self.first, middle, self.last, self.last + 1} if 0 <= one < limit]
 
 
 def port_edges(texts):
@@ -86,7 +91,7 @@ class Generator:
         self.text = ""
         self._make()
 
-    # -- pieces
+    # -- mid-stream packets
 
     def chance(self, probability):
         return self.rng.random() < probability
@@ -181,8 +186,10 @@ class Generator:
                 inner = name + "_HOSTS"
                 self.roles[inner] = protected[name]
                 text += "[role %s]\nmembers = %s\n\n" % (inner, self.written(protected[name]))
-            text += "[role %s]\nmembers = %s\nprotected = yes\n%s\n" % (name, inner or self.written(protected[name]), self._ephemeral())
-        for name in ["ADM"] + ["R%d" % number for number in range(self.rng.randint(0, 3))] + (["CA"] if self.chance(0.2) else []):
+            text += ("[role %s]\nmembers = %s\nprotected = yes\n"
+                     "%s\n" % (name, inner or self.written(protected[name]), self._ephemeral()))
+        for name in ["ADM"] + ["R%d" % number for number in range(self.rng.randint(0, 3))] + (
+                ["CA"] if self.chance(0.2) else []):
             members = [self.member(False) for _ in range(self.rng.randint(1, 4))]
             members = [member for member in members if member != name] or [self.within(*OUTSIDE[0])]
             self.roles[name] = members
@@ -191,7 +198,8 @@ class Generator:
 
     def _override(self, name, protocol, port):
         """A built-in flow, altered."""
-        source = "any" if name == "crl" else self.protected[0] if name.endswith("-out") else BUILT_IN[name].source if name in BUILT_IN else "ADM"
+        source = ("any" if name == "crl" else self.protected[0] if name.endswith("-out") else BUILT_IN[name].source
+                  if name in BUILT_IN else "ADM")
         flow = BUILT_IN.get(name)
         sides = [[source.replace("ANY", "any")], [flow.target.replace("ANY", "any") if flow else "any"]]
         lines, ports, on = [], [str(port)], True
@@ -234,7 +242,8 @@ class Generator:
             if flow.id in overridden:
                 text += self._override(flow.id, "tcp", flow.port)
             elif preset != "none":
-                self.flows.append(([flow.source.replace("ANY", "any")], [flow.target.replace("ANY", "any")], "tcp", [str(flow.port)]))
+                self.flows.append(([flow.source.replace("ANY", "any")], [flow.target.replace("ANY", "any")], "tcp",
+                                   [str(flow.port)]))
         for number in range(self.rng.randint(0, 8)):
             text += self._custom(number)
         server = ["address = " + self.written(protected["SERVER"])]
@@ -257,7 +266,8 @@ class Generator:
             gateway.append("nat_except = " + self.written([self.within(*self.rng.choice(OUTSIDE))]))
         # Both guards at once are what most gateways have.
         self.guarded = {"mode = enforce", "interception = prevent", "early_drop = yes"} <= set(gateway)
-        self.text = "[server]\n%s\n\n[gateway]\n%s\n\n[dns]\nservers = %s\n\n%s" % ("\n".join(server), "\n".join(gateway), DNS[4], text)
+        self.text = ("[server]\n%s\n\n[gateway]\n%s\n\n[dns]\nservers = %s\n\n"
+                     "%s" % ("\n".join(server), "\n".join(gateway), DNS[4], text))
 
     # -- what to probe
 
@@ -293,8 +303,10 @@ class Generator:
             targets = self.pick(self.edges(target), 4) + self.pick(guarded, 1)
             everywhere |= set(sources) | set(targets)
             yield from self._probes_of(protocol, sources, targets, edges, every_port)
-        yield from self._probes_of("tcp", self.pick(everywhere, 8), self.pick(guarded, 8), self._few(every_port, 5), every_port)
-        yield from self._probes_of("tcp", self.pick(guarded, 8), self.pick(everywhere, 8), self._few(every_port, 5), every_port)
+        yield from self._probes_of("tcp", self.pick(everywhere, 8), self.pick(guarded, 8), self._few(every_port, 5),
+                                   every_port)
+        yield from self._probes_of("tcp", self.pick(guarded, 8), self.pick(everywhere, 8), self._few(every_port, 5),
+                                   every_port)
 
     def _few(self, values, most):
         return self.rng.sample(values, min(len(values), most))
@@ -341,7 +353,8 @@ def differences(one, other):
     for mine, theirs in zip(one, other):
         for key in sorted(set(mine) | set(theirs), key=str):
             if mine.get(key) != theirs.get(key):
-                result.append("%s\n  by differences: %s\n  anew:           %s" % (key, json.dumps(mine.get(key)), json.dumps(theirs.get(key))))
+                result.append("%s\n  by differences: %s\n"
+                              "  from nothing:   %s" % (key, json.dumps(mine.get(key)), json.dumps(theirs.get(key))))
     return result
 
 
@@ -360,7 +373,7 @@ def generate(lab, seed, number):
 
 
 def settle_names(lab):
-    """Until each name that the policy needs is known; then the judge is told as well."""
+    """Until each name that the policy needs is known; then the judge gets it as well."""
     def known(status):
         got = {}
         for one in status["names"]:
@@ -387,11 +400,12 @@ def compare_anew(tap, lab, title, number):
     lab.daemon.start()
     settle_names_only(lab)
     found = differences(by_differences, normal(lab.daemon.table()))
-    return tap.ok(not found, title + ": the table is what it would be if built anew", "\n".join(found[:5]))
+    return tap.ok(not found, title + ": the table is what it would be if built from nothing", "\n".join(found[:5]))
 
 
 def settle_names_only(lab):
-    lab.daemon.wait_status(lambda status: all(one["addresses"] or (":" not in "".join(NAMES[one["name"]]) and one["family"] != "ipv4")
+    lab.daemon.wait_status(lambda status: all(one["addresses"]
+                                              or (":" not in "".join(NAMES[one["name"]]) and one["family"] != "ipv4")
                                               for one in status["names"]), "the names are known again")
 
 

@@ -13,16 +13,21 @@ from lab.streams import Allowed, Sink  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 # Ours by its name alone. Each still denies what the traffic of the test may not do.
-DENY = "chain forward { type filter hook forward priority filter; ct state established accept\n ip daddr 192.0.2.25 tcp dport { 3389, 8470 } drop\n" \
-       " ip6 daddr 2001:db8:2::25 tcp dport { 3389, 8470 } drop\n }\n"
+DENY = ("chain forward { type filter hook forward priority filter; ct state established accept\n"
+        " ip daddr 192.0.2.25 tcp dport { 3389, 8470 } drop\n"
+        " ip6 daddr 2001:db8:2::25 tcp dport { 3389, 8470 } drop\n }\n")
 FOREIGN = (
     ("a foreign table", "table inet spefw { %s }" % DENY),
-    ("a set of another form", "table inet spefw { comment \"layout 2\"\n set protected_4 { type ipv4_addr; }\n %s }" % DENY),
-    ("a set of a type that is not ours", "table inet spefw { comment \"layout 2\"\n set protected_4 { type ipv4_addr . inet_service; }\n %s }" % DENY),
-    ("a chain at another hook", "table inet spefw { comment \"layout 2\"\n %s chain judge { type filter hook postrouting priority 0; }\n }" % DENY),
+    ("a set of another form",
+     "table inet spefw { comment \"layout 2\"\n set protected_4 { type ipv4_addr; }\n %s }" % DENY),
+    ("a set of a type that is not ours",
+     "table inet spefw { comment \"layout 2\"\n set protected_4 { type ipv4_addr . inet_service; }\n %s }" % DENY),
+    ("a chain at another hook", "table inet spefw { comment \"layout 2\"\n"
+     " %s chain judge { type filter hook postrouting priority 0; }\n }" % DENY),
     ("another comment", "table inet spefw { comment \"layout\"\n %s }" % DENY),
     ("a number beyond all", "table inet spefw { comment \"layout 99999999999999999999\"\n %s }" % DENY),
-    ("a counter in a place of ours", "table inet spefw { comment \"layout 2\"\n counter denied-in { packets 5 bytes 300\n }\n %s }" % DENY),
+    ("a counter in a place of ours",
+     "table inet spefw { comment \"layout 2\"\n counter denied-in { packets 5 bytes 300\n }\n %s }" % DENY),
 )
 
 
@@ -56,29 +61,35 @@ def replaced(tap):
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
         wanted, flags = content(daemon.table()), table_owner("gateway")[0]
         kept = {family: lab.connect("client", ADDRESS[family]["server"], 143) for family in FAMILIES}
-        tables = [("a saved ruleset", text), ("an altered layout", text.replace("layout 2", "layout 99")), ("an older layout", text.replace("layout 2", "layout 1"))]
+        tables = [("a saved ruleset", text), ("an altered layout", text.replace("layout 2", "layout 99")),
+                  ("an older layout", text.replace("layout 2", "layout 1"))]
         leaked = 0
         for title, text in tables + list(FOREIGN):
             daemon.stop(signal.SIGKILL)
             # In one transaction, so that the traffic finds a table all the time.
             lab.nft("gateway", "delete table inet spefw\n" + text)
-            allowed = [Allowed("client", ADDRESS[family]["server"], 443) for family in FAMILIES] + [Allowed("server", EXCHANGE[4], 443)]
+            allowed = ([Allowed("client", ADDRESS[family]["server"], 443) for family in FAMILIES]
+                       + [Allowed("server", EXCHANGE[4], 443)])
             with DeniedStreams() as denied, Monitor("gateway") as monitor:
                 daemon.start()
                 wait_for(lambda: content(daemon.table()) == wanted, title + ": the table is ours")
                 wait_for(lambda: all(stream.opened > 30 for stream in allowed), "traffic")
                 for stream in allowed:
                     stream.close()
-            tap.equal(differences(wanted, content(daemon.table())), "", title + ": what is in force is the policy, no more and no less")
+            tap.equal(differences(wanted, content(daemon.table())), "",
+                      title + ": what is in force is the policy, no more and no less")
             tap.equal(table_owner("gateway")[0], flags, title + ": its flags are ours")
             changes = [{event.what for event in events} for events in monitor.transactions()]
-            tap.ok([one for one in changes if {"table deleted", "table added", "rule added"} <= one], title + ": replaced in one transaction", changes)
+            tap.ok([one for one in changes if {"table deleted", "table added", "rule added"} <= one],
+                   title + ": replaced in one transaction", changes)
             tap.equal(sum(one >= {"table deleted"} for one in changes), 1, title + ": and only once")
             tap.equal([stream.errors for stream in allowed], [[]] * 3, title + ": nothing allowed fails")
-            # The kernel lets go of old sets before a packet is through the old rules: now and then one slips by. It opens nothing.
+            # The kernel lets go of old sets before a packet is through the old rules: now and then one slips by.
+            # It opens nothing.
             leaked += denied.leaked
             entries = lab.run("gateway", "conntrack", "-L", check=False).stdout
-            tap.equal([line for line in entries.splitlines() if "dport=8470 " in line or "dport=3389 " in line], [], title + ": no denied connection is left")
+            tap.equal([line for line in entries.splitlines() if "dport=8470 " in line or "dport=3389 " in line], [],
+                      title + ": no denied connection is left")
             tap.equal([family for family in FAMILIES if not kept[family].echo()], [], title + ": connections go on")
         tap.note("denied SYNs that slipped by while %d tables were replaced: %d" % (len(tables) + len(FOREIGN), leaked))
         tap.ok(leaked < 10 * (len(tables) + len(FOREIGN)), "not more than that", leaked)
@@ -88,8 +99,8 @@ def replaced(tap):
         tap.ok(guarded(lab), "guarded")
 
 
-# What another program may add to a saved copy of our table: (what it is, the set or map, or a line of the text, what is put behind its first
-# line). The first ones decide on packets.
+# What another program may add to a saved copy of our table: (what it is, the set or map, or a line of the text, what is
+# put behind its first line). The first ones decide on packets.
 ADDITIONS = (
     ("a limit in a map", "map protected_dst_4 {", "limit rate 1/hour burst 1 packets"),
     ("a limit in a set", "set role_ADM_4 {", "limit rate 1/hour burst 1 packets"),
@@ -118,7 +129,8 @@ def with_addition(text, line, more):
 
 
 def added_to(tap):
-    """A saved copy of our table with something more in it is loaded while the daemon runs, and while it does not: replaced, with nothing left of it."""
+    """A saved copy of our table with something more in it is loaded while the daemon runs, and while it does not:
+    replaced, with nothing left of it."""
     with Lab(tap) as lab:
         lab.dns(NAMES, ttl=3600)
         lab.serve("server", tcp=[443, 8470, 3389])
@@ -133,13 +145,16 @@ def added_to(tap):
             running = number % 5 != 4
             if not running:
                 daemon.stop(signal.SIGKILL)
-            done = lab.run("gateway", "nft", "-f", "-", text="delete table inet spefw\n" + with_addition(text, line, more), check=False)
+            done = lab.run("gateway", "nft", "-f", "-",
+                           text="delete table inet spefw\n" + with_addition(text, line, more), check=False)
             if done.returncode:
-                tap.skip(title, "this nft or kernel refuses it: " + (done.stderr.strip() or "signal").split("\n", maxsplit=1)[0])
+                tap.skip(title, "this nft or kernel refuses it: "
+                         + (done.stderr.strip() or "signal").split("\n", maxsplit=1)[0])
             if not running:
                 daemon.start()
             try:
-                wait_for(lambda: content(daemon.table()) == wanted and daemon.status()["health"] == "ok", title + ": replaced")
+                wait_for(lambda: content(daemon.table()) == wanted and daemon.status()["health"] == "ok",
+                         title + ": replaced")
                 tap.ok(True, title + (" while it runs" if running else " while it is dead") + ": replaced")
             except TimeoutError:
                 tap.ok(False, title + ": replaced", differences(wanted, content(daemon.table())))
@@ -148,7 +163,8 @@ def added_to(tap):
 
 
 def counters_never_fall(tap):
-    """Over reloads, restarts, kills, resets and new tables: what status counts only grows, and loses nothing that it once told."""
+    """Over reloads, restarts, kills, resets and new tables: what status counts only grows,
+    and loses nothing that it once counted."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443, 3389])
         daemon = lab.spefwd(lab.config())
@@ -157,7 +173,8 @@ def counters_never_fall(tap):
             status = daemon.status()
             found = {flow["id"]: flow["connections"] for flow in status["flows"]}
             found.update({"denied " + name: count for name, count in status["denied"].items() if name != "last_hour"})
-            found.update({"guards " + name: count for name, count in status["guards"].items() if name in ("intercepted", "spoofed")})
+            found.update({"guards " + name: count
+                          for name, count in status["guards"].items() if name in ("intercepted", "spoofed")})
             return found
 
         def traffic():
@@ -185,46 +202,57 @@ def counters_never_fall(tap):
             path = os.path.join(daemon.state, "counters")
             with open(path, encoding="ascii") as file:
                 lines = file.read().split("\n")
-            tap.ok(lines[0].startswith("boot ") and len(lines) > 10, "the state file tells its boot", lines[0])
+            tap.ok(lines[0].startswith("boot ") and len(lines) > 10, "the state file names its boot", lines[0])
             with open(path, "w", encoding="ascii") as file:
                 file.write("\n".join(["boot 00000000-0000-4000-8000-000000000000"] + lines[1:]))
             daemon.start()
         steps = (
-            ("a reload", lambda: daemon.reload(lab.config(flows="[flow https-in]\nto = SERVER\n\n[flow api-in]\nenabled = no\n"))),
-            ("a flow that comes and goes", lambda: (daemon.reload(lab.config(flows="[flow https-in]\nenabled = no\n")), daemon.reload(lab.config()))),
+            ("a reload",
+             lambda: daemon.reload(lab.config(flows="[flow https-in]\nto = SERVER\n\n[flow api-in]\nenabled = no\n"))),
+            ("a flow that comes and goes",
+             lambda: (daemon.reload(lab.config(flows="[flow https-in]\nenabled = no\n")), daemon.reload(lab.config()))),
             ("stop and start", lambda: (daemon.stop(), daemon.start())),
             ("kill -9 and start", lambda: (daemon.kill(), daemon.start())),
             ("a foreign reset", lambda: lab.run("gateway", "nft", "reset", "counters", "table", "inet", "spefw")),
-            ("a foreign reset, then a stop and start", lambda: (lab.run("gateway", "nft", "reset", "counters"), daemon.status(), daemon.stop(), daemon.start())),
-            ("a foreign reset while stopped", lambda: (daemon.stop(), lab.run("gateway", "nft", "reset", "counters"), daemon.start())),
+            ("a foreign reset, then a stop and start",
+             lambda: (lab.run("gateway", "nft", "reset", "counters"), daemon.status(), daemon.stop(), daemon.start())),
+            ("a foreign reset while stopped",
+             lambda: (daemon.stop(), lab.run("gateway", "nft", "reset", "counters"), daemon.start())),
             ("a foreign flush", deleted_by_others),
             ("clear and reload", lambda: (daemon.ctl("clear", "--yes"), daemon.reload())),
             ("spefwd --clear while stopped", lambda: (daemon.stop(), daemon.run("spefwd", "--clear"), daemon.start())),
             ("another boot", another_boot),
-            ("deleted while stopped", lambda: (daemon.stop(), lab.run("gateway", "nft", "delete", "table", "inet", "spefw"), daemon.start())),
+            ("deleted while stopped",
+             lambda: (daemon.stop(), lab.run("gateway", "nft", "delete", "table", "inet", "spefw"), daemon.start())),
         )
         for title, step in steps:
             traffic()
             before = totals()
             step()
             after = totals()
-            tap.equal({name: (count, after.get(name)) for name, count in before.items() if after.get(name, -1) < count}, {}, title + ": nothing falls")
+            tap.equal({name: (count, after.get(name)) for name, count in before.items() if after.get(name, -1) < count},
+                      {}, title + ": nothing falls")
             traffic()
             again = totals()
-            tap.ok(again["https-in"] - after["https-in"] >= 2 and again["denied early"] + again["denied in"] > after["denied early"] + after["denied in"],
+            tap.ok(again["https-in"] - after["https-in"] >= 2
+                   and again["denied early"] + again["denied in"] > after["denied early"] + after["denied in"],
                    title + ": and all goes on", (after, again))
-        # A crash may lose what was counted since the last save, never what was saved; resets and new tables are saved at once.
-        for title, step in (("kill -9, a reset, a start", reset_while_dead), ("kill -9, another table, a start", replaced_by_others)):
+        # A crash may lose what was counted since the last save, never what was saved;
+        # resets and new tables are saved at once.
+        for title, step in (("kill -9, a reset, a start", reset_while_dead),
+                            ("kill -9, another table, a start", replaced_by_others)):
             traffic()
             daemon.stop()
             daemon.start()
             before = totals()
             step()
             after = totals()
-            tap.equal({name: (count, after.get(name)) for name, count in before.items() if after.get(name, -1) < count}, {}, title + ": nothing that was saved is lost")
+            tap.equal({name: (count, after.get(name)) for name, count in before.items() if after.get(name, -1) < count},
+                      {}, title + ": nothing that was saved is lost")
         status = daemon.wait_status(lambda now: now["denied"]["last_hour"] >= 0, "the last hour")
-        tap.ok(status["denied"]["last_hour"] <= sum(count for name, count in status["denied"].items() if name != "last_hour") + status["guards"]["spoofed"],
-               "the last hour is a part of the whole", status["denied"])
+        tap.ok(status["denied"]["last_hour"] <= sum(count
+                                                    for name, count in status["denied"].items() if name != "last_hour")
+               + status["guards"]["spoofed"], "the last hour is a part of the whole", status["denied"])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import sys
 import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import (ADDRESS, EXCHANGE, FAMILIES, LICENSE, NARROW, SYN, Daemon, Lab, NotReady, RawSender, Sniffer, counters, frozen, is_syn, main,  # noqa: E402
+from lab import (ADDRESS, EXCHANGE, FAMILIES, LICENSE, NARROW, SYN, Daemon, Lab, NotReady, RawSender, Sniffer, counters,
+                 frozen, is_syn, main,  # noqa: E402
                  probe_all, vendor, wait_for)
 from lab.streams import Denied  # noqa: E402
 
@@ -20,7 +21,8 @@ def guarded(lab):
     for family in FAMILIES:
         server = ADDRESS[family]["server"]
         with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dport in (8470, 3389)) as sniffer:
-            probes = probe_all([("client", server, 443, True), ("client", server, 8470, False), ("client", server, 3389, False)],
+            probes = probe_all([("client", server, 443, True), ("client", server, 8470, False),
+                                ("client", server, 3389, False)],
                                lambda: lab.connect("client", server, 443).close())
         if [probe.result for probe in probes] != ["open server", None, None] or sniffer.packets:
             return False
@@ -29,7 +31,8 @@ def guarded(lab):
 
 def handles(daemon, kinds=("chain", "set", "map", "counter")):
     """{(kind, name): handle} of the table, read apart from counts and elements."""
-    return {(kind, one[kind]["name"]): one[kind]["handle"] for one in daemon.table(handles=True) for kind in kinds if kind in one}
+    return {(kind, one[kind]["name"]): one[kind]["handle"] for one in daemon.table(handles=True)
+            for kind in kinds if kind in one}
 
 
 def serve(lab):
@@ -51,28 +54,35 @@ def killed(tap):
         tap.ok(guarded(lab), "killed: the table filters")
         tap.equal(daemon.ctl("status", check=False).returncode, 3, "killed: spefwctl status says that nobody runs (3)")
         done = daemon.run("spefwd", "--inspect")
-        tap.ok(done.returncode == 0 and done.stdout.strip(), "killed: spefwd --inspect finds the table", (done.returncode, done.stdout, done.stderr))
+        tap.ok(done.returncode == 0 and done.stdout.strip(), "killed: spefwd --inspect finds the table",
+               (done.returncode, done.stdout, done.stderr))
         tap.note(done.stdout)
         seen = counters(daemon.table())
         daemon.start()
         tap.equal(handles(daemon), before, "started again: chains, sets, maps and counters are the same, not new ones")
         now = counters(daemon.table())
-        tap.ok(all(now[name] >= seen[name] >= counts[name] for name in counts) and now["flow-https-in"] >= 4, "counters go on", (counts, seen, now))
+        tap.ok(all(now[name] >= seen[name] >= counts[name] for name in counts) and now["flow-https-in"] >= 4,
+               "counters go on", (counts, seen, now))
         flow = [flow for flow in daemon.status()["flows"] if flow["id"] == "https-in"][0]
         tap.ok(flow["connections"] >= seen["flow-https-in"], "status counts on as well", flow)
-        tap.ok(guarded(lab) and all(connection.echo() for connection in kept.values()), "it guards, and connections go on")
-        tap.equal(sorted(daemon.addresses(vendor.LICENSE_NAME)), sorted(NAMES[vendor.LICENSE_NAME]), "addresses of names are known at once")
+        tap.ok(guarded(lab) and all(connection.echo() for connection in kept.values()),
+               "it guards, and connections go on")
+        tap.equal(sorted(daemon.addresses(vendor.LICENSE_NAME)), sorted(NAMES[vendor.LICENSE_NAME]),
+                  "addresses of names are known at once")
 
 
 def killed_while_reloading(tap):
     """kill -9 at any moment of a reload: the old policy or the new one, never an open server."""
     with Lab(tap) as lab:
         serve(lab)
-        configs = [lab.config(), lab.config(flows="[flow api-in]\nenabled = no\n\n[flow backup-in]\nfrom = 203.0.113.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n",
-                                            adm="203.0.113.0/24 198.51.100.200 2001:db8:3::/64", gateway="early_drop = no")]
+        configs = [lab.config(),
+                   lab.config(flows="[flow api-in]\nenabled = no\n\n[flow backup-in]\nfrom = 203.0.113.77\n"
+                              "to = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n",
+                              adm="203.0.113.0/24 198.51.100.200 2001:db8:3::/64", gateway="early_drop = no")]
         daemon = lab.spefwd(configs[0])
         chance = random.Random(7)
-        streams = [Denied("client", ADDRESS[family]["client"], ADDRESS[family]["server"], (8470, 3389), "server") for family in FAMILIES]
+        streams = [Denied("client", ADDRESS[family]["client"], ADDRESS[family]["server"], (8470, 3389), "server")
+                   for family in FAMILIES]
         problems = []
         for number in range(20):
             daemon.write(configs[(number + 1) % 2])
@@ -113,10 +123,11 @@ def stopped(tap):
         tap.ok(before and guarded(lab), "the table stays and filters")
         daemon.start()
         tap.ok(guarded(lab), "started again, it guards")
-        # Rules are written anew at a start, since others may have changed them; what holds state is not.
+        # Rules are written again at a start, since others may have changed them; what holds state is not.
         tap.equal(handles(daemon), numbers, "chains, sets, maps and counters are the same, not new ones")
         after = content()
-        tap.ok(after == before, "not one rule or element differs", "\n".join("%s" % one for one in before + after if one not in before or one not in after))
+        tap.ok(after == before, "not one rule or element differs",
+               "\n".join("%s" % one for one in before + after if one not in before or one not in after))
         wait_for(lambda: daemon.status()["generation"], "it is ready")
         quiet = frozen(daemon.table(handles=True), handles=True)
         tap.equal(daemon.reload()["changed"], False, "a reload of the same file changes nothing")
@@ -130,11 +141,13 @@ def inspected_and_cleared(tap):
         serve(lab)
         daemon = lab.spefwd(lab.config())
         done = daemon.ctl("clear", check=False)
-        tap.ok(done.returncode == 2 and "--yes" in done.stderr and daemon.table(), "clear without --yes is refused (2)", (done.returncode, done.stderr))
+        tap.ok(done.returncode == 2 and "--yes" in done.stderr and daemon.table(), "clear without --yes is refused (2)",
+               (done.returncode, done.stderr))
         done = daemon.ctl("clear", "--yes")
         tap.ok(daemon.table() is None, "clear --yes removes the table", done.stdout + done.stderr)
         status = daemon.status()
-        tap.ok(status["health"] == "failed" and status["reasons"], "status says that nothing is guarded", (status["health"], status["reasons"]))
+        tap.ok(status["health"] == "failed" and "table-removed" in daemon.reason_codes(status),
+               "status says that nothing is guarded", (status["health"], status["reasons"]))
         with lab.connect("client", "192.0.2.25", 3389) as connection:
             tap.ok(connection.echo(), "then the server is open")
         daemon.reload()
@@ -144,17 +157,21 @@ def inspected_and_cleared(tap):
         tap.equal(done.returncode, 0, "--inspect with a table: 0")
         lab.nft("gateway", "add counter inet spefw mine")
         done = daemon.run("spefwd", "--inspect")
-        tap.ok(done.returncode == 1 and "not of spefw's making" in done.stdout, "--inspect with something foreign in it: 1", (done.returncode, done.stdout))
+        tap.ok(done.returncode == 1 and "not of spefw's making" in done.stdout,
+               "--inspect with something foreign in it: 1", (done.returncode, done.stdout))
         done = daemon.ctl("status", check=False)
-        tap.ok(done.returncode == 3 and "changed by another program" in done.stdout, "and status says so", done.stdout + done.stderr)
+        tap.ok(done.returncode == 3 and "changed by another program" in done.stdout, "and status says so",
+               done.stdout + done.stderr)
         done = daemon.run("spefwd", "--clear")
-        tap.ok(done.returncode == 0 and daemon.table() is None, "--clear without a daemon removes it", done.stdout + done.stderr)
+        tap.ok(done.returncode == 0 and daemon.table() is None, "--clear without a daemon removes it",
+               done.stdout + done.stderr)
         done = daemon.run("spefwd", "--clear")
         tap.equal(done.returncode, 0, "--clear again: nothing to do is no failure")
         done = daemon.run("spefwd", "--inspect")
         tap.ok(done.returncode == 1, "--inspect without a table: 1", (done.returncode, done.stdout, done.stderr))
         done = daemon.ctl("status", check=False)
-        tap.ok(done.returncode == 3 and "not running" in done.stderr + done.stdout, "status without a daemon: 3, and what is the matter", done.stdout + done.stderr)
+        tap.ok(done.returncode == 3 and "not running" in done.stderr + done.stdout,
+               "status without a daemon: 3, and what is the matter", done.stdout + done.stderr)
 
 
 def audited(tap):
@@ -167,8 +184,10 @@ def audited(tap):
         tap.equal(daemon.status()["mode"], "audit", "status says audit")
         for family in FAMILIES:
             ipv = "IPv%d: " % family
-            probes = probe_all([("client", ADDRESS[family]["server"], port, True) for port in ports] + [("server", EXCHANGE[family], 25, True)])
-            tap.ok(all(probe.open for probe in probes), ipv + "all ports are open, in and out", [(probe.port, probe.result) for probe in probes])
+            probes = probe_all([("client", ADDRESS[family]["server"], port, True) for port in ports]
+                               + [("server", EXCHANGE[family], 25, True)])
+            tap.ok(all(probe.open for probe in probes), ipv + "all ports are open, in and out",
+                   [(probe.port, probe.result) for probe in probes])
             with Sniffer("server", keep=lambda packet: packet.src == ADDRESS[family]["client"]
                          and (packet.kind == "icmp" or packet.sport in (40000, 40001))) as sniffer:
                 with RawSender("client", ADDRESS[family]["client"], ADDRESS[family]["server"]) as sender:
@@ -178,13 +197,15 @@ def audited(tap):
                     sender.tcp(40001, 443)
                 wait_for(lambda: sniffer.seen(lambda packet: packet.sport == 40001), "the mark arrives")
             arrived = {(packet.kind, packet.flags) for packet in sniffer.packets}
-            tap.ok({("icmp", 0), ("udp", 0), ("tcp", 0), ("tcp", SYN)} <= arrived, ipv + "echo, UDP and an invalid packet arrive", sniffer.packets)
+            tap.ok({("icmp", 0), ("udp", 0), ("tcp", 0), ("tcp", SYN)} <= arrived,
+                   ipv + "echo, UDP and an invalid packet arrive", sniffer.packets)
             with Sniffer("internet", keep=is_syn) as sniffer:
                 with RawSender("client", ADDRESS[family]["server"], EXCHANGE[family]) as thief:
                     thief.tcp(40002, 80)
                 wait_for(sniffer.seen, "the stolen address arrives")
         status = daemon.status()
-        tap.ok(status["denied"]["in"] + status["denied"]["early"] >= 10 and status["denied"]["out"] >= 2 and status["guards"]["spoofed"] >= 2,
+        tap.ok(status["denied"]["in"] + status["denied"]["early"] >= 10 and status["denied"]["out"] >= 2
+               and status["guards"]["spoofed"] >= 2,
                "what would have been dropped is counted", (status["denied"], status["guards"]))
         daemon.reload(lab.config())
         tap.ok(guarded(lab), "mode = enforce: guarded")
@@ -204,7 +225,8 @@ def bad_starts(tap):
             tap.ok(False, "a bad file and nothing to fall back on: no start")
         except NotReady as error:
             tap.equal(error.returncode, 78, "a bad file and nothing to fall back on: exit 78")
-            tap.ok("spefw.ini:2: " in daemon.log() and "did you mean address?" in daemon.log(), "with the error and its line", daemon.log())
+            tap.ok("spefw.ini:2: " in daemon.log() and "did you mean address?" in daemon.log(),
+                   "with the error and its line", daemon.log())
         daemon.process = None
         tap.ok(daemon.table() is None, "and no table")
         os.unlink(daemon.config)
@@ -223,28 +245,33 @@ def bad_starts(tap):
         try:
             second.start(wait=False)
             wait_for(lambda: second.process.poll() is not None, "the second one ends")
-            tap.ok(second.process.returncode not in (0, None) and "sock" in second.log(), "a second daemon on the same socket refuses to start", second.log())
+            tap.ok(second.process.returncode not in (0, None) and "sock" in second.log(),
+                   "a second daemon on the same socket refuses to start", second.log())
         finally:
             second.process = None
         daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
         tap.ok(True, "the first one does not mind")
-        for title, spoil in (("a bad file", lambda: daemon.write("[server]\nadress = 192.0.2.25\n")), ("no file", lambda: os.unlink(daemon.config))):
+        for title, spoil in (("a bad file", lambda: daemon.write("[server]\nadress = 192.0.2.25\n")),
+                             ("no file", lambda: os.unlink(daemon.config))):
             daemon.stop()
             daemon.run("spefwd", "--clear")
             spoil()
             daemon.start()
             status = daemon.status()
             tap.ok(guarded(lab), title + ": on the last good one: guarded, though the table was gone")
-            tap.equal((status["health"], status["config"]["matches_disk"]), ("degraded", False), title + ": status says so")
+            tap.equal((status["health"], status["config"]["matches_disk"]), ("degraded", False),
+                      title + ": status says so")
         daemon.write(lab.config())
         daemon.reload()
-        daemon.wait_status(lambda now: now["health"] == "ok" and now["config"]["matches_disk"], "healthy with a good file")
+        daemon.wait_status(lambda now: now["health"] == "ok" and now["config"]["matches_disk"],
+                           "healthy with a good file")
         tap.ok(True, "a good file again: healthy")
 
 
 def wait_repaired(daemon, before):
     """Without ownership the daemon sees a foreign change and restores its table by itself; returns the new count."""
-    return daemon.wait_status(lambda status: status["guards"]["repaired"] > before, "the repair is counted")["guards"]["repaired"]
+    return daemon.wait_status(lambda status: status["guards"]["repaired"] > before, "the repair is counted")["guards"][
+        "repaired"]
 
 
 def strangers(tap):
@@ -252,7 +279,8 @@ def strangers(tap):
     with Lab(tap) as lab:
         serve(lab)
         lab.dns(NAMES)
-        lab.nft("gateway", "table inet spefw {\n\tchain forward { type filter hook forward priority filter; policy accept; tcp dport 3389 accept; }\n}\n")
+        lab.nft("gateway", "table inet spefw {\n\tchain forward { type filter hook forward priority filter; "
+                "policy accept; tcp dport 3389 accept; }\n}\n")
         daemon = lab.spefwd(lab.config())
         tap.ok(guarded(lab), "a foreign table of our name is replaced")
         before = handles(daemon)
@@ -263,7 +291,8 @@ def strangers(tap):
         else:
             repaired = wait_repaired(daemon, 0)
         tap.ok(guarded(lab), "guarded after a foreign flush ruleset")
-        for command in ("delete table inet spefw", "flush chain inet spefw forward", "insert rule inet spefw forward accept"):
+        for command in ("delete table inet spefw", "flush chain inet spefw forward",
+                        "insert rule inet spefw forward accept"):
             done = lab.run("gateway", "nft", *command.split(), check=False)
             if owner:
                 tap.ok(done.returncode != 0, "refused: nft " + command, done.stderr)
@@ -282,8 +311,8 @@ def strangers(tap):
         tap.ok(guarded(lab), "started again, it is gone")
 
 
-def links_change(tap):
-    """The server's link comes late, or goes; the gateway's addresses change."""
+def interfaces_change(tap):
+    """The server's interface comes late, or goes; the gateway's addresses change."""
     with Lab(tap) as lab:
         lab.ip("gateway", "link set lan down")
         lab.dns(NAMES)
@@ -291,23 +320,26 @@ def links_change(tap):
         daemon = lab.spefwd(lab.config())
         lab.ip("gateway", "link set lan up", "addr add 2001:db8:2::1/64 dev lan nodad")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
-        wait_for(lambda: guarded_quickly(lab), "guarded once the link is up")
-        tap.ok(guarded(lab), "the link came later: guarded")
+        wait_for(lambda: guarded_quickly(lab), "guarded once the interface is up")
+        tap.ok(guarded(lab), "the interface came later: guarded")
         for family in FAMILIES:
             stolen, target = ADDRESS[family]["server"], EXCHANGE[family]
 
             def dropped():
                 with Sniffer("internet", keep=is_syn) as sniffer:
-                    with RawSender("client", stolen, target) as thief, RawSender("client", ADDRESS[family]["client"], target) as honest:
+                    with RawSender("client", stolen, target) as thief, RawSender(
+                            "client", ADDRESS[family]["client"], target) as honest:
                         thief.tcp(40000, 80)
                         honest.tcp(40001, 80)
                     wait_for(lambda: sniffer.seen(lambda packet: packet.sport == 40001), "the honest SYN arrives")
                 return not [packet for packet in sniffer.packets if packet.src == stolen]
-            tap.ok(wait_for(dropped, "the spoof guard is there", bound=20), "IPv%d: the server's address on other links is dropped then" % family)
-        lab.ip("gateway", "link set lan down", "link set lan name inside", "link set inside up", "addr add 2001:db8:2::1/64 dev inside nodad")
+            tap.ok(wait_for(dropped, "the spoof guard is there", bound=20),
+                   "IPv%d: the server's address on other interfaces is dropped then" % family)
+        lab.ip("gateway", "link set lan down", "link set lan name inside", "link set inside up",
+               "addr add 2001:db8:2::1/64 dev inside nodad")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
-        wait_for(lambda: guarded_quickly(lab), "guarded once the link has another name")
-        tap.ok(guarded(lab), "the link has another name: guarded")
+        wait_for(lambda: guarded_quickly(lab), "guarded once the interface has another name")
+        tap.ok(guarded(lab), "the interface has another name: guarded")
         daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
 
 
@@ -328,12 +360,15 @@ def hung_up(tap):
         daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n"))
         daemon.process.send_signal(signal.SIGHUP)
         status = daemon.wait_status(lambda now: now["generation"] > generation, "the file is read")
-        tap.equal([flow["enabled"] for flow in status["flows"] if flow["id"] == "api-in"], [False], "SIGHUP applies the file")
+        tap.equal([flow["enabled"] for flow in status["flows"] if flow["id"] == "api-in"], [False],
+                  "SIGHUP applies the file")
         daemon.write("[server]\n")
         daemon.process.send_signal(signal.SIGHUP)
         status = daemon.wait_status(lambda now: not now["config"]["matches_disk"], "the bad file is noticed")
-        tap.ok(status["health"] == "degraded" and "spefw.ini:" in daemon.log(), "a bad file: degraded, and the errors are logged", (status["reasons"], daemon.log()))
+        tap.ok(status["health"] == "degraded" and "spefw.ini:" in daemon.log(),
+               "a bad file: degraded, and the errors are logged", (status["reasons"], daemon.log()))
 
 
 if __name__ == "__main__":
-    main(killed, stopped, inspected_and_cleared, audited, bad_starts, strangers, links_change, hung_up, killed_while_reloading)
+    main(killed, stopped, inspected_and_cleared, audited, bad_starts, strangers, interfaces_change, hung_up,
+         killed_while_reloading)

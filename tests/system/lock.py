@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One daemon a state directory: a second one ends before it writes anything; and only what was in force is kept for a later start."""
+"""One daemon a state directory: a second one ends before it writes anything;
+and only what was in force is kept for a later start."""
 import hashlib
 import os
 import shutil
@@ -16,7 +17,7 @@ BROKEN = "[server]\nadress = 192.0.2.25\n"
 
 
 def files(directory):
-    """{name: (inode, hash)}: a file that was written anew with the same bytes is another."""
+    """{name: (inode, hash)}: a file that was written again with the same bytes is another."""
     result = {}
     for name in sorted(name for name in os.listdir(directory) if not name.endswith(".new")): # these come and go
         path = os.path.join(directory, name)
@@ -97,15 +98,18 @@ def no_directory(tap):
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443, 3389, 8470])
         daemon = Daemon(lab, lab.config())
-        for title, make in (("missing", lambda: None), ("a file", lambda: open(daemon.state, "w", encoding="ascii").close())):
+        for title, make in (("missing", lambda: None),
+                            ("a file", lambda: open(daemon.state, "w", encoding="ascii").close())):
             shutil.rmtree(daemon.state, ignore_errors=True)
             make()
             daemon.start()
             tap.ok(guarded(lab), "the state directory is %s: guarded" % title)
             status = daemon.status()
             tap.equal(status["health"], "degraded", "it is degraded")
-            tap.ok(any("can't be kept in " + daemon.state in reason for reason in status["reasons"]), "and says why", status["reasons"])
-            tap.ok(daemon.state + ": the state directory can't be used" in daemon.log(), "so does the log", daemon.log())
+            tap.ok("config-unsaved" in daemon.reason_codes(status), "and says why",
+                   status["reasons"])
+            tap.ok(daemon.state + ": the state directory can't be used" in daemon.log(), "so does the log",
+                   daemon.log())
             daemon.stop()
 
 

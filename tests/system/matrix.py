@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every flow of the vendor's table, from and to every machine, over real connections: what passes, and that nothing else does."""
+"""Every flow of the vendor's table, from and to every machine, over real connections: what passes,
+and that nothing else does."""
 import os
 import random
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import (ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, NARROW, Lab, RawSender, Sniffer, dns, is_syn, main, ping, probe_all,  # noqa: E402
+from lab import (ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, NARROW, Lab, RawSender, Sniffer, dns, is_syn, main,
+                 ping, probe_all,  # noqa: E402
                  udp_exchange, vendor, wait_for)
 
 PORTS = vendor.PORTS + vendor.CLOSED_PORTS
@@ -56,7 +58,8 @@ def try_all(tap, lab, flows):
             for probe, (_, _, port, expected) in zip(probes, wanted):
                 title = "%s to %s (%s) port %d: " % (source, who, target, port)
                 if expected:
-                    tap.ok(probe.result == "open " + who, title + "open by " + ", ".join(expected_flows(source, meaning, port, flows)),
+                    tap.ok(probe.result == "open " + who,
+                           title + "open by " + ", ".join(expected_flows(source, meaning, port, flows)),
                            "got %s" % probe.result)
                 else:
                     tap.ok(probe.result is None and port not in arrived, title + "denied",
@@ -77,16 +80,20 @@ def the_vendors_table(tap):
         lab.dns(NAMES)
         daemon = lab.guard(lab.config())
         if daemon is not None:
-            daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the vendor's name is known")
+            daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2,
+                               "the vendor's name is known")
         serve_everywhere(lab)
         denied_in, denied_out = try_all(tap, lab, vendor.FLOWS)
         if daemon is not None:
             status = daemon.status()
-            tap.ok(status["denied"]["in"] + status["denied"]["early"] >= denied_in > 0, "denied connections to the server are counted", status["denied"])
-            tap.ok(status["denied"]["out"] >= denied_out > 0, "denied connections of the server are counted", status["denied"])
-            unused = [flow["id"] for flow in status["flows"] if flow["section"] != "infrastructure" and not flow["connections"]
-                      and flow["id"] not in ("icewarp-out",)]
-            tap.equal(unused, [], "each flow counts its connections (icewarp-out: its ports and targets are those of ews-out)")
+            tap.ok(status["denied"]["in"] + status["denied"]["early"] >= denied_in > 0,
+                   "denied connections to the server are counted", status["denied"])
+            tap.ok(status["denied"]["out"] >= denied_out > 0, "denied connections of the server are counted",
+                   status["denied"])
+            unused = [flow["id"] for flow in status["flows"] if flow["section"] != "infrastructure"
+                      and not flow["connections"] and flow["id"] not in ("icewarp-out",)]
+            tap.equal(unused, [],
+                      "each flow counts its connections (icewarp-out: its ports and targets are those of ews-out)")
 
 
 def narrowed(tap):
@@ -97,7 +104,8 @@ def narrowed(tap):
         lab.dns(NAMES)
         daemon = lab.guard(lab.config(flows=NARROW))
         if daemon is not None:
-            daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the vendor's name is known")
+            daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2,
+                               "the vendor's name is known")
         serve_everywhere(lab)
         try_all(tap, lab, flows)
 
@@ -139,7 +147,8 @@ def arrivals(source, target, family, who, send, last):
 
 def other_protocols(tap):
     """UDP and ICMP from and to the server, as samples."""
-    udp_ports = [1, 7, 53, 67, 69, 80, 111, 123, 135, 137, 138, 161, 389, 443, 445, 500, 514, 993, 1194, 1434, 1900, 3389, 4500, 5353, 5355, 8470, 8474]
+    udp_ports = [1, 7, 53, 67, 69, 80, 111, 123, 135, 137, 138, 161, 389, 443, 445, 500, 514, 993, 1194, 1434, 1900,
+                 3389, 4500, 5353, 5355, 8470, 8474]
     udp_ports += random.Random(1).sample(range(9000, 65536), 40)
 
     def udp(sender):
@@ -152,15 +161,18 @@ def other_protocols(tap):
             for source in ("client", "admin"):
                 got = arrivals(source, server, family, "server", udp, lambda sender: sender.tcp(40001, 443))
                 tap.equal([packet.dport for packet in got], [], ipv + "no UDP from %s" % source)
-            got = arrivals("client", server, family, "server", lambda sender: sender.echo(), lambda sender: sender.tcp(40001, 443))
+            got = arrivals("client", server, family, "server", lambda sender: sender.echo(),
+                           lambda sender: sender.tcp(40001, 443))
             tap.equal(got, [], ipv + "no ICMP echo from anywhere")
-            got = arrivals("admin", server, family, "server", lambda sender: sender.echo(), lambda sender: sender.tcp(40001, 443))
+            got = arrivals("admin", server, family, "server", lambda sender: sender.echo(),
+                           lambda sender: sender.tcp(40001, 443))
             tap.equal([packet.kind for packet in got], ["icmp"], ipv + "ICMP echo from the administrators")
             tap.ok(ping("admin", ADDRESS[family]["admin"], server), ipv + "and its answer comes back")
             for target, who in ((ADDRESS[family]["client"], "client"), (ADDRESS[family]["admin"], "admin")):
                 got = arrivals("server", target, family, who, udp, lambda sender: sender.tcp(40001, 80))
                 tap.equal([packet.dport for packet in got], [], ipv + "no UDP of the server to %s" % who)
-                got = arrivals("server", target, family, who, lambda sender: sender.echo(), lambda sender: sender.tcp(40001, 80))
+                got = arrivals("server", target, family, who, lambda sender: sender.echo(),
+                               lambda sender: sender.tcp(40001, 80))
                 tap.equal(got, [], ipv + "no ICMP echo of the server to %s" % who)
 
 
@@ -169,14 +181,17 @@ def infrastructure(tap):
     with Lab(tap) as lab:
         lab.dns(NAMES)
         time_servers = [ADDRESS[family]["internet"] for family in FAMILIES]
-        daemon = lab.guard(lab.config().replace("[gateway]", "time_servers = %s\n\n[gateway]" % " ".join(time_servers), 1))
+        daemon = lab.guard(lab.config().replace("[gateway]", "time_servers = %s\n\n[gateway]" % " ".join(time_servers),
+                                                1))
         lab.serve("internet", udp=[123])
         for family in FAMILIES:
             ipv = "IPv%d: " % family
             for tcp in (False, True):
                 answer = dns.query("server", DNS[family], vendor.LICENSE_NAME, dns.A, tcp=tcp, bound=30)
-                tap.equal(answer and [address for address, _ in answer[1]], [LICENSE[0][4]], ipv + "the server asks its resolver over " + ("TCP" if tcp else "UDP"))
-            tap.ok(udp_exchange("server", ADDRESS[family]["internet"], 123, bound=30), ipv + "the server asks its time server")
+                tap.equal(answer and [address for address, _ in answer[1]], [LICENSE[0][4]],
+                          ipv + "the server queries its resolver over " + ("TCP" if tcp else "UDP"))
+            tap.ok(udp_exchange("server", ADDRESS[family]["internet"], 123, bound=30),
+                   ipv + "the server queries its time server")
             other = EXCHANGE[family]
 
             def stray(sender):
@@ -186,12 +201,14 @@ def infrastructure(tap):
             got = arrivals("server", other, family, "internet", stray, lambda sender: sender.tcp(40001, 80))
             tap.equal(got, [], ipv + "neither name service nor time of others")
         if daemon is not None:
-            used = {flow["id"]: flow["connections"] for flow in daemon.status()["flows"] if flow["section"] == "infrastructure"}
+            used = {flow["id"]: flow["connections"]
+                    for flow in daemon.status()["flows"] if flow["section"] == "infrastructure"}
             tap.ok(used.get("dns-out", 0) >= 4 and used.get("ntp-out", 0) >= 2, "these flows count as well", used)
 
 
 def neighbours_and_noise(tap):
-    """Neighbour discovery passes; the server's broadcasts are dropped and are no denials; a stolen source address is dropped."""
+    """Neighbour discovery passes; the server's broadcasts are dropped and are no denials;
+    a stolen source address is dropped."""
     with Lab(tap) as lab:
         daemon = lab.guard(lab.config())
         listener = lab.serve("server", tcp=[443])
@@ -199,14 +216,16 @@ def neighbours_and_noise(tap):
             lab.run(machine, "ip", "neigh", "flush", "all")
             lab.run(machine, "ip", "-6", "neigh", "flush", "all")
         for family in FAMILIES:
-            tap.ok(lab.connect("client", ADDRESS[family]["server"], 443).echo(), "IPv%d: neighbours find each other" % family)
+            tap.ok(lab.connect("client", ADDRESS[family]["server"], 443).echo(),
+                   "IPv%d: neighbours find each other" % family)
         wait_for(lambda: listener.accepted == 2, "both were accepted")
 
         with RawSender("server", "192.0.2.25", "203.0.113.10") as sender:
             sender.tcp(40001, 80)
         before = daemon.status() if daemon is not None else None
         lab.run("server", "python3", "-c", "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-                "s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)\n[s.sendto(b'x', ('192.0.2.255', port)) for port in (137, 138)]\n"
+                "s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)\n"
+                "[s.sendto(b'x', ('192.0.2.255', port)) for port in (137, 138)]\n"
                 "s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\ns.sendto(b'x', ('ff02::1%eth0', 5355))\n")
         if before is not None:
             after = daemon.status()
@@ -217,11 +236,13 @@ def neighbours_and_noise(tap):
         for family in FAMILIES:
             stolen, target = ADDRESS[family]["server"], ADDRESS[family]["internet"]
             with Sniffer("internet", keep=is_syn) as sniffer:
-                with RawSender("client", stolen, target) as thief, RawSender("client", ADDRESS[family]["client"], target) as honest:
+                with RawSender("client", stolen, target) as thief, RawSender(
+                        "client", ADDRESS[family]["client"], target) as honest:
                     thief.tcp(40000, 80)
                     honest.tcp(40001, 80)
                 wait_for(lambda: sniffer.seen(lambda packet: packet.sport == 40001), "the honest SYN arrives")
-            tap.equal([packet for packet in sniffer.packets if packet.src == stolen], [], "IPv%d: the server's address from a link without a route to it is dropped" % family)
+            tap.equal([packet for packet in sniffer.packets if packet.src == stolen], [],
+                      "IPv%d: the server's address from an interface without a route to it is dropped" % family)
         if daemon is not None:
             tap.equal(daemon.status()["guards"]["spoofed"], 2, "and counted")
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Names at the edges of the daemon's life: booted before the network is there, without DNS, and dead. Elements in the kernel live
-for `stale` and a margin; with what the newest kernels can do (an owner's table, timeouts changed in place) and without."""
+"""Names at the edges of the daemon's life: booted before the network is there, without DNS, and dead. Elements in the
+kernel live for `stale` and a margin; with what the newest kernels can do (an owner's table,
+timeouts changed in place) and without."""
 import contextlib
 import os
 import sys
@@ -12,7 +13,7 @@ from lab import DNS, EXCHANGE, FAMILIES, HANG, LICENSE, NARROW, Lab, Sniffer, ma
 from lab.dns_servers import AUTHORITY, Authority, Resolver, pool, route_pools  # noqa: E402
 from lab.named import both_agree, closed, entries, entry, flows, in_state, kernel, knows, only, passes  # noqa: E402
 from lab.netlink import Monitor  # noqa: E402
-from lab.topology import LINKS  # noqa: E402
+from lab.topology import INTERFACES  # noqa: E402
 
 NAME = vendor.LICENSE_NAME
 KNOWN = list(LICENSE[0].values())
@@ -55,35 +56,40 @@ def rearmed(tap):
             lab.serve("internet", tcp=[port])
             daemon = lab.spefwd(only(lab.config(flows=flows({name: port}), dns_section="stale = 30s\ngrace = 2s")))
             knows(daemon, name, targets)
-            tap.equal(daemon.status()["ownership"], "monitor" if words else "owner", where + "the table is %s" % ("anybody's" if words else "owned"))
+            tap.equal(daemon.status()["ownership"], "monitor" if words else "owner",
+                      where + "the table is %s" % ("anybody's" if words else "owned"))
             seconds, timely, lost, rises, before = [], [], 0, 0, left(lab, name)
             with Monitor("gateway") as monitor:
                 begin = time.monotonic()
-                while time.monotonic() < begin + 8 or (len(timely) < 5 * len(targets) and time.monotonic() < begin + HANG):
+                while time.monotonic() < begin + 8 or (len(timely) < 5 * len(targets)
+                                                       and time.monotonic() < begin + HANG):
                     lost += sum(1 for target in targets if not passes(lab, target, port))
-                    asked, age = time.monotonic(), max(one["last_answer_s"] for one in entries(daemon).values())
+                    start, age = time.monotonic(), max(one["last_answer_s"] for one in entries(daemon).values())
                     now = left(lab, name)
                     rises += any(now.get(target, 0) > before.get(target, 0) for target in targets)
                     seconds += [now.get(target) for target in targets]
                     # Where answers come in time: every second, and it was looked at right after that.
-                    timely += seconds[-len(targets):] if age + time.monotonic() - asked < 1.5 else []
+                    timely += seconds[-len(targets):] if age + time.monotonic() - start < 1.5 else []
                     before = now
                 spent = time.monotonic() - begin
-            tap.ok(None not in seconds and timely and min(timely) >= 30 and max(seconds) <= 35, where + "30 s of stale are left at any time, and 35 never exceeded",
-                   (sorted(one or 0 for one in timely)[:3], max(one or 0 for one in seconds), len(timely), len(seconds)))
-            tap.ok(rises >= 2, where + "they are armed anew again and again", rises)
+            tap.ok(None not in seconds and timely and min(timely) >= 30 and max(seconds) <= 35,
+                   where + "30 s of stale are left at any time, and 35 never exceeded",
+                   (sorted(one or 0 for one in timely)[:3], max(one or 0 for one in seconds), len(timely),
+                    len(seconds)))
+            tap.ok(rises >= 2, where + "their timeouts are renewed again and again", rises)
             tap.ok(lost == 0, where + "and each first SYN passes", (lost, len(seconds)))
             changes = [event for event in monitor.events if event.what == "element added"]
-            tap.ok(0 < len(monitor.transactions()) <= 1.5 * spent, where + "not with every answer", (len(monitor.transactions()), len(changes), spent))
+            tap.ok(0 < len(monitor.transactions()) <= 1.5 * spent, where + "not with every answer",
+                   (len(monitor.transactions()), len(changes), spent))
             authority.set(name, targets[:1] + targets[3:4])
             knows(daemon, name, targets[:1] + targets[3:4], exactly=True)
             both_agree(tap, lab, daemon, name, targets[:1] + targets[3:4], where + "after grace")
 
 
 def just_answered(daemon):
-    """When it was asked, where both families of the name were answered less than a second before."""
-    asked = time.monotonic()
-    return asked if all(entry(daemon, NAME, family)["last_answer_s"] == 0 for family in FAMILIES) else None
+    """When the request was sent, where both families of the name were answered less than a second before."""
+    start = time.monotonic()
+    return start if all(entry(daemon, NAME, family)["last_answer_s"] == 0 for family in FAMILIES) else None
 
 
 def dead(tap):
@@ -100,18 +106,22 @@ def dead(tap):
             killed = time.monotonic()
             server.down()
             now = left(lab, NAME)
-            tap.ok(sorted(now) == sorted(KNOWN) and all(8 <= seconds + time.monotonic() - answered and seconds <= 13 for seconds in now.values()),
+            tap.ok(sorted(now) == sorted(KNOWN)
+                   and all(8 <= seconds + time.monotonic() - answered and seconds <= 13 for seconds in now.values()),
                    where + "8 s of stale and a margin are left", (now, time.monotonic() - answered))
             tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "the daemon is dead: open")
             wait_for(lambda: not left(lab, NAME), where + "the elements end")
-            # What the kernel does too early is wrong at any speed; too late can't be told from a slow machine.
+            # What the kernel does too early is wrong at any speed; too late can't be distinguished from a slow machine.
             tap.ok(time.monotonic() - killed >= 8, where + "not before stale", time.monotonic() - killed)
             tap.ok(shut(lab, KNOWN), where + "then closed")
             tap.ok(all(connection.echo() for connection in old.values()), where + "what was open goes on")
             daemon.start()
-            tap.equal(left(lab, NAME), {}, where + "started again without DNS: what is older than stale is not remembered")
-            status = daemon.wait_status(lambda status: any("%s (IPv4) is failing" % NAME in reason for reason in status["reasons"]), "the failure is told")
-            tap.equal(status["health"], "degraded", where + "degraded, and the reason is told")
+            tap.equal(left(lab, NAME), {},
+                      where + "started again without DNS: what is older than stale is not remembered")
+            status = daemon.wait_status(lambda now: any("%s (IPv4)" % NAME in reason
+                                                        for reason in daemon.reasons(now, "name-failing")),
+                                        "the failure is reported")
+            tap.equal(status["health"], "degraded", where + "degraded, and the reason is shown")
             tap.ok(shut(lab, KNOWN), where + "closed")
             server.up()
             knows(daemon, NAME, KNOWN)
@@ -135,7 +145,8 @@ def adopted(tap):
             daemon.start()
             both_agree(tap, lab, daemon, NAME, KNOWN, where + "killed, its files lost, started again")
             now = left(lab, NAME)
-            tap.ok(all(now[target] <= before[target] for target in KNOWN), where + "an address is not made younger by that", (before, now))
+            tap.ok(all(now[target] <= before[target] for target in KNOWN),
+                   where + "an address is not made younger by that", (before, now))
             origins = {address["origin"] for one in entries(daemon).values() for address in one["addresses"]}
             tap.equal(origins, {"remembered"}, where + "names: remembered")
             tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "open")
@@ -145,20 +156,22 @@ def adopted(tap):
             stranger = LICENSE[1][4]
             for lifetime in ("", " timeout 50m"):
                 lab.nft("gateway", "add element inet spefw name_%s_4 { %s%s }" % (NAME, stranger, lifetime))
-                wait_for(lambda: daemon.status()["guards"]["repaired"] == (2 if lifetime else 1), where + "the foreign element is noticed")
-                both_agree(tap, lab, daemon, NAME, KNOWN, where + "an element%s that another program added is taken out, and not believed" % lifetime)
+                wait_for(lambda: daemon.status()["guards"]["repaired"] == (2 if lifetime else 1),
+                         where + "the foreign element is noticed")
+                both_agree(tap, lab, daemon, NAME, KNOWN,
+                           where + "an element%s that another program added is taken out, and not believed" % lifetime)
                 tap.ok(shut(lab, [stranger]), where + "so its address is closed")
             lab.nft("gateway", "delete element inet spefw name_%s_4 { %s }" % (NAME, KNOWN[0]))
             wait_for(lambda: KNOWN[0] in kernel(lab, NAME, 4), where + "the element is back")
             tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "one that was deleted is put back")
 
 
-def links(lab, up):
-    """All links of the gateway; with them go its routes, and all IPv6 addresses."""
-    for link, peer, lengths, gateway, addresses in LINKS:
+def set_interfaces(lab, up):
+    """All interfaces of the gateway; with them go its routes, and all IPv6 addresses."""
+    for interface, peer, lengths, gateway, addresses in INTERFACES:
         lab.ip("gateway", "link set %s %s" % (link, "up" if up else "down"))
         if up:
-            lab.ip("gateway", "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], link))
+            lab.ip("gateway", "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], interface))
             lab.wait_neighbours("gateway", gateway[1])
 
 
@@ -175,30 +188,35 @@ def booted(tap):
             tap.equal(daemon.stop(), 0, where + "the machine goes down")
             daemon.run("spefwd", "--clear")
             server.down()
-            links(lab, False)
+            set_interfaces(lab, False)
             with Sniffer("internet", keep=lambda packet: packet.dport == 53) as queries:
                 daemon.start()
                 now = left(lab, NAME)
                 tap.ok(sorted(now) == sorted(KNOWN) and all(seconds > 6 * 86400 for seconds in now.values()),
                        where + "without a network: the table has the remembered addresses, for days", now)
-                tap.equal(queries.packets, [], where + "and DNS was not asked")
+                tap.equal(queries.packets, [], where + "and DNS was not queried")
                 one = entry(daemon, NAME, 4)
-                tap.ok(one["state"] == "stale" and {address["origin"] for address in one["addresses"]} == {"remembered"}, where + "names: stale, remembered", one)
+                tap.ok(one["state"] == "stale" and {address["origin"] for address in one["addresses"]}
+                       == {"remembered"}, where + "names: stale, remembered", one)
                 status = daemon.status()
-                reasons = [reason for reason in status["reasons"] if NAME in reason]
-                tap.ok(status["health"] == "degraded" and len(reasons) == 2, where + "degraded, and the names are the reason", status["reasons"])
-                links(lab, True)
-                wait_for(queries.seen, "the links are up: DNS is asked")
+                reasons = [reason for reason in daemon.reasons(status) if NAME in reason]
+                tap.ok(status["health"] == "degraded" and len(reasons) == 2,
+                       where + "degraded, and the names are the reason", status["reasons"])
+                set_interfaces(lab, True)
+                wait_for(queries.seen, "the interfaces are up: DNS is queried")
                 for family in FAMILIES:
                     in_state(daemon, NAME, family, "stale")
                     wait_for(lambda: entry(daemon, NAME, family)["last_error"], "the failure")
-                tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "DNS is dead: the license flow works from memory")
+                tap.ok(all(passes(lab, target, 443) for target in KNOWN),
+                       where + "DNS is dead: the license flow works from memory")
                 tap.ok(shut(lab, LICENSE[1].values()), where + "no other address does")
                 status = daemon.status()
-                reasons = [reason for reason in status["reasons"] if NAME in reason]
-                tap.ok(len(reasons) == 2 and all(": " in reason and reason.split(": ")[1] for reason in reasons), where + "degraded, with what is wrong", reasons)
+                reasons = [reason for reason in daemon.reasons(status) if NAME in reason]
+                tap.ok(len(reasons) == 2 and all(": " in reason and reason.split(": ")[1] for reason in reasons),
+                       where + "degraded, with what is wrong", reasons)
                 one = entry(daemon, NAME, 4)
-                tap.ok(all(address["expires_in_s"] > 6 * 86400 for address in one["addresses"]), where + "and would for days", one)
+                tap.ok(all(address["expires_in_s"] > 6 * 86400 for address in one["addresses"]),
+                       where + "and would for days", one)
                 lab.connect("client", "192.0.2.25", 443).close()
                 tap.ok(shut_inbound(lab), where + "the server is guarded")
             for _ in range(3):
@@ -208,7 +226,8 @@ def booted(tap):
             server.set(NAME, list(LICENSE[1].values()))
             knows(daemon, NAME, LICENSE[1].values())
             daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
-            tap.ok(all(passes(lab, target, 443) for target in list(LICENSE[1].values()) + KNOWN), where + "DNS is back: the new addresses are open, the old ones still")
+            tap.ok(all(passes(lab, target, 443) for target in list(LICENSE[1].values()) + KNOWN),
+                   where + "DNS is back: the new addresses are open, the old ones still")
             # And once more, without anything remembered: closed, but guarded.
             daemon.stop()
             daemon.run("spefwd", "--clear")
@@ -219,11 +238,13 @@ def booted(tap):
             tap.equal(left(lab, NAME), {}, where + "nothing remembered: nothing is open")
             tap.ok(shut(lab, KNOWN) and shut_inbound(lab), where + "and it guards")
             status = daemon.status()
-            tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in status["reasons"]), where + "degraded, with the reason", status["reasons"])
+            tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in daemon.reasons(status)),
+                   where + "degraded, with the reason", status["reasons"])
 
 
-def relinked(tap):
-    """A change of links makes the names be asked for, also where another one was just before; many make no flood of queries."""
+def interfaces_changed(tap):
+    """A change of interfaces makes the names be queried, also where another one was just before;
+    many make no flood of queries."""
     name, port = "afar.example.net", 7444
     with Lab(tap) as lab:
         route_pools(lab)
@@ -231,8 +252,8 @@ def relinked(tap):
         authority.set(name, [pool(family, 0) for family in FAMILIES])
         lab.serve("internet", tcp=[port])
         config = only(lab.config(flows=flows({name: port}))).replace("servers = " + DNS[4], "servers = " + AUTHORITY[4])
-        asked = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == "198.51.100.1"
-        with Sniffer("internet", keep=asked) as queries:
+        is_query = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == "198.51.100.1"
+        with Sniffer("internet", keep=is_query) as queries:
             daemon = lab.spefwd(config.replace("min_interval = 1s", "min_interval = 10m"))
             knows(daemon, name, [pool(family, 0) for family in FAMILIES])
             began = time.monotonic()
@@ -240,16 +261,18 @@ def relinked(tap):
                 authority.set(name, [pool(family, number) for family in FAMILIES])
                 lab.ip("gateway", "addr add 198.51.100.%d/32 dev lo" % (200 + number))
                 knows(daemon, name, [pool(family, number) for family in FAMILIES])
-                tap.ok(all(passes(lab, pool(family, number), port) for family in FAMILIES), "change %d of the links: asked again, and open" % number)
+                tap.ok(all(passes(lab, pool(family, number), port) for family in FAMILIES),
+                       "change %d of the interfaces: queried again, and open" % number)
             for number in range(30):
                 lab.ip("gateway", "addr %s 198.51.100.210/32 dev lo" % ("del" if number % 2 else "add"))
             authority.set(name, [pool(family, 4) for family in FAMILIES])
             lab.ip("gateway", "addr add 198.51.100.211/32 dev lo")
             knows(daemon, name, [pool(family, 4) for family in FAMILIES])
             spent, count = time.monotonic() - began, len(queries.packets)
-        tap.note("33 changes of links in %.1f s: %d queries" % (spent, count))
+        tap.note("33 changes of interfaces in %.1f s: %d queries" % (spent, count))
         # The first ones, and then two in five seconds.
-        tap.ok(count <= 2 * (spent / 5 + 3), "after many changes: asked once more, and without a flood", (count, spent))
+        tap.ok(count <= 2 * (spent / 5 + 3), "after many changes: queried once more, and without a flood",
+               (count, spent))
 
 
 def shut_inbound(lab):
@@ -265,4 +288,4 @@ def shut_inbound(lab):
 
 
 if __name__ == "__main__":
-    main(rearmed, dead, adopted, booted, relinked)
+    main(rearmed, dead, adopted, booted, interfaces_changed)

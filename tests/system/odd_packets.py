@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is neither a plain SYN, nor a plain datagram, nor an echo: fragments, extension headers, options, odd flags, every protocol
-and every type of ICMP. Nothing of it opens what the policy denies, and what the policy allows passes in any wrapping."""
+"""What is neither a plain SYN, nor a plain datagram, nor an echo: fragments, extension headers, options, odd flags,
+every protocol and every type of ICMP. Nothing of it opens what the policy denies,
+and what the policy allows passes in any wrapping."""
 import os
 import socket
 import struct
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ACK, ADDRESS, DNS, EXCHANGE, FAMILIES, FIN, RST, SYN, Lab, RawSender, Sniffer, main, wait_for  # noqa: E402
+from lab import (  # noqa: E402
+    ACK, ADDRESS, DNS, EXCHANGE, FAMILIES, FIN, RST, SYN, Lab, RawSender, Sniffer, main, wait_for)
 from lab.packets import checksum, packed, tcp_segment, udp_datagram  # noqa: E402
 
 URG, PSH, ECE, CWR = 32, 8, 64, 128
@@ -47,8 +49,10 @@ class Sender:
 
     def ip(self, protocol, payload, options=b"", fragment=0, hops=64):
         if self.family == 6:
-            return struct.pack("!IHBB", 6 << 28, len(payload), protocol, hops) + packed(self.src) + packed(self.dst) + payload
-        header = struct.pack("!BBHHHBBH", 0x45 + len(options) // 4, 0, 20 + len(options) + len(payload), self._ident, fragment, hops, protocol, 0)
+            return (struct.pack("!IHBB", 6 << 28, len(payload), protocol, hops) + packed(self.src) + packed(self.dst)
+                    + payload)
+        header = struct.pack("!BBHHHBBH", 0x45 + len(options) // 4, 0, 20 + len(options) + len(payload), self._ident,
+                             fragment, hops, protocol, 0)
         return header + packed(self.src) + packed(self.dst) + options + payload
 
     def send(self, packet):
@@ -74,13 +78,15 @@ class Sender:
 
     def icmp(self, kind, code, body):
         message = struct.pack("!BBH", kind, code, 0) + body
-        pseudo = packed(self.src) + packed(self.dst) + struct.pack("!IxxxB", len(message), 58) if self.family == 6 else b""
+        pseudo = (packed(self.src) + packed(self.dst)
+                  + struct.pack("!IxxxB", len(message), 58) if self.family == 6 else b"")
         return message[:2] + struct.pack("!H", checksum(pseudo + message)) + message[4:]
 
     # -- wrappings of one and the same segment
 
-    def pieces(self, protocol, segment, bounds, order=None):
-        """As fragments that begin at these offsets, in this order. (They leave the gateway no larger: the tag must fit into one.)"""
+    def fragments(self, protocol, segment, bounds, order=None):
+        """As fragments that begin at these offsets, in this order. (They leave the gateway no larger:
+        the tag must fit into one.)"""
         self._ident = self._ident % 65535 + 1
         ends = list(bounds[1:]) + [len(segment)]
         parts = []
@@ -89,31 +95,46 @@ class Sender:
             if self.family == 4:
                 parts.append(self.ip(protocol, segment[start:end], fragment=start // 8 | (0x2000 if more else 0)))
             else:
-                parts.append(self.ip(FRAGMENT, struct.pack("!BBHI", protocol, 0, start | more, self._ident) + segment[start:end]))
+                parts.append(self.ip(FRAGMENT,
+                                     struct.pack("!BBHI", protocol, 0, start | more, self._ident) + segment[start:end]))
         for number in order if order is not None else range(len(parts)):
             self.send(parts[number])
 
     def wrappings(self):
         """(title, whether what is allowed must get through, how to send)."""
         yield "plain", True, self.plain
-        yield "two fragments", True, lambda protocol, segment: self.pieces(protocol, segment, (0, 24))
-        yield "two fragments, the second one first", True, lambda protocol, segment: self.pieces(protocol, segment, (0, 24), (1, 0))
+        yield "two fragments", True, lambda protocol, segment: self.fragments(protocol, segment, (0, 24))
+        yield "two fragments, the second one first", True, lambda protocol, segment: self.fragments(
+            protocol, segment, (0, 24), (1, 0))
         # In IPv6 the first fragment must hold all of a header (RFC 8200), and eight bytes are not all of TCP's.
-        yield "the first fragments of eight bytes", self.family == 4, lambda protocol, segment: self.pieces(protocol, segment, (0, 8, 16))
-        yield "the second fragment alone", False, lambda protocol, segment: self.pieces(protocol, segment, (0, 8), (1,))
-        yield "the first fragment alone", False, lambda protocol, segment: self.pieces(protocol, segment, (0, len(segment) // 8 * 8 - 8), (0,))
-        yield "the first fragment twice", False, lambda protocol, segment: self.pieces(protocol, segment, (0, 24), (0, 0, 1))
+        yield "the first fragments of eight bytes", self.family == 4, lambda protocol, segment: self.fragments(
+            protocol, segment, (0, 8, 16))
+        yield "the second fragment alone", False, lambda protocol, segment: self.fragments(
+            protocol, segment, (0, 8), (1,))
+        yield "the first fragment alone", False, lambda protocol, segment: self.fragments(
+            protocol, segment, (0, len(segment) // 8 * 8 - 8), (0,))
+        yield "the first fragment twice", False, lambda protocol, segment: self.fragments(
+            protocol, segment, (0, 24), (0, 0, 1))
         if self.family == 4:
-            yield "a timestamp option", True, lambda protocol, segment: self.send(self.ip(protocol, segment, b"\x44\x08\x05\x00\x00\x00\x00\x00"))
-            yield "options of nothing", True, lambda protocol, segment: self.send(self.ip(protocol, segment, b"\x01" * 40))
+            yield "a timestamp option", True, lambda protocol, segment: self.send(
+                self.ip(protocol, segment, b"\x44\x08\x05\x00\x00\x00\x00\x00"))
+            yield "options of nothing", True, lambda protocol, segment: self.send(
+                self.ip(protocol, segment, b"\x01" * 40))
             return
         padding = b"\x01\x04\0\0\0\0"
-        yield "a fragment header and no fragment", True, lambda protocol, segment: self.pieces(protocol, segment, (0,))
-        yield "hop-by-hop options", True, lambda protocol, segment: self.send(self.ip(HOP_BY_HOP, bytes((protocol, 0)) + padding + segment))
-        yield "destination options", True, lambda protocol, segment: self.send(self.ip(OPTIONS, bytes((protocol, 0)) + padding + segment))
-        yield "three headers", True, lambda protocol, segment: self.send(self.ip(HOP_BY_HOP, bytes((OPTIONS, 0)) + padding + bytes((OPTIONS, 0)) + padding + bytes((protocol, 0)) + padding + segment))
-        yield "a routing header", False, lambda protocol, segment: self.send(self.ip(ROUTING, bytes((protocol, 0, 3, 0)) + bytes(4) + segment))
-        yield "a header that says it is longer", False, lambda protocol, segment: self.send(self.ip(OPTIONS, bytes((protocol, 200)) + padding + segment))
+        yield "a fragment header and no fragment", True, lambda protocol, segment: self.fragments(
+            protocol, segment, (0,))
+        yield "hop-by-hop options", True, lambda protocol, segment: self.send(
+            self.ip(HOP_BY_HOP, bytes((protocol, 0)) + padding + segment))
+        yield "destination options", True, lambda protocol, segment: self.send(
+            self.ip(OPTIONS, bytes((protocol, 0)) + padding + segment))
+        yield "three headers", True, lambda protocol, segment: self.send(self.ip(
+            HOP_BY_HOP,
+            bytes((OPTIONS, 0)) + padding + bytes((OPTIONS, 0)) + padding + bytes((protocol, 0)) + padding + segment))
+        yield "a routing header", False, lambda protocol, segment: self.send(
+            self.ip(ROUTING, bytes((protocol, 0, 3, 0)) + bytes(4) + segment))
+        yield "a header that says it is longer", False, lambda protocol, segment: self.send(
+            self.ip(OPTIONS, bytes((protocol, 200)) + padding + segment))
 
     def close(self, open_port):
         """[titles of what arrived], once all has that does."""
@@ -124,12 +145,14 @@ class Sender:
         finally:
             self._raw.close()
             self._sniffer.close()
-        return [title for number, title in enumerate(self.tags[:-1]) if any(b"<odd%06d>" % number in packet.payload for packet in self._sniffer.packets)]
+        return [title for number, title in enumerate(self.tags[:-1])
+                if any(b"<odd%06d>" % number in packet.payload for packet in self._sniffer.packets)]
 
 
 def judge(tap, got, wanted, maybe, title):
     """Arrived: all that is wanted; and of the rest nothing but what may."""
-    tap.equal(([one for one in wanted if one not in got], [one for one in got if one not in wanted and one not in maybe]), ([], []),
+    tap.equal(([one for one in wanted if one not in got],
+               [one for one in got if one not in wanted and one not in maybe]), ([], []),
               "%s: %d pass as they should, and nothing else does" % (title, len(wanted)))
 
 
@@ -143,7 +166,8 @@ def wrapped(sender, allowed, denied):
                     continue
                 name = "%s, protocol %d, port %d" % (title, protocol, port)
                 data = b"." * 40 + sender.tag(name)
-                segment = sender.tcp(50000 + number, port, SYN, data) if protocol == TCP else sender.udp(50000 + number, port, data)
+                segment = (sender.tcp(50000 + number, port, SYN, data) if protocol == TCP
+                           else sender.udp(50000 + number, port, data))
                 send(protocol, segment)
                 if port == good:
                     (wanted if certain else maybe).append(name)
@@ -151,7 +175,8 @@ def wrapped(sender, allowed, denied):
 
 
 def flags(sender, good, bad):
-    """Every combination of TCP's flags to an open port and to another one, from ports that the server opens connections from."""
+    """Every combination of TCP's flags to an open port and to another one,
+    from ports that the server opens connections from."""
     wanted = []
     for bits in range(256):
         for port in (good, bad):
@@ -178,7 +203,8 @@ def protocols(sender, allowed, denied):
                 continue
             name = "protocol %d, from port %d to port %d" % (protocol, sport, dport)
             tag = sender.tag(name)
-            sender.plain(protocol, sender.tcp(sport, dport, SYN, tag) if protocol == TCP else sender.udp(sport, dport, tag))
+            sender.plain(protocol,
+                         sender.tcp(sport, dport, SYN, tag) if protocol == TCP else sender.udp(sport, dport, tag))
             if dport:
                 wanted.append(name)
     sender.plain(TCP, struct.pack("!HHI", 40001, allowed[0], 1) + sender.tag("a TCP header that is cut off")[:11])
@@ -192,19 +218,22 @@ def icmp_types(sender, echo, near):
     for kind in range(256):
         for code in (0, 3):
             name = "ICMP type %d, code %d" % (kind, code)
-            sender.plain(ICMP[sender.family], sender.icmp(kind, code, struct.pack("!HH", 1000 + kind, code) + b"." * 40 + sender.tag(name)))
+            sender.plain(ICMP[sender.family],
+                         sender.icmp(kind, code, struct.pack("!HH", 1000 + kind, code) + b"." * 40 + sender.tag(name)))
             if echo and kind == ECHO[sender.family] and code == 0:
                 wanted.append(name)
     other = 10 - sender.family
     for kind in (0, 8, 128, 129, 133, 134, 135, 136, 137, 143):
-        sender.plain(ICMP[other], sender.icmp(kind, 0, struct.pack("!HH", 2000, 1) + sender.tag("IPv%d with the other family's ICMP type %d" % (sender.family, kind))))
+        sender.plain(ICMP[other], sender.icmp(kind, 0, struct.pack("!HH", 2000, 1) + sender.tag(
+            "IPv%d with the other family's ICMP type %d" % (sender.family, kind))))
     # Whether conntrack takes up an echo of an odd code is its own affair; it is an echo.
     maybe = ["ICMP type %d, code 3" % ECHO[sender.family]] if echo else []
     if near and sender.family == 6:
         wanted += ["ICMP type %d, code %d" % (kind, code) for kind in DISCOVERY for code in (0, 3)]
     elif sender.family == 6:
         for kind in DISCOVERY:
-            sender.send(sender.ip(58, sender.icmp(kind, 0, b"." * 20 + sender.tag("ICMP type %d from afar that says it is near" % kind)), hops=255))
+            sender.send(sender.ip(58, sender.icmp(
+                kind, 0, b"." * 20 + sender.tag("ICMP type %d from afar that says it is near" % kind)), hops=255))
     return wanted, maybe
 
 
@@ -259,7 +288,7 @@ def icmp_errors(tap):
                 Sender("server", "internet", family).close(80)
                 Sender("client", "server", family).close(443)
 
-            def told(title, expected):
+            def icmp_errors(title, expected):
                 """Of what was sent, what is said of it to either end."""
                 to_server, to_client = Sender("internet", "server", family), Sender("server", "client", family)
                 to_server.src = EXCHANGE[family]  # a router on the way, say
@@ -269,25 +298,29 @@ def icmp_errors(tap):
                     for port, allowed in ((53, True), (54, False)):
                         for sport in (41001, 41002):
                             what = "%s: of %d to %d" % (name, sport, port)
-                            to_server.plain(ICMP[family], to_server.icmp(kind, code, quoted(family, server, resolver, sport, port, to_server.tag(what))))
+                            to_server.plain(ICMP[family], to_server.icmp(
+                                kind, code, quoted(family, server, resolver, sport, port, to_server.tag(what))))
                             if allowed and sport == 41001 and expected:
                                 wanted["the server"].append(what)
                     # To the wrong end.
-                    to_server.plain(ICMP[family], to_server.icmp(kind, code, quoted(family, client, server, 41000, 514, to_server.tag(name + ": of what it got"))))
+                    to_server.plain(ICMP[family], to_server.icmp(kind, code, quoted(
+                        family, client, server, 41000, 514, to_server.tag(name + ": of what it got"))))
                     for sport, dport in ((41000, 514), (41000, 515), (41003, 514)):
                         what = "%s: of %d to %d" % (name, sport, dport)
-                        to_client.plain(ICMP[family], to_client.icmp(kind, code, quoted(family, client, server, sport, dport, to_client.tag(what))))
+                        to_client.plain(ICMP[family], to_client.icmp(
+                            kind, code, quoted(family, client, server, sport, dport, to_client.tag(what))))
                         if (sport, dport) == (41000, 514) and expected:
                             wanted["the client"].append(what)
                 judge(tap, to_server.close(443), wanted["the server"], [], "IPv%d: %s: to the server" % (family, title))
                 judge(tap, to_client.close(80), wanted["the client"], [], "IPv%d: %s: to the client" % (family, title))
             opened()
-            told("of allowed ones", True)
+            icmp_errors("of allowed ones", True)
             lab.run("gateway", "conntrack", "-F")
-            told("of connections that nobody knows", False)
+            icmp_errors("of connections that nobody knows", False)
             opened()
-            tap.equal(daemon.reload(lab.config(flows="[flow dns-out]\nenabled = no\n"))["cut"], 2, "IPv%d: both are cut" % family)
-            told("of connections that were cut", False)
+            tap.equal(daemon.reload(lab.config(flows="[flow dns-out]\nenabled = no\n"))["cut"], 2,
+                      "IPv%d: both are cut" % family)
+            icmp_errors("of connections that were cut", False)
             daemon.reload(lab.config(flows=SYSLOG))
 
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Other programs change our table: refused where the kernel can, and else repaired; counted and told either way."""
+"""Other programs change our table: refused where the kernel can, and else repaired; counted and reported either way."""
 import os
 import signal
 import sys
 import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, counters, main, vendor, wait_for  # noqa: E402
+from lab import (  # noqa: E402
+    ADDRESS, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, counters, main, vendor, wait_for)
 from lab.checks import DeniedStreams, content, differences, guarded, handles, repaired, with_all_and_none  # noqa: E402
 from lab.netlink import Monitor, table_owner  # noqa: E402
 
@@ -31,13 +32,14 @@ HARMFUL = (
     ("rename chain inet spefw judge hijacked", "hijacked"),
     ("add chain inet spefw first { type filter hook prerouting priority -400; policy drop; }", "first"),
     ("add chain inet spefw forward { policy drop; }", "forward"),
-    ("add chain inet spefw after { type filter hook postrouting priority 0; }; add rule inet spefw after drop", "after"),
+    ("add chain inet spefw after { type filter hook postrouting priority 0; }; add rule inet spefw after drop",
+     "after"),
     ("add chain inet spefw idle; add rule inet spefw idle drop", "idle"),
     ("add set inet spefw idle { type ipv4_addr; elements = { 192.0.2.9 }; }", "idle"),
     ("add set inet spefw pairs { type ipv4_addr . inet_service; }", "pairs"),
     ("add map inet spefw marks { type ipv4_addr : mark; }", "marks"),
     ("add element inet spefw role_ADM_4 { 198.51.100.0/24 comment \"mine\" }", "role_ADM_4"),
-    ("add element inet spefw SERVER_links { \"lan2\" comment \"mine\" }", "SERVER_interfaces"),
+    ("add element inet spefw SERVER_interfaces { \"lan2\" comment \"mine\" }", "SERVER_interfaces"),
     ("add element inet spefw name_my.mailstore.com_4 { 198.51.100.9 }", "name_my.mailstore.com_4"),
     ("add quota inet spefw mine { over 1 mbytes }", "mine"),
     ("add counter inet spefw mine", "mine"),
@@ -65,24 +67,27 @@ def strangers(tap):
         for text, named in HARMFUL:
             title, count = "nft %s: " % text.split("\n", maxsplit=1)[0], repaired(daemon)
             seen = traffic.seen()
-            done = lab.run("gateway", "nft", "-f", "-", check=False, text=text.replace("; ", "\n") if text.startswith("add chain") and "; add" in text else text)
+            done = lab.run("gateway", "nft", "-f", "-", check=False,
+                           text=text.replace("; ", "\n") if text.startswith("add chain") and "; add" in text else text)
             began = time.monotonic()
             if owner:
                 tap.ok(done.returncode != 0 or text == "flush ruleset", title + "refused", done.stderr)
-                tap.ok(handles(daemon) == numbers and content(daemon.table()) == before, title + "not one rule or element changed")
+                tap.ok(handles(daemon) == numbers and content(daemon.table()) == before,
+                       title + "not one rule or element changed")
                 continue
             if not tap.equal((done.returncode, done.stderr), (0, ""), title + "done by a stranger"):
                 continue
             try:
-                wait_for(lambda: repaired(daemon) > count and content(daemon.table()) == before and table_owner("gateway")[0] == flags, title + "repaired", pause=0.002)
+                wait_for(lambda: repaired(daemon) > count and content(daemon.table()) == before
+                         and table_owner("gateway")[0] == flags, title + "repaired", pause=0.002)
                 times.append(time.monotonic() - began)
                 tap.ok(True, title + "repaired")
             except TimeoutError:
                 tap.ok(False, title + "repaired", differences(before, content(daemon.table())))
                 daemon.run("spefwctl", "-s", daemon.socket, "reload")
             leaks[text] = traffic.seen() - seen
-            told = daemon.status()["guards"].get("last_repair", "")
-            tap.ok(named in told and told in daemon.log(), title + "told in status and log", told)
+            shown = daemon.status()["guards"].get("last_repair", "")
+            tap.ok(named in shown and shown in daemon.log(), title + "shown in status and log", shown)
             tap.ok(all(connection.echo() for connection in kept.values()), title + "connections go on")
         tap.ok(guarded(lab), "guarded after all of that")
         traffic.close()
@@ -90,8 +95,10 @@ def strangers(tap):
             tap.equal(traffic.leaked, 0, "no denied SYN came through meanwhile")
             tap.equal(repaired(daemon), 0, "there was nothing to repair")
         elif times:
-            tap.note("seen as repaired after %.0f ms on average, %.0f ms at most, polled" % (1000 * sum(times) / len(times), 1000 * max(times)))
-            tap.note("denied SYNs that came through before the repair: %s" % {text: count for text, count in leaks.items() if count})
+            tap.note("seen as repaired after %.0f ms on average, %.0f ms at most, polled" %
+                     (1000 * sum(times) / len(times), 1000 * max(times)))
+            tap.note("denied SYNs that came through before the repair: %s" %
+                     {text: count for text, count in leaks.items() if count})
         status = daemon.wait_status(lambda now: now["health"] == "ok", "healthy")
         tap.ok(status["guards"]["repaired"] >= (0 if owner else len(HARMFUL)), "each was counted", status["guards"])
 
@@ -106,7 +113,8 @@ def quick_repairs(tap):
             tap.skip("quick repairs", "owned tables need none")
             return
         with Monitor("gateway") as monitor:
-            for text in ("flush ruleset", "insert rule inet spefw forward accept", "flush map inet spefw protected_dst_6"):
+            for text in ("flush ruleset", "insert rule inet spefw forward accept",
+                         "flush map inet spefw protected_dst_6"):
                 count = len(monitor.transactions())
                 lab.run("gateway", "nft", "-f", "-", text=text)
                 wait_for(lambda: content(daemon.table()) == before, "repaired")
@@ -116,7 +124,8 @@ def quick_repairs(tap):
                 tap.ok(theirs[0].port != ours[0].port, "nft %s: repaired" % text)
         # Many at once, faster than they can be repaired.
         for number in range(30):
-            lab.run("gateway", "nft", "-f", "-", text=("insert rule inet spefw forward accept", "flush ruleset")[number % 2], check=False)
+            lab.run("gateway", "nft", "-f", "-",
+                    text=("insert rule inet spefw forward accept", "flush ruleset")[number % 2], check=False)
         wait_for(lambda: content(daemon.table()) == before, "repaired after many changes in a row")
         count = repaired(daemon)
         # Some come before the one before them is repaired: how many depends on the machine.
@@ -142,8 +151,9 @@ def deaf(tap):
         daemon = lab.spefwd(lab.config(flows=NARROW))
         before = settled(daemon)
         owner = daemon.status()["ownership"] == "owner"
-        for text in ("delete table inet spefw",) if owner else ("flush map inet spefw protected_dst_4", "delete table inet spefw"):
-            told = daemon.log().count("notices of changes were lost")
+        for text in ("delete table inet spefw",) if owner else ("flush map inet spefw protected_dst_4",
+                                                                "delete table inet spefw"):
+            before = daemon.log().count("notices of changes were lost")
             daemon.process.send_signal(signal.SIGSTOP)
             try:
                 for _ in range(rounds):
@@ -151,14 +161,16 @@ def deaf(tap):
                 done = lab.run("gateway", "nft", *text.split(), check=False)
             finally:
                 daemon.process.send_signal(signal.SIGCONT)
-            tap.equal(done.returncode != 0, owner, "nft %s, after a flood of notices: %s" % (text, "refused" if owner else "done by a stranger"))
-            wait_for(lambda: daemon.log().count("notices of changes were lost") > told, "it hears that it has not heard all")
+            tap.equal(done.returncode != 0, owner,
+                      "nft %s, after a flood of notices: %s" % (text, "refused" if owner else "done by a stranger"))
+            wait_for(lambda: daemon.log().count("notices of changes were lost") > before,
+                     "it hears that it has not heard all")
             wait_for(lambda: content(daemon.table()) == before, "repaired")
             tap.ok(guarded(lab), "nft %s, not heard: repaired" % text)
 
 
 def counters_reset(tap):
-    """`nft reset counters`: no event tells; the totals go on."""
+    """`nft reset counters`: no event announces it; the totals go on."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443])
         daemon = lab.spefwd(lab.config())
@@ -193,13 +205,15 @@ def adopted(tap):
             seen = counters(daemon.table())
             tap.equal(table_owner("gateway"), (flags & ~2, None) if owner else (0, None), "killed: an orphan")
             daemon.start()
-            tap.equal(handles(daemon, ("chain", "set", "map", "counter")), numbers, "started: nothing was made anew")
+            tap.equal(handles(daemon, ("chain", "set", "map", "counter")), numbers, "started: nothing was replaced")
             tap.equal(differences(before, content(daemon.table())), "", "every rule and element is as it was")
             now = counters(daemon.table())
             tap.ok(all(now[name] >= count for name, count in seen.items()), "counters go on", (seen, now))
             if owner:
-                tap.ok(table_owner("gateway")[0] == flags and table_owner("gateway")[1] not in (None, port), "owned again", table_owner("gateway"))
-                tap.ok(lab.run("gateway", "nft", "delete", "table", "inet", "spefw", check=False).returncode != 0, "nobody else can delete it")
+                tap.ok(table_owner("gateway")[0] == flags and table_owner("gateway")[1] not in (None, port),
+                       "owned again", table_owner("gateway"))
+                tap.ok(lab.run("gateway", "nft", "delete", "table", "inet", "spefw", check=False).returncode != 0,
+                       "nobody else can delete it")
             tap.ok(all(connection.echo() for connection in kept.values()), "connections go on")
         traffic.close()
         tap.equal(traffic.leaked, 0, "no denied SYN came through meanwhile")
@@ -208,9 +222,11 @@ def adopted(tap):
         lab.run("gateway", "nft", "add", "element", "inet", "spefw", "role_ADM_4", "{ 198.51.100.0/24 }")
         lab.run("gateway", "nft", "add", "chain", "inet", "spefw", "stranger")
         # Kernels before 6.5 leave a set as it is, and say nothing.
-        lab.nft("gateway", "add set inet spefw protected_4 { type ipv4_addr; flags interval; size 2; }\nadd quota inet spefw stranger { over 1 mbytes }")
+        lab.nft("gateway", "add set inet spefw protected_4 { type ipv4_addr; flags interval; size 2; }\n"
+                "add quota inet spefw stranger { over 1 mbytes }")
         daemon.start()
-        tap.equal(differences(before, content(daemon.table())), "", "what strangers did to the orphan is gone after a start")
+        tap.equal(differences(before, content(daemon.table())), "",
+                  "what strangers did to the orphan is gone after a start")
         tap.ok(guarded(lab), "guarded")
 
 
@@ -220,7 +236,7 @@ def two_daemons(tap):
         lab.serve("server", tcp=[443, 8470, 3389])
         daemon = lab.spefwd(lab.config())
         if daemon.status()["ownership"] != "owner":
-            tap.skip("a second daemon", "without ownership the kernel can't tell them apart")
+            tap.skip("a second daemon", "without ownership the kernel can't distinguish them")
             return
         before = handles(daemon)
         second = Daemon(lab, lab.config(), name="second")
@@ -233,7 +249,8 @@ def two_daemons(tap):
         second.process = None
         tap.ok(handles(daemon) == before and guarded(lab), "nothing was changed")
         done = daemon.run("spefwd", "--clear")
-        tap.ok(done.returncode != 0 and daemon.table(), "spefwd --clear can't remove the table of a running daemon", done.stderr)
+        tap.ok(done.returncode != 0 and daemon.table(), "spefwd --clear can't remove the table of a running daemon",
+               done.stderr)
         daemon.stop(signal.SIGKILL)
         second.start()
         tap.ok(guarded(lab), "once the first is dead, the second adopts it")

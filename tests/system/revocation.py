@@ -25,11 +25,18 @@ FORWARD = """table inet nat {
 	}
 }
 """
-TRACKING = "table inet other {\n\tchain forward {\n\t\ttype filter hook forward priority filter;\n\t\tct state established accept\n\t}\n}\n"
+TRACKING = """table inet other {
+	chain forward {
+		type filter hook forward priority filter;
+		ct state established accept
+	}
+}
+"""
 
 
 class Scene:
-    """Both ends of everything: what ADM alone may do, done by the client and by the administrator, and what anybody may."""
+    """Both ends of everything: what ADM alone may do, done by the client and by the administrator,
+    and what anybody may."""
 
     def __init__(self, lab):
         self.lab = lab
@@ -38,7 +45,8 @@ class Scene:
 
     def session(self, machine, family, port, sport=0, target=None):
         host = self.internet if machine == "server" else self.server
-        target = target or (EXCHANGE if machine == "server" else {4: ADDRESS[4]["server"], 6: ADDRESS[6]["server"]})[family]
+        target = (target
+                  or (EXCHANGE if machine == "server" else {4: ADDRESS[4]["server"], 6: ADDRESS[6]["server"]})[family])
         return Session(self.lab, machine, host, target, port, sport)
 
     def anybody(self):
@@ -58,18 +66,22 @@ def tightened(tap):
         daemon = lab.spefwd(lab.config(adm=WIDE))
         scene = Scene(lab)
         doomed = [scene.session("client", family, port, sport) for family in FAMILIES
-                  for port, sport in ((8470, 0), (8470, 443), (8470, 80), (8470, 53), (8470, 8474), (8474, 0), (8474, 8470), (8470, 8470))]
-        doomed += [scene.session("client", family, 8470, sport, GATEWAY["wan2"][family]) for family in FAMILIES for sport in (0, 444, 143)]
+                  for port, sport in ((8470, 0), (8470, 443), (8470, 80), (8470, 53), (8470, 8474), (8474, 0),
+                                      (8474, 8470), (8470, 8470))]
+        doomed += [scene.session("client", family, 8470, sport, GATEWAY["wan2"][family]) for family in FAMILIES
+                   for sport in (0, 444, 143)]
         kept = scene.anybody()
         kept += [scene.session(*arguments) for family in FAMILIES for arguments in (
-            ("admin", family, 8470), ("admin", family, 8470, 443), ("admin", family, 8470, 0, GATEWAY["adm"][family]), ("client", family, 143),
-            ("client", family, 443, 8470, GATEWAY["wan2"][family]), ("server", family, 443, 993), ("server", family, 80), ("server", family, 443, 9999))]
+            ("admin", family, 8470), ("admin", family, 8470, 443), ("admin", family, 8470, 0, GATEWAY["adm"][family]),
+            ("client", family, 143),
+            ("client", family, 443, 8470, GATEWAY["wan2"][family]), ("server", family, 443, 993),
+            ("server", family, 80), ("server", family, 443, 9999))]
         tap.equal([session.title for session in doomed if not session.lives()], [], "all live at first")
         again = daemon.reload(lab.config(adm=WIDE, flows="[flow imaps-in]\nenabled = no\n"))
         tap.equal((again["changed"], again["cut"]), (True, 0), "a reload that denies nothing of it cuts nothing")
         tap.equal([session.title for session in doomed + kept if not session.lives()], [], "and all live on")
         again = daemon.reload(lab.config(adm=TIGHT))
-        tap.equal(again["cut"], len(doomed), "reload tells how many it has cut")
+        tap.equal(again["cut"], len(doomed), "reload reports how many it has cut")
         judge(tap, doomed, kept, "tightened")
         again = daemon.reload(lab.config(adm=TIGHT))
         tap.equal((again["changed"], again["cut"]), (False, 0), "once more: nothing left to cut")
@@ -88,22 +100,24 @@ def flow_ends(tap):
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config())
         scene = Scene(lab)
-        for flows, doomed_ports in (("[flow api-in]\nenabled = no\n", (8474,)), ("[flow console-in]\nport = 18470\n", (8470,)),
+        for flows, doomed_ports in (("[flow api-in]\nenabled = no\n", (8474,)),
+                                    ("[flow console-in]\nport = 18470\n", (8470,)),
                                     ("[flow console-in]\nport = 18470\n\n[flow api-in]\nenabled = no\n", (8470, 8474))):
             daemon.reload(lab.config())
             sessions = [scene.session("admin", family, port) for family in FAMILIES for port in (8470, 8474)]
             doomed = [session for session in sessions if session.port in doomed_ports]
             kept = scene.anybody() + [session for session in sessions if session not in doomed]
             again = daemon.reload(lab.config(flows=flows))
-            tap.equal(again["cut"], len(doomed), "%s: reload tells how many it cut" % again["changes"])
+            tap.equal(again["cut"], len(doomed), "%s: reload reports how many it cut" % again["changes"])
             judge(tap, doomed, kept, str(again["changes"]))
             for session in sessions:
                 session.close()
-            lab.run("gateway", "conntrack", "-F")  # the entries of closed connections stay for seconds, and would be counted
+            # the entries of closed connections stay for seconds, and would be counted
+            lab.run("gateway", "conntrack", "-F")
         sessions = [scene.session("server", family, port) for family in FAMILIES for port in (80, 443)]
         again = daemon.reload(lab.config(flows=flows + "[flow crl]\nenabled = no\n"))
         doomed = [session for session in sessions if session.port == 80]
-        tap.equal(again["cut"], len(doomed), "%s: reload tells how many it cut" % again["changes"])
+        tap.equal(again["cut"], len(doomed), "%s: reload reports how many it cut" % again["changes"])
         judge(tap, doomed, [session for session in sessions if session not in doomed], str(again["changes"]))
 
 
@@ -115,16 +129,20 @@ def older_than_the_table(tap):
                 lab.nft("gateway", TRACKING)
             scene = Scene(lab)
             doomed = [scene.session(*arguments) for family in FAMILIES for arguments in (
-                ("client", family, 8470), ("client", family, 8470, 443), ("client", family, 8470, 80), ("client", family, 3389),
+                ("client", family, 8470), ("client", family, 8470, 443), ("client", family, 8470, 80),
+                ("client", family, 3389),
                 ("server", family, 25), ("admin", family, 3389))]
-            kept = scene.anybody() + [scene.session("admin", family, 8470, sport) for family in FAMILIES for sport in (0, 443)]
+            kept = scene.anybody() + [scene.session("admin", family, 8470, sport) for family in FAMILIES
+                                      for sport in (0, 443)]
             kept += [scene.session("client", family, 143) for family in FAMILIES]
-            tap.equal([session.title for session in doomed + kept if not session.lives()], [], "nobody guards: all live")
+            tap.equal([session.title for session in doomed + kept if not session.lives()], [],
+                      "nobody guards: all live")
             daemon = lab.spefwd(lab.config())
             title = "older than the table, %s" % ("tracked" if tracked else "not tracked")
             judge(tap, doomed, kept, title)
             if tracked:
-                tap.ok("%d connections that the policy denies were cut" % len(doomed) in daemon.log(), title + ": the log tells how many")
+                tap.ok("%d connections that the policy denies were cut" % len(doomed) in daemon.log(),
+                       title + ": the log has how many")
 
 
 def killed_before_the_cut(tap):
@@ -135,7 +153,8 @@ def killed_before_the_cut(tap):
         kept = scene.anybody() + [scene.session("admin", family, 8470) for family in FAMILIES]
         problems = []
         for number in range(10):
-            doomed = [scene.session("client", family, 8470, sport) for family in FAMILIES for sport in (0, (443, 80)[number % 2])]
+            doomed = [scene.session("client", family, 8470, sport) for family in FAMILIES
+                      for sport in (0, (443, 80)[number % 2])]
             daemon.write(lab.config(adm=TIGHT))
             process = daemon.process
             timer = threading.Timer(chance.uniform(0, 0.02), process.kill)
@@ -167,7 +186,8 @@ def changed_meanwhile(tap):
         doomed = [scene.session("client", family, 8470) for family in FAMILIES]
         daemon.kill()
         daemon.write(lab.config(adm=TIGHT))
-        tap.equal([session.title for session in doomed if not session.lives()], [], "killed: the old policy is in force")
+        tap.equal([session.title for session in doomed if not session.lives()], [],
+                  "killed: the old policy is in force")
         daemon.start()
         judge(tap, doomed, kept, "adopted with another policy")
 
@@ -177,7 +197,8 @@ def changed_meanwhile(tap):
         else:
             daemon.process.send_signal(signal.SIGSTOP)
         lab.run("gateway", "nft", "delete", "table", "inet", "spefw")
-        doomed = [scene.session("client", family, port, sport) for family in FAMILIES for port, sport in ((3389, 0), (8470, 443))]
+        doomed = [scene.session("client", family, port, sport) for family in FAMILIES
+                  for port, sport in ((3389, 0), (8470, 443))]
         if owner:
             daemon.start()
         else:
@@ -189,11 +210,13 @@ def changed_meanwhile(tap):
         lab.ip("server", "addr add 192.0.2.26/24 dev eth0", "addr add 2001:db8:2::26/64 dev eth0 nodad")
         lab.wait_neighbours("server", "2001:db8:2::26")
         second = {4: "192.0.2.26", 6: "2001:db8:2::26"}
-        doomed = [scene.session("client", family, port, 0, second[family]) for family in FAMILIES for port in (3389, 8470)]
+        doomed = [scene.session("client", family, port, 0, second[family]) for family in FAMILIES
+                  for port in (3389, 8470)]
         kept += [scene.session("client", family, 443, 0, second[family]) for family in FAMILIES]
-        tap.equal([session.title for session in doomed if not session.lives()], [], "another address of the server is open")
+        tap.equal([session.title for session in doomed if not session.lives()], [],
+                  "another address of the server is open")
         again = daemon.reload(lab.config(server="192.0.2.25-192.0.2.26 2001:db8:2::25 2001:db8:2::26"))
-        tap.equal(again["cut"], len(doomed), "it becomes one of the guarded: reload tells what it cut")
+        tap.equal(again["cut"], len(doomed), "it becomes one of the guarded: reload reports what it cut")
         judge(tap, doomed, kept, "another address is guarded")
 
 
@@ -208,7 +231,8 @@ def rotating_name(tap):
         for number in range(3):
             names.set(NAME, list(LICENSE[number].values()))
             wanted = sorted(LICENSE[number].values())
-            daemon.wait_status(lambda status, wanted=wanted: daemon.addresses(NAME, status) == wanted, "the name has moved, the old addresses are gone")
+            daemon.wait_status(lambda status, wanted=wanted: daemon.addresses(NAME, status) == wanted,
+                               "the name has moved, the old addresses are gone")
             kept += [scene.session("server", family, 443, 0, LICENSE[number][family]) for family in FAMILIES]
             again = daemon.reload(other if number % 2 == 0 else config)
             tap.equal((again["changed"], again["cut"]), (True, 0), "rotation %d: a reload cuts nothing" % number)
@@ -235,12 +259,16 @@ def lost_entries(tap):
         # Each has its own way to go on: the one that opened it speaks first, or the other one.
         for speaker in ("near", "far"):
             sessions = [scene.session(*arguments) for family in FAMILIES for arguments in (
-                ("client", family, 143), ("client", family, 443), ("client", family, 8470), ("client", family, 8470, (444, 445)[speaker == "far"]),
-                ("client", family, 8470, (80, 995)[speaker == "far"]), ("admin", family, 8470), ("server", family, 443), ("server", family, 80))]
+                ("client", family, 143), ("client", family, 443), ("client", family, 8470),
+                ("client", family, 8470, (444, 445)[speaker == "far"]),
+                ("client", family, 8470, (80, 995)[speaker == "far"]), ("admin", family, 8470), ("server", family, 443),
+                ("server", family, 80))]
             lab.run("gateway", "conntrack", "-F")
             silent = [session.title for session in sessions if not getattr(session, speaker + "_speaks")()]
-            tap.equal(silent, [], "all entries are lost, and the %s speaks first: %d sessions go on" % ({"near": "opener", "far": "other side"}[speaker], len(sessions)))
-            alone = [session.title for session in sessions for _ in range(5) if not getattr(session, speaker + "_speaks")()]
+            tap.equal(silent, [], "all entries are lost, and the %s speaks first: %d sessions go on" %
+                      ({"near": "opener", "far": "other side"}[speaker], len(sessions)))
+            alone = [session.title for session in sessions
+                     for _ in range(5) if not getattr(session, speaker + "_speaks")()]
             tap.equal(alone, [], "and alone, again and again")
             again = daemon.reload(lab.config(adm=WIDE, flows="[flow imaps-in]\nenabled = no\n"))
             tap.equal(again["cut"], 0, "a reload that allows them still cuts none of the entries that were picked up")
@@ -256,12 +284,14 @@ def lost_entries(tap):
 
 
 def under_way(tap):
-    """A SYN that the old policy let through has left the table when the policy changes, and is tracked only after the cut: that is cut as well."""
+    """A SYN that the old policy let through has left the table when the policy changes,
+    and is tracked only after the cut: that is cut as well."""
     with Lab(tap) as lab:
         for program in ("iptables-nft", "ip6tables-nft"):
             rule = "-t mangle -A POSTROUTING -p tcp --syn --dport 8470 -j NFQUEUE --queue-num 3".split()
             if shutil.which(program) is None or lab.run("gateway", program, *rule, check=False).returncode != 0:
-                tap.skip("opened while the policy changes", "nothing can hold a packet back here: no %s, or no NFQUEUE" % program)
+                tap.skip("opened while the policy changes",
+                         "nothing can hold a packet back here: no %s, or no NFQUEUE" % program)
                 return
         daemon = lab.spefwd(lab.config(adm=WIDE))
         scene = Scene(lab)
@@ -269,14 +299,17 @@ def under_way(tap):
         with Queue("gateway", 3) as queue:
             for family in FAMILIES:
                 daemon.reload(lab.config(adm=WIDE))
-                told, late = daemon.log().count("that the policy denies were cut"), []
-                opener = threading.Thread(target=lambda family=family, late=late: late.append(scene.session("client", family, 8470)))
+                before, late = daemon.log().count("that the policy denies were cut"), []
+                opener = threading.Thread(
+                    target=lambda family=family, late=late: late.append(scene.session("client", family, 8470)))
                 opener.start()
                 held = queue.wait(family)
-                tap.equal(daemon.reload(lab.config(adm=TIGHT))["cut"], 0, "IPv%d: at the reload there is nothing to cut" % family)
+                tap.equal(daemon.reload(lab.config(adm=TIGHT))["cut"], 0,
+                          "IPv%d: at the reload there is nothing to cut" % family)
                 queue.release(held)
                 opener.join()
-                wait_for(lambda told=told: daemon.log().count("that the policy denies were cut") > told, "it is cut")
+                wait_for(lambda before=before: daemon.log().count("that the policy denies were cut") > before,
+                         "it is cut")
                 judge(tap, late, fences, "IPv%d: opened meanwhile" % family)
                 late[0].close()
 
@@ -294,11 +327,13 @@ def in_audit(tap):
         daemon.kill()
         daemon.start()
         lab.run("gateway", "conntrack", "-F")
-        tap.equal([session.title for session in sessions if not session.lives()], [], "all live, after a restart and without entries, too")
+        tap.equal([session.title for session in sessions if not session.lives()], [],
+                  "all live, after a restart and without entries, too")
         again = daemon.reload(lab.config(adm=TIGHT))
         tap.equal(again["cut"], len(sessions), "mode = enforce: cut")
         judge(tap, sessions, fences, "mode = enforce")
 
 
 if __name__ == "__main__":
-    main(*with_all_and_none(tightened, flow_ends, older_than_the_table, killed_before_the_cut, changed_meanwhile, rotating_name, lost_entries, under_way, in_audit))
+    main(*with_all_and_none(tightened, flow_ends, older_than_the_table, killed_before_the_cut, changed_meanwhile,
+                            rotating_name, lost_entries, under_way, in_audit))

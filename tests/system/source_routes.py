@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Targets that are not the last word: source routes, routing headers, and broadcasts to a network from afar. None reaches a guarded machine."""
+"""Targets that are not the last word: source routes, routing headers, and broadcasts to a network from afar. None
+reaches a guarded machine."""
 import os
 import socket
 import struct
@@ -19,12 +20,13 @@ TCP, UDP, ROUTING = 6, 17, 43
 
 
 def believing(lab):
-    """A gateway, and its neighbours, that do what such packets ask for."""
-    for link in ("all", "wan2", "lan"):
-        lab.sysctl("gateway", "ipv4/conf/%s/accept_source_route" % link, 1)
-        lab.sysctl("gateway", "ipv6/conf/%s/seg6_enabled" % link, 1)
-        lab.sysctl("gateway", "ipv4/conf/%s/bc_forwarding" % link, 1)
-    lab.ip("server", "addr add %s/32 dev eth0" % BESIDE[4], "addr add %s/128 dev eth0 nodad preferred_lft 0" % BESIDE[6])
+    """A gateway, and its neighbours, that do what such packets want."""
+    for interface in ("all", "wan2", "lan"):
+        lab.sysctl("gateway", "ipv4/conf/%s/accept_source_route" % interface, 1)
+        lab.sysctl("gateway", "ipv6/conf/%s/seg6_enabled" % interface, 1)
+        lab.sysctl("gateway", "ipv4/conf/%s/bc_forwarding" % interface, 1)
+    lab.ip("server", "addr add %s/32 dev eth0" % BESIDE[4],
+           "addr add %s/128 dev eth0 nodad preferred_lft 0" % BESIDE[6])
     lab.wait_neighbours("server", BESIDE[6])
     return lab
 
@@ -33,7 +35,8 @@ def source_routed(kind, target, hops, protocol, segment):
     """IPv4: first to the target, then to these."""
     option = struct.pack("!BBB", kind, 3 + 4 * len(hops), 4) + b"".join(packed(hop) for hop in hops)
     option += b"\1" * (-len(option) % 4)
-    header = struct.pack("!BBHHHBBH", 0x45 + len(option) // 4, 0, 20 + len(option) + len(segment), 1, 0, 64, protocol, 0)
+    header = struct.pack("!BBHHHBBH", 0x45 + len(option) // 4, 0, 20 + len(option) + len(segment), 1, 0, 64, protocol,
+                         0)
     return header + packed(CLIENT[4]) + packed(target) + option + segment
 
 
@@ -41,7 +44,8 @@ def segment_routed(target, segments, left, protocol, segment, kind=4):
     """IPv6: to the target, with a routing header whose segments stand last one first."""
     body = b"".join(packed(one) for one in segments)
     header = struct.pack("!BBBBBBH", protocol, len(body) // 8, kind, left, len(segments) - 1, 0, 0) + body
-    return struct.pack("!IHBB", 6 << 28, len(header) + len(segment), ROUTING, 64) + packed(CLIENT[6]) + packed(target) + header + segment
+    return (struct.pack("!IHBB", 6 << 28, len(header) + len(segment), ROUTING, 64) + packed(CLIENT[6]) + packed(target)
+            + header + segment)
 
 
 class Tries:
@@ -60,7 +64,8 @@ class Tries:
             self.port += 1
             sport = self.port
         mark, last = b"<%d>" % sport, last or SERVER[family]
-        segment = tcp_segment(CLIENT[family], last, sport, dport, flags, data=mark) if protocol == TCP else udp_datagram(CLIENT[family], last, sport, dport, mark)
+        segment = (tcp_segment(CLIENT[family], last, sport, dport, flags, data=mark) if protocol == TCP
+                   else udp_datagram(CLIENT[family], last, sport, dport, mark))
         with RawSender("client", CLIENT[family], HERE[family]) as sender:
             sender.socket.send(make(protocol, segment))
         return mark
@@ -70,12 +75,14 @@ class Tries:
         before = self.counted()
         with Sniffer(who, keep=lambda packet: b"<" in packet.payload) as sniffer:
             mark = self.send(family, make, protocol, dport, **more)
-            wait_for(lambda: sniffer.seen(lambda packet: mark in packet.payload) or self.counted() != before, "%s: the packet is decided" % title)
+            wait_for(lambda: sniffer.seen(lambda packet: mark in packet.payload) or self.counted() != before,
+                     "%s: the packet is decided" % title)
             if expected in ("passes", "counted"):
                 wait_for(lambda: sniffer.seen(lambda packet: mark in packet.payload), "%s: the packet arrives" % title)
             after = self.counted()
             came = bool(sniffer.seen(lambda packet: mark in packet.payload))
-        counts = {"passes": (True, 0, 0), "source-routed": (False, 1, 0), "denied": (False, 0, 1), "counted": (True, 1, 0)}
+        counts = {"passes": (True, 0, 0), "source-routed": (False, 1, 0), "denied": (False, 0, 1),
+                  "counted": (True, 1, 0)}
         self.tap.equal((came, after[0] - before[0], after[1] - before[1]), counts[expected], title)
 
 
@@ -86,9 +93,12 @@ def ipv4(tap):
         lab.serve("gateway", udp=[161])
         tries = Tries(tap, lab, lab.spefwd(lab.config()))
         for kind, word in ((LSRR, "loose"), (SSRR, "strict")):
-            for protocol, port, what in ((UDP, 161, "a datagram"), (TCP, 3389, "a SYN"), (TCP, 443, "a SYN to an open port")):
-                tries.judge("a %s source route, %s: by the gateway to the server" % (word, what), "server", "source-routed", 4,
-                            lambda protocol, segment, kind=kind: source_routed(kind, HERE[4], [SERVER[4]], protocol, segment), protocol, port)
+            for protocol, port, what in ((UDP, 161, "a datagram"), (TCP, 3389, "a SYN"),
+                                         (TCP, 443, "a SYN to an open port")):
+                tries.judge(
+                    "a %s source route, %s: by the gateway to the server" % (word, what), "server", "source-routed", 4,
+                    lambda protocol, segment, kind=kind: source_routed(kind, HERE[4], [SERVER[4]], protocol, segment),
+                    protocol, port)
         tries.judge("a loose source route by a neighbour of the server", "server", "source-routed", 4,
                     lambda protocol, segment: source_routed(LSRR, BESIDE[4], [SERVER[4]], protocol, segment), UDP, 161)
         tries.judge("a loose source route that has the server's name on it", "server", "source-routed", 4,
@@ -102,17 +112,20 @@ def ipv4(tap):
                     sock.sendto(b"lab", (HERE[4], 161))
                     sock.recv(100)
                 tries.judge("a loose source route in a live connection with the gateway", "server", "source-routed", 4,
-                            lambda protocol, segment: source_routed(LSRR, HERE[4], [SERVER[4]], protocol, segment), UDP, 161, sport=21999)
+                            lambda protocol, segment: source_routed(LSRR, HERE[4], [SERVER[4]], protocol, segment), UDP,
+                            161, sport=21999)
         # What does not go there is nobody's business here.
         for kind in (LSRR, SSRR):
             tries.judge("a source route to another machine (%d)" % kind, "internet", "passes", 4,
-                        lambda protocol, segment, kind=kind: source_routed(kind, HERE[4], [EXCHANGE[4]], protocol, segment), UDP, 161, last=EXCHANGE[4])
-        tries.judge("a timestamp option", "server", "passes", 4, lambda protocol, segment: timestamped(SERVER[4], protocol, segment), TCP, 443)
+                        lambda protocol, segment, kind=kind:
+                        source_routed(kind, HERE[4], [EXCHANGE[4]], protocol, segment), UDP, 161, last=EXCHANGE[4])
+        tries.judge("a timestamp option", "server", "passes", 4,
+                    lambda protocol, segment: timestamped(SERVER[4], protocol, segment), TCP, 443)
         lab.daemon.reload(lab.config().replace("mode = enforce", "mode = audit"))
         tries.judge("audit mode: a loose source route passes, and is counted", "server", "counted", 4,
                     lambda protocol, segment: source_routed(LSRR, HERE[4], [SERVER[4]], protocol, segment), UDP, 161)
         text = lab.daemon.ctl("status", check=False).stdout
-        tap.ok("source-routed: " in text, "status tells of them", text)
+        tap.ok("source-routed: " in text, "status shows them", text)
 
 
 def timestamped(target, protocol, segment):
@@ -131,11 +144,14 @@ def ipv6(tap):
         tries = Tries(tap, lab, lab.spefwd(lab.config()))
         for kind in (0, 2, 3, 4, 253):
             tries.judge("a routing header of type %d by a neighbour of the server" % kind, "server", "source-routed", 6,
-                        lambda protocol, segment, kind=kind: segment_routed(BESIDE[6], [SERVER[6]], 1, protocol, segment, kind), UDP, 161)
+                        lambda protocol, segment, kind=kind:
+                        segment_routed(BESIDE[6], [SERVER[6]], 1, protocol, segment, kind), UDP, 161)
         tries.judge("by the server itself", "server", "source-routed", 6,
-                    lambda protocol, segment: segment_routed(SERVER[6], [BESIDE[6]], 1, protocol, segment), TCP, 443, last=BESIDE[6])
+                    lambda protocol, segment: segment_routed(SERVER[6], [BESIDE[6]], 1, protocol, segment), TCP, 443,
+                    last=BESIDE[6])
         tries.judge("a header of which nothing is left", "server", "passes", 6,
-                    lambda protocol, segment: segment_routed(BESIDE[6], [BESIDE[6]], 0, protocol, segment), UDP, 161, last=BESIDE[6])
+                    lambda protocol, segment: segment_routed(BESIDE[6], [BESIDE[6]], 0, protocol, segment), UDP, 161,
+                    last=BESIDE[6])
         tries.judge("nothing left, to the server: it is judged as any packet: closed", "server", "denied", 6,
                     lambda protocol, segment: segment_routed(SERVER[6], [SERVER[6]], 0, protocol, segment), UDP, 161)
         tries.judge("nothing left, to the server: it is judged as any packet: open", "server", "passes", 6,
@@ -148,9 +164,11 @@ def ipv6(tap):
         # The checksum is that of the last target: connection tracking would not take up such packets at all.
         lab.sysctl("gateway", "netfilter/nf_conntrack_checksum", 0)
         tries.judge("by the gateway to the server: closed", "server", "denied", 6,
-                    lambda protocol, segment: segment_routed(HERE[6], [SERVER[6], HERE[6]], 1, protocol, segment), UDP, 161)
+                    lambda protocol, segment: segment_routed(HERE[6], [SERVER[6], HERE[6]], 1, protocol, segment), UDP,
+                    161)
         tries.judge("by the gateway to the server: open", "server", "passes", 6,
-                    lambda protocol, segment: segment_routed(HERE[6], [SERVER[6], HERE[6]], 1, protocol, segment), TCP, 443)
+                    lambda protocol, segment: segment_routed(HERE[6], [SERVER[6], HERE[6]], 1, protocol, segment), TCP,
+                    443)
         with lab.inside("client"):
             with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
                 sock.settimeout(30)
@@ -159,29 +177,36 @@ def ipv6(tap):
                     sock.sendto(b"lab", (HERE[6], 161))
                     sock.recv(100)
                 tries.judge("by the gateway, in a live connection with it", "server", "source-routed", 6,
-                            lambda protocol, segment: segment_routed(HERE[6], [SERVER[6], HERE[6]], 1, protocol, segment), UDP, 161, sport=21999)
+                            lambda protocol, segment:
+                            segment_routed(HERE[6], [SERVER[6], HERE[6]], 1, protocol, segment), UDP, 161, sport=21999)
         tries.judge("by the gateway to another machine", "internet", "passes", 6,
-                    lambda protocol, segment: segment_routed(HERE[6], [EXCHANGE[6], HERE[6]], 1, protocol, segment), UDP, 161, last=EXCHANGE[6])
+                    lambda protocol, segment: segment_routed(HERE[6], [EXCHANGE[6], HERE[6]], 1, protocol, segment),
+                    UDP, 161, last=EXCHANGE[6])
         lab.daemon.reload(lab.config().replace("mode = enforce", "mode = audit"))
         tries.judge("audit mode: it passes, and is counted", "server", "counted", 6,
                     lambda protocol, segment: segment_routed(BESIDE[6], [SERVER[6]], 1, protocol, segment), UDP, 161)
 
 
 def plain(target):
-    return lambda protocol, segment: struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 1, 0, 64, protocol, 0) + packed(CLIENT[4]) + packed(target) + segment
+    return lambda protocol, segment: struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 1, 0, 64, protocol,
+                                                 0) + packed(CLIENT[4]) + packed(target) + segment
 
 
 def broadcasts(tap):
-    """A datagram to the broadcast address of the server's network, from another one, where the gateway forwards those."""
+    """A datagram to the broadcast address of the server's network, from another one,
+    where the gateway forwards those."""
     with Lab(tap) as lab:
         believing(lab)
         lab.sysctl("gateway", "ipv4/conf/adm/bc_forwarding", 1)
         lab.ip("gateway", "addr add 192.0.2.250/28 brd 192.0.2.253 dev lan")
         daemon = lab.spefwd(lab.config())
         tries = Tries(tap, lab, daemon)
-        wait_for(lambda: "192.0.2.255" in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "broadcasts_4").stdout, "the network's broadcast address is known")
-        tries.judge("to the server's network", "server", "denied", 4, plain("192.0.2.255"), UDP, 137, last="192.0.2.255")
-        tries.judge("to a network without a guarded machine", "admin", "passes", 4, plain("203.0.113.255"), UDP, 137, last="203.0.113.255")
+        wait_for(lambda: "192.0.2.255" in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
+                                                  "broadcasts_4").stdout, "the network's broadcast address is known")
+        tries.judge("to the server's network", "server", "denied", 4, plain("192.0.2.255"), UDP, 137,
+                    last="192.0.2.255")
+        tries.judge("to a network without a guarded machine", "admin", "passes", 4, plain("203.0.113.255"), UDP, 137,
+                    last="203.0.113.255")
         before = daemon.status()["denied"]
         with lab.inside("server"):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -190,7 +215,8 @@ def broadcasts(tap):
         tap.equal(daemon.status()["denied"], before, "the server's own broadcast is no denial")
         # An address that the network gives to other machines as well as to all of them: the more particular one counts.
         daemon.reload(lab.config(server="192.0.2.25 192.0.2.255 2001:db8:2::25"))
-        wait_for(lambda: "192.0.2.255" not in lab.run("gateway", "nft", "list", "set", "inet", "spefw", "broadcasts_4").stdout, "a guarded address is none")
+        wait_for(lambda: "192.0.2.255" not in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
+                                                      "broadcasts_4").stdout, "a guarded address is none")
         daemon.reload(lab.config(server="192.0.2.242 2001:db8:2::25"))
         text = lab.run("gateway", "nft", "list", "set", "inet", "spefw", "broadcasts_4").stdout
         tap.ok("192.0.2.253" in text and "192.0.2.255" in text, "the one that was given, and the mask's", text)

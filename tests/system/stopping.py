@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Another firewall flushes all tables while the gateway goes down, and spefwd is stopped next, before it had a turn: what is left guards.
-The daemon is held by SIGSTOP, so that both are waiting for it when it goes on. The real thing, a machine that shuts down, is in tests/kernels."""
+"""Another firewall flushes all tables while the gateway goes down, and spefwd is stopped next, before it had a turn:
+what is left guards. The daemon is held by SIGSTOP, so that both are waiting for it when it goes on. The real thing, a
+machine that shuts down, is in tests/kernels."""
 import os
 import signal
 import sys
@@ -52,7 +53,8 @@ def stopped_after_a_flush(tap):
 
 
 def stopped_when_cleared(tap):
-    """A table that was removed on request stays away, and the stop does not wait for it; in audit mode it is not said to guard."""
+    """A table that was removed on request stays away, and the stop does not wait for it;
+    in audit mode it is not said to guard."""
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config().replace("mode = enforce", "mode = audit"))
         tap.equal(daemon.stop(), 0, "in audit mode, it ends")
@@ -62,7 +64,8 @@ def stopped_when_cleared(tap):
         daemon.ctl("clear", "--yes")
         tap.equal(daemon.stop(), 0, "it ends")
         tap.ok(daemon.table() is None, "there is no table")
-        tap.ok("stopping on Terminated: the table was removed on request: the server is not guarded" in daemon.log(), "and it says so", daemon.log())
+        tap.ok("stopping on Terminated: the table was removed on request: the server is not guarded" in daemon.log(),
+               "and it says so", daemon.log())
 
 
 def many_flushes(tap):

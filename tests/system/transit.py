@@ -7,7 +7,8 @@ import struct
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import (ACK, ADDRESS, FAMILIES, FIN, GATEWAY, LINK_OF, PSH, RST, SYN, Lab, RawSender, Sniffer, main, ping, probe_all,  # noqa: E402
+from lab import (ACK, ADDRESS, FAMILIES, FIN, GATEWAY, INTERFACE_OF, PSH, RST, SYN, Lab, RawSender, Sniffer, main, ping,
+                 probe_all,  # noqa: E402
                  udp_exchange, wait_for)
 from lab.packets import checksum, tcp_segment, udp_datagram  # noqa: E402
 
@@ -19,8 +20,8 @@ def bad_checksum(segment):
     return segment[:16] + struct.pack("!H", struct.unpack("!H", segment[16:18])[0] ^ 0x5555) + segment[18:]
 
 
-# Machines take the ports of their own connections from here up (net.ipv4.ip_local_port_range), and may close one late, from either end:
-# ours are below, on both sides.
+# Machines take the ports of their own connections from here up (net.ipv4.ip_local_port_range), and may close one late,
+# from either end: ours are below, on both sides.
 EPHEMERAL = 32768
 # The ports of a datagram that nobody sent: by it one knows our ICMP error from those of the machines themselves.
 QUOTED = struct.pack("!HH", 7, 9)
@@ -30,11 +31,14 @@ def icmp_error(source, target):
     """"Port unreachable" for a datagram that nobody sent."""
     inner = udp_datagram(target, source, 7, 9)
     if ":" in target:
-        quoted = struct.pack("!IHBB", 6 << 28, len(inner), 17, 64) + socket.inet_pton(socket.AF_INET6, target) + socket.inet_pton(socket.AF_INET6, source) + inner
+        quoted = (struct.pack("!IHBB", 6 << 28, len(inner), 17, 64) + socket.inet_pton(socket.AF_INET6, target)
+                  + socket.inet_pton(socket.AF_INET6, source) + inner)
         body = struct.pack("!BBHI", 1, 4, 0, 0) + quoted
-        pseudo = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target) + struct.pack("!IxxxB", len(body), 58)
+        pseudo = (socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
+                  + struct.pack("!IxxxB", len(body), 58))
         return body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
-    quoted = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(inner), 1, 0, 64, 17, 0) + socket.inet_aton(target) + socket.inet_aton(source)
+    quoted = (struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(inner), 1, 0, 64, 17, 0) + socket.inet_aton(target)
+              + socket.inet_aton(source))
     body = struct.pack("!BBHI", 3, 3, 0, 0) + quoted[:10] + struct.pack("!H", checksum(quoted)) + quoted[12:] + inner
     return body[:2] + struct.pack("!H", checksum(body)) + body[4:]
 
@@ -42,7 +46,7 @@ def icmp_error(source, target):
 def odd_packets(source, target, sender):
     """Packets that connection tracking finds odd, or never sees."""
     family = 6 if ":" in target else 4
-    sender.tcp(20000, 443, ACK, seq=1000, ack=2000, data=b"a piece")    # of a connection nobody knows
+    sender.tcp(20000, 443, ACK, seq=1000, ack=2000, data=b"a part")     # of a connection nobody knows
     sender.tcp(20001, 443, RST)                                         # invalid
     sender.tcp(20002, 443, SYN | FIN)                                   # invalid
     sender.tcp(20003, 443, 0)                                           # invalid
@@ -60,7 +64,7 @@ def odd_packets(source, target, sender):
 
 
 def fragmented(source, target, identity):
-    """A datagram in two pieces, the second one first (IPv4)."""
+    """A datagram in two fragments, the second one first (IPv4)."""
     with RawSender(source, ADDRESS[4][source], target) as sender:
         datagram = udp_datagram(ADDRESS[4][source], target, 20100 + identity, 5001, b"f" * 1600)
         sender.send(socket.IPPROTO_UDP, datagram[800:], fragment=100)
@@ -85,21 +89,26 @@ def observe(lab, source, who):
                 sender.udp(20099, 20099)
             wait_for(lambda: sniffer.seen(lambda packet: packet.dport == 20099), "the mark arrives")
         seen["IPv%d odd packets" % family] = [packet[3:7] for packet in sniffer.packets
-                                              if packet.kind not in ("icmp", "fragment") and max(packet.sport, packet.dport) < EPHEMERAL]
-        seen["IPv%d ICMP errors" % family] = [packet[4:6] for packet in sniffer.packets if packet.kind == "icmp" and QUOTED in packet.payload]
+                                              if packet.kind not in ("icmp", "fragment")
+                                              and max(packet.sport, packet.dport) < EPHEMERAL]
+        seen["IPv%d ICMP errors" % family] = [packet[4:6] for packet in sniffer.packets if packet.kind == "icmp"
+                                              and QUOTED in packet.payload]
     return seen
 
 
 def everything(lab):
-    seen = {"%s to %s, %s" % (source, who, what): result for source, who in PAIRS for what, result in observe(lab, source, who).items()}
+    seen = {"%s to %s, %s" % (source, who, what): result for source, who in PAIRS
+            for what, result in observe(lab, source, who).items()}
     for family in FAMILIES:
         for who in ("internet", "client"):
             probes = probe_all([("gateway", ADDRESS[family][who], port, True) for port in TCP_PORTS + [4444]])
             seen["gateway to %s, IPv%d TCP" % (who, family)] = [(probe.port, probe.result) for probe in probes]
-            probes = probe_all([(who, GATEWAY[LINK_OF[who]][family], port, True) for port in TCP_PORTS + [4444]])
+            probes = probe_all([(who, GATEWAY[INTERFACE_OF[who]][family], port, True) for port in TCP_PORTS + [4444]])
             seen["%s to gateway, IPv%d TCP" % (who, family)] = [(probe.port, probe.result) for probe in probes]
-            seen["%s to gateway, IPv%d UDP" % (who, family)] = udp_exchange(who, GATEWAY[LINK_OF[who]][family], 5000)
-            seen["%s to gateway, IPv%d echo" % (who, family)] = ping(who, ADDRESS[family][who], GATEWAY[LINK_OF[who]][family])
+            seen["%s to gateway, IPv%d UDP" % (who, family)] = udp_exchange(
+                who, GATEWAY[INTERFACE_OF[who]][family], 5000)
+            seen["%s to gateway, IPv%d echo" % (who, family)] = ping(who, ADDRESS[family][who],
+                                                                     GATEWAY[INTERFACE_OF[who]][family])
     return seen
 
 
@@ -119,9 +128,11 @@ def untouched(tap):
             lab.serve(machine, tcp=TCP_PORTS, udp=[53, 5000, 5001])
         without = everything(lab)
         lost = {what: result for what, result in without.items()
-                if not result or ("TCP" in what and [answer for _, answer in result] != ["open " + what.split(" to ")[1].split(",")[0]] * len(TCP_PORTS) + ["refused"])}
+                if not result or ("TCP" in what and [answer for _, answer in result]
+                                  != ["open " + what.split(" to ")[1].split(",")[0]] * len(TCP_PORTS) + ["refused"])}
         tap.equal(lost, {}, "without the daemon, everything arrives")
-        kept = {(family, source, who): lab.connect(source, ADDRESS[family][who], 443) for family in FAMILIES for source, who in PAIRS}
+        kept = {(family, source, who): lab.connect(source, ADDRESS[family][who], 443) for family in FAMILIES
+                for source, who in PAIRS}
         daemon = lab.guard(lab.config())
         for title in ("enforcing", "audit mode"):
             got = everything(lab)
@@ -132,8 +143,9 @@ def untouched(tap):
             if daemon is None:
                 break
             status = daemon.status()
-            tap.equal((status["denied"]["in"], status["denied"]["out"], status["denied"]["early"], status["denied"]["invalid"]), (0, 0, 0, 0),
-                      title + ": none of it was counted as denied")
+            tap.equal((status["denied"]["in"], status["denied"]["out"], status["denied"]["early"],
+                       status["denied"]["invalid"]),
+                      (0, 0, 0, 0), title + ": none of it was counted as denied")
             daemon.reload(lab.config(gateway="").replace("mode = enforce", "mode = audit"))
 
 

@@ -132,3 +132,8 @@ bool timer_is_set(const struct timer *timer)
 {
 	return timer->at_ms != INT64_MAX;
 }
+
+void pause_ms(int64_t ms)
+{
+	move_to(now + ms);
+}

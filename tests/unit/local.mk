@@ -8,6 +8,7 @@ UNIT_TESTS = \
 	tests/unit/test_bridges \
 	tests/unit/test_compile \
 	tests/unit/test_config \
+	tests/unit/test_config_keys \
 	tests/unit/test_control \
 	tests/unit/test_cut_list \
 	tests/unit/test_delta \
@@ -22,6 +23,8 @@ UNIT_TESTS = \
 	tests/unit/test_nft_socket \
 	tests/unit/test_observed_queries \
 	tests/unit/test_foreign \
+	tests/unit/test_gw_cut \
+	tests/unit/test_gw_table \
 	tests/unit/test_output \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
@@ -57,27 +60,31 @@ tests_unit_test_archive_LDADD = daemon/core/archive.$(OBJEXT) daemon/core/lines.
 tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c
 tests_unit_test_aliases_LDADD = $(UNIT_LIBS)
 
-UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
+UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_keys.$(OBJEXT) \
+	daemon/core/config_members.$(OBJEXT) daemon/core/config_read.$(OBJEXT) daemon/core/config_text.$(OBJEXT) \
+	daemon/core/config_types.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
 	daemon/core/diag.$(OBJEXT) daemon/core/printable.$(OBJEXT) daemon/config/ini.$(OBJEXT)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_LDADD = $(UNIT_CONFIG_OBJECTS) $(INIH_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
-tests_unit_test_control_LDADD = daemon/control/server.$(OBJEXT) daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
+tests_unit_test_control_LDADD = daemon/control/server.$(OBJEXT) daemon/control/wire.$(OBJEXT) \
+	daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
 tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_held_SOURCES = tests/unit/test_held.c
-tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
+	$(UNIT_LIBS)
 
 tests_unit_test_nft_monitor_SOURCES = tests/unit/test_nft_monitor.c
 tests_unit_test_nft_monitor_LDADD = daemon/core/printable.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_nft_socket_SOURCES = tests/unit/test_nft_socket.c
 tests_unit_test_nft_socket_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg,--wrap=recv
-tests_unit_test_nft_socket_LDADD = daemon/nft/socket.$(OBJEXT) daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) libcore.a \
-	$(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
+tests_unit_test_nft_socket_LDADD = daemon/nft/socket.$(OBJEXT) daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) \
+	libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
 
 # It includes observed_queries.c, likewise.
 tests_unit_test_observed_queries_SOURCES = tests/unit/test_observed_queries.c
@@ -85,15 +92,17 @@ tests_unit_test_observed_queries_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_output_SOURCES = tests/unit/test_output.c
 tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
-tests_unit_test_output_LDADD = daemon/control/server.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) $(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
+tests_unit_test_output_LDADD = daemon/control/server.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) \
+	$(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
 
 tests_unit_test_query_pace_SOURCES = tests/unit/test_query_pace.c
 tests_unit_test_query_pace_LDADD = daemon/core/query_pace.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
 tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options
-tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) \
-	daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
+tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
+	daemon/core/addrbook.$(OBJEXT) daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) \
+	daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_saved_SOURCES = tests/unit/test_saved.c
 tests_unit_test_saved_LDADD = daemon/core/saved.$(OBJEXT) $(UNIT_LIBS)
@@ -102,21 +111,27 @@ tests_unit_test_seen_packet_SOURCES = tests/unit/test_seen_packet.c
 tests_unit_test_seen_packet_LDADD = daemon/core/seen_packet.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.c
-tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
+	daemon/core/addrbook.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_totals_SOURCES = tests/unit/test_totals.c
 tests_unit_test_totals_LDADD = daemon/core/totals.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_varlink_wire_SOURCES = tests/unit/test_varlink_wire.c
-tests_unit_test_varlink_wire_LDADD = daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(JANSSON_LIBS) $(UNIT_LIBS)
+tests_unit_test_varlink_wire_LDADD = daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(JANSSON_LIBS) \
+	$(UNIT_LIBS)
 
 # Policies and rulesets from the text of a configuration, and an allocator that fails when told to.
 UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c
-UNIT_WRAPPED = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
+UNIT_WRAPPED = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
 UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_config_keys_SOURCES = tests/unit/test_config_keys.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_config_keys_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_config_keys_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_cut_list_SOURCES = tests/unit/test_cut_list.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_cut_list_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_cut_list_LDADD = $(UNIT_MAKE_LIBS)
@@ -146,6 +161,19 @@ tests_unit_test_policy_diff_SOURCES = tests/unit/test_policy_diff.c $(UNIT_MAKE_
 tests_unit_test_policy_diff_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)
 
+# The gateway's objects on a kernel, a clock, connections and a log of the test's own.
+tests_unit_test_gw_table_SOURCES = tests/unit/test_gw_table.c tests/unit/fake_log.c tests/unit/fake_log.h \
+	tests/unit/fake_nft.c tests/unit/fake_nft.h tests/unit/fake_time.c tests/unit/fake_time.h \
+	daemon/gateway/table.c daemon/gateway/table.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_table_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_table_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_cut_SOURCES = tests/unit/test_gw_cut.c tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h \
+	tests/unit/fake_log.c tests/unit/fake_log.h tests/unit/fake_nft.c tests/unit/fake_nft.h \
+	tests/unit/fake_time.c tests/unit/fake_time.h \
+	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_memory.c daemon/gateway/cut_parts.h \
+	$(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_cut_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_cut_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_names_SOURCES = tests/unit/test_gw_names.c daemon/gateway/names.c daemon/gateway/names.h \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_parts.h \
 	daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
@@ -160,3 +188,74 @@ tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c \
 	tests/unit/fake_time.c tests/unit/fake_time.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_observer_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_observer_LDADD = $(UNIT_MAKE_LIBS)
+# Objects of the gateway: their clock, timers and kernel are the test's.
+UNIT_TESTS += \
+	tests/unit/test_gw_config_store \
+	tests/unit/test_gw_counts \
+	tests/unit/test_gw_foreign \
+	tests/unit/test_gw_network \
+	tests/unit/test_gw_usage
+UNIT_OBJECT_WRAPPED = $(UNIT_WRAPPED),--wrap=open_memstream
+UNIT_OBJECT_SOURCES = $(UNIT_MAKE_SOURCES) tests/unit/gw_fixture.c tests/unit/gw_fixture.h \
+	tests/unit/fake_time.c tests/unit/fake_time.h
+tests_unit_test_gw_counts_SOURCES = tests/unit/test_gw_counts.c \
+	daemon/gateway/counts.c daemon/gateway/counts.h \
+	$(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_counts_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_counts_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_usage_SOURCES = tests/unit/test_gw_usage.c daemon/gateway/usage.c daemon/gateway/usage.h \
+	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h $(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_usage_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_usage_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_foreign_SOURCES = tests/unit/test_gw_foreign.c daemon/gateway/foreign.c daemon/gateway/foreign.h \
+	tests/unit/fake_links.c tests/unit/fake_links.h $(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_foreign_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_foreign_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_network_SOURCES = tests/unit/test_gw_network.c daemon/gateway/network.c daemon/gateway/network.h \
+	tests/unit/fake_links.c tests/unit/fake_links.h $(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_network_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_network_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_config_store_SOURCES = tests/unit/test_gw_config_store.c \
+	daemon/gateway/config_store.c daemon/gateway/config_store.h \
+	tests/unit/gw_fixture.c tests/unit/gw_fixture.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_config_store_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
+# All of them together.
+UNIT_TESTS += tests/unit/test_gw_gateway
+tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_SOURCES) \
+	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h tests/unit/fake_links.c tests/unit/fake_links.h \
+	tests/unit/fake_nflog.c tests/unit/fake_nflog.h tests/unit/fake_nft.c tests/unit/fake_nft.h \
+	tests/unit/fake_resolver.c tests/unit/fake_resolver.h \
+	daemon/gateway/apply.c daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c \
+	daemon/gateway/cut_memory.c daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/gateway.c \
+	daemon/gateway/names.c daemon/gateway/names_expiry.c daemon/gateway/names_learn.c \
+	daemon/gateway/names_refresh.c daemon/gateway/names_view.c daemon/gateway/network.c \
+	daemon/gateway/observer.c daemon/gateway/table.c daemon/gateway/usage.c
+tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+# Behaviour that mutants of core had survived.
+UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets tests/unit/test_compile_role
+tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_diag_SOURCES = tests/unit/test_diag.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_diag_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_diag_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_text_SOURCES = tests/unit/test_text.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_text_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_text_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_ruleset_SOURCES = tests/unit/test_ruleset.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_ruleset_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_ruleset_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_policy_check_SOURCES = tests/unit/test_policy_check.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_policy_check_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_policy_check_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_config_values_SOURCES = tests/unit/test_config_values.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_config_values_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_config_values_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_delta_sets_SOURCES = tests/unit/test_delta_sets.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_delta_sets_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_delta_sets_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_compile_role_SOURCES = tests/unit/test_compile_role.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_compile_role_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_compile_role_LDADD = $(UNIT_MAKE_LIBS)

@@ -195,6 +195,9 @@ static void test_parse_range(void **state)
 		{ "::ffff:192.0.2.0/120", RANGE_MAPPED, "192.0.2.0/24" },
 		{ "::ffff:0:0/96", RANGE_MAPPED, "0.0.0.0/0" },
 		{ "::ffff:192.0.2.1-::ffff:192.0.2.9", RANGE_MAPPED, "192.0.2.1-192.0.2.9" },
+		/* one end alone is in IPv4's form */
+		{ "::ffff:255.255.255.255-::1:0:0:0", RANGE_OK, "::ffff:255.255.255.255-::1:0:0:0" },
+		{ "::fffe:ffff:ffff-::ffff:0:1", RANGE_OK, "::fffe:ffff:ffff-::ffff:0.0.0.1" },
 		{ "", RANGE_SYNTAX, NULL },
 		{ "-", RANGE_SYNTAX, NULL },
 		{ "/24", RANGE_SYNTAX, NULL },

@@ -64,6 +64,16 @@ static struct addrbook *new_book(const char *const *names, size_t count, int64_t
 	return book;
 }
 
+/* All entries; whether the addresses of any changed. */
+static bool expire(struct addrbook *book, int64_t now)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < addrbook_count(book); i++)
+		changed |= addrbook_expire_entry(book, i, now);
+	return changed;
+}
+
 static struct addr address(const char *text)
 {
 	struct addr addr;
@@ -179,8 +189,8 @@ static void grace(void **state)
 	answer(book, 300, 10 * MINUTE, "192.0.2.2", NULL);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 5 * MINUTE + HOUR);
 
-	assert_false(addrbook_expire(book, 5 * MINUTE + HOUR - 1));
-	assert_true(addrbook_expire(book, 5 * MINUTE + HOUR));
+	assert_false(expire(book, 5 * MINUTE + HOUR - 1));
+	assert_true(expire(book, 5 * MINUTE + HOUR));
 	assert_null(find(book, "192.0.2.1"));
 	assert_non_null(find(book, "192.0.2.2"));
 
@@ -203,7 +213,7 @@ static void stale(void **state)
 	/* Failures leave nothing out: both live until stale after they were last confirmed. */
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 10 * MINUTE + 7 * DAY);
 	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 7 * DAY);
-	assert_false(addrbook_expire(book, 3 * DAY));
+	assert_false(expire(book, 3 * DAY));
 
 	/* Of the hour of grace ten minutes were gone when queries began to fail. */
 	answer(book, 300, 3 * DAY, "192.0.2.1", NULL);
@@ -211,10 +221,10 @@ static void stale(void **state)
 	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 3 * DAY + 50 * MINUTE);
 
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", 3 * DAY + MINUTE);
-	assert_false(addrbook_expire(book, 7 * DAY - 1));
-	assert_true(addrbook_expire(book, 7 * DAY));
+	assert_false(expire(book, 7 * DAY - 1));
+	assert_true(expire(book, 7 * DAY));
 	assert_null(find(book, "192.0.2.2"));
-	assert_true(addrbook_expire(book, 10 * DAY));
+	assert_true(expire(book, 10 * DAY));
 	expect_state(book, BOOK_FAILING);
 	addrbook_free(book);
 }
@@ -378,7 +388,7 @@ static void intervals(void **state)
 	addrbook_set_limits(book, &shorter);
 	assert_int_equal(entry_of(book).next_query_ms, 2 * MINUTE);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, HOUR);
-	assert_true(addrbook_expire(book, HOUR));
+	assert_true(expire(book, HOUR));
 	/* An answer is renewed before it is stale, whatever its TTL. */
 	struct book_limits brief = { SECOND, 15 * MINUTE, MINUTE, 9 * SECOND };
 	addrbook_set_limits(book, &brief);
@@ -532,7 +542,7 @@ static void observed(void **state)
 	/* Failures of ours make it live no longer. */
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", 7 * MINUTE);
 	assert_int_equal(find(book, "192.0.2.4")->expires_ms, 8 * MINUTE);
-	assert_true(addrbook_expire(book, 8 * MINUTE));
+	assert_true(expire(book, 8 * MINUTE));
 	assert_null(find(book, "192.0.2.4"));
 	addrbook_free(book);
 }
@@ -629,10 +639,10 @@ static void observed_in_use(void **state)
 	assert_int_equal(entry_of(book).next_expiry_ms, 2 * MINUTE);
 	addrbook_used(book, &unused, MINUTE); /* never less */
 	assert_int_equal(find(book, "192.0.2.3")->expires_ms, 2 * MINUTE);
-	assert_true(addrbook_expire(book, 2 * MINUTE));
+	assert_true(expire(book, 2 * MINUTE));
 	assert_null(find(book, "192.0.2.3"));
 	assert_non_null(find(book, "192.0.2.2"));
-	assert_true(addrbook_expire(book, 5 * MINUTE));
+	assert_true(expire(book, 5 * MINUTE));
 	assert_null(find(book, "192.0.2.2"));
 	addrbook_free(book);
 }
@@ -738,8 +748,8 @@ static void remembered_from_before(void **state)
 	for (int64_t now = 3000; now < MINUTE; now += 10 * SECOND)
 		addrbook_failed(book, NAME, FAMILY_4, "timeout", now);
 	expect_state(book, BOOK_STALE);
-	assert_false(addrbook_expire(book, 2000 + MINUTE - 1));
-	assert_true(addrbook_expire(book, 2000 + MINUTE));
+	assert_false(expire(book, 2000 + MINUTE - 1));
+	assert_true(expire(book, 2000 + MINUTE));
 	assert_null(find(book, "192.0.2.2"));
 	assert_non_null(find(book, "192.0.2.1"));
 	assert_int_equal(entry_of(book).next_expiry_ms, 2000 + DAY);
@@ -747,7 +757,7 @@ static void remembered_from_before(void **state)
 	/* It is there, and says something else: what was left out stays for grace, as after any other answer. */
 	answer(book, 300, 12 * (int64_t)HOUR, "192.0.2.3", NULL);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 13 * (int64_t)HOUR);
-	assert_true(addrbook_expire(book, 13 * (int64_t)HOUR));
+	assert_true(expire(book, 13 * (int64_t)HOUR));
 	assert_int_equal(entry_of(book).address_count, 1);
 	expect_state(book, BOOK_FRESH);
 	addrbook_free(book);
@@ -766,12 +776,12 @@ static void grace_stands_still(void **state)
 	for (int64_t left = 50; left >= 20; left -= 10) {
 		now += 10 * MINUTE;
 		addrbook_failed(book, NAME, FAMILY_4, "timeout", now);
-		assert_false(addrbook_expire(book, now + DAY - 1));
+		assert_false(expire(book, now + DAY - 1));
 		now += DAY;
 		answer(book, 300, now, "192.0.2.1", NULL);
 		assert_int_equal(find(book, "192.0.2.2")->expires_ms, now + left * MINUTE);
 	}
-	assert_true(addrbook_expire(book, now + 20 * MINUTE));
+	assert_true(expire(book, now + 20 * MINUTE));
 	assert_null(find(book, "192.0.2.2"));
 	assert_non_null(find(book, "192.0.2.1"));
 	addrbook_free(book);
@@ -926,9 +936,16 @@ static void many_names(void **state)
 	assert_true(addrbook_take_due(book, 0, &entry));
 	for (together = 1; addrbook_take_due(book, 0, &entry);)
 		together++;
-	assert_in_range(together, 2, 64);
+	assert_int_equal(together, 32);
 	total = together;
-	for (int64_t now = 100; now <= 10 * SECOND; now += 100) {
+	/* New limits make none of them come sooner, at whatever time. */
+	struct addrbook *later_book = new_book(names, 1000, DAY);
+	addrbook_set_limits(later_book, &limits);
+	while (addrbook_take_due(later_book, DAY, &entry))
+		together--;
+	assert_int_equal(together, 0);
+	addrbook_free(later_book);
+	for (int64_t now = 100; now <= 8 * SECOND; now += 100) {
 		for (together = 0; addrbook_take_due(book, now, &entry);)
 			together++;
 		assert_in_range(together, 0, 64);
@@ -938,6 +955,79 @@ static void many_names(void **state)
 	for (unsigned i = 0; i < 1000; i++)
 		assert_int_equal(addrbook_find(book, texts[i], FAMILY_6, &entry), 0);
 	addrbook_free(book);
+}
+
+/* Every interval keeps its bounds, whatever the dice: up to a tenth less, and never more. */
+static void expect_interval(struct addrbook *book, int64_t now, bool fails, int64_t interval)
+{
+	int64_t least = INT64_MAX, most = 0;
+	bool changed;
+
+	for (unsigned i = 0; i < 4000; i++) {
+		if (fails)
+			assert_int_equal(addrbook_failed(book, NAME, FAMILY_4, "timeout", now), 0);
+		else
+			assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, NULL, 0, 0, ORIGIN_QUERIED, now,
+							   &changed),
+					 0);
+		int64_t next = entry_of(book).next_query_ms - now;
+		least = next < least ? next : least;
+		most = next > most ? next : most;
+	}
+	assert_in_range(most, interval - interval / 500, interval);
+	assert_in_range(least, interval - interval / 10, interval - interval / 10 + interval / 500);
+}
+
+static void bounds(void **state)
+{
+	static const struct book_limits brief = { 0, MINUTE, HOUR, 7 * DAY };
+	struct addrbook *book = new_book(one_name, 1, 0);
+	struct book_entry entry;
+
+	(void)state;
+	/* A query that nothing is heard of is lost after two minutes, and made again. */
+	take_all(book, 0);
+	assert_false(addrbook_take_due(book, 2 * MINUTE - 1, &entry));
+	assert_true(addrbook_take_due(book, 2 * MINUTE, &entry));
+	/* The first retry comes after two seconds; while nothing serves, the last ones each minute. */
+	expect_interval(book, 5 * MINUTE, true, 2 * SECOND);
+	expect_interval(book, 5 * MINUTE + 58 * SECOND, true, MINUTE);
+	expect_interval(book, 5 * MINUTE + HOUR, true, MINUTE);
+	/* It never spins. */
+	addrbook_set_limits(book, &brief);
+	expect_interval(book, 3 * (int64_t)HOUR, false, 100);
+	addrbook_free(book);
+
+	/* What the server was answered it may use for two minutes at least, for a day at most. */
+	static const struct {
+		uint32_t ttl_s;
+		int64_t held_ms;
+	} cases[] = { { 0, 2 * MINUTE }, { 120, 2 * MINUTE }, { 121, 121 * SECOND }, { 86399, 86399 * SECOND },
+		      { 86400, DAY },    { 86401, DAY },      { UINT32_MAX, DAY } };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		book = new_book(one_name, 1, 0);
+		answer_of(book, ORIGIN_OBSERVED, cases[i].ttl_s, 1000, "192.0.2.1", NULL);
+		assert_int_equal(find(book, "192.0.2.1")->expires_ms, 1000 + cases[i].held_ms);
+		addrbook_free(book);
+	}
+	/* What is left of that, be it a millisecond, outlives the daemon; so does an answer that is not stale yet. */
+	for (int64_t left = -1; left <= 1; left++) {
+		struct addr addr = address("192.0.2.1");
+		book = new_book(one_name, 1, 1000);
+		assert_int_equal(addrbook_remember_observed(book, NAME, &addr, left, 1000), 0);
+		assert_int_equal(entry_of(book).address_count, left > 0);
+		if (left > 0)
+			assert_int_equal(find(book, "192.0.2.1")->expires_ms, 1000 + left);
+		assert_int_equal(addrbook_remember_observed(book, "other.example", &addr, left, 1000), -ENOENT);
+		addrbook_free(book);
+		book = new_book(one_name, 1, 30 * DAY);
+		assert_int_equal(addrbook_remember(book, NAME, &addr, 7 * DAY - left, 30 * DAY), 0);
+		assert_int_equal(entry_of(book).address_count, left > 0);
+		addrbook_free(book);
+	}
+	assert_string_equal(book_origin_name(ORIGIN_QUERIED), "queried");
+	assert_string_equal(book_origin_name(ORIGIN_OBSERVED), "observed");
+	assert_string_equal(book_origin_name(ORIGIN_REMEMBERED), "remembered");
 }
 
 /* Each step fails at its first, second ... allocation until it does not, and until then nothing has changed. */
@@ -1067,7 +1157,7 @@ static void thirty_days(void **state)
 
 	(void)state;
 	for (now = 0; now < 30 * DAY; now = addrbook_next_event(book)) {
-		addrbook_expire(book, now);
+		expire(book, now);
 		while (addrbook_take_due(book, now, &entry)) {
 			reply(book, &entry, now, &turn);
 			asked++;
@@ -1111,6 +1201,7 @@ int main(void)
 		cmocka_unit_test(odd_limits),
 		cmocka_unit_test(cap),
 		cmocka_unit_test(wanted_names),
+		cmocka_unit_test(bounds),
 		cmocka_unit_test(many_names),
 		cmocka_unit_test(without_memory),
 		cmocka_unit_test(thirty_days),

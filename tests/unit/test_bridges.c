@@ -174,21 +174,83 @@ static void test_before_ends(void **state)
 	assert_says(f, "");
 }
 
+/* Each bridge is reported once, whatever else is there, and in whichever order. */
+static void test_two_bridges(void **state)
+{
+	struct fixture *f = *state;
+	struct bridge_findings findings;
+	struct bridge_fact second = { .name = "br1", .filtered = { true, false } };
+
+	assert_int_equal(ARRAY_PUSH(&f->facts.bridges, second), 0);
+	add_entry(f, "more", 99, 0); /* somebody else */
+	add_entry(f, "a", 26, 0);
+	add_entry(f, "b", 254, 0);
+	strcpy(f->facts.entries.items[3].at.bridge, "br1");
+	strcpy(f->facts.entries.items[4].at.bridge, "br1");
+	add_neighbour(f, "2001:db8:2::25", 26);
+	add_neighbour(f, "198.51.100.99", 99);
+	assert_int_equal(bridges_judge(&findings, &f->facts, &f->guarded, &f->hops, NULL), 0);
+	assert_int_equal(findings.count, 2);
+	assert_string_equal(findings.items[0].guarded.at.bridge, "br0");
+	assert_string_equal(findings.items[1].guarded.at.bridge, "br1");
+	assert_string_equal(findings.items[1].hop.at.port, "b");
+	assert_true(findings.items[0].unfiltered[FAMILY_4] && findings.items[0].unfiltered[FAMILY_6]);
+	assert_false(findings.items[1].unfiltered[FAMILY_4]);
+	bridge_findings_free(&findings);
+	/* Of the second one alone it is remembered, when both have gone silent but one. */
+	f->facts.entries.count = 0;
+	assert_int_equal(bridges_judge(&findings, &f->facts, &f->guarded, &f->hops, NULL), 0);
+	assert_int_equal(findings.count, 0);
+	bridge_findings_free(&findings);
+}
+
+/* A next hop that moved to another port, or into another VLAN, is not where it was. */
+static void test_moved(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int what = 0; what < 3; what++) {
+		f->facts.entries.count = 0;
+		add_entry(f, "lan", 25, 0);
+		add_entry(f, "wan", 254, 0);
+		assert_says(f, CARRIED SYSCTLS);
+		f->facts.entries.count = 0;
+		add_entry(f, "more", 99, 0);
+		if (what == 0) {
+			add_entry(f, "wan", 254, 0); /* still there */
+			assert_says(f, CARRIED SYSCTLS);
+		} else {
+			add_entry(f, what == 1 ? "lan" : "wan", 254, what == 2 ? 7 : 0);
+			assert_says(f, "");
+		}
+	}
+}
+
 static void test_no_memory(void **state)
 {
 	struct fixture *f = *state;
 	struct bridge_findings findings;
+	int r = -ENOMEM;
 
-	allocations_left = 0;
-	assert_int_equal(bridges_judge(&findings, &f->facts, &f->guarded, &f->hops, NULL), -ENOMEM);
-	allocations_left = -1;
-	assert_int_equal(findings.count, 0);
+	assert_says(f, CARRIED SYSCTLS);
+	for (int known = 0; known < 2; known++, r = -ENOMEM) {
+		for (long n = 0; r != 0; n++) {
+			allocations_left = n;
+			r = bridges_judge(&findings, &f->facts, &f->guarded, &f->hops, known ? &f->before : NULL);
+			allocations_left = -1;
+			assert_true(r == 0 || (r == -ENOMEM && !findings.count && !findings.items));
+		}
+		assert_int_equal(findings.count, 1);
+		bridge_findings_free(&findings);
+		f->facts.entries.count = 0;
+	}
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_carried), TEST(test_filtered),    TEST(test_not_carried),
-					    TEST(test_before),  TEST(test_before_ends), TEST(test_no_memory) };
+	const struct CMUnitTest tests[] = { TEST(test_carried),     TEST(test_filtered),    TEST(test_not_carried),
+					    TEST(test_before),      TEST(test_before_ends), TEST(test_no_memory),
+					    TEST(test_two_bridges), TEST(test_moved) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,7 +234,7 @@ static const char *disagreement(const struct policy *policy, const struct packet
 			return "the judge denies it";
 		if (vm->counter_count != 1 || strcmp(vm->counters[0], denied) != 0)
 			return "it is not counted as denied, or not in its direction";
-		bool asked = vm->log_count == 2 && strcmp(vm->logs[0], "spefw ask ") == 0;
+		bool asked = vm->log_count == 2 && strcmp(vm->logs[0], "spefw denied-name ") == 0;
 		if (!packet->mid_stream && asked != (!j->inbound && asks(policy, j, packet)))
 			return "the daemon is asked for a fresh answer, or is not, wrongly";
 		return NULL;
@@ -553,6 +553,28 @@ static void test_environment(void **state)
 	}
 }
 
+/* What a flow is called and said to be for is no matter of the kernel. */
+static void test_comment(void **state)
+{
+	struct policy plain, commented;
+	struct ruleset a, b;
+
+	(void)state;
+	make_good_policy(&plain, PLAIN "[flow smtp-out]\nexpect = 1h\n");
+	make_good_policy(&commented, PLAIN "[flow smtp-out]\nexpect = 2h\ncomment = as before\n");
+	assert_int_equal(make_ruleset(&a, &plain, NULL), 0);
+	assert_int_equal(make_ruleset(&b, &commented, NULL), 0);
+	char *before = ruleset_text(&a, 0), *after = ruleset_text(&b, 0);
+	assert_non_null(before);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	ruleset_free(&a);
+	ruleset_free(&b);
+	policy_free(&plain);
+	policy_free(&commented);
+}
+
 static void test_interception(void **state)
 {
 	static const struct {
@@ -684,7 +706,7 @@ static void test_links_of_two_roles(void **state)
 }
 
 #define QUERY "spefw query "
-#define ANSWER "spefw dns "
+#define ANSWER "spefw answer "
 
 /* What the daemon sees of DNS: each role's queries by its own links, and the answers to them by those of the resolvers.
  */
@@ -891,11 +913,12 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_judge_and_ruleset),  cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_interception),       cmocka_unit_test(test_no_links),
-		cmocka_unit_test(test_links_of_two_roles), cmocka_unit_test(test_observe),
-		cmocka_unit_test(test_not_observed),       cmocka_unit_test(test_many_names),
-		cmocka_unit_test(test_name_sets),          cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_judge_and_ruleset), cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_comment),           cmocka_unit_test(test_interception),
+		cmocka_unit_test(test_no_links),          cmocka_unit_test(test_links_of_two_roles),
+		cmocka_unit_test(test_observe),           cmocka_unit_test(test_not_observed),
+		cmocka_unit_test(test_many_names),        cmocka_unit_test(test_name_sets),
+		cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

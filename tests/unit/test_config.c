@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config/ini.h"
+#include "core/config_types.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -498,6 +499,22 @@ static void test_bad_values(void **state)
 		  "a.ini:4: 1-2-3 is not a port: write numbers from 1 to 65535, or ranges such as 10000-10100" },
 		{ SERVER "[flow x]\nport = 10-20 30\n   20-29\n",
 		  "a.ini:5: warning: port 20-29 is in the list already: leave it out" },
+		{ SERVER "[flow x]\ncomment = a\tb\n",
+		  "a.ini:4: comment holds byte 0x09, which is no printable character: write plain text in UTF-8" },
+		{ SERVER "[flow x]\ncomment = f\xfcr alle\n",
+		  "a.ini:4: comment holds byte 0xfc, which is no printable character: write plain text in UTF-8" },
+		{ SERVER "[flow x]\ncomment = \xc2\x9b"
+			 "31m\n",
+		  "a.ini:4: comment holds byte 0xc2, which is no printable character: write plain text in UTF-8" },
+		{ SERVER "[flow x]\ncomment = a\x1b[31m\n",
+		  "a.ini:4: byte 0x1b: this is a binary file, write plain text" },
+		{ SERVER "[flow x]\ncomment = " X50 X50 X50 X10 "\n", "" },
+		{ SERVER "[flow x]\ncomment = " X50 X50 X50 X10 "x\n",
+		  "a.ini:4: comment of 161 bytes: it has up to 160" },
+		{ SERVER "[flow x]\ncomment = ; none\n",
+		  "a.ini:4: key comment has no value: write one, such as comment = requested by the helpdesk" },
+		{ SERVER "[flow x]\ncomment = one\n  two\n",
+		  "a.ini:5: key comment is not a list: it can't go on in an indented line" },
 		{ SERVER "[flow x]\nexpect = 0s\n", "a.ini:4: expect = 0s is out of bounds: write 1s to 365d" },
 		{ SERVER "[flow x]\nexpect = 24h\n[dns]\nobserve = yes\n[gateway]\ninterception = block\n", "" },
 		{ "[server]\naddress = 192.0.2.1/24\nfoo = bar\n[gateway]\nmode = x\n[dns]\ngrace = 5\n[flow x]\nport "
@@ -560,13 +577,13 @@ static void test_defaults(void **state)
 	assert_string_equal(config.path, "etc/a.ini");
 	assert_int_equal(config.server.count, 1);
 	assert_int_equal(config.server.line, 2);
-	assert_int_equal(config.interfaces, INTERFACES_AUTO);
+	assert_int_equal(config.interfaces.kind, INTERFACES_AUTO);
 	assert_int_equal(config.preset, PRESET_SINGLE_SERVER);
 	assert_int_equal(config.mode, MODE_ENFORCE);
 	assert_int_equal(config.interception, INTERCEPTION_PREVENT);
 	assert_true(config.early_drop);
 	assert_int_equal(config.log_group, 5);
-	assert_true(config.dns_system);
+	assert_true(config.dns_servers.system);
 	assert_int_equal(config.min_interval_ms, 30000);
 	assert_int_equal(config.max_interval_ms, 900000);
 	assert_int_equal(config.grace_ms, 3600000);
@@ -616,11 +633,11 @@ static void test_lists(void **state)
 				       "a.ini:6:192.0.2.64-192.0.2.70 a.ini:7:2001:db8:1::/64");
 	expect_members(&config.resolvers, "a.ini:8:192.0.2.53");
 	expect_members(&config.time_servers, "a.ini:9:name=ntp.example.com a.ini:9:192.0.2.123");
-	assert_int_equal(config.interfaces, INTERFACES_NAMED);
-	assert_int_equal(config.interface_count, 3);
-	assert_string_equal(config.interface_names[0], "eth0");
-	assert_string_equal(config.interface_names[1], "br-lan");
-	assert_string_equal(config.interface_names[2], "wg0.7");
+	assert_int_equal(config.interfaces.kind, INTERFACES_NAMED);
+	assert_int_equal(config.interfaces.count, 3);
+	assert_string_equal(config.interfaces.names[0], "eth0");
+	assert_string_equal(config.interfaces.names[1], "br-lan");
+	assert_string_equal(config.interfaces.names[2], "wg0.7");
 	config_free(&config);
 }
 
@@ -669,7 +686,8 @@ static void test_flows(void **state)
 		  "[flow api-in]\nenabled = no\n"
 		  "[flow backup-in]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 445, 10000-10100\n   7,9\n"
 		  "[flow o365]\nto = *.Outlook.Office.com outlook.office365.com\nallow_private = yes\n"
-		  "[flow gre]\nprotocol = icmp-echo\n[flow a-2-]\nport=1-65535");
+		  "[flow gre]\nprotocol = icmp-echo\ncomment = f\xc3\xbcr  #4711, a = b;c ; no more of it\n"
+		  "[flow a-2-]\nport=1-65535");
 	assert_int_equal(config.flow_count, 5);
 	assert_false(config.flows[0].enabled);
 	assert_int_equal(config.flows[0].enabled_line, 4);
@@ -689,6 +707,8 @@ static void test_flows(void **state)
 	expect_members(&config.flows[2].to, "a.ini:12:name=*.outlook.office.com a.ini:12:name=outlook.office365.com");
 	assert_true(config.flows[2].allow_private);
 	assert_int_equal(config.flows[3].protocol, PROTOCOL_ICMP_ECHO);
+	assert_string_equal(config.flows[2].settings.comment, "");
+	assert_string_equal(config.flows[3].settings.comment, "f\xc3\xbcr  #4711, a = b;c");
 	assert_int_equal(config.flows[4].ports.items[0].last, 65535);
 	config_free(&config);
 }
@@ -704,7 +724,7 @@ static void test_settings(void **state)
 		  "nat_except = ; none\n"
 		  "[dns]\nservers = 192.0.2.53#5353 2001:db8::53#53,192.0.2.54\nmin_interval = 1s\nmax_interval = 1s\n"
 		  "grace = 0s\nstale = 90m\nobserve = no\n");
-	assert_int_equal(config.interfaces, INTERFACES_ANY);
+	assert_int_equal(config.interfaces.kind, INTERFACES_ANY);
 	assert_int_equal(config.preset, PRESET_NONE);
 	assert_int_equal(config.mode, MODE_AUDIT);
 	assert_int_equal(config.interception, INTERCEPTION_OFF);
@@ -712,12 +732,12 @@ static void test_settings(void **state)
 	assert_int_equal(config.log_group, 0);
 	assert_int_equal(config.nat_except.count, 0);
 	assert_int_equal(config.nat_except.line, 10);
-	assert_false(config.dns_system);
-	assert_int_equal(config.dns_server_count, 3);
-	assert_int_equal(config.dns_servers[0].port, 5353);
-	assert_int_equal(config.dns_servers[1].port, 53);
-	assert_int_equal(config.dns_servers[1].addr.family, FAMILY_6);
-	assert_int_equal(config.dns_servers[2].port, 53);
+	assert_false(config.dns_servers.system);
+	assert_int_equal(config.dns_servers.count, 3);
+	assert_int_equal(config.dns_servers.items[0].port, 5353);
+	assert_int_equal(config.dns_servers.items[1].port, 53);
+	assert_int_equal(config.dns_servers.items[1].addr.family, FAMILY_6);
+	assert_int_equal(config.dns_servers.items[2].port, 53);
 	assert_int_equal(config.min_interval_ms, 1000);
 	assert_int_equal(config.max_interval_ms, 1000);
 	assert_int_equal(config.grace_ms, 0);

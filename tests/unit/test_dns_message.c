@@ -112,6 +112,17 @@ static void add_cname(const char *name, uint32_t ttl, const char *target)
 	put_name(target);
 }
 
+static void put_pointer_record(unsigned target)
+{
+	count(ANSWER);
+	put16(0xc000 | target);
+	put16(DNS_TYPE_A);
+	put16(1);
+	put32(60);
+	put16(4);
+	put32(0xc0000201);
+}
+
 static void add_soa(const char *zone, uint32_t ttl, uint32_t minimum)
 {
 	put_record(AUTHORITY, zone, DNS_TYPE_SOA, ttl, 2 + 20);
@@ -172,7 +183,6 @@ static void plain_answers(void **state)
 	expect_read();
 	assert_int_equal(message.id, 0x1234);
 	assert_int_equal(message.rcode, DNS_NOERROR);
-	assert_false(message.authoritative);
 	assert_false(message.truncated);
 	assert_string_equal(message.question, "my.mailstore.com");
 	assert_int_equal(message.question_type, DNS_TYPE_A);
@@ -196,7 +206,6 @@ static void plain_answers(void **state)
 	begin(0x8780);
 	ask("a.example", DNS_TYPE_A);
 	expect_read();
-	assert_true(message.authoritative);
 	assert_true(message.truncated);
 }
 
@@ -215,6 +224,125 @@ static void aliases_in_any_order(void **state)
 	assert_int_equal(message.address_count, 1);
 	expect_address(0, "192.0.2.3");
 	assert_int_equal(message.ttl_s, 90);
+}
+
+/* The names that led there are kept, but for odd ones. */
+static void alias_names(void **state)
+{
+	char longest[DNS_ALIAS_TEXT_MAX] = "";
+
+	(void)state;
+	while (strlen(longest) < DNS_ALIAS_TEXT_MAX - 1)
+		strcat(longest, strlen(longest) % 50 == 49 ? "." : "a");
+	begin_answer_to("www.example", DNS_TYPE_A);
+	add_cname("www.example", 60, "B.example.net");
+	add_cname("b.example.net", 60, "o\\dd.example");
+	add_cname("o\\dd.example", 60, longest);
+	add_a(longest, 60, 0xc0000201);
+	expect_read();
+	assert_int_equal(message.aliases, 3);
+	assert_string_equal(message.alias_names[0], "b.example.net");
+	assert_string_equal(message.alias_names[1], "");
+	assert_string_equal(message.alias_names[2], longest);
+	assert_int_equal(message.address_count, 1);
+}
+
+/* Not more addresses than there is room for: what is more is counted. */
+static void many_addresses(void **state)
+{
+	(void)state;
+	for (unsigned more = 0; more < 3; more++) {
+		begin_answer_to("a.example", DNS_TYPE_A);
+		for (unsigned i = 0; i < DNS_ADDRESSES_MAX + more; i++)
+			add_a("a.example", 300 - i % 2, i);
+		expect_read();
+		assert_int_equal(message.address_count, DNS_ADDRESSES_MAX);
+		assert_int_equal(message.address_excess, more);
+		assert_int_equal(message.ttl_s, 299);
+	}
+}
+
+/* Names of records by pointers that lead to different names, and back. */
+static void pointers_to_different_names(void **state)
+{
+	(void)state;
+	begin_answer_to("a.example", DNS_TYPE_A);
+	unsigned other = (unsigned)built.length;
+	add_a("b.example", 60, 0xc0000207);
+	put_pointer_record(12);
+	put_pointer_record(12);
+	put_pointer_record(other);
+	put_pointer_record(12);
+	add_a("a.example", 60, 0xc0000208);
+	put_pointer_record(other);
+	expect_read();
+	assert_int_equal(message.address_count, 4);
+	expect_address(3, "192.0.2.8");
+}
+
+static void rcode_names(void **state)
+{
+	static const char *const names[] = {
+		"NOERROR",  "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP",  "REFUSED",
+		"YXDOMAIN", "YXRRSET", "NXRRSET",  "NOTAUTH",  "NOTZONE", "unknown rcode"
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_string_equal(dns_rcode_name(i), names[i]);
+	assert_string_equal(dns_rcode_name(15), "unknown rcode");
+	assert_string_equal(dns_rcode_name(17), "unknown rcode");
+}
+
+/* The bounds of a name's letters. */
+static void letters(void **state)
+{
+	static const uint8_t odd[] = "\x0c@AZ[`az{!~\x7f \x02\x64\xc7";
+
+	(void)state;
+	begin(0x8180);
+	count(QUESTION);
+	for (size_t i = 0; i < sizeof(odd); i++)
+		put8(odd[i]);
+	put16(DNS_TYPE_A);
+	put16(1);
+	expect_read();
+	assert_string_equal(message.question, "@az[`az{!~\\127\\032.d\\199");
+}
+
+/* Records of other types and classes are no matter, wherever they stand. */
+static void other_records(void **state)
+{
+	(void)state;
+	begin_answer_to("a.example", DNS_TYPE_A);
+	put_record(ANSWER, "a.example", 99, 5, 0);
+	put_record(ANSWER, "a.example", DNS_TYPE_A, 5, 4);
+	built.bytes[built.length - 10 + 3] = 3; /* of class 3 */
+	put32(0xc0000203);
+	add_a("a.example", 60, 0xc0000201);
+	expect_read();
+	assert_int_equal(message.address_count, 1);
+	assert_int_equal(message.ttl_s, 60);
+
+	begin_answer_to("a.example", DNS_TYPE_A);
+	put_record(AUTHORITY, "example", 99, 5, 0);
+	put_record(AUTHORITY, "other", DNS_TYPE_SOA, 5, 22);
+	put16(0);
+	for (int i = 0; i < 5; i++)
+		put32(1);
+	add_soa("example", 70, 80);
+	put_record(ADDITIONAL, "a.example", DNS_TYPE_A, 1, 4);
+	put32(0xc0000209);
+	add_opt(0x8000);
+	expect_read();
+	assert_int_equal(message.address_count, 0);
+	assert_int_equal(message.ttl_s, 70);
+	assert_int_equal(message.rcode, DNS_NOERROR);
+
+	/* An OPT record has no name. */
+	begin_answer_to("a.example", DNS_TYPE_A);
+	put_record(ADDITIONAL, "a", DNS_TYPE_OPT, 0, 0);
+	expect_refused("a misplaced OPT record");
 }
 
 static void alias_chain(unsigned links)
@@ -426,17 +554,6 @@ static void names_that_deceive(void **state)
 	assert_false(dns_message_is_for(&message, "a.example", FAMILY_4));
 }
 
-static void put_pointer_record(unsigned target)
-{
-	count(ANSWER);
-	put16(0xc000 | target);
-	put16(DNS_TYPE_A);
-	put16(1);
-	put32(60);
-	put16(4);
-	put32(0xc0000201);
-}
-
 static void compression(void **state)
 {
 	(void)state;
@@ -473,9 +590,15 @@ static void compression(void **state)
 	put16(0xc00c);
 	for (unsigned i = 1; i < 400; i++)
 		put16(0xc000 | (first + 2 * (i - 1)));
-	put_pointer_record(first + 2 * 120);
+	put_pointer_record(first + 2 * 125); /* 127 of them, as a name can have labels */
 	expect_read();
 	assert_int_equal(message.address_count, 1);
+	built.length -= 16;
+	built.bytes[7]--;
+	put_pointer_record(first + 2 * 126);
+	expect_refused("too many compression pointers");
+	built.length -= 16;
+	built.bytes[7]--;
 	put_pointer_record(first + 2 * 399);
 	expect_refused("too many compression pointers");
 
@@ -550,8 +673,10 @@ static void bounded_work(void **state)
 
 	/* More aliases than any chain has. */
 	begin_answer_to("a.example", DNS_TYPE_A);
-	for (int i = 0; i < 65; i++)
+	for (int i = 0; i < 64; i++)
 		add_cname("other.example", 60, "b.example");
+	expect_read();
+	add_cname("other.example", 60, "b.example");
 	expect_refused("too many aliases");
 
 	/* Names of 255 bytes by 127 pointers each: what makes 2,048 small records take as long as a million. */
@@ -667,13 +792,26 @@ static void more_addresses_than_are_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_answers),      cmocka_unit_test(aliases_in_any_order),
-		cmocka_unit_test(alias_limits),       cmocka_unit_test(lifetimes),
-		cmocka_unit_test(negative_lifetimes), cmocka_unit_test(error_codes),
-		cmocka_unit_test(names_that_deceive), cmocka_unit_test(compression),
-		cmocka_unit_test(malformed),          cmocka_unit_test(bounded_work),
-		cmocka_unit_test(question_alone),     cmocka_unit_test(cut_anywhere),
-		cmocka_unit_test(any_byte_changed),   cmocka_unit_test(more_addresses_than_are_kept),
+		cmocka_unit_test(alias_names),
+		cmocka_unit_test(many_addresses),
+		cmocka_unit_test(pointers_to_different_names),
+		cmocka_unit_test(rcode_names),
+		cmocka_unit_test(letters),
+		cmocka_unit_test(other_records),
+		cmocka_unit_test(plain_answers),
+		cmocka_unit_test(aliases_in_any_order),
+		cmocka_unit_test(alias_limits),
+		cmocka_unit_test(lifetimes),
+		cmocka_unit_test(negative_lifetimes),
+		cmocka_unit_test(error_codes),
+		cmocka_unit_test(names_that_deceive),
+		cmocka_unit_test(compression),
+		cmocka_unit_test(malformed),
+		cmocka_unit_test(bounded_work),
+		cmocka_unit_test(question_alone),
+		cmocka_unit_test(cut_anywhere),
+		cmocka_unit_test(any_byte_changed),
+		cmocka_unit_test(more_addresses_than_are_kept),
 	};
 
 	return cmocka_run_group_tests_name("dns_message", tests, NULL, NULL);

@@ -348,11 +348,161 @@ static void damaged_files(void **state)
 					  "license-out 99999999999999999999 1\nlicense-out 5 1\ncrl 7 0\nlicense-o"),
 			 0);
 	assert_int_equal(expect.count, 2);
+	assert_int_equal(expect_find(&expect, "crl")->silent_ms, 7);
 	expect_pass(&expect, 1, true);
 	expect_pass(&expect, INT64_MAX / 2, true); /* no overflow */
 	assert_true(expect_find(&expect, license)->answered);
 	assert_false(expect_find(&expect, "crl")->answered);
 	expect_free(&expect);
+	/* No silence at all is some. */
+	assert_int_equal(expect_from_text(&expect, "license-out 0 1\n"), 0);
+	assert_non_null(expect_find(&expect, license));
+	expect_free(&expect);
+}
+
+/* When a look is due, to the millisecond. */
+static void bounds(void **state)
+{
+	struct world world = begin(BASE LICENSE);
+	struct expectation *item = &world.expect.items[0];
+	int64_t begun = world.now;
+
+	(void)state;
+	/* For as long as a connection that was opened may be answered. */
+	assert_false(expect_due(&world.expect, begun));
+	expect_opened(item, 0, begun);
+	assert_false(expect_due(&world.expect, begun));
+	expect_opened(item, 1, begun);
+	assert_true(expect_due(&world.expect, begun));
+	assert_true(expect_due(&world.expect, begun + 130 * SECOND - 1));
+	assert_false(expect_due(&world.expect, begun + 130 * SECOND));
+	/* Once it was, only where a minute was silent since. */
+	item->answered = true;
+	expect_pass(&world.expect, begun + MINUTE - 1, true);
+	assert_false(expect_due(&world.expect, begun + MINUTE - 1));
+	expect_pass(&world.expect, begun + MINUTE, true);
+	assert_true(expect_due(&world.expect, begun + MINUTE));
+	/* Without any that was opened: each minute, for those that stay. */
+	item->open_ms = 0;
+	assert_true(expect_due(&world.expect, begun + MINUTE));
+	world.expect.looked_ms = begun + 1;
+	assert_false(expect_due(&world.expect, begun + MINUTE));
+	assert_true(expect_due(&world.expect, begun + MINUTE + 1));
+	item->silent_ms = MINUTE - 1;
+	assert_false(expect_due(&world.expect, begun + MINUTE + 1));
+	/* When it is overdue, until a look has shown that. */
+	world.expect.looked_ms = begun + MINUTE;
+	item->silent_ms = DAY;
+	assert_false(expect_due(&world.expect, begun + MINUTE + 1));
+	item->silent_ms = DAY + 1;
+	assert_true(expect_due(&world.expect, begun + MINUTE + 1));
+	item->overdue = true;
+	assert_false(expect_due(&world.expect, begun + MINUTE + 1));
+	expect_free(&world.expect);
+
+	/* More than a minute at once, and nobody was there to watch. */
+	world = begin(BASE LICENSE);
+	expect_pass(&world.expect, world.now + HOUR, true);
+	assert_int_equal(world.expect.items[0].silent_ms, MINUTE);
+	expect_pass(&world.expect, world.now + HOUR + MINUTE + 1, true);
+	assert_int_equal(world.expect.items[0].silent_ms, 2 * MINUTE);
+	expect_pass(&world.expect, world.now + HOUR + 2 * MINUTE, true);
+	assert_int_equal(world.expect.items[0].silent_ms, 3 * MINUTE - 1);
+	expect_free(&world.expect);
+}
+
+static void intervals(void **state)
+{
+	static const struct {
+		const char *expected;
+		int64_t interval;
+	} cases[] = { { "24h", 4 * SECOND }, { "32s", 4 * SECOND }, { "31s", 3875 }, { "2s", 250 }, { "1s", 250 } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char text[300];
+		snprintf(text, sizeof(text), BASE "[flow license-out]\nexpect = %s\n", cases[i].expected);
+		struct world world = begin(text);
+		assert_int_equal(expect_interval_ms(&world.expect), cases[i].interval);
+		expect_free(&world.expect);
+	}
+	struct world world = begin(BASE);
+	assert_int_equal(expect_interval_ms(&world.expect), 0);
+	expect_free(&world.expect);
+}
+
+/* A packet passed where the time to live moved by more than two seconds, by one step or by many. */
+static void small_moves(void **state)
+{
+	(void)state;
+	for (int way = -1; way <= 1; way += 2) {
+		struct world world = begin(BASE LICENSE);
+		live(&world, 0, license, 1, HOUR, true);
+		look(&world);
+		world.expect.items[0].silent_ms = 5;
+		world.live[0].seen.expires_ms += way * 2 * SECOND;
+		look(&world);
+		assert_int_equal(world.expect.items[0].silent_ms, 5);
+		world.live[0].seen.expires_ms += way;
+		look(&world);
+		assert_int_equal(world.expect.items[0].silent_ms, 0);
+		expect_free(&world.expect);
+	}
+}
+
+/* What an answer ended is written where it was silent for long. */
+static void news(void **state)
+{
+	struct world world = begin(BASE LICENSE);
+	struct expectation *item = &world.expect.items[0];
+
+	(void)state;
+	item->saved_ms = 10;
+	assert_true(expect_has_news(&world.expect));
+	item->silent_ms = 9;
+	assert_true(expect_has_news(&world.expect));
+	item->silent_ms = 10;
+	assert_false(expect_has_news(&world.expect));
+	item->answered = true; /* a minute more or less is no news */
+	item->silent_ms = 0;
+	item->saved_ms = MINUTE;
+	assert_false(expect_has_news(&world.expect));
+	item->saved_ms = MINUTE + 1;
+	assert_true(expect_has_news(&world.expect));
+	expect_saved(&world.expect);
+	assert_false(expect_has_news(&world.expect));
+	expect_free(&world.expect);
+}
+
+/* Lists of each length, so that each is full once: nobody looks behind the last one. */
+static void lists_of_each_length(void **state)
+{
+	char text[1200] = BASE;
+
+	(void)state;
+	for (size_t count = 1; count <= 18; count++) {
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "[flow %s]\nexpect = 2h\n",
+			 builtin_flows[count - 1].id);
+		struct world world = begin(text);
+		assert_int_equal(world.expect.count, count);
+		world.expect.items = realloc(world.expect.items, count * sizeof(*world.expect.items));
+		assert_non_null(world.expect.items);
+		world.expect.capacity = count;
+		run(&world, MINUTE);
+		for (size_t i = 0; i < count; i++) {
+			assert_true(world.expect.items[i].silent_ms > 0);
+			world.expect.items[i].saved_ms = DAY;
+		}
+		assert_true(expect_has_news(&world.expect));
+		expect_saved(&world.expect);
+		assert_false(expect_has_news(&world.expect));
+		want(&world, text);
+		assert_int_equal(world.expect.count, count);
+		char *lines = expect_text(&world.expect);
+		assert_non_null(lines);
+		free(lines);
+		expect_free(&world.expect);
+	}
 }
 
 static void without_memory(void **state)
@@ -390,6 +540,11 @@ int main(void)
 		cmocka_unit_test(incomplete_looks),
 		cmocka_unit_test(news_for_the_disk),
 		cmocka_unit_test(damaged_files),
+		cmocka_unit_test(bounds),
+		cmocka_unit_test(lists_of_each_length),
+		cmocka_unit_test(intervals),
+		cmocka_unit_test(small_moves),
+		cmocka_unit_test(news),
 		cmocka_unit_test(without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,17 +112,14 @@ static const char *path_of(const char *name)
 
 static void make_file(struct policy_file *ret, const char *text)
 {
-	static struct dns_server server;
+	struct dns_server *server = malloc(sizeof(*server));
 
-	server = (struct dns_server){ make_addr("192.0.2.53"), 53 };
-	*ret = (struct policy_file){ .dns_servers = &server,
-				     .dns_server_count = 1,
-				     .min_interval_ms = 30 * SECOND,
-				     .max_interval_ms = 15 * MINUTE,
-				     .grace_ms = HOUR,
-				     .stale_ms = 7 * DAY };
+	assert_non_null(server);
+	*server = (struct dns_server){ make_addr("192.0.2.53"), 53 };
+	*ret = (struct policy_file){ 0 };
 	make_good_policy(&ret->policy, text);
-	ret->policy.stale_ms = ret->stale_ms;
+	free(ret->policy.dns_servers.items);
+	ret->policy.dns_servers = (struct dns_servers){ .items = server, .count = 1 };
 }
 
 static void open_names(void)
@@ -332,7 +329,7 @@ static void test_begin(void **state)
 static void test_servers_of_the_system(void **state)
 {
 	(void)state;
-	file.dns_system = true;
+	file.policy.dns_servers.system = true;
 	begin_answered();
 	assert_true(fake_resolver_system);
 	fake_time_pass(MINUTE);
@@ -812,7 +809,7 @@ static void test_follow(void **state)
 {
 	struct policy_file old = file;
 	struct policy *policy = &file.policy;
-	struct dns_server other = { make_addr("192.0.2.99"), 5353 };
+	struct dns_server first = file.policy.dns_servers.items[0];
 
 	(void)state;
 	begin_answered();
@@ -823,7 +820,8 @@ static void test_follow(void **state)
 	assert_int_equal(fake_resolver_queries, before);
 	assert_int_equal(fake_log_lines, 0);
 	/* Others: what is under way goes to them, and all names are asked for. */
-	file.dns_servers = &other;
+	old.policy.dns_servers.items = &first;
+	file.policy.dns_servers.items[0] = (struct dns_server){ make_addr("192.0.2.99"), 5353 };
 	assert_int_equal(names_follow(names, &old), 0);
 	assert_int_equal(fake_resolvers, 1);
 	assert_int_equal(fake_resolver_server.port, 5353);
@@ -833,7 +831,7 @@ static void test_follow(void **state)
 	/* They can't be had: the old ones are asked on, that is a reason, and it is tried again. */
 	fake_log_reset();
 	old = file;
-	file.dns_system = true;
+	file.policy.dns_servers.system = true;
 	fake_resolver_error = -EMFILE;
 	assert_int_equal(names_follow(names, &old), -EMFILE);
 	assert_true(names_not_followed(names));
@@ -858,7 +856,7 @@ static void test_follow(void **state)
 	make_good_policy(policy,
 			 HEAD ONE "[flow two]\nfrom = SERVER\nto = two.example.net\nprotocol = tcp\nport = 4\n");
 	old = file;
-	file.max_interval_ms = 2 * MINUTE;
+	file.policy.max_interval_ms = 2 * MINUTE;
 	assert_int_equal(names_follow(names, &old), 0);
 	assert_false(fake_resolver_asked(one, FAMILY_4));
 	assert_int_equal(names_count(names), 4);
@@ -875,7 +873,7 @@ static void test_follow_while_asking(void **state)
 
 	(void)state;
 	open_names();
-	file.dns_system = true;
+	file.policy.dns_servers.system = true;
 	fake_resolver_query_error = -ENOMEM;
 	assert_int_equal(names_follow(names, &old), 0);
 	find(one, FAMILY_4, &entry);
@@ -1186,7 +1184,7 @@ static void test_copies_lost(void **state)
 	assert_int_equal(fake_resolver_queries - before, 4);
 	fake_resolver_empty_all(3600);
 	/* Many losses: once more, a second later, for what was lost since; as often as the names may be asked for. */
-	file.min_interval_ms = 0;
+	file.policy.min_interval_ms = 0;
 	for (int i = 0; i < 100; i++)
 		names_copies_lost(names);
 	fake_time_pass(SECOND - 1);

@@ -141,7 +141,7 @@ static void query(const struct exchange *exchange)
 
 static void answer(const struct exchange *exchange)
 {
-	send_message(exchange, true, "spefw dns ");
+	send_message(exchange, true, "spefw answer ");
 }
 
 static void test_follow(void **state)
@@ -241,7 +241,7 @@ static void test_answer(void **state)
 	assert_events("one.example.net A ttl 300: 198.51.100.1;");
 	answer(&usual);
 	assert_events("");
-	assert_int_equal(observer_figures(observer).unasked, 1);
+	assert_int_equal(observer_figures(observer).unsolicited, 1);
 	/* The other family, over IPv6, in another case. */
 	exchange = (struct exchange){ "2001:db8::25",
 				      "2001:db8::53",
@@ -264,7 +264,7 @@ static void test_answer(void **state)
 	fake_time_pass(OBSERVED_QUERY_MS);
 	answer(&usual);
 	assert_events("");
-	assert_int_equal(observer_figures(observer).unasked, 2);
+	assert_int_equal(observer_figures(observer).unsolicited, 2);
 	query(&usual);
 	fake_time_pass(OBSERVED_QUERY_MS - 1);
 	answer(&usual);
@@ -276,7 +276,7 @@ static void test_other_answers(void **state)
 {
 	static const struct {
 		struct exchange other;
-		uint64_t unasked;
+		uint64_t unsolicited;
 	} table[] = {
 		{ { "192.0.2.25", "192.0.2.53", "one.example.net", "198.51.100.9", 40000, 53, 8, 0, 1, 0, 0, 0, 0 },
 		  1 },
@@ -303,11 +303,11 @@ static void test_other_answers(void **state)
 	(void)state;
 	observer_follow(observer, &policy);
 	for (size_t i = 0; i < COUNT_OF(table); i++) {
-		uint64_t before = observer_figures(observer).unasked;
+		uint64_t before = observer_figures(observer).unsolicited;
 		query(&usual);
 		answer(&table[i].other);
 		assert_events("");
-		assert_int_equal(observer_figures(observer).unasked - before, table[i].unasked);
+		assert_int_equal(observer_figures(observer).unsolicited - before, table[i].unsolicited);
 		answer(&usual);
 		assert_events("one.example.net A ttl 300: 198.51.100.1;");
 	}
@@ -329,7 +329,7 @@ static void test_empty_answers(void **state)
 		query(&usual);
 		answer(&exchanges[i]);
 		assert_events("");
-		assert_int_equal(observer_figures(observer).unasked, i);
+		assert_int_equal(observer_figures(observer).unsolicited, i);
 		answer(&usual); /* it was waited for once */
 		assert_events("");
 	}
@@ -342,21 +342,21 @@ static void test_other_packets(void **state)
 
 	(void)state;
 	observer_follow(observer, &policy);
-	fake_nflog_packet("spefw ask ", &packet, NULL, 0);
+	fake_nflog_packet("spefw denied-name ", &packet, NULL, 0);
 	assert_events("denied tcp 192.0.2.25 > 198.51.100.9 443;");
 	packet.protocol = PROTOCOL_ICMP_ECHO;
-	fake_nflog_packet("spefw ask ", &packet, NULL, 0);
+	fake_nflog_packet("spefw denied-name ", &packet, NULL, 0);
 	assert_events("denied icmp-echo 192.0.2.25 > 198.51.100.9 0;");
 	fake_nflog_packet("spefw denied ", &packet, NULL, 0);
 	fake_nflog_packet("spefw query ", &packet, NULL, 0);
-	fake_nflog_packet("spefw dns ", &packet, NULL, 0);
-	fake_nflog_give("spefw ask ", nonsense, 3);
+	fake_nflog_packet("spefw answer ", &packet, NULL, 0);
+	fake_nflog_give("spefw denied-name ", nonsense, 3);
 	assert_events("");
 	fake_nflog_lose();
 	fake_nflog_lose();
 	assert_events("lost;lost;");
 	assert_int_equal(observer_figures(observer).lost, 2);
-	assert_int_equal(observer_figures(observer).unasked, 0);
+	assert_int_equal(observer_figures(observer).unsolicited, 0);
 }
 
 static void test_no_memory(void **state)

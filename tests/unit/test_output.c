@@ -139,7 +139,7 @@ static int teardown(void **state)
 static int run(struct fixture *f, const char *const *words)
 {
 	char *argv[16] = { (char *)"spefwctl", (char *)"-s", f->socket };
-	struct ctl_world world = { .spefwd = f->spefwd, .root = f->root };
+	struct ctl_environment environment = { .spefwd = f->spefwd, .root = f->root };
 	size_t out_size, err_size;
 	int argc = 3;
 
@@ -147,13 +147,13 @@ static int run(struct fixture *f, const char *const *words)
 		argv[argc++] = (char *)*words;
 	free(f->out);
 	free(f->err);
-	world.out = open_memstream(&f->out, &out_size);
-	world.err = open_memstream(&f->err, &err_size);
-	assert_non_null(world.out);
-	assert_non_null(world.err);
-	int status = ctl_run(&world, argc, argv);
-	fclose(world.out);
-	fclose(world.err);
+	environment.out = open_memstream(&f->out, &out_size);
+	environment.err = open_memstream(&f->err, &err_size);
+	assert_non_null(environment.out);
+	assert_non_null(environment.err);
+	int status = ctl_run(&environment, argc, argv);
+	fclose(environment.out);
+	fclose(environment.err);
 	return status;
 }
 
@@ -281,6 +281,7 @@ static void test_flows_and_names(void **state)
 	struct fixture *f = *state;
 
 	check_golden(f, "flows-ok", EXIT_DONE);
+	check_golden(f, "flows-comment", EXIT_DONE);
 	check_golden(f, "names-ok", EXIT_DONE);
 	check_golden(f, "names-trouble", EXIT_DONE);
 	check_golden(f, "names-none", EXIT_DONE);
@@ -305,7 +306,7 @@ static void test_changes(void **state)
 	assert_int_equal(RUN(f, "refresh", "a.b"), EXIT_FAILED);
 	assert_int_equal(RUN(f, "refresh", "a\xff"), EXIT_USAGE);
 	stop_serving(f);
-	/* Who asks for one name is told of that one. */
+	/* Who wants one name gets that one. */
 	serve(f,
 	      (struct canned){ .parameters = "{\"names\":[{\"name\":\"a.b\",\"last_error\":\"SERVFAIL\"},{\"name\":\"c."
 					     "d\",\"last_error\":\"\"}]}" },
@@ -381,7 +382,7 @@ static void test_strange_answers(void **state)
 	stop_serving(f);
 	answer_with(f, "{\"parameters\":{", 15); /* and hangs up */
 	assert_int_equal(RUN(f, "names"), EXIT_FAILED);
-	assert_non_null(strstr(f->err, "hung up"));
+	assert_non_null(strstr(f->err, "closed the connection"));
 	stop_serving(f);
 	char *endless = malloc(SPEFW_REPLY_MAX + 1);
 	memset(endless, ' ', SPEFW_REPLY_MAX + 1);
@@ -427,11 +428,11 @@ static void write_spefwd(const struct fixture *f, const char *script)
 
 static void test_no_daemon(void **state)
 {
-	static const char *const verbs[] = { "flows", "names", "reload", "refresh" };
+	static const char *const names[] = { "flows", "names", "reload", "refresh" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < 4; i++) {
-		assert_int_equal(RUN(f, verbs[i]), EXIT_NOT_RUNNING);
+		assert_int_equal(RUN(f, names[i]), EXIT_NOT_RUNNING);
 		assert_string_equal(f->out, "");
 		assert_non_null(strstr(f->err, "spefwd is not running"));
 	}
@@ -531,9 +532,38 @@ static void test_doctor(void **state)
 	      false);
 	write_spefwd(f, "[ \"$*\" = '--doctor --json -c " SPEFW_CONFIG "' ] || exit 9\necho '{\"findings\":[]}'");
 	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
-	assert_non_null(strstr(f->out, "not checked: the configuration that spefwd says it runs on"));
+	assert_non_null(strstr(f->out, "not checked: the configuration that spefwd reports as its own"));
 	assert_non_null(strstr(f->out, "evil.ini"));
 	assert_null(strchr(f->out, '\033'));
+}
+
+/* What --doctor finds by itself is not said twice, and what means "failed" is serious: both go by the code. */
+static void test_doctor_goes_by_codes(void **state)
+{
+	struct fixture *f = *state;
+
+	serve(f,
+	      (struct canned){ .parameters = "{\"health\":\"degraded\",\"reasons\":["
+					     "{\"code\":\"foreign-rule\",\"text\":\"first\"},"
+					     "{\"code\":\"bridge\",\"text\":\"second\"},"
+					     "{\"code\":\"flow-silent\",\"text\":\"flow a, handle 3\"}]}" },
+	      false);
+	write_spefwd(f, "echo '{\"findings\":[]}'");
+	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
+	assert_string_equal(f->out, "warning: flow a, handle 3 (spefwd's own health): see spefwctl status\n");
+	f->root = false;
+	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
+	assert_non_null(strstr(f->out, "warning: first ("));
+	assert_non_null(strstr(f->out, "warning: second ("));
+	stop_serving(f);
+	serve(f,
+	      (struct canned){ .parameters = "{\"health\":\"failed\",\"reasons\":["
+					     "{\"code\":\"config-changed\",\"text\":\"mild\"},"
+					     "{\"code\":\"table-removed\",\"text\":\"grave\"}]}" },
+	      false);
+	assert_int_equal(RUN(f, "doctor"), EXIT_FAILED);
+	assert_non_null(strstr(f->out, "serious: grave ("));
+	assert_non_null(strstr(f->out, "warning: mild ("));
 }
 
 static void test_doctor_without_daemon(void **state)
@@ -586,6 +616,47 @@ static void test_usage(void **state)
 	assert_string_equal(f->out, "spefwctl " PACKAGE_VERSION "\n");
 }
 
+static void test_help_of_verbs(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(RUN(f, "init", "--help"), EXIT_DONE);
+	assert_int_equal(strncmp(f->out,
+				 "Usage: spefwctl init --server LIST [-c FILE] [--adm LIST] [--resolvers LIST]\n", 77),
+			 0);
+	for (size_t i = 0; i < verb_count; i++) {
+		size_t widest;
+		assert_int_equal(RUN(f, "-h", verbs[i].name), EXIT_DONE);
+		assert_string_equal(f->err, "");
+		assert_in_range(count_lines(f->out, &widest), 8, 24);
+		assert_in_range(widest, 60, 80);
+		assert_null(strpbrk(f->out, "`<>"));
+		assert_non_null(strstr(f->out, "--socket PATH"));
+		assert_int_equal(strstr(f->out, "--server LIST") != NULL, strcmp(verbs[i].name, "init") == 0);
+		assert_non_null(verbs[i].run);
+		assert_int_equal(verbs[i].required & ~verbs[i].options, 0);
+		assert_true(!verbs[i].method || (verbs[i].timeout_s && verbs[i].text));
+	}
+	assert_int_equal(RUN(f, "statsu", "--help"), EXIT_USAGE);
+}
+
+static void test_metrics(void **state)
+{
+	struct fixture *f = *state;
+	char *path = golden_path("status-degraded", ".json"), *reply = read_whole(path);
+
+	serve(f, (struct canned){ .parameters = reply }, false);
+	assert_int_equal(RUN(f, "metrics"), EXIT_DONE);
+	compare_golden("metrics-degraded", ".txt", f->out);
+	stop_serving(f);
+	unlink(f->socket);
+	assert_int_equal(RUN(f, "metrics"), EXIT_NOT_RUNNING);
+	assert_string_equal(f->out,
+			    "# TYPE spefw_up gauge\n# HELP spefw_up Whether spefwd answers.\nspefw_up 0\n# EOF\n");
+	free(reply);
+	free(path);
+}
+
 static void test_check(void **state)
 {
 	struct fixture *f = *state;
@@ -630,7 +701,7 @@ static void run_on_terminal(struct fixture *f, unsigned short width, char *const
 {
 	struct winsize window = { .ws_row = 24, .ws_col = width };
 	char *argv[8] = { (char *)"spefwctl", (char *)"-s", f->socket };
-	struct ctl_world world = { .err = stderr, .spefwd = f->spefwd };
+	struct ctl_environment environment = { .err = stderr, .spefwd = f->spefwd };
 	int master, slave;
 	size_t length = 0;
 	ssize_t n;
@@ -639,10 +710,10 @@ static void run_on_terminal(struct fixture *f, unsigned short width, char *const
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(master);
-		world.out = fdopen(slave, "w");
+		environment.out = fdopen(slave, "w");
 		memcpy(argv + 3, words, (size_t)count * sizeof(*argv));
-		ctl_run(&world, count + 3, argv);
-		fclose(world.out);
+		ctl_run(&environment, count + 3, argv);
+		fclose(environment.out);
 		_exit(0);
 	}
 	close(slave);
@@ -709,8 +780,8 @@ static void test_harmless_text(void **state)
 		{ "plain", "plain" },
 		{ "a\033[31mb\177", "a?[31mb?" },
 		{ "\xc3\xa4\xe2\x82\xac", "\xc3\xa4\xe2\x82\xac" },
-		{ "\xc2\x9b", "?" },
-		{ "\xe2\x80\xae", "?" },
+		{ "\xc2\x9b", "??" },
+		{ "\xe2\x80\xae", "???" },
 		{ "\xff\xfe", "??" },
 		{ "\xc0\x80", "??" },
 		{ "\xed\xa0\x80", "???" },
@@ -760,9 +831,12 @@ int main(void)
 		TEST(test_no_daemon),
 		TEST(test_status_without_daemon),
 		TEST(test_doctor),
+		TEST(test_doctor_goes_by_codes),
 		TEST(test_doctor_without_daemon),
 		TEST(test_clear_without_daemon),
 		TEST(test_usage),
+		TEST(test_help_of_verbs),
+		TEST(test_metrics),
 		TEST(test_check),
 		TEST(test_terminal),
 		cmocka_unit_test(test_status_fits_a_screen),

@@ -12,13 +12,16 @@ static const struct change {
 	const char *old, *new, *lines;
 } changes[] = {
 	{ BASE, BASE, "" },
-	{ BASE, "[dns]\nmin_interval = 1m\n" BASE, "" }, /* no matter of what is let through */
 	/* settings */
 	{ BASE, BASE "[gateway]\nmode = audit\n", "mode: enforce -> audit\n" },
 	{ BASE, BASE "[gateway]\ninterception = block\nearly_drop = no\nlog_group = 6\n",
 	  "interception: prevent -> block\nearly_drop: yes -> no\nlog_group: 5 -> 6\n" },
 	{ BASE, BASE "[gateway]\nnat_except = 10.0.0.1\n", "nat_except: changed\n" },
 	{ BASE, BASE "[dns]\nobserve = no\n", "observe: yes -> no\n" },
+	{ BASE, BASE "[dns]\nservers = 192.0.2.54\nmin_interval = 1m\ngrace = 0s\n",
+	  "servers: changed\nmin_interval: 30s -> 1m\ngrace: 1h -> 0s\n" },
+	{ BASE "[dns]\nservers = 192.0.2.54#5353\n", BASE "[dns]\nservers = 192.0.2.54#53\n", "servers: changed\n" },
+	{ BASE "[dns]\nservers = 192.0.2.54\n", BASE "[dns]\nservers = 192.0.2.54#53\n", "" },
 	{ BASE, BASE "[flow license-out]\nallow_private = yes\n",
 	  "name my.mailstore.com: private addresses allowed\n" },
 	{ BASE, "[server]\naddress = 192.0.2.25\ninterface = any\nresolvers = 192.0.2.53\n" ADM,
@@ -29,7 +32,16 @@ static const struct change {
 	{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 admin.example.net\n",
 	  "role ADM: +admin.example.net\nrole ADM: -203.0.113.128/25\n" }, /* told once, not of each flow */
 	{ BASE, SERVER "[role ADM]\nmembers = any\n", "role ADM: now ANY\nrole ADM: -203.0.113.0/24\n" },
+	{ SERVER "[role ADM]\nmembers = a.example.net b.example.net c.example.net\n",
+	  SERVER "[role ADM]\nmembers = d.example.net b.example.net a.example.net e.example.net\n",
+	  "role ADM: +d.example.net\nrole ADM: +e.example.net\nrole ADM: -c.example.net\n" },
+	{ SERVER "[role ADM]\nmembers = any\n", BASE, "role ADM: no longer ANY\nrole ADM: +203.0.113.0/24\n" },
+	{ SERVER "[role ADM]\nmembers = 10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 10.0.0.13\n",
+	  SERVER "[role ADM]\nmembers = 10.0.0.13\n",
+	  "role ADM: -10.0.0.1 -10.0.0.3 -10.0.0.5 -10.0.0.7 -10.0.0.9 -10.0.0.11\n" },
 	{ BASE, BASE "[role IH]\nmembers = 192.0.2.31\n", "role IH: new: 192.0.2.31\n" },
+	{ BASE, BASE "[role X]\nmembers = " EIGHT "\n 10.0.0.17\n", "role X: new: " EIGHT "10.0.0.17\n" },
+	{ BASE, BASE "[role X]\nmembers = " EIGHT "\n 10.0.0.17 any\n", "role X: new: " EIGHT "(+2 more)\n" },
 	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE, "role IH: gone\n" },
 	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n",
 	  "role IH: now protected\n" },
@@ -67,7 +79,32 @@ static const struct change {
 	{ BASE "[flow license-out]\nexpect = 24h\n", BASE "[flow license-out]\nexpect = 90m\n",
 	  "flow license-out: expect 90m, was 1d\n" },
 	{ BASE "[flow license-out]\nexpect = 24h\n", BASE, "flow license-out: expect none, was 1d\n" },
-	/* what is off on both sides changes nothing */
+	{ BASE "[flow ews-out]\nto = a.example.net b.example.net\n",
+	  BASE "[flow ews-out]\nto = b.example.net c.example.net\n",
+	  "flow ews-out: to b.example.net c.example.net, was a.example.net b.example.net\n" },
+	{ BASE "[flow ews-out]\nto = a.example.net b.example.net\n",
+	  BASE "[flow ews-out]\nto = b.example.net a.example.net\n", "" },
+	{ BASE "[flow ews-out]\nto = a.example.net\n", BASE "[flow ews-out]\nto = a.example.net b.example.net\n",
+	  "flow ews-out: to a.example.net b.example.net, was a.example.net\n" },
+	{ BASE "[flow x]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 1\n",
+	  BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n[flow x]\nfrom = 192.0.2.78\nto = IH\nprotocol = "
+	       "tcp\nport = 1-2\n",
+	  "role IH: new: 192.0.2.31\nflow x: port 1-2, was 1\nflow x: from 192.0.2.78, was 192.0.2.77\nflow x: to IH, "
+	  "was SERVER\n" },
+	{ BASE "[flow license-out]\nallow_private = yes\n", BASE,
+	  "name my.mailstore.com: private addresses no longer allowed\n" },
+	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
+	  "[server]\naddress = 192.0.2.25\ninterface = eth0 eth1\nresolvers = 192.0.2.53\n" ADM,
+	  "interface: changed\n" },
+	{ BASE "[flow api-in]\nenabled = no\nport = 1\n", BASE,
+	  "flow api-in: off -> on\nflow api-in: port 8474, was 1\n" },
+	{ BASE, BASE "[flow imap-in]\ncomment = of the branch office\n",
+	  "flow imap-in: comment of the branch office, was none\n" },
+	{ BASE "[flow imap-in]\ncomment = one\n", BASE "[flow imap-in]\ncomment = two\n",
+	  "flow imap-in: comment two, was one\n" },
+	{ BASE "[flow imap-in]\ncomment = one\nenabled = no\n", BASE "[flow imap-in]\nenabled = no\n",
+	  "flow imap-in: comment none, was one\n" },
+	/* what is off on both sides lets nothing more through */
 	{ BASE "[flow api-in]\nenabled = no\n", BASE "[flow api-in]\nenabled = no\nport = 1\n", "" },
 };
 

@@ -300,10 +300,29 @@ static void ipv6_extensions(void **state)
 	assert_int_equal(seen.packet.protocol, PROTOCOLS);
 	assert_null(seen.payload);
 
+	/* Nothing follows the last of them, or a protocol that is none of ours. */
+	begin(&bytes, FAMILY_6, 60);
+	PUT(&bytes, 59, 0, 0, 0, 0, 0, 0, 0);
+	seen = read_whole(&bytes);
+	check_ends(&seen, FAMILY_6);
+	assert_int_equal(seen.packet.protocol, PROTOCOLS);
+	bytes.length--;
+	assert_false(read_exactly(&bytes, bytes.length, &seen));
+	/* As many as anybody sends. */
+	for (int count = 7; count < 9; count++) {
+		begin(&bytes, FAMILY_6, 60);
+		for (int i = 0; i < count; i++)
+			PUT(&bytes, i + 1 < count ? 60 : TCP, 0, 0, 0, 0, 0, 0, 0);
+		put_tcp(&bytes, 0x02);
+		assert_int_equal(read_exactly(&bytes, bytes.length, &seen), count == 7);
+	}
 	/* More of them than anybody sends, and one that is longer than the packet. */
 	begin(&bytes, FAMILY_6, 60);
 	for (int i = 0; i < 20; i++)
 		PUT(&bytes, 60, 0, 0, 0, 0, 0, 0, 0);
+	assert_false(read_exactly(&bytes, bytes.length, &seen));
+	begin(&bytes, FAMILY_6, 60);
+	PUT(&bytes, UDP, 1, 0, 0, 0, 0, 0, 0);
 	assert_false(read_exactly(&bytes, bytes.length, &seen));
 	begin(&bytes, FAMILY_6, 60);
 	PUT(&bytes, UDP, 255, 0, 0, 0, 0, 0, 0);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the machine does in each of its boots, as the kernel's command line says: spefw.jobs=NAME[:WORD...].
 
-TAP for the machine outside goes to the second serial port. "== boot N" begins each boot, "== down HOW T" comes before it goes down, "== end" is the last."""
+TAP for the machine outside goes to the second serial port. "== boot N" begins each boot, "== down HOW T" comes before
+it goes down, "== end" is the last."""
 import concurrent.futures
 import json
 import os
@@ -64,19 +65,23 @@ def probe(lab):
 
 def install(tap):
     """The package, on a machine that has loaded nothing for it."""
-    tap.note("%s, %s" % (os.uname().release, re.search(r'PRETTY_NAME="(.*)"', open("/etc/os-release", encoding="utf-8").read()).group(1)))
+    tap.note("%s, %s" % (os.uname().release,
+                         re.search(r'PRETTY_NAME="(.*)"', open("/etc/os-release", encoding="utf-8").read()).group(1)))
     before = modules()
-    tap.ok("nf_tables" not in before and "nf_conntrack" not in before, "no module of netfilter is loaded", sorted(before))
+    tap.ok("nf_tables" not in before and "nf_conntrack" not in before, "no module of netfilter is loaded",
+           sorted(before))
     said = output("apt-get", "install", "-qy", "--no-install-recommends", "/srv/debs/spefw.deb")
     tap.ok("spefwctl init" in said, "apt installs the package", said)
     output("spefwctl", "init", "--server", SERVER, "--adm", ADM, "--resolvers", "198.51.100.53")
-    tap.equal(output("systemctl", "is-active", "spefwd", check=False).strip(), "inactive", "init has written a file, nothing runs")
+    tap.equal(output("systemctl", "is-active", "spefwd", check=False).strip(), "inactive",
+              "init has written a file, nothing runs")
     done = output("systemctl", "enable", "--now", "spefwd", check=False)
     if not tap.equal(show("ActiveState"), "active", "enabled, it runs"):
         tap.note(done + output("journalctl", "-b", "--no-pager", "-u", "spefwd", check=False))
         return
     now = modules()
-    tap.ok({"nf_tables", "nf_conntrack", "nfnetlink_log"} <= now, "the kernel has loaded what it needs, by itself", sorted(now - before))
+    tap.ok({"nf_tables", "nf_conntrack", "nfnetlink_log"} <= now, "the kernel has loaded what it needs, by itself",
+           sorted(now - before))
     answer = status()
     tap.note("ownership: %s" % answer["ownership"])
     with open("/etc/spefw/spefw.ini", "w", encoding="utf-8") as file:
@@ -99,7 +104,8 @@ def system(tap, *names):
 
 def run_test(build, name):
     began = time.monotonic()
-    done = subprocess.run(["timeout", "-k", "30", "1800", sys.executable, "/srv/spefw/tests/system/%s.py" % name], stdin=subprocess.DEVNULL,
+    done = subprocess.run(["timeout", "-k", "30", "1800", sys.executable, "/srv/spefw/tests/system/%s.py" % name],
+                          stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=False,
                           env={**os.environ, "SPEFW_BUILD": build})
     return name, done.returncode, done.stdout.split("\n"), time.monotonic() - began
@@ -137,7 +143,8 @@ def after_boot(tap):
     ready = int(show("ActiveEnterTimestampMonotonic"))
     flushed = [int(show("ActiveEnterTimestampMonotonic", name)) for name in OTHERS]
     network = int(show("InactiveExitTimestampMonotonic", "lab-network"))
-    tap.ok(0 < ready < network and all(0 < one < network for one in flushed), "the table and what flushes it came before the network", (ready, flushed, network))
+    tap.ok(0 < ready < network and all(0 < one < network for one in flushed),
+           "the table and what flushes it came before the network", (ready, flushed, network))
     tap.measured("boot on %s: spefwd ready after %.1f s, its start took %.1f s" % (
         os.uname().release, ready / 1e6, (ready - int(show("InactiveExitTimestampMonotonic"))) / 1e6))
     tap.ok(witnessed(), "guarded")
@@ -147,7 +154,8 @@ def after_down(tap):
     """What the last boot's end has left."""
     log = output("journalctl", "-b", "-1", "--no-pager", "-o", "short-monotonic", "-u", "spefwd", check=False)
     _, begun, end = log.rpartition("Stopping spefwd.service")
-    tap.ok(begun and "Deactivated successfully" in end and "timed out" not in end and "Killing" not in end, "spefwd stopped by itself, in time", log)
+    tap.ok(begun and "Deactivated successfully" in end and "timed out" not in end and "Killing" not in end,
+           "spefwd stopped by itself, in time", log)
     with open(STATE + "/denied", encoding="ascii") as file:
         before = json.load(file)
     now = status()["denied"]
@@ -215,7 +223,8 @@ def rescued(tap):
     report("== down rescue %.3f %s" % (uptime(), json.dumps({"ownership": status().get("ownership")})))
     output("systemctl", "isolate", "rescue.target")
     # systemctl waits for the target, and not for what stops.
-    wait_for(lambda: show("ActiveState", "rescue.target") == "active" and show("ActiveState", "lab-slow") == "inactive", "rescue.target")
+    wait_for(lambda: show("ActiveState", "rescue.target") == "active" and show("ActiveState", "lab-slow") == "inactive",
+             "rescue.target")
     tap.equal(show("ActiveState"), "active", "spefwd goes on in rescue.target")
     time.sleep(2) # the witness says what it saw
     tap.ok(witnessed(), "the table guards on")
@@ -253,7 +262,8 @@ def main():
         name, *words = re.search(r"spefw\.jobs=(\S+)", file.read()).group(1).split(":")
     tap = Tap()
     try:
-        subprocess.run(["systemctl", "is-system-running", "--wait"], stdout=subprocess.DEVNULL, check=False, timeout=300)
+        subprocess.run(["systemctl", "is-system-running", "--wait"], stdout=subprocess.DEVNULL, check=False,
+                       timeout=300)
         tap.note("booted after %.1f s" % uptime())
         SCENARIOS[name](tap, boot, *words)
     except Exception:  # pylint: disable=broad-except

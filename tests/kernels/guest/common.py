@@ -41,7 +41,8 @@ def report(text):
 
 
 def output(*argv, check=True, bound=300):
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=bound, check=False)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, timeout=bound, check=False)
     if check and done.returncode != 0:
         raise RuntimeError("%s: exit %d\n%s" % (" ".join(argv), done.returncode, done.stdout))
     return done.stdout

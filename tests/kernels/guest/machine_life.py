@@ -61,7 +61,8 @@ class Real(Gateway, Machine):
 
 
 def _while_dead(machine):
-    """As packages.while_dead: nobody runs, and another program tries to delete the table. The machine's init can't be stopped, but told to wait."""
+    """As packages.while_dead: nobody runs, and another program tries to delete the table. The machine's init can't be
+    stopped, but ordered to wait."""
     os.makedirs("/run/systemd/system/spefwd.service.d", exist_ok=True)
     path = "/run/systemd/system/spefwd.service.d/late.conf"
     with open(path, "w", encoding="ascii") as file:
@@ -109,17 +110,19 @@ def answers(machine):
     """The connections in the kernel's table to ports that nothing opens, which a peer has answered."""
     said = machine.run("gateway", "conntrack", "-L", "-p", "tcp", check=False).stdout
     said += machine.run("gateway", "conntrack", "-f", "ipv6", "-L", "-p", "tcp", check=False).stdout
-    # The first port is what was asked for.
-    asked = re.compile(r"ESTABLISHED .*?\bdport=(%s) " % "|".join(map(str, CLOSED)))
-    return [line for line in said.split("\n") if asked.search(line)]
+    # The first port is the original direction's.
+    established = re.compile(r"ESTABLISHED .*?\bdport=(%s) " % "|".join(map(str, CLOSED)))
+    return [line for line in said.split("\n") if established.search(line)]
 
 
 def flushed_by_others(tap, world):
     """What other services' commands do to the table while spefwd runs."""
     machine = world["machine"]
     output("systemctl", "start", "nftables", "netfilter-persistent")
-    commands = [("nft", "flush", "ruleset"), ("nft", "delete", *packages.TABLE), ("systemctl", "reload", "nftables"), ("systemctl", "restart", "nftables"),
-                ("systemctl", "stop", "nftables"), ("netfilter-persistent", "flush"), ("systemctl", "stop", "netfilter-persistent")]
+    commands = [("nft", "flush", "ruleset"), ("nft", "delete", *packages.TABLE), ("systemctl", "reload", "nftables"),
+                ("systemctl", "restart", "nftables"),
+                ("systemctl", "stop", "nftables"), ("netfilter-persistent", "flush"),
+                ("systemctl", "stop", "netfilter-persistent")]
     if os.path.exists("/usr/bin/firewall-cmd"):
         output("systemctl", "unmask", "firewalld")
         output("systemctl", "start", "firewalld")
@@ -157,6 +160,7 @@ def installed_again(tap, world):
     tap.ok(guarded(machine), "removed: the table guards")
     said = output("apt-get", "install", "-qy", "--no-install-recommends", DEBS + "/spefw.deb")
     state = show("ActiveState"), output("systemctl", "is-enabled", "spefwd", check=False).strip()
-    tap.ok(state == ("active", "enabled") or "systemctl" in said, "installed again where there is a configuration: %s and %s, or it says what to do" % state, said)
+    tap.ok(state == ("active", "enabled") or "systemctl" in said,
+           "installed again where there is a configuration: %s and %s, or it says what to do" % state, said)
     output("systemctl", "enable", "--now", "spefwd")
     tap.ok(guarded(machine), "guarded")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The gateway of the lab as a machine that boots: systemd in a container, with the lab's network namespace for its network."""
+"""The gateway of the lab as a machine that boots: systemd in a container,
+with the lab's network namespace for its network."""
 import os
 import shlex
 import signal
@@ -8,7 +9,8 @@ import subprocess
 from lab import DNS, GATEWAY, Lab, wait_for
 from lab.daemon import Daemon
 
-# The lab's link to the server is down until the machine's own network comes up, as any network does: after network-pre.target.
+# The lab's interface to the server is down until the machine's own network comes up, as any network does:
+# after network-pre.target.
 NETWORK_UNIT = """[Unit]
 Description=The network of the lab
 DefaultDependencies=no
@@ -64,9 +66,10 @@ class Machine(Lab):
 
     def boot(self, bound=60):
         """Returns when the machine is up."""
-        argv = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--network-namespace-path=/run/netns/gateway", "--capability=CAP_NET_ADMIN",
-                "--machine=gateway",
-                "--directory=" + self.root, "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe", "--boot"]
+        argv = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit",
+                "--network-namespace-path=/run/netns/gateway", "--capability=CAP_NET_ADMIN", "--machine=gateway",
+                "--directory=" + self.root, "--resolv-conf=off", "--timezone=off", "--link-journal=no",
+                "--console=pipe", "--boot"]
         log = os.path.join(self.dir, "nspawn.log")
         with open(log, "wb") as file:
             self._nspawn = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
@@ -82,12 +85,14 @@ class Machine(Lab):
             # Its first child is not yet the machine's init, the one that stays is.
             with open("/proc/%d/task/%d/children" % (self._nspawn.pid, self._nspawn.pid), encoding="ascii") as children:
                 self.leader = (children.read().split() or [None])[0]
-            return self.leader and self.run_in("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
+            return self.leader and self.run_in("systemctl", "is-system-running", check=False).stdout.strip() in (
+                "running", "degraded")
 
         try:
             wait_for(up, "the machine has booted", bound=bound)
         except TimeoutError as error:
-            jobs = self.run_in("systemctl", "list-jobs", "--no-legend", check=False).stdout if self.leader else "it has no init"
+            jobs = (self.run_in("systemctl", "list-jobs", "--no-legend", check=False).stdout if self.leader
+                    else "it has no init")
             raise NoBoot("%s; it waits for: %s" % (error, " ".join(jobs.split()) or "nothing")) from None
         self.daemon = Spefwd(self)
         return self
@@ -111,16 +116,19 @@ class Machine(Lab):
         """Runs a command to its end. `user`: as this one, with its groups."""
         if user:
             argv = ("runuser", "-u", user, "--") + argv
-        enter = ("nsenter", "--target", str(self.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd", "--", "env", "-i", "LC_ALL=C",
+        enter = ("nsenter", "--target", str(self.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--root",
+                 "--wd", "--", "env", "-i", "LC_ALL=C",
                  "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "DEBIAN_FRONTEND=noninteractive") + argv
-        done = subprocess.run(enter, input=text, stdin=subprocess.DEVNULL if text is None else None, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        done = subprocess.run(enter, input=text, stdin=subprocess.DEVNULL if text is None else None,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               universal_newlines=True, timeout=bound, check=False)
         if check and done.returncode != 0:
             raise RuntimeError("%s: exit %d\n%s%s" % (shlex.join(argv), done.returncode, done.stdout, done.stderr))
         return done
 
     def journal(self, *args):
-        return self.run_in("journalctl", "--no-pager", "-o", "short-monotonic", *args, check=False).stdout if self.leader else ""
+        return (self.run_in("journalctl", "--no-pager", "-o", "short-monotonic", *args, check=False).stdout
+                if self.leader else "")
 
     def show(self, name, unit="spefwd"):
         """A property of the unit."""

@@ -15,7 +15,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 SUITE = os.environ.get("SPEFW_TEST_PACKAGES", "")
 SUITE = "bookworm" if SUITE in ("", "1") else SUITE
-# Beside what every Debian has: the service manager, users, what may flush tables at boot, what sets up the network of the lab.
+# Beside what every Debian has: the service manager, users, what may flush tables at boot,
+# what sets up the network of the lab.
 INCLUDE = "systemd,systemd-sysv,passwd,nftables,iproute2"
 # What judges the packages, and builds those of the other family.
 JUDGES = ("lintian", "rpm", "rpmlint", "zsh")
@@ -32,7 +33,8 @@ def run(*argv, log=None):
     """What a command has said, once it is done; RuntimeError if it failed."""
     if _ends.is_set():
         raise RuntimeError("%s: not begun" % argv[0])
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True) as process:
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True) as process:
         _running.add(process)
         said, _ = process.communicate()
         _running.discard(process)
@@ -53,8 +55,10 @@ def stop():
 
 def need_tools(tools="spefw_container_tools"):
     """What boots containers, or another list of packaging/dependencies.sh, is installed if it is missing."""
-    done = subprocess.run(["bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_dependencies "$1" "$2"', "need", TOP, tools], check=False,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    done = subprocess.run(["bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_dependencies "$1" "$2"', "need", TOP,
+                           tools], check=False,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True)
     if done.returncode != 0:
         raise Impossible(done.stdout.strip().split("\n")[-1])
 
@@ -82,14 +86,15 @@ def higher(text):
 
 def chroot(root, *argv, log=None, bind=None):
     """A command in a root that is not booted; what it mounts goes with it. `bind`: a directory that is its /mnt."""
-    return run("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
-               'mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" && { [ -z "$1" ] || mount --bind "$1" "$0/mnt"; } && shift && '
-               'exec env DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp chroot "$0" "$@"',
-               root, bind or "", *argv, log=log)
+    return run("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", 'mount -t proc proc "$0/proc" && '
+               'mount --bind /dev "$0/dev" && { [ -z "$1" ] || mount --bind "$1" "$0/mnt"; } && shift && '
+               'exec env DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root '
+               'TMPDIR=/tmp chroot "$0" "$@"', root, bind or "", *argv, log=log)
 
 
 def _sources_of_host():
-    """Where this machine gets Debian from, as mmdebstrap takes it: the names of files, or nothing, which is its own default."""
+    """Where this machine gets Debian from, as mmdebstrap takes it: the names of files, or nothing,
+    which is its own default."""
     with open("/etc/os-release", encoding="utf-8") as file:
         text = file.read()
     if not re.search(r"^ID=debian$", text, re.M):
@@ -115,28 +120,32 @@ def make_base(work):
     base = work + "/base"
     options = []
     for scheme in ("http", "https"):
-        found = subprocess.run(["apt-config", "shell", "proxy", "Acquire::%s::Proxy" % scheme], check=False, stdout=subprocess.PIPE, universal_newlines=True).stdout
+        found = subprocess.run(["apt-config", "shell", "proxy", "Acquire::%s::Proxy" % scheme], check=False,
+                               stdout=subprocess.PIPE, universal_newlines=True).stdout
         proxy = re.search(r"proxy='([^']+)'", found)
         if proxy:
             options.append('--aptopt=Acquire::%s::Proxy "%s"' % (scheme, proxy.group(1)))
     # Nothing of it outlives the test: no need to wait for the disk, nor for translations.
     options += ["--dpkgopt=force-unsafe-io", '--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Retries "5"']
     try:
-        run("unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=apt", "--include=" + INCLUDE, "--skip=cleanup/apt", *options, SUITE, base,
-            *_sources_of_host(), log=base + ".log")
+        run("unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=apt", "--include=" + INCLUDE,
+            "--skip=cleanup/apt", *options, SUITE, base, *_sources_of_host(), log=base + ".log")
     except RuntimeError as error:
         lines = str(error).strip().split("\n")
-        raise Impossible("no Debian root can be made: %s" % next((line for line in lines if line.startswith("E: ")), lines[-1])) from None
+        raise Impossible("no Debian root can be made: %s" %
+                         next((line for line in lines if line.startswith("E: ")), lines[-1])) from None
     return base
 
 
 def new_root(work, name):
-    """A root of its own on top of the base, with the packages that spefw depends on at hand once these are downloaded."""
+    """A root of its own on top of the base, with the packages that spefw depends on at hand once these are
+    downloaded."""
     root = os.path.join(work, name)
     for part in ("", "-upper", "-work"):
         os.makedirs(root + part)
     base = work + "/base"
-    done = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", "lowerdir=%s,upperdir=%s-upper,workdir=%s-work" % (base, root, root), root],
+    done = subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                           "lowerdir=%s,upperdir=%s-upper,workdir=%s-work" % (base, root, root), root],
                           check=False, stderr=subprocess.DEVNULL)
     if done.returncode != 0:
         run("cp", "-a", "--reflink=auto", base + "/.", root)
@@ -166,7 +175,8 @@ def download_dependencies(work, deb):
 # -- shared between programs: what one has built, another one need not build. SPEFW_TEST_SHARE is a directory for that.
 
 def share(work, deb):
-    """Tells the other program where the clean root and the package are, or by `deb` None that there are none. Nothing changes them."""
+    """Tells the other program where the clean root and the package are, or by `deb` None that there are none.
+    Nothing changes them."""
     directory = os.environ.get("SPEFW_TEST_SHARE")
     if directory:
         with open(directory + "/built.new", "w", encoding="utf-8") as file:
@@ -211,9 +221,11 @@ class Workshop:
     def __init__(self, work):
         self._work, self.root, self.nice = work, new_root(work, "workshop"), 0
         shutil.copy("/etc/resolv.conf", self.root + "/etc/resolv.conf")
-        run("bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_copy "$1" "$2"', "copy", TOP, self.root + "/root/tree")
+        run("bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_copy "$1" "$2"', "copy", TOP,
+            self.root + "/root/tree")
         # As README says.
-        self._in("sh", "-c", "cd /root/tree && apt-get build-dep -qy --no-install-recommends -Pnocheck ./packaging", log=work + "/workshop.log")
+        self._in("sh", "-c", "cd /root/tree && apt-get build-dep -qy --no-install-recommends -Pnocheck ./packaging",
+                 log=work + "/workshop.log")
 
     def _in(self, *argv, **more):
         return chroot(self.root, "nice", "-n", str(self.nice), *argv, **more)
@@ -225,7 +237,8 @@ class Workshop:
         return int(status), text
 
     def deb(self, name, new_version=None):
-        """The path of the package spefw, by build-deb; the others are beside it. `new_version` instead of the tree's own."""
+        """The path of the package spefw, by build-deb; the others are beside it.
+        `new_version` instead of the tree's own."""
         path = self.root + "/root/tree/configure.ac"
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -233,8 +246,8 @@ class Workshop:
             if new_version:
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(re.sub(r"^(AC_INIT\(\[spefw\], \[)[^]]+", r"\g<1>" + new_version, text, flags=re.M))
-            self._in("env", "DEB_BUILD_OPTIONS=nocheck parallel=2", "DEB_BUILD_PROFILES=nocheck", "/root/tree/packaging/build-deb", "/root/" + name,
-                     log=os.path.join(self._work, name + ".log"))
+            self._in("env", "DEB_BUILD_OPTIONS=nocheck parallel=2", "DEB_BUILD_PROFILES=nocheck",
+                     "/root/tree/packaging/build-deb", "/root/" + name, log=os.path.join(self._work, name + ".log"))
         finally:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
@@ -246,12 +259,14 @@ class Workshop:
         self._in("apt-get", "install", "-qy", "--no-install-recommends", *JUDGES, log=self._work + "/judges.log")
 
     def lintian(self, name):
-        return self._judge("sh", "-c", "lintian --allow-root --fail-on=error,warning --show-overrides /root/%s/*.changes 2>&1" % name)
+        return self._judge("sh", "-c", "lintian --allow-root --fail-on=error,warning --show-overrides "
+                           "/root/%s/*.changes 2>&1" % name)
 
     def rpm(self):
         """The paths of the RPMs. What Debian lacks of the macros is made up for."""
         shutil.copy(os.path.join(HERE, "macros.systemd"), self.root + "/root/macros.systemd")
-        self._in("/root/tree/packaging/build-rpm", "/root/rpm", "--load=/root/macros.systemd", "--nodeps", "--nocheck", log=self._work + "/rpm.log")
+        self._in("/root/tree/packaging/build-rpm", "/root/rpm", "--load=/root/macros.systemd", "--nodeps", "--nocheck",
+                 log=self._work + "/rpm.log")
         shutil.copytree(self.root + "/root/rpm", self._work + "/rpm")
         return sorted(glob.glob(self._work + "/rpm/*.rpm"))
 

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl.h"
+#include "output.h"
+
+/* The tables of verbs and options. `--help`, the completions and spefwctl(8) have no others. */
+
+enum { TIMEOUT_S = 10, LONG_TIMEOUT_S = 90 };
+
+#define OF(option) (1U << OPTION_##option)
+
+const struct option_kind option_kinds[OPTIONS] = {
+	[OPTION_SOCKET] = { "socket", 's', "PATH", "control socket of spefwd", SPEFW_SOCKET, true },
+	[OPTION_CONFIG] = { "config", 'c', "FILE", "configuration to check, to go by, or to write", SPEFW_CONFIG,
+			    false },
+	[OPTION_JSON] = { "json", 0, NULL, "print JSON", NULL, true },
+	[OPTION_SERVER] = { "server", 0, "LIST", "addresses of the server, for init", NULL, false },
+	[OPTION_ADM] = { "adm", 0, "LIST", "networks of the administrators, for init", NULL, false },
+	[OPTION_RESOLVERS] = { "resolvers", 0, "LIST", "DNS servers of the server, for init", NULL, false },
+	[OPTION_YES] = { "yes", 0, NULL, "really clear", NULL, false },
+	[OPTION_HELP] = { "help", 'h', NULL, "print this help, or that of the verb", NULL, true },
+	[OPTION_VERSION] = { "version", 0, NULL, "print the version", NULL, true },
+};
+
+const struct verb verbs[] = {
+	{ .name = "status",
+	  .help = "one screen: health, flows, names, guards, denials",
+	  .about = "One screen: health and the reasons where it is not ok, mode, generation and configuration, "
+		   "guards, denials, what is open in which direction, and the names with their addresses. The time "
+		   "behind the addresses of a name is how long they stay without another answer.\n"
+		   "Without a daemon the table may be there still, as `spefwd` does not remove it when it ends. As "
+		   "root, `status` shows whether it protects the server.\n",
+	  .method = SPEFW_METHOD("Status"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_status,
+	  .run = verb_status },
+	{ .name = "reload",
+	  .help = "read the configuration again and apply it",
+	  .about = "Reads the configuration again, applies it in one transaction, and prints what changed. Where "
+		   "the file has errors they are printed, nothing changes, and the exit status is 1. For root.\n",
+	  .method = SPEFW_METHOD("Reload"),
+	  .timeout_s = LONG_TIMEOUT_S,
+	  .text = text_reload,
+	  .run = verb_show },
+	{ .name = "check",
+	  .arguments = "[FILE]",
+	  .arguments_max = 1,
+	  .help = "judge a configuration, without the daemon",
+	  .about = "Judges a configuration without the daemon, with the code that the daemon itself uses. Errors "
+		   "and warnings go to standard error, one a line: file, line number, what is wrong, what would be "
+		   "right. A summary goes to standard output. The exit status is 1 where there are errors.\n",
+	  .options = OF(CONFIG),
+	  .run = verb_check },
+	{ .name = "flows",
+	  .help = "each flow: from, to, ports, connections",
+	  .about = "Each flow: from where to where, protocol and ports, attempts since its counter began (packets "
+		   "that opened a connection, answered or not), or why it is off. Flows with `expect`: how often "
+		   "each is to be used, and how long ago a connection of it was last answered (of the time that "
+		   "`spefwd` ran). The comments of flows, and the roles.\n",
+	  .method = SPEFW_METHOD("Flows"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_flows,
+	  .run = verb_show },
+	{ .name = "names",
+	  .help = "each name: state, addresses, when they expire",
+	  .about = "Each name that a flow uses, by address family: its state, when it is queried next, its "
+		   "addresses, where each was learned, and when it expires. `(gone)` marks an address that is no "
+		   "longer in the answer and stays for a while. Below, the last error of a name.\n"
+		   "The states: `fresh` (all addresses are in the last answer), `grace` (some are no longer), "
+		   "`stale` (queries fail, the last answer serves), `failing` (queries fail and nothing serves), "
+		   "`empty` (DNS answers that there is no address).\n",
+	  .method = SPEFW_METHOD("Names"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_names,
+	  .run = verb_show },
+	{ .name = "refresh",
+	  .arguments = "[NAME...]",
+	  .arguments_max = 1024,
+	  .help = "resolve names now and wait for the answers",
+	  .about = "Resolves these names, or all, waits for the answers, and prints them as `names` does. The exit "
+		   "status is 1 where a query was not answered. For root.\n",
+	  .method = SPEFW_METHOD("Refresh"),
+	  .timeout_s = LONG_TIMEOUT_S,
+	  .text = text_names,
+	  .run = verb_refresh },
+	{ .name = "doctor",
+	  .help = "what on this gateway stands in the way",
+	  .about = "What on this gateway stands in the way of the flows, or lets packets pass by the guard: a line "
+		   "a finding, worst first, with its severity, what it is, evidence and a remedy. Where there is "
+		   "none, one line reports that.\n"
+		   "As root it runs `spefwd --doctor` with the configuration in `/etc/spefw/spefw.ini`, or in "
+		   "<FILE>, and adds the reasons for which the daemon is not healthy; it works without a daemon, "
+		   "too. Where the daemon runs on another file by its own account, a line reports it, and no path "
+		   "is taken from its answer. For another user it has the daemon's reasons alone, and a note of "
+		   "that.\n"
+		   "The exit status is 1 where a finding is `serious`; a `warning` is of what may be in the way. "
+		   "What could not be looked at is marked `not checked`, and is no finding.\n",
+	  .options = OF(CONFIG),
+	  .method = SPEFW_METHOD("Status"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_doctor,
+	  .run = verb_doctor },
+	{ .name = "metrics",
+	  .help = "OpenMetrics text for node_exporter",
+	  .about = "Prints OpenMetrics text, for the textfile directory of node_exporter. Without a daemon it "
+		   "prints `spefw_up 0` and exits with 3. With `--json` it is `status`.\n",
+	  .method = SPEFW_METHOD("Status"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_metrics,
+	  .run = verb_metrics },
+	{ .name = "init",
+	  .help = "write a first configuration, in audit mode",
+	  .about = "Writes a first configuration, in audit mode, with the flows in comments that a Windows server "
+		   "may need beside the vendor's: remote desktop, domain, updates. It judges what it wrote, and "
+		   "never overwrites a file. The lists are addresses and networks, separated by commas.\n",
+	  .options = OF(SERVER) | OF(ADM) | OF(RESOLVERS) | OF(CONFIG),
+	  .required = OF(SERVER),
+	  .run = verb_init },
+	{ .name = "clear",
+	  .help = "remove the table: nothing is protected then",
+	  .about = "Removes the table: nothing is protected from then on. A running daemon stays, and its health "
+		   "is failed until the next `reload`. Also works without a daemon. For root.\n",
+	  .options = OF(YES),
+	  .required = OF(YES),
+	  .method = SPEFW_METHOD("Clear"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_clear,
+	  .run = verb_clear },
+};
+const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);

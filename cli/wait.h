@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_WAIT_H
+#define SPEFW_WAIT_H
+
+#include <stdint.h>
+
+/* One deadline for everything: whoever sends a byte now and then does not hold us. */
+int64_t wait_deadline_ms(unsigned timeout_s);
+/* Until fd is ready for these events of poll(2): 0. -ETIMEDOUT after the deadline, or another negative errno. */
+int wait_until(int64_t deadline_ms, int fd, short events);
+
+#endif

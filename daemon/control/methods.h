@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_METHODS_H
+#define SPEFW_METHODS_H
+
+/* The methods of org.spefw.Gateway. */
+
+#include "control/server.h"
+#include "gateway/gateway.h"
+
+/* The userdata of all methods. */
+struct service {
+	struct gateway *gateway;
+	struct control *control;
+};
+
+extern const struct control_method methods[];
+
+/* For gateway_events.refreshed: answers the call that waits. */
+void method_refreshed(struct service *service, struct control_call *call);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clock.h"
+#include "gateway/parts.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* From the policy, the names and the interfaces to the kernel. */
+
+enum {
+	RETRY_MS = 5 * 1000,
+	LAST_REPAIRS = 10,          /* before the daemon ends; what hinders it by then would not pass */
+	LAST_REPAIRS_MS = 5 * 1000, /* no other one begins then: state is to be saved before TimeoutStopSec= is over */
+	LAST_PAUSE_MS = 100,
+};
+
+static const char adopted[] = "the table was adopted";
+
+void retry_soon(struct gateway *gateway)
+{
+	timer_set(gateway->retry_timer, RETRY_MS);
+}
+
+/* A restart must not lose an address for want of a state file. At the start alone: what is found later and is not
+ * known, another program has added. */
+static void remember_elements(struct gateway *gateway, const struct policy *policy)
+{
+	int64_t now = now_ms(), life = policy->stale_ms + name_margin_ms(policy->stale_ms);
+	char base[NAME_SET_MAX], name[NAME_SET_MAX + 2];
+
+	for (size_t i = 0; i < policy->name_count; i++) {
+		name_set(policy->names[i].name, base);
+		for (enum family family = 0; family < FAMILIES; family++) {
+			snprintf(name, sizeof(name), "%s_%c", base, family == FAMILY_4 ? '4' : '6');
+			const struct set *set = ruleset_find_set(table_current(gateway->table), name);
+			for (size_t e = 0; set && e < set->count; e++) {
+				struct addr addr = { .family = family };
+				memcpy(addr.bytes, set->items[e].first, addr_size(family));
+				names_remember(gateway->names, policy->names[i].name, &addr,
+					       life - (set->items[e].deadline_ms - now));
+			}
+		}
+	}
+}
+
+static int read_kernel(struct gateway *gateway, const struct policy *policy)
+{
+	int r = table_read(gateway->table);
+
+	if (r < 0)
+		return r;
+	cut_read(gateway->cut);
+	if (gateway->elements_remembered)
+		return 0;
+	remember_elements(gateway, policy);
+	r = network_remember(gateway->network, policy, table_current(gateway->table));
+	gateway->elements_remembered = r == 0;
+	return r;
+}
+
+static int compile_all(struct gateway *gateway, const struct policy *policy, struct ruleset *ret)
+{
+	struct environment_store store;
+	struct names_view names = { 0 };
+
+	int r = network_environment(gateway->network, policy, &store);
+	if (r == 0)
+		r = names_view(gateway->names, policy, &names);
+	if (r == 0) {
+		struct environment environment =
+			environment_of(&store, network_own_addresses(gateway->network), &names);
+		r = compile(ret, policy, &environment);
+	}
+	names_view_free(&names);
+	environment_free(&store);
+	return r;
+}
+
+static int apply_once(struct gateway *gateway, const struct policy *policy)
+{
+	bool read = !table_is_known(gateway->table), first = !cut_is_known(gateway->cut), replaced = false;
+	struct ruleset wanted = { 0 };
+
+	int r = read ? read_kernel(gateway, policy) : 0;
+	if (r == 0)
+		r = compile_all(gateway, policy, &wanted);
+	if (r == 0)
+		r = table_commit(gateway->table, &wanted, name_margin_ms(policy->stale_ms) / 2, &replaced);
+	if (r == 0 && ((read && !first) || replaced))
+		cut_restore(gateway->cut);
+	ruleset_free(&wanted);
+	return r;
+}
+
+int apply_policy(struct gateway *gateway, const struct policy *policy)
+{
+	bool known = table_is_known(gateway->table);
+
+	int r = apply_once(gateway, policy);
+	/* The kernel does not hold what it was thought to: another program's change was faster than the notice of it.
+	 */
+	if (known && !table_is_known(gateway->table) && (r == -ENOENT || r == -EEXIST || r == -EBUSY)) {
+		cut_require(gateway->cut, adopted);
+		r = apply_once(gateway, policy);
+	}
+	return r;
+}
+
+int apply(struct gateway *gateway)
+{
+	char what[200];
+
+	if (table_is_removed(gateway->table))
+		return 0;
+	/* What was opened while the table was not there, or was another's, is in nobody's policy. */
+	if (!table_is_known(gateway->table))
+		cut_require(gateway->cut, adopted);
+	int r = apply_policy(gateway, config_store_policy(gateway->config));
+	if (r < 0) {
+		snprintf(what, sizeof(what), "can't bring the kernel up to date: %s", table_reason(gateway->table, r));
+		table_set_failure(gateway->table, what);
+		retry_soon(gateway);
+		return r;
+	}
+	table_set_failure(gateway->table, NULL);
+	config_store_set_in_force(gateway->config);
+	const char *why = cut_pending_reason(gateway->cut);
+	if (why)
+		cut_denied(gateway, why, NULL);
+	return 0;
+}
+
+/* policy: the one in force or a part of it. */
+static int commit_names(struct gateway *gateway, const struct policy *policy)
+{
+	struct names_view names = { 0 };
+	struct ruleset wanted = { 0 };
+
+	int r = names_view(gateway->names, policy, &names);
+	if (r == 0)
+		r = compile_names(&wanted, table_current(gateway->table), policy, &names);
+	if (r == 0)
+		r = table_commit_sets(gateway->table, &wanted, name_margin_ms(policy->stale_ms) / 2);
+	ruleset_free(&wanted);
+	names_view_free(&names);
+	return r;
+}
+
+/* *ret is the policy with this name alone. False where it has none of that name. */
+static bool only_name(const struct policy *policy, const char *name, struct policy *ret)
+{
+	for (size_t i = 0; i < policy->name_count; i++) {
+		if (strcmp(policy->names[i].name, name) != 0)
+			continue;
+		*ret = *policy;
+		ret->names += i;
+		ret->name_count = 1;
+		return true;
+	}
+	return false;
+}
+
+void apply_names(struct gateway *gateway, const char *name)
+{
+	struct policy part = *config_store_policy(gateway->config);
+
+	if (name && !only_name(config_store_policy(gateway->config), name, &part))
+		return;
+	if (table_is_known(gateway->table) && !table_is_removed(gateway->table)) {
+		cut_set_names_changed(gateway->cut);
+		if (commit_names(gateway, &part) == 0)
+			return;
+	}
+	apply(gateway); /* the long way, which reads the kernel where need be */
+}
+
+size_t cut_denied(struct gateway *gateway, const char *why, const struct policy *before)
+{
+	struct names_view held = { 0 };
+	struct cut_rules rules = { config_store_policy(gateway->config), before, &held };
+	size_t count = 0;
+
+	if (table_is_removed(gateway->table)) {
+		cut_cancel(gateway->cut);
+		return 0;
+	}
+	cut_require(gateway->cut, why);
+	int r = names_held_view(gateway->names, rules.policy, &held);
+	if (r == 0)
+		r = cut_run(gateway->cut, &rules, why, &count);
+	names_view_free(&held);
+	if (r < 0)
+		retry_soon(gateway);
+	return count;
+}
+
+void gateway_repair_last(struct gateway *gateway)
+{
+	int64_t end = now_ms() + LAST_REPAIRS_MS;
+
+	for (int i = 0; i < LAST_REPAIRS && now_ms() < end && !table_is_removed(gateway->table); i++) {
+		bool changed = table_drain(gateway->table);
+		if (!table_is_known(gateway->table))
+			apply(gateway);
+		const char *why = cut_pending_reason(gateway->cut);
+		if (!why)
+			why = cut_repeat_reason(gateway->cut);
+		if (!changed && table_is_known(gateway->table) && !why)
+			return;
+		/* What the gap let pass may be on its way still, and is tracked only when it leaves; and who flushes
+		 * once may flush twice. */
+		pause_ms(LAST_PAUSE_MS);
+		if (why)
+			cut_denied(gateway, why, NULL);
+		cut_set_repeated(gateway->cut);
+	}
+}
+
+int gateway_clear(struct gateway *gateway, bool *ret_removed)
+{
+	int r = table_remove(gateway->table, ret_removed);
+
+	if (r < 0)
+		return r;
+	cut_forget_all(gateway->cut);
+	usage_set_removed(gateway->usage, true);
+	return 0;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/counts.h"
+#include "clock.h"
+#include "core/compile.h"
+#include "core/totals.h"
+#include "log.h"
+#include "nft/read.h"
+#include "state_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	RECENT_MS = 10 * 60 * 1000,   /* health remembers for so long that a counter grew */
+	STATE_MAX = 64 * 1024 * 1024, /* bytes of the file in the state directory */
+	MINUTES = 60,
+};
+
+#define COUNTERS_FILE "counters"
+
+/* A counter of what should not happen. */
+struct alarm {
+	uint64_t packets; /* what it said last */
+	int64_t grown_ms; /* when it last grew; 0: never, or what made it grow is gone */
+};
+
+struct counts {
+	struct nft_socket *socket;
+	const char *state;
+	struct counts_events events;
+	void *userdata;
+	struct totals totals;
+	struct alarm intercepted, unobserved;
+	bool started; /* a first sample was tried: from then on growth is news */
+	bool save_failed;
+	uint64_t denied[MINUTES + 1]; /* totals at the last minutes, a ring */
+	size_t minute;                /* the newest one */
+	size_t minutes;               /* how many are there */
+};
+
+static void boot_id(char buffer[64])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	snprintf(buffer, 64, "unknown");
+	if (!file)
+		return;
+	if (!fgets(buffer, 64, file))
+		snprintf(buffer, 64, "unknown");
+	buffer[strcspn(buffer, "\n")] = '\0';
+	fclose(file);
+}
+
+static void load(struct counts *counts)
+{
+	char boot[64], *text;
+	size_t length;
+
+	boot_id(boot);
+	int r = state_load(counts->state, COUNTERS_FILE, STATE_MAX, &text, &length);
+	if (r == 0) {
+		r = totals_from_text(&counts->totals, text, boot);
+		free(text);
+	}
+	if (r < 0 && r != -ENOENT)
+		log_warning("the counters in %s can't be read, they begin anew: %s", counts->state, strerror(-r));
+}
+
+int counts_new(struct counts **ret, struct nft_socket *socket, const char *state, const struct counts_events *events,
+	       void *userdata)
+{
+	struct counts *counts = calloc(1, sizeof(*counts));
+
+	if (!counts)
+		return -ENOMEM;
+	*counts = (struct counts){ .socket = socket, .state = state, .events = *events, .userdata = userdata };
+	load(counts);
+	*ret = counts;
+	return 0;
+}
+
+void counts_free(struct counts *counts)
+{
+	if (!counts)
+		return;
+	totals_free(&counts->totals);
+	free(counts);
+}
+
+uint64_t counts_packets(const struct counts *counts, const char *counter)
+{
+	const struct total *total = totals_find(&counts->totals, counter);
+	return total ? total->packets : 0;
+}
+
+static bool is_recent(const struct alarm *alarm)
+{
+	return alarm->grown_ms && now_ms() - alarm->grown_ms < RECENT_MS;
+}
+
+/* Whether it has begun to grow: it did, and had not lately. */
+static bool begins(const struct counts *counts, struct alarm *alarm, const char *counter)
+{
+	uint64_t packets = counts_packets(counts, counter);
+	bool grew = packets > alarm->packets && counts->started, fresh = grew && !is_recent(alarm);
+
+	if (grew)
+		alarm->grown_ms = now_ms();
+	alarm->packets = packets;
+	return fresh;
+}
+
+int counts_read(struct counts *counts)
+{
+	struct nft_counters found;
+
+	int r = nft_read_counters(counts->socket, &found);
+	for (size_t i = 0; r == 0 && i < found.count; i++)
+		r = totals_see(&counts->totals, found.items[i].name, found.items[i].packets, found.items[i].bytes);
+	free(found.items);
+	if (begins(counts, &counts->intercepted, "intercepted"))
+		counts->events.intercepted(counts->userdata);
+	if (begins(counts, &counts->unobserved, "unobserved"))
+		log_warning("more DNS queries of the server, or answers to it, than are looked at: names and patterns "
+			    "may lack addresses");
+	return r;
+}
+
+void counts_restart(struct counts *counts)
+{
+	totals_restart(&counts->totals);
+}
+
+void counts_sample(struct counts *counts)
+{
+	int r = counts_read(counts);
+
+	counts->started = true;
+	if (r < 0)
+		return;
+	counts->minute = (counts->minute + 1) % (MINUTES + 1);
+	counts->denied[counts->minute] = counts_denied(counts);
+	if (counts->minutes <= MINUTES)
+		counts->minutes++;
+}
+
+bool counts_sampled(const struct counts *counts)
+{
+	return counts->minutes > 0;
+}
+
+int counts_save(struct counts *counts)
+{
+	char boot[64];
+
+	boot_id(boot);
+	char *text = totals_text(&counts->totals, boot);
+	int r = text ? state_save(counts->state, COUNTERS_FILE, text, strlen(text)) : -ENOMEM;
+	if (r < 0 && !counts->save_failed)
+		log_error("can't save the counters in %s: %s", counts->state, strerror(-r));
+	counts->save_failed = r < 0;
+	free(text);
+	return r;
+}
+
+uint64_t counts_denied(const struct counts *counts)
+{
+	static const char *const denials[] = { "denied-in", "denied-out",    "denied-early", "invalid",
+					       "spoofed",   "source-routed", "cut" };
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(denials) / sizeof(denials[0]); i++)
+		sum += counts_packets(counts, denials[i]);
+	return sum;
+}
+
+uint64_t counts_denied_last_hour(const struct counts *counts)
+{
+	size_t ring = MINUTES + 1, back = counts->minutes <= MINUTES ? counts->minutes - 1 : MINUTES;
+
+	if (!counts->minutes)
+		return 0;
+	return counts_denied(counts) - counts->denied[(counts->minute + ring - back) % ring];
+}
+
+void counts_forget_interception(struct counts *counts)
+{
+	counts_read(counts);
+	counts->intercepted.grown_ms = 0;
+}
+
+void counts_reasons(const struct counts *counts, struct health *health)
+{
+	if (is_recent(&counts->intercepted))
+		health_add(health, HEALTH_INTERCEPTED,
+			   "connections of the server are intercepted by another table: %llu so far",
+			   (unsigned long long)counts->intercepted.packets);
+	if (is_recent(&counts->unobserved))
+		health_add(health, HEALTH_UNOBSERVED,
+			   "more DNS packets of the server than are looked at (%d a second): %llu so far were not: "
+			   "names and patterns may lack addresses",
+			   OBSERVED_A_SECOND, (unsigned long long)counts->unobserved.packets);
+	if (counts->save_failed)
+		health_add(health, HEALTH_STATE_UNSAVED, "the counters can't be saved in %s", counts->state);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/cut_parts.h"
+#include "clock.h"
+#include "log.h"
+#include "net/conntrack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int cut_new(struct cut **ret, struct nft_socket *socket)
+{
+	struct cut *cut = calloc(1, sizeof(*cut));
+
+	if (!cut)
+		return -ENOMEM;
+	cut->socket = socket;
+	*ret = cut;
+	return 0;
+}
+
+void cut_free(struct cut *cut)
+{
+	if (!cut)
+		return;
+	cut_forget_all(cut);
+	free(cut);
+}
+
+void cut_require(struct cut *cut, const char *why)
+{
+	cut->pending_reason = why;
+}
+
+const char *cut_pending_reason(const struct cut *cut)
+{
+	return cut->pending_reason;
+}
+
+const char *cut_repeat_reason(const struct cut *cut)
+{
+	return cut->repeat_reason;
+}
+
+void cut_set_repeated(struct cut *cut)
+{
+	cut->repeat_reason = NULL;
+}
+
+void cut_cancel(struct cut *cut)
+{
+	cut->pending_reason = cut->repeat_reason = NULL;
+	cut->failed = false;
+}
+
+struct cutter {
+	struct cut *cut;
+	const struct cut_rules *rules;
+	struct cut_list fresh; /* what is to be remembered of those that are cut */
+	int status;
+};
+
+static void note_cut(struct cutter *cutter, const struct packet *packet)
+{
+	struct cut_entry entries[CUT_ENTRIES_MAX];
+	size_t count = cut_entries(cutter->rules->policy, packet, now_ms() + CUT_MEMORY_MS, entries);
+
+	for (size_t i = 0; i < count; i++)
+		if (cut_list_add(&cutter->fresh, &entries[i]) < 0)
+			cutter->status = -ENOMEM;
+}
+
+/* A mid-stream packet of what was cut has come through, while the table was not there: it is cut again, as what it was.
+ */
+static bool was_cut(struct cutter *cutter, const struct packet *packet)
+{
+	struct cut_entry entries[CUT_ENTRIES_MAX];
+	size_t count = cut_entries(cutter->rules->policy, packet, 0, entries);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct cut_entry *found = cut_find(cutter->cut, &entries[i]);
+		if (!found)
+			continue;
+		struct packet before = cut_packet(found);
+		note_cut(cutter, &before);
+		return true;
+	}
+	return false;
+}
+
+static bool is_denied(void *userdata, const struct tracked *tracked)
+{
+	struct cutter *cutter = userdata;
+	const struct cut_rules *rules = cutter->rules;
+	struct packet packet = tracked->packet;
+
+	/* Who opened a connection that was picked up is not known: it is what the policy took it for that let it in,
+	 * and without that it is judged by what would let it in again. */
+	packet.mid_stream = tracked->picked_up;
+	if (packet.mid_stream && was_cut(cutter, &packet))
+		return true;
+	if (packet.mid_stream && rules->before)
+		policy_opened(rules->before, &packet, &packet);
+	struct judgement judgement = policy_judge(rules->policy, rules->held, &packet);
+	if (judgement.verdict != VERDICT_DENY)
+		return false;
+	if (packet.mid_stream && judgement.reason == REASON_WRONG_PEER) /* of such a flow's connection, then */
+		policy_opened(rules->policy, &packet, &packet);
+	if (packet.protocol == PROTOCOL_TCP)
+		note_cut(cutter, &packet);
+	return true;
+}
+
+/* Their mid-stream packets must find them in the sets as soon as their entries are gone. */
+static void remember(void *userdata)
+{
+	struct cutter *cutter = userdata;
+
+	cut_list_finish(&cutter->fresh);
+	cut_remember(cutter->cut, &cutter->fresh, cutter->status == 0);
+}
+
+int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, size_t *ret_count)
+{
+	struct cutter cutter = { .cut = cut, .rules = rules };
+
+	*ret_count = 0;
+	if (rules->policy->mode == MODE_AUDIT) {
+		cut->pending_reason = NULL;
+		cut->failed = false;
+		return 0;
+	}
+	cut_forget(cut, rules);
+	int r = conntrack_cut(&rules->policy->protected_all, is_denied, remember, &cutter, ret_count);
+	cut_list_free(&cutter.fresh);
+	if (*ret_count)
+		log_notice("%s: %zu connections that the policy denies were cut", why, *ret_count);
+	if (r < 0 && !cut->failed)
+		log_error("connections that the policy denies could not all be cut yet: %s", strerror(-r));
+	cut->failed = r < 0;
+	cut->pending_reason = r < 0 ? why : NULL;
+	cut->repeat_reason = why;
+	return r;
+}
+
+void cut_reasons(const struct cut *cut, bool table_known, struct health *health)
+{
+	if (cut->failed)
+		health_add(health, HEALTH_CUT_INCOMPLETE,
+			   "connections that the policy denies could not all be cut yet");
+	if (!cut->known && table_known)
+		health_add(health, HEALTH_CUT_UNREAD,
+			   "which connections were cut can't be read: mid-stream packets of them may be taken for "
+			   "others'");
+	if (cut->waiting.count)
+		health_add(health, HEALTH_CUT_FULL,
+			   "%zu connections that were cut have no room in the sets that remember them: no mid-stream "
+			   "packet of a lost connection passes by an outbound flow until there is room",
+			   cut->waiting.count);
+	else if (cut->full)
+		health_add(health, HEALTH_CUT_FULL,
+			   "not all connections that were cut are remembered: no mid-stream packet of a lost "
+			   "connection passes by an outbound flow for up to five days");
+}

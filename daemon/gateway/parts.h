@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_GATEWAY_PARTS_H
+#define SPEFW_GATEWAY_PARTS_H
+
+/* What the coordinator's own files share; nobody else includes this. */
+
+#include "gateway/gateway.h"
+#include "gateway/network.h"
+#include "timer.h"
+
+struct gateway {
+	sd_event *event;
+	struct gateway_paths paths;
+	struct gateway_events events;
+	void *userdata;
+	int state_lock; /* descriptor: the state directory is ours alone; negative: it can't be had */
+	int64_t started_ms;
+	bool applying; /* what the objects say has consequences for the kernel from now on */
+	bool started;  /* the table is up, and the counters were read once */
+
+	struct config_store *config;
+	struct network *network;
+	struct table *table;
+	struct cut *cut;
+	struct counts *counts;
+	struct names *names;
+	struct observer *observer;
+	struct usage *usage;
+	struct foreign *foreign;
+
+	bool elements_remembered;   /* what the kernel held at the start is known to names and network */
+	bool interfaces_unfollowed; /* a change of interfaces or of this gateway's addresses is not in the policy yet */
+	struct timer *retry_timer, *minute_timer;
+};
+
+/* apply.c */
+/* Brings the kernel to what is wanted now. 0 or a negative errno (then it is tried again later). */
+int apply(struct gateway *gateway);
+/* The same for another policy: nothing is noted, or tried again later. */
+int apply_policy(struct gateway *gateway, const struct policy *policy);
+/* The addresses of one name of the policy in force alone, or of all (NULL): whatever the size of the policy, and with a
+ * thousand names, it must not take long. */
+void apply_names(struct gateway *gateway, const char *name);
+/* Cuts what the policy in force denies. before: the policy that was in force, or NULL. Returns how many. */
+size_t cut_denied(struct gateway *gateway, const char *why, const struct policy *before);
+void retry_soon(struct gateway *gateway);
+
+/* events.c: what the objects say. */
+extern const struct table_events table_events;
+extern const struct names_events names_events;
+extern const struct observer_events observer_events;
+extern const struct counts_events counts_events;
+extern const struct usage_events usage_events;
+extern const struct foreign_events foreign_events;
+void on_network_changed(void *userdata);
+void health_changed(struct gateway *gateway);
+void save_counts(struct gateway *gateway); /* and how long flows were silent */
+
+#endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/table.h"
+#include "clock.h"
+#include "core/delta.h"
+#include "log.h"
+#include "nft/monitor.h"
+#include "nft/read.h"
+#include "timer.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	RETIRE_MS = 1000, /* when what the last change left behind goes */
+	/* Of notices while another program changes the table: like callers on the control socket it must not keep
+	 * the daemon from everything else. */
+	CHANGED_PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10,
+};
+
+struct table {
+	struct table_events events;
+	void *userdata;
+	struct nft_socket socket;
+	struct nft_monitor *monitor;
+	struct timer *repair_timer; /* another program has changed the table */
+	struct timer *retire_timer;
+	struct ruleset current;
+	bool known;                   /* false: the kernel is to be read before the next change */
+	struct delta_options options; /* where it was just read: what was found; else that there is a table */
+	bool removed;
+	char failure[200];
+	uint64_t generation, repaired;
+	char last_repair[200];
+};
+
+static const struct delta_options adopted = { .exists = true };
+
+/* Sets that no rule uses any more go a batch later. */
+static int retire(struct table *table)
+{
+	struct delta delta;
+
+	int r = delta_retire(&delta, &table->current);
+	if (r == 0 && delta.count) {
+		r = nft_commit(&table->socket, delta.items, delta.count, now_ms());
+		if (r == 0)
+			delta_retired(&table->current);
+		else
+			table->known = false;
+	}
+	delta_free(&delta);
+	return r;
+}
+
+static void on_retire(void *userdata)
+{
+	struct table *table = userdata;
+
+	/* Nobody has changed the table for that long. */
+	nft_monitor_set_priority(table->monitor, SD_EVENT_PRIORITY_NORMAL);
+	int r = table->known && !table->removed ? retire(table) : 0;
+	table->events.settled(table->userdata, r);
+}
+
+static void on_repair(void *userdata)
+{
+	struct table *table = userdata;
+
+	if (!table->known)
+		table->events.changed(table->userdata);
+}
+
+static void changed_by_others(void *userdata, const char *what)
+{
+	struct table *table = userdata;
+
+	if (table->removed)
+		return;
+	if (what) {
+		table->repaired++;
+		snprintf(table->last_repair, sizeof(table->last_repair), "%s", what);
+		log_warning("table inet " TABLE_NAME " was changed by another program: %s: it is repaired", what);
+	} else {
+		log_warning("notices of changes were lost: table inet " TABLE_NAME " is read and repaired");
+	}
+	table->known = false;
+	/* Once for all notices that are waiting; a time that is long past is not waited for at all. */
+	timer_set_at(table->repair_timer, 0);
+	nft_monitor_set_priority(table->monitor, CHANGED_PRIORITY);
+}
+
+static void foreign_changed(void *userdata)
+{
+	struct table *table = userdata;
+
+	table->events.foreign_changed(table->userdata);
+}
+
+static int follow(struct table *table, sd_event *event)
+{
+	int r = timer_new(&table->retire_timer, event, SD_EVENT_PRIORITY_NORMAL, on_retire, table);
+	if (r >= 0)
+		r = timer_new(&table->repair_timer, event, SD_EVENT_PRIORITY_IMPORTANT, on_repair, table);
+	if (r >= 0)
+		r = nft_monitor_new(&table->monitor, event, nft_port(&table->socket), changed_by_others,
+				    foreign_changed, table);
+	return r;
+}
+
+int table_open(struct table **ret, sd_event *event, int stored_fd, const struct table_events *events, void *userdata)
+{
+	struct table *table = calloc(1, sizeof(*table));
+
+	if (!table) {
+		if (stored_fd >= 0)
+			close(stored_fd);
+		log_error("can't use nftables: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	*table = (struct table){ .events = *events, .userdata = userdata, .options = adopted };
+	int r = nft_open(&table->socket, stored_fd);
+	if (r == 0)
+		r = nft_probe(&table->socket);
+	if (r == 0)
+		r = follow(table, event);
+	if (r < 0) {
+		log_error("can't use nftables: %s", table_reason(table, r));
+		table_free(table);
+		return r;
+	}
+	*ret = table;
+	return 0;
+}
+
+void table_free(struct table *table)
+{
+	if (!table)
+		return;
+	nft_monitor_free(table->monitor);
+	timer_free(table->repair_timer);
+	timer_free(table->retire_timer);
+	nft_close(&table->socket);
+	ruleset_free(&table->current);
+	free(table);
+}
+
+struct nft_socket *table_socket(struct table *table)
+{
+	return &table->socket;
+}
+
+bool table_is_known(const struct table *table)
+{
+	return table->known;
+}
+
+bool table_is_removed(const struct table *table)
+{
+	return table->removed;
+}
+
+const struct ruleset *table_current(const struct table *table)
+{
+	return &table->current;
+}
+
+/* Whether a table that is there can be adopted, and what that takes. */
+static int judge_table(struct table *table, const struct nft_table_info *info)
+{
+	/* The kernel takes the owner's flag from an orphan; that it may have one shows in the other flag. */
+	bool ownable = info->flags & TABLE_OWNED;
+
+	if (info->owner && info->owner != nft_port(&table->socket)) {
+		snprintf(table->socket.error, sizeof(table->socket.error),
+			 "table inet " TABLE_NAME " is owned by another program (netlink port %u): stop that first",
+			 info->owner);
+		return -EBUSY;
+	}
+	table->options.replace = true;
+	if (info->flags & NFT_TABLE_F_DORMANT) {
+		log_notice("table inet " TABLE_NAME " was put to sleep by another program: it is replaced");
+	} else if (info->flags & ~(uint32_t)TABLE_OWNED) {
+		log_notice("table inet " TABLE_NAME " has flags of another program's: it is replaced");
+	} else if (info->layout != TABLE_LAYOUT) {
+		log_notice("table inet " TABLE_NAME " has another layout (%d): it is replaced", info->layout);
+	} else if (table->socket.abilities.owner && !ownable) {
+		log_notice("table inet " TABLE_NAME " can't be owned as it is: it is replaced");
+	} else {
+		table->options.replace = false;
+		table->options.claim = table->socket.abilities.owner && !info->owner;
+	}
+	return 0;
+}
+
+int table_read(struct table *table)
+{
+	struct nft_table_info info;
+	struct ruleset found;
+	bool foreign = false;
+
+	table->socket.error[0] = '\0';
+	table->known = false;
+	table->options = adopted;
+	int r = nft_read_info(&table->socket, &info);
+	if (r == 0 && info.exists)
+		r = judge_table(table, &info);
+	if (r < 0)
+		return r;
+	table->options.exists = info.exists;
+	ruleset_free(&table->current);
+	if (!info.exists || table->options.replace)
+		return 0;
+	r = nft_read_table(&table->socket, &found, now_ms(), &foreign);
+	if (r < 0)
+		return r;
+	table->current = found;
+	table->options.replace = foreign;
+	if (foreign)
+		log_notice("table inet " TABLE_NAME " holds what is not of our making: it is replaced");
+	return 0;
+}
+
+static int commit_batches(struct table *table, const struct delta *delta)
+{
+	int r = 0;
+
+	if (delta->prepare)
+		r = nft_commit(&table->socket, delta->items, delta->prepare, now_ms());
+	if (r == 0 && delta->count > delta->prepare)
+		r = nft_commit(&table->socket, delta->items + delta->prepare, delta->count - delta->prepare, now_ms());
+	return r;
+}
+
+static int change_kernel(struct table *table, struct ruleset *wanted, struct delta_options *options)
+{
+	struct delta delta;
+
+	int r = delta_compute(&delta, &table->current, wanted, options);
+	if (r == -EUCLEAN) {
+		options->replace = true;
+		r = delta_compute(&delta, &table->current, wanted, options);
+	}
+	if (r < 0)
+		return r;
+	if (options->replace)
+		table->events.counters_ending(table->userdata);
+	if (delta.count) {
+		r = commit_batches(table, &delta);
+		table->known = r == 0;
+		if (r == 0)
+			table->generation++;
+	}
+	delta_free(&delta);
+	if (r == 0 && options->replace)
+		table->events.counters_restarted(table->userdata);
+	return r;
+}
+
+int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, bool *ret_replaced)
+{
+	struct delta_options options = table->options;
+
+	options.rearm_slack_ms = slack_ms;
+	*ret_replaced = false;
+	table->socket.error[0] = '\0';
+	int r = table->known ? retire(table) : 0;
+	if (r == 0)
+		r = change_kernel(table, wanted, &options);
+	if (r < 0)
+		return r;
+	*ret_replaced = options.replace;
+	ruleset_free(&table->current);
+	table->current = *wanted;
+	*wanted = (struct ruleset){ 0 };
+	table->known = true;
+	table->options = adopted;
+	table->removed = false;
+	timer_set(table->retire_timer, RETIRE_MS);
+	return 0;
+}
+
+int table_commit_sets(struct table *table, struct ruleset *wanted, int64_t slack_ms)
+{
+	struct delta delta;
+
+	table->socket.error[0] = '\0';
+	int r = delta_sets(&delta, &table->current, wanted, slack_ms);
+	if (r == 0 && delta.count) {
+		r = nft_commit(&table->socket, delta.items, delta.count, now_ms());
+		table->known = r == 0;
+	}
+	delta_free(&delta);
+	if (r < 0)
+		return r;
+	delta_take_sets(&table->current, wanted);
+	ruleset_free(wanted);
+	return 0;
+}
+
+int table_remove(struct table *table, bool *ret_removed)
+{
+	struct op op = { .kind = OP_TABLE_DELETE };
+	struct nft_table_info info;
+
+	int r = nft_read_info(&table->socket, &info);
+	if (r == 0 && info.exists) {
+		table->events.counters_ending(table->userdata);
+		r = nft_commit(&table->socket, &op, 1, now_ms());
+	}
+	if (r < 0)
+		return r;
+	table->events.counters_restarted(table->userdata);
+	*ret_removed = info.exists;
+	ruleset_free(&table->current);
+	table->known = false;
+	table->removed = true;
+	table->generation++;
+	log_warning("table inet " TABLE_NAME
+		    " was removed on request: the server is not guarded until the next reload");
+	return 0;
+}
+
+bool table_drain(struct table *table)
+{
+	return nft_monitor_drain(table->monitor);
+}
+
+void table_set_failure(struct table *table, const char *what)
+{
+	const char *text = what ? what : "";
+
+	if (text[0] && strncmp(table->failure, text, sizeof(table->failure) - 1) != 0)
+		log_error("%s", text);
+	else if (table->failure[0] && !text[0])
+		log_notice("the table is up to date again: what failed last is done");
+	snprintf(table->failure, sizeof(table->failure), "%s", text);
+}
+
+const char *table_failure(const struct table *table)
+{
+	return table->failure;
+}
+
+const char *table_reason(const struct table *table, int r)
+{
+	return nft_reason(&table->socket, r);
+}
+
+struct table_figures table_figures(const struct table *table)
+{
+	return (struct table_figures){ .generation = table->generation,
+				       .repaired = table->repaired,
+				       .last_repair = table->last_repair,
+				       .owned = table->socket.abilities.owner };
+}
+
+void table_reasons(const struct table *table, struct health *health)
+{
+	if (table->removed)
+		health_add(health, HEALTH_TABLE_REMOVED,
+			   "the table was removed on request: spefwctl reload brings it back");
+	else if (table->failure[0])
+		health_add(health, table->known ? HEALTH_CHANGE_FAILED : HEALTH_TABLE_OUTDATED, "%s", table->failure);
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tables of other programs: when they are read, and what is said of them. */
+#include "fake_time.h"
+#include "gw_fixture.h"
+
+#include "core/array.h"
+#include "gateway/foreign.h"
+#include "nft/foreign.h"
+
+#include <errno.h>
+
+#define CONFIG(gateway)                                                                              \
+	"[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n[gateway]\n" gateway "[role ADM]\n" \
+	"members = 203.0.113.0/24\n"
+#define REPORT CONFIG("interception = report\n")
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND };
+
+/* The kernel: one chain with so many rules that redirect everything, told in so many parts. */
+static struct {
+	size_t rules, parts;
+	bool incomplete;
+	int open_error, begin_error, error; /* of nft_open_reader(), nft_foreign_begin(), the last part */
+	int64_t cost_ms;                    /* processor time of a part */
+	size_t begun, sockets, readings;    /* readings so far; what is open now */
+} kernel;
+
+struct foreign_reading {
+	struct foreign_tables *out;
+	size_t part;
+};
+
+int nft_open_reader(struct nft_socket *ret)
+{
+	*ret = (struct nft_socket){ 0 };
+	if (kernel.open_error)
+		return kernel.open_error;
+	kernel.sockets++;
+	ret->sequence = 1;
+	return 0;
+}
+
+void nft_close(struct nft_socket *socket)
+{
+	kernel.sockets -= socket->sequence;
+}
+
+int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, struct foreign_tables *out,
+		      unsigned effects)
+{
+	struct foreign_reading *reading = kernel.begin_error ? NULL : calloc(1, sizeof(*reading));
+
+	assert_int_equal(socket->sequence, 1);
+	assert_int_equal(effects, EFFECTS_INTERCEPT);
+	kernel.begun++;
+	if (!reading)
+		return -ENOMEM;
+	reading->out = out;
+	kernel.readings++;
+	*ret = reading;
+	return 0;
+}
+
+static void fill(struct foreign_tables *out)
+{
+	struct other_chain chain = { .family = 2,
+				     .table = strdup("nat"),
+				     .name = strdup("squid"),
+				     .place = PLACE_PREROUTING,
+				     .priority = -100,
+				     .nat = true };
+
+	assert_int_equal(ARRAY_PUSH(&out->chains, chain), 0);
+	for (size_t i = 0; i < kernel.rules; i++) {
+		struct other_rule rule = { .handle = i + 1,
+					   .exact = true,
+					   .effect = EFFECT_REDIRECT,
+					   .way = WAY_ON,
+					   .map_field = RULE_FIELDS };
+		assert_int_equal(ARRAY_PUSH(&out->rules, rule), 0);
+	}
+	out->incomplete = kernel.incomplete;
+}
+
+int nft_foreign_some(struct foreign_reading *reading)
+{
+	fake_processor_set(processor_ms() + kernel.cost_ms);
+	if (++reading->part < kernel.parts)
+		return 1;
+	if (kernel.error)
+		return kernel.error;
+	long left = allocations_left;
+	allocations_left = -1;
+	fill(reading->out);
+	allocations_left = left;
+	return 0;
+}
+
+void nft_foreign_end(struct foreign_reading *reading)
+{
+	kernel.readings -= reading != NULL;
+	free(reading);
+}
+
+static struct foreign *foreign;
+static struct policy policy;
+static size_t changes, gone;
+static int environment_error;
+static struct ranges own;
+
+static int on_environment(void *userdata, const struct policy *asked, struct environment_store *ret,
+			  struct ranges *ret_own)
+{
+	assert_ptr_equal(userdata, &changes);
+	assert_ptr_equal(asked, &policy);
+	*ret = (struct environment_store){ .roles = calloc(policy.role_count, sizeof(*ret->roles)),
+					   .count = policy.role_count };
+	*ret_own = (struct ranges){ 0 };
+	if (!ret->roles)
+		return -ENOMEM;
+	return environment_error ? environment_error : ranges_add_all(ret_own, &own);
+}
+
+static void on_changed(void *userdata)
+{
+	assert_ptr_equal(userdata, &changes);
+	changes++;
+}
+
+static void on_gone(void *userdata)
+{
+	assert_ptr_equal(userdata, &changes);
+	assert_int_equal(foreign_findings(foreign)->count, 0);
+	gone++;
+}
+
+static const struct foreign_events events = { on_environment, on_changed, on_gone };
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_time_reset(INT64_C(1000000), INT64_C(1700000000));
+	log_reset();
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.parts = 1;
+	changes = gone = 0;
+	environment_error = 0;
+	own = make_ranges("192.0.2.1");
+	make_good_policy(&policy, REPORT);
+	assert_int_equal(foreign_new(&foreign, NULL, &events, &changes), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	allocations_left = -1;
+	foreign_free(foreign);
+	policy_free(&policy);
+	ranges_free(&own);
+	assert_int_equal(kernel.sockets, 0);
+	assert_int_equal(kernel.readings, 0);
+	return fake_timers;
+}
+
+static const char *reasons(void)
+{
+	struct health health = { 0 };
+
+	foreign_reasons(foreign, &health);
+	return reasons_text(&health);
+}
+
+#define RULE(handle)                                                                                 \
+	"foreign-rule: flow license-out: table ip nat, chain squid, handle " handle " redirects it " \
+	"to this gateway\n"
+#define NOT_KNOWN ": whether they intercept flows is not known\n"
+#define UNREAD "foreign-unread: the rules of other tables are not looked at yet" NOT_KNOWN
+#define UNREADABLE "foreign-unreadable: the rules of other tables can't be read" NOT_KNOWN
+
+static void test_findings_come_and_go(void **state)
+{
+	(void)state;
+	assert_string_equal(reasons(), UNREAD);
+	foreign_set_changed(foreign); /* before anybody wants them read */
+	assert_int_equal(fake_time_next(), INT64_MAX);
+	foreign_read(foreign, &policy);
+	assert_string_equal(reasons(), "");
+	assert_int_equal(changes, 1);
+
+	kernel.rules = 2;
+	foreign_set_changed(foreign);
+	fake_time_pass(MINUTE);
+	assert_string_equal(reasons(), RULE("1") RULE("2"));
+	assert_int_equal(changes, 2);
+	assert_int_equal(log_count("table ip nat, chain squid, handle"), 2);
+	assert_int_equal(foreign_findings(foreign)->count, 2);
+
+	foreign_set_changed(foreign); /* something else in them */
+	fake_time_pass(MINUTE);
+	assert_int_equal(changes, 2);
+	assert_int_equal(log_count(""), 2);
+
+	kernel.rules = 1;
+	foreign_set_changed(foreign);
+	fake_time_pass(MINUTE);
+	assert_string_equal(reasons(), RULE("1"));
+	assert_int_equal(log_count("gone: flow license-out: table ip nat, chain squid, handle 2 redirects"), 1);
+	assert_int_equal(gone, 0);
+
+	kernel.rules = 0;
+	foreign_set_changed(foreign);
+	fake_time_pass(MINUTE);
+	assert_string_equal(reasons(), "");
+	assert_int_equal(log_count("gone: "), 2);
+	assert_int_equal(gone, 1);
+	assert_int_equal(changes, 4);
+	assert_int_equal(kernel.begun, 5);
+}
+
+static void test_many_findings(void **state)
+{
+	(void)state;
+	kernel.rules = 4;
+	foreign_read(foreign, &policy);
+	assert_string_equal(reasons(), RULE("1") RULE("2") RULE("3") RULE("4"));
+	kernel.rules = 7;
+	kernel.incomplete = true;
+	foreign_read(foreign, &policy);
+	foreign_read(foreign, &policy);
+	assert_string_equal(reasons(),
+			    RULE("1") RULE("2") RULE("3")
+				    RULE("4") "foreign-rule: 3 more rules of other tables could intercept flows\n"
+					      "foreign-incomplete: other tables have too many rules, or rules of an "
+					      "unknown kind: whether they intercept flows is not wholly known\n");
+	assert_int_equal(log_count("other tables have too many rules"), 1);
+	assert_int_equal(changes, 2);
+}
+
+static void test_text_is_bounded(void **state)
+{
+	char name[301], text[FINDING_TEXT_MAX];
+
+	(void)state;
+	memset(name, 'x', sizeof(name) - 1);
+	name[300] = '\0';
+	struct finding finding = { .table = name, .chain = name, .family = 1, .handle = 7, .effect = EFFECT_DNAT };
+	memset(finding.flow, 'f', sizeof(finding.flow) - 1);
+	assert_ptr_equal(finding_text(&finding, text), text);
+	assert_true(strlen(text) < FINDING_TEXT_MAX - 1);
+	assert_non_null(strstr(text, "handle 7 "));
+}
+
+static void test_unreadable(void **state)
+{
+	(void)state;
+	kernel.rules = 1;
+	foreign_read(foreign, &policy);
+	kernel.error = -EINTR;
+	foreign_set_changed(foreign);
+	fake_time_pass(MINUTE);
+	assert_string_equal(reasons(), RULE("1") UNREADABLE); /* what was found last still counts */
+	assert_int_equal(log_count("the rules of other tables can't be read: Interrupted system call"), 1);
+	assert_int_equal(changes, 2);
+	assert_in_range(kernel.begun, 20, 35); /* it is tried again every two seconds, and no more often */
+	kernel.error = 0;
+	fake_time_pass(3 * SECOND);
+	assert_string_equal(reasons(), RULE("1"));
+	assert_int_equal(changes, 3);
+	assert_int_equal(fake_time_next(), INT64_MAX);
+}
+
+static void test_other_errors(void **state)
+{
+	int *const errors[] = { &kernel.open_error, &kernel.begin_error, &environment_error };
+
+	(void)state;
+	foreign_read(foreign, &policy);
+	for (size_t i = 0; i < COUNT_OF(errors); i++) {
+		*errors[i] = -ENOMEM;
+		foreign_read(foreign, &policy);
+		assert_string_equal(reasons(), UNREADABLE);
+		*errors[i] = 0;
+		fake_time_pass(3 * SECOND);
+		assert_string_equal(reasons(), "");
+	}
+	assert_int_equal(log_count("can't be read: Cannot allocate memory"), 3);
+}
+
+/* Large tables are read and judged between other events. */
+static void test_slices(void **state)
+{
+	(void)state;
+	kernel.parts = 100;
+	kernel.cost_ms = 4;
+	kernel.rules = 1;
+	foreign_read(foreign, &policy);
+	assert_int_equal(processor_ms(), 52); /* the first slice is the longest */
+	assert_string_equal(reasons(), UNREAD);
+	assert_int_equal(fake_time_next(), now_ms() + 5);
+	fake_time_pass(5);
+	assert_int_equal(processor_ms(), 64);
+	fake_time_pass(SECOND);
+	assert_int_equal(processor_ms(), 400);
+	assert_string_equal(reasons(), RULE("1"));
+	assert_int_equal(changes, 1);
+	assert_int_equal(kernel.begun, 1);
+	assert_int_equal(fake_time_next(), INT64_MAX);
+	/* And they have at most a twentieth of the time. */
+	foreign_set_changed(foreign);
+	assert_in_range(fake_time_next() - now_ms(), 7 * SECOND, 8 * SECOND);
+}
+
+/* A look that is under way is seen to its end, however often the tables change; then they are read once more. */
+static void test_changes_meanwhile(void **state)
+{
+	(void)state;
+	kernel.parts = 1000;
+	kernel.cost_ms = 4;
+	foreign_read(foreign, &policy);
+	for (int i = 0; i < 100; i++) {
+		foreign_set_changed(foreign);
+		fake_time_pass(10);
+	}
+	assert_int_equal(kernel.begun, 1);
+	fake_time_pass(2 * SECOND);
+	assert_int_equal(changes, 1);
+	kernel.parts = 1;
+	kernel.rules = 1;
+	fake_time_pass(10 * SECOND);
+	assert_int_equal(kernel.begun, 2);
+	assert_string_equal(reasons(), RULE("1"));
+}
+
+static void test_look_longer_than_pause(void **state)
+{
+	(void)state;
+	kernel.parts = 3000;
+	kernel.cost_ms = 4;
+	foreign_read(foreign, &policy);
+	foreign_set_changed(foreign);
+	fake_time_pass(4 * SECOND);
+	assert_int_equal(kernel.begun, 1);
+	assert_int_equal(kernel.readings, 1);
+	fake_time_pass(SECOND + SECOND / 2);
+	assert_int_equal(changes, 1);
+	fake_time_pass(2 * SECOND);
+	assert_int_equal(kernel.begun, 2);
+}
+
+static void test_when(void **state)
+{
+	(void)state;
+	foreign_read(foreign, &policy);
+	foreign_set_changed(foreign); /* a burst: once, and not sooner than two seconds after the last time */
+	fake_time_pass(SECOND);
+	foreign_set_changed(foreign);
+	assert_int_equal(fake_time_next(), now_ms() + SECOND);
+	fake_time_pass(SECOND);
+	assert_int_equal(kernel.begun, 2);
+	assert_int_equal(fake_time_next(), INT64_MAX);
+	fake_time_pass(MINUTE);
+	foreign_set_changed(foreign); /* after a while: soon */
+	fake_time_pass(199);
+	assert_int_equal(kernel.begun, 2);
+	fake_time_pass(1);
+	assert_int_equal(kernel.begun, 3);
+	fake_time_pass(MINUTE);
+	for (int i = 0; i < 3; i++) { /* changes without end don't put it off */
+		foreign_set_changed(foreign);
+		fake_time_pass(100);
+	}
+	assert_int_equal(kernel.begun, 4);
+}
+
+static void test_cancel(void **state)
+{
+	(void)state;
+	kernel.parts = 100;
+	kernel.cost_ms = 4;
+	foreign_read(foreign, &policy);
+	foreign_cancel(foreign);
+	assert_int_equal(kernel.readings + kernel.sockets, 0);
+	assert_string_equal(reasons(), UNREAD);
+	fake_time_pass(MINUTE);
+	assert_int_equal(changes, 0);
+	assert_string_equal(reasons(), UNREAD);
+
+	kernel.parts = 1;
+	foreign_read(foreign, &policy);
+	assert_string_equal(reasons(), "");
+	foreign_cancel(foreign); /* nothing is under way: they were read by another policy all the same */
+	assert_string_equal(reasons(), UNREAD);
+	foreign_set_changed(foreign);
+	fake_time_pass(MINUTE);
+	assert_string_equal(reasons(), "");
+	assert_int_equal(changes, 2);
+
+	kernel.parts = 100; /* read anew while a look is under way: that one ends */
+	foreign_read(foreign, &policy);
+	kernel.parts = 1;
+	kernel.cost_ms = 0;
+	foreign_read(foreign, &policy);
+	assert_int_equal(kernel.readings + kernel.sockets, 0);
+	assert_string_equal(reasons(), "");
+}
+
+static void test_not_wanted(void **state)
+{
+	(void)state;
+	kernel.rules = 1;
+	foreign_read(foreign, &policy);
+	assert_string_equal(reasons(), RULE("1"));
+	foreign_cancel(foreign);
+	policy_free(&policy);
+	make_good_policy(&policy, CONFIG("interception = off\n"));
+	foreign_read(foreign, &policy);
+	assert_string_equal(reasons(), "");
+	assert_int_equal(gone, 1);
+	foreign_set_changed(foreign);
+	assert_int_equal(fake_time_next(), INT64_MAX);
+	assert_int_equal(kernel.begun, 1);
+}
+
+static void test_without_memory(void **state)
+{
+	struct foreign *fresh = NULL;
+
+	(void)state;
+	for (long left = 0; left < 3; left++) {
+		allocations_left = left;
+		assert_int_equal(foreign_new(&fresh, NULL, &events, &changes), -ENOMEM);
+	}
+	allocations_left = -1;
+	assert_int_equal(fake_timers, 2);
+	kernel.rules = 1;
+	unsigned long refused = 1;
+	long left = 0;
+	for (; refused; left++) { /* each allocation of a look fails in turn */
+		allocations_refused = 0;
+		allocations_left = left;
+		foreign_read(foreign, &policy);
+		allocations_left = -1;
+		refused = allocations_refused;
+		assert_string_equal(reasons(), refused ? UNREADABLE : RULE("1"));
+	}
+	assert_true(left > 5);
+	foreign_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_findings_come_and_go, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_findings, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_text_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_other_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slices, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_changes_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_look_longer_than_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_when, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_wanted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_without_memory, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,812 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The whole gateway, its objects and their coordinator, on a kernel, a resolver, interfaces, connections and a clock
+ * that the test has in its hands; its files are real ones. */
+#include "gw_fixture.h"
+
+#include "fake_conntrack.h"
+#include "fake_links.h"
+#include "fake_nflog.h"
+#include "fake_nft.h"
+#include "fake_resolver.h"
+#include "fake_time.h"
+#include "core/array.h"
+#include "gateway/gateway.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define SERVER "[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"
+#define GOOD SERVER "[role ADM]\nmembers = 203.0.113.0/24\n"
+#define NARROW SERVER "[role ADM]\nmembers = 203.0.113.200\n"
+#define EXPECTS GOOD "[flow console-in]\nexpect = 1h\n"
+#define BAD "[server]\naddress = nonsense\n"
+#define LICENSE "my.mailstore.com"
+
+enum { NOW = 1000, WALL = 1700000000, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+
+static struct gateway *gateway;
+static size_t health_changes;
+static void *answered;
+
+static void on_health_changed(void *userdata)
+{
+	(void)userdata;
+	health_changes++;
+}
+
+static void on_refreshed(void *userdata, void *waiter)
+{
+	(void)userdata;
+	answered = waiter;
+}
+
+static int try_new(struct gateway **ret)
+{
+	static const struct gateway_events events = { on_health_changed, on_refreshed };
+	static char config[80], state[80];
+
+	snprintf(config, sizeof(config), "%s", directory_path("spefw.ini"));
+	snprintf(state, sizeof(state), "%s", directory);
+	struct gateway_paths paths = { config, state };
+	return gateway_new(ret, NULL, &paths, &events, NULL);
+}
+
+static void start(void)
+{
+	assert_int_equal(try_new(&gateway), 0);
+	assert_int_equal(gateway_start(gateway, -1), 0);
+}
+
+static void stop(void)
+{
+	gateway_free(gateway);
+	gateway = NULL;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	allocations_left = -1;
+	fake_nft_reset();
+	fake_links_reset();
+	fake_resolver_reset();
+	fake_nflog_reset();
+	fake_conntrack_reset();
+	fake_time_reset(NOW, WALL);
+	log_reset();
+	directory_new();
+	directory_write("spefw.ini", GOOD);
+	fake_links_set_own("192.0.2.1 2001:db8:2::1");
+	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan");
+	health_changes = 0;
+	answered = NULL;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	allocations_left = -1;
+	stop();
+	assert_int_equal(fake_timers, 0);
+	assert_int_equal(fake_nft.open, 0);
+	assert_int_equal(fake_resolvers, 0);
+	assert_int_equal(fake_nflogs, 0);
+	assert_int_equal(fake_links_alive, 0);
+	fake_nft_reset();
+	fake_links_reset();
+	directory_remove();
+	return 0;
+}
+
+static const char *reasons(void)
+{
+	struct health health;
+
+	gateway_reasons(gateway, &health);
+	return reasons_text(&health);
+}
+
+static bool has_reason(const char *code)
+{
+	return strstr(reasons(), code) != NULL;
+}
+
+/* The element of a set of the kernel's table; NULL: none. */
+static const struct element *element(const char *set_name, const char *address)
+{
+	const struct set *set = ruleset_find_set(&fake_nft.table, set_name);
+	struct addr addr = make_addr(address);
+
+	for (size_t i = 0; set && i < set->count; i++)
+		if (memcmp(set->items[i].first, addr.bytes, addr_size(addr.family)) == 0)
+			return &set->items[i];
+	return NULL;
+}
+
+static void connect_as(const char *source, const char *target, uint16_t port)
+{
+	struct tracked tracked = {
+		.packet = { .source = make_addr(source),
+			    .target = make_addr(target),
+			    .protocol = PROTOCOL_TCP,
+			    .source_port = 50000,
+			    .target_port = port },
+		.answered = true,
+		.open = true,
+		.lives_s = 400000,
+		.id = port,
+	};
+	fake_conntrack_add(&tracked);
+}
+
+static int reload(const char *config, size_t *ret_cut)
+{
+	struct diags diags = { 0 };
+	struct reload_result result = { 0 };
+
+	directory_write("spefw.ini", config);
+	int r = gateway_reload(gateway, &diags, &result);
+	diags_free(&diags);
+	if (ret_cut)
+		*ret_cut = result.cut;
+	return r;
+}
+
+static void answer_license(void)
+{
+	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.77", 300);
+	fake_resolver_answer(LICENSE, FAMILY_6, "", 300);
+}
+
+static void test_start(void **state)
+{
+	(void)state;
+	start();
+	assert_true(fake_nft.exists);
+	assert_non_null(ruleset_find_chain(&fake_nft.table, "forward"));
+	assert_int_equal(fake_nft.owner, FAKE_NFT_PORT);
+	assert_non_null(directory_path("configuration"));
+	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
+	assert_int_equal(access(directory_path("counters"), F_OK), 0);
+	assert_string_equal(reasons(), "name-unresolved: " LICENSE " is not resolved yet\n");
+	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
+	answer_license();
+	assert_string_equal(reasons(), "");
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
+	assert_int_equal(gateway_uptime_ms(gateway), 0);
+	assert_true(health_changes > 0);
+	assert_true(gateway_socket(gateway) >= 0);
+}
+
+/* Two would write over each other's files. */
+static void test_second_daemon(void **state)
+{
+	struct gateway *second = NULL;
+
+	(void)state;
+	start();
+	size_t commits = fake_nft.calls[FAKE_NFT_COMMIT];
+	assert_int_equal(try_new(&second), -EBUSY);
+	assert_null(second);
+	assert_int_equal(fake_nft.calls[FAKE_NFT_COMMIT], commits);
+}
+
+static void test_bad_file(void **state)
+{
+	(void)state;
+	directory_write("spefw.ini", BAD);
+	assert_int_equal(try_new(&gateway), -EINVAL);
+	assert_null(gateway);
+	assert_false(fake_nft.exists);
+
+	/* One that was in force once is kept for such a day. */
+	directory_write("spefw.ini", GOOD);
+	start();
+	stop();
+	directory_write("spefw.ini", BAD);
+	start();
+	assert_true(has_reason("config-refused"));
+	assert_false(config_store_matches_disk(gateway_config(gateway)));
+	assert_int_equal(reload(GOOD, NULL), 0);
+	assert_false(has_reason("config-refused"));
+}
+
+static void test_no_kernel(void **state)
+{
+	(void)state;
+	fake_nft_fail(FAKE_NFT_OPEN, 0, 1, -EPERM);
+	assert_int_equal(try_new(&gateway), 0);
+	assert_int_equal(gateway_start(gateway, -1), -EPERM);
+	stop();
+	/* -EINVAL would speak of the configuration. */
+	fake_nft_fail(FAKE_NFT_PROBE, 0, 1, -EINVAL);
+	assert_int_equal(try_new(&gateway), 0);
+	assert_int_equal(gateway_start(gateway, -1), -EPROTO);
+	stop();
+	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -EPERM);
+	assert_int_equal(try_new(&gateway), 0);
+	assert_int_equal(gateway_start(gateway, -1), -EPERM);
+}
+
+/* What may pass with time is tried again, and what cannot be done meanwhile is said. */
+static void test_start_fails_for_a_while(void **state)
+{
+	(void)state;
+	fake_nft_fail(FAKE_NFT_COMMIT, 0, 2, -ENOMEM);
+	start();
+	assert_true(has_reason("table-outdated"));
+	assert_false(fake_nft.exists);
+	assert_int_not_equal(access(directory_path("configuration"), F_OK), 0); /* it was never in force */
+	fake_time_pass(5 * SECOND);
+	assert_true(has_reason("table-outdated"));
+	fake_time_pass(5 * SECOND);
+	assert_false(has_reason("table-outdated"));
+	assert_true(fake_nft.exists);
+	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
+	assert_int_equal(log_count("is up to date again"), 1);
+}
+
+static void collect_line(void *userdata, const char *text)
+{
+	strncat(userdata, text, 500 - strlen(userdata));
+	strncat(userdata, "\n", 500 - strlen(userdata));
+}
+
+static void test_reload(void **state)
+{
+	char lines[512] = "";
+	struct diags diags = { 0 };
+	struct reload_result result = { .line = collect_line, .userdata = lines };
+	size_t cut;
+
+	(void)state;
+	start();
+	answer_license();
+	connect_as("203.0.113.5", "192.0.2.25", 8470);
+	connect_as("203.0.113.5", "192.0.2.25", 443);
+	uint64_t generation = table_figures(gateway_table(gateway)).generation;
+	directory_write("spefw.ini", NARROW);
+	assert_true(has_reason("config-changed"));
+	assert_int_equal(gateway_reload(gateway, &diags, &result), 0);
+	assert_non_null(strstr(lines, "ADM"));
+	assert_int_equal(result.cut, 1); /* the console alone was for administrators */
+	assert_int_equal(fake_conntrack_count(), 1);
+	assert_true(table_figures(gateway_table(gateway)).generation > generation);
+	assert_string_equal(reasons(), "");
+
+	/* Nothing is sent for a file that says the same. */
+	size_t batches = fake_nft.batches;
+	assert_int_equal(reload(NARROW "; a remark\n", &cut), 0);
+	assert_int_equal(cut, 0);
+	fake_time_pass(2 * SECOND);
+	assert_int_equal(fake_nft.batches, batches);
+
+	assert_int_equal(reload(BAD, NULL), -EINVAL);
+	assert_int_equal(fake_nft.batches, batches);
+	assert_true(has_reason("config-refused"));
+}
+
+/* A packet that the old rules let pass may be tracked only after the first cut. */
+static void test_cut_again(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	assert_int_equal(reload(NARROW, NULL), 0);
+	connect_as("203.0.113.5", "192.0.2.25", 8470);
+	fake_time_pass(999);
+	assert_int_equal(fake_conntrack_count(), 1);
+	fake_time_pass(1);
+	assert_int_equal(fake_conntrack_count(), 0);
+	connect_as("203.0.113.5", "192.0.2.25", 8470); /* there is no third time */
+	fake_time_pass(10 * SECOND);
+	assert_int_equal(fake_conntrack_count(), 1);
+}
+
+static void test_cut_fails(void **state)
+{
+	size_t cut;
+
+	(void)state;
+	start();
+	answer_license();
+	connect_as("203.0.113.5", "192.0.2.25", 8470);
+	fake_conntrack_error = -EINTR;
+	assert_int_equal(reload(NARROW, &cut), 0);
+	assert_int_equal(cut, 0);
+	assert_true(has_reason("cut-incomplete"));
+	fake_time_pass(5 * SECOND);
+	assert_true(has_reason("cut-incomplete"));
+	fake_conntrack_error = 0;
+	fake_time_pass(5 * SECOND);
+	assert_string_equal(reasons(), "");
+	assert_int_equal(fake_conntrack_count(), 0);
+}
+
+static void test_reload_is_refused_by_the_kernel(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	assert_non_null(element("role_ADM_4", "203.0.113.0"));
+	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -ENOSPC);
+	assert_int_equal(reload(NARROW, NULL), -ENOSPC);
+	assert_true(has_reason("change-failed"));
+	assert_true(has_reason("config-refused"));
+	assert_non_null(element("role_ADM_4", "203.0.113.0"));
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
+	assert_int_equal(reload(NARROW, NULL), 0);
+	assert_string_equal(reasons(), "");
+	assert_null(element("role_ADM_4", "203.0.113.0"));
+}
+
+/* What another program does is repaired, and what came through meanwhile is cut. */
+static void test_repair(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(2 * SECOND);
+	fake_nft_flush();
+	connect_as("198.51.100.200", "192.0.2.25", 3389);
+	fake_nft_notice("table deleted by nft");
+	assert_false(fake_nft.exists);
+	fake_time_pass(0);
+	assert_true(fake_nft.exists);
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
+	assert_int_equal(fake_conntrack_count(), 0);
+	assert_int_equal(table_figures(gateway_table(gateway)).repaired, 1);
+	assert_string_equal(reasons(), "");
+}
+
+/* The kernel does not hold what it was thought to, and the notice of it has not come yet. */
+static void test_change_before_the_notice(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(2 * SECOND);
+	fake_nft_flush();
+	connect_as("198.51.100.200", "192.0.2.25", 3389);
+	assert_int_equal(reload(NARROW, NULL), 0);
+	assert_true(fake_nft.exists);
+	assert_int_equal(fake_conntrack_count(), 0);
+
+	/* An answer that comes then takes the long way. */
+	fake_nft_flush();
+	fake_time_pass(5 * MINUTE);
+	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.78", 300);
+	assert_true(fake_nft.exists);
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.78"));
+}
+
+static void test_clear(void **state)
+{
+	bool removed = false;
+
+	(void)state;
+	start();
+	answer_license();
+	assert_int_equal(gateway_clear(gateway, &removed), 0);
+	assert_true(removed);
+	assert_false(fake_nft.exists);
+	assert_true(has_reason("table-removed"));
+	/* Nothing brings it back but a reload. */
+	fake_links_change();
+	fake_time_pass(10 * MINUTE);
+	fake_nft_notice("table added by nft");
+	fake_time_pass(1);
+	gateway_repair_last(gateway);
+	assert_false(fake_nft.exists);
+	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -ENOMEM);
+	assert_int_equal(reload(GOOD, NULL), -ENOMEM);
+	assert_true(has_reason("table-removed"));
+	assert_int_equal(reload(GOOD, NULL), 0);
+	assert_true(fake_nft.exists);
+	assert_false(has_reason("table-removed"));
+	fake_nft_fail(FAKE_NFT_READ_INFO, 0, 1, -EIO);
+	assert_int_equal(gateway_clear(gateway, &removed), -EIO);
+	assert_false(has_reason("table-removed"));
+}
+
+/* A protected address that becomes the gateway's own would lock it. */
+static void test_own_address(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	assert_non_null(element("protected_4", "192.0.2.25"));
+	fake_links_set_own("192.0.2.1 192.0.2.25 2001:db8:2::1");
+	fake_links_change();
+	assert_null(element("protected_4", "192.0.2.25"));
+	assert_true(has_reason("own-address"));
+	assert_int_equal(log_count("it is left out"), 1);
+	connect_as("198.51.100.200", "192.0.2.25", 3389);
+	fake_links_set_own("192.0.2.1 2001:db8:2::1");
+	fake_links_change();
+	assert_non_null(element("protected_4", "192.0.2.25"));
+	assert_false(has_reason("own-address"));
+	assert_int_equal(fake_conntrack_count(), 0); /* what was opened meanwhile is in nobody's policy */
+}
+
+static void test_own_address_without_memory(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_links_set_own("192.0.2.1 192.0.2.25 2001:db8:2::1");
+	allocations_left = 0;
+	fake_links_change();
+	fake_links_change();
+	allocations_left = -1;
+	assert_true(has_reason("interfaces-unread"));
+	assert_int_equal(log_count("is not followed yet"), 1);
+	assert_non_null(element("protected_4", "192.0.2.25"));
+	fake_time_pass(5 * SECOND);
+	assert_false(has_reason("interfaces-unread"));
+	assert_null(element("protected_4", "192.0.2.25"));
+}
+
+/* An interface that comes up makes names be asked for, and the spoof guard know it. */
+static void test_interfaces(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(10 * SECOND);
+	assert_false(fake_resolver_asked(LICENSE, FAMILY_4));
+	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan vlan7");
+	fake_links_change();
+	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
+	const struct set *set = ruleset_find_set(&fake_nft.table, "SERVER_interfaces");
+	assert_non_null(set);
+	assert_int_equal(set->count, 2);
+}
+
+/* What the kernel's table has is not lost with the state directory. */
+static void test_restart_without_state(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan vlan7");
+	fake_links_change();
+	stop();
+	assert_int_equal(unlink(directory_path("addresses")), 0);
+	assert_int_equal(unlink(directory_path("held")), 0);
+	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan");
+	fake_nft.owner = 0; /* its socket was closed */
+	size_t commits = fake_nft.batches;
+	fake_links_remembered[0] = '\0';
+	start();
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
+	assert_non_null(strstr(fake_links_remembered, "vlan7"));
+	assert_true(fake_nft.batches > commits);
+	struct book_entry entry;
+	names_entry(gateway_names(gateway), 0, &entry);
+	assert_int_equal(entry.address_count, 1);
+}
+
+static void test_minute(void **state)
+{
+	(void)state;
+	fake_nflog_error = -EBUSY;
+	start();
+	answer_license();
+	assert_true(has_reason("nflog-taken"));
+	fake_nft_count("denied-in", 7, 700);
+	fake_nflog_error = 0;
+	size_t changes = health_changes;
+	fake_time_pass(MINUTE);
+	assert_false(has_reason("nflog-taken"));
+	assert_true(health_changes > changes);
+	assert_int_equal(counts_denied_last_hour(gateway_counts(gateway)), 7);
+	char *saved = directory_read("counters");
+	assert_non_null(saved);
+	assert_non_null(strstr(saved, "denied-in"));
+	free(saved);
+	fake_nft_count("denied-in", 9, 900);
+	assert_int_equal(gateway_read_counters(gateway), 0);
+	assert_int_equal(counts_packets(gateway_counts(gateway), "denied-in"), 9);
+	stop(); /* the last word of the counters is saved */
+	saved = directory_read("counters");
+	assert_non_null(saved);
+	assert_non_null(strstr(saved, "denied-in 9"));
+	free(saved);
+}
+
+/* What was cut and may live again is forgotten within a minute. */
+static void test_cut_is_allowed_again(void **state)
+{
+	(void)state;
+	directory_write("spefw.ini", GOOD "[flow kerio-out]\nto = a.example.net\n");
+	start();
+	fake_resolver_empty_all(300);
+	connect_as("192.0.2.25", "198.51.100.9", 4040);
+	assert_int_equal(reload(GOOD "[flow kerio-out]\nto = a.example.net\nenabled = no\n", NULL), 0);
+	assert_int_equal(fake_nft.cut.count, 1);
+	assert_int_equal(cut_figures(gateway_cut(gateway)).remembered, 1);
+	assert_int_equal(reload(GOOD "[flow kerio-out]\nto = a.example.net\n", NULL), 0);
+	assert_int_equal(fake_nft.cut.count, 1);
+	fake_time_pass(SECOND);
+	while (!fake_resolver_asked("a.example.net", FAMILY_4))
+		fake_time_pass(SECOND);
+	fake_resolver_answer("a.example.net", FAMILY_4, "198.51.100.9", 300);
+	fake_time_pass(MINUTE);
+	assert_int_equal(fake_nft.cut.count, 0);
+}
+
+/* A rule that redirects all that a nat chain sees. */
+static int redirect_all(struct foreign_tables *out)
+{
+	struct other_chain chain = { .family = 2,
+				     .table = strdup("nat"),
+				     .name = strdup("squid"),
+				     .place = PLACE_PREROUTING,
+				     .priority = -100,
+				     .nat = true };
+	struct other_rule rule = {
+		.handle = 7, .exact = true, .effect = EFFECT_REDIRECT, .way = WAY_ON, .map_field = RULE_FIELDS
+	};
+
+	assert_int_equal(ARRAY_PUSH(&out->chains, chain), 0);
+	assert_int_equal(ARRAY_PUSH(&out->rules, rule), 0);
+	return 0;
+}
+
+/* Another program's rule that intercepts: it is found, what it does is counted, and both are over when it goes. */
+static void test_interception(void **state)
+{
+	(void)state;
+	directory_write("spefw.ini", GOOD "[gateway]\ninterception = report\n");
+	start();
+	answer_license();
+	fake_nft.foreign_tables = redirect_all;
+	fake_nft_foreign_notice();
+	fake_time_pass(3 * SECOND);
+	assert_true(foreign_findings(gateway_foreign(gateway))->count > 0);
+	assert_true(has_reason("foreign-rule"));
+	fake_nft_count("intercepted", 3, 300);
+	fake_time_pass(MINUTE);
+	assert_true(has_reason("intercepted"));
+	assert_int_equal(log_count("are intercepted: flow"), 1);
+	fake_nft.foreign_tables = NULL;
+	fake_nft_foreign_notice();
+	fake_time_pass(3 * SECOND);
+	assert_string_equal(reasons(), "");
+	/* One that is not found is remembered for a while. */
+	fake_nft_count("intercepted", 5, 500);
+	fake_time_pass(MINUTE);
+	assert_true(has_reason("intercepted"));
+	assert_int_equal(log_count("another table redirects them"), 1);
+	fake_time_pass(10 * MINUTE);
+	assert_false(has_reason("intercepted"));
+}
+
+static void give(const char *prefix, const char *source, uint16_t source_port, const char *target, uint16_t port,
+		 const char *addresses)
+{
+	struct packet packet = { .source = make_addr(source),
+				 .target = make_addr(target),
+				 .protocol = PROTOCOL_UDP,
+				 .source_port = source_port,
+				 .target_port = port };
+	uint8_t message[FAKE_DNS_MAX];
+	size_t length = fake_dns(message, 77, LICENSE, FAMILY_4, addresses, 300, 0);
+
+	fake_nflog_packet(prefix, &packet, message, length);
+}
+
+/* The server's own answer opens its way at once. */
+static void test_observed(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	give("spefw answer ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99"); /* nobody asked */
+	assert_null(element("name_" LICENSE "_4", "198.51.100.99"));
+	assert_int_equal(observer_figures(gateway_observer(gateway)).unsolicited, 1);
+	give("spefw query ", "192.0.2.25", 40000, "192.0.2.53", 53, NULL);
+	give("spefw answer ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99");
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.99"));
+	assert_int_equal(names_figures(gateway_names(gateway)).learned, 1);
+}
+
+static void test_denial(void **state)
+{
+	struct packet packet = { .source = make_addr("192.0.2.25"),
+				 .target = make_addr("198.51.100.99"),
+				 .protocol = PROTOCOL_TCP,
+				 .source_port = 50000,
+				 .target_port = 443 };
+
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(31 * SECOND);
+	assert_false(fake_resolver_asked(LICENSE, FAMILY_4));
+	fake_nflog_packet("spefw denied-name ", &packet, NULL, 0);
+	fake_time_pass(1);
+	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
+	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.77", 300);
+	fake_time_pass(31 * SECOND);
+	fake_nflog_lose();
+	fake_time_pass(SECOND);
+	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
+}
+
+/* Who answers with the server's own address, or this gateway's, would make it deny nobody, or lock it. */
+static void test_own_addresses_of_names(void **state)
+{
+	(void)state;
+	start();
+	fake_resolver_answer(LICENSE, FAMILY_4, "192.0.2.25 192.0.2.1 198.51.100.77", 300);
+	fake_resolver_answer(LICENSE, FAMILY_6, "2001:db8:2::25", 300);
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
+	assert_null(element("name_" LICENSE "_4", "192.0.2.25"));
+	assert_null(element("name_" LICENSE "_4", "192.0.2.1"));
+	assert_null(element("name_" LICENSE "_6", "2001:db8:2::25"));
+	assert_int_equal(log_count("own: refused"), 3);
+}
+
+static void test_refresh(void **state)
+{
+	const char *const names[] = { LICENSE }, *const unknown[] = { "no.example.net" };
+	const char *ret_unknown = NULL;
+	int waiter, gone;
+
+	(void)state;
+	start();
+	answer_license();
+	assert_int_equal(gateway_refresh(gateway, &waiter, unknown, 1, &ret_unknown), -ENOENT);
+	assert_string_equal(ret_unknown, "no.example.net");
+	assert_int_equal(gateway_refresh(gateway, &waiter, names, 1, &ret_unknown), 0);
+	assert_int_equal(gateway_refresh(gateway, &gone, names, 1, &ret_unknown), 0);
+	gateway_forget_waiter(gateway, &gone);
+	assert_null(answered);
+	fake_time_pass(0);
+	answer_license();
+	assert_ptr_equal(answered, &waiter);
+}
+
+static void test_silent_flow(void **state)
+{
+	(void)state;
+	directory_write("spefw.ini", EXPECTS);
+	start();
+	answer_license();
+	fake_time_pass(HOUR / 2);
+	assert_false(has_reason("flow-silent"));
+	fake_time_pass(HOUR);
+	assert_true(has_reason("flow-silent"));
+	assert_non_null(usage_find(gateway_usage(gateway), "console-in"));
+	connect_as("203.0.113.5", "192.0.2.25", 8470);
+	fake_nft_count("flow-console-in", 1, 60);
+	fake_time_pass(5 * MINUTE);
+	assert_false(has_reason("flow-silent"));
+	char *saved = directory_read("expect");
+	assert_non_null(saved);
+	free(saved);
+}
+
+/* Before the daemon ends: who flushes once may flush twice. */
+static void test_last_repairs(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(2 * SECOND);
+	size_t batches = fake_nft.batches;
+	gateway_repair_last(gateway);
+	assert_int_equal(fake_nft.batches, batches);
+	fake_nft_flush();
+	connect_as("198.51.100.200", "192.0.2.25", 3389);
+	fake_nft_queue_notice("table deleted by nft");
+	gateway_repair_last(gateway);
+	assert_true(fake_nft.exists);
+	assert_int_equal(fake_conntrack_count(), 0);
+	/* What hinders it would not pass: it ends all the same. */
+	fake_nft_flush();
+	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1000, -ENOMEM);
+	fake_nft_queue_notice("table deleted by nft");
+	int64_t before = now_ms();
+	gateway_repair_last(gateway);
+	assert_false(fake_nft.exists);
+	assert_true(now_ms() - before < 6 * SECOND);
+}
+
+/* A state directory that takes nothing is said, and kept up with once it does. */
+static void test_state_directory(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(2 * SECOND);
+	assert_int_equal(unlink(directory_path("configuration")), 0);
+	directory_hide(true);
+	fake_resolver_error = 0;
+	fake_time_pass(MINUTE);
+	directory_hide(false);
+	directory_write("spefw.ini", NARROW);
+	struct diags diags = { 0 };
+	struct reload_result result = { 0 };
+	assert_true(has_reason("state-unsaved"));
+	assert_int_equal(gateway_reload(gateway, &diags, &result), 0);
+	diags_free(&diags);
+	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
+	fake_time_pass(MINUTE);
+	assert_false(has_reason("state-unsaved"));
+}
+
+/* Names of a new policy that can't be followed yet. */
+static void test_names_not_followed(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_resolver_error = -ENOMEM;
+	assert_int_equal(reload(GOOD "[dns]\nservers = 192.0.2.54\n", NULL), 0);
+	assert_true(has_reason("names-not-followed"));
+	fake_time_pass(5 * SECOND);
+	assert_true(has_reason("names-not-followed"));
+	fake_resolver_error = 0;
+	fake_time_pass(5 * SECOND);
+	assert_false(has_reason("names-not-followed"));
+}
+
+/* Each allocation of a start fails in turn: it starts, or says that it can't, and leaks nothing. */
+static void test_memory(void **state)
+{
+	(void)state;
+	for (long i = 0; i < 4000; i += i < 40 ? 1 : 37) {
+		allocations_left = i;
+		int r = try_new(&gateway);
+		if (r == 0)
+			r = gateway_start(gateway, -1);
+		bool enough = allocations_left > 0;
+		allocations_left = -1;
+		stop();
+		fake_nft_reset();
+		if (enough) {
+			assert_int_equal(r, 0);
+			return;
+		}
+	}
+	fail_msg("it takes more allocations than were tried");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_second_daemon, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_start_fails_for_a_while, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reload_is_refused_by_the_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_repair, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_change_before_the_notice, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_address, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_address_without_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_interfaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restart_without_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_minute, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_is_allowed_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_interception, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_observed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_denial, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_addresses_of_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refresh, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_silent_flow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last_repairs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_state_directory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names_not_followed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
