@@ -19,8 +19,9 @@ coverage:
 clean-local:
 	rm -rf coverage
 
-EXTRA_DIST += tests/run tests/mutation/run tests/clean-root tests/coverage tests/kernels/run .ci/run .clang-format .clang-tidy \
-	.editorconfig .shellcheckrc tests/static/run tests/static/cppcheck.cfg tests/static/cppcheck-suppressions
+EXTRA_DIST += tests/run tests/mutation/run tests/clean-root tests/coverage tests/kernels/run .ci/run \
+	.clang-format .clang-tidy .editorconfig \
+	.shellcheckrc tests/static/run tests/static/cppcheck.cfg tests/static/cppcheck-suppressions
 # All cases and programs, whatever their number. Not the folders as a whole: these would bring along what was built
 # there.
 dist-hook:

@@ -232,9 +232,12 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	daemon/gateway/names_refresh.c daemon/gateway/names_view.c daemon/gateway/network.c \
 	daemon/gateway/observer.c daemon/gateway/table.c daemon/gateway/usage.c
 tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
-tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) \
+	$(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 # Behaviour that mutants of core had survived.
-UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets tests/unit/test_compile_role
+UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset \
+	tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \
+	tests/unit/test_compile_role
 tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
