@@ -345,7 +345,7 @@ def main():
     def section(function):
         if not only or any(word in function.__name__ for word in only):
             tap.section(function)
-    for function in (options, settings, examples, commands, links, structure, lint):
+    for function in (options, settings, examples, commands, links, structure):
         section(function)
     try:
         namespaces.enter()
