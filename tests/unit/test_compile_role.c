@@ -57,7 +57,7 @@ static void test_pins(void **state)
 /* Sets outlive reloads, and a later version: their names are kept. */
 static void test_set_names(void **state)
 {
-	char name[260], set[NAME_SET_MAX], expected[NAME_SET_MAX];
+	char name[260], set[NAME_SET_MAX], expected[300];
 	static const struct {
 		const char *config, *set;
 	} cases[] = {
