@@ -426,6 +426,22 @@ static void test_addresses(void **state)
 	     { "from 203.0.114.0 queue", "" });
 }
 
+/* A flow may be of one address of a role alone. */
+static void test_one_address(void **state)
+{
+	static const char config[] =
+		"[server]\naddress = 192.0.2.25 192.0.2.27\n[gateway]\npreset = none\ninterception = "
+		"report\n" ADMINS "[flow one-in]\nfrom = ADM\nto = 192.0.2.25\nprotocol = tcp\nport = 8470\n"
+		"[flow one-out]\nfrom = 192.0.2.27\nto = 198.51.100.2\nprotocol = tcp\nport = 25\n";
+
+	(void)state;
+	EACH(config, "", EFFECTS_STOP, "forward 0", { "to 192.0.2.25 drop", "2! drop one-in" },
+	     { "to 192.0.2.27 drop", "2! drop one-out" }, { "to 192.0.2.27 dport 8470 drop", "" },
+	     { "from 192.0.2.27 drop", "2! drop one-out" }, { "from 192.0.2.25 dport 25 drop", "" },
+	     { "from 192.0.2.25 drop", "2! drop one-in" }, { "dport 8470 drop", "2! drop one-in" },
+	     { "dport 25 drop", "2! drop one-out" }, { "from 192.0.2.26 drop", "" });
+}
+
 /* That some peers of ANY are stopped is what block lists do. */
 static void test_some_of_any(void **state)
 {
@@ -1098,6 +1114,7 @@ int main(void)
 		cmocka_unit_test(test_ways),
 		cmocka_unit_test(test_base_policy),
 		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_one_address),
 		cmocka_unit_test(test_several_flows),
 		cmocka_unit_test(test_unknown_set),
 		cmocka_unit_test(test_nesting),
