@@ -110,7 +110,8 @@ tests_unit_test_varlink_wire_LDADD = daemon/control/wire.$(OBJEXT) daemon/core/p
 
 # Policies and rulesets from the text of a configuration, and an allocator that fails when told to.
 UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c
-UNIT_WRAPPED = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
+UNIT_WRAPPED = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
 UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
@@ -145,10 +146,16 @@ tests_unit_test_policy_diff_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)
 
 # Behaviour that mutants of core had survived.
-UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets tests/unit/test_compile_role
-tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
+UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_foreign_ways tests/unit/test_diag tests/unit/test_text \
+	tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \
+	tests/unit/test_compile_role
+UNIT_FOREIGN_SOURCES = tests/unit/foreign_text.c tests/unit/foreign_text.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_FOREIGN_SOURCES)
 tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_foreign_ways_SOURCES = tests/unit/test_foreign_ways.c $(UNIT_FOREIGN_SOURCES)
+tests_unit_test_foreign_ways_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_foreign_ways_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_diag_SOURCES = tests/unit/test_diag.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_diag_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_diag_LDADD = $(UNIT_MAKE_LIBS)
