@@ -235,12 +235,16 @@ tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) \
 	$(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 # Behaviour that mutants of core had survived.
-UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset \
-	tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \
+UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_foreign_ways tests/unit/test_diag tests/unit/test_text \
+	tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \
 	tests/unit/test_compile_role
-tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
+UNIT_FOREIGN_SOURCES = tests/unit/foreign_text.c tests/unit/foreign_text.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_FOREIGN_SOURCES)
 tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_foreign_ways_SOURCES = tests/unit/test_foreign_ways.c $(UNIT_FOREIGN_SOURCES)
+tests_unit_test_foreign_ways_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_foreign_ways_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_diag_SOURCES = tests/unit/test_diag.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_diag_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_diag_LDADD = $(UNIT_MAKE_LIBS)
