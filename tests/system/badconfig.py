@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Bad configurations: what exactly is said and of which line, and that none of them changes anything."""
+"""Bad configurations: what exactly is reported and of which line, and that none of them changes anything."""
 import json
 import os
 import socket

@@ -169,7 +169,7 @@ static void test_longest_name(void **state)
 	"[role A]\nmembers = a..b x.y! file:file.txt admin\nfrobnicate = 1\n[role A]\n[flow]\nport = 0 9-8\n" \
 	"[dns]\ngrace = 1\nstale = x\nmin_interval = 9d\nservers = x 192.0.2.1#0\n[gateway]\nmode = x\n"
 
-/* Each allocation fails in its turn: the result or the complaints say so, and nothing leaks. */
+/* Each allocation fails in its turn: the result or the complaints show it, and nothing leaks. */
 static void test_no_memory(void **state)
 {
 	static const char *const texts[] = { RICH, WRONG };

@@ -147,12 +147,12 @@ static void test_detours(void **state)
 	assert_troubles(f, "serious" DETOUR);
 }
 
-static void add_neighbour(struct fixture *f, const char *addr, const char *link, uint8_t hardware)
+static void add_neighbour(struct fixture *f, const char *addr, const char *interface, uint8_t hardware)
 {
 	struct neighbour_fact fact = { .addr = make_addr(addr),
 				       .hardware = { 2, 0, 0, 0, 0, hardware },
 				       .hardware_length = 6 };
-	memcpy(fact.link, link, strlen(link));
+	memcpy(fact.link, interface, strlen(interface));
 	assert_int_equal(ARRAY_PUSH(&f->facts.neighbours, fact), 0);
 }
 
@@ -164,13 +164,13 @@ static void test_neighbours(void **state)
 	add_neighbour(f, "2001:db8:2::25", "lan", 1);
 	add_neighbour(f, "fe80::1", "lan", 1);    /* every machine has one, and it is not routed */
 	add_neighbour(f, "192.0.2.26", "lan", 2); /* another machine */
-	add_neighbour(f, "192.0.2.27", "wan", 1); /* another link */
+	add_neighbour(f, "192.0.2.27", "wan", 1); /* another interface */
 	assert_troubles(f, "");
 	add_neighbour(f, "2001:db8:2::99", "lan", 1);
 	assert_troubles(f, "serious address: 2001:db8:2::99 seems to be an address of SERVER too, and is not guarded "
 			   "(02:00:00:00:00:01 has it on lan, as has 2001:db8:2::25): "
 			   "add it to address in [server], or take it from the machine\n");
-	/* A link without hardware addresses says nothing. */
+	/* An interface without hardware addresses proves nothing. */
 	for (size_t i = 0; i < f->facts.neighbours.count; i++)
 		f->facts.neighbours.items[i].hardware_length = 0;
 	assert_troubles(f, "");
@@ -375,7 +375,7 @@ static void test_twins(void **state)
 	struct fixture *f = *state;
 	static const struct {
 		const char *addr;
-		bool said;
+		bool reported;
 	} cases[] = {
 		{ "192.0.2.26", true },  { "169.254.7.7", false },   { "169.253.7.7", true },
 		{ "168.254.7.7", true }, { "fe80::1", false },       { "febf::1", false },
@@ -386,8 +386,8 @@ static void test_twins(void **state)
 	add_neighbour(f, "192.0.2.25", "lan", 1);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		add_neighbour(f, cases[i].addr, "lan", 1);
-		if (count_troubles(f, cases[i].addr) != cases[i].said)
-			fail_msg("%s: said is to be %d", cases[i].addr, cases[i].said);
+		if (count_troubles(f, cases[i].addr) != cases[i].reported)
+			fail_msg("%s: reported is to be %d", cases[i].addr, cases[i].reported);
 		f->facts.neighbours.items[1].hardware_length = 5; /* the same, as far as it goes */
 		assert_int_equal(count_troubles(f, ""), 0);
 		f->facts.neighbours.count--;
@@ -398,7 +398,7 @@ static void test_twins(void **state)
 	assert_troubles(f, "serious address: 192.0.2.26 seems to be an address of SERVER too, and is not guarded "
 			   "(02:00:00:00:00:01 has it on lan, as has 192.0.2.25): "
 			   "add it to address in [server], or take it from the machine\n");
-	/* Eight are named, and it is said that there are more. */
+	/* Eight are named, and that there are more is reported. */
 	for (unsigned i = 0; i < 8; i++) {
 		char text[20];
 		snprintf(text, sizeof(text), "192.0.2.%u", 100 + i);

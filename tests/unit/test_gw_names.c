@@ -221,7 +221,7 @@ static const char *reasons(void)
 	return text;
 }
 
-/* Until it is asked for (at most a day); the time that took. */
+/* Until it is queried (at most a day); the time that took. */
 static int64_t until_asked(const char *name, enum family family)
 {
 	int64_t began = now_ms();
@@ -303,7 +303,7 @@ static void test_begin(void **state)
 	open_names();
 	assert_int_equal(fake_resolver_server.port, 53);
 	assert_false(fake_resolver_system);
-	/* Both families of two names; a pattern can't be asked for. */
+	/* Both families of two names; a pattern can't be queried. */
 	assert_int_equal(names_count(names), 6);
 	assert_int_equal(fake_resolver_waiting(), 4);
 	assert_true(fake_resolver_asked(one, FAMILY_4) && fake_resolver_asked(peer, FAMILY_6));
@@ -601,7 +601,7 @@ static void test_saving_half(void **state)
 	assert_int_equal(rmdir(path_of("held")), 0);
 }
 
-/* A restart serves from what was saved, until DNS says something else. */
+/* A restart serves from what was saved, until DNS answers something else. */
 static void test_remembered(void **state)
 {
 	struct book_entry entry;
@@ -815,11 +815,11 @@ static void test_follow(void **state)
 	begin_answered();
 	until_asked(one, FAMILY_4);
 	size_t before = fake_resolver_queries;
-	/* The same servers: nothing is asked again. */
+	/* The same servers: nothing is queried again. */
 	assert_int_equal(names_follow(names, &old), 0);
 	assert_int_equal(fake_resolver_queries, before);
 	assert_int_equal(fake_log_lines, 0);
-	/* Others: what is under way goes to them, and all names are asked for. */
+	/* Others: what is under way goes to them, and all names are queried. */
 	old.policy.dns_servers.items = &first;
 	file.policy.dns_servers.items[0] = (struct dns_server){ make_addr("192.0.2.99"), 5353 };
 	assert_int_equal(names_follow(names, &old), 0);
@@ -828,7 +828,7 @@ static void test_follow(void **state)
 	assert_int_equal(fake_resolver_queries - before, 4);
 	fake_resolver_answer(one, FAMILY_4, "198.51.100.1", 300);
 	answer_peer();
-	/* They can't be had: the old ones are asked on, that is a reason, and it is tried again. */
+	/* They can't be had: the old ones are still queried, that is a reason, and it is tried again. */
 	fake_log_reset();
 	old = file;
 	file.policy.dns_servers.system = true;
@@ -865,7 +865,7 @@ static void test_follow(void **state)
 	assert_in_range(until_asked(one, FAMILY_4), 0, MINUTE);
 }
 
-/* Queries under way that the new servers can't be asked. */
+/* Queries under way that can't be sent to the new servers. */
 static void test_follow_while_asking(void **state)
 {
 	struct policy_file old = file;
@@ -881,7 +881,7 @@ static void test_follow_while_asking(void **state)
 	assert_int_equal(fake_resolver_waiting(), 0);
 }
 
-/* What a name may not have any more is dropped, and then the kernel hears of it: what `refuses` says may have changed
+/* What a name may not have any more is dropped, and then the kernel drops it: what `refuses` gives may have changed
  * with the policy, and whether the name may have private addresses. */
 static void test_follow_rechecks(void **state)
 {
@@ -990,7 +990,7 @@ static void test_learn(void **state)
 	assert_events("");
 }
 
-/* The server may ask for what a name is an alias of. */
+/* The server may query what a name is an alias of. */
 static void test_learn_by_alias(void **state)
 {
 	(void)state;
@@ -1001,7 +1001,7 @@ static void test_learn_by_alias(void **state)
 	assert_false(names_wants(names, "edge.example.com", FAMILY_6));
 	learn("cdn.example.com", FAMILY_4, "198.51.100.9", 60);
 	assert_events("changed one.example.net=198.51.100.1,198.51.100.9;");
-	/* Until an answer says otherwise. */
+	/* Until an answer shows otherwise. */
 	until_asked(one, FAMILY_4);
 	fake_resolver_answer_by(one, FAMILY_4, "other.example.com", "198.51.100.1", 300);
 	assert_false(names_wants(names, "cdn.example.com", FAMILY_4));
@@ -1114,7 +1114,7 @@ static void test_denied(void **state)
 {
 	(void)state;
 	begin_answered();
-	/* Asked for a short time ago: not before min_interval is over. */
+	/* Queried a short time ago: not before min_interval is over. */
 	assert_int_equal(queries_of("192.0.2.25", "198.51.100.200", 443), 0);
 	size_t before = fake_resolver_queries;
 	fake_time_pass(29 * SECOND - 1);
@@ -1129,7 +1129,7 @@ static void test_denied(void **state)
 	assert_int_equal(queries_of("198.51.100.7", "192.0.2.25", 443), 0);
 	assert_int_equal(queries_of("192.0.2.25", "10.0.0.1", 443), 0);
 	assert_int_equal(queries_of("192.0.2.25", "198.51.100.200", 8443), 0);
-	/* The family of the packet alone, and what is under way or due is not asked twice. */
+	/* The family of the packet alone, and what is under way or due is not queried twice. */
 	assert_int_equal(queries_of("2001:db8::25", "2001:db8:1::200", 443), 1);
 	assert_true(fake_resolver_asked(one, FAMILY_6));
 	assert_int_equal(queries_of("192.0.2.25", "198.51.100.200", 443), 1);
@@ -1137,8 +1137,8 @@ static void test_denied(void **state)
 	assert_int_equal(names_figures(names).denial_refused, 0);
 }
 
-/* A flow to 200 names: denials make 60 of them be asked for at once, and one more a second; those first that were
- * asked for longest ago. */
+/* A flow to 200 names: denials make 60 of them be queried at once, and one more a second; those first that were
+ * queried longest ago. */
 static void test_denial_budget(void **state)
 {
 	char *text;
@@ -1183,7 +1183,7 @@ static void test_copies_lost(void **state)
 	names_copies_lost(names);
 	assert_int_equal(fake_resolver_queries - before, 4);
 	fake_resolver_empty_all(3600);
-	/* Many losses: once more, a second later, for what was lost since; as often as the names may be asked for. */
+	/* Many losses: once more, a second later, for what was lost since; as often as the names may be queried. */
 	file.policy.min_interval_ms = 0;
 	for (int i = 0; i < 100; i++)
 		names_copies_lost(names);
