@@ -331,9 +331,9 @@ static void judge_finding(struct troubles *out, const struct finding *finding)
 
 static void judge_foreign(struct troubles *out, const struct doctor_facts *facts)
 {
-	for (size_t i = 0; i < facts->others.count; i++)
-		judge_finding(out, &facts->others.items[i]);
-	if (facts->others.incomplete)
+	for (size_t i = 0; i < facts->findings.count; i++)
+		judge_finding(out, &facts->findings.items[i]);
+	if (facts->findings.incomplete)
 		troubles_add(out, GRAVITY_NOTE, "drop", "other tables could not be judged to their end",
 			     "they have too many rules, or rules of an unknown kind", NULL);
 }
@@ -518,7 +518,7 @@ void doctor_facts_free(struct doctor_facts *facts)
 		ranges_free(&facts->names.items[i].own);
 		ranges_free(&facts->names.items[i].servers);
 	}
-	findings_free(&facts->others);
+	findings_free(&facts->findings);
 	bridge_findings_free(&facts->bridges);
 	free(facts->links.items);
 	free(facts->detours.items);

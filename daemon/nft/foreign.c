@@ -33,12 +33,12 @@ struct foreign_reading {
 	struct nft_socket *socket;
 	unsigned effects;
 	enum phase phase;
-	bool asked;
+	bool requested;
 	int tries;
 	struct foreign_tables *out;
 	struct use *uses; /* of each set */
 	size_t next_set, elements;
-	struct other_set *set; /* whose elements are being read */
+	struct foreign_set *set; /* whose elements are being read */
 	struct {
 		struct raw_element *items;
 		size_t count, capacity;
@@ -85,7 +85,7 @@ static int take_chain(struct foreign_tables *out, const struct nftnl_chain *pars
 	const char *table = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE),
 		   *name = nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME);
 	const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
-	struct other_chain chain = { .family = nftnl_chain_get_u32(parsed, NFTNL_CHAIN_FAMILY), .place = PLACE_NONE };
+	struct foreign_chain chain = { .family = nftnl_chain_get_u32(parsed, NFTNL_CHAIN_FAMILY), .place = PLACE_NONE };
 
 	if (!table || !name || is_ours(chain.family, table))
 		return 0;
@@ -133,7 +133,7 @@ static int take_set(struct foreign_tables *out, const struct nftnl_set *parsed)
 {
 	const char *table = nftnl_set_get_str(parsed, NFTNL_SET_TABLE),
 		   *name = nftnl_set_get_str(parsed, NFTNL_SET_NAME);
-	struct other_set set = { .family = nftnl_set_get_u32(parsed, NFTNL_SET_FAMILY) };
+	struct foreign_set set = { .family = nftnl_set_get_u32(parsed, NFTNL_SET_FAMILY) };
 
 	if (!table || !name || is_ours(set.family, table))
 		return 0;
@@ -180,9 +180,9 @@ static int each_rule(const struct nlmsghdr *header, void *userdata)
 	struct nftnl_rule *parsed = nftnl_rule_alloc();
 	int r = parsed ? 0 : -ENOMEM;
 
-	/* What libnftnl doesn't know it can't parse: neither can we tell what it does. */
+	/* What libnftnl doesn't know it can't parse: what it does is unknown. */
 	if (parsed && nftnl_rule_nlmsg_parse(header, parsed) == 0)
-		r = nft_take_other_rule(reading->out, parsed);
+		r = nft_add_foreign_rule(reading->out, parsed);
 	else
 		reading->out->incomplete = true;
 	if (parsed)
@@ -212,7 +212,7 @@ static void restart_rules(void *userdata)
 	struct foreign_tables *out = ((struct foreign_reading *)userdata)->out;
 	out->rules.count = out->conditions.count = 0;
 	while (out->sets.count && out->sets.items[out->sets.count - 1].family == FAMILY_OF_LIST) {
-		struct other_set *set = &out->sets.items[--out->sets.count];
+		struct foreign_set *set = &out->sets.items[--out->sets.count];
 		free(set->table);
 		free(set->name);
 		free(set->items);
@@ -223,7 +223,7 @@ static void restart_rules(void *userdata)
 
 static void ask_elements(struct nlmsghdr *header, const void *what)
 {
-	const struct other_set *set = what;
+	const struct foreign_set *set = what;
 
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(header))->nfgen_family = (uint8_t)set->family;
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, set->table);
@@ -338,22 +338,22 @@ static int join_elements(struct foreign_reading *reading, size_t key_size, bool 
 	return open && ARRAY_PUSH(reading->set, *open) < 0 ? -ENOMEM : 0;
 }
 
-/* The first that compares something with a set, or sends it to a map, says what its keys are. */
+/* The first that compares something with a set, or sends it to a map, shows what its keys are. */
 static int find_uses(struct foreign_reading *reading)
 {
-	const struct foreign_tables *others = reading->out;
+	const struct foreign_tables *tables = reading->out;
 
-	reading->uses = calloc(others->sets.count + 1, sizeof(*reading->uses));
+	reading->uses = calloc(tables->sets.count + 1, sizeof(*reading->uses));
 	if (!reading->uses)
 		return -ENOMEM;
-	for (size_t i = 0; i < others->conditions.count; i++) {
-		const struct rule_condition *condition = &others->conditions.items[i];
+	for (size_t i = 0; i < tables->conditions.count; i++) {
+		const struct rule_condition *condition = &tables->conditions.items[i];
 		struct use *use = condition->set ? &reading->uses[condition->set - 1] : NULL;
 		if (use && !use->used)
 			*use = (struct use){ .used = true, .field = condition->field };
 	}
-	for (size_t i = 0; i < others->rules.count; i++) {
-		const struct other_rule *rule = &others->rules.items[i];
+	for (size_t i = 0; i < tables->rules.count; i++) {
+		const struct foreign_rule *rule = &tables->rules.items[i];
 		struct use *use = rule->way == WAY_MAP && rule->to ? &reading->uses[rule->to - 1] : NULL;
 		if (use && !use->used)
 			*use = (struct use){ .used = true, .field = rule->map_field };
@@ -389,7 +389,7 @@ static bool next_set(struct foreign_reading *reading)
 	return false;
 }
 
-/* What a phase asks the kernel for. */
+/* What a phase requests of the kernel. */
 static const struct {
 	uint16_t type;
 	void (*prepare)(struct nlmsghdr *header, const void *what);
@@ -406,7 +406,7 @@ static int end_phase(struct foreign_reading *reading)
 {
 	int r = 0;
 
-	reading->asked = false;
+	reading->requested = false;
 	reading->tries = 0;
 	if (reading->phase == READ_ELEMENTS) {
 		r = end_set(reading, &reading->uses[reading->next_set++]);
@@ -438,16 +438,16 @@ int nft_foreign_some(struct foreign_reading *reading)
 {
 	int r = 0;
 
-	if (!reading->asked) {
+	if (!reading->requested) {
 		phases[reading->phase].restart(reading);
-		r = nft_ask_begin(reading->socket, phases[reading->phase].type, NLM_F_DUMP,
-				  phases[reading->phase].prepare, reading->set);
-		reading->asked = true;
+		r = nft_request_begin(reading->socket, phases[reading->phase].type, NLM_F_DUMP,
+				      phases[reading->phase].prepare, reading->set);
+		reading->requested = true;
 	}
 	if (r == 0)
-		r = nft_ask_some(reading->socket, phases[reading->phase].each, reading);
+		r = nft_request_some(reading->socket, phases[reading->phase].each, reading);
 	if ((r == -EINTR || r == -ENOBUFS) && ++reading->tries < NFT_DUMP_TRIES) {
-		reading->asked = false;
+		reading->requested = false;
 		return 1;
 	}
 	if (r == -ENOENT && reading->phase == READ_ELEMENTS) { /* gone meanwhile: a notice of that is under way */

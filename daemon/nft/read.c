@@ -24,41 +24,41 @@ static void put_name(struct nlmsghdr *header, uint16_t attribute, const void *na
 	mnl_attr_put_strz(header, attribute, name);
 }
 
-static void ask_table(struct nlmsghdr *header, const void *what)
+static void prepare_table(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
 	put_name(header, NFTA_TABLE_NAME, TABLE_NAME);
 }
-static void ask_chains(struct nlmsghdr *header, const void *what)
+static void prepare_chains(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
 	put_name(header, NFTA_CHAIN_TABLE, TABLE_NAME);
 }
-static void ask_sets(struct nlmsghdr *header, const void *what)
+static void prepare_sets(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
 	put_name(header, NFTA_SET_TABLE, TABLE_NAME);
 }
 
-static void ask_counters(struct nlmsghdr *header, const void *what)
+static void prepare_counters(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
 	put_name(header, NFTA_OBJ_TABLE, TABLE_NAME);
 	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htobe32(NFT_OBJECT_COUNTER));
 }
 
-static void ask_objects(struct nlmsghdr *header, const void *what)
+static void prepare_objects(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
 	put_name(header, NFTA_OBJ_TABLE, TABLE_NAME);
 }
-static void ask_flowtables(struct nlmsghdr *header, const void *what)
+static void prepare_flowtables(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
 	put_name(header, NFTA_FLOWTABLE_TABLE, TABLE_NAME);
 }
 
-static void ask_elements(struct nlmsghdr *header, const void *what)
+static void prepare_elements(struct nlmsghdr *header, const void *what)
 {
 	put_name(header, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
 	put_name(header, NFTA_SET_ELEM_LIST_SET, what);
@@ -113,7 +113,7 @@ static int each_table(const struct nlmsghdr *header, void *userdata)
 int nft_read_info(struct nft_socket *socket, struct nft_table_info *ret)
 {
 	*ret = (struct nft_table_info){ 0 };
-	int r = nft_ask(socket, NFT_MSG_GETTABLE, 0, ask_table, NULL, each_table, ret, NULL);
+	int r = nft_request(socket, NFT_MSG_GETTABLE, 0, prepare_table, NULL, each_table, ret, NULL);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -150,7 +150,8 @@ static int each_counter(const struct nlmsghdr *header, void *userdata)
 int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret)
 {
 	*ret = (struct nft_counters){ 0 };
-	int r = nft_ask(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, ask_counters, NULL, each_counter, ret, restart_counters);
+	int r = nft_request(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, prepare_counters, NULL, each_counter, ret,
+			    restart_counters);
 	if (r < 0 && r != -ENOENT) {
 		free(ret->items);
 		*ret = (struct nft_counters){ 0 };
@@ -270,7 +271,7 @@ static bool is_our_userdata(const struct nftnl_set *parsed, enum key_type type)
 				       : NULL;
 
 	if (type != KEY_INTERFACE)
-		return length == 0; /* some kernels tell of none */
+		return length == 0; /* some kernels report none */
 	return bytes && length == 2 + sizeof(order) && bytes[0] == NFTNL_UDATA_SET_KEYBYTEORDER &&
 	       bytes[1] == sizeof(order) && memcmp(bytes + 2, &order, sizeof(order)) == 0;
 }
@@ -488,8 +489,8 @@ static int read_elements(struct nft_socket *socket, struct reading *reading)
 		if (reading->set->flags & SET_KEPT)
 			continue;
 		reading->raw_count = 0;
-		int r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_elements, reading->set->name, each_element,
-				reading, restart_elements);
+		int r = nft_request(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, prepare_elements, reading->set->name,
+				    each_element, reading, restart_elements);
 		if (r < 0)
 			return r;
 		if (reading->set->flags & SET_INTERVAL) {
@@ -502,7 +503,7 @@ static int read_elements(struct nft_socket *socket, struct reading *reading)
 	return 0;
 }
 
-static void ask_deny_rules(struct nlmsghdr *header, const void *what)
+static void prepare_deny_rules(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
 	put_name(header, NFTA_RULE_TABLE, TABLE_NAME);
@@ -534,7 +535,8 @@ static int each_deny_rule(const struct nlmsghdr *header, void *userdata)
 int nft_read_audit(struct nft_socket *socket, bool *ret_audit)
 {
 	*ret_audit = false;
-	return nft_ask(socket, NFT_MSG_GETRULE, NLM_F_DUMP, ask_deny_rules, NULL, each_deny_rule, ret_audit, NULL);
+	return nft_request(socket, NFT_MSG_GETRULE, NLM_F_DUMP, prepare_deny_rules, NULL, each_deny_rule, ret_audit,
+			   NULL);
 }
 
 /* What else there may be in a table: objects, of which ours are counters; flowtables. */
@@ -577,10 +579,10 @@ static int each_flowtable(const struct nlmsghdr *header, void *userdata)
 
 static int read_rest(struct nft_socket *socket, struct reading *reading)
 {
-	int r = nft_ask(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, ask_objects, NULL, each_object, reading, NULL);
+	int r = nft_request(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, prepare_objects, NULL, each_object, reading, NULL);
 	if (r == 0 || r == -ENOENT)
-		r = nft_ask(socket, NFT_MSG_GETFLOWTABLE, NLM_F_DUMP, ask_flowtables, NULL, each_flowtable, reading,
-			    NULL);
+		r = nft_request(socket, NFT_MSG_GETFLOWTABLE, NLM_F_DUMP, prepare_flowtables, NULL, each_flowtable,
+				reading, NULL);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -590,9 +592,11 @@ int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_m
 	struct nft_counters counters = { 0 };
 
 	*ret = (struct ruleset){ 0 };
-	int r = nft_ask(socket, NFT_MSG_GETCHAIN, NLM_F_DUMP, ask_chains, NULL, each_chain, &reading, restart_chains);
+	int r = nft_request(socket, NFT_MSG_GETCHAIN, NLM_F_DUMP, prepare_chains, NULL, each_chain, &reading,
+			    restart_chains);
 	if (r == 0)
-		r = nft_ask(socket, NFT_MSG_GETSET, NLM_F_DUMP, ask_sets, NULL, each_set, &reading, restart_sets);
+		r = nft_request(socket, NFT_MSG_GETSET, NLM_F_DUMP, prepare_sets, NULL, each_set, &reading,
+				restart_sets);
 	if (r == 0)
 		r = read_elements(socket, &reading);
 	if (r == 0)

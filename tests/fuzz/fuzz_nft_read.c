@@ -20,7 +20,7 @@
 #include "../../daemon/net/conntrack.c"
 #undef dump
 #define commit cut_commit
-#define ask cut_ask
+#define prepare_dump cut_prepare_dump
 #define restart cut_restart
 #include "../../daemon/nft/cut.c"
 

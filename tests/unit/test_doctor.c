@@ -248,9 +248,9 @@ static void test_findings(void **state)
 
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct finding finding = finding_of(cases[i].effect, cases[i].may, cases[i].legacy, cases[i].flows);
-		assert_int_equal(ARRAY_PUSH(&f->facts.others, finding), 0);
+		assert_int_equal(ARRAY_PUSH(&f->facts.findings, finding), 0);
 		assert_troubles(f, cases[i].expected);
-		findings_free(&f->facts.others);
+		findings_free(&f->facts.findings);
 	}
 }
 
@@ -430,8 +430,8 @@ static void test_more_findings(void **state)
 	struct finding finding = finding_of(EFFECT_POLICY, true, true, 2);
 
 	finding.family = FOREIGN_FAMILY_IP6;
-	assert_int_equal(ARRAY_PUSH(&f->facts.others, finding), 0);
-	f->facts.others.incomplete = true;
+	assert_int_equal(ARRAY_PUSH(&f->facts.findings, finding), 0);
+	f->facts.findings.incomplete = true;
 	assert_troubles(f,
 			"warning drop: flow imap-in and 1 more: another table may drop it (ip6tables-legacy, table "
 			"filter, chain FORWARD: policy drop): let that chain accept what touches the protected "
@@ -583,7 +583,7 @@ static void test_no_memory(void **state)
 
 	f->facts.forwarding[FAMILY_4] = 0;
 	f->facts.clock_synchronised = false;
-	assert_int_equal(ARRAY_PUSH(&f->facts.others, finding), 0);
+	assert_int_equal(ARRAY_PUSH(&f->facts.findings, finding), 0);
 	add_name(f, "198.51.100.77", "198.51.100.81");
 	add_neighbour(f, "192.0.2.25", "lan", 1);
 	add_neighbour(f, "192.0.2.26", "lan", 1);

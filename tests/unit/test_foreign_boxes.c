@@ -38,7 +38,7 @@ static enum place find_place(const char *word)
 
 static void read_chain(struct foreign_tables *tables, char *words)
 {
-	struct other_chain chain = { .family = TABLE_INET, .table = strdup("t") };
+	struct foreign_chain chain = { .family = TABLE_INET, .table = strdup("t") };
 	char *word;
 
 	chain.name = strdup(strsep(&words, " "));
@@ -65,7 +65,7 @@ static void read_interval(struct rule_condition *ret, char *word)
 
 static void read_set(struct foreign_tables *tables, char *words)
 {
-	struct other_set set = { .family = TABLE_INET, .table = strdup("t"), .known = true };
+	struct foreign_set set = { .family = TABLE_INET, .table = strdup("t"), .known = true };
 	char *word;
 
 	set.name = strdup(strsep(&words, " "));
@@ -82,7 +82,7 @@ static void read_set(struct foreign_tables *tables, char *words)
 
 static void read_map(struct foreign_tables *tables, char *words)
 {
-	struct other_set map = { .family = TABLE_INET, .table = strdup("t"), .known = true };
+	struct foreign_set map = { .family = TABLE_INET, .table = strdup("t"), .known = true };
 	char *word;
 
 	map.name = strdup(strsep(&words, " "));
@@ -199,7 +199,7 @@ static void read_condition(struct foreign_tables *tables, const char *kind, bool
 	}
 }
 
-static void read_verdict(struct foreign_tables *tables, struct other_rule *rule, const char *word, const char *value)
+static void read_verdict(struct foreign_tables *tables, struct foreign_rule *rule, const char *word, const char *value)
 {
 	rule->way = WAY_DONE;
 	if (strcmp(word, "jump") == 0 || strcmp(word, "goto") == 0) {
@@ -225,16 +225,16 @@ static void read_verdict(struct foreign_tables *tables, struct other_rule *rule,
 
 static void read_rule(struct foreign_tables *tables, const char *chain, char *words, unsigned line)
 {
-	struct other_rule rule = { .chain = find_chain(tables, chain),
-				   .handle = line,
-				   .exact = true,
-				   .conditions = tables->conditions.count,
-				   .map_field = RULE_FIELDS };
+	struct foreign_rule rule = { .chain = find_chain(tables, chain),
+				     .handle = line,
+				     .exact = true,
+				     .conditions = tables->conditions.count,
+				     .map_field = RULE_FIELDS };
 	char *word;
 
 	assert_int_equal(ARRAY_PUSH(&tables->rules, rule), 0);
 	while ((word = strsep(&words, " "))) {
-		struct other_rule *last = &tables->rules.items[tables->rules.count - 1];
+		struct foreign_rule *last = &tables->rules.items[tables->rules.count - 1];
 		bool negate = strcmp(word, "not") == 0, verdict = false;
 		char *kind = negate ? strsep(&words, " ") : word;
 		last->exact &= strcmp(kind, "inexact") != 0;
@@ -978,14 +978,14 @@ static void test_finding(void **state)
 	assert_int_equal(foreign_find_set(&tables, 2, "t", "a"), 0);
 	foreign_sort(&tables);
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
-		struct other_chain chain = { .family = keys[i].family,
-					     .table = strdup(keys[i].table),
-					     .name = strdup(keys[i].name),
-					     .priority = (int)i };
-		struct other_set set = { .family = keys[i].family,
-					 .table = strdup(keys[i].table),
-					 .name = strdup(keys[i].name),
-					 .known = i == 3 };
+		struct foreign_chain chain = { .family = keys[i].family,
+					       .table = strdup(keys[i].table),
+					       .name = strdup(keys[i].name),
+					       .priority = (int)i };
+		struct foreign_set set = { .family = keys[i].family,
+					   .table = strdup(keys[i].table),
+					   .name = strdup(keys[i].name),
+					   .known = i == 3 };
 		assert_int_equal(ARRAY_PUSH(&tables.chains, chain), 0);
 		assert_int_equal(ARRAY_PUSH(&tables.sets, set), 0);
 	}
@@ -1024,7 +1024,7 @@ static void test_words(void **state)
 /* Findings are new ones where anything that is shown of them differs. */
 static void test_findings_equal(void **state)
 {
-	char table[] = "t", chain[] = "c", other_table[] = "u", other_chain[] = "d";
+	char table[] = "t", chain[] = "c", foreign_table[] = "u", foreign_chain[] = "d";
 	struct finding one[2] = {
 		{ .table = table, .chain = chain, .family = 1, .handle = 1, .effect = EFFECT_QUEUE, .flow = "x" }
 	};
@@ -1039,8 +1039,8 @@ static void test_findings_equal(void **state)
 		case 0: other[1].family = 2; break;
 		case 1: other[1].handle = 2; break;
 		case 2: other[1].effect = EFFECT_DUP; break;
-		case 3: other[0].table = other_table; break;
-		case 4: other[1].chain = other_chain; break;
+		case 3: other[0].table = foreign_table; break;
+		case 4: other[1].chain = foreign_chain; break;
 		case 5: strcpy(other[0].flow, "y"); break;
 		case 6: b.count = 1; break;
 		case 7: b.incomplete = true; break;
