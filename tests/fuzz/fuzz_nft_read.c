@@ -12,6 +12,7 @@
 #undef REPLY_SIZE
 #define fail read_fail
 #include "../../daemon/nft/read.c"
+#include "../../daemon/nft/read_sets.c"
 #undef fail
 #define RECEIVE_BUFFER MONITOR_RECEIVE_BUFFER
 #include "../../daemon/nft/monitor.c"
