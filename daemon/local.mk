@@ -77,6 +77,7 @@ spefwd_SOURCES = \
 	daemon/net/environment.c daemon/net/environment.h \
 	daemon/net/links.c daemon/net/links.h daemon/net/links_read.c daemon/net/links_read.h \
 	daemon/net/nflog.c daemon/net/nflog.h \
+	daemon/net/resolv_conf.c daemon/net/resolv_conf.h \
 	daemon/net/resolver.c daemon/net/resolver.h \
 	daemon/nft/cut.c daemon/nft/cut.h \
 	daemon/nft/encode.c daemon/nft/encode.h \
