@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* The tables of iptables-legacy, by the kernel's own interface. The list of their names is root's alone, and only what
- * stands there is asked for: to ask for another one would make it. */
+ * stands there is requested: a request for another one would make it. */
 
 enum {
 	TABLE_MAX = 64 << 20, /* bytes */
@@ -344,7 +344,7 @@ static int read_table(int socket, enum family family, const char *name, struct f
 		return -ENOMEM;
 	memcpy(entries->name, legacy.info.name, sizeof(entries->name));
 	entries->size = legacy.info.size;
-	/* -EAGAIN: it was changed in between, which is told as what it is. */
+	/* -EAGAIN: it was changed in between, which is reported as such. */
 	int r = getsockopt(socket, level, GET_ENTRIES, entries, &size) < 0 ? -errno : 0;
 	legacy.entries = (const uint8_t *)entries->entrytable;
 	if (r == 0)

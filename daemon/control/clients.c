@@ -22,7 +22,7 @@ static uint64_t now_us(const struct control *control)
 	return now;
 }
 
-/* Deadlines that move away leave the alarm alone: it finds nothing to do then, and sets itself anew. */
+/* Deadlines that move away leave the alarm alone: it finds nothing to do then, and sets itself again. */
 static void set_alarm(struct control *control, uint64_t at)
 {
 	if (at >= control->alarm)

@@ -7,7 +7,7 @@
 #include "control/server.h"
 #include "control/wire.h"
 
-/* What a client is waited for; a deadline begins anew only when this changes, so dripping bytes win no time. */
+/* What a client is waited for; a deadline begins again only when this changes, so dripping bytes win no time. */
 enum wait {
 	WAIT_CALL,    /* for the method: no deadline, it is ours */
 	WAIT_IDLE,    /* a request may come */
