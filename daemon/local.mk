@@ -83,6 +83,7 @@ spefwd_SOURCES = \
 	daemon/nft/encode.c daemon/nft/encode.h \
 	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_rule.c \
 	daemon/nft/inspect.c daemon/nft/inspect.h \
+	daemon/nft/interval.c daemon/nft/interval.h \
 	daemon/nft/monitor.c daemon/nft/monitor.h \
 	daemon/nft/probe.c \
 	daemon/nft/read.c daemon/nft/read.h daemon/nft/read_parts.h daemon/nft/read_sets.c \

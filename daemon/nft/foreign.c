@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nft/foreign.h"
 #include "core/array.h"
+#include "nft/interval.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
@@ -46,13 +48,14 @@ struct foreign_reading {
 	bool too_many, strange;
 };
 
-/* As the kernel keeps it: intervals are a start and an end. */
 struct raw_element {
+	struct nft_edge edge;
 	struct set_element element;
-	bool end;
 };
 
-static void ask_all(struct nlmsghdr *header, const void *what)
+static_assert((int)FOREIGN_KEY_MAX == (int)KEY_SIZE_MAX, "an edge holds every key");
+
+static void prepare_all(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(header))->nfgen_family = NFPROTO_UNSPEC;
@@ -221,7 +224,7 @@ static void restart_rules(void *userdata)
 
 /* Elements. */
 
-static void ask_elements(struct nlmsghdr *header, const void *what)
+static void prepare_elements(struct nlmsghdr *header, const void *what)
 {
 	const struct foreign_set *set = what;
 
@@ -250,7 +253,7 @@ static void take_verdict(const struct foreign_reading *reading, struct nftnl_set
 static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 {
 	struct foreign_reading *reading = userdata;
-	struct raw_element raw = { .end = false };
+	struct raw_element raw = { .edge.end = false };
 	uint32_t length = 0;
 	const void *key = nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length);
 
@@ -260,18 +263,19 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 	}
 	if (nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS)) {
 		uint32_t flags = nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS);
-		raw.end = flags & NFT_SET_ELEM_INTERVAL_END;
+		raw.edge.end = flags & NFT_SET_ELEM_INTERVAL_END;
 		reading->strange |=
 			(flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END) != 0; /* catch-all, and what may come */
 	}
 	/* Of a longer key, as that of a concatenation, no more than the verdict counts. */
 	if (key && length <= FOREIGN_KEY_MAX) {
+		memcpy(raw.edge.key, key, length);
 		memcpy(raw.element.first, key, length);
 		memcpy(raw.element.last, key, length);
 	} else {
 		reading->strange = true;
 	}
-	if (!raw.end && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT))
+	if (!raw.edge.end && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT))
 		take_verdict(reading, parsed, &raw.element);
 	return ARRAY_PUSH(&reading->raw, raw) < 0 ? -1 : 0;
 }
@@ -301,40 +305,23 @@ static void restart_elements(void *userdata)
 	reading->too_many = reading->strange = false;
 }
 
-/* An end that stands where another interval begins belongs to the one before. */
-static int raw_order(const void *a, const void *b)
-{
-	const struct raw_element *x = a, *y = b;
-	int order = memcmp(x->element.first, y->element.first, FOREIGN_KEY_MAX);
-	return order ? order : (int)y->end - (int)x->end;
-}
-
-static void key_before(uint8_t *key, size_t size)
-{
-	for (size_t i = size; i-- > 0;)
-		if (key[i]-- != 0)
-			return;
-}
-
 /* key_size 0: what the keys mean is not known; each element is for itself then. */
 static int join_elements(struct foreign_reading *reading, size_t key_size, bool intervals)
 {
 	struct set_element *open = NULL;
 
 	if (reading->raw.count)
-		qsort(reading->raw.items, reading->raw.count, sizeof(*reading->raw.items), raw_order);
+		qsort(reading->raw.items, reading->raw.count, sizeof(*reading->raw.items), nft_edge_order);
 	for (size_t i = 0; i < reading->raw.count; i++) {
 		struct raw_element *raw = &reading->raw.items[i];
-		if (open && intervals) {
-			memcpy(open->last, raw->element.first, key_size);
-			key_before(open->last, key_size);
-		}
+		if (open && intervals)
+			nft_last_key(open->last, &raw->edge, key_size);
 		if (open && ARRAY_PUSH(reading->set, *open) < 0)
 			return -ENOMEM;
-		open = raw->end ? NULL : &raw->element;
+		open = raw->edge.end ? NULL : &raw->element;
 	}
 	if (open && intervals)
-		memset(open->last, 0xff, key_size);
+		nft_last_key(open->last, NULL, key_size);
 	return open && ARRAY_PUSH(reading->set, *open) < 0 ? -ENOMEM : 0;
 }
 
@@ -370,7 +357,7 @@ static int end_set(struct foreign_reading *reading, const struct use *use)
 	bool intervals = false;
 
 	for (size_t i = 0; i < reading->raw.count; i++)
-		intervals |= reading->raw.items[i].end;
+		intervals |= reading->raw.items[i].edge.end;
 	int r = join_elements(reading, size, intervals && size);
 	reading->elements += reading->raw.count;
 	reading->set->known = r == 0 && size && !reading->too_many && !reading->strange;
@@ -396,10 +383,10 @@ static const struct {
 	int (*each)(const struct nlmsghdr *header, void *userdata);
 	void (*restart)(void *userdata);
 } phases[] = {
-	[READ_CHAINS] = { NFT_MSG_GETCHAIN, ask_all, each_chain, restart_chains },
-	[READ_SETS] = { NFT_MSG_GETSET, ask_all, each_set, restart_sets },
-	[READ_RULES] = { NFT_MSG_GETRULE, ask_all, each_rule, restart_rules },
-	[READ_ELEMENTS] = { NFT_MSG_GETSETELEM, ask_elements, each_element, restart_elements },
+	[READ_CHAINS] = { NFT_MSG_GETCHAIN, prepare_all, each_chain, restart_chains },
+	[READ_SETS] = { NFT_MSG_GETSET, prepare_all, each_set, restart_sets },
+	[READ_RULES] = { NFT_MSG_GETRULE, prepare_all, each_rule, restart_rules },
+	[READ_ELEMENTS] = { NFT_MSG_GETSETELEM, prepare_elements, each_element, restart_elements },
 };
 
 static int end_phase(struct foreign_reading *reading)

@@ -5,12 +5,12 @@
 /* What the readers of our table share: read.c the table, its chains and the rest, read_sets.c its sets. */
 
 #include "core/ruleset.h"
+#include "nft/interval.h"
 #include "nft/socket.h"
 
-/* An element as the kernel keeps it: intervals are a start and an end. */
 struct raw {
+	struct nft_edge edge;
 	struct element element;
-	bool end;
 };
 
 struct reading {

@@ -156,7 +156,7 @@ static bool is_foreign_element(const struct set *set, struct nftnl_set_elem *par
 static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 {
 	struct reading *reading = userdata;
-	struct raw raw = { .end = false };
+	struct raw raw = { .edge.end = false };
 	uint32_t length = 0;
 	const void *key = nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length);
 
@@ -164,11 +164,13 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 		reading->foreign = true;
 		return 0;
 	}
+	memcpy(raw.edge.key, key, length);
 	memcpy(raw.element.first, key, length);
 	memcpy(raw.element.last, key, length);
 	if (nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS))
-		raw.end = nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END;
-	if (reading->set->flags & SET_VERDICTS && !raw.end && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT)) {
+		raw.edge.end = nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END;
+	if (reading->set->flags & SET_VERDICTS && !raw.edge.end &&
+	    nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT)) {
 		const char *chain = nftnl_set_elem_get_str(parsed, NFTNL_SET_ELEM_CHAIN);
 		raw.element.action = action_of(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT));
 		raw.element.chain = chain ? ruleset_string(reading->out, "%s", chain) : NULL;
@@ -210,43 +212,27 @@ static int each_element(const struct nlmsghdr *header, void *userdata)
 	return r;
 }
 
-/* An end that stands where another interval begins belongs to the one before. */
-static int raw_order(const void *a, const void *b)
-{
-	const struct raw *x = a, *y = b;
-	int order = memcmp(x->element.first, y->element.first, KEY_SIZE_MAX);
-	return order ? order : (int)y->end - (int)x->end;
-}
-
-static void key_before(uint8_t *key, size_t size)
-{
-	for (size_t i = size; i-- > 0;)
-		if (key[i]-- != 0)
-			return;
-}
-
 static void join_intervals(struct reading *reading)
 {
 	size_t size = key_size(reading->set->type);
 	struct element *open = NULL;
 
 	if (reading->raw_count)
-		qsort(reading->raw, reading->raw_count, sizeof(*reading->raw), raw_order);
+		qsort(reading->raw, reading->raw_count, sizeof(*reading->raw), nft_edge_order);
 	for (size_t i = 0; i < reading->raw_count; i++) {
 		struct raw *raw = &reading->raw[i];
 		/* We send each start with its end; only the last interval may have none. */
-		reading->foreign |= raw->end == !open;
+		reading->foreign |= raw->edge.end == !open;
 		if (open) {
-			memcpy(open->last, raw->element.first, size);
-			key_before(open->last, size);
+			nft_last_key(open->last, &raw->edge, size);
 			set_add(reading->out, reading->set, open);
 			open = NULL;
 		}
-		if (!raw->end)
+		if (!raw->edge.end)
 			open = &raw->element;
 	}
 	if (open) {
-		memset(open->last, 0xff, size);
+		nft_last_key(open->last, NULL, size);
 		set_add(reading->out, reading->set, open);
 	}
 }
