@@ -27,7 +27,7 @@ static enum place find_place(const char *word)
 
 static void read_chain(struct foreign_tables *tables, char *words)
 {
-	struct other_chain chain = { .family = TABLE_INET, .table = strdup("t") };
+	struct foreign_chain chain = { .family = TABLE_INET, .table = strdup("t") };
 	char *word;
 
 	chain.name = strdup(strsep(&words, " "));
@@ -54,7 +54,7 @@ static void read_interval(struct rule_condition *ret, char *word)
 
 static void read_set(struct foreign_tables *tables, char *words)
 {
-	struct other_set set = { .family = TABLE_INET, .table = strdup("t"), .known = true };
+	struct foreign_set set = { .family = TABLE_INET, .table = strdup("t"), .known = true };
 	char *word;
 
 	set.name = strdup(strsep(&words, " "));
@@ -71,7 +71,7 @@ static void read_set(struct foreign_tables *tables, char *words)
 
 static void read_map(struct foreign_tables *tables, char *words)
 {
-	struct other_set map = { .family = TABLE_INET, .table = strdup("t"), .known = true };
+	struct foreign_set map = { .family = TABLE_INET, .table = strdup("t"), .known = true };
 	char *word;
 
 	map.name = strdup(strsep(&words, " "));
@@ -188,7 +188,7 @@ static void read_condition(struct foreign_tables *tables, const char *kind, bool
 	}
 }
 
-static void read_verdict(struct foreign_tables *tables, struct other_rule *rule, const char *word, const char *value)
+static void read_verdict(struct foreign_tables *tables, struct foreign_rule *rule, const char *word, const char *value)
 {
 	rule->way = WAY_DONE;
 	if (strcmp(word, "jump") == 0 || strcmp(word, "goto") == 0) {
@@ -214,7 +214,7 @@ static void read_verdict(struct foreign_tables *tables, struct other_rule *rule,
 
 static void read_rule(struct foreign_tables *tables, const char *chain, char *words, unsigned line)
 {
-	struct other_rule rule = { .chain = find_chain(tables, chain),
+	struct foreign_rule rule = { .chain = find_chain(tables, chain),
 				   .handle = line,
 				   .exact = true,
 				   .conditions = tables->conditions.count,
@@ -223,7 +223,7 @@ static void read_rule(struct foreign_tables *tables, const char *chain, char *wo
 
 	assert_int_equal(ARRAY_PUSH(&tables->rules, rule), 0);
 	while ((word = strsep(&words, " "))) {
-		struct other_rule *last = &tables->rules.items[tables->rules.count - 1];
+		struct foreign_rule *last = &tables->rules.items[tables->rules.count - 1];
 		bool negate = strcmp(word, "not") == 0, verdict = false;
 		char *kind = negate ? strsep(&words, " ") : word;
 		last->exact &= strcmp(kind, "inexact") != 0;

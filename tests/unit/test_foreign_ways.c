@@ -302,11 +302,11 @@ static void test_finding(void **state)
 	assert_int_equal(foreign_find_set(&tables, 2, "t", "a"), 0);
 	foreign_sort(&tables);
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
-		struct other_chain chain = { .family = keys[i].family,
+		struct foreign_chain chain = { .family = keys[i].family,
 					     .table = strdup(keys[i].table),
 					     .name = strdup(keys[i].name),
 					     .priority = (int)i };
-		struct other_set set = { .family = keys[i].family,
+		struct foreign_set set = { .family = keys[i].family,
 					 .table = strdup(keys[i].table),
 					 .name = strdup(keys[i].name),
 					 .known = i == 3 };
