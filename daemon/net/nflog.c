@@ -15,7 +15,7 @@ enum {
 	MESSAGE_SIZE = 256 * 1024, /* several whole packets and their attributes */
 	TURN_USEC = 2000, /* then others have their turn, each as often as this: a flood must not starve them, nor they
 			     this */
-	COPY_BYTES = 0xffff, /* whole packets, where the rule's snaplen doesn't say less */
+	COPY_BYTES = 0xffff, /* whole packets, where the rule's snaplen is not less */
 };
 
 struct nflog {
@@ -159,7 +159,7 @@ int nflog_new(struct nflog **ret, sd_event *event, uint16_t group, nflog_seen se
 	int r = open_socket(nflog);
 	if (r >= 0)
 		r = bind_group(nflog, group);
-	if (r == -EPERM) /* how the kernel says that the group has a listener */
+	if (r == -EPERM) /* the group has a listener already */
 		r = -EBUSY;
 	if (r >= 0)
 		r = sd_event_add_io(event, &nflog->source, mnl_socket_get_fd(nflog->socket), EPOLLIN, on_packets,

@@ -3,6 +3,7 @@
  * deprecated. */
 #define CARES_NO_DEPRECATED
 #include "net/resolver.h"
+#include "net/resolv_conf.h"
 
 #include "core/dns_message.h"
 #include "log.h"
@@ -10,23 +11,15 @@
 #include <ares.h>
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/inotify.h>
-#include <unistd.h>
 
 enum {
 	TRY_MS = 2000,    /* for the first answer of a server; c-ares lengthens it for the next tries */
-	TRIES = 2,        /* of each server; the address book asks again soon after a failure */
+	TRIES = 2,        /* of each server; the address book queries again soon after a failure */
 	EDNS_SIZE = 1232, /* what passes without fragments, as agreed in 2020 */
-	SETTLE_MS = 200,  /* programs write resolv.conf in several steps */
-	LINKS_MAX = 8,    /* symbolic links from resolv.conf to the file */
-	WATCHES_MAX = LINKS_MAX + 2,
-	CONTENT_MAX = 16384,
 	SERVER_TEXT_MAX = ADDR_TEXT_MAX + 9, /* "[address]:65535," */
 };
 
@@ -46,9 +39,9 @@ struct query {
 	uint32_t ttl_s;
 };
 
-/* Two of them: FIRST asks, and goes on to the next server where one fails. In c-ares 1.18 it then can't tell SERVFAIL
- * and REFUSED of all servers from a closed port, so that VERDICT, which takes the first response as it is, is asked for
- * the word. */
+/* Two of them: FIRST queries, and goes on to the next server where one fails. In c-ares 1.18 SERVFAIL
+ * and REFUSED of all servers then look like a closed port, so that VERDICT, which takes the first response as it is, is
+ * queried for the reason. */
 enum { FIRST, VERDICT, CHANNELS };
 
 struct channel {
@@ -63,13 +56,6 @@ struct socket_watch {
 	struct channel *channel;
 };
 
-/* One step of the way from RESOLV_CONF to the file: a directory, and the name in it that matters ("": any). */
-struct path_watch {
-	sd_event_source *source;
-	char name[NAME_MAX + 1];
-	struct resolver *resolver;
-};
-
 struct resolver {
 	sd_event *event;
 	resolver_done done;
@@ -81,18 +67,14 @@ struct resolver {
 	struct socket_watch *sockets;
 	sd_event_source *timer;
 
-	/* c-ares may answer from within ares_query(): what is done is told from the event loop, where everything is
+	/* c-ares may answer from within ares_query(): what is done is reported from the event loop, where everything is
 	 * allowed. */
 	struct query *finished, **finished_end;
 	sd_event_source *deliver;
 	bool announce;   /* changed() is to be called */
 	bool delivering; /* then resolver_free() leaves the struct itself to on_deliver() */
 	bool freeing;
-
-	struct path_watch watches[WATCHES_MAX];
-	size_t watch_count;
-	sd_event_source *settle;
-	char *content; /* of resolv.conf when last read; NULL: it could not be */
+	struct resolv_conf *resolv_conf; /* NULL: its servers were given */
 };
 
 /* Sockets and time of c-ares on the event loop. */
@@ -110,7 +92,7 @@ static void arm_timer(struct resolver *resolver)
 		return;
 	}
 	sd_event_now(resolver->event, CLOCK_MONOTONIC, &now);
-	/* One millisecond more than c-ares says: its own rounding must not make the loop spin until the moment is
+	/* One millisecond more than c-ares gives: its own rounding must not make the loop spin until the moment is
 	 * there. */
 	sd_event_source_set_time(resolver->timer,
 				 now + (uint64_t)wait.tv_sec * 1000000 + (uint64_t)wait.tv_usec + 1000);
@@ -153,14 +135,14 @@ static void forget_socket(struct socket_watch **link)
 	free(watch);
 }
 
-/* c-ares can't be told that this failed: the query then runs into its timeout. */
+/* There is no way to report this failure to c-ares: the query then runs into its timeout. */
 static void watch_socket(struct channel *channel, ares_socket_t fd, uint32_t events)
 {
 	struct resolver *resolver = channel->resolver;
 	struct socket_watch *watch = calloc(1, sizeof(*watch));
 
 	if (!watch || sd_event_add_io(resolver->event, &watch->source, fd, events, on_socket, watch) < 0) {
-		log_error("Cannot watch a socket of the resolver: out of memory");
+		log_error("out of memory: a DNS query will fail");
 		free(watch);
 		return;
 	}
@@ -236,7 +218,7 @@ static const char *read_message(struct query *query, const uint8_t *bytes, size_
 	struct dns_message message;
 
 	if (dns_message_read(bytes, length, &message) < 0) {
-		log_info("Answer about %s refused: %s", query->name, message.reason);
+		log_info("a DNS answer for %s was refused: %s", query->name, message.reason);
 		return "malformed answer";
 	}
 	if (message.rcode != DNS_NOERROR && message.rcode != DNS_NXDOMAIN)
@@ -276,7 +258,7 @@ static void on_verdict(void *userdata, int status, int timeouts, unsigned char *
 		finish(query, status_word(status));
 }
 
-static void ask_channel(struct channel *channel, struct query *query, ares_callback callback)
+static void query_channel(struct channel *channel, struct query *query, ares_callback callback)
 {
 	ares_query(channel->handle, query->name, 1, query->family == FAMILY_4 ? DNS_TYPE_A : DNS_TYPE_AAAA, callback,
 		   query);
@@ -288,12 +270,12 @@ static void on_answer(void *userdata, int status, int timeouts, unsigned char *b
 	struct channel *verdict = &query->resolver->channels[VERDICT];
 
 	if (status == ARES_ECONNREFUSED && verdict->handle)
-		ask_channel(verdict, query, on_verdict);
+		query_channel(verdict, query, on_verdict);
 	else
 		on_verdict(userdata, status, timeouts, bytes, length);
 }
 
-static void tell(struct resolver *resolver, const struct query *query)
+static void report(struct resolver *resolver, const struct query *query)
 {
 	struct resolver_answer answer = {
 		.name = query->name,
@@ -323,7 +305,7 @@ static int on_deliver(sd_event_source *source, void *userdata)
 	for (; list; list = next) {
 		next = list->next;
 		if (!resolver->freeing)
-			tell(resolver, list);
+			report(resolver, list);
 		free_query(list);
 	}
 	if (!resolver->freeing && announce && resolver->changed)
@@ -334,7 +316,7 @@ static int on_deliver(sd_event_source *source, void *userdata)
 	return 0;
 }
 
-/* The channel: servers and how to ask them. */
+/* The channel: servers and how to query them. */
 
 static int open_channel(struct channel *channel, int flags)
 {
@@ -354,7 +336,7 @@ static int open_channel(struct channel *channel, int flags)
 	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ | ARES_OPT_LOOKUPS |
 		   ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB | ARES_OPT_NOROTATE;
 #ifdef ARES_OPT_QUERY_CACHE
-	/* The address book knows when to ask, and a refresh must not be answered from memory. */
+	/* The address book knows when to query, and a refresh must not be answered from memory. */
 	options.qcache_max_ttl = 0;
 	mask |= ARES_OPT_QUERY_CACHE;
 #endif
@@ -380,7 +362,7 @@ static int open_channel(struct channel *channel, int flags)
 static void close_channels(struct resolver *resolver)
 {
 	for (size_t i = 0; i < CHANNELS; i++) {
-		/* Not to be asked by what the other one ends. */
+		/* Not to be queried because of what the other one ends. */
 		ares_channel handle = resolver->channels[i].handle;
 		resolver->channels[i].handle = NULL;
 		if (handle)
@@ -406,170 +388,23 @@ static int open_channels(struct resolver *resolver)
 	return status;
 }
 
-/* Following resolv.conf. */
-
-static char *read_content(void)
-{
-	char *content = calloc(1, CONTENT_MAX + 1), *shorter;
-	size_t length = 0;
-	/* Whatever is in its place must not hold up the loop. */
-	int fd = open(RESOLV_CONF, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t got = -1;
-
-	/* c-ares goes on without a word, as if there were none. */
-	if (fd < 0 && errno != ENOENT)
-		log_warning("%s can't be read, the DNS server of this machine is asked: %s", RESOLV_CONF,
-			    strerror(errno));
-	while (content && fd >= 0 && length < CONTENT_MAX &&
-	       (got = read(fd, content + length, CONTENT_MAX - length)) > 0)
-		length += (size_t)got;
-	if (fd >= 0)
-		close(fd);
-	if (got < 0) {
-		free(content);
-		return NULL;
-	}
-	shorter = realloc(content, length + 1);
-	return shorter ? shorter : content;
-}
-
-static bool same_content(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static int on_path(sd_event_source *source, const struct inotify_event *event, void *userdata)
-{
-	struct path_watch *watch = userdata;
-	uint64_t now;
-
-	(void)source;
-	if (event->len > 0 && *watch->name && strcmp(event->name, watch->name) != 0)
-		return 0;
-	/* Not postponed by further events: a file that is written all the time is read now and then, not never. */
-	int enabled = SD_EVENT_OFF;
-	sd_event_source_get_enabled(watch->resolver->settle, &enabled);
-	if (enabled != SD_EVENT_OFF)
-		return 0;
-	sd_event_now(watch->resolver->event, CLOCK_MONOTONIC, &now);
-	sd_event_source_set_time(watch->resolver->settle, now + SETTLE_MS * 1000);
-	sd_event_source_set_enabled(watch->resolver->settle, SD_EVENT_ONESHOT);
-	return 0;
-}
-
-static int watch_path(struct resolver *resolver, const char *path, const char *name)
-{
-	struct path_watch *watch = &resolver->watches[resolver->watch_count];
-
-	if (resolver->watch_count == WATCHES_MAX)
-		return -ELOOP;
-	snprintf(watch->name, sizeof(watch->name), "%s", name);
-	watch->resolver = resolver;
-	int status = sd_event_add_inotify(resolver->event, &watch->source, path,
-					  IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-						  IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB,
-					  on_path, watch);
-	if (status >= 0)
-		resolver->watch_count++;
-	return status;
-}
-
-/* Watches the directory of path for its last name; where the directory is not there yet (as /run/systemd/resolve early
- * in boot), the nearest one that is, for the next step towards it. path is cut. */
-static int watch_name(struct resolver *resolver, char *path)
-{
-	for (;;) {
-		char *slash = strrchr(path, '/');
-		if (!slash || !slash[1])
-			return -EINVAL;
-		char name[NAME_MAX + 1];
-		snprintf(name, sizeof(name), "%s", slash + 1);
-		slash[slash == path ? 1 : 0] = '\0';
-		int status = watch_path(resolver, path, name);
-		if (status != -ENOENT || slash == path)
-			return status;
-	}
-}
-
-/* The path that the link at path leads to, in place; false: it is no link. */
-static bool follow_link(char path[PATH_MAX])
-{
-	char target[PATH_MAX], joined[PATH_MAX];
-	ssize_t length = readlink(path, target, sizeof(target) - 1);
-
-	if (length <= 0)
-		return false;
-	target[length] = '\0';
-	/* A slash at the end would hide the last name. */
-	while (length > 1 && target[length - 1] == '/')
-		target[--length] = '\0';
-	char *slash = strrchr(path, '/');
-	int directory = *target == '/' || !slash ? 0 : (int)(slash - path) + 1;
-	int size = snprintf(joined, sizeof(joined), "%.*s%s", directory, path, target);
-	if (size < 0 || (size_t)size >= sizeof(joined))
-		return false;
-	memcpy(path, joined, (size_t)size + 1);
-	return true;
-}
-
-static void forget_watches(struct resolver *resolver)
-{
-	while (resolver->watch_count > 0)
-		sd_event_source_disable_unref(resolver->watches[--resolver->watch_count].source);
-}
-
-/* Every directory on the way, and the file itself: where it is a bind mount (ip netns, containers), its directory
- * hears nothing of it. */
-static void watch_paths(struct resolver *resolver)
-{
-	char path[PATH_MAX] = RESOLV_CONF, cut[PATH_MAX];
-	int status = 0;
-
-	forget_watches(resolver);
-	for (unsigned links = 0; links <= LINKS_MAX && status >= 0; links++) {
-		memcpy(cut, path, sizeof(cut));
-		status = watch_name(resolver, cut);
-		if (!follow_link(path))
-			break;
-	}
-	if (status >= 0) {
-		status = watch_path(resolver, path, "");
-		/* Of one that may not be read its directory tells, and also when it may be. */
-		status = status == -EACCES ? 0 : status;
-	}
-	if (status < 0 && status != -ENOENT)
-		log_warning("Changes of %s will not be noticed: %s", RESOLV_CONF, strerror(-status));
-}
-
 static void reopen(struct resolver *resolver)
 {
 	close_channels(resolver);
 	int status = open_channels(resolver);
 	if (status < 0)
-		log_error("Cannot ask the DNS servers of %s: %s", RESOLV_CONF, strerror(-status));
+		log_error("the DNS servers of %s can't be queried: %s", RESOLV_CONF, strerror(-status));
 	arm_timer(resolver);
 }
 
-static int on_settle(sd_event_source *source, uint64_t time, void *userdata)
+static void on_resolv_conf(void *userdata)
 {
 	struct resolver *resolver = userdata;
 
-	(void)source;
-	(void)time;
-	/* The links may lead elsewhere now. Watch first, read then: what comes in between is an event. */
-	watch_paths(resolver);
-	char *content = read_content();
-	bool same = same_content(content, resolver->content);
-	free(resolver->content);
-	resolver->content = content;
-	if (same)
-		return 0;
-
-	log_notice("%s has changed", RESOLV_CONF);
+	log_notice("%s has changed: its DNS servers are queried from now on", RESOLV_CONF);
 	reopen(resolver);
 	resolver->announce = true;
 	sd_event_source_set_enabled(resolver->deliver, SD_EVENT_ONESHOT);
-	return 0;
 }
 
 /* What the daemon calls. */
@@ -592,19 +427,10 @@ static int format_servers(struct resolver *resolver, const struct dns_server *se
 
 static int add_sources(struct resolver *resolver)
 {
-	struct {
-		sd_event_source **source;
-		sd_event_time_handler_t handler;
-	} timers[] = { { &resolver->timer, on_timer }, { &resolver->settle, on_settle } };
-	int status = 0;
-
-	for (size_t i = 0; i < 2 && status >= 0; i++) {
-		/* An accuracy of 1 ms: the default may come a quarter of a second late. */
-		status = sd_event_add_time(resolver->event, timers[i].source, CLOCK_MONOTONIC, 0, 1000,
-					   timers[i].handler, resolver);
-		if (status >= 0)
-			status = sd_event_source_set_enabled(*timers[i].source, SD_EVENT_OFF);
-	}
+	/* An accuracy of 1 ms: the default may come a quarter of a second late. */
+	int status = sd_event_add_time(resolver->event, &resolver->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, resolver);
+	if (status >= 0)
+		status = sd_event_source_set_enabled(resolver->timer, SD_EVENT_OFF);
 	if (status >= 0)
 		status = sd_event_add_defer(resolver->event, &resolver->deliver, on_deliver, resolver);
 	if (status >= 0)
@@ -633,15 +459,14 @@ int resolver_new(struct resolver **ret, sd_event *event, const struct dns_server
 	status = add_sources(resolver);
 	if (status >= 0 && servers)
 		status = format_servers(resolver, servers, count);
-	if (status >= 0 && !servers) {
-		watch_paths(resolver);
-		resolver->content = read_content();
-	}
+	if (status >= 0 && !servers)
+		status = resolv_conf_new(&resolver->resolv_conf, event, on_resolv_conf, resolver);
 	if (status >= 0)
 		status = open_channels(resolver);
 	/* A file that can't be read now may be readable later. */
 	if (status == -EINVAL && !servers) {
-		log_error("Cannot ask the DNS servers of %s", RESOLV_CONF);
+		log_error("the DNS servers of %s can't be queried until it changes: %s", RESOLV_CONF,
+			  strerror(-status));
 		status = 0;
 	}
 	if (status < 0) {
@@ -672,7 +497,7 @@ int resolver_query(struct resolver *resolver, const char *name, enum family fami
 		finish(query, "no DNS server");
 		return 0;
 	}
-	ask_channel(&resolver->channels[FIRST], query, on_answer);
+	query_channel(&resolver->channels[FIRST], query, on_answer);
 	arm_timer(resolver);
 	return 0;
 }
@@ -689,13 +514,11 @@ void resolver_free(struct resolver *resolver)
 		next = query->next;
 		free_query(query);
 	}
-	forget_watches(resolver);
+	resolv_conf_free(resolver->resolv_conf);
 	sd_event_source_disable_unref(resolver->timer);
-	sd_event_source_disable_unref(resolver->settle);
 	sd_event_source_disable_unref(resolver->deliver);
 	sd_event_unref(resolver->event);
 	free(resolver->servers);
-	free(resolver->content);
 	ares_library_cleanup();
 	if (!resolver->delivering)
 		free(resolver);

@@ -2,7 +2,7 @@
 #ifndef SPEFW_RESOLVER_H
 #define SPEFW_RESOLVER_H
 
-/* c-ares on sd-event: asks A or AAAA of absolute names, never blocks. The answer is read by core/dns_message. */
+/* c-ares on sd-event: queries A or AAAA of absolute names, never blocks. The answer is read by core/dns_message. */
 
 #include "core/addr.h"
 #include "core/config.h"
@@ -13,7 +13,7 @@
 struct resolver;
 
 struct resolver_answer {
-	const char *name; /* as asked */
+	const char *name; /* as queried */
 	enum family family;
 	const char
 		*error; /* NULL: answered, perhaps with no address; else a short reason ("SERVFAIL", "timeout", ...) */
@@ -24,11 +24,6 @@ struct resolver_answer {
 	size_t alias_count;
 	uint32_t ttl_s; /* least of the chain; for an empty answer the negative TTL, 0 where there is none */
 };
-
-/* What is read for the servers' addresses, and followed: renamed over, rewritten, removed, or a symbolic link to a
- * file of which the same is true, as systemd-resolved, resolvconf and DHCP clients do. Without it, or where it names
- * none, resolv.conf(5) has it that a server runs on this machine. */
-#define RESOLV_CONF "/etc/resolv.conf"
 
 typedef void (*resolver_done)(void *userdata, const struct resolver_answer *answer);
 

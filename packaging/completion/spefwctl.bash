@@ -29,7 +29,7 @@ _spefwctl() {
 		kind=
 		case $word,$verb in
 		-*,?*) words=$(_spefwctl_options "$program" "$verb" | sed 's/[A-Z]*$//') ;;
-		-*) words=$(sed 's/[A-Z]*$//' <<<"$options") ;;
+		-*) words=$(printf '%s\n' "$options" | sed 's/[A-Z]*$//') ;;
 		*,) words=$(_spefwctl_verbs "$program") ;;
 		*)
 			# Options that it can't do without, or its arguments.

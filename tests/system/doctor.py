@@ -293,7 +293,7 @@ def resolvers(tap):
         doctor.healthy("the second of the server's resolvers answers")
         queries("203.0.113.99")
         code, found, notes = doctor.findings()
-        tap.ok((code, found) == (0, []) and any("server's resolvers could not be asked" in one["what"]
+        tap.ok((code, found) == (0, []) and any("server's resolvers could not be queried" in one["what"]
                                                 for one in notes), "a silent resolver is a note", (found, notes))
 
 

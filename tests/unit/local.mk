@@ -69,7 +69,8 @@ tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_LDADD = $(UNIT_CONFIG_OBJECTS) $(INIH_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
-tests_unit_test_control_LDADD = daemon/control/server.$(OBJEXT) daemon/control/wire.$(OBJEXT) \
+tests_unit_test_control_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/server.$(OBJEXT) \
+	daemon/control/wire.$(OBJEXT) \
 	daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
@@ -93,7 +94,8 @@ tests_unit_test_observed_queries_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_output_SOURCES = tests/unit/test_output.c
 tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
-tests_unit_test_output_LDADD = daemon/control/server.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) \
+tests_unit_test_output_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/server.$(OBJEXT) libctl.a \
+	libbase.a libcore.a $(SYSTEMD_LIBS) \
 	$(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
 
 tests_unit_test_query_pace_SOURCES = tests/unit/test_query_pace.c
@@ -101,8 +103,8 @@ tests_unit_test_query_pace_LDADD = daemon/core/query_pace.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
 tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options
-tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
-	daemon/core/addrbook.$(OBJEXT) daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) \
+tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/net/resolv_conf.$(OBJEXT) \
+	daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) \
 	daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_saved_SOURCES = tests/unit/test_saved.c
@@ -231,15 +233,19 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
 	daemon/gateway/usage.c
 tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
-tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) $(MNL_LIBS) \
-	$(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) \
+	$(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 # Behaviour that mutants of core had survived.
-UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset \
-	tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \
+UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_foreign_ways tests/unit/test_diag tests/unit/test_text \
+	tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \
 	tests/unit/test_compile_role
-tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
+UNIT_FOREIGN_SOURCES = tests/unit/foreign_text.c tests/unit/foreign_text.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_FOREIGN_SOURCES)
 tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_foreign_ways_SOURCES = tests/unit/test_foreign_ways.c $(UNIT_FOREIGN_SOURCES)
+tests_unit_test_foreign_ways_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_foreign_ways_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_diag_SOURCES = tests/unit/test_diag.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_diag_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_diag_LDADD = $(UNIT_MAKE_LIBS)

@@ -602,6 +602,15 @@ static void compression(void **state)
 	put_pointer_record(first + 2 * 399);
 	expect_refused("too many compression pointers");
 
+	/* The message may end with one, and not within one. */
+	begin_answer_to("a.example", DNS_TYPE_A);
+	put_record(ANSWER, "b.example", DNS_TYPE_CNAME, 60, 2);
+	put16(0xc00c);
+	expect_read();
+	built.length--;
+	built.bytes[built.length - 2] = 1;
+	expect_refused("a name leaves the message");
+
 	begin_answer_to("a.example", DNS_TYPE_A);
 	count(ANSWER);
 	put8(0x80);

@@ -63,20 +63,20 @@ int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, s
 
 static void fill(struct foreign_tables *out)
 {
-	struct other_chain chain = { .family = 2,
-				     .table = strdup("nat"),
-				     .name = strdup("squid"),
-				     .place = PLACE_PREROUTING,
-				     .priority = -100,
-				     .nat = true };
+	struct foreign_chain chain = { .family = 2,
+				       .table = strdup("nat"),
+				       .name = strdup("squid"),
+				       .place = PLACE_PREROUTING,
+				       .priority = -100,
+				       .nat = true };
 
 	assert_int_equal(ARRAY_PUSH(&out->chains, chain), 0);
 	for (size_t i = 0; i < kernel.rules; i++) {
-		struct other_rule rule = { .handle = i + 1,
-					   .exact = true,
-					   .effect = EFFECT_REDIRECT,
-					   .way = WAY_ON,
-					   .map_field = RULE_FIELDS };
+		struct foreign_rule rule = { .handle = i + 1,
+					     .exact = true,
+					     .effect = EFFECT_REDIRECT,
+					     .way = WAY_ON,
+					     .map_field = RULE_FIELDS };
 		assert_int_equal(ARRAY_PUSH(&out->rules, rule), 0);
 	}
 	out->incomplete = kernel.incomplete;

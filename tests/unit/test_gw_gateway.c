@@ -540,13 +540,13 @@ static void test_cut_is_allowed_again(void **state)
 /* A rule that redirects all that a nat chain sees. */
 static int redirect_all(struct foreign_tables *out)
 {
-	struct other_chain chain = { .family = 2,
-				     .table = strdup("nat"),
-				     .name = strdup("squid"),
-				     .place = PLACE_PREROUTING,
-				     .priority = -100,
-				     .nat = true };
-	struct other_rule rule = {
+	struct foreign_chain chain = { .family = 2,
+				       .table = strdup("nat"),
+				       .name = strdup("squid"),
+				       .place = PLACE_PREROUTING,
+				       .priority = -100,
+				       .nat = true };
+	struct foreign_rule rule = {
 		.handle = 7, .exact = true, .effect = EFFECT_REDIRECT, .way = WAY_ON, .map_field = RULE_FIELDS
 	};
 

@@ -370,6 +370,7 @@ static void test_grace(void **state)
 	fake_resolver_answer(one, FAMILY_4, "198.51.100.7", 300);
 	assert_events("changed one.example.net=198.51.100.1,198.51.100.7;");
 	assert_true(fake_log_has("one.example.net (IPv4): grace, 2 addresses"));
+	assert_int_equal(deadline(one), NOW + 7 * DAY + 6 * HOUR); /* for the kernel: we may not live that long */
 	fake_log_reset();
 	pass_answering(left_out + HOUR - 1 - now_ms(), "198.51.100.7", 300);
 	assert_string_equal(view(one, false), "198.51.100.1 198.51.100.7");
@@ -469,6 +470,8 @@ static void test_query_budget(void **state)
 	assert_int_equal(fake_resolver_waiting(), 32);
 	fake_time_pass(400);
 	assert_in_range(fake_resolver_waiting(), 130, 133);
+	assert_int_equal(fake_resolver_query(31)->asked_ms, NOW);
+	assert_int_equal(fake_resolver_query(131)->asked_ms, NOW + 400);
 	fake_time_pass(4 * SECOND);
 	assert_int_equal(fake_resolver_waiting(), 1000);
 	fake_resolver_empty_all(60);
@@ -528,6 +531,7 @@ static void test_saving(void **state)
 	fake_time_pass(1);
 	assert_events("saved;");
 	assert_int_equal(stat(path_of("addresses"), &before), 0);
+	assert_false(fake_log_has("can't save"));
 	assert_int_equal(access(path_of("held"), F_OK), 0);
 	/* Mere confirmation is saved now and then. */
 	until_asked(one, FAMILY_4);
@@ -814,6 +818,7 @@ static void test_follow(void **state)
 	/* The same servers: nothing is queried again. */
 	assert_int_equal(names_follow(names, &old), 0);
 	assert_int_equal(fake_resolver_queries, before);
+	assert_int_equal(fake_log_lines, 0);
 	/* Others: what is under way goes to them, and all names are queried. */
 	old.policy.dns_servers.items = &first;
 	file.policy.dns_servers.items[0] = (struct dns_server){ make_addr("192.0.2.99"), 5353 };
@@ -1020,8 +1025,9 @@ static void test_learned_then_source(void **state)
 
 static struct tracked connection(const char *target)
 {
-	return (struct tracked){ .packet = { make_addr("192.0.2.25"), make_addr(target), PROTOCOL_TCP, 50000, 8443 },
-				 .open = true };
+	return (struct tracked){
+		.packet = { make_addr("192.0.2.25"), make_addr(target), PROTOCOL_TCP, 50000, 8443, false }, .open = true
+	};
 }
 
 /* What was learned ends with its TTL, two minutes at least, but not while a connection uses it. */
@@ -1069,6 +1075,25 @@ static void test_learned_ends(void **state)
 	learn("x.example.org", FAMILY_4, "198.51.100.45", 600);
 	restart();
 	assert_string_equal(view(pattern, false), "198.51.100.45");
+}
+
+/* Of several names, in no order. */
+static void test_learned_ends_together(void **state)
+{
+	static const char *const used[] = { "198.51.100.4", "198.51.100.41", "198.51.100.60" };
+
+	(void)state;
+	begin_answered();
+	for (size_t i = 0; i < COUNT_OF(used); i++) {
+		struct tracked tracked = connection(used[i]);
+		fake_conntrack_add(&tracked);
+	}
+	learn("x.example.org", FAMILY_4, "198.51.100.40 198.51.100.41 198.51.100.60 198.51.100.61", 60);
+	learn(one, FAMILY_4, "198.51.100.3 198.51.100.4 198.51.100.60", 60);
+	pass_answering(2 * MINUTE, "198.51.100.1", 300);
+	assert_string_equal(view(pattern, false), "198.51.100.41 198.51.100.60");
+	assert_string_equal(view(one, false), "198.51.100.1 198.51.100.4 198.51.100.60");
+	assert_int_equal(fake_conntrack_looks, 1);
 }
 
 static struct packet denied_packet(const char *source, const char *target, uint16_t port)
@@ -1278,6 +1303,7 @@ int main(void)
 		TEST(test_learn_by_alias),
 		TEST(test_learned_then_source),
 		TEST(test_learned_ends),
+		TEST(test_learned_ends_together),
 		TEST(test_denied),
 		TEST(test_denial_budget),
 		TEST(test_copies_lost),

@@ -3,6 +3,7 @@
  * such namespaces are not allowed, the test is skipped (77). */
 #define CARES_NO_DEPRECATED
 #include "net/resolver.h"
+#include "net/resolv_conf.h"
 
 #include <ares.h>
 #include <errno.h>
