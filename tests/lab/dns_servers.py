@@ -288,7 +288,7 @@ class Liar(Background):
                 connection.sendall(struct.pack("!H", len(reply)) + reply)
 
     def send(self, data, target, port):
-        """A datagram from where it answers, unasked; its first addresses of each family."""
+        """A datagram from where it answers, unsolicited; its first addresses of each family."""
         [sock, *_] = [sock for sock in self._sockets if sock.type == socket.SOCK_DGRAM
                       and (sock.family == socket.AF_INET6) == (":" in target)]
         sock.sendto(data, (target, port))

@@ -795,7 +795,7 @@ static void odd_limits(void **state)
 		/* The jitter is used to nearly its whole width. */
 		int64_t width = table[i].most_ms - table[i].least_ms;
 		assert_true(most_seen - least_seen >= width * 9 / 10);
-		/* And what the limits say of the end can't overflow. */
+		/* And what the limits give for the end can't overflow. */
 		answer(book, 0, 2 * DAY, NULL);
 		assert_true(entry_of(book).next_expiry_ms >= 2 * DAY);
 		addrbook_failed(book, NAME, FAMILY_4, "timeout", 3 * DAY);
