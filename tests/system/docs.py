@@ -274,6 +274,7 @@ def structure(tap):
                    for name in os.listdir(os.path.join(TOP, folder)) if re.search(r"^[a-z].*\.(c|h|py|varlink)$", name)}
         tap.equal(sorted(sources - words), [], "it knows all of %s/" % folder)
 
+
 def built_in(tap, daemon):
     """The table of flows in spefw.ini(5) is the daemon's."""
     rows = [tuple(tag.split(" Ta "))
