@@ -29,7 +29,7 @@ spefw_lab_tools() {
 }
 
 # Likewise, with what only the tests need. firewalld is for machines that are there for tests: on any other it would be
-# one more firewall, and its test says that it was skipped.
+# one more firewall, and its test reports that it was skipped.
 spefw_tools() {
 	spefw_lab_tools
 	cat <<-'END'

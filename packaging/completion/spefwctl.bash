@@ -18,7 +18,7 @@ _spefwctl() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*)
-			# What follows an option may be its argument, whose name says what it is.
+			# What follows an option may be its argument, whose name shows what it is.
 			kind=$(sed -nE "s/^(.* )?${COMP_WORDS[i]//[^a-z-]/.} (.* )?([A-Z]+)\$/\3/p" <<<" $options")
 			[ -z "$kind" ] || i=$((i + 1))
 			;;

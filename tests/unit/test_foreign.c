@@ -555,13 +555,13 @@ static void test_nothing_is_missed(void **state)
 		}
 		assert_int_equal(judge(&findings, &o, REPORT), 0);
 		for (size_t i = 0; i < o.rules.count; i++) {
-			bool told = false;
+			bool reported = false;
 			for (size_t f = 0; f < findings.count; f++)
-				told |= findings.items[f].handle == o.rules.items[i].handle;
-			if (reached[i] && !told)
-				fail_msg("round %u: rule %zu was reached, and is not told", round, i + 1);
+				reported |= findings.items[f].handle == o.rules.items[i].handle;
+			if (reached[i] && !reported)
+				fail_msg("round %u: rule %zu was reached, and is not reported", round, i + 1);
 			reached_ever += reached[i];
-			quiet += !told && o.rules.items[i].effect != EFFECT_NONE;
+			quiet += !reported && o.rules.items[i].effect != EFFECT_NONE;
 		}
 		findings_free(&findings);
 		foreign_tables_free(&o);
