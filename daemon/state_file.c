@@ -225,7 +225,7 @@ int state_save_addresses(const char *directory, const struct addrbook *book, int
 /* Takes the next line, without its end, checksum and the space before that, into `line`. False: it is damaged. */
 static bool take_line(const char **bytes, size_t *length, char line[LINE_MAX_BYTES])
 {
-	const char *start = *bytes, *end = memchr(start, '\n', *length);
+	const char *start = *bytes, *end = *length ? memchr(start, '\n', *length) : NULL;
 	size_t size = end ? (size_t)(end - start) : *length;
 	char sum[CHECKSUM_DIGITS + 1];
 

@@ -233,7 +233,7 @@ static bool check_data(struct reader *reader, const struct record *record)
 
 static bool check_section(struct reader *reader, size_t *at, unsigned count)
 {
-	struct record record;
+	struct record record = { 0 };
 	struct wire_name owner;
 
 	while (count-- > 0)

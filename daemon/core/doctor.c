@@ -240,7 +240,9 @@ static void judge_saved(struct troubles *out, const struct doctor_facts *facts)
 
 static void judge_tracking(struct troubles *out, const struct doctor_facts *facts)
 {
-	if (!facts->tracked_max || facts->tracked < facts->tracked_max / 100.0 * FULL_PERCENT)
+	uint64_t most = facts->tracked_max, nearly = most / 100 * FULL_PERCENT + most % 100 * FULL_PERCENT / 100;
+
+	if (!most || facts->tracked < nearly)
 		return;
 	struct trouble *trouble =
 		add(out, GRAVITY_SERIOUS, "conntrack", "the connection table is %s: new connections are lost",

@@ -121,7 +121,7 @@ static void print_key(FILE *out, int operand, const uint8_t *key)
 	switch (operand) {
 	case AS_IPV4:
 	case AS_IPV6: fputs(inet_ntop(operand == AS_IPV4 ? AF_INET : AF_INET6, key, text, sizeof(text)), out); break;
-	case AS_PORT: fprintf(out, "%u", key[0] << 8 | key[1]); break;
+	case AS_PORT: fprintf(out, "%d", key[0] << 8 | key[1]); break;
 	case AS_LINK: fprintf(out, "\"%.16s\"", (const char *)key); break;
 	case AS_PROTOCOL: print_word(out, protocols, key[0]); break;
 	case AS_ICMP: print_word(out, icmp_types, key[0]); break;

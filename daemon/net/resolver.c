@@ -321,6 +321,7 @@ static int on_deliver(sd_event_source *source, void *userdata)
 static int open_channel(struct channel *channel, int flags)
 {
 	struct resolver *resolver = channel->resolver;
+	char no_file[] = "/dev/null", file[] = RESOLV_CONF;
 	/* Lookups are given so that c-ares reads no nsswitch.conf; queries never use the hosts file. */
 	struct ares_options options = {
 		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | flags,
@@ -328,7 +329,7 @@ static int open_channel(struct channel *channel, int flags)
 		.tries = TRIES,
 		.ednspsz = EDNS_SIZE,
 		.lookups = (char[]){ "b" },
-		.resolvconf_path = resolver->servers ? (char[]){ "/dev/null" } : (char[]){ RESOLV_CONF },
+		.resolvconf_path = resolver->servers ? no_file : file,
 		.sock_state_cb = on_socket_state,
 		.sock_state_cb_data = channel,
 	};

@@ -20,7 +20,7 @@ static int from_input(int option, void *value, socklen_t *size);
 
 int fuzz_one(const uint8_t *bytes, size_t size);
 
-/* The kernel gives just as many bytes of entries as it has said before. */
+/* The kernel gives just as many bytes of entries as it has announced before. */
 static int from_input(int option, void *value, socklen_t *size)
 {
 	struct ipt_getinfo *info = value;

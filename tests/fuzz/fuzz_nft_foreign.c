@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz target: the tables of other programs as the kernel may tell them, to their reader and to the search for rules
+/* Fuzz target: the tables of other programs as the kernel may list them, to their reader and to the search for rules
  * that could meet a flow. The input is datagrams (fake_netlink.h). The reader is the daemon's own; only its sockets are
  * not real. */
 #include "fake_netlink.h"

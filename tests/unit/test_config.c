@@ -118,7 +118,7 @@ static void load_good(struct config *ret, const char *text)
 	free(complaints);
 }
 
-/* Each text with all that is said about it. */
+/* Each text with all complaints about it. */
 struct bad {
 	const char *text, *complaints;
 };

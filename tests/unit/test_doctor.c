@@ -170,7 +170,7 @@ static void test_neighbours(void **state)
 	assert_troubles(f, "serious address: 2001:db8:2::99 seems to be an address of SERVER too, and is not guarded "
 			   "(02:00:00:00:00:01 has it on lan, as has 2001:db8:2::25): "
 			   "add it to address in [server], or take it from the machine\n");
-	/* An interface without hardware addresses says nothing. */
+	/* An interface without hardware addresses proves nothing. */
 	for (size_t i = 0; i < f->facts.neighbours.count; i++)
 		f->facts.neighbours.items[i].hardware_length = 0;
 	assert_troubles(f, "");
@@ -376,7 +376,7 @@ static void test_twins(void **state)
 	struct fixture *f = *state;
 	static const struct {
 		const char *addr;
-		bool said;
+		bool reported;
 	} cases[] = {
 		{ "192.0.2.26", true },  { "169.254.7.7", false },   { "169.253.7.7", true },
 		{ "168.254.7.7", true }, { "fe80::1", false },       { "febf::1", false },
@@ -387,8 +387,8 @@ static void test_twins(void **state)
 	add_neighbour(f, "192.0.2.25", "lan", 1);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		add_neighbour(f, cases[i].addr, "lan", 1);
-		if (count_troubles(f, cases[i].addr) != cases[i].said)
-			fail_msg("%s: said is to be %d", cases[i].addr, cases[i].said);
+		if (count_troubles(f, cases[i].addr) != cases[i].reported)
+			fail_msg("%s: reported is to be %d", cases[i].addr, cases[i].reported);
 		f->facts.neighbours.items[1].hardware_length = 5; /* the same, as far as it goes */
 		assert_int_equal(count_troubles(f, ""), 0);
 		f->facts.neighbours.count--;
@@ -399,7 +399,7 @@ static void test_twins(void **state)
 	assert_troubles(f, "serious address: 192.0.2.26 seems to be an address of SERVER too, and is not guarded "
 			   "(02:00:00:00:00:01 has it on lan, as has 192.0.2.25): "
 			   "add it to address in [server], or take it from the machine\n");
-	/* Eight are named, and it is said that there are more. */
+	/* Eight are named, and that there are more is reported. */
 	for (unsigned i = 0; i < 8; i++) {
 		char text[20];
 		snprintf(text, sizeof(text), "192.0.2.%u", 100 + i);

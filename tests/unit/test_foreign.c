@@ -76,8 +76,8 @@ static int judge(struct findings *ret, const struct foreign_tables *tables, cons
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
-	struct interface_list links[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+	struct interface_list interfaces[8] = { { link_lan, 1 } };
+	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct policy policy;
 
 	make_good_policy(&policy, config);
@@ -137,12 +137,12 @@ static void test_conditions(void **state)
 	add_addresses(&o, RULE_SOURCE_4, true, "192.0.2.25", "192.0.2.25");
 	add_condition(&o, RULE_FAMILY, false, "\4", "\4");
 	add_rule(&o, pre, EFFECT_REDIRECT,
-		 WAY_ON); /* the server's packets come by no other link, and it has no console */
+		 WAY_ON); /* the server's packets come by no other interface, and it has no console */
 	add_link(&o, true, "lan");
 	add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", "192.0.2.25");
 	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* DNS is no channel */
 	add_port(&o, 53);
-	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* of the loopback link nothing of ours comes */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* of the loopback interface nothing of ours comes */
 	add_link(&o, false, "lo");
 	add_rule(&o, pre, EFFECT_DNAT, WAY_ON); /* a port forward to the server, for all but the server itself */
 	o.rules.items[o.rules.count - 1].has_target = true;
@@ -304,9 +304,9 @@ static char link_wan[1][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 static void assert_drops(struct foreign_tables *tables, const char *config, const char *expected)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
-	struct interface_list links[8] = { { link_lan, 1 } }, peers[64];
+	struct interface_list interfaces[8] = { { link_lan, 1 } }, peers[64];
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct foreign_view view = { &around, peers };
 	struct findings findings;
 	struct policy policy;
@@ -349,7 +349,7 @@ static void test_drops(void **state)
 	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 5 */
 	add_port(&o, 443);
 	add_state(&o, true, STATE_NEW);
-	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* no link that peers come by */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* no interface that peers come by */
 	add_link(&o, false, "adm");
 	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 7: some of ADM */
 	add_port(&o, 8470);
@@ -393,7 +393,7 @@ static void test_policies(void **state)
 		add_condition(&o, RULE_OUT_LINK, false, name, name);
 		assert_drops(&o, REPORT, cases[i].found);
 	}
-	/* What the gateway itself is asked for by name: its resolver. */
+	/* The gateway's own name server. */
 	struct foreign_tables o = { 0 };
 	size_t base = add_chain(&o, "base", PLACE_INPUT, false, 0);
 	o.chains.items[base].drops = true;
@@ -490,7 +490,7 @@ static void random_rules(struct foreign_tables *o)
 {
 	static const char *const addresses[] = { "192.0.2.0",    "192.0.2.25",  "192.0.2.26",
 						 "198.51.100.7", "203.0.113.5", "203.0.113.255" };
-	static const char *const links[] = { "lan", "wan" };
+	static const char *const interfaces[] = { "lan", "wan" };
 	static const uint16_t ports[] = { 80, 143, 443, 8470 };
 	size_t chains[3];
 
@@ -515,7 +515,7 @@ static void random_rules(struct foreign_tables *o)
 					      addresses[high]);
 				break;
 			case 1: add_port(o, ports[roll(COUNT_OF(ports))]); break;
-			default: add_link(o, roll(3) == 0, links[roll(2)]);
+			default: add_link(o, roll(3) == 0, interfaces[roll(2)]);
 			}
 		}
 	}
@@ -555,13 +555,13 @@ static void test_nothing_is_missed(void **state)
 		}
 		assert_int_equal(judge(&findings, &o, REPORT), 0);
 		for (size_t i = 0; i < o.rules.count; i++) {
-			bool reported = false;
+			bool found = false;
 			for (size_t f = 0; f < findings.count; f++)
-				reported |= findings.items[f].handle == o.rules.items[i].handle;
-			if (reached[i] && !reported)
+				found |= findings.items[f].handle == o.rules.items[i].handle;
+			if (reached[i] && !found)
 				fail_msg("round %u: rule %zu was reached, and is not reported", round, i + 1);
 			reached_ever += reached[i];
-			quiet += !reported && o.rules.items[i].effect != EFFECT_NONE;
+			quiet += !found && o.rules.items[i].effect != EFFECT_NONE;
 		}
 		findings_free(&findings);
 		foreign_tables_free(&o);
@@ -576,8 +576,8 @@ static void judge_in_parts(struct findings *ret, const struct foreign_tables *ta
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
-	struct interface_list links[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+	struct interface_list interfaces[8] = { { link_lan, 1 } };
+	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct foreign_view view = { .around = &around };
 	struct judging *judging;
 	struct policy policy;
@@ -705,8 +705,8 @@ static void test_no_memory(void **state)
 		struct findings findings = { 0 };
 		struct ranges gateway = make_ranges("192.0.2.1");
 		struct names_view names = { 0 };
-		struct interface_list links[8] = { { link_lan, 1 } };
-		struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+		struct interface_list interfaces[8] = { { link_lan, 1 } };
+		struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 		struct policy policy;
 
 		make_good_policy(&policy, REPORT);

@@ -41,7 +41,7 @@ enum {
 
 static sd_event *event;
 
-/* The server: what it answers is in the name that it is asked for. */
+/* The server: what it answers is in the name of the query. */
 
 struct server {
 	struct sockaddr_storage address;
@@ -49,7 +49,7 @@ struct server {
 	uint8_t number; /* in the addresses that it answers */
 	int udp, tcp;
 	sd_event_source *udp_source, *tcp_source;
-	unsigned asked, asked_by_tcp, asked_with_edns;
+	unsigned queries, queries_by_tcp, queries_with_edns;
 };
 
 struct message {
@@ -148,7 +148,7 @@ static bool compose(struct server *server, const uint8_t *query, size_t length, 
 	if (is(name, "silent"))
 		return false;
 	bool edns = has_edns(query, length, end);
-	server->asked_with_edns += edns;
+	server->queries_with_edns += edns;
 	if (is(name, "plain") && edns)
 		ret->bytes[3] |= 1;
 	else if (is(name, "plain"))
@@ -201,7 +201,7 @@ static int on_udp(sd_event_source *source, int fd, uint32_t events, void *userda
 	ssize_t got = recvfrom(fd, query, sizeof(query), MSG_DONTWAIT, (struct sockaddr *)&peer, &peer_length);
 	if (got < 0)
 		return 0;
-	server->asked++;
+	server->queries++;
 	if (compose(server, query, (size_t)got, false, &message))
 		assert_true(sendto(fd, message.bytes, message.length, 0, (struct sockaddr *)&peer, peer_length) > 0);
 	return 0;
@@ -222,7 +222,7 @@ static int on_query(sd_event_source *source, int fd, uint32_t events, void *user
 	(void)events;
 	if (receive(fd, size, 2) && receive(fd, query, (size_t)size[0] << 8 | size[1]) &&
 	    compose(server, query, (size_t)size[0] << 8 | size[1], true, &message)) {
-		server->asked_by_tcp++;
+		server->queries_by_tcp++;
 		uint8_t prefix[2] = { (uint8_t)(message.length >> 8), (uint8_t)message.length };
 		assert_int_equal(send(fd, prefix, 2, MSG_MORE), 2);
 		assert_int_equal(send(fd, message.bytes, message.length, 0), message.length);
@@ -286,9 +286,9 @@ static void stop(struct server *server)
 	close(server->tcp);
 }
 
-/* The client: what it was told. */
+/* The client: what was reported to it. */
 
-struct told {
+struct report {
 	char name[64];
 	enum family family;
 	char error[64]; /* "": answered */
@@ -299,7 +299,7 @@ struct told {
 
 static struct client {
 	struct resolver *resolver;
-	struct told told[64];
+	struct report reports[64];
 	size_t count;
 	unsigned changes;
 	size_t told_at_change;
@@ -310,15 +310,15 @@ static void on_done(void *userdata, const struct resolver_answer *answer)
 {
 	assert_ptr_equal(userdata, &client);
 	assert_true(client.count < 64);
-	struct told *told = &client.told[client.count++];
-	snprintf(told->name, sizeof(told->name), "%s", answer->name);
-	snprintf(told->error, sizeof(told->error), "%s", answer->error ? answer->error : "");
-	told->family = answer->family;
-	told->count = answer->count;
-	told->ttl_s = answer->ttl_s;
+	struct report *report = &client.reports[client.count++];
+	snprintf(report->name, sizeof(report->name), "%s", answer->name);
+	snprintf(report->error, sizeof(report->error), "%s", answer->error ? answer->error : "");
+	report->family = answer->family;
+	report->count = answer->count;
+	report->ttl_s = answer->ttl_s;
 	assert_true(answer->count <= DNS_ADDRESSES_MAX);
 	if (answer->count > 0)
-		memcpy(told->addresses, answer->addresses, answer->count * sizeof(*answer->addresses));
+		memcpy(report->addresses, answer->addresses, answer->count * sizeof(*answer->addresses));
 	if (client.free_when_told) {
 		resolver_free(client.resolver);
 		client.resolver = NULL;
@@ -332,17 +332,17 @@ static void on_changed(void *userdata)
 	client.told_at_change = client.count;
 }
 
-static void run_until(size_t told, unsigned changes)
+static void run_until(size_t count, unsigned changes)
 {
 	time_t began = time(NULL);
 
-	while (client.count < told || client.changes < changes) {
+	while (client.count < count || client.changes < changes) {
 		assert_true(sd_event_run(event, 100000) >= 0);
 		if (time(NULL) - began > HANG_S)
-			fail_msg("%zu of %zu answers, %u of %u changes, then nothing", client.count, told,
+			fail_msg("%zu of %zu answers, %u of %u changes, then nothing", client.count, count,
 				 client.changes, changes);
 	}
-	assert_int_equal(client.count, told);
+	assert_int_equal(client.count, count);
 }
 
 static void open_client(const struct dns_server *servers, size_t count)
@@ -351,7 +351,7 @@ static void open_client(const struct dns_server *servers, size_t count)
 	assert_int_equal(resolver_new(&client.resolver, event, servers, count, on_done, on_changed, &client), 0);
 }
 
-static void ask(const char *name, enum family family)
+static void query(const char *name, enum family family)
 {
 	size_t before = client.count;
 	assert_int_equal(resolver_query(client.resolver, name, family), 0);
@@ -359,14 +359,14 @@ static void ask(const char *name, enum family family)
 	assert_int_equal(client.count, before);
 }
 
-static const struct told *told_of(const char *name, enum family family)
+static const struct report *report_of(const char *name, enum family family)
 {
-	const struct told *found = NULL;
+	const struct report *found = NULL;
 
 	for (size_t i = 0; i < client.count; i++)
-		if (strcmp(client.told[i].name, name) == 0 && client.told[i].family == family) {
+		if (strcmp(client.reports[i].name, name) == 0 && client.reports[i].family == family) {
 			assert_null(found);
-			found = &client.told[i];
+			found = &client.reports[i];
 		}
 	assert_non_null(found);
 	return found;
@@ -374,14 +374,14 @@ static const struct told *told_of(const char *name, enum family family)
 
 static void expect_answer(const char *name, enum family family, const char *first, size_t count, uint32_t ttl_s)
 {
-	const struct told *told = told_of(name, family);
+	const struct report *report = report_of(name, family);
 	char text[ADDR_TEXT_MAX];
 
-	assert_string_equal(told->error, "");
-	assert_int_equal(told->count, count);
-	assert_int_equal(told->ttl_s, ttl_s);
+	assert_string_equal(report->error, "");
+	assert_int_equal(report->count, count);
+	assert_int_equal(report->ttl_s, ttl_s);
 	if (first)
-		assert_string_equal(addr_format(&told->addresses[0], text), first);
+		assert_string_equal(addr_format(&report->addresses[0], text), first);
 }
 
 static struct dns_server at(const char *text, uint16_t port)
@@ -400,13 +400,13 @@ static void answers(void **state)
 	start(&one, 1, FAMILY_4, 5353);
 	start(&two, 2, FAMILY_6, 5354);
 	open_client(servers, 2);
-	ask("ok.test", FAMILY_4);
-	ask("ok.test", FAMILY_6);
-	ask("alias.test", FAMILY_4);
-	ask("nx.test", FAMILY_6);
-	ask("nodata.test", FAMILY_4);
-	ask("big.test", FAMILY_4);
-	ask("second.test", FAMILY_6);
+	query("ok.test", FAMILY_4);
+	query("ok.test", FAMILY_6);
+	query("alias.test", FAMILY_4);
+	query("nx.test", FAMILY_6);
+	query("nodata.test", FAMILY_4);
+	query("big.test", FAMILY_4);
+	query("second.test", FAMILY_6);
 	run_until(7, 0);
 
 	expect_answer("ok.test", FAMILY_4, "192.0.2.1", 1, 300);
@@ -415,11 +415,11 @@ static void answers(void **state)
 	expect_answer("nx.test", FAMILY_6, NULL, 0, 120);
 	expect_answer("nodata.test", FAMILY_4, NULL, 0, 120);
 	expect_answer("big.test", FAMILY_4, "192.0.2.1", 100, 300);
-	assert_int_equal(one.asked_by_tcp, 1);
-	assert_int_equal(one.asked_with_edns, one.asked + one.asked_by_tcp);
-	/* The second server is asked where the first one fails, and only there. */
+	assert_int_equal(one.queries_by_tcp, 1);
+	assert_int_equal(one.queries_with_edns, one.queries + one.queries_by_tcp);
+	/* The second server is queried where the first one fails, and only there. */
 	expect_answer("second.test", FAMILY_6, "2001:db8::202", 1, 300);
-	assert_int_equal(two.asked, 1);
+	assert_int_equal(two.queries, 1);
 
 	resolver_free(client.resolver);
 	stop(&one);
@@ -438,23 +438,23 @@ static void dead_servers(void **state)
 	sd_event_source_set_enabled(silent.tcp_source, SD_EVENT_OFF);
 	start(&alive, 3, FAMILY_4, 5353);
 	open_client(servers, 3);
-	ask("ok.test", FAMILY_4);
-	ask("ok.test", FAMILY_6);
-	ask("nx.test", FAMILY_4);
-	ask("big.test", FAMILY_4);
-	ask("servfail.test", FAMILY_4);
+	query("ok.test", FAMILY_4);
+	query("ok.test", FAMILY_6);
+	query("nx.test", FAMILY_4);
+	query("big.test", FAMILY_4);
+	query("servfail.test", FAMILY_4);
 	run_until(5, 0);
 	expect_answer("ok.test", FAMILY_4, "192.0.2.3", 1, 300);
 	expect_answer("ok.test", FAMILY_6, "2001:db8::303", 1, 300);
 	expect_answer("nx.test", FAMILY_4, NULL, 0, 120);
 	expect_answer("big.test", FAMILY_4, "192.0.2.1", 100, 300);
-	assert_string_not_equal(told_of("servfail.test", FAMILY_4)->error, "");
+	assert_string_not_equal(report_of("servfail.test", FAMILY_4)->error, "");
 	resolver_free(client.resolver);
 	stop(&silent);
 	stop(&alive);
 }
 
-/* A server of old that knows no EDNS is asked again without; what it then answers counts. */
+/* A server of old that knows no EDNS is queried again without; what it then answers counts. */
 static void without_edns(void **state)
 {
 	struct server one;
@@ -463,15 +463,15 @@ static void without_edns(void **state)
 	(void)state;
 	start(&one, 1, FAMILY_4, 5353);
 	open_client(servers, 1);
-	ask("plain.test", FAMILY_4);
+	query("plain.test", FAMILY_4);
 	run_until(1, 0);
 	expect_answer("plain.test", FAMILY_4, "192.0.2.1", 1, 300);
-	assert_true(one.asked_with_edns > 0 && one.asked > one.asked_with_edns);
+	assert_true(one.queries_with_edns > 0 && one.queries > one.queries_with_edns);
 	resolver_free(client.resolver);
 	stop(&one);
 }
 
-/* More than anybody needs, and more than is read: what is asked for meanwhile notices nothing. */
+/* More than anybody needs, and more than is read: what is queried meanwhile is not affected. */
 static void large_answers(void **state)
 {
 	struct server one;
@@ -480,22 +480,22 @@ static void large_answers(void **state)
 	(void)state;
 	start(&one, 1, FAMILY_4, 5353);
 	open_client(servers, 1);
-	ask("many.test", FAMILY_4);
-	ask("many.test", FAMILY_6);
-	ask("ok.test", FAMILY_4);
+	query("many.test", FAMILY_4);
+	query("many.test", FAMILY_6);
+	query("ok.test", FAMILY_4);
 	run_until(3, 0);
 	expect_answer("many.test", FAMILY_4, "192.0.2.0", DNS_ADDRESSES_MAX, 300);
 	expect_answer("many.test", FAMILY_6, "2001:db8::100", DNS_ADDRESSES_MAX, 300);
 	expect_answer("ok.test", FAMILY_4, "192.0.2.1", 1, 300);
 
-	ask("huge.test", FAMILY_4);
-	ask("huge.test", FAMILY_6);
-	ask("ok.test", FAMILY_6);
+	query("huge.test", FAMILY_4);
+	query("huge.test", FAMILY_6);
+	query("ok.test", FAMILY_6);
 	run_until(6, 0);
-	assert_string_equal(told_of("huge.test", FAMILY_4)->error, "malformed answer");
-	assert_string_equal(told_of("huge.test", FAMILY_6)->error, "malformed answer");
+	assert_string_equal(report_of("huge.test", FAMILY_4)->error, "malformed answer");
+	assert_string_equal(report_of("huge.test", FAMILY_6)->error, "malformed answer");
 	expect_answer("ok.test", FAMILY_6, "2001:db8::101", 1, 300);
-	assert_int_equal(one.asked_by_tcp, 4);
+	assert_int_equal(one.queries_by_tcp, 4);
 	resolver_free(client.resolver);
 	stop(&one);
 }
@@ -509,10 +509,10 @@ static void again_and_again(void **state)
 	start(&one, 1, FAMILY_4, 5353);
 	open_client(servers, 1);
 	for (size_t i = 1; i <= 5; i++) {
-		ask("ok.test", FAMILY_4);
+		query("ok.test", FAMILY_4);
 		run_until(i, 0);
 		/* Nothing is answered from a memory of its own. */
-		assert_int_equal(one.asked, i);
+		assert_int_equal(one.queries, i);
 	}
 	resolver_free(client.resolver);
 	stop(&one);
@@ -527,25 +527,25 @@ static void failures(void **state)
 	(void)state;
 	start(&one, 1, FAMILY_4, 5353);
 	open_client(servers, 1);
-	ask("servfail.test", FAMILY_4);
-	ask("refused.test", FAMILY_4);
-	ask("notimp.test", FAMILY_4);
-	ask("silent.test", FAMILY_4);
-	ask("other.test", FAMILY_4);
-	ask("no..name", FAMILY_4);
-	ask("ok.test", FAMILY_4);
+	query("servfail.test", FAMILY_4);
+	query("refused.test", FAMILY_4);
+	query("notimp.test", FAMILY_4);
+	query("silent.test", FAMILY_4);
+	query("other.test", FAMILY_4);
+	query("no..name", FAMILY_4);
+	query("ok.test", FAMILY_4);
 	run_until(7, 0);
 	/* Apart from the others: c-ares 1.34 takes what it can't read as the end of the socket, and of what waits on
 	 * it. */
-	ask("garbage.test", FAMILY_4);
+	query("garbage.test", FAMILY_4);
 	run_until(8, 0);
-	assert_string_equal(told_of("servfail.test", FAMILY_4)->error, "SERVFAIL");
-	assert_string_equal(told_of("refused.test", FAMILY_4)->error, "REFUSED");
-	assert_string_equal(told_of("notimp.test", FAMILY_4)->error, "NOTIMP");
-	assert_string_equal(told_of("garbage.test", FAMILY_4)->error, "malformed answer");
-	assert_string_equal(told_of("silent.test", FAMILY_4)->error, "timeout");
-	assert_string_equal(told_of("other.test", FAMILY_4)->error, "timeout");
-	assert_string_equal(told_of("no..name", FAMILY_4)->error, "not a DNS name");
+	assert_string_equal(report_of("servfail.test", FAMILY_4)->error, "SERVFAIL");
+	assert_string_equal(report_of("refused.test", FAMILY_4)->error, "REFUSED");
+	assert_string_equal(report_of("notimp.test", FAMILY_4)->error, "NOTIMP");
+	assert_string_equal(report_of("garbage.test", FAMILY_4)->error, "malformed answer");
+	assert_string_equal(report_of("silent.test", FAMILY_4)->error, "timeout");
+	assert_string_equal(report_of("other.test", FAMILY_4)->error, "timeout");
+	assert_string_equal(report_of("no..name", FAMILY_4)->error, "not a DNS name");
 	expect_answer("ok.test", FAMILY_4, "192.0.2.1", 1, 300);
 
 	memset(long_name, 'a', sizeof(long_name) - 1);
@@ -556,15 +556,15 @@ static void failures(void **state)
 
 	/* Nobody listens there now. */
 	open_client(servers, 1);
-	ask("ok.test", FAMILY_4);
+	query("ok.test", FAMILY_4);
 	run_until(1, 0);
-	assert_string_equal(client.told[0].error, "no DNS server answers");
+	assert_string_equal(client.reports[0].error, "no DNS server answers");
 	resolver_free(client.resolver);
 
 	open_client(servers, 0);
-	ask("ok.test", FAMILY_4);
+	query("ok.test", FAMILY_4);
 	run_until(1, 0);
-	assert_string_equal(client.told[0].error, "no DNS server");
+	assert_string_equal(client.reports[0].error, "no DNS server");
 	resolver_free(client.resolver);
 }
 
@@ -578,15 +578,15 @@ static void freed_early(void **state)
 	/* From within the call that brings an answer, with others under way and finished. */
 	open_client(servers, 1);
 	client.free_when_told = true;
-	ask("silent.test", FAMILY_4);
-	ask("no..name", FAMILY_4);
-	ask("no..name", FAMILY_6);
+	query("silent.test", FAMILY_4);
+	query("no..name", FAMILY_4);
+	query("no..name", FAMILY_6);
 	run_until(1, 0);
 	assert_null(client.resolver);
 
 	open_client(servers, 1);
-	ask("silent.test", FAMILY_4);
-	ask("no..name", FAMILY_4);
+	query("silent.test", FAMILY_4);
+	query("no..name", FAMILY_4);
 	resolver_free(client.resolver);
 	for (unsigned i = 0; i < 5; i++)
 		assert_true(sd_event_run(event, 0) >= 0);
@@ -615,10 +615,10 @@ static void expect_server(unsigned number)
 	size_t count = client.count;
 
 	snprintf(expected, sizeof(expected), "192.0.2.%u", number);
-	ask("ok.test", FAMILY_4);
+	query("ok.test", FAMILY_4);
 	run_until(count + 1, 0);
-	assert_string_equal(client.told[count].error, "");
-	assert_string_equal(addr_format(&client.told[count].addresses[0], text), expected);
+	assert_string_equal(client.reports[count].error, "");
+	assert_string_equal(addr_format(&client.reports[count].addresses[0], text), expected);
 }
 
 static void resolv_conf(void **state)
@@ -633,12 +633,12 @@ static void resolv_conf(void **state)
 	open_client(NULL, 0);
 	expect_server(1);
 
-	/* Renamed over, with a query under way: that one is told to have failed, before the change is. */
-	ask("silent.test", FAMILY_4);
+	/* Renamed over, with a query under way: that one is reported to have failed, before the change is. */
+	query("silent.test", FAMILY_4);
 	write_file("/etc/resolv.conf.new", nameserver(2));
 	assert_int_equal(rename("/etc/resolv.conf.new", RESOLV_CONF), 0);
 	run_until(2, ++changes);
-	assert_string_equal(told_of("silent.test", FAMILY_4)->error, "cancelled");
+	assert_string_equal(report_of("silent.test", FAMILY_4)->error, "cancelled");
 	assert_int_equal(client.told_at_change, 2);
 	expect_server(2);
 
@@ -654,13 +654,14 @@ static void resolv_conf(void **state)
 	run_until(client.count, ++changes);
 	expect_server(2);
 
-	/* A link to a file in a directory that is not there yet; without the file, the one on this machine is asked. */
+	/* A symbolic link to a file in a directory that is not there yet; without the file, the one on this machine is
+	 * queried. */
 	assert_int_equal(symlink("run/resolve/stub.conf", "/etc/link"), 0);
 	assert_int_equal(symlink("link", "/etc/link2"), 0);
 	assert_int_equal(rename("/etc/link2", RESOLV_CONF), 0);
 	run_until(client.count, ++changes);
 	expect_server(1);
-	/* Nothing to be told of yet, but what is watched follows: directories and file come one after the other. */
+	/* Nothing to report yet, but what is watched follows: directories and file come one after the other. */
 	assert_int_equal(mkdir("/etc/run", 0755), 0);
 	assert_int_equal(mkdir("/etc/run/resolve", 0755), 0);
 	write_file("/etc/run/resolve/new", nameserver(4));
@@ -740,9 +741,9 @@ static void short_of_memory(void **state)
 	no_memory = true;
 	write_file(RESOLV_CONF, nameserver(2));
 	run_until(0, 1);
-	ask("ok.test", FAMILY_4);
+	query("ok.test", FAMILY_4);
 	run_until(1, 1);
-	assert_string_equal(client.told[0].error, "no DNS server");
+	assert_string_equal(client.reports[0].error, "no DNS server");
 	no_memory = false;
 	expect_server(2);
 	resolver_free(client.resolver);
