@@ -303,13 +303,13 @@ static void test_finding(void **state)
 	foreign_sort(&tables);
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
 		struct foreign_chain chain = { .family = keys[i].family,
-					     .table = strdup(keys[i].table),
-					     .name = strdup(keys[i].name),
-					     .priority = (int)i };
+					       .table = strdup(keys[i].table),
+					       .name = strdup(keys[i].name),
+					       .priority = (int)i };
 		struct foreign_set set = { .family = keys[i].family,
-					 .table = strdup(keys[i].table),
-					 .name = strdup(keys[i].name),
-					 .known = i == 3 };
+					   .table = strdup(keys[i].table),
+					   .name = strdup(keys[i].name),
+					   .known = i == 3 };
 		assert_int_equal(ARRAY_PUSH(&tables.chains, chain), 0);
 		assert_int_equal(ARRAY_PUSH(&tables.sets, set), 0);
 	}
