@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which way packets take through other tables, and what is said of what they meet there. */
+/* Which way packets take through other tables, and what is reported of what they meet there. */
 #include "foreign_text.h"
 
 #include "core/array.h"
