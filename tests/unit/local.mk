@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	tests/unit/test_gw_observer \
 	tests/unit/test_held \
 	tests/unit/test_judge \
+	tests/unit/test_nft_interval \
 	tests/unit/test_nft_monitor \
 	tests/unit/test_nft_socket \
 	tests/unit/test_observed_queries \
@@ -79,6 +80,9 @@ tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/cor
 tests_unit_test_held_SOURCES = tests/unit/test_held.c
 tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
 	$(UNIT_LIBS)
+
+tests_unit_test_nft_interval_SOURCES = tests/unit/test_nft_interval.c
+tests_unit_test_nft_interval_LDADD = daemon/nft/interval.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_nft_monitor_SOURCES = tests/unit/test_nft_monitor.c
 tests_unit_test_nft_monitor_LDADD = daemon/core/printable.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
