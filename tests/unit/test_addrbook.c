@@ -983,6 +983,11 @@ static void bounds(void **state)
 	expect_interval(book, 5 * MINUTE, true, 2 * SECOND);
 	expect_interval(book, 5 * MINUTE + 58 * SECOND, true, MINUTE);
 	expect_interval(book, 5 * MINUTE + HOUR, true, MINUTE);
+	/* The limits that it has already make the next one come no sooner. */
+	answer(book, 300, 3 * (int64_t)HOUR - MINUTE, "192.0.2.1", NULL);
+	int64_t next = entry_of(book).next_query_ms;
+	addrbook_set_limits(book, &limits);
+	assert_int_equal(entry_of(book).next_query_ms, next);
 	/* It never spins. */
 	addrbook_set_limits(book, &brief);
 	expect_interval(book, 3 * (int64_t)HOUR, false, 100);

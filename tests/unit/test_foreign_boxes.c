@@ -354,6 +354,9 @@ static void test_closed_ports(void **state)
 			"192.0.2.25\n"
 			"b: dport 80 dnat 192.0.2.25\nc: dport 80 dnat 192.0.2.25",
 			"6! port ");
+	/* The flow that comes first of all is one of those that open. */
+	EACH(HEAD ADMINS "[flow console-in]\nfrom = 203.0.113.7\n", "", 1 << EFFECT_PORT, "prerouting -100 nat",
+	     { "dport 8470 dnat 192.0.2.25", "" }, { "dport 8471 dnat 192.0.2.25", PORT });
 	/* Nothing is open there, and no pin keeps the ports of that. */
 	EACH("[server]\naddress = 192.0.2.25\n[gateway]\npreset = none\n" ADMINS, "", 1 << EFFECT_PORT,
 	     "prerouting -100 nat", { "dport 1 dnat 192.0.2.25", PORT }, { "dport 65535 dnat 192.0.2.25", PORT });
