@@ -104,6 +104,18 @@ static void test_one_address(void **state)
 	     { "dport 25 drop", "2! drop one-out" }, { "from 192.0.2.26 drop", "" });
 }
 
+/* The one that comes first of all, and the last. */
+static void test_first_and_last(void **state)
+{
+	static const char config[] = HEAD ADMINS "[flow console-in]\nfrom = 203.0.113.7\n" WEB;
+
+	(void)state;
+	EACH(config, "", EFFECTS_STOP, "forward 0", { "dport 8470 drop", "2! drop console-in" },
+	     { "dport 443 drop", "2! drop web-out" }, { "drop", "2! drop console-in+1" });
+	EACH(config, "", EFFECTS_INTERCEPT, "prerouting -300", { "dport 8470 redirect", "2! redirect console-in" },
+	     { "dport 443 redirect", "2! redirect web-out" });
+}
+
 /* That some peers of ANY are stopped is what block lists do. */
 static void test_some_of_any(void **state)
 {
@@ -365,13 +377,21 @@ static void test_closed_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_opening_and_answer), cmocka_unit_test(test_tracking),
-		cmocka_unit_test(test_addresses),          cmocka_unit_test(test_one_address),
-		cmocka_unit_test(test_some_of_any),        cmocka_unit_test(test_names),
-		cmocka_unit_test(test_many_ranges),        cmocka_unit_test(test_interfaces),
-		cmocka_unit_test(test_at_gateway),         cmocka_unit_test(test_ping),
-		cmocka_unit_test(test_intercepting),       cmocka_unit_test(test_dns_is_no_channel),
-		cmocka_unit_test(test_never_passing),      cmocka_unit_test(test_closed_ports),
+		cmocka_unit_test(test_opening_and_answer),
+		cmocka_unit_test(test_tracking),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_one_address),
+		cmocka_unit_test(test_first_and_last),
+		cmocka_unit_test(test_some_of_any),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_many_ranges),
+		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_at_gateway),
+		cmocka_unit_test(test_ping),
+		cmocka_unit_test(test_intercepting),
+		cmocka_unit_test(test_dns_is_no_channel),
+		cmocka_unit_test(test_never_passing),
+		cmocka_unit_test(test_closed_ports),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
