@@ -992,6 +992,7 @@ static void bounds(void **state)
 	addrbook_set_limits(book, &brief);
 	expect_interval(book, 3 * (int64_t)HOUR, false, 100);
 	addrbook_free(book);
+	addrbook_free(NULL);
 
 	/* What the server was answered it may use for two minutes at least, for a day at most. */
 	static const struct {
