@@ -22,26 +22,45 @@ static bool may_allocate(void)
 	return true;
 }
 
+static long blocks_in_use;
+
 static void *test_allocate(void *old, size_t size)
 {
-	return may_allocate() ? realloc(old, size) : NULL;
+	void *block = may_allocate() ? realloc(old, size) : NULL;
+
+	blocks_in_use += block && !old;
+	return block;
 }
 
 static void *test_allocate_zeroed(size_t count, size_t size)
 {
-	return may_allocate() ? calloc(count, size) : NULL;
+	void *block = may_allocate() ? calloc(count, size) : NULL;
+
+	blocks_in_use += block != NULL;
+	return block;
 }
 
 static char *test_copy(const char *text)
 {
-	return may_allocate() ? strdup(text) : NULL;
+	char *copy = may_allocate() ? strdup(text) : NULL;
+
+	blocks_in_use += copy != NULL;
+	return copy;
+}
+
+static void test_release(void *block)
+{
+	blocks_in_use -= block != NULL;
+	free(block);
 }
 
 #undef strdup
+#define free test_release
 #define realloc test_allocate
 #define calloc test_allocate_zeroed
 #define strdup test_copy
 #include "core/addrbook.c"
+#undef free
 #undef realloc
 #undef calloc
 #undef strdup
@@ -1203,5 +1222,8 @@ int main(void)
 		cmocka_unit_test(thirty_days),
 	};
 
-	return cmocka_run_group_tests_name("addrbook", tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("addrbook", tests, NULL, NULL);
+	if (blocks_in_use)
+		print_error("%ld blocks of memory were not freed\n", blocks_in_use);
+	return failed || blocks_in_use;
 }

@@ -2,6 +2,9 @@
 /* Which packets of which flows the chains of other tables see. */
 #include "foreign_text.h"
 
+/* The only flow of single addresses on both sides that comes before the resolvers': the first of all. */
+#define FIRST "[flow license-out]\nto = any\nenabled = no\n[flow console-in]\nfrom = 203.0.113.7\n"
+
 struct one_case {
 	const char *rule, *expected;
 };
@@ -107,7 +110,7 @@ static void test_one_address(void **state)
 /* The one that comes first of all, and the last. */
 static void test_first_and_last(void **state)
 {
-	static const char config[] = HEAD ADMINS "[flow console-in]\nfrom = 203.0.113.7\n" WEB;
+	static const char config[] = HEAD ADMINS FIRST WEB;
 
 	(void)state;
 	EACH(config, "", EFFECTS_STOP, "forward 0", { "dport 8470 drop", "2! drop console-in" },
@@ -367,8 +370,8 @@ static void test_closed_ports(void **state)
 			"b: dport 80 dnat 192.0.2.25\nc: dport 80 dnat 192.0.2.25",
 			"6! port ");
 	/* The flow that comes first of all is one of those that open. */
-	EACH(HEAD ADMINS "[flow console-in]\nfrom = 203.0.113.7\n", "", 1 << EFFECT_PORT, "prerouting -100 nat",
-	     { "dport 8470 dnat 192.0.2.25", "" }, { "dport 8471 dnat 192.0.2.25", PORT });
+	EACH(HEAD ADMINS FIRST, "", 1 << EFFECT_PORT, "prerouting -100 nat", { "dport 8470 dnat 192.0.2.25", "" },
+	     { "dport 8471 dnat 192.0.2.25", PORT });
 	/* Nothing is open there, and no pin keeps the ports of that. */
 	EACH("[server]\naddress = 192.0.2.25\n[gateway]\npreset = none\n" ADMINS, "", 1 << EFFECT_PORT,
 	     "prerouting -100 nat", { "dport 1 dnat 192.0.2.25", PORT }, { "dport 65535 dnat 192.0.2.25", PORT });
