@@ -128,8 +128,4 @@ int64_t name_margin_ms(int64_t stale_ms);
 const char *book_state_name(enum book_state state);    /* "fresh" ... */
 const char *book_origin_name(enum book_origin origin); /* "queried" ... */
 
-/* Why this address may not stand behind a name (RFC 6890), or NULL. Private ones only without allow_private.
- */
-const char *address_unfit(const struct addr *addr, bool allow_private);
-
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "foreign_boxes.h"
+#include "foreign_parts.h"
 #include "array.h"
 
 #include <errno.h>

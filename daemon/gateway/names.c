@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
+#include "core/unfit.h"
 #include "gateway/names_parts.h"
 #include "log.h"
 #include "state_file.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
 #include "core/array.h"
+#include "core/unfit.h"
 #include "gateway/names_parts.h"
 #include "log.h"
 

@@ -42,6 +42,8 @@ static char *test_copy(const char *text)
 #define calloc test_allocate_zeroed
 #define strdup test_copy
 #include "core/addrbook.c"
+#include "core/addrbook_answers.c"
+#include "core/addrbook_expiry.c"
 #undef realloc
 #undef calloc
 #undef strdup

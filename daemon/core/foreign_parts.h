@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef SPEFW_FOREIGN_BOXES_H
-#define SPEFW_FOREIGN_BOXES_H
+#ifndef SPEFW_FOREIGN_PARTS_H
+#define SPEFW_FOREIGN_PARTS_H
 
-/* What foreign.c and foreign_boxes.c share.
+/* What the files that judge other tables share.
  *
  * Flows are boxes: an interval of each field that a rule may look at. A rule meets a box where each of its conditions
  * has something in common with it. Boxes go through the chains as packets would; one that a rule takes wholly, and by
- * what is known, goes no further. In doubt a rule meets: what is told may then be harmless, but nothing is missed. */
+ * what is known, goes no further. In doubt a rule meets: what is found may then be harmless, but nothing is missed. */
 
 #include "foreign.h"
 
@@ -56,8 +56,8 @@ struct judging {
 	bool *map_leads;            /* likewise, of each set that is a map */
 	size_t *first_rule;         /* of each chain; rules of one chain need not stand together */
 	size_t *next_rule;          /* of each rule: the next one of its chain, and one; 0: none */
-	size_t *told;               /* of each rule: its finding, and one */
-	size_t policy_told;         /* likewise, of the base chain's policy */
+	size_t *finding_of;         /* of each rule: its finding, and one */
+	size_t policy_finding;      /* likewise, of the base chain's policy */
 	struct ranges not_targets;  /* of traffic that passes: the gateway's own addresses, and the like */
 	struct ranges *not_sources; /* likewise, of each role */
 	struct boxes boxes;         /* of the base chain */
@@ -70,5 +70,22 @@ struct judging {
 
 /* The flows as the base chain sees them. 0 or -ENOMEM. */
 int add_boxes(struct judging *j, struct boxes *boxes);
+
+/* How much of a box a rule meets. */
+struct share {
+	bool all;
+	bool peers; /* where not: it is some peers of ANY that it meets, and nothing else is open */
+};
+
+/* foreign.c */
+bool is_looked_for(unsigned effects, unsigned effect);
+
+/* foreign_meet.c */
+size_t first_element_from(const struct foreign_set *set, const uint8_t *value, size_t size);
+bool meets_rule(struct judging *j, const struct box *box, const struct foreign_rule *rule, struct share *ret);
+bool meets_element(struct judging *j, const struct box *box, const struct foreign_rule *rule,
+		   const struct set_element *element, struct share *ret);
+struct box part_of(const struct judging *j, const struct box *box, const struct foreign_rule *rule,
+		   const struct set_element *element, struct share share);
 
 #endif
