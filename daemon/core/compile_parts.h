@@ -72,13 +72,15 @@ const char *guarded_set(struct compiler *c, const struct policy_role *role, enum
 void add_role(struct compiler *c, const struct policy_role *role);
 void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_role *role);
 
+/* Which packets a map of ports is for. Mid-stream packets belong to connections that are not tracked: as far as ports
+ * show, they go the way of the connection's first packet, or are replies. */
 enum direction {
 	TO_ROLE,             /* new connections to the role, by inbound flows */
 	FROM_ROLE,           /* new connections from it, by outbound flows */
 	MIDSTREAM_IN,        /* mid-stream packets to the role's service ports, by inbound flows */
-	MIDSTREAM_OUT_REPLY, /* mid-stream packets from them */
+	MIDSTREAM_OUT_REPLY, /* the replies to them */
 	MIDSTREAM_OUT,       /* mid-stream packets from the role to an outbound flow's port, by outbound flows */
-	MIDSTREAM_IN_REPLY,  /* mid-stream packets to the role from there */
+	MIDSTREAM_IN_REPLY,  /* the replies to them */
 };
 
 /* How each direction looks at a packet, and where what it does not allow goes. */

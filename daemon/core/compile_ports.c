@@ -9,10 +9,10 @@
 static const struct direction_form direction_forms[] = {
 	[TO_ROLE] = { "in", true, false, false, false, NULL },
 	[FROM_ROLE] = { "out", false, true, false, false, NULL },
-	[MIDSTREAM_IN] = { "asked", true, false, false, true, "deny_in" },
-	[MIDSTREAM_OUT_REPLY] = { "back", true, true, true, true, "deny_out" },
-	[MIDSTREAM_OUT] = { "asks", false, true, false, true, "deny_out" },
-	[MIDSTREAM_IN_REPLY] = { "answer", false, false, true, true, "deny_in" },
+	[MIDSTREAM_IN] = { "midstream_in", true, false, false, true, "deny_in" },
+	[MIDSTREAM_OUT_REPLY] = { "midstream_out_reply", true, true, true, true, "deny_out" },
+	[MIDSTREAM_OUT] = { "midstream_out", false, true, false, true, "deny_out" },
+	[MIDSTREAM_IN_REPLY] = { "midstream_in_reply", false, false, true, true, "deny_in" },
 };
 
 static const char *const protocol_labels[] = { "tcp", "udp", "icmp-echo" };

@@ -62,20 +62,20 @@ static const char *ephemeral_set(struct compiler *c, const struct policy_role *r
  * one. */
 static const char *add_mid_stream_in(struct compiler *c, const struct policy_role *role)
 {
-	bool asked = add_port_map(c, role, MIDSTREAM_IN, PROTOCOL_TCP, NULL),
-	     answered = add_port_map(c, role, MIDSTREAM_IN_REPLY, PROTOCOL_TCP, NULL);
+	bool original = add_port_map(c, role, MIDSTREAM_IN, PROTOCOL_TCP, NULL),
+	     reply = add_port_map(c, role, MIDSTREAM_IN_REPLY, PROTOCOL_TCP, NULL);
 	const char *name = ruleset_string(c->out, "%s_midstream_in", role->name);
-	const char *ephemeral = answered ? ephemeral_set(c, role) : NULL;
+	const char *ephemeral = reply ? ephemeral_set(c, role) : NULL;
 	struct chain *chain = ruleset_chain(c->out, name);
 
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "cut_in");
-	if (asked)
+	if (original)
 		rule_port_map(c, chain, role, MIDSTREAM_IN, PROTOCOL_TCP);
-	if (answered) {
+	if (reply) {
 		rule_unless_full(c, chain, "deny_in");
 		struct rule *rule = chain_rule(c->out, chain);
 		rule_in(c, rule, FIELD_TCP_DPORT, false, ephemeral);
-		rule_map(c, rule, FIELD_TCP_SPORT, ruleset_string(c->out, "%s_answer_tcp", role->name));
+		rule_map(c, rule, FIELD_TCP_SPORT, ruleset_string(c->out, "%s_midstream_in_reply_tcp", role->name));
 	}
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_in");
 	return name;
@@ -93,21 +93,21 @@ static void rule_intercepted_out(struct compiler *c, struct chain *chain)
 
 static const char *add_mid_stream_out(struct compiler *c, const struct policy_role *role)
 {
-	bool back = add_port_map(c, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP, NULL),
-	     asks = add_port_map(c, role, MIDSTREAM_OUT, PROTOCOL_TCP, NULL);
+	bool reply = add_port_map(c, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP, NULL),
+	     original = add_port_map(c, role, MIDSTREAM_OUT, PROTOCOL_TCP, NULL);
 	const char *name = ruleset_string(c->out, "%s_midstream_out", role->name);
-	const char *ephemeral = asks ? ephemeral_set(c, role) : NULL;
+	const char *ephemeral = original ? ephemeral_set(c, role) : NULL;
 	struct chain *chain = ruleset_chain(c->out, name);
 
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "cut_out");
-	if (back)
+	if (reply)
 		rule_port_map(c, chain, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP);
 	rule_intercepted_out(c, chain);
-	if (asks) {
+	if (original) {
 		rule_unless_full(c, chain, "deny_out");
 		struct rule *rule = chain_rule(c->out, chain);
 		rule_in(c, rule, FIELD_TCP_SPORT, false, ephemeral);
-		rule_map(c, rule, FIELD_TCP_DPORT, ruleset_string(c->out, "%s_asks_tcp", role->name));
+		rule_map(c, rule, FIELD_TCP_DPORT, ruleset_string(c->out, "%s_midstream_out_tcp", role->name));
 	}
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_out");
 	return name;
