@@ -92,11 +92,11 @@ static void add_noise(struct compiler *c)
 	}
 }
 
-int compile(struct ruleset *ret, const struct policy *policy, const struct environment *around)
+int compile(struct ruleset *ret, const struct policy *policy, const struct environment *environment)
 {
 	struct compiler c = { .out = ret,
 			      .policy = policy,
-			      .around = around,
+			      .environment = environment,
 			      .early = policy->early_drop && policy->mode == MODE_ENFORCE };
 
 	*ret = (struct ruleset){ 0 };

@@ -24,7 +24,7 @@ struct environment {
 };
 
 /* *ret is the whole table, finished (elements sorted). 0 or -ENOMEM; on error *ret is empty. */
-int compile(struct ruleset *ret, const struct policy *policy, const struct environment *around);
+int compile(struct ruleset *ret, const struct policy *policy, const struct environment *environment);
 
 /* Only the sets of names, as far as `current` has them. 0 or -ENOMEM; on error *ret is empty. */
 int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy,

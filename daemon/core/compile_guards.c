@@ -115,7 +115,7 @@ void add_guard(struct compiler *c)
 		roles += c->policy->roles[r].is_protected;
 	for (size_t r = 0; r < c->policy->role_count; r++) {
 		const struct policy_role *role = &c->policy->roles[r];
-		if (!role->is_protected || !c->around->role_interfaces[r].count)
+		if (!role->is_protected || !c->environment->role_interfaces[r].count)
 			continue;
 		for (enum family family = 0; family < FAMILIES; family++) {
 			if (!ranges_have(&role->guarded, family))

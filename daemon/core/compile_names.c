@@ -41,8 +41,8 @@ const char *name_set_of(struct compiler *c, size_t index, enum family family)
 	if (!name || ruleset_find_set(c->out, name))
 		return name;
 	struct set *set = ruleset_set(c->out, name, family_key(family), SET_TIMEOUT);
-	if (index < c->around->names->count)
-		fill_name_set(c->out, set, &c->around->names->names[index][family], family);
+	if (index < c->environment->names->count)
+		fill_name_set(c->out, set, &c->environment->names->names[index][family], family);
 	return name;
 }
 

@@ -17,7 +17,7 @@ static const char *role_set(struct compiler *c, const struct policy_role *role, 
 /* No link is known of the role, or none matters: then no rule looks at it. */
 static void rule_own_interfaces(struct compiler *c, struct rule *rule, const struct policy_role *role, bool negate)
 {
-	if (c->around->role_interfaces[role - c->policy->roles].count)
+	if (c->environment->role_interfaces[role - c->policy->roles].count)
 		rule_in(c, rule, FIELD_IIFNAME, negate, ruleset_string(c->out, "%s_interfaces", role->name));
 }
 
@@ -83,8 +83,8 @@ static void add_resolver_interfaces(struct compiler *c)
 {
 	struct set *set = ruleset_set(c->out, "resolver_interfaces", KEY_INTERFACE, 0);
 
-	if (c->around->resolvers)
-		add_links(c, set, c->around->resolvers);
+	if (c->environment->resolvers)
+		add_links(c, set, c->environment->resolvers);
 }
 
 static bool is_observed(struct compiler *c)

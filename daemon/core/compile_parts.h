@@ -21,7 +21,7 @@ enum { IPPROTO_ICMP_ = 1, IPPROTO_TCP_ = 6, IPPROTO_UDP_ = 17, IPPROTO_ICMPV6_ =
 struct compiler {
 	struct ruleset *out;
 	const struct policy *policy;
-	const struct environment *around;
+	const struct environment *environment;
 	bool early; /* early_drop in effect */
 };
 

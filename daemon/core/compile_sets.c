@@ -54,9 +54,9 @@ void add_links(struct compiler *c, struct set *set, const struct interface_list 
 static void add_gateway_sets(struct compiler *c)
 {
 	for (enum family family = 0; family < FAMILIES; family++)
-		add_addresses(c, ruleset_string(c->out, "gateway_%c", family_digit(family)), c->around->gateway,
+		add_addresses(c, ruleset_string(c->out, "gateway_%c", family_digit(family)), c->environment->gateway,
 			      family);
-	add_addresses(c, "broadcasts_4", c->around->broadcasts, FAMILY_4);
+	add_addresses(c, "broadcasts_4", c->environment->broadcasts, FAMILY_4);
 }
 
 static void add_nd_sets(struct compiler *c)
@@ -128,7 +128,7 @@ static void add_link_sets(struct compiler *c)
 	const struct interface_list loopback = { lo, 1 };
 
 	for (size_t r = 0; r < c->policy->role_count; r++) {
-		const struct interface_list *links = &c->around->role_interfaces[r];
+		const struct interface_list *links = &c->environment->role_interfaces[r];
 		if (!c->policy->roles[r].is_protected || !links->count)
 			continue;
 		add_links(c,
@@ -136,10 +136,10 @@ static void add_link_sets(struct compiler *c)
 				      KEY_INTERFACE, 0),
 			  links);
 	}
-	add_links(c, ruleset_set(c->out, "towards", KEY_INTERFACE, 0), &c->around->towards);
+	add_links(c, ruleset_set(c->out, "towards", KEY_INTERFACE, 0), &c->environment->towards);
 	struct set *own = ruleset_set(c->out, "own_interfaces", KEY_INTERFACE, 0);
 	add_links(c, own, &loopback);
-	add_links(c, own, &c->around->own_interfaces);
+	add_links(c, own, &c->environment->own_interfaces);
 }
 
 /* What they hold is not the policy's: see cut.h. An element of cut_full: not all that was cut is in the others. */

@@ -181,7 +181,7 @@ bool foreign_do_any(const struct foreign_tables *tables, unsigned effects);
 /* links: one a policy role, as for compile(). peers: one a policy flow, the links by which its peers come, for drops
  * alone. */
 struct foreign_view {
-	const struct environment *around;
+	const struct environment *environment;
 	const struct interface_list *peers; /* NULL: unknown */
 };
 /* The rules that could do one of these effects to a flow of the policy, each once. What `interception = prevent`

@@ -128,7 +128,7 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 	set_byte(&box, RULE_LOCAL, j->base->place == PLACE_INPUT);
 	set_connection(j, &box);
 	if (!from_own && !j->base->interfaces_unknown)
-		box.neighbours = &j->view->around->role_interfaces[pair->role_index];
+		box.neighbours = &j->view->environment->role_interfaces[pair->role_index];
 	if (is_at_gateway(j))
 		box.holes[from_own] = stops(j) ? NULL : &pair->role->guarded;
 	else
@@ -153,7 +153,7 @@ static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *p
 static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *pair)
 {
 	const struct interface_list *own =
-		j->base->interfaces_unknown ? NULL : &j->view->around->role_interfaces[pair->role_index];
+		j->base->interfaces_unknown ? NULL : &j->view->environment->role_interfaces[pair->role_index];
 	const struct interface_list *peers =
 		stops(j) && !j->base->interfaces_unknown && !is_at_gateway(j) && j->view->peers && pair->flow
 			? &j->view->peers[pair->flow - j->policy->flows]
@@ -203,7 +203,7 @@ static int add_ports(struct judging *j, struct boxes *boxes, struct pair *pair)
  * meant for it counts: that it takes nothing from ANY is what a gateway is like. */
 static int add_peer(struct judging *j, struct boxes *boxes, struct pair *pair, const struct range *peer)
 {
-	bool is_gateway = range_is_host(peer) && ranges_contains(j->view->around->gateway, &peer->first);
+	bool is_gateway = range_is_host(peer) && ranges_contains(j->view->environment->gateway, &peer->first);
 
 	/* Protected machines as targets are inbound, and none talks to itself. */
 	if (!pair->inbound && ranges_cover(&j->policy->protected_all, peer))
@@ -218,7 +218,7 @@ static int add_peer(struct judging *j, struct boxes *boxes, struct pair *pair, c
 /* Who is behind names is known by the addresses that they have now. */
 static int add_named(struct judging *j, struct boxes *boxes, struct pair *pair, const struct endpoint *peer)
 {
-	const struct names_view *names = j->view->around->names;
+	const struct names_view *names = j->view->environment->names;
 	int r = 0;
 
 	for (size_t i = 0; i < peer->name_count && r == 0; i++) {
@@ -235,7 +235,7 @@ static int add_named(struct judging *j, struct boxes *boxes, struct pair *pair, 
 
 static bool all_names_known(const struct judging *j, const struct endpoint *peer)
 {
-	const struct names_view *names = j->view->around->names;
+	const struct names_view *names = j->view->environment->names;
 
 	for (size_t i = 0; i < peer->name_count; i++)
 		if (peer->names[i] >= names->count ||

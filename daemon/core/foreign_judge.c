@@ -327,7 +327,7 @@ static int find_holes(struct judging *j)
 		{ { FAMILY_4, { 127 } }, { FAMILY_4, { 127, 255, 255, 255 } } },
 		{ { FAMILY_6, { [15] = 1 } }, { FAMILY_6, { [15] = 1 } } },
 	};
-	int r = ranges_add_all(&j->not_targets, j->view->around->gateway);
+	int r = ranges_add_all(&j->not_targets, j->view->environment->gateway);
 
 	for (int i = 0; i < 2 && r == 0; i++)
 		r = ranges_add(&j->not_targets, &loopback[i]);

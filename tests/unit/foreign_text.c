@@ -215,10 +215,10 @@ static void read_verdict(struct foreign_tables *tables, struct foreign_rule *rul
 static void read_rule(struct foreign_tables *tables, const char *chain, char *words, unsigned line)
 {
 	struct foreign_rule rule = { .chain = find_chain(tables, chain),
-				   .handle = line,
-				   .exact = true,
-				   .conditions = tables->conditions.count,
-				   .map_field = RULE_FIELDS };
+				     .handle = line,
+				     .exact = true,
+				     .conditions = tables->conditions.count,
+				     .map_field = RULE_FIELDS };
 	char *word;
 
 	assert_int_equal(ARRAY_PUSH(&tables->rules, rule), 0);
@@ -295,8 +295,8 @@ void assert_findings(const char *config, const char *names, unsigned effects, co
 		peers[i] = (struct interface_list){ wan[i], 2 };
 	}
 	struct names_view view = make_names(&policy, names);
-	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &view };
-	const struct foreign_view foreign = { &around, peers };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = own, .names = &view };
+	const struct foreign_view foreign = { &environment, peers };
 	read_tables(&others, tables);
 	/* In one go, and step by step. */
 	for (size_t steps = 1; steps <= 1000000; steps += 999999) {

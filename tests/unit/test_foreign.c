@@ -77,11 +77,11 @@ static int judge(struct findings *ret, const struct foreign_tables *tables, cons
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct interface_list interfaces[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct policy policy;
 
 	make_good_policy(&policy, config);
-	struct foreign_view view = { .around = &around };
+	struct foreign_view view = { .environment = &environment };
 	int r = foreign_judge(ret, tables, &policy, &view, EFFECTS_INTERCEPT);
 	policy_free(&policy);
 	ranges_free(&gateway);
@@ -306,8 +306,8 @@ static void assert_drops(struct foreign_tables *tables, const char *config, cons
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct interface_list interfaces[8] = { { link_lan, 1 } }, peers[64];
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
-	struct foreign_view view = { &around, peers };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+	struct foreign_view view = { &environment, peers };
 	struct findings findings;
 	struct policy policy;
 	char text[200] = "";
@@ -577,8 +577,8 @@ static void judge_in_parts(struct findings *ret, const struct foreign_tables *ta
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct interface_list interfaces[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
-	struct foreign_view view = { .around = &around };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+	struct foreign_view view = { .environment = &environment };
 	struct judging *judging;
 	struct policy policy;
 	int r;
@@ -706,13 +706,15 @@ static void test_no_memory(void **state)
 		struct ranges gateway = make_ranges("192.0.2.1");
 		struct names_view names = { 0 };
 		struct interface_list interfaces[8] = { { link_lan, 1 } };
-		struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+		struct environment environment = { .gateway = &gateway,
+						   .role_interfaces = interfaces,
+						   .names = &names };
 		struct policy policy;
 
 		make_good_policy(&policy, REPORT);
 		random_rules(&o);
 		allocations_left = n;
-		int r = foreign_judge(&findings, &o, &policy, &(struct foreign_view){ .around = &around },
+		int r = foreign_judge(&findings, &o, &policy, &(struct foreign_view){ .environment = &environment },
 				      EFFECTS_INTERCEPT);
 		allocations_left = -1;
 		done = r == 0;

@@ -159,8 +159,8 @@ static void test_unknown_set(void **state)
 	struct ranges gateway = make_ranges("192.0.2.1");
 	struct interface_list own[TEST_ROLES] = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
-	struct foreign_view view = { .around = &around };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .environment = &environment };
 	struct foreign_tables tables;
 	struct findings findings;
 	struct policy policy;
@@ -225,8 +225,8 @@ static void test_no_memory(void **state)
 	(void)state;
 	make_good_policy(&policy, config);
 	struct names_view names = make_names(&policy, "partner.example.net 198.51.100.7 2001:db8:9::7");
-	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
-	struct foreign_view view = { .around = &around };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .environment = &environment };
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct foreign_tables tables;
 		struct findings findings;
@@ -303,13 +303,13 @@ static void test_finding(void **state)
 	foreign_sort(&tables);
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
 		struct foreign_chain chain = { .family = keys[i].family,
-					     .table = strdup(keys[i].table),
-					     .name = strdup(keys[i].name),
-					     .priority = (int)i };
+					       .table = strdup(keys[i].table),
+					       .name = strdup(keys[i].name),
+					       .priority = (int)i };
 		struct foreign_set set = { .family = keys[i].family,
-					 .table = strdup(keys[i].table),
-					 .name = strdup(keys[i].name),
-					 .known = i == 3 };
+					   .table = strdup(keys[i].table),
+					   .name = strdup(keys[i].name),
+					   .known = i == 3 };
 		assert_int_equal(ARRAY_PUSH(&tables.chains, chain), 0);
 		assert_int_equal(ARRAY_PUSH(&tables.sets, set), 0);
 	}
@@ -382,8 +382,8 @@ static void test_shown_names(void **state)
 	struct ranges gateway = make_ranges("192.0.2.1");
 	struct interface_list own[TEST_ROLES] = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
-	struct foreign_view view = { .around = &around };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .environment = &environment };
 	struct findings findings;
 	struct policy policy;
 
