@@ -92,37 +92,37 @@ static int read_peers(struct doctor *doctor)
 	return r;
 }
 
-/* Links whose forwarding matters. */
-static int add_link_facts(struct doctor_facts *facts, const struct interface_list *links, bool is_servers)
+/* Interfaces whose forwarding matters. */
+static int add_interface_facts(struct doctor_facts *facts, const struct interface_list *interfaces, bool is_servers)
 {
-	for (size_t i = 0; i < links->count; i++) {
-		struct link_fact fact = { .is_servers = is_servers, .forwarding = -1 };
+	for (size_t i = 0; i < interfaces->count; i++) {
+		struct interface_fact fact = { .is_servers = is_servers, .forwarding = -1 };
 		size_t at = 0;
-		memcpy(fact.name, links->names[i], sizeof(fact.name));
-		while (at < facts->links.count && strcmp(facts->links.items[at].name, fact.name) != 0)
+		memcpy(fact.name, interfaces->names[i], sizeof(fact.name));
+		while (at < facts->interfaces.count && strcmp(facts->interfaces.items[at].name, fact.name) != 0)
 			at++;
-		if (at == facts->links.count && ARRAY_PUSH(&facts->links, fact) < 0)
+		if (at == facts->interfaces.count && ARRAY_PUSH(&facts->interfaces, fact) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static int read_link_facts(struct doctor *doctor)
+static int read_interface_facts(struct doctor *doctor)
 {
 	const struct policy *policy = &doctor->file.policy;
 	int r = 0;
 
 	for (size_t i = 0; i < policy->role_count && r == 0; i++)
-		r = add_link_facts(&doctor->facts, &doctor->roles[i], true);
+		r = add_interface_facts(&doctor->facts, &doctor->roles[i], true);
 	for (size_t i = 0; i < policy->flow_count && r == 0; i++)
-		r = add_link_facts(&doctor->facts, &doctor->peers[i], false);
+		r = add_interface_facts(&doctor->facts, &doctor->peers[i], false);
 	return r;
 }
 
 /* The kernel's way to an address. */
 
 struct best_way {
-	int index; /* of the link; 0: none */
+	int index; /* of the interface; 0: none */
 	bool answered;
 };
 
@@ -192,7 +192,7 @@ static int add_detours(struct doctor *doctor, struct nl_sock *socket, const stru
 		if (strcmp(links.names[i], best) == 0)
 			continue;
 		memcpy(fact.of, role->name, sizeof(fact.of));
-		memcpy(fact.link, links.names[i], sizeof(fact.link));
+		memcpy(fact.interface, links.names[i], sizeof(fact.interface));
 		memcpy(fact.best, best, sizeof(fact.best));
 		r = ARRAY_PUSH(&doctor->facts.detours, fact) < 0 ? -ENOMEM : 0;
 	}
@@ -242,7 +242,7 @@ static bool take_neighbour(struct rtnl_neigh *neighbour, struct neighbour_fact *
 		return false;
 	memcpy(ret->addr.bytes, nl_addr_get_binary_addr(addr), size);
 	memcpy(ret->hardware, nl_addr_get_binary_addr(hardware), ret->hardware_length);
-	memcpy(ret->link, name, strnlen(name, CONFIG_INTERFACE_MAX) + 1);
+	memcpy(ret->interface, name, strnlen(name, CONFIG_INTERFACE_MAX) + 1);
 	return true;
 }
 
@@ -275,7 +275,7 @@ int doctor_read_links(struct doctor *doctor)
 	if (r == 0)
 		r = read_peers(doctor);
 	if (r == 0)
-		r = read_link_facts(doctor);
+		r = read_interface_facts(doctor);
 	if (r == 0 && (!socket || nl_connect(socket, NETLINK_ROUTE) < 0))
 		r = -EIO;
 	if (r == 0)

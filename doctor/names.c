@@ -254,7 +254,7 @@ static int find_local(struct doctor *doctor)
 			struct resolver_fact fact = { .addr = one.items[0].first };
 			if (strcmp(servers.names[k], links.names[0]) != 0)
 				continue;
-			memcpy(fact.link, links.names[0], sizeof(fact.link));
+			memcpy(fact.interface, links.names[0], sizeof(fact.interface));
 			r = ARRAY_PUSH(&doctor->facts.local_resolvers, fact) < 0 ? -ENOMEM : 0;
 		}
 		free(links.names);

@@ -13,7 +13,7 @@ enum {
 	SPREAD_STEP_MS = 4,         /* between the further ones: 1,000 names in 8 s */
 };
 
-/* Up to a tenth less: what was asked together drifts apart. (splitmix64; nothing here is a secret.) */
+/* Up to a tenth less: queries that went out together drift apart. (splitmix64; nothing here is a secret.) */
 static int64_t jittered(struct addrbook *book, int64_t interval_ms)
 {
 	uint64_t z = book->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -118,7 +118,7 @@ void entry_make_due(struct entry *entry, int64_t at_ms, int64_t now_ms)
 	entry->scheduled_ms = now_ms;
 }
 
-/* After a query: someone wanted the next one while it was under way. */
+/* After a query: the next one may have been wanted while it was under way. */
 void entry_query_again(struct entry *entry, int64_t now_ms)
 {
 	if (entry->again_ms < entry->next_query_ms)
@@ -217,7 +217,7 @@ static enum book_state entry_state(const struct entry *entry)
 		all &= entry->addresses[i].in_answer;
 	if (all)
 		return BOOK_FRESH;
-	/* Remembered and not asked yet: the last answer that is known serves. A pattern never is asked. */
+	/* Remembered and not queried yet: the last answer that is known serves. A pattern never is queried. */
 	return entry->ever_answered || entry->is_pattern ? BOOK_GRACE : BOOK_STALE;
 }
 

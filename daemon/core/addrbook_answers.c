@@ -16,8 +16,8 @@ enum {
 	HELD_MIN_MS = 2 * 60 * 1000,         /* nor does a connection take longer to come about */
 };
 
-/* It doubles with the time that queries have failed for, and not with their number: what a denial or a user made be
- * asked in between must not make the end of an outage be noticed later. */
+/* It doubles with the time that queries have failed for, and not with their number: a query that a denial or a user
+ * caused in between must not delay when the end of an outage is noticed. */
 static int64_t retry_interval(const struct addrbook *book, const struct entry *entry, int64_t now_ms)
 {
 	int64_t cap = book_longest_interval(book);
@@ -35,7 +35,7 @@ void entry_remove_address(struct entry *entry, size_t index)
 		(entry->count - index) * sizeof(*entry->addresses));
 }
 
-/* Where the address is, or belongs. */
+/* *ret_index: where the address is (true), or belongs. */
 bool entry_find_address(const struct entry *entry, const struct addr *addr, size_t *ret_index)
 {
 	size_t low = 0, high = entry->count;
@@ -70,7 +70,7 @@ static int reserve(struct entry *entry, size_t more)
 	return 0;
 }
 
-/* The one, of those that were observed alone or of the others, that was confirmed longest ago; NULL: there is none. */
+/* Of those that were observed alone (observed) or of the others, the one that was confirmed longest ago; NULL: none. */
 static const struct book_address *oldest_of(const struct entry *entry, bool observed)
 {
 	const struct book_address *oldest = NULL;
@@ -149,7 +149,7 @@ static uint64_t mark_of(const struct addr *addr)
 	return hash_bytes(of_family, addr->bytes, addr_size((enum family)addr->family));
 }
 
-/* What was answered to us is not made more of by what the server was answered, but for how long it may be used. */
+/* An answer that the server got changes nothing of an address that we were answered, but how long it may be used. */
 static void confirm(struct book_address *known, uint32_t ttl_s, enum book_origin origin, int64_t now_ms)
 {
 	int64_t held_ms = known->held_ms;

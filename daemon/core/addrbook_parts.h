@@ -16,7 +16,7 @@ struct entry {
 	struct book_address *addresses; /* ascending */
 	size_t count, capacity;
 	bool running, ever_answered;
-	bool is_pattern;    /* "*.": never asked, only observed */
+	bool is_pattern;    /* "*.": never queried, only observed */
 	bool retry_at_once; /* while running: a failure does not make the next one wait */
 	unsigned failures;
 	int64_t next_query_ms;

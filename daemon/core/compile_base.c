@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile_parts.h"
 
-/* The base chains, and what they ask of each packet before a role is known. */
+/* The base chains, and what they look at before the role of a packet is known. */
 
 enum {
 	PACKET_HOST_ = 0,
@@ -34,8 +34,8 @@ static void rule_neighbours(struct compiler *c, struct chain *chain, const char 
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
 }
 
-/* Across a bridge whose frames are filtered, neighbours speak by forward as well. What was routed has lost of its hop
- * limit. */
+/* Across a bridge whose frames are filtered, neighbour discovery passes forward as well. A packet that was routed has a
+ * lower hop limit. */
 static void rule_bridged_neighbours(struct compiler *c, struct chain *chain)
 {
 	struct rule *rule = chain_rule(c->out, chain);

@@ -88,8 +88,8 @@ void add_intercept_here(struct compiler *c)
 	}
 }
 
-/* What says that it is the gateway's own, and came by a wire. (Own broadcasts and multicasts do come back by their
- * link, and go to nobody who is protected.) */
+/* A source that is the gateway's own, on a packet that came by a wire. (Own broadcasts and multicasts do come back by
+ * their interface, and go to no protected address.) */
 static void add_own_source(struct compiler *c, struct chain *chain)
 {
 	for (enum family family = 0; family < FAMILIES; family++) {
@@ -104,7 +104,7 @@ static void add_own_source(struct compiler *c, struct chain *chain)
 	}
 }
 
-/* While no link of a role is known, its guard is left out: an empty set must never cut the server off. */
+/* While no interface of a role is known, its guard is left out: an empty set must never cut the server off. */
 void add_guard(struct compiler *c)
 {
 	struct chain *chain = ruleset_chain(c->out, "guard");

@@ -14,7 +14,7 @@ static const char *role_set(struct compiler *c, const struct policy_role *role, 
 	return ruleset_string(c->out, "protected_%c", family_digit(family));
 }
 
-/* No link is known of the role, or none matters: then no rule looks at it. */
+/* Where no interface of the role is known, or none matters, no rule looks at it. */
 static void rule_own_interfaces(struct compiler *c, struct rule *rule, const struct policy_role *role, bool negate)
 {
 	if (c->environment->role_interfaces[role - c->policy->roles].count)
@@ -22,7 +22,7 @@ static void rule_own_interfaces(struct compiler *c, struct rule *rule, const str
 }
 
 /* The role's own address in a connection that was opened to one of its resolvers, whatever a redirection has made of
- * that. (The resolver may be a protected machine as well: only the direction tells who asks.) */
+ * that. (The resolver may be a protected machine as well: only the direction shows who sent the query.) */
 static struct rule *rule_to_resolver(struct compiler *c, struct chain *chain, const struct policy_role *role,
 				     bool reply, enum family family)
 {
@@ -37,7 +37,7 @@ static struct rule *rule_to_resolver(struct compiler *c, struct chain *chain, co
 	return rule;
 }
 
-/* Queries, by the role's own links alone: one that somebody else made up would make his own answer count. */
+/* Queries, by the role's own interfaces alone: a forged one would make a forged answer count. */
 static void add_queries(struct compiler *c, struct chain *chain, const struct policy_role *role, enum family family)
 {
 	struct rule *rule = rule_to_resolver(c, chain, role, false, family);
@@ -58,7 +58,7 @@ static void add_answers(struct compiler *c, struct chain *chain, const struct po
 		rule_in(c, rule, FIELD_IIFNAME, false, "resolver_interfaces");
 	else if (answerer == BY_ANY_REDIRECTED)
 		rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
-	/* There the role itself would say what it may reach. */
+	/* An answer from the role itself would let it choose what it may reach. */
 	if (answerer != BY_GATEWAY)
 		rule_own_interfaces(c, rule, role, true);
 	rule_action(c, rule, ACTION_GOTO, ruleset_string(c->out, "%s_answers", role->name));
@@ -84,7 +84,7 @@ static void add_resolver_interfaces(struct compiler *c)
 	struct set *set = ruleset_set(c->out, "resolver_interfaces", KEY_INTERFACE, 0);
 
 	if (c->environment->resolvers)
-		add_links(c, set, c->environment->resolvers);
+		add_interfaces(c, set, c->environment->resolvers);
 }
 
 static bool is_observed(struct compiler *c)
@@ -110,8 +110,8 @@ static void add_role_observe(struct compiler *c, const struct policy_role *role)
 	}
 }
 
-/* What the protected roles ask their resolvers, and the answers, seen before the fast path: through the gateway, to it
- * and from it. False: nobody to learn from or for. */
+/* Queries of the protected roles to their resolvers, and the answers, copied before the fast path: through the gateway,
+ * to it and from it. False: nobody to learn from or for. */
 bool add_observe(struct compiler *c)
 {
 	if (!is_observed(c))

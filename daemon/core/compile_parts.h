@@ -132,7 +132,7 @@ const char *name_set_of(struct compiler *c, size_t index, enum family family);
 
 /* compile_sets.c */
 void add_counters(struct compiler *c);
-void add_links(struct compiler *c, struct set *set, const struct interface_list *links);
+void add_interfaces(struct compiler *c, struct set *set, const struct interface_list *interfaces);
 const struct policy_role *guards_alone(struct compiler *c, enum family family, const struct range **ret);
 void add_shared_sets(struct compiler *c);
 

@@ -41,11 +41,11 @@ static void add_addresses(struct compiler *c, const char *name, const struct ran
 	}
 }
 
-void add_links(struct compiler *c, struct set *set, const struct interface_list *links)
+void add_interfaces(struct compiler *c, struct set *set, const struct interface_list *interfaces)
 {
-	for (size_t i = 0; i < links->count; i++) {
+	for (size_t i = 0; i < interfaces->count; i++) {
 		struct element element = { 0 };
-		memcpy(element.first, links->names[i], strnlen(links->names[i], CONFIG_INTERFACE_MAX));
+		memcpy(element.first, interfaces->names[i], strnlen(interfaces->names[i], CONFIG_INTERFACE_MAX));
 		memcpy(element.last, element.first, KEY_SIZE_MAX);
 		set_add(c->out, set, &element);
 	}
@@ -61,14 +61,15 @@ static void add_gateway_sets(struct compiler *c)
 
 static void add_nd_sets(struct compiler *c)
 {
-	/* Neighbour discovery and multicast listening, RFC 4861, 2710, 3810: what a gateway hears, and what it says. */
-	static const uint8_t heard[] = { 131, 133, 134, 135, 136, 143 }, said[] = { 130, 133, 134, 135, 136, 137 };
-	const uint8_t *const types[] = { heard, said };
+	/* Neighbour discovery and multicast listening, RFC 4861, 2710, 3810: what a gateway receives, and what it
+	 * sends. */
+	static const uint8_t in[] = { 131, 133, 134, 135, 136, 143 }, out[] = { 130, 133, 134, 135, 136, 137 };
+	const uint8_t *const types[] = { in, out };
 	static const char *const names[] = { "nd_in", "nd_out" };
 
 	for (int i = 0; i < 2; i++) {
 		struct set *set = ruleset_set(c->out, ruleset_string(c->out, "%s", names[i]), KEY_ICMPV6_TYPE, 0);
-		for (size_t t = 0; t < sizeof(heard); t++)
+		for (size_t t = 0; t < sizeof(in); t++)
 			set_add(c->out, set, &(struct element){ .first = { types[i][t] }, .last = { types[i][t] } });
 	}
 }
@@ -122,24 +123,24 @@ static void add_protected_maps(struct compiler *c)
 	}
 }
 
-static void add_link_sets(struct compiler *c)
+static void add_interface_sets(struct compiler *c)
 {
 	static char lo[][CONFIG_INTERFACE_MAX + 1] = { "lo" };
 	const struct interface_list loopback = { lo, 1 };
 
 	for (size_t r = 0; r < c->policy->role_count; r++) {
-		const struct interface_list *links = &c->environment->role_interfaces[r];
-		if (!c->policy->roles[r].is_protected || !links->count)
+		const struct interface_list *interfaces = &c->environment->role_interfaces[r];
+		if (!c->policy->roles[r].is_protected || !interfaces->count)
 			continue;
-		add_links(c,
-			  ruleset_set(c->out, ruleset_string(c->out, "%s_interfaces", c->policy->roles[r].name),
-				      KEY_INTERFACE, 0),
-			  links);
+		add_interfaces(c,
+			       ruleset_set(c->out, ruleset_string(c->out, "%s_interfaces", c->policy->roles[r].name),
+					   KEY_INTERFACE, 0),
+			       interfaces);
 	}
-	add_links(c, ruleset_set(c->out, "towards", KEY_INTERFACE, 0), &c->environment->towards);
+	add_interfaces(c, ruleset_set(c->out, "towards", KEY_INTERFACE, 0), &c->environment->towards);
 	struct set *own = ruleset_set(c->out, "own_interfaces", KEY_INTERFACE, 0);
-	add_links(c, own, &loopback);
-	add_links(c, own, &c->environment->own_interfaces);
+	add_interfaces(c, own, &loopback);
+	add_interfaces(c, own, &c->environment->own_interfaces);
 }
 
 /* What they hold is not the policy's: see cut.h. An element of cut_full: not all that was cut is in the others. */
@@ -173,7 +174,7 @@ void add_shared_sets(struct compiler *c)
 		add_ranges(c, set, &c->policy->protected_all, family, ACTION_NONE, NULL);
 	}
 	add_gateway_sets(c);
-	add_link_sets(c);
+	add_interface_sets(c);
 	add_nd_sets(c);
 	add_cut_sets(c);
 	for (enum family family = 0; family < FAMILIES; family++) {

@@ -227,7 +227,7 @@ static bool follow_aliases(struct reader *reader, const struct sections *section
 	}
 }
 
-/* Whether the name at `at` is this one. Most answers say so by one pointer again and again: *pointer is the last that
+/* Whether the name at `at` is this one. Most answers repeat one pointer for that: *pointer is the last that
  * was followed (0 at first), *equal what it led to. */
 static bool compare_owner(struct reader *reader, size_t at, const struct wire_name *name, uint16_t *pointer,
 			  bool *equal)
@@ -320,7 +320,7 @@ static bool read_answer(struct reader *reader, const struct sections *sections, 
 		return false;
 	if (ret->address_count == 0 && !read_negative_ttl(reader, sections, name, &ttl, &negative))
 		return false;
-	/* An alias that leads nowhere tells nothing of how long that holds. */
+	/* An alias that leads nowhere does not show for how long that holds. */
 	ret->ttl_s = ret->address_count > 0 || negative ? ttl : 0;
 	return true;
 }

@@ -2,8 +2,8 @@
 #ifndef SPEFW_DOCTOR_H
 #define SPEFW_DOCTOR_H
 
-/* What on a gateway stands in the way of the flows, or of the guard: facts in, troubles out. The daemon/doctor_ files
- * read the facts. Texts may be anything; those of troubles are printable. */
+/* What on a gateway stands in the way of the flows, or of the guard: facts in, troubles out. The files in doctor/ read
+ * the facts. Texts may be anything; those of troubles are printable. */
 
 #include "bridges.h"
 #include "foreign.h"
@@ -29,18 +29,18 @@ struct troubles {
 	bool failed; /* without memory: there is more */
 };
 
-/* A link that packets of the flows come by. */
-struct link_fact {
+/* An interface that packets of the flows come by. */
+struct interface_fact {
 	char name[CONFIG_INTERFACE_MAX + 1];
 	bool is_servers; /* a protected role lives behind it; else others, or the rest of the world */
 	int forwarding;  /* net.ipv4.conf.NAME.forwarding; -1: unknown */
 };
 
-/* A link that leads to somebody, though the kernel sends by another one. */
+/* An interface that leads to a machine which the kernel reaches by another one. */
 struct detour_fact {
 	struct range whom;
 	char of[CONFIG_ID_MAX + 1]; /* whose: "SERVER" */
-	char link[CONFIG_INTERFACE_MAX + 1], best[CONFIG_INTERFACE_MAX + 1];
+	char interface[CONFIG_INTERFACE_MAX + 1], best[CONFIG_INTERFACE_MAX + 1];
 	bool configured; /* [server] interface names it: packets do come by it */
 	int rp_filter;   /* in effect there; -1: unknown */
 };
@@ -49,7 +49,7 @@ enum { HARDWARE_MAX = 8 };
 
 struct neighbour_fact {
 	struct addr addr;
-	char link[CONFIG_INTERFACE_MAX + 1];
+	char interface[CONFIG_INTERFACE_MAX + 1];
 	uint8_t hardware[HARDWARE_MAX];
 	size_t hardware_length;
 };
@@ -59,7 +59,7 @@ struct saved_fact {
 	unsigned line;
 };
 
-/* What the two sides' resolvers say of a name, in all rounds together. */
+/* What the two sides' resolvers answer for a name, in all rounds together. */
 struct name_fact {
 	const char *name;
 	enum family family;
@@ -70,7 +70,7 @@ struct name_fact {
 /* A resolver of the server's that its queries reach without the gateway. */
 struct resolver_fact {
 	struct addr addr;
-	char link[CONFIG_INTERFACE_MAX + 1];
+	char interface[CONFIG_INTERFACE_MAX + 1];
 };
 
 enum tls_result { TLS_TRUSTED, TLS_UNTRUSTED, TLS_OTHER_NAME, TLS_UNREACHABLE, TLS_NO_TLS, TLS_UNKNOWN };
@@ -88,11 +88,11 @@ struct doctor_facts {
 	const struct policy *policy;
 	const struct ranges *gateway; /* its own addresses, normalised */
 	bool table_guards;            /* our table is loaded, and holds protected addresses */
-	int forwarding[FAMILIES];     /* of all links; -1: unknown */
+	int forwarding[FAMILIES];     /* of all interfaces; -1: unknown */
 	struct {
-		struct link_fact *items;
+		struct interface_fact *items;
 		size_t count, capacity;
-	} links;
+	} interfaces;
 	struct {
 		struct detour_fact *items;
 		size_t count, capacity;
@@ -114,7 +114,7 @@ struct doctor_facts {
 		struct resolver_fact *items;
 		size_t count, capacity;
 	} local_resolvers;
-	bool same_resolvers; /* the gateway asks none but the server's */
+	bool same_resolvers; /* the gateway queries none but the server's */
 	struct {
 		struct name_fact *items;
 		size_t count, capacity;

@@ -19,7 +19,7 @@ void doctor_judge_resolvers(struct troubles *out, const struct doctor_facts *fac
 						      "what the server learns from its resolver %s can't be observed",
 						      addr_format(&resolver->addr, text));
 		EVIDENCE(out, trouble, "it is reached by %s as the server is: its answers do not pass this gateway",
-			 resolver->link);
+			 resolver->interface);
 		REMEDY(out, trouble,
 		       "servers = %s in [dns], so that both query the same; or let the server query one beyond this "
 		       "gateway",

@@ -13,7 +13,7 @@ void doctor_judge_resolvers(struct troubles *out, const struct doctor_facts *fac
 void doctor_judge_names(struct troubles *out, const struct doctor_facts *facts);
 void doctor_judge_tls(struct troubles *out, const struct doctor_facts *facts);
 
-/* doctor_troubles.c: names of links and of tables are whatever somebody gave them, and are made printable. */
+/* doctor_troubles.c: names of interfaces and of tables are whatever somebody gave them, and are made printable. */
 
 /* With what it is; the caller adds evidence and remedy at once. NULL without memory, which those take as well. */
 struct trouble *trouble_add(struct troubles *troubles, enum gravity gravity, const char *check, const char *format, ...)

@@ -49,10 +49,10 @@ const char *table_family(unsigned family)
 size_t rule_field_size(enum rule_field field)
 {
 	static const uint8_t sizes[RULE_FIELDS] = {
-		[RULE_FAMILY] = 1,    [RULE_PROTOCOL] = 1,    [RULE_SOURCE_4] = 4,    [RULE_TARGET_4] = 4,
-		[RULE_SOURCE_6] = 16, [RULE_TARGET_6] = 16,   [RULE_SOURCE_PORT] = 2, [RULE_TARGET_PORT] = 2,
-		[RULE_LINK] = 16,     [RULE_LOCAL] = 1,       [RULE_OUT_LINK] = 16,   [RULE_STATE] = 4,
-		[RULE_STATUS] = 4,    [RULE_TARGET_KIND] = 4, [RULE_FLAGS] = 1,       [RULE_PACKET] = 1,
+		[RULE_FAMILY] = 1,        [RULE_PROTOCOL] = 1,    [RULE_SOURCE_4] = 4,       [RULE_TARGET_4] = 4,
+		[RULE_SOURCE_6] = 16,     [RULE_TARGET_6] = 16,   [RULE_SOURCE_PORT] = 2,    [RULE_TARGET_PORT] = 2,
+		[RULE_IN_INTERFACE] = 16, [RULE_LOCAL] = 1,       [RULE_OUT_INTERFACE] = 16, [RULE_STATE] = 4,
+		[RULE_STATUS] = 4,        [RULE_TARGET_KIND] = 4, [RULE_FLAGS] = 1,          [RULE_PACKET] = 1,
 	};
 	return sizes[field];
 }

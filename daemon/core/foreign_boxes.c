@@ -48,7 +48,7 @@ static void set_ports(struct box *box, enum rule_field field, const struct port_
 	set_bytes(box, field, first, last);
 }
 
-/* One range of the protected side and one of the peer's: both directions, each link. */
+/* One range of the protected side and one of the peer's: both directions, each interface. */
 struct pair {
 	const struct policy_flow *flow;
 	const struct policy_role *role;
@@ -66,18 +66,18 @@ static void set_word(struct box *box, enum rule_field field, uint32_t value)
 }
 
 /* NULL: any. */
-static void set_link(struct box *box, enum rule_field field, const char *link)
+static void set_interface(struct box *box, enum rule_field field, const char *interface)
 {
 	uint8_t name[FOREIGN_KEY_MAX] = { 0 };
 
 	set_all(box, field);
-	if (!link)
+	if (!interface)
 		return;
-	memcpy(name, link, strnlen(link, FOREIGN_KEY_MAX - 1));
+	memcpy(name, interface, strnlen(interface, FOREIGN_KEY_MAX - 1));
 	set_bytes(box, field, name, name);
 }
 
-/* What is known of its connection. Where it is asked for interceptions all is open, since any packet of a flow may meet
+/* What is known of its connection. Where interceptions are looked for, all is open, since any packet of a flow may meet
  * them; a flow is stopped by what stops the packet that opens it, or the first answer. */
 static void set_connection(const struct judging *j, struct box *box)
 {
@@ -123,8 +123,8 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 		set_ports(&box, reply ? RULE_TARGET_PORT : RULE_SOURCE_PORT, stops(j) ? &usual_ports : &high_ports);
 		set_ports(&box, reply ? RULE_SOURCE_PORT : RULE_TARGET_PORT, pair->ports);
 	}
-	set_link(&box, RULE_LINK, in);
-	set_link(&box, RULE_OUT_LINK, out);
+	set_interface(&box, RULE_IN_INTERFACE, in);
+	set_interface(&box, RULE_OUT_INTERFACE, out);
 	set_byte(&box, RULE_LOCAL, j->base->place == PLACE_INPUT);
 	set_connection(j, &box);
 	if (!from_own && !j->base->interfaces_unknown)
@@ -136,7 +136,7 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 	return ARRAY_PUSH(boxes, box) < 0 ? -ENOMEM : 0;
 }
 
-/* By each link of the one side and each of the other; a side without any is open. */
+/* By each interface of the one side and each of the other; a side without any is open. */
 static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply,
 		    const struct interface_list *in, const struct interface_list *out)
 {
@@ -244,7 +244,7 @@ static bool all_names_known(const struct judging *j, const struct endpoint *peer
 	return true;
 }
 
-/* A name may be anywhere, where it is asked for interceptions; of very many ranges the ends have to do. */
+/* Where interceptions are looked for, a name may be anywhere; of very many ranges the ends have to do. */
 static int add_peers(struct judging *j, struct boxes *boxes, struct pair *pair)
 {
 	const struct endpoint *peer = pair->inbound ? &pair->flow->from : &pair->flow->to;

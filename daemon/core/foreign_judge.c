@@ -23,7 +23,7 @@ static bool concerns(const struct judging *j, const struct box *box, const struc
 	bool translates = rule->effect == EFFECT_REDIRECT || rule->effect == EFFECT_DNAT, is_dns = false;
 	bool to_protected = rule->has_target && ranges_contains(&j->policy->protected_all, &rule->target);
 
-	/* It is another port of a protected machine that is asked for. */
+	/* What is looked for is another port of a protected machine. */
 	if (rule->effect == EFFECT_DNAT && j->effects & 1 << EFFECT_PORT)
 		return to_protected;
 	if (!is_looked_for(j->effects, rule->effect))
@@ -228,7 +228,7 @@ static bool map_leads(const struct judging *j, const struct foreign_set *map)
 	return false;
 }
 
-/* Chains that come to a effect, by whatever way. Each round knows one jump more; in what nests deeper than the kernel
+/* Chains that lead to an effect, by whatever way. Each round knows one jump more; in what nests deeper than the kernel
  * allows, any may. */
 static void find_leads(struct judging *j)
 {
@@ -236,7 +236,7 @@ static void find_leads(struct judging *j)
 
 	for (int round = 0; more && round < ROUNDS_MAX; round++) {
 		more = false;
-		for (size_t i = 0; i < j->tables->sets.count; i++) /* once, however many rules ask one */
+		for (size_t i = 0; i < j->tables->sets.count; i++) /* once, however many rules use one */
 			j->map_leads[i] = j->map_leads[i] || map_leads(j, &j->tables->sets.items[i]);
 		for (size_t i = 0; i < j->tables->rules.count; i++) {
 			const struct foreign_rule *rule = &j->tables->rules.items[i];

@@ -5,14 +5,14 @@
 
 /* Whether a rule meets a box, and how much of it. */
 
-/* Nothing of ours comes by the loopback link. And what the server's neighbours send it takes no way through the
- * gateway: rules for their link mean the connections that they open to others. */
-static bool may_come_by(const struct box *box, const uint8_t *link)
+/* No box comes by the loopback interface. And what the server's neighbours send to it does not pass the gateway: rules
+ * for their interface mean connections that they open to others. */
+static bool may_come_by(const struct box *box, const uint8_t *interface)
 {
-	if (strncmp((const char *)link, "lo", FOREIGN_KEY_MAX) == 0)
+	if (strncmp((const char *)interface, "lo", FOREIGN_KEY_MAX) == 0)
 		return false;
 	for (size_t i = 0; box->neighbours && i < box->neighbours->count; i++)
-		if (strncmp((const char *)link, box->neighbours->names[i], FOREIGN_KEY_MAX) == 0)
+		if (strncmp((const char *)interface, box->neighbours->names[i], FOREIGN_KEY_MAX) == 0)
 			return false;
 	return true;
 }
@@ -25,7 +25,7 @@ static bool meets_interval(const struct box *box, enum rule_field field, const u
 
 	if (memcmp(low, high, size) > 0)
 		return false;
-	if (field == RULE_LINK)
+	if (field == RULE_IN_INTERFACE)
 		return memcmp(low, high, size) != 0 || may_come_by(box, low);
 	const struct ranges *holes = field == RULE_SOURCE_4 || field == RULE_SOURCE_6   ? box->holes[0]
 				     : field == RULE_TARGET_4 || field == RULE_TARGET_6 ? box->holes[1]

@@ -18,7 +18,7 @@ struct box {
 	uint8_t family; /* enum family */
 	uint8_t first[RULE_FIELDS][FOREIGN_KEY_MAX], last[RULE_FIELDS][FOREIGN_KEY_MAX];
 	const struct ranges *holes[2];           /* what the source and the target are not; NULL: nothing */
-	const struct interface_list *neighbours; /* links that it does not come by; NULL: none */
+	const struct interface_list *neighbours; /* interfaces that it does not come by; NULL: none */
 	uint8_t state;
 	bool whole;    /* all of the box that it is a part of */
 	bool any_peer; /* the peer may be anybody */
@@ -52,7 +52,7 @@ struct judging {
 	struct findings *out;
 	const struct foreign_chain *base;
 	size_t base_index, next_chain;
-	bool *leads;                /* of each chain: it comes to a effect */
+	bool *leads;                /* of each chain: it leads to an effect */
 	bool *map_leads;            /* likewise, of each set that is a map */
 	size_t *first_rule;         /* of each chain; rules of one chain need not stand together */
 	size_t *next_rule;          /* of each rule: the next one of its chain, and one; 0: none */

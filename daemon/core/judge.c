@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The meaning of the product. compile.c says the same to the kernel, rule by rule. */
+/* The meaning of the product. The compile files make rules of it that mean the same. */
 
 static bool names_hold(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
 {

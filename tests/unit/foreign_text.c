@@ -176,7 +176,7 @@ static void read_condition(struct foreign_tables *tables, const char *kind, bool
 	} else if (strcmp(kind, "in") == 0 || strcmp(kind, "out") == 0) {
 		memcpy(condition.first, word, strlen(word));
 		memcpy(condition.last, word, strlen(word));
-		add_condition(tables, condition, *kind == 'i' ? RULE_LINK : RULE_OUT_LINK);
+		add_condition(tables, condition, *kind == 'i' ? RULE_IN_INTERFACE : RULE_OUT_INTERFACE);
 	} else {
 		for (size_t i = 0; i < COUNT_OF(bits); i++)
 			if (strcmp(bits[i].name, word) == 0)

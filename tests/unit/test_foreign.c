@@ -69,7 +69,7 @@ static void add_link(struct foreign_tables *tables, bool negate, const char *nam
 {
 	uint8_t bytes[16] = { 0 };
 	memcpy(bytes, name, strlen(name));
-	add_condition(tables, RULE_LINK, negate, bytes, bytes);
+	add_condition(tables, RULE_IN_INTERFACE, negate, bytes, bytes);
 }
 
 static int judge(struct findings *ret, const struct foreign_tables *tables, const char *config)
@@ -390,7 +390,7 @@ static void test_policies(void **state)
 		add_rule(&o, base, EFFECT_NONE, WAY_DONE);
 		uint8_t name[16] = { 0 };
 		memcpy(name, cases[i].accept ? "lan" : "adm", 3);
-		add_condition(&o, RULE_OUT_LINK, false, name, name);
+		add_condition(&o, RULE_OUT_INTERFACE, false, name, name);
 		assert_drops(&o, REPORT, cases[i].found);
 	}
 	/* The gateway's own name server. */
@@ -534,7 +534,7 @@ static void random_probe(struct probe *probe)
 	memcpy(probe->values[RULE_TARGET_4], make_addr(inbound ? "192.0.2.25" : peer).bytes, 4);
 	probe->values[RULE_TARGET_PORT][0] = port >> 8;
 	probe->values[RULE_TARGET_PORT][1] = port & 0xff;
-	memcpy(probe->values[RULE_LINK], inbound ? "wan" : "lan", 3);
+	memcpy(probe->values[RULE_IN_INTERFACE], inbound ? "wan" : "lan", 3);
 }
 
 static void test_nothing_is_missed(void **state)
