@@ -149,7 +149,7 @@ void add_base_chains(struct compiler *c)
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "guard");
 	if (c->policy->interception != INTERCEPTION_OFF) {
 		struct rule *rule = chain_rule(c->out, chain);
-		rule_byte(c, rule, FIELD_L4PROTO, 6);
+		rule_byte(c, rule, FIELD_L4PROTO, IPPROTO_TCP_);
 		rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_FIB_UNICAST });
 		rule_action(c, rule, ACTION_JUMP, "intercept_here");
 	}

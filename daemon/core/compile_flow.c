@@ -49,22 +49,6 @@ void match_ranges(struct compiler *c, struct matches *matches, const struct rang
 	}
 }
 
-static bool ranges_cover_all(const struct ranges *wide, const struct ranges *narrow)
-{
-	for (size_t i = 0; i < narrow->count; i++)
-		if (!ranges_cover(wide, &narrow->items[i]))
-			return false;
-	return true;
-}
-
-static bool ranges_touch(const struct ranges *a, const struct ranges *b)
-{
-	for (size_t i = 0; i < b->count; i++)
-		if (ranges_overlap(a, &b->items[i]))
-			return true;
-	return false;
-}
-
 bool own_is_all(const struct policy_role *role, const struct policy_flow *flow, const struct direction_form *form)
 {
 	return (!form->opens && flow->from.any) ||
@@ -106,7 +90,7 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 			snprintf(base, sizeof(base), "%s%s", is_role ? "role_" : "", side->set);
 		else
 			snprintf(base, sizeof(base), "%s_%s", form->opens ? "from" : "to", flow->id);
-		bool outside = answered && ranges_touch(&side->ranges, &c->policy->protected_all);
+		bool outside = answered && ranges_overlap_any(&side->ranges, &c->policy->protected_all);
 		if (!outside || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
 			match_ranges(c, ret, &side->ranges, family, base, side->set != NULL, outside);
 		for (size_t i = 0; i < side->name_count; i++)

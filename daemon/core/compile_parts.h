@@ -95,7 +95,7 @@ struct direction_form {
 
 /* One way in which a packet can match one side of a flow; several make alternatives, a rule each. */
 struct match {
-	enum { MATCH_ALL, MATCH_RANGE, MATCH_SET, MATCH_NOT_SET } kind;
+	enum { MATCH_ALL, MATCH_RANGE, MATCH_SET } kind;
 	const struct range *range;
 	const char *set;
 	bool outside; /* and not a protected address */

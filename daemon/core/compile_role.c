@@ -86,7 +86,7 @@ static void rule_intercepted_out(struct compiler *c, struct chain *chain)
 	if (c->policy->interception == INTERCEPTION_OFF)
 		return;
 	struct rule *rule = chain_rule(c->out, chain);
-	rule_byte(c, rule, FIELD_L4PROTO, 6);
+	rule_byte(c, rule, FIELD_L4PROTO, IPPROTO_TCP_);
 	rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
 	rule_action(c, rule, ACTION_JUMP, "intercept_out");
 }

@@ -41,11 +41,9 @@ static void add_addresses(struct troubles *out, char **text, const struct ranges
 
 static void judge_name(struct troubles *out, const struct doctor_facts *facts, const struct name_fact *name)
 {
-	bool share = !name->own.count && !name->servers.count;
+	bool share = (!name->own.count && !name->servers.count) || ranges_overlap_any(&name->servers, &name->own);
 	char *own = NULL, *servers = NULL;
 
-	for (size_t i = 0; i < name->own.count; i++)
-		share |= ranges_overlap(&name->servers, &name->own.items[i]);
 	if (share || name->own_error || name->servers_error)
 		return;
 	/* What is observed is learned at once. */

@@ -119,17 +119,14 @@ int policy_leave_out(struct policy *policy, const struct ranges *gateway, bool *
 /* The protected address that is one of these, or NULL: what policy_leave_out() would leave out. */
 const struct addr *policy_own_address(const struct policy *policy, const struct ranges *gateway);
 
-/* As a packet's source, or as its target. */
+/* Whether packets from this address are the endpoint's. */
 bool endpoint_is_source(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr);
-bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint, const struct names_view *names,
-			const struct addr *addr);
 
 /* A flow is judged among the inbound ones of a protected role where it opens one of the role's addresses, and can
  * send from the role where its source covers one. */
 bool flow_opens_role(const struct policy_flow *flow, const struct policy_role *role);
 bool flow_leaves_role(const struct policy_flow *flow, const struct policy_role *role);
 bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint16_t port);
-bool role_is_ephemeral(const struct policy_role *role, uint16_t port);
 
 const struct policy_role *policy_protected_role(const struct policy *policy, const struct addr *addr);
 const struct policy_flow *policy_flow(const struct policy *policy, const char *id);
