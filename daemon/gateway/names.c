@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
+#include "core/unfit.h"
 #include "gateway/names_parts.h"
 #include "log.h"
 #include "state_file.h"
@@ -159,14 +160,14 @@ static int follow_servers(struct names *names, const struct policy_file *old)
 		return r;
 	resolver_free(names->resolver);
 	names->resolver = resolver;
-	/* What was under way with the old one is asked of the new one. */
+	/* Queries that were under way with the old one go to the new one. */
 	for (size_t i = 0; i < addrbook_count(names->book); i++) {
 		struct book_entry entry;
 		addrbook_entry(names->book, i, &entry);
 		if (entry.query_running && resolver_query(resolver, entry.name, entry.family) < 0)
 			addrbook_failed(names->book, entry.name, entry.family, "not queried", now_ms());
 	}
-	if (!first) /* others may say something else; and what the old ones failed to say must not wait any longer */
+	if (!first) /* others may answer differently; and what the old ones failed to answer must not wait */
 		addrbook_query_now(names->book, NULL, now_ms());
 	return 0;
 }
@@ -266,7 +267,7 @@ void names_query_all(struct names *names)
 {
 	int64_t now = now_ms(), earliest = names->all_queried_ms + QUERY_ALL_EVERY_MS;
 
-	/* What the last of many events changed is asked for as well, only later. */
+	/* After many events the last change is queried as well, only later. */
 	if (!names->all_due_ms)
 		names->all_due_ms = names->all_queried_ms && earliest > now ? earliest : now;
 	names_drive(names);

@@ -13,6 +13,8 @@
 /* The book is compiled into this test with an allocator that fails on request. */
 #include "failing.h"
 #include "core/addrbook.c"
+#include "core/addrbook_answers.c"
+#include "core/addrbook_expiry.c"
 #include "failing_end.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };

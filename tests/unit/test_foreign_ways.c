@@ -159,8 +159,8 @@ static void test_unknown_set(void **state)
 	struct ranges gateway = make_ranges("192.0.2.1");
 	struct interface_list own[TEST_ROLES] = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
-	struct foreign_view view = { .around = &around };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .environment = &environment };
 	struct foreign_tables tables;
 	struct findings findings;
 	struct policy policy;
@@ -225,8 +225,8 @@ static void test_no_memory(void **state)
 	(void)state;
 	make_good_policy(&policy, config);
 	struct names_view names = make_names(&policy, "partner.example.net 198.51.100.7 2001:db8:9::7");
-	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
-	struct foreign_view view = { .around = &around };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .environment = &environment };
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct foreign_tables tables;
 		struct findings findings;
@@ -382,8 +382,8 @@ static void test_shown_names(void **state)
 	struct ranges gateway = make_ranges("192.0.2.1");
 	struct interface_list own[TEST_ROLES] = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &names };
-	struct foreign_view view = { .around = &around };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .environment = &environment };
 	struct findings findings;
 	struct policy policy;
 
