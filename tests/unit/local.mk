@@ -108,8 +108,8 @@ tests_unit_test_query_pace_LDADD = daemon/core/query_pace.$(OBJEXT) $(UNIT_LIBS)
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
 tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options
 tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/net/resolv_conf.$(OBJEXT) \
-	daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) \
-	daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
+	daemon/core/addr.$(OBJEXT) daemon/core/addrbook.$(OBJEXT) daemon/core/dns_message.$(OBJEXT) \
+	daemon/log.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_saved_SOURCES = tests/unit/test_saved.c
 tests_unit_test_saved_LDADD = daemon/core/saved.$(OBJEXT) $(UNIT_LIBS)
