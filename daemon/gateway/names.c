@@ -159,7 +159,7 @@ static int follow_servers(struct names *names, const struct policy_file *old)
 		return r;
 	resolver_free(names->resolver);
 	names->resolver = resolver;
-	/* What was under way with the old one is asked of the new one. */
+	/* Queries that were under way with the old one go out by the new one. */
 	for (size_t i = 0; i < addrbook_count(names->book); i++) {
 		struct book_entry entry;
 		addrbook_entry(names->book, i, &entry);
