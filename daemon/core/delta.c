@@ -174,7 +174,7 @@ static int flush_old_rules(struct work *w)
 	for (size_t i = 0; i < w->old->chains.count; i++) {
 		const struct chain *old = &w->old->chains.items[i];
 		const struct chain *new = ruleset_find_chain(w->new, old->name);
-		if (!(new ? chain_changed(old, new) : old->count > 0 || old->rules_unknown))
+		if (new && !chain_changed(old, new))
 			continue;
 		if (push(w->delta, (struct op){ .kind = OP_RULES_FLUSH, .name = old->name }) < 0)
 			return -ENOMEM;
