@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
 #include "core/array.h"
+#include "net/resolv_conf.h"
 #include "net/resolver.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ enum {
 
 struct side {
 	struct asking *asking;
+	struct helper *helper;
 	struct resolver *resolver; /* NULL: there is nobody to ask */
 	bool servers;
 };
@@ -133,6 +135,24 @@ static int ask_all(struct asking *asking)
 
 /* Whom to ask. */
 
+static int open_side(struct side *side, const struct dns_server *servers, size_t count)
+{
+	static const struct helper_events events;
+	static const struct resolver_events resolver_events = { .done = on_answer };
+	sd_event *event = side->asking->doctor->event;
+
+	int r = helper_new(&side->helper, event, &events, NULL);
+	if (r == 0)
+		r = resolver_new(&side->resolver, event, side->helper, &resolver_events, side);
+	return r == 0 ? resolver_set_servers(side->resolver, servers, count) : r;
+}
+
+static void close_side(struct side *side)
+{
+	resolver_free(side->resolver);
+	helper_free(side->helper);
+}
+
 /* Neighbours are one range. */
 static int open_servers(struct asking *asking)
 {
@@ -147,16 +167,13 @@ static int open_servers(struct asking *asking)
 				servers[count++] = (struct dns_server){ addr, DNS_PORT };
 		} while (addr_compare(&addr, &resolvers->items[i].last) < 0 && addr_next(&addr));
 	}
-	return count ? resolver_new(&asking->servers.resolver, asking->doctor->event, servers, count, on_answer, NULL,
-				    &asking->servers)
-		     : 0;
+	return count ? open_side(&asking->servers, servers, count) : 0;
 }
 
 static int open_own(struct asking *asking)
 {
 	const struct dns_servers *servers = &asking->doctor->file.policy.dns_servers;
-	return resolver_new(&asking->own.resolver, asking->doctor->event, servers->system ? NULL : servers->items,
-			    servers->count, on_answer, NULL, &asking->own);
+	return open_side(&asking->own, servers->system ? NULL : servers->items, servers->count);
 }
 
 static int add_names(struct doctor *doctor, bool has_servers)
@@ -278,7 +295,7 @@ int doctor_read_names(struct doctor *doctor)
 		if (r >= 0)
 			r = ask_all(&asking);
 	}
-	resolver_free(asking.own.resolver);
-	resolver_free(asking.servers.resolver);
+	close_side(&asking.own);
+	close_side(&asking.servers);
 	return r < 0 ? r : make_view(doctor);
 }
