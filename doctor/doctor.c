@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
+#include "core/printable.h"
 #include "net/links.h"
 #include "net/local_addresses.h"
 #include "nft/inspect.h"
@@ -28,7 +29,7 @@ static void say_config(struct doctor *doctor, const char *path, const struct dia
 		if (diags->items[i].severity == DIAG_ERROR)
 			first = diag_format(&diags->items[i]);
 	if (first)
-		harmless_text(first);
+		make_printable(first);
 	troubles_add(&doctor->troubles, GRAVITY_SERIOUS, "config",
 		     "the configuration can't be used: the flows are not judged", first ? first : strerror(-error),
 		     "spefwctl check says all that is wrong with it");

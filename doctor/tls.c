@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
 #include "core/array.h"
+#include "core/printable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -260,7 +261,7 @@ static void take_line(struct tls_fact *fact, char *line)
 	if (!text)
 		return;
 	*text++ = '\0';
-	harmless_text(text);
+	make_printable(text);
 	if (strcmp(line, "subject") == 0)
 		snprintf(fact->subject, sizeof(fact->subject), "%s", text);
 	else if (strcmp(line, "issuer") == 0)

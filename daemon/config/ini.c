@@ -295,7 +295,8 @@ static int read_text(struct reader *reader, char *bytes, size_t length)
 	free(reader->value);
 	if (r == -2 || reader->error < 0)
 		return -ENOMEM;
-	return config_finish(reader->config, reader->diags);
+	config_finish(reader->config, reader->diags);
+	return 0;
 }
 
 int config_load(struct config *ret, const char *path, config_read_file read_file, void *userdata, struct diags *diags)

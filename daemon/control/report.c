@@ -248,8 +248,8 @@ static json_t *report_observed(const struct gateway *gateway)
 {
 	struct observer_figures figures = observer_figures(gateway_observer(gateway));
 	return json_pack("{s:I, s:I, s:I, s:I}", "learned", (json_int_t)names_figures(gateway_names(gateway)).learned,
-			 "unasked", (json_int_t)figures.unasked, "unseen", packets(gateway, "unobserved"), "lost",
-			 (json_int_t)figures.lost);
+			 "unsolicited", (json_int_t)figures.unsolicited, "unseen", packets(gateway, "unobserved"),
+			 "lost", (json_int_t)figures.lost);
 }
 
 static json_t *report_denial_queries(const struct gateway *gateway)

@@ -27,7 +27,7 @@ struct dns_message {
 	const char *reason; /* static: what is malformed; NULL where it was read */
 	uint16_t id;
 	uint16_t rcode; /* with the upper bits of EDNS */
-	bool authoritative, truncated;
+	bool truncated;
 
 	/* As asked, lower case, without the trailing dot (the root is "."). Octets that are not printable ASCII, dots
 	 * within a label and backslashes are \DDD: such a name never equals one that an administrator may write.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor.h"
 #include "array.h"
+#include "printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -22,20 +23,13 @@ const char *gravity_word(enum gravity gravity)
 	return words[gravity];
 }
 
-void harmless_text(char *text)
-{
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 /* Names of links and of tables are whatever somebody gave them. */
 static char *format_text(struct troubles *troubles, const char *format, va_list arguments)
 {
 	char *text;
 
 	if (vasprintf(&text, format, arguments) >= 0) {
-		harmless_text(text);
+		make_printable(text);
 		return text;
 	}
 	troubles->failed = true;
@@ -244,7 +238,7 @@ static void judge_saved(struct troubles *out, const struct doctor_facts *facts)
 
 static void judge_tracking(struct troubles *out, const struct doctor_facts *facts)
 {
-	if (!facts->tracked_max || facts->tracked < facts->tracked_max / 100.0 * FULL_PERCENT)
+	if (!facts->tracked_max || facts->tracked * 100 < facts->tracked_max * FULL_PERCENT)
 		return;
 	struct trouble *trouble =
 		add(out, GRAVITY_SERIOUS, "conntrack", "the connection table is %s: new connections are lost",

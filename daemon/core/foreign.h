@@ -3,7 +3,7 @@
 #define SPEFW_FOREIGN_H
 
 /* Rules of other tables, and whether they could take one of the policy's flows out of its way: by redirecting it, by
- * handing it to another program, by hiding it from connection tracking; or stop it. nft_foreign.c reads them from the
+ * handing it to another program, by hiding it from connection tracking; or stop it. nft/foreign.c reads them from the
  * kernel. */
 
 #include "addr.h"

@@ -2,7 +2,7 @@
 #ifndef SPEFW_FOREIGN_BOXES_H
 #define SPEFW_FOREIGN_BOXES_H
 
-/* What others.c and others_boxes.c share.
+/* What foreign.c and foreign_boxes.c share.
  *
  * Flows are boxes: an interval of each field that a rule may look at. A rule meets a box where each of its conditions
  * has something in common with it. Boxes go through the chains as packets would; one that a rule takes wholly, and by

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
+#include "core/policy_diff.h"
 #include "gateway/parts.h"
 #include "log.h"
 #include "state_file.h"
@@ -221,7 +222,8 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 	int r = config_store_read(gateway->config, &candidate, network_own_addresses(gateway->network), diags);
 	if (r == 0) {
 		if (ret->line)
-			policy_file_diff(config_store_file(gateway->config), &candidate.file, ret->line, ret->userdata);
+			policy_diff(&config_store_file(gateway->config)->policy, &candidate.file.policy, ret->line,
+				    ret->userdata);
 		r = take_over(gateway, &candidate);
 		if (r == 0) {
 			ret->cut = cut_denied(gateway, "the policy changed", &candidate.file.policy);

@@ -140,7 +140,10 @@ int names_new(struct names **ret, sd_event *event, struct helper *helper, const 
 
 static struct book_limits limits_of(const struct policy_file *file)
 {
-	return (struct book_limits){ file->min_interval_ms, file->max_interval_ms, file->grace_ms, file->stale_ms };
+	const struct policy *policy = &file->policy;
+
+	return (struct book_limits){ policy->min_interval_ms, policy->max_interval_ms, policy->grace_ms,
+				     policy->stale_ms };
 }
 
 /* old NULL: the servers may be others. */
@@ -148,6 +151,7 @@ static int follow_servers(struct names *names, const struct policy_file *old)
 {
 	static const struct resolver_events resolver_events = { on_answer, on_servers_changed };
 	const struct policy_file *file = names->file;
+	const struct dns_servers *servers = &file->policy.dns_servers;
 	bool first = !names->resolver;
 	int r = 0;
 
@@ -156,8 +160,7 @@ static int follow_servers(struct names *names, const struct policy_file *old)
 	if (first)
 		r = resolver_new(&names->resolver, names->event, names->helper, &resolver_events, names);
 	if (r == 0)
-		r = resolver_set_servers(names->resolver, file->dns_system ? NULL : file->dns_servers,
-					 file->dns_server_count);
+		r = resolver_set_servers(names->resolver, servers->system ? NULL : servers->items, servers->count);
 	if (r < 0)
 		return r;
 	if (!first) /* others may say something else; and what the old ones failed to say must not wait any longer */

@@ -51,7 +51,7 @@ static int by_time(const void *a, const void *b)
  * the budget. */
 static void query_candidates(struct names *names, struct candidates *candidates)
 {
-	int64_t now = now_ms(), interval = names->file->min_interval_ms;
+	int64_t now = now_ms(), interval = names->file->policy.min_interval_ms;
 
 	if (candidates->count)
 		qsort(candidates->items, candidates->count, sizeof(*candidates->items), by_time);

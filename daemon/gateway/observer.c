@@ -89,7 +89,7 @@ static void take_denial(struct observer *observer, const struct wire_denial *rec
 
 static void take_counts(struct observer *observer, const struct wire_counts *record)
 {
-	observer->figures.unasked += record->unasked;
+	observer->figures.unsolicited += record->unasked;
 	observer->figures.lost += record->lost + record->dropped;
 	if (record->lost || record->dropped)
 		observer->events.lost(observer->userdata);

@@ -33,8 +33,8 @@ void observer_follow(struct observer *observer, const struct policy *policy);
 void observer_retry(struct observer *observer); /* where the group could not be had: it may be free now */
 
 struct observer_figures {
-	uint64_t unasked; /* answers for wanted names that fitted no query which was seen: not learned */
-	uint64_t lost;    /* how often copies, or reports of what was in them, were lost */
+	uint64_t unsolicited; /* answers for wanted names that fitted no query which was seen: not learned */
+	uint64_t lost;        /* how often copies, or reports of what was in them, were lost */
 };
 struct observer_figures observer_figures(const struct observer *observer);
 void observer_reasons(const struct observer *observer, struct health *health);

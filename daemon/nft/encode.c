@@ -63,9 +63,7 @@ void nft_message_done(struct nft_batch *batch, const struct nlmsghdr *header)
 
 int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities, uint32_t sequence, int64_t now_ms)
 {
-	*ret = (struct nft_batch){
-		.abilities = *abilities, .sequence = sequence, .first_sequence = sequence, .now_ms = now_ms
-	};
+	*ret = (struct nft_batch){ .abilities = *abilities, .sequence = sequence, .now_ms = now_ms };
 	if (batch_room(ret) < 0)
 		return -ENOMEM;
 	nft_message_done(ret, nftnl_batch_begin(ret->bytes, ret->sequence));

@@ -22,7 +22,7 @@ int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, s
 int nft_foreign_some(struct foreign_reading *reading);
 void nft_foreign_end(struct foreign_reading *reading); /* NULL is fine */
 
-/* One rule of them into others (nft_foreign_rule.c); its chain and sets are there already. 0 or -ENOMEM. */
+/* One rule of them into others (foreign_rule.c); its chain and sets are there already. 0 or -ENOMEM. */
 int nft_take_other_rule(struct foreign_tables *others, const struct nftnl_rule *rule);
 
 #endif

@@ -506,6 +506,8 @@ static int take_expression(struct nftnl_expr *expr, void *userdata)
 	struct parsing *p = userdata;
 	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
 
+	if (p->error < 0)
+		return p->error;
 	for (size_t i = 0; name && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(name, kinds[i].name) == 0) {
 			kinds[i].take(p, expr);

@@ -159,14 +159,6 @@ int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret)
 	return 0;
 }
 
-const struct nft_counter *nft_find_counter(const struct nft_counters *counters, const char *name)
-{
-	for (size_t i = 0; i < counters->count; i++)
-		if (strcmp(counters->items[i].name, name) == 0)
-			return &counters->items[i];
-	return NULL;
-}
-
 /* Its chains and sets. */
 
 struct reading {
@@ -269,7 +261,7 @@ static bool key_type_of(uint32_t number, uint32_t length, enum key_type *ret)
 	return false;
 }
 
-/* What nft_encode.c sends with a set: for names of interfaces how they are to be read, else nothing. */
+/* What encode.c sends with a set: for names of interfaces how they are to be read, else nothing. */
 static bool is_our_userdata(const struct nftnl_set *parsed, enum key_type type)
 {
 	uint32_t length = 0, order = 1;

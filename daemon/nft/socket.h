@@ -49,7 +49,7 @@ int nft_ask_begin(struct nft_socket *socket, uint16_t type, uint16_t flags,
 		  void (*prepare)(struct nlmsghdr *header, const void *what), const void *what);
 int nft_ask_some(struct nft_socket *socket, int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata);
 
-/* Finds out what the kernel can do, on a scratch table (nft_probe.c). The environment variable SPEFW_ABILITIES
+/* Finds out what the kernel can do, on a scratch table (probe.c). The environment variable SPEFW_ABILITIES
  * ("none", or some of "owner,timeout_update") restricts it: the tests' way to be on an older kernel. */
 int nft_probe(struct nft_socket *socket);
 

@@ -50,10 +50,10 @@ enum { STEPS_A_TURN = 20 * 1000, TURNS = 2 };
 static void judge_foreign(const struct foreign_tables *others)
 {
 	static struct policy policy;
-	struct interface_list links = { 0 };
+	struct interface_list interfaces = { 0 };
 	struct ranges none = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &none, .role_interfaces = &links, .names = &names };
+	struct environment around = { .gateway = &none, .role_interfaces = &interfaces, .names = &names };
 	struct foreign_view view = { .around = &around };
 	struct findings findings = { 0 };
 	struct judging *judging;

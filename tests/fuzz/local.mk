@@ -7,8 +7,7 @@ REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_d
 	tests/fuzz/replay_routes tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
-EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py \
-	tests/fuzz/record_legacy.py tests/fuzz/record_routes.py
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run
 
 FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/core/lines.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config/ini.c daemon/core/addr.c daemon/core/config.c \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What many tests of the kernel's side ask: with all abilities of this kernel and with none, the table's content,
+"""What many tests of the kernel's side need: with all abilities of this kernel and with none, the table's content,
 is the server guarded."""
 import json
 import os

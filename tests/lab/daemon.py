@@ -143,7 +143,7 @@ class Daemon:
         tap.note("-- spefwd's standard error, its last lines")
         tap.note("\n".join(self.log().split("\n")[-60:]))
 
-    # -- asking it
+    # -- its answers
 
     def run(self, name, *args, check=False, bound=120, text=None):
         """spefwd or spefwctl with these arguments, on the gateway, to its end."""

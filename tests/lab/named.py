@@ -99,5 +99,5 @@ def both_agree(tap, lab, daemon, name, wanted, title):
 
 
 def settled(daemon, name, wanted):
-    """Waits until the name has just these addresses, in the book; the kernel is told before the book is shown."""
+    """Waits until the name has just these addresses, in the book; the kernel is updated before the book is shown."""
     return wait_for(lambda: set(daemon.addresses(name)) == set(wanted), "%s has just %s" % (name, sorted(wanted)[:6]))

@@ -74,7 +74,7 @@ def vendors_flows(table):
             target, label = everyone[flow.target]
             label = "a directory" if flow.id.startswith("ldap") else label
             table.tcp(flow.id, "server", "internet", target, flow.port, True, label)
-    table.add("dns-out", "the server asks its resolver", True,
+    table.add("dns-out", "the server queries its resolver", True,
               [bool(dns.query("server", DNS[family], vendor.LICENSE_NAME, dns.A, bound=10)) for family in FAMILIES])
 
 

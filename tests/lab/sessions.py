@@ -91,8 +91,8 @@ class Session:
 
 def through(sessions, fences):
     """The titles of those sessions of which any byte gets through, in either direction, when both ends send. fences:
-    sessions that live, along the same links: what has not arrived when their words have, is not under way."""
-    # What comes to the gateway itself arrives at its link before its rules: only what it sends can be seen.
+    sessions that live, along the same ways: what has not arrived when their words have, is not under way."""
+    # What comes to the gateway itself arrives at its interface before its rules: only what it sends can be seen.
     machines = {machine for session in sessions for machine in (session.machine, session.host)} - {"gateway"}
     sniffers = {machine: Sniffer(machine, keep=lambda packet: packet.kind == "tcp" and packet.payload)
                 for machine in machines}

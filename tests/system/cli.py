@@ -83,7 +83,7 @@ def verbs(tap):
         daemon.write("[server]\naddress = file:members\n")
         done = daemon.ctl("check", daemon.config, check=False)
         tap.equal((done.returncode, done.stdout), (1, daemon.config + ": not usable, 12000 errors\n"),
-                  "check counts more errors than it tells")
+                  "check counts more errors than it shows")
 
 
 def who_may(tap):
@@ -208,7 +208,7 @@ def hostile_clients(tap):
                 deaf.send(b'{"method":"org.spefw.Gateway.Status"}\0' * 100)
         except OSError:
             pass
-        tap.equal(daemon.status()["health"], "ok", "a client that asks and never reads: the daemon goes on")
+        tap.equal(daemon.status()["health"], "ok", "a client that sends requests and never reads: the daemon goes on")
         deaf.close()
         with open("/proc/%d/status" % daemon.process.pid, encoding="ascii") as file:
             tap.note([line.strip() for line in file if line.startswith("VmHWM")][0])

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A reload sends the difference and nothing else: as the kernel tells every listener."""
+"""A reload sends the difference and nothing else: as the kernel announces it to every listener."""
 import os
 import sys
 import time
@@ -37,7 +37,7 @@ def nothing(tap):
         again = daemon.reload(lab.config(flows=NARROW, dns_section="grace = 2h").replace(
             "servers = %s" % DNS[4], "servers = %s %s" % (DNS[4], DNS[6])))
         tap.equal((again["changed"], again["generation"], again["changes"]),
-                  (True, policy, ["servers: changed", "grace: 1h -> 2h"]), "what is not of the kernel is told as well")
+                  (True, policy, ["servers: changed", "grace: 1h -> 2h"]), "what is not of the kernel is shown as well")
         for _ in range(3):
             daemon.ctl("refresh")
             daemon.status()
@@ -70,7 +70,7 @@ def one_flow(tap):
                    and "198.51.100.140" in again["changes"][0], "a member more is reported", again["changes"])
             wait_for(monitor.transactions, "notices")
         events = [(event.what, event.name, event.count) for event in monitor.events if event.what != "generation"]
-        # The kernel tells an interval's start and its end.
+        # The kernel announces an interval's start and its end.
         tap.equal(events, [("element added", "role_ADM_4", 1)] * 2, "it is one element and nothing else")
         tap.equal(handles(daemon), before, "no handle changed")
         daemon.reload(lab.config(flows="[flow ews-out]\nto = 198.51.100.80 2001:db8:51::80\n\n[flow api-in]\n"
@@ -165,7 +165,7 @@ def many_networks(tap):
             events = [(event.what, event.name, event.count) for event in monitor.events if event.what != "generation"]
             tap.ok(sum(count for _, _, count in events) <= 2 and {event[:2] for event in events} == {wanted},
                    title + ": one interval is sent", events)
-        tap.equal(handles(daemon, ("chain", "set", "map", "counter")), before, "no set was made anew")
+        tap.equal(handles(daemon, ("chain", "set", "map", "counter")), before, "no set was replaced")
         number = generation("gateway")
         again = daemon.reload()
         tap.equal((again["changed"], generation("gateway")), (False, number),
@@ -184,7 +184,7 @@ def many_networks(tap):
         daemon.start()
         tap.note("adopted with %d networks: %.2f s" % (MANY, time.monotonic() - began))
         tap.equal(handles(daemon, ("chain", "set", "map", "counter")), before,
-                  "adopted after kill -9: no set was made anew")
+                  "adopted after kill -9: no set was replaced")
 
 
 # The buffers of sockets can only be enlarged beyond the system's limit by who is root outside of namespaces as well.

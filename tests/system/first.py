@@ -24,7 +24,7 @@ def init(tap):
         words = ("init", "-c", path, "--server", "192.0.2.25,2001:db8:2::25", "--adm", "203.0.113.128/25",
                  "--resolvers", "198.51.100.53")
         done = ctl(*words)
-        tap.ok(done.returncode == 0 and "enforce" in done.stdout, "init writes a file and tells the steps to come",
+        tap.ok(done.returncode == 0 and "enforce" in done.stdout, "init writes a file and shows the steps to come",
                (done.stdout, done.stderr))
         done = ctl("check", path)
         tap.ok(done.returncode == 0 and done.stderr == "", "what it wrote is good, and nothing to warn of", done.stderr)
@@ -105,12 +105,12 @@ def last_good(tap):
             tap.equal(lab.run("gateway", "nft", "-s", "list", "set", "inet", "spefw", "role_ADM_4").stdout, before,
                       "file %s: the last good roles" % what)
             daemon.wait_status(lambda status: any(entry["state"] == "fresh" for entry in status["names"]),
-                               "file %s: names are asked for" % what)
+                               "file %s: names are queried" % what)
         with open(members, "w", encoding="ascii") as file:
             file.write("203.0.113.128/25\n")
         daemon.reload()
         status = daemon.wait_status(lambda now: not any(vendor.LICENSE_NAME in one for one in daemon.reasons(now)),
-                                    "both families are asked for")
+                                    "both families are queried")
         tap.ok(status["config"]["matches_disk"] and status["health"] == "ok", "a good file again: ok",
                status["reasons"])
         daemon.stop()

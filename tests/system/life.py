@@ -123,7 +123,7 @@ def stopped(tap):
         tap.ok(before and guarded(lab), "the table stays and filters")
         daemon.start()
         tap.ok(guarded(lab), "started again, it guards")
-        # Rules are written anew at a start, since others may have changed them; what holds state is not.
+        # Rules are written again at a start, since others may have changed them; what holds state is not.
         tap.equal(handles(daemon), numbers, "chains, sets, maps and counters are the same, not new ones")
         after = content()
         tap.ok(after == before, "not one rule or element differs",
@@ -311,8 +311,8 @@ def strangers(tap):
         tap.ok(guarded(lab), "started again, it is gone")
 
 
-def links_change(tap):
-    """The server's link comes late, or goes; the gateway's addresses change."""
+def interfaces_change(tap):
+    """The server's interface comes late, or goes; the gateway's addresses change."""
     with Lab(tap) as lab:
         lab.ip("gateway", "link set lan down")
         lab.dns(NAMES)
@@ -320,8 +320,8 @@ def links_change(tap):
         daemon = lab.spefwd(lab.config())
         lab.ip("gateway", "link set lan up", "addr add 2001:db8:2::1/64 dev lan nodad")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
-        wait_for(lambda: guarded_quickly(lab), "guarded once the link is up")
-        tap.ok(guarded(lab), "the link came later: guarded")
+        wait_for(lambda: guarded_quickly(lab), "guarded once the interface is up")
+        tap.ok(guarded(lab), "the interface came later: guarded")
         for family in FAMILIES:
             stolen, target = ADDRESS[family]["server"], EXCHANGE[family]
 
@@ -334,12 +334,12 @@ def links_change(tap):
                     wait_for(lambda: sniffer.seen(lambda packet: packet.sport == 40001), "the honest SYN arrives")
                 return not [packet for packet in sniffer.packets if packet.src == stolen]
             tap.ok(wait_for(dropped, "the spoof guard is there", bound=20),
-                   "IPv%d: the server's address on other links is dropped then" % family)
+                   "IPv%d: the server's address on other interfaces is dropped then" % family)
         lab.ip("gateway", "link set lan down", "link set lan name inside", "link set inside up",
                "addr add 2001:db8:2::1/64 dev inside nodad")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
-        wait_for(lambda: guarded_quickly(lab), "guarded once the link has another name")
-        tap.ok(guarded(lab), "the link has another name: guarded")
+        wait_for(lambda: guarded_quickly(lab), "guarded once the interface has another name")
+        tap.ok(guarded(lab), "the interface has another name: guarded")
         daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
 
 
@@ -370,5 +370,5 @@ def hung_up(tap):
 
 
 if __name__ == "__main__":
-    main(killed, stopped, inspected_and_cleared, audited, bad_starts, strangers, links_change, hung_up,
+    main(killed, stopped, inspected_and_cleared, audited, bad_starts, strangers, interfaces_change, hung_up,
          killed_while_reloading)

@@ -17,7 +17,7 @@ BROKEN = "[server]\nadress = 192.0.2.25\n"
 
 
 def files(directory):
-    """{name: (inode, hash)}: a file that was written anew with the same bytes is another."""
+    """{name: (inode, hash)}: a file that was written again with the same bytes is another."""
     result = {}
     for name in sorted(name for name in os.listdir(directory) if not name.endswith(".new")): # these come and go
         path = os.path.join(directory, name)

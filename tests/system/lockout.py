@@ -20,8 +20,8 @@ def refused(tap):
         lab.serve("server", tcp=[443, 8470, 3389])
         daemon = lab.spefwd(lab.config())
         before = frozen(daemon.table(handles=True), handles=True)
-        cases = [("192.0.2.25 2001:db8:2::25 " + address, address) for link in GATEWAY
-                 for address in GATEWAY[link].values()]
+        cases = [("192.0.2.25 2001:db8:2::25 " + address, address) for interface in GATEWAY
+                 for address in GATEWAY[interface].values()]
         cases += [("192.0.2.0/24", "192.0.2.1"), ("2001:db8:2::/64", "2001:db8:2::1"),
                   ("198.51.100.100-198.51.100.200", "198.51.100.129")]
         for server, address in cases:
@@ -58,7 +58,7 @@ def refused(tap):
 
 
 def comes_later(tap):
-    """The gateway gets one of the protected addresses: it is left out, the gateway stays open, and status tells."""
+    """The gateway gets one of the protected addresses: it is left out, the gateway stays open, and status shows it."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443, 8470, 3389])
         lab.serve("gateway", tcp=[22])
@@ -89,7 +89,7 @@ def comes_later(tap):
                                         and "own-address" in daemon.reason_codes(now), "degraded")
             tap.ok(any(LATER[family] in one for one in daemon.reasons(status, "own-address")),
                    ipv + "status names the address that is left out", status["reasons"])
-            tap.ok(LATER[family] + " is protected and now this gateway's own" in daemon.log(), ipv + "the log tells")
+            tap.ok(LATER[family] + " is protected and now this gateway's own" in daemon.log(), ipv + "the log shows it")
             tap.ok(gateway_is_open(family), ipv + "the gateway can be reached at it")
             tap.ok(guarded(lab), ipv + "all other protected addresses are guarded")
             for title, act in (("SIGTERM", daemon.stop), ("kill -9", daemon.kill)):

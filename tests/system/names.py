@@ -58,7 +58,7 @@ def followed(tap):
                    for entry in one["addresses"]}
         tap.ok(all(entries[address]["in_answer"] for address in LICENSE[1].values())
                and not any(entries[address]["in_answer"] for address in LICENSE[0].values()),
-               "status tells the old addresses from the new", entries)
+               "status distinguishes the old addresses from the new", entries)
         tap.ok(all(0 < entries[address]["expires_in_s"] <= 3600 for address in LICENSE[0].values()),
                "the old ones end with the grace of an hour", entries)
 
@@ -149,8 +149,8 @@ def families_apart(tap):
         server.answers[key4] = "truncated"
         server.truncated = [LICENSE[0][4], LICENSE[1][4], EXCHANGE[4]]
         daemon.ctl("refresh")
-        tap.ok(EXCHANGE[4] in daemon.addresses(NAME) and (NAME, dns.A, "tcp") in server.asked,
-               "a truncated answer is asked for again over TCP")
+        tap.ok(EXCHANGE[4] in daemon.addresses(NAME) and (NAME, dns.A, "tcp") in server.queries,
+               "a truncated answer is queried again over TCP")
 
 
 def senseless_addresses(tap):
@@ -215,7 +215,7 @@ def system_resolver(tap):
         with open("/run/resolv.conf", "w", encoding="ascii") as file:
             file.write("search example.net\nnameserver %s\nnameserver %s\n" % (DNS[6], DNS[4]))
         knows(daemon, *LICENSE[0].values())
-        tap.ok(True, "the new resolver is asked")
+        tap.ok(True, "the new resolver is queried")
         tap.equal(daemon.status()["names"][0]["last_error"], "", "and no error is left")
 
 
@@ -237,7 +237,7 @@ def unknown_at_first(tap):
 
 
 def observed(tap):
-    """What the server's resolver tells the server is learned at once, long before spefwd would ask again."""
+    """What the server's resolver answers to the server is learned at once, long before spefwd would query again."""
     with Lab(tap) as lab:
         server = lab.dns({NAME: list(LICENSE[0].values())}, ttl=600)
         lab.serve("internet", tcp=[80, 443])
@@ -245,11 +245,11 @@ def observed(tap):
         knows(daemon, *LICENSE[0].values())
         server.set(NAME, list(LICENSE[1].values()))
         for family, kind in ((4, dns.A), (6, dns.AAAA)):
-            # (To try it would be a denial, for which spefwd asks by itself, half a second after it did last.)
+            # (To try it would be a denial, for which spefwd queries by itself, half a second after it did last.)
             tap.ok(LICENSE[1][family] not in kernel(lab, NAME, family), "IPv%d: the new address is unknown" % family)
             answer = dns.query("server", DNS[family], NAME, kind, bound=30)
             tap.equal([address for address, _ in answer[1]], [LICENSE[1][family]],
-                      "IPv%d: the server asks for it" % family)
+                      "IPv%d: the server queries it" % family)
             status = knows(daemon, LICENSE[1][family])
             tap.ok(opens(lab, LICENSE[1][family]), "IPv%d: it is open" % family)
             origins = {entry["address"]: entry["origin"] for one in status["names"] for entry in one["addresses"]}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Other programs change our table: refused where the kernel can, and else repaired; counted and told either way."""
+"""Other programs change our table: refused where the kernel can, and else repaired; counted and reported either way."""
 import os
 import signal
 import sys
@@ -86,8 +86,8 @@ def strangers(tap):
                 tap.ok(False, title + "repaired", differences(before, content(daemon.table())))
                 daemon.run("spefwctl", "-s", daemon.socket, "reload")
             leaks[text] = traffic.seen() - seen
-            told = daemon.status()["guards"].get("last_repair", "")
-            tap.ok(named in told and told in daemon.log(), title + "told in status and log", told)
+            shown = daemon.status()["guards"].get("last_repair", "")
+            tap.ok(named in shown and shown in daemon.log(), title + "shown in status and log", shown)
             tap.ok(all(connection.echo() for connection in kept.values()), title + "connections go on")
         tap.ok(guarded(lab), "guarded after all of that")
         traffic.close()
@@ -153,7 +153,7 @@ def deaf(tap):
         owner = daemon.status()["ownership"] == "owner"
         for text in ("delete table inet spefw",) if owner else ("flush map inet spefw protected_dst_4",
                                                                 "delete table inet spefw"):
-            told = daemon.log().count("notices of changes were lost")
+            before = daemon.log().count("notices of changes were lost")
             daemon.process.send_signal(signal.SIGSTOP)
             try:
                 for _ in range(rounds):
@@ -163,14 +163,14 @@ def deaf(tap):
                 daemon.process.send_signal(signal.SIGCONT)
             tap.equal(done.returncode != 0, owner,
                       "nft %s, after a flood of notices: %s" % (text, "refused" if owner else "done by a stranger"))
-            wait_for(lambda: daemon.log().count("notices of changes were lost") > told,
+            wait_for(lambda: daemon.log().count("notices of changes were lost") > before,
                      "it hears that it has not heard all")
             wait_for(lambda: content(daemon.table()) == before, "repaired")
             tap.ok(guarded(lab), "nft %s, not heard: repaired" % text)
 
 
 def counters_reset(tap):
-    """`nft reset counters`: no event tells; the totals go on."""
+    """`nft reset counters`: no event announces it; the totals go on."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443])
         daemon = lab.spefwd(lab.config())
@@ -205,7 +205,7 @@ def adopted(tap):
             seen = counters(daemon.table())
             tap.equal(table_owner("gateway"), (flags & ~2, None) if owner else (0, None), "killed: an orphan")
             daemon.start()
-            tap.equal(handles(daemon, ("chain", "set", "map", "counter")), numbers, "started: nothing was made anew")
+            tap.equal(handles(daemon, ("chain", "set", "map", "counter")), numbers, "started: nothing was replaced")
             tap.equal(differences(before, content(daemon.table())), "", "every rule and element is as it was")
             now = counters(daemon.table())
             tap.ok(all(now[name] >= count for name, count in seen.items()), "counters go on", (seen, now))
@@ -236,7 +236,7 @@ def two_daemons(tap):
         lab.serve("server", tcp=[443, 8470, 3389])
         daemon = lab.spefwd(lab.config())
         if daemon.status()["ownership"] != "owner":
-            tap.skip("a second daemon", "without ownership the kernel can't tell them apart")
+            tap.skip("a second daemon", "without ownership the kernel can't distinguish them")
             return
         before = handles(daemon)
         second = Daemon(lab, lab.config(), name="second")

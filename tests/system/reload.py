@@ -127,7 +127,7 @@ class Cut:
     def send(self):
         try:
             self._connection.socket.send(b"echo x\n")
-        except ConnectionResetError: # told once only
+        except ConnectionResetError: # reported once only
             self._reset = True
 
     def was_reset(self):

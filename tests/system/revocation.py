@@ -81,7 +81,7 @@ def tightened(tap):
         tap.equal((again["changed"], again["cut"]), (True, 0), "a reload that denies nothing of it cuts nothing")
         tap.equal([session.title for session in doomed + kept if not session.lives()], [], "and all live on")
         again = daemon.reload(lab.config(adm=TIGHT))
-        tap.equal(again["cut"], len(doomed), "reload tells how many it has cut")
+        tap.equal(again["cut"], len(doomed), "reload reports how many it has cut")
         judge(tap, doomed, kept, "tightened")
         again = daemon.reload(lab.config(adm=TIGHT))
         tap.equal((again["changed"], again["cut"]), (False, 0), "once more: nothing left to cut")
@@ -108,7 +108,7 @@ def flow_ends(tap):
             doomed = [session for session in sessions if session.port in doomed_ports]
             kept = scene.anybody() + [session for session in sessions if session not in doomed]
             again = daemon.reload(lab.config(flows=flows))
-            tap.equal(again["cut"], len(doomed), "%s: reload tells how many it cut" % again["changes"])
+            tap.equal(again["cut"], len(doomed), "%s: reload reports how many it cut" % again["changes"])
             judge(tap, doomed, kept, str(again["changes"]))
             for session in sessions:
                 session.close()
@@ -117,7 +117,7 @@ def flow_ends(tap):
         sessions = [scene.session("server", family, port) for family in FAMILIES for port in (80, 443)]
         again = daemon.reload(lab.config(flows=flows + "[flow crl]\nenabled = no\n"))
         doomed = [session for session in sessions if session.port == 80]
-        tap.equal(again["cut"], len(doomed), "%s: reload tells how many it cut" % again["changes"])
+        tap.equal(again["cut"], len(doomed), "%s: reload reports how many it cut" % again["changes"])
         judge(tap, doomed, [session for session in sessions if session not in doomed], str(again["changes"]))
 
 
@@ -142,7 +142,7 @@ def older_than_the_table(tap):
             judge(tap, doomed, kept, title)
             if tracked:
                 tap.ok("%d connections that the policy denies were cut" % len(doomed) in daemon.log(),
-                       title + ": the log tells how many")
+                       title + ": the log has how many")
 
 
 def killed_before_the_cut(tap):
@@ -216,7 +216,7 @@ def changed_meanwhile(tap):
         tap.equal([session.title for session in doomed if not session.lives()], [],
                   "another address of the server is open")
         again = daemon.reload(lab.config(server="192.0.2.25-192.0.2.26 2001:db8:2::25 2001:db8:2::26"))
-        tap.equal(again["cut"], len(doomed), "it becomes one of the guarded: reload tells what it cut")
+        tap.equal(again["cut"], len(doomed), "it becomes one of the guarded: reload reports what it cut")
         judge(tap, doomed, kept, "another address is guarded")
 
 
@@ -299,7 +299,7 @@ def under_way(tap):
         with Queue("gateway", 3) as queue:
             for family in FAMILIES:
                 daemon.reload(lab.config(adm=WIDE))
-                told, late = daemon.log().count("that the policy denies were cut"), []
+                before, late = daemon.log().count("that the policy denies were cut"), []
                 opener = threading.Thread(
                     target=lambda family=family, late=late: late.append(scene.session("client", family, 8470)))
                 opener.start()
@@ -308,7 +308,8 @@ def under_way(tap):
                           "IPv%d: at the reload there is nothing to cut" % family)
                 queue.release(held)
                 opener.join()
-                wait_for(lambda told=told: daemon.log().count("that the policy denies were cut") > told, "it is cut")
+                wait_for(lambda before=before: daemon.log().count("that the policy denies were cut") > before,
+                         "it is cut")
                 judge(tap, late, fences, "IPv%d: opened meanwhile" % family)
                 late[0].close()
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What was cut stays cut: no piece of it passes, by whatever flow a new connection of the same ends could,
+"""What was cut stays cut: no mid-stream packet of it passes, by whatever flow a new connection of the same ends could,
 and both sockets are reset."""
 import json
 import os
@@ -132,17 +132,17 @@ def reload_closes(tap):
         doomed += [scene.session("gateway", family, 3389, sport) for family in FAMILIES for sport in (0, 587)]
         live(tap, doomed, "all live at first")
         tap.equal(daemon.status()["mid_stream"], {"passed": 0, "cut": 0, "remembered": 0, "full": False},
-                  "nothing was cut, no piece was seen")
+                  "nothing was cut, no mid-stream packet was seen")
         # A port that the kernel chose may be another connection's as well, and can't be had again then.
         ends = [(session.machine, session.family, session.port, session.sport, session.near.getpeername()[0])
                 for session in doomed if ":0 to" not in session.title]
-        tap.equal(daemon.reload(lab.config())["cut"], len(doomed), "reload tells how many it has cut")
+        tap.equal(daemon.reload(lab.config())["cut"], len(doomed), "reload reports how many it has cut")
         tap.equal(len(remembered(daemon)), len(doomed), "each has an element")
         judge(tap, doomed, kept, "closed")
         seen = daemon.status()
         tap.ok(seen["mid_stream"]["cut"] >= 2 * len(doomed) and seen["mid_stream"]["remembered"] == len(doomed)
                and not seen["mid_stream"]["full"],
-               "status counts their pieces, and what is remembered", seen["mid_stream"])
+               "status counts their mid-stream packets, and what is remembered", seen["mid_stream"])
         tap.ok("%d cut and remembered" % len(doomed) in " ".join(daemon.ctl("status", check=False).stdout.split()),
                "spefwctl status says so")
         tap.ok('spefw_mid_stream_total{kind="cut"} %d' %
@@ -160,7 +160,7 @@ def reload_closes(tap):
 
 
 def new_ones_meet_nothing(tap):
-    """The ends of what was cut are free for a new connection that the policy allows: it is no piece."""
+    """The ends of what was cut are free for a new connection that the policy allows: it is not mid-stream."""
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config(flows=OPEN))
         scene = Scene(lab)
@@ -410,7 +410,7 @@ def fill(own_port, family, count):
 
 
 def full(tap):
-    """A set has no room: health says so, and no piece passes by an outbound flow until there is."""
+    """A set has no room: health says so, and no mid-stream packet passes by an outbound flow until there is."""
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config(flows=OPEN))
         scene = Scene(lab)
@@ -476,14 +476,15 @@ def scanned(tap):
             send(closed, 80)
             send([50000, 65535], 8080)
             wait_for(lambda: gained("denied-in") == 4 * len(closed) + 4, "each is counted as denied")
-            tap.equal(gained("mid-stream"), 0, "IPv%d: pieces to closed ports are denied, and counted so" % family)
+            tap.equal(gained("mid-stream"), 0,
+                      "IPv%d: mid-stream packets to closed ports are denied, and counted so" % family)
             send([49152, 53217, 65535], 443)
             send([143, 443], 1)
             wait_for(lambda: gained("mid-stream") >= 5, "what passes is counted")
             flows = [name for name in before if name.startswith("flow-") and gained(name)]
             tap.equal((gained("denied-in"), flows), (4 * len(closed) + 4, []),
-                      "IPv%d: pieces that pass are counted, and no flow counts them" % family)
-        tap.equal(daemon.status()["mid_stream"]["passed"], counters(daemon.table())["mid-stream"], "status tells")
+                      "IPv%d: mid-stream packets that pass are counted, and no flow counts them" % family)
+        tap.equal(daemon.status()["mid_stream"]["passed"], counters(daemon.table())["mid-stream"], "status shows it")
 
 
 if __name__ == "__main__":

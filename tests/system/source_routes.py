@@ -20,11 +20,11 @@ TCP, UDP, ROUTING = 6, 17, 43
 
 
 def believing(lab):
-    """A gateway, and its neighbours, that do what such packets ask for."""
-    for link in ("all", "wan2", "lan"):
-        lab.sysctl("gateway", "ipv4/conf/%s/accept_source_route" % link, 1)
-        lab.sysctl("gateway", "ipv6/conf/%s/seg6_enabled" % link, 1)
-        lab.sysctl("gateway", "ipv4/conf/%s/bc_forwarding" % link, 1)
+    """A gateway, and its neighbours, that do what such packets want."""
+    for interface in ("all", "wan2", "lan"):
+        lab.sysctl("gateway", "ipv4/conf/%s/accept_source_route" % interface, 1)
+        lab.sysctl("gateway", "ipv6/conf/%s/seg6_enabled" % interface, 1)
+        lab.sysctl("gateway", "ipv4/conf/%s/bc_forwarding" % interface, 1)
     lab.ip("server", "addr add %s/32 dev eth0" % BESIDE[4],
            "addr add %s/128 dev eth0 nodad preferred_lft 0" % BESIDE[6])
     lab.wait_neighbours("server", BESIDE[6])
@@ -125,7 +125,7 @@ def ipv4(tap):
         tries.judge("audit mode: a loose source route passes, and is counted", "server", "counted", 4,
                     lambda protocol, segment: source_routed(LSRR, HERE[4], [SERVER[4]], protocol, segment), UDP, 161)
         text = lab.daemon.ctl("status", check=False).stdout
-        tap.ok("source-routed: " in text, "status tells of them", text)
+        tap.ok("source-routed: " in text, "status shows them", text)
 
 
 def timestamped(target, protocol, segment):

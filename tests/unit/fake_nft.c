@@ -475,18 +475,13 @@ int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret)
 	for (size_t i = 0; i < fake_nft.table.counters.count; i++) {
 		struct nft_counter zero = { .packets = 0 };
 		snprintf(zero.name, sizeof(zero.name), "%s", fake_nft.table.counters.items[i]);
-		must(nft_find_counter(ret, zero.name) || ARRAY_PUSH(ret, zero) == 0);
+		size_t j = 0;
+		while (j < ret->count && strcmp(ret->items[j].name, zero.name) != 0)
+			j++;
+		must(j < ret->count || ARRAY_PUSH(ret, zero) == 0);
 	}
 	resume_failing(left);
 	return 0;
-}
-
-const struct nft_counter *nft_find_counter(const struct nft_counters *list, const char *name)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (strcmp(list->items[i].name, name) == 0)
-			return &list->items[i];
-	return NULL;
 }
 
 /* Notices */

@@ -117,7 +117,7 @@ tests_unit_test_varlink_wire_LDADD = daemon/control/wire.$(OBJEXT) daemon/core/p
 # Policies and rulesets from the text of a configuration, and an allocator that fails when told to.
 UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c
 UNIT_WRAPPED = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
 UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
@@ -173,7 +173,7 @@ tests_unit_test_gw_names_SOURCES = tests/unit/test_gw_names.c daemon/gateway/nam
 	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h tests/unit/fake_log.c tests/unit/fake_log.h \
 	tests/unit/fake_resolver.c tests/unit/fake_resolver.h tests/unit/fake_time.c tests/unit/fake_time.h \
 	$(UNIT_MAKE_SOURCES)
-tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED) -Wl,--wrap=fsync
 tests_unit_test_gw_names_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c daemon/gateway/observer.c daemon/gateway/observer.h \
 	tests/unit/fake_helper.c tests/unit/fake_helper.h tests/unit/fake_log.c tests/unit/fake_log.h \
@@ -227,7 +227,7 @@ tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/net/helper_records.$(OBJEXT) \
 	daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 # Behaviour that mutants of core had survived.
-UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets
+UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets tests/unit/test_compile_role
 tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
@@ -249,6 +249,9 @@ tests_unit_test_config_values_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_delta_sets_SOURCES = tests/unit/test_delta_sets.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_delta_sets_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_delta_sets_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_compile_role_SOURCES = tests/unit/test_compile_role.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_compile_role_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_compile_role_LDADD = $(UNIT_MAKE_LIBS)
 # spefwd's end of spefw-resolver, and what goes by it.
 UNIT_TESTS += tests/unit/test_resolv_conf
 tests_unit_test_resolv_conf_SOURCES = tests/unit/test_resolv_conf.c daemon/net/resolv_conf.c daemon/timer.c \

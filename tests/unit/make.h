@@ -36,7 +36,8 @@ struct ranges make_ranges(const char *text);
 int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct names_view *names);
 
 /* Allocations fail from the n-th one on (0: the next), or never (-1), where the test is linked with
- * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=vasprintf,... and wrap.c. */
+ * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,... and wrap.c. What is not freed
+ * in the end fails the program. */
 extern long allocations_left;
 extern unsigned long allocations_refused; /* so far */
 

@@ -174,7 +174,7 @@ static void test_before_ends(void **state)
 	assert_says(f, "");
 }
 
-/* Each bridge is told of once, whatever else is there, and in whichever order. */
+/* Each bridge is reported once, whatever else is there, and in whichever order. */
 static void test_two_bridges(void **state)
 {
 	struct fixture *f = *state;

@@ -234,7 +234,7 @@ static const char *disagreement(const struct policy *policy, const struct packet
 			return "the judge denies it";
 		if (vm->counter_count != 1 || strcmp(vm->counters[0], denied) != 0)
 			return "it is not counted as denied, or not in its direction";
-		bool asked = vm->log_count == 2 && strcmp(vm->logs[0], "spefw ask ") == 0;
+		bool asked = vm->log_count == 2 && strcmp(vm->logs[0], "spefw denied-name ") == 0;
 		if (!packet->mid_stream && asked != (!j->inbound && asks(policy, j, packet)))
 			return "the daemon is asked for a fresh answer, or is not, wrongly";
 		return NULL;
@@ -706,7 +706,7 @@ static void test_links_of_two_roles(void **state)
 }
 
 #define QUERY "spefw query "
-#define ANSWER "spefw dns "
+#define ANSWER "spefw answer "
 
 /* What the daemon sees of DNS: each role's queries by its own links, and the answers to them by those of the resolvers.
  */

@@ -566,12 +566,9 @@ static void test_filtering_bridge(void **state)
 
 static void test_harmless(void **state)
 {
-	char text[] = "a\033[31m\n\x7f\xc3\xa9 z";
+	struct troubles troubles = { 0 };
 
 	(void)state;
-	harmless_text(text);
-	assert_string_equal(text, "a?[31m???? z");
-	struct troubles troubles = { 0 };
 	troubles_add(&troubles, GRAVITY_NOTE, "test", "\xff\033", "\n", NULL);
 	assert_string_equal(troubles.items[0].what, "??");
 	assert_string_equal(troubles.items[0].evidence, "?");

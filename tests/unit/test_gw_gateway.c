@@ -595,7 +595,7 @@ static void test_observed(void **state)
 	answer_license();
 	fake_helper_start();
 	fake_helper_count(1, 0, 0); /* nobody asked */
-	assert_int_equal(observer_figures(gateway_observer(gateway)).unasked, 1);
+	assert_int_equal(observer_figures(gateway_observer(gateway)).unsolicited, 1);
 	fake_helper_observe("192.0.2.26", LICENSE, FAMILY_4, "198.51.100.99", 300);
 	fake_helper_observe("192.0.2.25", "other.example.net", FAMILY_4, "198.51.100.99", 300);
 	assert_null(element("name_" LICENSE "_4", "198.51.100.99"));

@@ -31,6 +31,16 @@ static struct names *names;
 static const char *own_address; /* the gateway's, or NULL */
 static void (*on_refreshed)(const char *waiter);
 
+/* Days of saving would take their time on a real disk; this one can be full. */
+static int fsync_error;
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+	(void)fd;
+	errno = fsync_error;
+	return fsync_error ? -1 : 0;
+}
+
 static void note(const char *what, const char *which)
 {
 	size_t length = strlen(events);
@@ -102,17 +112,14 @@ static const char *path_of(const char *name)
 
 static void make_file(struct policy_file *ret, const char *text)
 {
-	static struct dns_server server;
+	struct dns_server *server = malloc(sizeof(*server));
 
-	server = (struct dns_server){ make_addr("192.0.2.53"), 53 };
-	*ret = (struct policy_file){ .dns_servers = &server,
-				     .dns_server_count = 1,
-				     .min_interval_ms = 30 * SECOND,
-				     .max_interval_ms = 15 * MINUTE,
-				     .grace_ms = HOUR,
-				     .stale_ms = 7 * DAY };
+	assert_non_null(server);
+	*server = (struct dns_server){ make_addr("192.0.2.53"), 53 };
+	*ret = (struct policy_file){ 0 };
 	make_good_policy(&ret->policy, text);
-	ret->policy.stale_ms = ret->stale_ms;
+	free(ret->policy.dns_servers.items);
+	ret->policy.dns_servers = (struct dns_servers){ .items = server, .count = 1 };
 }
 
 static void open_names(void)
@@ -129,11 +136,13 @@ static int set_up(void **state)
 	fake_resolver_reset();
 	fake_conntrack_reset();
 	fake_log_reset();
+	fsync_error = 0;
 	own_address = NULL;
 	on_refreshed = NULL;
 	events[0] = '\0';
 	names = NULL;
-	snprintf(directory, sizeof(directory), "/tmp/spefw-names-XXXXXX");
+	snprintf(directory, sizeof(directory), "%s/spefw-names-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (!mkdtemp(directory))
 		return -1;
 	make_file(&file, TEXT);
@@ -261,6 +270,29 @@ static void pass_answering(int64_t ms, const char *addresses, uint32_t ttl_s)
 	fake_time_pass(end - now_ms());
 }
 
+/* Valid until the next call. */
+static struct dns_answer answer_of(const char *question, enum family family, const char *addresses, uint32_t ttl_s)
+{
+	static struct addr list[DNS_ADDRESSES_MAX];
+	struct dns_answer answer = { .question = question, .family = family, .addresses = list, .ttl_s = ttl_s };
+	char *copy = strdup(addresses), *rest = copy, *word;
+
+	assert_non_null(copy);
+	while ((word = strsep(&rest, " ")))
+		if (*word)
+			list[answer.count++] = make_addr(word);
+	free(copy);
+	return answer;
+}
+
+static void learn(const char *question, enum family family, const char *addresses, uint32_t ttl_s)
+{
+	struct dns_answer answer = answer_of(question, family, addresses, ttl_s);
+
+	if (names_wants(names, question, family))
+		names_learn(names, &answer);
+}
+
 static void test_begin(void **state)
 {
 	(void)state;
@@ -285,6 +317,10 @@ static void test_begin(void **state)
 	fake_resolver_answer(one, FAMILY_6, "", 300);
 	fake_resolver_empty_all(300);
 	assert_string_equal(reasons(), "name-empty: peer.example.net has no address: DNS answers so\n");
+	/* One family will do. */
+	until_asked(peer, FAMILY_6);
+	fake_resolver_answer(peer, FAMILY_6, "2001:db8:1::90", 300);
+	assert_string_equal(reasons(), "");
 	assert_string_equal(view(one, false), "198.51.100.1 198.51.100.2");
 	assert_string_equal(view(pattern, false), "");
 	names_free(names);
@@ -295,7 +331,7 @@ static void test_begin(void **state)
 static void test_servers_of_the_system(void **state)
 {
 	(void)state;
-	file.dns_system = true;
+	file.policy.dns_servers.system = true;
 	begin_answered();
 	assert_true(fake_resolver_system);
 	fake_time_pass(MINUTE);
@@ -370,7 +406,7 @@ static void test_outage(void **state)
 	fake_resolver_fail(one, FAMILY_4, "SERVFAIL");
 	assert_true(fake_log_has("one.example.net (IPv4): stale, 1 addresses: SERVFAIL"));
 	assert_string_equal(reasons(), "name-stale: one.example.net (IPv4) is stale: SERVFAIL\n");
-	assert_events("");
+	assert_null(strstr(events, "changed"));
 	/* 2 seconds at first, as long again as it has failed for, 15 minutes at most. */
 	for (int i = 0; i < 30; i++) {
 		int64_t since = now_ms() - failed_first, took = until_asked(one, FAMILY_4);
@@ -445,6 +481,15 @@ static void test_query_budget(void **state)
 	before = fake_resolver_queries;
 	fake_time_pass(100);
 	assert_in_range(fake_resolver_queries - before, 24, 26);
+	/* The timer comes very late: by then all are due. */
+	fake_time_pass(10 * SECOND);
+	fake_resolver_empty_all(60);
+	fake_time_reset(now_ms() + HOUR, WALL);
+	before = fake_resolver_queries;
+	names_drive(names);
+	assert_int_equal(fake_resolver_queries - before, 32);
+	fake_time_pass(400);
+	assert_in_range(fake_resolver_queries - before, 130, 133);
 }
 
 /* Events that come in swarms: once at once, and once after the last of them. */
@@ -470,7 +515,6 @@ static void test_query_all(void **state)
 
 static void test_saving(void **state)
 {
-	char moved[80];
 	struct stat before, after;
 
 	(void)state;
@@ -492,7 +536,6 @@ static void test_saving(void **state)
 	answer_peer();
 	fake_resolver_answer(one, FAMILY_4, "198.51.100.1", 20 * 60);
 	events[0] = '\0';
-	fake_time_pass(10 * SECOND);
 	names_save(names);
 	assert_events("");
 	fake_time_pass(MINUTE);
@@ -503,27 +546,43 @@ static void test_saving(void **state)
 	assert_int_equal(stat(path_of("addresses"), &after), 0);
 	assert_true(before.st_ino != after.st_ino || before.st_mtim.tv_nsec != after.st_mtim.tv_nsec);
 	/* Where it fails that is logged once, is a reason, and is tried again. */
-	snprintf(moved, sizeof(moved), "%s.moved", directory);
-	assert_int_equal(rename(directory, moved), 0);
+	fsync_error = ENOSPC;
 	fake_log_reset();
 	names_query_all(names);
 	fake_resolver_answer(one, FAMILY_4, "198.51.100.2", 300);
 	fake_time_pass(2 * SECOND);
-	assert_true(fake_log_has("can't save the addresses in /tmp/spefw-names-"));
-	assert_non_null(strstr(reasons(), "state-unsaved: the addresses can't be saved in /tmp/spefw-names-"));
+	assert_true(fake_log_has("can't save the addresses in /"));
+	assert_true(fake_log_has(": No space left on device"));
+	assert_non_null(strstr(reasons(), "state-unsaved: the addresses can't be saved in /"));
 	fake_log_reset();
 	answer_peer();
 	pass_answering(5 * MINUTE, "198.51.100.2", 300);
 	names_save(names);
 	assert_false(fake_log_has("can't save"));
 	assert_null(strstr(events, "saved"));
-	assert_int_equal(rename(moved, directory), 0);
+	fsync_error = 0;
 	names_save(names); /* not that soon */
 	assert_null(strstr(events, "saved"));
 	pass_answering(5 * MINUTE, "198.51.100.2", 300);
 	names_save(names);
 	assert_non_null(strstr(events, "saved"));
 	assert_null(strstr(reasons(), "state-unsaved"));
+}
+
+/* No news, no file. */
+static void test_saved_once(void **state)
+{
+	(void)state;
+	policy_free(&file.policy);
+	make_file(&file, HEAD PATTERN);
+	open_names();
+	learn("x.example.org", FAMILY_4, "198.51.100.40", 24 * 3600);
+	events[0] = '\0';
+	fake_time_pass(SECOND);
+	assert_events("saved;");
+	fake_time_pass(HOUR);
+	names_save(names);
+	assert_events("");
 }
 
 /* What cannot be written whole. */
@@ -592,8 +651,8 @@ static void test_damaged_files(void **state)
 	assert_int_equal(unlink(path_of("held")), 0);
 	assert_int_equal(mkdir(path_of("held"), 0700), 0);
 	open_names();
-	assert_true(fake_log_has("the remembered addresses in /tmp/spefw-names-"));
-	assert_true(fake_log_has("what names have held in /tmp/spefw-names-"));
+	assert_true(fake_log_has("the remembered addresses in /"));
+	assert_true(fake_log_has("what names have held in /"));
 	assert_string_equal(view(one, false), "198.51.100.1");
 	assert_int_equal(rmdir(path_of("held")), 0);
 }
@@ -657,6 +716,16 @@ static void test_refresh(void **state)
 	assert_events("");
 	fake_resolver_fail(peer, FAMILY_6, "SERVFAIL");
 	assert_events("refreshed b;");
+	/* The same family twice is not both of them. */
+	assert_int_equal(refresh("g", one, NULL), 0);
+	fake_time_pass(1);
+	fake_resolver_answer(one, FAMILY_4, "", 30);
+	until_asked(one, FAMILY_4);
+	fake_resolver_answer(one, FAMILY_4, "", 30);
+	assert_null(strstr(events, "refreshed"));
+	fake_resolver_answer(one, FAMILY_6, "", 300);
+	assert_non_null(strstr(events, "refreshed g;"));
+	events[0] = '\0';
 	/* What was under way will do, unless it fails: then it is tried at once, and that is waited for. */
 	until_asked(peer, FAMILY_4);
 	until_asked(peer, FAMILY_6);
@@ -738,7 +807,7 @@ static void test_follow(void **state)
 {
 	struct policy_file old = file;
 	struct policy *policy = &file.policy;
-	struct dns_server other = { make_addr("192.0.2.99"), 5353 };
+	struct dns_server first = file.policy.dns_servers.items[0];
 
 	(void)state;
 	begin_answered();
@@ -748,7 +817,8 @@ static void test_follow(void **state)
 	assert_int_equal(names_follow(names, &old), 0);
 	assert_int_equal(fake_resolver_queries, before);
 	/* Others: what is under way goes to them, and all other names are asked for. */
-	file.dns_servers = &other;
+	old.policy.dns_servers.items = &first;
+	file.policy.dns_servers.items[0] = (struct dns_server){ make_addr("192.0.2.99"), 5353 };
 	assert_int_equal(names_follow(names, &old), 0);
 	assert_int_equal(fake_resolvers, 1);
 	assert_int_equal(fake_resolver_server.port, 5353);
@@ -759,7 +829,7 @@ static void test_follow(void **state)
 	/* They can't be had: the old ones are asked on, that is a reason, and it is tried again. */
 	fake_log_reset();
 	old = file;
-	file.dns_system = true;
+	file.policy.dns_servers.system = true;
 	fake_resolver_error = -EMFILE;
 	assert_int_equal(names_follow(names, &old), -EMFILE);
 	assert_true(names_not_followed(names));
@@ -783,8 +853,10 @@ static void test_follow(void **state)
 	policy_free(policy);
 	make_good_policy(policy,
 			 HEAD ONE "[flow two]\nfrom = SERVER\nto = two.example.net\nprotocol = tcp\nport = 4\n");
-	file.max_interval_ms = 2 * MINUTE;
-	assert_int_equal(names_follow(names, &(struct policy_file){ .dns_system = true }), 0);
+	old = file;
+	file.policy.max_interval_ms = 2 * MINUTE;
+	assert_int_equal(names_follow(names, &old), 0);
+	assert_false(fake_resolver_asked(one, FAMILY_4));
 	assert_int_equal(names_count(names), 4);
 	assert_true(fake_resolver_asked("two.example.net", FAMILY_4));
 	assert_string_equal(view(one, false), "198.51.100.1");
@@ -837,6 +909,7 @@ static void test_want_both(void **state)
 	assert_int_equal(names_want(names, &file.policy, &next), 0);
 	assert_int_equal(names_count(names), 8);
 	assert_string_equal(view(one, false), "198.51.100.1");
+	assert_false(names_wants(names, "two.example.net", FAMILY_4)); /* not yet */
 	names_drive(names);
 	fake_resolver_answer(one, FAMILY_4, "10.0.0.1", 300);
 	assert_string_equal(view(one, false), "10.0.0.1 198.51.100.1");
@@ -844,29 +917,6 @@ static void test_want_both(void **state)
 	assert_int_equal(names_count(names), 6);
 	assert_string_equal(view(one, false), "198.51.100.1");
 	policy_free(&next);
-}
-
-/* Valid until the next call. */
-static struct dns_answer answer_of(const char *question, enum family family, const char *addresses, uint32_t ttl_s)
-{
-	static struct addr list[DNS_ADDRESSES_MAX];
-	struct dns_answer answer = { .question = question, .family = family, .addresses = list, .ttl_s = ttl_s };
-	char *copy = strdup(addresses), *rest = copy, *word;
-
-	assert_non_null(copy);
-	while ((word = strsep(&rest, " ")))
-		if (*word)
-			list[answer.count++] = make_addr(word);
-	free(copy);
-	return answer;
-}
-
-static void learn(const char *question, enum family family, const char *addresses, uint32_t ttl_s)
-{
-	struct dns_answer answer = answer_of(question, family, addresses, ttl_s);
-
-	if (names_wants(names, question, family))
-		names_learn(names, &answer);
 }
 
 static void test_learn(void **state)
@@ -892,9 +942,14 @@ static void test_learn(void **state)
 	assert_events("changed one.example.net=198.51.100.1,198.51.100.9;");
 	assert_int_equal(fake_log_lines, 0);
 	assert_int_equal(names_figures(names).learned, 2);
+	fake_time_pass(SECOND);
+	assert_events("");
 	learn(one, FAMILY_6, "2001:db8:1::9", 60);
 	assert_events("changed one.example.net=198.51.100.1,198.51.100.9,2001:db8:1::9;");
 	assert_true(fake_log_has("one.example.net: learned from an answer to the server: 2001:db8:1::9\n"));
+	learn(one, FAMILY_4, "198.51.100.5 198.51.100.9", 60);
+	assert_true(fake_log_has("one.example.net: learned from an answer to the server: 198.51.100.5\n"));
+	events[0] = '\0';
 	learn("x.example.org", FAMILY_4, "198.51.100.40 10.1.1.1", 60);
 	assert_events("changed *.example.org=198.51.100.40;");
 	assert_true(fake_log_has("*.example.org: the answer 10.1.1.1 is private: refused"));
@@ -903,7 +958,7 @@ static void test_learn(void **state)
 	assert_true(fake_log_has("learned from an answer to the server: 198.51.100.41, 198.51.100.42, 198.51.100.43, "
 				 "198.51.100.44 and more\n"));
 	/* It is none of what the name has held by our own answers. */
-	assert_string_equal(view(one, true), "198.51.100.1 198.51.100.9 2001:db8:1::9");
+	assert_string_equal(view(one, true), "198.51.100.1 198.51.100.5 198.51.100.9 2001:db8:1::9");
 	fake_time_pass(SECOND);
 	pass_answering(DAY, "198.51.100.1", 300);
 	assert_string_equal(view(one, true), "198.51.100.1");
@@ -1091,7 +1146,7 @@ static void test_copies_lost(void **state)
 	assert_int_equal(fake_resolver_queries - before, 4);
 	fake_resolver_empty_all(3600);
 	/* Many losses: once more, a second later, for what was lost since; as often as the names may be asked for. */
-	file.min_interval_ms = 0;
+	file.policy.min_interval_ms = 0;
 	for (int i = 0; i < 100; i++)
 		names_copies_lost(names);
 	fake_time_pass(SECOND - 1);
@@ -1194,6 +1249,7 @@ int main(void)
 		TEST(test_query_budget),
 		TEST(test_query_all),
 		TEST(test_saving),
+		TEST(test_saved_once),
 		TEST(test_saving_half),
 		TEST(test_remembered),
 		TEST(test_damaged_files),

@@ -236,7 +236,7 @@ static void test_counts(void **state)
 	/* A report that found no room is lost as well. */
 	fake_helper_count(0, 0, 4);
 	assert_events("lost;");
-	assert_int_equal(observer_figures(observer).unasked, 4);
+	assert_int_equal(observer_figures(observer).unsolicited, 4);
 	assert_int_equal(observer_figures(observer).lost, 6);
 }
 

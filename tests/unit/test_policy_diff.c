@@ -40,6 +40,8 @@ static const struct change {
 	  SERVER "[role ADM]\nmembers = 10.0.0.13\n",
 	  "role ADM: -10.0.0.1 -10.0.0.3 -10.0.0.5 -10.0.0.7 -10.0.0.9 -10.0.0.11\n" },
 	{ BASE, BASE "[role IH]\nmembers = 192.0.2.31\n", "role IH: new: 192.0.2.31\n" },
+	{ BASE, BASE "[role X]\nmembers = " EIGHT "\n 10.0.0.17\n", "role X: new: " EIGHT "10.0.0.17\n" },
+	{ BASE, BASE "[role X]\nmembers = " EIGHT "\n 10.0.0.17 any\n", "role X: new: " EIGHT "(+2 more)\n" },
 	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE, "role IH: gone\n" },
 	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n",
 	  "role IH: now protected\n" },

@@ -322,6 +322,9 @@ static void ipv6_extensions(void **state)
 		PUT(&bytes, 60, 0, 0, 0, 0, 0, 0, 0);
 	assert_false(read_exactly(&bytes, bytes.length, &seen));
 	begin(&bytes, FAMILY_6, 60);
+	PUT(&bytes, UDP, 1, 0, 0, 0, 0, 0, 0);
+	assert_false(read_exactly(&bytes, bytes.length, &seen));
+	begin(&bytes, FAMILY_6, 60);
 	PUT(&bytes, UDP, 255, 0, 0, 0, 0, 0, 0);
 	put_udp(&bytes, 8, "");
 	assert_false(read_exactly(&bytes, bytes.length, &seen));

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "state_file.h"
+#include "core/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -244,11 +246,13 @@ static void damaged_files(void **state)
 
 static void other_versions(void **state)
 {
-	static const char text[] = "spefw-addresses 2 00000000\n", nothing[] = "";
+	static const char header[] = "spefw-addresses 2", nothing[] = "";
+	char text[64];
 	size_t taken;
 
 	(void)state;
-	assert_int_equal(read_damaged(text, sizeof(text) - 1, &taken), -EBADMSG);
+	snprintf(text, sizeof(text), "%s %016" PRIx64 "\n", header, hash_bytes(HASH_START, header, strlen(header)));
+	assert_int_equal(read_damaged(text, strlen(text), &taken), -EBADMSG);
 	assert_int_equal(read_damaged(nothing, 0, &taken), -EBADMSG);
 }
 

@@ -62,7 +62,7 @@ class Real(Gateway, Machine):
 
 def _while_dead(machine):
     """As packages.while_dead: nobody runs, and another program tries to delete the table. The machine's init can't be
-    stopped, but told to wait."""
+    stopped, but ordered to wait."""
     os.makedirs("/run/systemd/system/spefwd.service.d", exist_ok=True)
     path = "/run/systemd/system/spefwd.service.d/late.conf"
     with open(path, "w", encoding="ascii") as file:
@@ -110,9 +110,9 @@ def answers(machine):
     """The connections in the kernel's table to ports that nothing opens, which a peer has answered."""
     said = machine.run("gateway", "conntrack", "-L", "-p", "tcp", check=False).stdout
     said += machine.run("gateway", "conntrack", "-f", "ipv6", "-L", "-p", "tcp", check=False).stdout
-    # The first port is what was asked for.
-    asked = re.compile(r"ESTABLISHED .*?\bdport=(%s) " % "|".join(map(str, CLOSED)))
-    return [line for line in said.split("\n") if asked.search(line)]
+    # The first port is the original direction's.
+    established = re.compile(r"ESTABLISHED .*?\bdport=(%s) " % "|".join(map(str, CLOSED)))
+    return [line for line in said.split("\n") if established.search(line)]
 
 
 def flushed_by_others(tap, world):

@@ -68,7 +68,7 @@ class Echo(threading.Thread):
 
 
 class Arrivals(threading.Thread):
-    """What reaches the server's link on the denied ports."""
+    """What reaches the server's interface on the denied ports."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -171,14 +171,14 @@ def main():
     Echo()
     arrivals = Arrivals()
     client = Client()
-    told = 0
+    reported = 0
     while True:
         client.round()
-        if now() - told >= 0.5:
-            told = now()
+        if now() - reported >= 0.5:
+            reported = now()
             alive, heard = client.alive()
             report("witness " + json.dumps(
-                {"t": round(told, 3), "tried": client.tried, "came": arrivals.came, "came_first": arrivals.first,
+                {"t": round(reported, 3), "tried": client.tried, "came": arrivals.came, "came_first": arrivals.first,
                  "came_last": arrivals.last, "opened": client.opened, "open_first": client.open_first,
                  "open_last": client.open_last, "alive": alive, "heard": heard, "allowed": client.allowed}))
             if client.allowed:

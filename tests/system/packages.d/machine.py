@@ -9,7 +9,7 @@ import subprocess
 from lab import DNS, GATEWAY, Lab, wait_for
 from lab.daemon import Daemon
 
-# The lab's link to the server is down until the machine's own network comes up, as any network does:
+# The lab's interface to the server is down until the machine's own network comes up, as any network does:
 # after network-pre.target.
 NETWORK_UNIT = """[Unit]
 Description=The network of the lab
