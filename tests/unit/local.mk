@@ -258,3 +258,9 @@ tests_unit_test_resolv_conf_SOURCES = tests/unit/test_resolv_conf.c daemon/net/r
 	daemon/clock.c daemon/log.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_resolv_conf_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_resolv_conf_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+UNIT_TESTS += tests/unit/test_helper
+tests_unit_test_helper_SOURCES = tests/unit/test_helper.c tests/unit/fake_log.c tests/unit/fake_log.h \
+	tests/unit/fake_spawn.c tests/unit/fake_spawn.h tests/unit/fake_time.c tests/unit/fake_time.h \
+	daemon/net/helper.c daemon/net/helper_records.c daemon/net/resolver.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_helper_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_helper_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
