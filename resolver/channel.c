@@ -246,7 +246,10 @@ bool channel_receive(struct channel_record *ret)
 	} control;
 	struct iovec part = { ret, offsetof(struct channel_record, fd) };
 	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_LEN(sizeof(int)) /* not its padding, where another one fits in */
 	};
 	ssize_t length;
 
