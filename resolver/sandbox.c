@@ -137,7 +137,7 @@ static const int harmless[] = {
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
-#if defined __SANITIZE_ADDRESS__
+#ifdef __SANITIZE_ADDRESS__ /* what it does where the process ends */
 	SCMP_SYS(sigaltstack),
 	SCMP_SYS(getpid),
 	SCMP_SYS(gettid),

@@ -13,8 +13,8 @@ EXTRA_DIST += tests/run tests/mutation/run tests/clean-root .ci/run packaging/de
 lab_files = tests/lab/__init__.py tests/lab/checks.py tests/lab/manager.py tests/lab/netlink.py tests/lab/sessions.py \
 	tests/lab/daemon.py tests/lab/dns.py tests/lab/dns_servers.py tests/lab/named.py tests/lab/namespaces.py \
 	tests/lab/nflog.py tests/lab/packets.py tests/lab/proxy.py tests/lab/quickstart.py tests/lab/resolver.py \
-	tests/lab/services.py tests/lab/streams.py tests/lab/tap.py tests/lab/tls.py tests/lab/topology.py tests/lab/varlink.py \
-	tests/lab/vendor.py
+	tests/lab/services.py tests/lab/streams.py tests/lab/tap.py tests/lab/tls.py tests/lab/topology.py \
+	tests/lab/varlink.py tests/lab/vendor.py
 
 .PHONY: check-system
 check-system: spefwd spefwctl spefw-resolver tests/system/resolver_hook

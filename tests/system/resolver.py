@@ -194,6 +194,61 @@ def failures(tap):
         tap.ok("Answer about malformed.test refused: " in log, "the log says what could not be read", log)
 
 
+def several_servers(tap):
+    """The next one is asked where one fails, is silent, or is not there, and only then."""
+    def failing(question):
+        if question.name.startswith("second"):
+            return question.answer(flags=0x8182)
+        return question.addresses(pool(4, 1), pool(6, 1))
+    with Network() as network:
+        first = Liar(network, failing, addresses=[DNS[4]])
+        second = Liar(network, lambda question: question.addresses(pool(4, 2), pool(6, 2)), addresses=[DNS[6]])
+        silent = Liar(network, lambda question: None, addresses=["198.51.100.80"])
+        process = ResolverProcess(network, "gateway")
+        process.servers(DNS[4], DNS[6])
+        process.query(1, "second.test")
+        process.query(2, "first.test", 6)
+        tap.equal(process.answers(1, 2), {1: Answer(1, 1, 4, [pool(4, 2)], []), 2: Answer(2, 1, 6, [pool(6, 1)], [])},
+                  "the second server answers what the first one can't")
+        tap.equal(second.asked, [("second.test", A, "udp")], "and is asked nothing else")
+        for ident in range(3, 6):
+            process.query(ident, "first.test")
+            process.answers(ident)
+        tap.equal(first.asked.count(("first.test", A, "udp")), 3, "nothing is answered from a memory")
+        process.servers("198.51.100.26", "198.51.100.80", DNS[4])
+        process.query(6, "first.test")
+        process.query(7, "first.test", 6)
+        tap.equal(process.answers(6, 7), {6: Answer(6, 1, 4, [pool(4, 1)], []), 7: Answer(7, 1, 6, [pool(6, 1)], [])},
+                  "nobody listens at the first one, the second is silent, the third answers")
+        tap.ok(silent.asked, "the silent one was asked")
+
+
+def sizes_of_answers(tap):
+    """EDNS, or none; more than anybody needs, and more than is read."""
+    opt = b"\0" + struct.pack("!HH", 41, 1232)
+
+    def script(question):
+        if question.name == "old.test":
+            return question.answer(flags=0x8181) if opt in question.message else question.addresses(pool(4, 1))
+        if question.name == "edns.test":
+            return question.addresses(pool(4, 1 if opt in question.message else 2))
+        if question.way == "udp":
+            return question.answer(flags=0x8380)
+        count = 1000 if question.name == "many.test" else 4000
+        return question.addresses(*[pool(4, number) for number in range(count)])
+    with Network() as network:
+        Liar(network, script)
+        process = ResolverProcess(network, "gateway")
+        process.servers(DNS[4])
+        for ident, name in enumerate(["edns.test", "old.test", "many.test", "huge.test"]):
+            process.query(ident, name)
+        got = process.answers(0, 1, 2, 3)
+        tap.equal(got[0], Answer(0, 1, 4, [pool(4, 1)], []), "a query says how much it takes")
+        tap.equal(got[1], Answer(1, 1, 4, [pool(4, 1)], []), "a server that knows nothing of that is asked without")
+        tap.equal(got[2], Answer(2, 1, 4, [pool(4, number) for number in range(512)], []), "the first of very many")
+        tap.equal(got[3], Failure(3, "malformed answer"), "more than is read")
+
+
 def other_servers(tap):
     """Queries that wait are asked of the new servers."""
     with Network() as network:
@@ -503,5 +558,5 @@ def no_room(tap):
                "observations were dropped, and each of them is reported or counted")
 
 
-main(kernel_word, memory, attempts, answers, failures, other_servers, nonsense, pairs, aliases, other_packets,
-     kernel_copies, no_room)
+main(kernel_word, memory, attempts, answers, failures, several_servers, sizes_of_answers, other_servers, nonsense,
+     pairs, aliases, other_packets, kernel_copies, no_room)
