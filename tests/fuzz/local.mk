@@ -27,8 +27,8 @@ FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
 FUZZ_ROUTES_SOURCES = tests/fuzz/fuzz_routes.c tests/fuzz/library_faults.h daemon/log.c
 FUZZ_ROUTES_LIBS = libcore.a $(NLROUTE_LIBS) $(SYSTEMD_LIBS)
-FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/net/nflog.c daemon/core/addr.c daemon/core/dns_message.c \
-	daemon/core/observed_queries.c daemon/core/seen_packet.c
+FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/core/addr.c daemon/core/dns_message.c \
+	daemon/core/observed_queries.c daemon/core/seen_packet.c resolver/nflog_read.c
 FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/core/addr.c daemon/core/addrbook.c daemon/core/lines.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/core/printable.c daemon/control/wire.c
 
@@ -59,7 +59,6 @@ tests_fuzz_replay_routes_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"routes"'
 tests_fuzz_replay_routes_LDADD = $(FUZZ_ROUTES_LIBS)
 tests_fuzz_replay_seen_packet_SOURCES = tests/fuzz/replay.c $(FUZZ_SEEN_SOURCES)
 tests_fuzz_replay_seen_packet_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nflog"'
-tests_fuzz_replay_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
 tests_fuzz_replay_state_SOURCES = tests/fuzz/replay.c $(FUZZ_STATE_SOURCES)
 tests_fuzz_replay_state_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"state"'
 tests_fuzz_replay_varlink_SOURCES = tests/fuzz/replay.c $(FUZZ_VARLINK_SOURCES)
@@ -99,7 +98,6 @@ tests_fuzz_fuzz_routes_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_routes_LDADD = $(FUZZ_ROUTES_LIBS)
 tests_fuzz_fuzz_seen_packet_SOURCES = tests/fuzz/slow.c $(FUZZ_SEEN_SOURCES)
 tests_fuzz_fuzz_seen_packet_LDFLAGS = $(FUZZ_LDFLAGS)
-tests_fuzz_fuzz_seen_packet_LDADD = $(MNL_LIBS) $(SYSTEMD_LIBS)
 tests_fuzz_fuzz_state_SOURCES = tests/fuzz/slow.c $(FUZZ_STATE_SOURCES)
 tests_fuzz_fuzz_state_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_varlink_SOURCES = tests/fuzz/slow.c $(FUZZ_VARLINK_SOURCES)
