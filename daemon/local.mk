@@ -56,7 +56,8 @@ spefwd_SOURCES = \
 	daemon/timer.c daemon/timer.h \
 	daemon/control/methods.c daemon/control/methods.h \
 	daemon/control/report.c daemon/control/report.h \
-	daemon/control/server.c daemon/control/server.h \
+	daemon/control/clients.c \
+	daemon/control/server.c daemon/control/server.h daemon/control/server_parts.h \
 	daemon/gateway/apply.c daemon/gateway/parts.h \
 	daemon/gateway/config_store.c daemon/gateway/config_store.h \
 	daemon/gateway/counts.c daemon/gateway/counts.h \
@@ -84,9 +85,10 @@ spefwd_SOURCES = \
 	daemon/nft/encode.c daemon/nft/encode.h \
 	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_rule.c \
 	daemon/nft/inspect.c daemon/nft/inspect.h \
+	daemon/nft/interval.c daemon/nft/interval.h \
 	daemon/nft/monitor.c daemon/nft/monitor.h \
 	daemon/nft/probe.c \
-	daemon/nft/read.c daemon/nft/read.h \
+	daemon/nft/read.c daemon/nft/read.h daemon/nft/read_parts.h daemon/nft/read_sets.c \
 	daemon/nft/rule.c \
 	daemon/nft/rule_parsing.c daemon/nft/rule_parsing.h daemon/nft/xt_rule.c \
 	daemon/nft/socket.c daemon/nft/socket.h

@@ -19,7 +19,7 @@ enum {
 	FILE_MAX = 4 << 20, /* bytes of a saved ruleset that are looked at */
 	FILES_MAX = 64,     /* with what they include */
 	DEPTH_MAX = 8,
-	UNSYNCHRONISED_US = 16 * 1000 * 1000, /* what the kernel says when nobody sets the clock; as systemd has it */
+	UNSYNCHRONISED_US = 16 * 1000 * 1000, /* what the kernel gives when nobody sets the clock; as systemd has it */
 };
 
 /* 0 or a negative errno. */

@@ -29,7 +29,7 @@ spefw_lab_tools() {
 }
 
 # Likewise, with what only the tests need. firewalld is for machines that are there for tests: on any other it would be
-# one more firewall, and its test says that it was skipped.
+# one more firewall, and its test counts as skipped.
 spefw_tools() {
 	spefw_lab_tools
 	cat <<-'END'
@@ -45,7 +45,7 @@ spefw_tools() {
 	! command -v apt-get >/dev/null || echo "mandoc|mandoc|" # RHEL has none
 }
 
-# A second compiler, and what looks at sources: tests/static/run says which versions. What is not here is left out.
+# A second compiler, and what looks at sources: tests/static/run names the versions. What is not here is left out.
 spefw_analysis_tools() {
 	cat <<-'END'
 		clang|clang|clang

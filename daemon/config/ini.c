@@ -125,7 +125,7 @@ static size_t trimmed_length(const char *text, size_t length)
 	return length;
 }
 
-/* Each of these says whether inih may have the line. */
+/* Each of these returns whether inih may have the line. */
 
 static bool take_section(struct reader *reader, const char *text)
 {

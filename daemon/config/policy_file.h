@@ -2,7 +2,7 @@
 #ifndef SPEFW_POLICY_FILE_H
 #define SPEFW_POLICY_FILE_H
 
-/* A policy together with the files it was read from, so that it can be told whether they are still the same. */
+/* A policy together with the files it was read from, to see whether they are still the same. */
 
 #include "core/archive.h"
 #include "core/config.h"

@@ -61,7 +61,9 @@ const char *config_keep_string(struct config *config, const char *text)
 		}
 		config->strings = grown;
 	}
-	return config->strings[config->string_count++] = copy;
+	config->strings[config->string_count] = copy;
+	config->string_count++;
+	return copy;
 }
 
 const char *config_read_error(int error)

@@ -108,8 +108,8 @@ struct doctor_facts {
 	} saved;
 	uint64_t tracked, tracked_max; /* connections; max 0: unknown */
 	bool clock_known, clock_synchronised;
-	int64_t clock_error_ms; /* the kernel's estimate */
-	struct findings others; /* of all kinds */
+	int64_t clock_error_ms;   /* the kernel's estimate */
+	struct findings findings; /* of all kinds */
 	struct {
 		struct resolver_fact *items;
 		size_t count, capacity;

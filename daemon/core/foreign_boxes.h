@@ -45,12 +45,12 @@ struct frame {
 
 /* One box goes its way after the other, so that it can be left at any rule and gone on with later. */
 struct judging {
-	const struct foreign_tables *others;
+	const struct foreign_tables *tables;
 	const struct policy *policy;
 	const struct foreign_view *view;
 	unsigned effects;
 	struct findings *out;
-	const struct other_chain *base;
+	const struct foreign_chain *base;
 	size_t base_index, next_chain;
 	bool *leads;                /* of each chain: it comes to a effect */
 	bool *map_leads;            /* likewise, of each set that is a map */

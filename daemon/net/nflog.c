@@ -13,7 +13,7 @@
 
 enum {
 	RECEIVE_BUFFER = 2 * 1024 * 1024,
-	COPY_BYTES = 0xffff, /* whole packets, where the rule's snaplen doesn't say less */
+	COPY_BYTES = 0xffff, /* whole packets, where the rule's snaplen is not less */
 };
 
 static struct nlmsghdr *config_message(char *buffer, uint16_t group, uint16_t flags)
@@ -84,7 +84,7 @@ int nflog_open(uint16_t group)
 		r = r < 0 ? -errno : r;
 	}
 	mnl_socket_close(socket);
-	return r == -EPERM ? -EBUSY : r; /* how the kernel says that the group has a listener */
+	return r == -EPERM ? -EBUSY : r; /* the group has a listener already */
 }
 
 void nflog_close(int fd, uint16_t group)

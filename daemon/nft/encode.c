@@ -232,7 +232,7 @@ static uint32_t set_flags(const struct set *set)
 	       (set->flags & SET_VERDICTS ? NFT_SET_MAP : 0u);
 }
 
-/* A link's name is a string, in the machine's own order: unless told so, nft lists it reversed, as "". */
+/* An interface's name is a string, in the machine's own order: without this, nft lists it reversed, as "". */
 static int set_byte_order(struct nftnl_set *set, enum key_type type)
 {
 	struct nftnl_udata_buf *buffer = type == KEY_INTERFACE ? nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN) : NULL;
@@ -367,7 +367,7 @@ static int encode_elements(struct nft_batch *batch, const struct op *op, enum el
 	return 0;
 }
 
-/* Kernels that can't move a timeout in place get the element anew; in this order no packet misses it. */
+/* Kernels that can't move a timeout in place get the element again; in this order no packet misses it. */
 static int encode_rearm(struct nft_batch *batch, const struct op *op)
 {
 	if (batch->abilities.timeout_update)

@@ -108,7 +108,7 @@ static int element_order(const void *a, const void *b)
 /* The list becomes a set of its own. */
 static void take_xt_multiport(struct parsing *p, const uint8_t *info, uint32_t length)
 {
-	struct other_set set = { .family = FAMILY_OF_LIST, .known = true };
+	struct foreign_set set = { .family = FAMILY_OF_LIST, .known = true };
 	struct xt_multiport_v1 match;
 
 	if (length < sizeof(match)) {
@@ -132,7 +132,7 @@ static void take_xt_multiport(struct parsing *p, const uint8_t *info, uint32_t l
 		qsort(set.items, set.count, sizeof(*set.items), element_order);
 	set.table = strdup("");
 	set.name = strdup("");
-	if (!set.table || !set.name || ARRAY_PUSH(&p->others->sets, set) < 0) {
+	if (!set.table || !set.name || ARRAY_PUSH(&p->tables->sets, set) < 0) {
 		free(set.table);
 		free(set.name);
 		free(set.items);
@@ -142,7 +142,7 @@ static void take_xt_multiport(struct parsing *p, const uint8_t *info, uint32_t l
 	add_condition(p, &(struct rule_condition){ .field = match.flags == XT_MULTIPORT_SOURCE ? RULE_SOURCE_PORT
 											       : RULE_TARGET_PORT,
 						   .negate = match.invert,
-						   .set = p->others->sets.count });
+						   .set = p->tables->sets.count });
 }
 
 static void take_xt_addrtype(struct parsing *p, uint32_t revision, const uint8_t *info, uint32_t length)

@@ -47,7 +47,7 @@ static void make_policy(struct policy *policy)
  * as the daemon's does, and is then left. So a turn that takes too long is a slow input. */
 enum { STEPS_A_TURN = 20 * 1000, TURNS = 2 };
 
-static void judge_foreign(const struct foreign_tables *others)
+static void judge_foreign(const struct foreign_tables *tables)
 {
 	static struct policy policy;
 	struct interface_list interfaces = { 0 };
@@ -62,7 +62,7 @@ static void judge_foreign(const struct foreign_tables *others)
 
 	if (!policy.role_count)
 		make_policy(&policy);
-	if (foreign_judge_begin(&judging, &findings, others, &policy, &view, EFFECTS_INTERCEPT | EFFECTS_STOP) < 0)
+	if (foreign_judge_begin(&judging, &findings, tables, &policy, &view, EFFECTS_INTERCEPT | EFFECTS_STOP) < 0)
 		abort();
 	for (int i = 0; i < TURNS && r > 0; i++)
 		r = foreign_judge_some(judging, STEPS_A_TURN);

@@ -79,7 +79,7 @@ static void add_address(struct ranges *ranges, const char *word)
 	require_memory(ranges_add(ranges, &range) == 0);
 }
 
-static void set_interfaces(struct interface_list *interfaces, const char *word)
+static void add_interface(struct interface_list *interfaces, const char *word)
 {
 	interfaces->names = realloc(interfaces->names, (interfaces->count + 1) * sizeof(*interfaces->names));
 	require_memory(interfaces->names != NULL);
@@ -92,25 +92,25 @@ static void default_interfaces(struct golden *g)
 
 	g->interfaces = calloc(policy->role_count, sizeof(*g->interfaces));
 	require_memory(g->interfaces != NULL);
-	set_interfaces(&g->towards, "lan");
+	add_interface(&g->towards, "lan");
 	for (size_t i = 0; i < policy->role_count; i++) {
 		if (i == 0 && policy->interfaces == INTERFACES_NAMED) {
 			for (size_t l = 0; l < policy->interface_count; l++)
-				set_interfaces(&g->interfaces[i], policy->interface_names[l]);
+				add_interface(&g->interfaces[i], policy->interface_names[l]);
 		} else if (policy->roles[i].is_protected && (i > 0 || policy->interfaces == INTERFACES_AUTO)) {
-			set_interfaces(&g->interfaces[i], "lan");
+			add_interface(&g->interfaces[i], "lan");
 		}
 	}
 }
 
 /* In place of what was there. */
-static void add_interfaces(struct interface_list *interfaces, char *rest)
+static void read_interfaces(struct interface_list *interfaces, char *rest)
 {
 	const char *word;
 
 	interfaces->count = 0;
 	while ((word = strtok_r(NULL, SEPARATORS, &rest)))
-		set_interfaces(interfaces, word);
+		add_interface(interfaces, word);
 }
 
 static void input_interfaces(struct golden *g, char *rest)
@@ -120,7 +120,7 @@ static void input_interfaces(struct golden *g, char *rest)
 	for (size_t i = 0; role && i < g->policy.role_count; i++) {
 		if (strcmp(g->policy.roles[i].name, role) != 0)
 			continue;
-		add_interfaces(&g->interfaces[i], rest);
+		read_interfaces(&g->interfaces[i], rest);
 		return;
 	}
 	die("interfaces: no such role");
@@ -174,9 +174,9 @@ static void read_input(struct golden *g, const char *conf)
 		else if (strcmp(key, "name") == 0)
 			input_name(g, rest);
 		else if (strcmp(key, "towards") == 0)
-			add_interfaces(&g->towards, rest);
+			read_interfaces(&g->towards, rest);
 		else if (strcmp(key, "own-interfaces") == 0)
-			add_interfaces(&g->own_interfaces, rest);
+			read_interfaces(&g->own_interfaces, rest);
 		else if (strcmp(key, "gateway") == 0 || strcmp(key, "broadcasts") == 0)
 			while ((word = strtok_r(NULL, SEPARATORS, &rest)))
 				add_address(*key == 'g' ? &g->gateway : &g->broadcasts, word);

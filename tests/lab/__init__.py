@@ -46,12 +46,17 @@ class Lab(Network):
         """Starts the gateway's daemon; the Daemon is also lab.daemon."""
         self.daemon = Daemon(self, config_text, args=args)
         if self._tap is not None:
-            daemon, tap = self.daemon, self._tap
-            tell = lambda: daemon.tell(tap)
-            tap.on_failure.append(tell)
-            self.at_close(lambda: tap.on_failure.remove(tell))
+            self.log_on_failure(self._tap, self.daemon)
         self.daemon.start(wait)
         return self.daemon
+
+    def on_failure(self, tap, show):
+        """Where a section fails while this network is there, show() prints what helps to understand."""
+        tap.on_failure.append(show)
+        self.at_close(lambda: tap.on_failure.remove(show))
+
+    def log_on_failure(self, tap, daemon):
+        self.on_failure(tap, lambda: daemon.show_log(tap))
 
     def ctl(self, *args, **more):
         return self.daemon.ctl(*args, **more)

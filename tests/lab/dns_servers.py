@@ -127,7 +127,7 @@ zone:
             self._network.run("internet", self._knotc, "-s", self._control, "-b", "zone-reload", ".")
 
     def serve(self, serves):
-        """False: it knows of no name and refuses to answer, which makes a resolver say SERVFAIL."""
+        """False: it knows of no name and refuses to answer, which makes a resolver answer SERVFAIL."""
         self._configure(serves)
         self._network.run("internet", self._knotc, "-s", self._control, "-b", "reload")
         wait_for(lambda: query("internet", AUTHORITY[4], "ns", A)[0] == (0 if serves else 5),

@@ -57,7 +57,7 @@ def knows(daemon, name, wanted, exactly=False):
 
 
 def in_state(daemon, name, family, state, error=None):
-    """Waits for it; error: what last_error then says, "" for none, None for whatever."""
+    """Waits for it; error: what last_error then is, "" for none, None for whatever."""
     def right(status):
         [one] = [one for one in status["names"] if (one["name"], one["family"]) == (name, "ipv%d" % family)]
         return one["state"] == state and (error is None or error == one["last_error"])

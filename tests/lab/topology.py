@@ -44,7 +44,7 @@ FAMILIES = (4, 6)
 
 
 class Failed(Exception):
-    """A command of the lab failed; the text holds it and what it said."""
+    """A command of the lab failed; the text holds it and its output."""
 
 
 class Network:
@@ -147,11 +147,11 @@ class Network:
                     self._sysctl("ipv4/conf/all/send_redirects", 0)
             self.ip(name, "link set lo up")
         for interface, peer, lengths, gateway, addresses in INTERFACES:
-            self.ip("gateway", "link add %s type veth peer name eth0 netns %s" % (link, peer))
+            self.ip("gateway", "link add %s type veth peer name eth0 netns %s" % (interface, peer))
             self.ip("gateway",
                     "addr add %s/%d dev %s" % (gateway[0], lengths[0], interface),
                     "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], interface),
-                    "link set %s up" % link)
+                    "link set %s up" % interface)
             lines = []
             for address in addresses:
                 lines.append("addr add %s/%d dev eth0" % (address[0], lengths[0]))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Bad configurations: what exactly is said and of which line, and that none of them changes anything."""
+"""Bad configurations: what exactly is reported and of which line, and that none of them changes anything."""
 import json
 import os
 import socket
@@ -190,7 +190,7 @@ CASES = [
     ("system beside others", GOOD + "[dns]\nservers = 192.0.2.53 system\n",
      ["9: servers holds system beside others: write it alone"]),
     ("an interface's name that is too long", GOOD.replace("\n\n[role", "\ninterface = averyverylonglinkname\n\n[role"),
-     ["4: link name averyverylonglinkname has 21 characters: it has up to 15"]),
+     ["4: interface name averyverylonglinkname has 21 characters: it has up to 15"]),
     ("auto beside others", GOOD.replace("\n\n[role", "\ninterface = eth0 auto\n\n[role"),
      ["4: interface holds auto or any beside others: write it alone"]),
     ("a log group out of bounds", GOOD + "[gateway]\nlog_group = 65536\n",

@@ -55,7 +55,7 @@ class Firewalld:
         return self.lab.run("gateway", "firewall-cmd", *args, check=check, env=self.env)
 
     def why(self):
-        """What it said, where it ended; else None."""
+        """What it printed, where it ended; else None."""
         if self.process.poll() is None:
             return None
         with open(self.process.log, encoding="utf-8", errors="replace") as file:

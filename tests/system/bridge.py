@@ -43,7 +43,7 @@ def has_hooks(tap, lab):
 
 
 def speak(lab, families=FAMILIES):
-    """Whoever has to be known at the gateway, and behind which port, says something."""
+    """Whoever has to be known at the gateway, and behind which port, sends something."""
     for family in families:
         lab.connect("gateway", SERVER[family], 443).close()
         lab.connect("gateway", NEAR[family], 443).close()

@@ -247,7 +247,7 @@ def failures(tap):
         for family in FAMILIES:
             in_state(daemon, name, family, "stale")
         tap.ok(entry(daemon, name, 4)["last_error"] in ("no DNS server answers", "timeout"),
-               "resolver killed: the error says so", entry(daemon, name, 4))
+               "resolver killed: the error names it", entry(daemon, name, 4))
         tap.ok(pass_all(lab, both(1), port), "resolver killed: open")
         old = lab.connect("server", pool(4, 1), port)
         resolver.up()
@@ -267,7 +267,7 @@ def failures(tap):
         tap.ok(any(name in reason for reason in daemon.reasons(code="name-failing")),
                "degraded, with the reason", daemon.reasons())
         last = [line for line in daemon.log().split("\n") if name + " (IPv4): " in line][-1]
-        tap.ok("failing, 0 addresses" in last, "the log says that nothing serves any more", last)
+        tap.ok("failing, 0 addresses" in last, "the log has that nothing serves any more", last)
         resolver.up()
         knows(daemon, name, both(1))
         tap.ok(pass_all(lab, both(1), port), "the resolver is back: open")

@@ -62,7 +62,7 @@ def two_aliases(question):
 
 
 def cut(question):
-    """Ends in the middle of an address, and the length of the record says otherwise."""
+    """Ends in the middle of an address, and the length of the record is another."""
     return question.addresses(of(question, EVIL))[:-2]
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""README, the manual pages and doc/: what they say of the programs is what the programs say of themselves."""
+"""README, the manual pages and doc/: what they state of the programs is what the programs print of themselves."""
 import os
 import re
 import subprocess
@@ -130,11 +130,11 @@ def judge(text, name="example.ini", files=()):
 def keys_in_program():
     """{section: keys}, by the complaints about one that nobody knows."""
     known = {}
-    said = [line for line in judge("[xyzzyxyzzy]\n")[1] if "the sections are" in line][0]
-    for section in re.findall(r"\[(\w+(?: NAME)?)\]", said.partition("the sections are")[2]):
+    output = [line for line in judge("[xyzzyxyzzy]\n")[1] if "the sections are" in line][0]
+    for section in re.findall(r"\[(\w+(?: NAME)?)\]", output.partition("the sections are")[2]):
         name = {"role NAME": "role ADM", "flow NAME": "flow imap-in"}.get(section, section)
-        said = [line for line in judge("[%s]\nxyzzyxyzzy = 1\n" % name)[1] if "its keys are" in line][0]
-        known[section] = set(re.findall(r"\w+", said.partition("its keys are")[2].replace(" and ", " ")))
+        output = [line for line in judge("[%s]\nxyzzyxyzzy = 1\n" % name)[1] if "its keys are" in line][0]
+        known[section] = set(re.findall(r"\w+", output.partition("its keys are")[2].replace(" and ", " ")))
     return known
 
 
@@ -156,19 +156,19 @@ def settings(tap):
     for section, keys in sorted(page_has.items()):
         for key, text in sorted(keys.items()):
             name = {"role NAME": "role ADM", "flow NAME": "flow imap-in"}.get(section, section)
-            said = " ".join(judge("[%s]\n%s = xyzzyxyzzy\n" % (name, key))[1])
+            output = " ".join(judge("[%s]\n%s = xyzzyxyzzy\n" % (name, key))[1])
             for value in ("yes", "1h"):
                 answer = " ".join(judge("[%s]\n%s = %s\n" % (name, key, value))[1])
                 if not re.search(r"unknown value|is not a|is neither|is not the", answer):
                     tap.equal("Not in effect yet" in text, "is not in effect yet" in answer,
                               "[%s] %s: whether it is in effect" % (section, key))
-            words = re.search(r"unknown value xyzzyxyzzy for %s: write ([\w ,-]+)" % key, said)
+            words = re.search(r"unknown value xyzzyxyzzy for %s: write ([\w ,-]+)" % key, output)
             if words:
                 written = set(re.sub(r"^Cm \w+ No = Cm ", "", text.split("\n")[0]).split(" | "))
                 tap.equal(sorted(written),
                           sorted(re.split(r", | or ", re.split(r" example\.ini", words.group(1))[0].strip())),
                           "[%s] %s: the words that it takes" % (section, key))
-            if "is not a duration" in said:
+            if "is not a duration" in output:
                 bounds = re.search(r"write (\w+) to (\w+)",
                                    " ".join(judge("[%s]\n%s = 99999d\n" % (name, key))[1])).groups()
                 tap.ok("from %s to %s." % bounds in text, "[%s] %s: from %s to %s" % ((section, key) + bounds), text)
@@ -206,9 +206,9 @@ def examples(tap):
                 continue
             count += 1
             files = re.findall(r"file:%s(\S+)" % INSTALLED, text)
-            status, said = judge(text if re.search(r"^\[server\]", text, re.M) else ENVIRONMENT + text, files=files)
-            missing = [warning for warning in expected if not any(warning in line for line in said)]
-            surplus = [line for line in said if not any(warning in line for warning in expected)]
+            status, output = judge(text if re.search(r"^\[server\]", text, re.M) else ENVIRONMENT + text, files=files)
+            missing = [warning for warning in expected if not any(warning in line for line in output)]
+            surplus = [line for line in output if not any(warning in line for warning in expected)]
             tap.ok(status == 0 and not missing and not surplus, "%s:%d: a good configuration" % (path, number),
                    "exit %d\nunexpected: %s\nmissing: %s\n%s" % (status, surplus, missing, text))
     tap.ok(count >= 6, "there are examples", count)

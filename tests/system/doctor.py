@@ -112,7 +112,7 @@ def healthy(tap):
             tap.skip("certificates", "they need a second user, and the trust store of Debian: as root")
         doctor.healthy("a healthy gateway")
         if doctor.trusted:
-            tap.equal(doctor.run().stdout, "nothing stands in the way\n", "and it says so in one line")
+            tap.equal(doctor.run().stdout, "nothing stands in the way\n", "and one line shows it")
         tap.equal(doctor.run("surplus").returncode, 2, "usage")
         if has_second_user():
             done = doctor.run(uid=1000)
@@ -214,8 +214,8 @@ def routes(tap):
         lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 1)
         doctor.healthy("a strict filter by itself")
         lab.run("gateway", "ip", "route", "add", "192.0.2.0/24", "via", ADDRESS[4]["client"], "metric", "5000")
-        doctor.daemon.wait_status(lambda _: "wan2" in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                                              "SERVER_interfaces").stdout, "both interfaces lead there")
+        doctor.daemon.wait_status(lambda _: "wan2" in doctor.daemon.set_text("SERVER_interfaces"),
+                                  "both interfaces lead there")
         doctor.finds("a second way to the server, filtered", "rp_filter", "warning",
                      ["SERVER", server, "by wan2", "leaves by lan"], "net/ipv4/conf/wan2/rp_filter=2", printed=True)
         lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 2)
@@ -293,7 +293,7 @@ def resolvers(tap):
         doctor.healthy("the second of the server's resolvers answers")
         queries("203.0.113.99")
         code, found, notes = doctor.findings()
-        tap.ok((code, found) == (0, []) and any("server's resolvers could not be asked" in one["what"]
+        tap.ok((code, found) == (0, []) and any("server's resolvers could not be queried" in one["what"]
                                                 for one in notes), "a silent resolver is a note", (found, notes))
 
 
@@ -441,7 +441,7 @@ def tables(tap):
 
 
 def one_by_one(tap):
-    """What a finding says, and that it goes with its cause; the gateway's own names are resolved all the while."""
+    """The text of a finding, and that it goes with its cause; the gateway's own names are resolved all the while."""
     with Lab(tap) as lab:
         by_default(lab)
         doctor = Doctor(tap, lab)
@@ -578,7 +578,7 @@ def certificates(tap):
         tap.ok(done.returncode == 1 and "\x1b" not in done.stdout and "owned" in done.stdout,
                "hostile bytes in a certificate are harmless", ascii(done.stdout))
         hostile.close()
-        # One that never says a word: what reads it is nobody, can't become more, and gives up.
+        # One that never sends a byte: what reads it is nobody, can't become more, and gives up.
         with lab.inside("internet"):
             silent = socket.create_server(("::", 443), family=socket.AF_INET6, dualstack_ipv6=True)
         done = []
@@ -710,7 +710,7 @@ def bridge(tap):
                      "net.bridge.bridge-nf-call-iptables=1", printed=True)
         doctor.daemon.wait_status(lambda status: "bridge" in doctor.daemon.reason_codes(status),
                                   "health shows it too")
-        tap.equal(len([one for one in doctor.findings()[1] if "bridge br0" in one["what"]]), 1, "doctor says it once")
+        tap.equal(len([one for one in doctor.findings()[1] if "bridge br0" in one["what"]]), 1, "doctor shows it once")
         lab.ip("gateway", "route del default")
         doctor.daemon.wait_status(lambda status: "bridge" not in doctor.daemon.reason_codes(status), "health is well")
         doctor.healthy("no more")

@@ -67,7 +67,7 @@ def wait_overdue(daemon, names, what):
 
 
 def logged(daemon, name):
-    """How often the log said that the flow is silent, and that it is not."""
+    """How often it was logged that the flow is silent, and that it is not."""
     return [len(re.findall(r"flow %s: %s" % (name, words), daemon.log()))
             for words in ("no answered connection", "a connection was answered")]
 
@@ -110,7 +110,7 @@ def kinds(tap):
                 tap.ok("\nspefw_" + sample in metrics, title + "metrics have " + sample, metrics)
             tap.ok('flow_overdue{flow="free-4"}' not in metrics, title + "and nothing of a flow without the key")
             tap.ok(re.search(r"^good-4 +8s +not in \d+s, overdue$", daemon.ctl("flows").stdout, re.M),
-                   title + "flows says so", daemon.ctl("flows").stdout)
+                   title + "flows shows it", daemon.ctl("flows").stdout)
             for family in FAMILIES:
                 ipv, target = "%sIPv%d: " % (title, family), EXCHANGE[family]
                 before = {name: of(daemon.status(), "%s-%d" % (name, family))["connections"]
@@ -236,7 +236,7 @@ def survives(tap):
         tap.ok(of(daemon.status(), "slow-4")["silent_s"] - before <= 1,
                "no silence is counted while the table is removed")
         changes = daemon.reload(config.replace("expect = 3s", "expect = 2s"))["changes"]
-        tap.ok("flow good-4: expect 2s, was 3s" in changes, "the reload says what changed", changes)
+        tap.ok("flow good-4: expect 2s, was 3s" in changes, "the reload shows what changed", changes)
         wait_overdue(daemon, ["good-4", "good-6"], "and it is in force")
         daemon.reload(Lab.config(gateway=NONE, flows=both("good", GOOD, None)))
         status = daemon.status()

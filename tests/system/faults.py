@@ -84,9 +84,7 @@ def can_preload(tap, title):
 
 def begin(tap, lab, config):
     daemon = FaultyDaemon(lab, config)
-    tell = lambda: daemon.tell(tap)
-    tap.on_failure.append(tell)
-    lab.at_close(lambda: tap.on_failure.remove(tell))
+    lab.log_on_failure(tap, daemon)
     return daemon.start()
 
 
@@ -189,11 +187,11 @@ def no_memory(tap):
             elif error is None:
                 outcomes["done all the same"] += 1
                 if which == policies.now:
-                    problems.append("%d: reload says it is done, and the old policy is in force" % number)
+                    problems.append("%d: reload reports success, and the old policy is in force" % number)
             else:
                 outcomes["closed" if error.startswith("closed") else "refused"] += 1
                 if "Failed" in error and which != policies.now:
-                    problems.append("%d: reload says %s, and the new policy is in force" % (number, error))
+                    problems.append("%d: reload reports %s, and the new policy is in force" % (number, error))
             wrong = policies.finish()
             if wrong:
                 problems.append("%d: %s" % (number, wrong))
@@ -484,9 +482,7 @@ def bad_disk(tap):
         lab.serve("server", tcp=[443, 8470, 3389])
         daemon = Daemon(lab, lab.config(flows=NARROW))
         namespaces.mount("state", daemon.state, "tmpfs", 0, "size=256k")
-        tell = lambda: daemon.tell(tap)
-        tap.on_failure.append(tell)
-        lab.at_close(lambda: tap.on_failure.remove(tell))
+        lab.log_on_failure(tap, daemon)
         other = lab.config(flows=NARROW + "[flow api-in]\nenabled = no\n")
         filler = os.path.join(daemon.state, "filler")
 

@@ -263,15 +263,15 @@ def redirected(tap):
     with Lab(tap) as lab:
         number = [50]
 
-        def say(question):
+        def answer(question):
             return question.addresses(pool(4, number[0]), pool(6, number[0]), ttl=600)
         # What the server is redirected to needs a flow, for a target is judged after its translation.
         targets = " ".join(list(other.values()) + list(own.values()))
         stage = Stage(tap, lab,
                       more="[flow other-dns]\nfrom = SERVER\nto = %s\nprotocol = udp\nport = 53 5353\n\n" % targets)
-        Liar(lab, say, machine="client", addresses=list(other.values()))
-        Liar(lab, say, machine="client", addresses=list(other.values()), port=5353)
-        Liar(lab, say, machine="gateway", addresses=list(own.values()))
+        Liar(lab, answer, machine="client", addresses=list(other.values()))
+        Liar(lab, answer, machine="client", addresses=list(other.values()), port=5353)
+        Liar(lab, answer, machine="gateway", addresses=list(own.values()))
         ways = {
             "another resolver": {4: "dnat ip to " + other[4], 6: "dnat ip6 to " + other[6]},
             "another resolver's other port": {4: "dnat ip to %s:5353" % other[4],

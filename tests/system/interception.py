@@ -111,7 +111,7 @@ def intercept(tap, rules, proxy, does, transparent=False):
                 lab.run("gateway", "nft", "delete", "table", "inet", "proxy")
                 daemon.wait_status(lambda now: not now["interceptions"], "the rule is gone")
                 tap.equal(names_known(daemon)["health"], "ok", "interception = %s: it clears" % mode)
-                tap.ok("gone: " in daemon.log(), "interception = %s: and the log says so" % mode)
+                tap.ok("gone: " in daemon.log(), "interception = %s: and it is logged" % mode)
 
 
 def lab_listener(lab):
@@ -471,7 +471,7 @@ def large(tap):
         tap.ok(0 < log.find("guards by") < log.find("table inet ways"),
                "it was ready, and did other things, before it had looked", log)
         found = json.loads(daemon.ctl("doctor", "--json", "-c", daemon.config, check=False).stdout)["findings"]
-        tap.ok(any(one["severity"] == "note" and "to their end" in one["what"] for one in found), "doctor says so too",
+        tap.ok(any(one["severity"] == "note" and "to their end" in one["what"] for one in found), "doctor shows it too",
                found)
         lab.nft("gateway", "delete table inet ways")
         daemon.reload()

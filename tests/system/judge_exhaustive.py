@@ -133,9 +133,9 @@ def try_policy(tap, title, thorough, **config):
                         sum_up = Totals()
                         remarks = []
                         for probe in sweeps(kind, source, target, thorough):
-                            got, said = lab.probe(probe)
+                            got, lines = lab.probe(probe)
                             sum_up.add(got)
-                            remarks += said
+                            remarks += lines
                         totals.add(sum_up)
                         tap.ok(sum_up["mismatches"] == 0 and sum_up["denied"], label,
                                "\n".join(["%s" % sum_up] + remarks))

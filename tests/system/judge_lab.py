@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The lab with room for many addresses, and kernel_judge in it:
-what policy_judge() says against what the kernel does."""
+what policy_judge() decides against what the kernel does."""
 import os
 import subprocess
 import sys
@@ -107,7 +107,7 @@ class JudgeLab(Lab):
         self._judge.stdin.write(command + "\n")
 
     def answer(self):
-        """(whether it is well, what it said, the remarks before)."""
+        """(whether it is well, its answer, the remarks before)."""
         self._judge.stdin.flush()
         remarks = []
         for line in self._judge.stdout:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random policies, one after the other in one daemon: after each reload the kernel does what policy_judge() says, at
+"""Random policies, one after the other in one daemon: after each reload the kernel does what policy_judge() decides, at
 every edge of every network and port that the configuration names. And what 25 differences have made of the table is
 what one would build from nothing.
 
@@ -385,7 +385,7 @@ def settle_names(lab):
 
 
 def set_abilities(number):
-    """What the daemon of this policy may have of this kernel, unless that was said from outside."""
+    """What the daemon of this policy may have of this kernel, unless that is set from outside."""
     if not ABILITIES:
         os.environ["SPEFW_ABILITIES"] = "none" if (number - 1) // ANEW_EVERY % 2 else "owner timeout_update"
 

@@ -13,7 +13,7 @@
  * of N alone
  *
  * Each batch begins without any tracked connection and holds no packet that belongs to the connection of another one. A
- * packet counts as denied where the table says that it denied one and it did not arrive: one that is lost on its way is
+ * packet counts as denied where the table counted it as denied and it did not arrive: one that is lost on its way is
  * neither, and its batch is sent again. */
 
 #include "kernel_wire.h"
@@ -38,7 +38,7 @@ enum {
 struct probe {
 	struct wire_packet packet;
 	uint8_t from, to; /* machines */
-	bool passes;      /* what the judge says: it is to arrive */
+	bool passes;      /* the judge's verdict: it is to arrive */
 	bool arrived;
 	enum { COUNTS_NOTHING, COUNTS_IN, COUNTS_OUT, COUNTS_INVALID, COUNTS_FLOW } counts;
 	const struct policy_flow *flow;
@@ -302,7 +302,7 @@ static void show_probe(struct judge *judge, const struct probe *probe, const cha
 
 	if (judge->shown++ >= SHOWN_MAX)
 		return;
-	printf("# %s %s %u > %s %u (%s to %s): the judge says %s, %s%s%s%s; the kernel: %s\n",
+	printf("# %s %s %u > %s %u (%s to %s): the judge: %s, %s%s%s%s; the kernel: %s\n",
 	       wire_kind_name(packet->kind), addr_format(&packet->source, source), packet->source_port,
 	       addr_format(&packet->target, target), packet->target_port, wire_name(&judge->wire, probe->from),
 	       wire_name(&judge->wire, probe->to), probe->passes ? "passes" : "denied",

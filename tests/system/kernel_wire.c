@@ -508,7 +508,7 @@ bool wire_wait(struct wire *wire, int milliseconds)
 
 /* What the kernel of the gateway knows */
 
-/* A dump in the middle of which something was committed says so in a flag: libmnl would stop there. */
+/* A dump in the middle of which something was committed has a flag: libmnl would stop there. */
 static bool take_interrupted(void *bytes, size_t length)
 {
 	bool interrupted = false;

@@ -15,7 +15,7 @@ LATER = {4: "192.0.2.29", 6: "2001:db8:2::29"}
 
 
 def refused(tap):
-    """In the file already: --check, start and reload refuse it, and say which address."""
+    """In the file already: --check, start and reload refuse it, and name the address."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443, 8470, 3389])
         daemon = lab.spefwd(lab.config())
@@ -53,7 +53,7 @@ def refused(tap):
             tap.ok(False, "the first start refuses it")
         except NotReady as error:
             tap.equal(error.returncode, 78, "the first start refuses it: exit 78")
-            tap.ok("192.0.2.1 is this gateway's own address" in fresh.log(), "and says why", fresh.log())
+            tap.ok("192.0.2.1 is this gateway's own address" in fresh.log(), "and the reason is logged", fresh.log())
         fresh.process = None
 
 
@@ -97,7 +97,7 @@ def comes_later(tap):
                 daemon.start()
                 status = daemon.status()
                 tap.ok(any(LATER[family] in one for one in daemon.reasons(status, "own-address")),
-                       ipv + title + " and a start: it comes up, degraded, and says why",
+                       ipv + title + " and a start: it comes up, degraded, and the reason is shown",
                        (status["health"], status["reasons"]))
                 tap.ok(gateway_is_open(family) and guarded(lab),
                        ipv + title + " and a start: the gateway can be reached, the server is guarded")

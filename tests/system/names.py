@@ -68,11 +68,11 @@ def followed(tap):
         tap.ok(all(one["state"] in ("stale", "failing") for one in status["names"]), "the names are stale then",
                status["names"])
         tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in daemon.reasons(status)),
-               "status says so", (status["health"], status["reasons"]))
+               "status shows it", (status["health"], status["reasons"]))
         done = daemon.ctl("status", check=False)
         tap.equal(done.returncode, 1, "spefwctl status exits with 1 while degraded")
         done = daemon.ctl("refresh", NAME, check=False)
-        tap.ok(done.returncode == 1, "refresh fails and says so", (done.returncode, done.stdout, done.stderr))
+        tap.ok(done.returncode == 1, "refresh fails and prints it", (done.returncode, done.stdout, done.stderr))
         for family in FAMILIES:
             tap.ok(opens(lab, LICENSE[0][family]) and opens(lab, LICENSE[1][family]),
                    "IPv%d: without DNS both addresses stay open" % family)
@@ -201,7 +201,7 @@ def remembered(tap):
             tap.ok(opens(lab, LICENSE[0][family]), "IPv%d: the last known address is open" % family)
             tap.ok(denied(lab, LICENSE[1][family]), "IPv%d: no other" % family)
         origins = {entry["origin"] for one in daemon.status()["names"] for entry in one["addresses"]}
-        tap.equal(origins, {"remembered"}, "status says where they are from")
+        tap.equal(origins, {"remembered"}, "status shows where they are from")
 
 
 def system_resolver(tap):
@@ -228,7 +228,8 @@ def unknown_at_first(tap):
             tap.ok(denied(lab, LICENSE[0][family]), "IPv%d: closed without an answer" % family)
             tap.ok(opens(lab, EXCHANGE[family]), "IPv%d: what needs no name is open" % family)
         status = daemon.wait_status(lambda now: all(one["last_error"] for one in now["names"]), "the failure is seen")
-        tap.ok(status["health"] == "degraded" and status["names"][0]["state"] in ("failing", "empty"), "status says so",
+        tap.ok(status["health"] == "degraded" and status["names"][0]["state"] in ("failing", "empty"),
+               "status shows it",
                status)
         lab.dns({NAME: list(LICENSE[0].values())}, ttl=2)
         knows(daemon, *LICENSE[0].values())
@@ -253,7 +254,7 @@ def observed(tap):
             status = knows(daemon, LICENSE[1][family])
             tap.ok(opens(lab, LICENSE[1][family]), "IPv%d: it is open" % family)
             origins = {entry["address"]: entry["origin"] for one in status["names"] for entry in one["addresses"]}
-            tap.equal(origins[LICENSE[1][family]], "observed", "IPv%d: status says where it is from" % family)
+            tap.equal(origins[LICENSE[1][family]], "observed", "IPv%d: status shows where it is from" % family)
         server.set("other.example.net", [LICENSE[2][4]])
         dns.query("server", DNS[4], "other.example.net", dns.A, bound=30)
         tap.ok(denied(lab, LICENSE[2][4]), "another name's answer opens nothing")

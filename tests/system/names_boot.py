@@ -169,7 +169,7 @@ def adopted(tap):
 def set_interfaces(lab, up):
     """All interfaces of the gateway; with them go its routes, and all IPv6 addresses."""
     for interface, peer, lengths, gateway, addresses in INTERFACES:
-        lab.ip("gateway", "link set %s %s" % (link, "up" if up else "down"))
+        lab.ip("gateway", "link set %s %s" % (interface, "up" if up else "down"))
         if up:
             lab.ip("gateway", "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], interface))
             lab.wait_neighbours("gateway", gateway[1])

@@ -43,7 +43,7 @@ def often(config):
     return config.replace("min_interval = 10m", "min_interval = 1s")
 
 
-def query(machine, name, server=None):
+def resolve(machine, name, server=None):
     """The machine queries both families; over IPv4 for A, over IPv6 for AAAA, unless a server is given."""
     for family, kind in KINDS:
         answer = query(machine, server or DNS[family], name, kind, bound=30)
@@ -92,7 +92,7 @@ def names_of_all_kinds(tap):
         resolver_has("end.example.org", 22)
         # (To try it would be a denial, for which spefwd sends a query.)
         both_agree(tap, lab, daemon, "exact" + DOMAIN, both(1), "a new address is unknown before the server's query")
-        query("server", "exact" + DOMAIN)
+        resolve("server", "exact" + DOMAIN)
         knows(daemon, "exact" + DOMAIN, both(1) + both(21))
         both_agree(tap, lab, daemon, "exact" + DOMAIN, both(1) + both(21), "exact")
         tap.ok(all(passes(lab, target, 7400) for target in both(1) + both(21)), "exact: open, and so is the old one")
@@ -100,7 +100,7 @@ def names_of_all_kinds(tap):
         tap.equal([found[target] for target in both(1) + both(21)], ["queried"] * 2 + ["observed"] * 2,
                   "names: where each address is from")
 
-        query("server", "end.example.org")
+        resolve("server", "end.example.org")
         knows(daemon, "alias" + DOMAIN, both(2) + both(22))
         tap.ok(all(passes(lab, target, 7401) for target in both(22)),
                "alias: the server queries its target alone: open")
@@ -113,7 +113,7 @@ def names_of_all_kinds(tap):
                    for target in both(22)], ["observed"] * 4, "alias: both have observed it")
         authority.set("middle.example.org", both(23))
         resolver_has("middle.example.org", 23)
-        query("server", "middle.example.org")
+        resolve("server", "middle.example.org")
         knows(daemon, "alias" + DOMAIN, both(23))
         tap.ok(all(passes(lab, target, 7401) for target in both(23)),
                "alias: queried in the middle of the chain: open")
@@ -122,7 +122,7 @@ def names_of_all_kinds(tap):
         for number, server in ((26, DNS[4]), (27, DNS[6])):
             authority.set("exact" + DOMAIN, both(number))
             resolver_has("exact" + DOMAIN, number)
-            query("server", "exact" + DOMAIN, server)
+            resolve("server", "exact" + DOMAIN, server)
             knows(daemon, "exact" + DOMAIN, both(number))
             tap.ok(all(passes(lab, target, 7400) for target in both(number)),
                    "exact: A and AAAA, both queried over IPv%d: open" % (4 if server == DNS[4] else 6))
@@ -131,7 +131,7 @@ def names_of_all_kinds(tap):
         tap.equal([kernel(lab, pattern, family) for family in FAMILIES], [{}, {}], "pattern: empty at first")
         for name in ("wide.example.net", "xwide.example.net", "a.wide.example.net.example.com", "a.wide.example.net",
                      "b.c.wide.example.net"):
-            query("server", name)
+            resolve("server", name)
         knows(daemon, pattern, both(11))
         both_agree(tap, lab, daemon, pattern, both(10) + both(11), "pattern: every name below it, and no other")
         tap.ok(all(passes(lab, target, 7402) for target in both(10) + both(11)), "pattern: open")
@@ -142,7 +142,7 @@ def names_of_all_kinds(tap):
         daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
         lines = daemon.log().count("exact%s: learned from an answer" % DOMAIN)
         for _ in range(3):
-            query("server", "exact" + DOMAIN)
+            resolve("server", "exact" + DOMAIN)
         tap.equal((lines, daemon.log().count("exact%s: learned from an answer" % DOMAIN)), (6, 6),
                   "the log has what is new, once a family")
 
@@ -153,7 +153,7 @@ def names_of_all_kinds(tap):
         for family, kind in KINDS:
             tap.equal(query("server", DNS[family], "exact" + DOMAIN, kind, tcp=True)[1][0][0], pool(family, 24),
                       "IPv%d: the server queries over TCP" % family)
-        query("server", "b.c.wide.example.net")
+        resolve("server", "b.c.wide.example.net")
         tap.ok(not set(both(24)) & set(daemon.addresses("exact" + DOMAIN)), "over TCP: not seen")
         # The interval of the query that was answered last still holds.
         tap.ok(all(passes(lab, target, 7400, wait=True) for target in both(24)),
@@ -219,7 +219,7 @@ def lies(tap):
         def learned_nothing(what):
             """By the next true answer, which is learned."""
             number[0] += 1
-            query("server", mark)
+            resolve("server", mark)
             knows(daemon, mark, both(number[0]))
             both_agree(tap, lab, daemon, name, both(1), what)
         for family, kind in KINDS:
@@ -317,17 +317,17 @@ def group_taken(tap):
             tap.ok(not any(probe.open for probe in probes), "it guards")
             authority.set(name, both(2))
             resolver_has(name, 2)
-            query("server", name)
+            resolve("server", name)
             tap.ok(shut(lab, both(2), 7700) and not set(both(2)) & set(daemon.addresses(name)), "it observes nothing")
             daemon.reload()
-            tap.equal(daemon.log().count("NFLOG group 5 is taken"), 1, "the log says so once")
+            tap.equal(daemon.log().count("NFLOG group 5 is taken"), 1, "it is logged once")
         finally:
             group.close()
         daemon.reload()
         status = daemon.status()
         tap.ok(not {"nflog-taken", "nflog-failed"} & set(daemon.reason_codes(status)),
                "the group is free: not degraded any more", status["reasons"])
-        query("server", name)
+        resolve("server", name)
         knows(daemon, name, both(2))
         tap.ok(all(passes(lab, target, 7700) for target in both(2)), "and it observes")
         with Group("gateway", 6):
@@ -337,7 +337,7 @@ def group_taken(tap):
         tap.equal(daemon.status()["health"], "ok", "reloaded for one that is free: healthy")
         authority.set(name, both(3))
         resolver_has(name, 3)
-        query("server", name)
+        resolve("server", name)
         knows(daemon, name, both(3))
         tap.ok(True, "and it observes by that one")
         Group("gateway", 5).close()
@@ -368,7 +368,7 @@ def overrun(tap):
                 if count % 20 == 0 and drops(lab):
                     break
             number[0] = 2
-            query("server", name)
+            resolve("server", name)
         finally:
             daemon.process.send_signal(signal.SIGCONT)
         if not drops(lab):
@@ -393,7 +393,7 @@ def switched_off(tap):
         authority.set(name, both(2))
         resolver_has(name, 2)
         with Group("gateway", 99):
-            query("server", name)
+            resolve("server", name)
             lab.connect("server", EXCHANGE[4], FENCE_PORT).close()
         tap.ok(not set(both(2)) & set(daemon.addresses(name)), "the answer teaches nothing")
         tap.equal([one for one in daemon.table() if "chain" in one and one["chain"]["name"] == "observe"], [],
@@ -411,7 +411,7 @@ def switched_off(tap):
         daemon.reload(config.replace("observe = no", "observe = yes"))
         authority.set(name, both(3))
         resolver_has(name, 3)
-        query("server", name)
+        resolve("server", name)
         knows(daemon, name, both(3))
         tap.equal([origins(daemon, name)[target] for target in both(3)], ["observed"] * 2,
                   "switched on by a reload: it observes")

@@ -4,7 +4,6 @@
 every protocol and every type of ICMP. Nothing of it opens what the policy denies,
 and what the policy allows passes in any wrapping."""
 import os
-import socket
 import struct
 import sys
 sys.dont_write_bytecode = True
@@ -17,7 +16,7 @@ URG, PSH, ECE, CWR = 32, 8, 64, 128
 TCP, UDP, SCTP, UDPLITE = 6, 17, 132, 136
 ICMP = {4: 1, 6: 58}
 ECHO = {4: 8, 6: 128}
-DISCOVERY = (130, 133, 134, 135, 136, 137)  # what a gateway says to its neighbours
+DISCOVERY = (130, 133, 134, 135, 136, 137)  # what a gateway sends to its neighbours
 HOP_BY_HOP, ROUTING, FRAGMENT, OPTIONS = 0, 43, 44, 60
 SYSLOG = "[flow syslog-in]\nfrom = ANY\nto = SERVER\nprotocol = udp\nport = 514\n"
 # Who sends, to whom; TCP and UDP ports that are open that way, and such that are not; and whether echo is allowed.
@@ -133,7 +132,7 @@ class Sender:
             bytes((OPTIONS, 0)) + padding + bytes((OPTIONS, 0)) + padding + bytes((protocol, 0)) + padding + segment))
         yield "a routing header", False, lambda protocol, segment: self.send(
             self.ip(ROUTING, bytes((protocol, 0, 3, 0)) + bytes(4) + segment))
-        yield "a header that says it is longer", False, lambda protocol, segment: self.send(
+        yield "a header with too large a length", False, lambda protocol, segment: self.send(
             self.ip(OPTIONS, bytes((protocol, 200)) + padding + segment))
 
     def close(self, open_port):
@@ -233,7 +232,7 @@ def icmp_types(sender, echo, near):
     elif sender.family == 6:
         for kind in DISCOVERY:
             sender.send(sender.ip(58, sender.icmp(
-                kind, 0, b"." * 20 + sender.tag("ICMP type %d from afar that says it is near" % kind)), hops=255))
+                kind, 0, b"." * 20 + sender.tag("ICMP type %d from afar with a near hop limit" % kind)), hops=255))
     return wanted, maybe
 
 
@@ -289,7 +288,7 @@ def icmp_errors(tap):
                 Sender("client", "server", family).close(443)
 
             def icmp_errors(title, expected):
-                """Of what was sent, what is said of it to either end."""
+                """ICMP errors of what was sent, to either end."""
                 to_server, to_client = Sender("internet", "server", family), Sender("server", "client", family)
                 to_server.src = EXCHANGE[family]  # a router on the way, say
                 wanted = {"the server": [], "the client": []}

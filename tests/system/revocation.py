@@ -9,10 +9,10 @@ import sys
 import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, NARROW, Lab, main, vendor, wait_for  # noqa: E402
+from lab import FAMILIES, GATEWAY, LICENSE, NARROW, Lab, main, vendor, wait_for  # noqa: E402
 from lab.checks import content, with_all_and_none  # noqa: E402
 from lab.nflog import Queue  # noqa: E402
-from lab.sessions import Host, Session, through  # noqa: E402
+from lab.sessions import TRACKING, Peers, through  # noqa: E402
 
 NAME = vendor.LICENSE_NAME
 WIDE = "203.0.113.0/24 198.51.100.140 2001:db8:3::/64 2001:db8:10::/64"
@@ -25,29 +25,14 @@ FORWARD = """table inet nat {
 	}
 }
 """
-TRACKING = """table inet other {
-	chain forward {
-		type filter hook forward priority filter;
-		ct state established accept
-	}
-}
-"""
 
 
-class Scene:
+class Scene(Peers):
     """Both ends of everything: what ADM alone may do, done by the client and by the administrator,
     and what anybody may."""
 
     def __init__(self, lab):
-        self.lab = lab
-        self.server = Host(lab, "server", (143, 443, 3389, 8470, 8474))
-        self.internet = Host(lab, "internet", (25, 80, 443))
-
-    def session(self, machine, family, port, sport=0, target=None):
-        host = self.internet if machine == "server" else self.server
-        target = (target
-                  or (EXCHANGE if machine == "server" else {4: ADDRESS[4]["server"], 6: ADDRESS[6]["server"]})[family])
-        return Session(self.lab, machine, host, target, port, sport)
+        super().__init__(lab, (143, 443, 3389, 8470, 8474), (25, 80, 443))
 
     def anybody(self):
         """One from each side that every policy of this test allows."""
@@ -91,7 +76,7 @@ def tightened(tap):
         last = [scene.session("client", family, 8470) for family in FAMILIES]
         daemon.write(lab.config(adm=TIGHT))
         done = daemon.ctl("reload")
-        tap.ok("2 connections" in done.stdout and "cut" in done.stdout, "spefwctl reload says so", done.stdout)
+        tap.ok("2 connections" in done.stdout and "cut" in done.stdout, "spefwctl reload shows it", done.stdout)
         judge(tap, last, kept, "spefwctl reload")
 
 
@@ -156,16 +141,7 @@ def killed_before_the_cut(tap):
             doomed = [scene.session("client", family, 8470, sport) for family in FAMILIES
                       for sport in (0, (443, 80)[number % 2])]
             daemon.write(lab.config(adm=TIGHT))
-            process = daemon.process
-            timer = threading.Timer(chance.uniform(0, 0.02), process.kill)
-            timer.start()
-            try:
-                daemon.call("Reload")
-            except OSError:
-                pass
-            timer.join()
-            process.wait()
-            daemon.kill()
+            daemon.kill_in_reload(chance.uniform(0, 0.02))
             daemon.start()
             problems += ["kill %d: %s" % (number, title) for title in through(doomed, kept)]
             problems += ["kill %d: %s is dead" % (number, session.title) for session in kept if not session.lives()]

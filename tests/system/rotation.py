@@ -47,7 +47,7 @@ def rotate(tap, observe, rounds):
     """Each round some other addresses are answered, of one family; the server queries,
     and connects at once to one that is new.
 
-    Returns how many SYNs each connection took, None for one that failed; and how often the log says that an answer to
+    Returns how many SYNs each connection took, None for one that failed; and how often the log has that an answer to
     the server answered something new. What is sent again is not waited for: the next round begins."""
     chance = random.Random(5)
     with Lab(tap) as lab:

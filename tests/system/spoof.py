@@ -131,7 +131,7 @@ def defaults(tap):
 
 def server_interfaces(lab):
     """The set in the kernel, without whom it stands for."""
-    text = lab.run("gateway", "nft", "list", "set", "inet", "spefw", "SERVER_interfaces").stdout
+    text = lab.daemon.set_text("SERVER_interfaces")
     return sorted(text.partition("elements = {")[2].partition("}")[0].replace('"', "").replace(",", " ").split())
 
 
@@ -270,7 +270,7 @@ def partly_by_default(tap):
 
 
 def advertise(lab, lifetime, prefix="2001:db8:2::", length=64):
-    """A router at wan2 says that the server's network is there: on this wire, and by itself."""
+    """A router at wan2 advertises the server's network: on this wire, and by itself."""
     with lab.inside("client"):
         with open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
             local = [line.split()[0] for line in file if line.startswith("fe80") and line.split()[5] == "eth0"][0]
@@ -366,8 +366,7 @@ def virtual_router(tap):
             lab.ip("gateway", "link add link %s name vrrp-%s type macvlan mode private" % (interface, interface),
                    "link set vrrp-%s up" % interface, "addr add %s/32 dev vrrp-%s" % (address, interface))
         lab.run("server", "ip", "route", "replace", "default", "via", "192.0.2.2")
-        wait_for(lambda: "vrrp-lan" in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                               "SERVER_interfaces").stdout, "the macvlan is followed")
+        wait_for(lambda: "vrrp-lan" in lab.daemon.set_text("SERVER_interfaces"), "the macvlan is followed")
         with lab.connect("server", EXCHANGE[4], 443) as connection:
             tap.ok(connection.echo(), "what the server sends by the virtual router is honest")
         hardware = lab.run("server", "ip", "neigh", "show", "192.0.2.2").stdout.split(" lladdr ")[-1].split()[0]
@@ -488,12 +487,10 @@ def own_source(tap):
             shared, length = {4: ("198.51.100.200", 32), 6: ("2001:db8:10::200", 128)}[family]
             tap.equal(forged(family, shared), (True, 0), title + "another machine's address passes")
             lab.ip("gateway", "addr add %s/%d dev wan2%s" % (shared, length, " nodad" if family == 6 else ""))
-            wait_for(lambda: shared in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                               "gateway_%d" % family).stdout, "the address is followed")
+            wait_for(lambda: shared in lab.daemon.set_text("gateway_%d" % family), "the address is followed")
             tap.equal(forged(family, shared), (False, 1), title + "from when on the gateway has it, it is dropped")
             lab.ip("gateway", "addr del %s/%d dev wan2" % (shared, length))
-            wait_for(lambda: shared not in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                                   "gateway_%d" % family).stdout, "the address is followed")
+            wait_for(lambda: shared not in lab.daemon.set_text("gateway_%d" % family), "the address is followed")
             tap.equal(forged(family, shared), (True, 0), title + "another gateway has it now: it passes")
             tap.equal(spoofed(daemon) - count, 1, title + "nothing else was counted")
         # Own broadcasts and multicasts come back by their interface.

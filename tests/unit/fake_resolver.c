@@ -113,7 +113,7 @@ bool fake_resolver_asked(const char *name, enum family family)
 	return find(name, family) < waiting_count;
 }
 
-/* The callback may ask again, and free the resolver. */
+/* The callback may query again, and free the resolver. */
 static void give(size_t index, const struct resolver_answer *answer)
 {
 	struct waiting taken = waiting[index];
@@ -169,7 +169,7 @@ void fake_resolver_fail(const char *name, enum family family, const char *error)
 static void give_all(const struct resolver_answer *answer)
 {
 	for (size_t left = waiting_count; left > 0 && waiting_count > 0; left--)
-		give(0, answer); /* what is asked meanwhile stands behind */
+		give(0, answer); /* what is queried meanwhile stands behind */
 }
 
 void fake_resolver_fail_all(const char *error)

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* The book is compiled into this test with an allocator that fails when told to. */
+/* The book is compiled into this test with an allocator that fails on request. */
 static long allocations_left = -1; /* < 0: never fail */
 
 static bool may_allocate(void)
@@ -241,7 +241,7 @@ static void refused_addresses(void **state)
 	assert_false(answer(book, 300, 0, "0.0.0.0", NULL));
 	expect_state(book, BOOK_GRACE);
 
-	/* The mark tells whether the refused ones are others than before, in whatever order. */
+	/* The mark shows whether the refused ones are others than before, in whatever order. */
 	answer(book, 300, 0, "127.0.0.1", "10.0.0.1", "192.0.2.1", NULL);
 	uint64_t mark = entry_of(book).refused_mark;
 	assert_int_not_equal(mark, 0);
@@ -492,7 +492,7 @@ static void queries(void **state)
 	assert_true(addrbook_take_due(book, again, &entry));
 	take_all(book, again);
 
-	/* In a hurry while one is under way: it will do, unless it fails. */
+	/* Urgent while one is under way: it will do, unless it fails. */
 	assert_int_equal(addrbook_query_now(book, NAME, again), 0);
 	assert_false(addrbook_take_due(book, again, &entry));
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", again + 5);
@@ -522,7 +522,7 @@ static void observed(void **state)
 	assert_int_equal(entry_of(book).next_query_ms, next);
 	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_OBSERVED);
 	assert_true(find(book, "192.0.2.1")->in_answer);
-	/* It says nothing by what it lacks, and ends no failure of ours. */
+	/* What it lacks means nothing, and it ends no failure of ours. */
 	assert_false(answer_of(book, ORIGIN_OBSERVED, 60, MINUTE, NULL));
 	assert_true(find(book, "192.0.2.1")->in_answer);
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", 2 * MINUTE);
@@ -547,7 +547,7 @@ static void observed(void **state)
 	addrbook_free(book);
 }
 
-/* An address that we were answered stays one of ours; the server's answers tell how long it is in use. */
+/* An address of an own query stays one of it; the server's answers show how long it is in use. */
 static void observed_and_asked(void **state)
 {
 	struct addrbook *book = new_book(one_name, 1, 0);
@@ -625,7 +625,7 @@ static void observed_gives_way(void **state)
 static void observed_in_use(void **state)
 {
 	struct addrbook *book = new_book(one_name, 1, 0);
-	struct addr used = address("192.0.2.2"), unused = address("192.0.2.3"), asked = address("192.0.2.1"),
+	struct addr used = address("192.0.2.2"), unused = address("192.0.2.3"), queried = address("192.0.2.1"),
 		    unknown = address("192.0.2.9");
 
 	(void)state;
@@ -633,7 +633,7 @@ static void observed_in_use(void **state)
 	answer_of(book, ORIGIN_OBSERVED, 60, 0, "192.0.2.2", "192.0.2.3", NULL);
 	addrbook_used(book, &used, 5 * MINUTE);
 	addrbook_used(book, &unknown, 5 * MINUTE);
-	addrbook_used(book, &asked, 8 * DAY);
+	addrbook_used(book, &queried, 8 * DAY);
 	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 5 * MINUTE);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 7 * DAY);
 	assert_int_equal(entry_of(book).next_expiry_ms, 2 * MINUTE);
@@ -685,7 +685,7 @@ static void asks_by(void **state)
 
 	(void)state;
 	assert_true(addrbook_queries_by(book, "unknown.example", FAMILY_4, 0));
-	assert_true(addrbook_queries_by(book, NAME, FAMILY_4, 0)); /* it never was asked for */
+	assert_true(addrbook_queries_by(book, NAME, FAMILY_4, 0)); /* it never was queried */
 	assert_true(addrbook_take_due(book, 0, &entry));
 	assert_false(addrbook_queries_by(book, NAME, FAMILY_4,
 					 HOUR)); /* that one is under way, and none after it is wanted */
@@ -733,7 +733,7 @@ static void remembered(void **state)
 	addrbook_free(book);
 }
 
-/* A machine has started again: its clock began anew, and all that is remembered is older than that. */
+/* A machine has started again: its clock began again, and all that is remembered is older than that. */
 static void remembered_from_before(void **state)
 {
 	struct addrbook *book = new_book(one_name, 1, 2000);
@@ -754,7 +754,7 @@ static void remembered_from_before(void **state)
 	assert_non_null(find(book, "192.0.2.1"));
 	assert_int_equal(entry_of(book).next_expiry_ms, 2000 + DAY);
 
-	/* It is there, and says something else: what was left out stays for grace, as after any other answer. */
+	/* It is there, and names others: what was left out stays for grace, as after any other answer. */
 	answer(book, 300, 12 * (int64_t)HOUR, "192.0.2.3", NULL);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 13 * (int64_t)HOUR);
 	assert_true(expire(book, 13 * (int64_t)HOUR));
@@ -799,7 +799,7 @@ static void odd_limits(void **state)
 		{ { 30 * SECOND, 15 * MINUTE, HOUR, 7 * DAY }, 31, 27900, 31 * SECOND },
 		{ { 10 * MINUTE, 10 * MINUTE, HOUR, 7 * DAY }, 60, 9 * MINUTE, 10 * MINUTE },
 		{ { 10 * MINUTE, 10 * MINUTE, HOUR, 7 * DAY }, 3600, 9 * MINUTE, 10 * MINUTE },
-		/* Stale before it would be asked again: asked sooner. */
+		/* Stale before it would be queried again: queried sooner. */
 		{ { 10 * MINUTE, 10 * MINUTE, HOUR, 30 * SECOND }, 60, 9 * SECOND, 10 * SECOND },
 		{ { HOUR, DAY, 0, 3 * SECOND }, 0, 900, 1 * SECOND },
 		/* Never without a pause. */
@@ -881,11 +881,11 @@ static void wanted_names(void **state)
 	assert_false(addrbook_take_due(book, INT64_MAX, &entry));
 	assert_int_equal(addrbook_want(book, names, allow, 5, 0), 0);
 	assert_int_equal(addrbook_count(book), 8);
-	/* A pattern is never asked for; it learns from what is observed. */
+	/* A pattern is never queried; it learns from what is observed. */
 	assert_int_equal(addrbook_find(book, "*.b.example", FAMILY_4, &entry), 0);
 	assert_int_equal(entry.next_query_ms, INT64_MAX);
 	assert_int_equal(addrbook_query_now(book, "*.b.example", 0), 0);
-	for (int asked = 0; asked < 6; asked++) {
+	for (int queries = 0; queries < 6; queries++) {
 		assert_true(addrbook_take_due(book, 0, &entry));
 		assert_int_not_equal(entry.name[0], '*');
 	}
@@ -1151,7 +1151,7 @@ static void check_world(const struct addrbook *book, int64_t now)
 static void thirty_days(void **state)
 {
 	struct addrbook *book = new_book(world_names, WORLD, 0);
-	unsigned turn = 0, events = 0, asked = 0;
+	unsigned turn = 0, events = 0, queries = 0;
 	struct book_entry entry;
 	int64_t now;
 
@@ -1160,7 +1160,7 @@ static void thirty_days(void **state)
 		expire(book, now);
 		while (addrbook_take_due(book, now, &entry)) {
 			reply(book, &entry, now, &turn);
-			asked++;
+			queries++;
 		}
 		check_world(book, now);
 		/* Every event is dealt with: time goes on. */
@@ -1170,8 +1170,8 @@ static void thirty_days(void **state)
 	/* Every 285 s or so while answered: 36,400 for four entries, 10,300 for two in 17 of the days. For 13 days
 	 * these two fail: every 14 minutes while an address serves, once a minute while none does (16 of the 26 days).
 	 */
-	assert_in_range(asked, 65000, 76000);
-	assert_true(events <= asked + 40);
+	assert_in_range(queries, 65000, 76000);
+	assert_true(events <= queries + 40);
 	addrbook_free(book);
 }
 

@@ -54,8 +54,56 @@ static void test_pins(void **state)
 	}
 }
 
+/* Sets outlive reloads, and a later version: their names are kept. */
+static void test_set_names(void **state)
+{
+	char name[260], set[NAME_SET_MAX], expected[300];
+	static const struct {
+		const char *config, *set;
+	} cases[] = {
+		{ HEAD
+		  "[role ZONE]\nmembers = 198.51.100.1 198.51.100.3\n[flow x]\nfrom = ZONE\nto = SERVER\nprotocol = "
+		  "tcp\nport = 1\n",
+		  "role_ZONE_4" },
+		{ HEAD "[role A]\nmembers = 198.51.100.1 198.51.100.3\n[flow x]\nfrom = A\nto = SERVER\nprotocol = "
+		       "tcp\nport = 1\n",
+		  "role_A_4" },
+		{ HEAD "[flow x]\nfrom = 198.51.100.1 198.51.100.3\nto = SERVER\nprotocol = tcp\nport = 1\n",
+		  "from_x_4" },
+		{ HEAD "[flow x]\nfrom = SERVER\nto = 2001:db8:9::1 2001:db8:9::3\nprotocol = tcp\nport = 1\n",
+		  "to_x_6" },
+		{ "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53 192.0.2.55\n", "resolvers_4" },
+		{ "[server]\naddress = 192.0.2.25\ntime_servers = 192.0.2.53 192.0.2.55\n", "time_servers_4" },
+		{ HEAD "[flow x]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n",
+		  "name_a.example.net_6" },
+	};
+
+	(void)state;
+	memset(name, 'a', sizeof(name));
+	name[199] = '\0';
+	name_set(name, set);
+	snprintf(expected, sizeof(expected), "name_%s", name);
+	assert_string_equal(set, expected);
+	name[199] = 'a';
+	name[200] = '\0';
+	name_set(name, set);
+	name[180] = '\0';
+	snprintf(expected, sizeof(expected), "name_%s_h96245ce14f7a5b0d", name);
+	assert_string_equal(set, expected);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct policy policy;
+		struct ruleset ruleset;
+		make_good_policy(&policy, cases[i].config);
+		assert_int_equal(make_ruleset(&ruleset, &policy, NULL), 0);
+		if (!ruleset_find_set(&ruleset, cases[i].set))
+			fail_msg("no set %s", cases[i].set);
+		ruleset_free(&ruleset);
+		policy_free(&policy);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_pins) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_pins), cmocka_unit_test(test_set_names) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

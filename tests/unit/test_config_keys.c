@@ -281,7 +281,8 @@ static void count_line(void *userdata, const char *text)
 	report->with_word += strstr(text, report->word) != NULL;
 }
 
-/* A reload says that something changed, whatever the key; and nothing where it was written otherwise, or not at all. */
+/* A reload reports that something changed, whatever the key; and nothing where it was written otherwise, or not at all.
+ */
 static void test_changes(void **state)
 {
 	char value[VALUE_TEXT_MAX];

@@ -161,7 +161,7 @@ static void open_ones_count_while_packets_pass(void **state)
 	/* Forgotten by both ends, it hides nothing. */
 	run(&world, DAY + MINUTE);
 	is(&world, license, DAY, DAY + 2 * MINUTE, true, true);
-	/* Packets more often than the kernel's seconds tell add up. */
+	/* Packets more often than the kernel's seconds show add up. */
 	int64_t began = world.now;
 	for (int i = 0; i < 120; i++) {
 		live(&world, 0, license, 1, 300 * SECOND + (world.now - began) / 100, true);
@@ -254,7 +254,7 @@ static void follows_the_policy(void **state)
 	look(&world);
 	is(&world, license, 20 * HOUR, 21 * HOUR, false, false);
 	assert_null(expect_find(&world.expect, console));
-	want(&world, BASE "[flow license-out]\nexpect = 24h\nenabled = no\n"); /* then it begins anew */
+	want(&world, BASE "[flow license-out]\nexpect = 24h\nenabled = no\n"); /* then it begins again */
 	assert_null(expect_find(&world.expect, license));
 	assert_int_equal(expect_interval_ms(&world.expect), 0);
 	want(&world, BASE LICENSE);

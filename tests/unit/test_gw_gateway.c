@@ -75,7 +75,7 @@ static int setup(void **state)
 	fake_helper_reset();
 	fake_conntrack_reset();
 	fake_time_reset(NOW, WALL);
-	log_reset();
+	fake_log_reset();
 	directory_new();
 	directory_write("spefw.ini", GOOD);
 	fake_links_set_own("192.0.2.1 2001:db8:2::1");
@@ -232,7 +232,7 @@ static void test_no_kernel(void **state)
 	assert_int_equal(gateway_start(gateway, -1), -EPERM);
 }
 
-/* What may pass with time is tried again, and what cannot be done meanwhile is said. */
+/* What may pass with time is tried again, and what cannot be done meanwhile is reported. */
 static void test_start_fails_for_a_while(void **state)
 {
 	(void)state;
@@ -247,7 +247,7 @@ static void test_start_fails_for_a_while(void **state)
 	assert_false(has_reason("table-outdated"));
 	assert_true(fake_nft.exists);
 	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
-	assert_int_equal(log_count("is up to date again"), 1);
+	assert_int_equal(fake_log_count("is up to date again"), 1);
 }
 
 static void collect_line(void *userdata, const char *text)
@@ -278,7 +278,7 @@ static void test_reload(void **state)
 	assert_true(table_figures(gateway_table(gateway)).generation > generation);
 	assert_string_equal(reasons(), "");
 
-	/* Nothing is sent for a file that says the same. */
+	/* Nothing is sent for a file of the same meaning. */
 	size_t batches = fake_nft.batches;
 	assert_int_equal(reload(NARROW "; a remark\n", &cut), 0);
 	assert_int_equal(cut, 0);
@@ -424,7 +424,7 @@ static void test_own_address(void **state)
 	fake_links_change();
 	assert_null(element("protected_4", "192.0.2.25"));
 	assert_true(has_reason("own-address"));
-	assert_int_equal(log_count("it is left out"), 1);
+	assert_int_equal(fake_log_count("it is left out"), 1);
 	connect_as("198.51.100.200", "192.0.2.25", 3389);
 	fake_links_set_own("192.0.2.1 2001:db8:2::1");
 	fake_links_change();
@@ -444,14 +444,14 @@ static void test_own_address_without_memory(void **state)
 	fake_links_change();
 	allocations_left = -1;
 	assert_true(has_reason("interfaces-unread"));
-	assert_int_equal(log_count("is not followed yet"), 1);
+	assert_int_equal(fake_log_count("is not followed yet"), 1);
 	assert_non_null(element("protected_4", "192.0.2.25"));
 	fake_time_pass(5 * SECOND);
 	assert_false(has_reason("interfaces-unread"));
 	assert_null(element("protected_4", "192.0.2.25"));
 }
 
-/* An interface that comes up makes names be asked for, and the spoof guard know it. */
+/* An interface that comes up makes names be queried, and the spoof guard know it. */
 static void test_interfaces(void **state)
 {
 	(void)state;
@@ -543,13 +543,13 @@ static void test_cut_is_allowed_again(void **state)
 /* A rule that redirects all that a nat chain sees. */
 static int redirect_all(struct foreign_tables *out)
 {
-	struct other_chain chain = { .family = 2,
-				     .table = strdup("nat"),
-				     .name = strdup("squid"),
-				     .place = PLACE_PREROUTING,
-				     .priority = -100,
-				     .nat = true };
-	struct other_rule rule = {
+	struct foreign_chain chain = { .family = 2,
+				       .table = strdup("nat"),
+				       .name = strdup("squid"),
+				       .place = PLACE_PREROUTING,
+				       .priority = -100,
+				       .nat = true };
+	struct foreign_rule rule = {
 		.handle = 7, .exact = true, .effect = EFFECT_REDIRECT, .way = WAY_ON, .map_field = RULE_FIELDS
 	};
 
@@ -573,7 +573,7 @@ static void test_interception(void **state)
 	fake_nft_count("intercepted", 3, 300);
 	fake_time_pass(MINUTE);
 	assert_true(has_reason("intercepted"));
-	assert_int_equal(log_count("are intercepted: flow"), 1);
+	assert_int_equal(fake_log_count("are intercepted: flow"), 1);
 	fake_nft.foreign_tables = NULL;
 	fake_nft_foreign_notice();
 	fake_time_pass(3 * SECOND);
@@ -582,7 +582,7 @@ static void test_interception(void **state)
 	fake_nft_count("intercepted", 5, 500);
 	fake_time_pass(MINUTE);
 	assert_true(has_reason("intercepted"));
-	assert_int_equal(log_count("another table redirects them"), 1);
+	assert_int_equal(fake_log_count("another table redirects them"), 1);
 	fake_time_pass(10 * MINUTE);
 	assert_false(has_reason("intercepted"));
 }
@@ -594,7 +594,7 @@ static void test_observed(void **state)
 	start();
 	answer_license();
 	fake_helper_start();
-	fake_helper_count(1, 0, 0); /* nobody asked */
+	fake_helper_count(1, 0, 0); /* without a query */
 	assert_int_equal(observer_figures(gateway_observer(gateway)).unsolicited, 1);
 	fake_helper_observe("192.0.2.26", LICENSE, FAMILY_4, "198.51.100.99", 300);
 	fake_helper_observe("192.0.2.25", "other.example.net", FAMILY_4, "198.51.100.99", 300);
@@ -672,7 +672,7 @@ static void test_own_addresses_of_names(void **state)
 	assert_null(element("name_" LICENSE "_4", "192.0.2.25"));
 	assert_null(element("name_" LICENSE "_4", "192.0.2.1"));
 	assert_null(element("name_" LICENSE "_6", "2001:db8:2::25"));
-	assert_int_equal(log_count("own: refused"), 3);
+	assert_int_equal(fake_log_count("own: refused"), 3);
 }
 
 static void test_refresh(void **state)
@@ -741,7 +741,7 @@ static void test_last_repairs(void **state)
 	assert_true(now_ms() - before < 6 * SECOND);
 }
 
-/* A state directory that takes nothing is said, and kept up with once it does. */
+/* A state directory that takes nothing is reported, and brought up to date once it does. */
 static void test_state_directory(void **state)
 {
 	(void)state;
@@ -780,7 +780,7 @@ static void test_names_not_followed(void **state)
 	assert_false(has_reason("names-not-followed"));
 }
 
-/* Each allocation of a start fails in turn: it starts, or says that it can't, and leaks nothing. */
+/* Each allocation of a start fails in turn: it starts, or fails with an error, and leaks nothing. */
 static void test_memory(void **state)
 {
 	(void)state;

@@ -221,7 +221,7 @@ static const char *reasons(void)
 	return text;
 }
 
-/* Until it is asked for (at most a day); the time that took. */
+/* Until it is queried (at most a day); the time that took. */
 static int64_t until_asked(const char *name, enum family family)
 {
 	int64_t began = now_ms();
@@ -305,7 +305,7 @@ static void test_begin(void **state)
 	open_names();
 	assert_int_equal(fake_resolver_server.port, 53);
 	assert_false(fake_resolver_system);
-	/* Both families of two names; a pattern can't be asked for. */
+	/* Both families of two names; a pattern can't be queried. */
 	assert_int_equal(names_count(names), 6);
 	assert_int_equal(fake_resolver_waiting(), 4);
 	assert_true(fake_resolver_asked(one, FAMILY_4) && fake_resolver_asked(peer, FAMILY_6));
@@ -372,6 +372,7 @@ static void test_grace(void **state)
 	fake_resolver_answer(one, FAMILY_4, "198.51.100.7", 300);
 	assert_events("changed one.example.net=198.51.100.1,198.51.100.7;");
 	assert_true(fake_log_has("one.example.net (IPv4): grace, 2 addresses"));
+	assert_int_equal(deadline(one), NOW + 7 * DAY + 6 * HOUR); /* for the kernel: we may not live that long */
 	fake_log_reset();
 	pass_answering(left_out + HOUR - 1 - now_ms(), "198.51.100.7", 300);
 	assert_string_equal(view(one, false), "198.51.100.1 198.51.100.7");
@@ -471,6 +472,8 @@ static void test_query_budget(void **state)
 	assert_int_equal(fake_resolver_waiting(), 32);
 	fake_time_pass(400);
 	assert_in_range(fake_resolver_waiting(), 130, 133);
+	assert_int_equal(fake_resolver_query(31)->asked_ms, NOW);
+	assert_int_equal(fake_resolver_query(131)->asked_ms, NOW + 400);
 	fake_time_pass(4 * SECOND);
 	assert_int_equal(fake_resolver_waiting(), 1000);
 	fake_resolver_empty_all(60);
@@ -530,6 +533,7 @@ static void test_saving(void **state)
 	fake_time_pass(1);
 	assert_events("saved;");
 	assert_int_equal(stat(path_of("addresses"), &before), 0);
+	assert_false(fake_log_has("can't save"));
 	assert_int_equal(access(path_of("held"), F_OK), 0);
 	/* Mere confirmation is saved now and then. */
 	until_asked(one, FAMILY_4);
@@ -599,7 +603,7 @@ static void test_saving_half(void **state)
 	assert_int_equal(rmdir(path_of("held")), 0);
 }
 
-/* A restart serves from what was saved, until DNS says something else. */
+/* A restart serves from what was saved, until DNS answers something else. */
 static void test_remembered(void **state)
 {
 	struct book_entry entry;
@@ -813,10 +817,11 @@ static void test_follow(void **state)
 	begin_answered();
 	until_asked(one, FAMILY_4);
 	size_t before = fake_resolver_queries;
-	/* The same servers: nothing is asked again. */
+	/* The same servers: nothing is queried again. */
 	assert_int_equal(names_follow(names, &old), 0);
 	assert_int_equal(fake_resolver_queries, before);
-	/* Others: what is under way goes to them, and all other names are asked for. */
+	assert_int_equal(fake_log_lines, 0);
+	/* Others: what is under way goes to them, and all other names are queried. */
 	old.policy.dns_servers.items = &first;
 	file.policy.dns_servers.items[0] = (struct dns_server){ make_addr("192.0.2.99"), 5353 };
 	assert_int_equal(names_follow(names, &old), 0);
@@ -826,7 +831,7 @@ static void test_follow(void **state)
 	assert_int_equal(fake_resolver_waiting(), 4);
 	fake_resolver_answer(one, FAMILY_4, "198.51.100.1", 300);
 	answer_peer();
-	/* They can't be had: the old ones are asked on, that is a reason, and it is tried again. */
+	/* They can't be had: the old ones are still queried, that is a reason, and it is tried again. */
 	fake_log_reset();
 	old = file;
 	file.policy.dns_servers.system = true;
@@ -863,7 +868,7 @@ static void test_follow(void **state)
 	assert_in_range(until_asked(one, FAMILY_4), 0, MINUTE);
 }
 
-/* What a name may not have any more is dropped, and then the kernel hears of it: what `refuses` says may have changed
+/* What a name may not have any more is dropped, and then the kernel drops it: what `refuses` gives may have changed
  * with the policy, and whether the name may have private addresses. */
 static void test_follow_rechecks(void **state)
 {
@@ -972,7 +977,7 @@ static void test_learn(void **state)
 	assert_events("");
 }
 
-/* The server may ask for what a name is an alias of. */
+/* The server may query what a name is an alias of. */
 static void test_learn_by_alias(void **state)
 {
 	(void)state;
@@ -983,7 +988,7 @@ static void test_learn_by_alias(void **state)
 	assert_false(names_wants(names, "edge.example.com", FAMILY_6));
 	learn("cdn.example.com", FAMILY_4, "198.51.100.9", 60);
 	assert_events("changed one.example.net=198.51.100.1,198.51.100.9;");
-	/* Until an answer says otherwise. */
+	/* Until an answer shows otherwise. */
 	until_asked(one, FAMILY_4);
 	fake_resolver_answer_by(one, FAMILY_4, "other.example.com", "198.51.100.1", 300);
 	assert_false(names_wants(names, "cdn.example.com", FAMILY_4));
@@ -1007,8 +1012,9 @@ static void test_learned_then_source(void **state)
 
 static struct tracked connection(const char *target)
 {
-	return (struct tracked){ .packet = { make_addr("192.0.2.25"), make_addr(target), PROTOCOL_TCP, 50000, 8443 },
-				 .open = true };
+	return (struct tracked){
+		.packet = { make_addr("192.0.2.25"), make_addr(target), PROTOCOL_TCP, 50000, 8443, false }, .open = true
+	};
 }
 
 /* What was learned ends with its TTL, two minutes at least, but not while a connection uses it. */
@@ -1058,6 +1064,25 @@ static void test_learned_ends(void **state)
 	assert_string_equal(view(pattern, false), "198.51.100.45");
 }
 
+/* Of several names, in no order. */
+static void test_learned_ends_together(void **state)
+{
+	static const char *const used[] = { "198.51.100.4", "198.51.100.41", "198.51.100.60" };
+
+	(void)state;
+	begin_answered();
+	for (size_t i = 0; i < COUNT_OF(used); i++) {
+		struct tracked tracked = connection(used[i]);
+		fake_conntrack_add(&tracked);
+	}
+	learn("x.example.org", FAMILY_4, "198.51.100.40 198.51.100.41 198.51.100.60 198.51.100.61", 60);
+	learn(one, FAMILY_4, "198.51.100.3 198.51.100.4 198.51.100.60", 60);
+	pass_answering(2 * MINUTE, "198.51.100.1", 300);
+	assert_string_equal(view(pattern, false), "198.51.100.41 198.51.100.60");
+	assert_string_equal(view(one, false), "198.51.100.1 198.51.100.4 198.51.100.60");
+	assert_int_equal(fake_conntrack_looks, 1);
+}
+
 static struct packet denied_packet(const char *source, const char *target, uint16_t port)
 {
 	return (struct packet){ make_addr(source), make_addr(target), PROTOCOL_TCP, 50000, port, false };
@@ -1076,7 +1101,7 @@ static void test_denied(void **state)
 {
 	(void)state;
 	begin_answered();
-	/* Asked for a short time ago: not before min_interval is over. */
+	/* Queried a short time ago: not before min_interval is over. */
 	assert_int_equal(queries_of("192.0.2.25", "198.51.100.200", 443), 0);
 	size_t before = fake_resolver_queries;
 	fake_time_pass(29 * SECOND - 1);
@@ -1091,7 +1116,7 @@ static void test_denied(void **state)
 	assert_int_equal(queries_of("198.51.100.7", "192.0.2.25", 443), 0);
 	assert_int_equal(queries_of("192.0.2.25", "10.0.0.1", 443), 0);
 	assert_int_equal(queries_of("192.0.2.25", "198.51.100.200", 8443), 0);
-	/* The family of the packet alone, and what is under way or due is not asked twice. */
+	/* The family of the packet alone, and what is under way or due is not queried twice. */
 	assert_int_equal(queries_of("2001:db8::25", "2001:db8:1::200", 443), 1);
 	assert_true(fake_resolver_asked(one, FAMILY_6));
 	assert_int_equal(queries_of("192.0.2.25", "198.51.100.200", 443), 1);
@@ -1099,8 +1124,8 @@ static void test_denied(void **state)
 	assert_int_equal(names_figures(names).denial_refused, 0);
 }
 
-/* A flow to 200 names: denials make 60 of them be asked for at once, and one more a second; those first that were
- * asked for longest ago. */
+/* A flow to 200 names: denials make 60 of them be queried at once, and one more a second; those first that were
+ * queried longest ago. */
 static void test_denial_budget(void **state)
 {
 	char *text;
@@ -1145,7 +1170,7 @@ static void test_copies_lost(void **state)
 	names_copies_lost(names);
 	assert_int_equal(fake_resolver_queries - before, 4);
 	fake_resolver_empty_all(3600);
-	/* Many losses: once more, a second later, for what was lost since; as often as the names may be asked for. */
+	/* Many losses: once more, a second later, for what was lost since; as often as the names may be queried. */
 	file.policy.min_interval_ms = 0;
 	for (int i = 0; i < 100; i++)
 		names_copies_lost(names);
@@ -1264,6 +1289,7 @@ int main(void)
 		TEST(test_learn_by_alias),
 		TEST(test_learned_then_source),
 		TEST(test_learned_ends),
+		TEST(test_learned_ends_together),
 		TEST(test_denied),
 		TEST(test_denial_budget),
 		TEST(test_copies_lost),

@@ -30,7 +30,7 @@ static const struct change {
 	  "[server]\naddress = 192.0.2.25\ninterface = eth1\nresolvers = 192.0.2.53\n" ADM, "interface: changed\n" },
 	/* roles */
 	{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 admin.example.net\n",
-	  "role ADM: +admin.example.net\nrole ADM: -203.0.113.128/25\n" }, /* told once, not of each flow */
+	  "role ADM: +admin.example.net\nrole ADM: -203.0.113.128/25\n" }, /* shown once, not of each flow */
 	{ BASE, SERVER "[role ADM]\nmembers = any\n", "role ADM: now ANY\nrole ADM: -203.0.113.0/24\n" },
 	{ SERVER "[role ADM]\nmembers = a.example.net b.example.net c.example.net\n",
 	  SERVER "[role ADM]\nmembers = d.example.net b.example.net a.example.net e.example.net\n",
@@ -129,8 +129,8 @@ static void test_changes(void **state)
 		policy_diff(&old, &new, take_line, out);
 		assert_int_equal(fclose(out), 0);
 		if (strcmp(lines, changes[i].lines) != 0) {
-			print_error("from\n%sto\n%sit says\n%sinstead of\n%s", changes[i].old, changes[i].new, lines,
-				    changes[i].lines);
+			print_error("from\n%sto\n%sthe difference is\n%sinstead of\n%s", changes[i].old, changes[i].new,
+				    lines, changes[i].lines);
 			wrong++;
 		}
 		free(lines);

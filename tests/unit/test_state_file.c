@@ -114,7 +114,7 @@ static void addresses_come_back(void **state)
 	assert_int_equal(info.st_mode & 07777, 0600);
 	assert_int_not_equal(access(path_of(".addresses.new"), F_OK), 0);
 
-	/* After a boot: another clock that began anew, ten minutes later. */
+	/* After a boot: another clock, ten minutes later. */
 	assert_int_equal(state_load_addresses(directory, book, MINUTE, WALL + 600), 0);
 	assert_int_equal(total(book), 3);
 	assert_int_equal(find(book, "a.example", "192.0.2.1")->confirmed_ms, MINUTE - 2 * HOUR - 10 * MINUTE);
@@ -286,7 +286,8 @@ static void blobs(void **state)
 	assert_int_equal(state_load(directory, "fifo", 10, &bytes, &length), -EINVAL);
 }
 
-/* A file that can't be written leaves the old one, and nothing of the new. A link in its place is not followed. */
+/* A file that can't be written leaves the old one, and nothing of the new. A symbolic link in its place is not
+ * followed. */
 static void failed_saves(void **state)
 {
 	size_t length;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An allocator that fails when told to, for the objects that a test is linked with; and what they leave behind fails
+/* An allocator that fails on request, for the objects that a test is linked with; and what they leave behind fails
  * the test, in builds without a sanitizer that sees it as well. */
 #include "make.h"
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tries from outside, without end, what is denied and what is allowed,
-and says on the second serial port what came through.
+and reports on the second serial port what came through.
 
 Lines "witness {...}": t (seconds since boot), tried (denied connections), came (their packets that reached the server,
 by port), opened and alive (of those connections, how many there ever were and how many still carry data), allowed
@@ -98,7 +98,7 @@ class Arrivals(threading.Thread):
 
 
 class Client:
-    """Opens connections of both kinds, again and again; those that are denied and open all the same say something all
+    """Opens connections of both kinds, again and again; those that are denied and open all the same send something all
     the time."""
 
     def __init__(self):
