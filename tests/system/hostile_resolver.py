@@ -158,7 +158,7 @@ class Scene:
         self.daemon.stop()
         self.daemon.start()
         self.daemon.wait_status(lambda status: status["health"] == "ok" and all(
-            one["state"] == "fresh" for one in status["names"]), "all is well again, " + what, bound=90)
+            one["state"] in ("fresh", "grace") for one in status["names"]), "all is well again, " + what, bound=90)
 
     def still_guards(self, what):
         """Addresses in force stay and pass, and calls are answered."""
@@ -216,7 +216,7 @@ class Statuses:
 
 def nonsense(tap):
     """Whatever it sends or does not send: it is ended, and started again later and later."""
-    why = {"sizes": "it sent a wrong length", "kind": "it sent an unknown record", "close": "Killed",
+    why = {"sizes": "it sent a wrong length", "kind": "it sent an unknown record", "close": "it closed its socket",
            "end": "exit status 7", "version": "it is of another build than spefwd",
            "unknown": "it sent an answer to a query that does not wait",
            "twice": "it sent an answer to a query that does not wait",
