@@ -185,6 +185,12 @@ def resolver_pid(daemon):
     return wait_for(lambda: resolver_pids(daemon), "spefw-resolver is there")[0]
 
 
+def is_noticed(daemon, why, what):
+    """Waits until health has it; returns that status."""
+    return daemon.wait_status(lambda status: any(why in text for text in daemon.reasons(status, "resolver")), what,
+                              bound=90)
+
+
 class Statuses:
     """Calls of Status, one after the other: how many were answered, and the slowest of them, in seconds."""
 
@@ -229,8 +235,7 @@ def nonsense(tap):
             logged = len(daemon.log())
             with Statuses(daemon) as statuses:
                 os.kill(resolver_pid(daemon), signal.SIGKILL)
-                status = daemon.wait_status(lambda _, reason=reason: any(
-                    reason in text for text in daemon.reasons(code="resolver")), mode + " is noticed", bound=90)
+                status = is_noticed(daemon, reason, mode + " is noticed")
                 if mode == "sizes":
                     wait_for(lambda: len(stage.starts()) >= 4, "it was started four times")
                     when = [one[0] for one in stage.starts()]
@@ -255,8 +260,7 @@ def without_program(tap):
         daemon = stage.daemon
         os.chmod(stage.program, stat.S_IRUSR)
         os.kill(resolver_pid(daemon), signal.SIGKILL)
-        daemon.wait_status(lambda _: any("the program can't be run" in text for text in daemon.reasons(
-            code="resolver")), "it is noticed")
+        is_noticed(daemon, "the program can't be run", "it is noticed")
         stage.still_guards("without the program")
         os.chmod(stage.program, 0o755)
         daemon.wait_status(lambda status: status["health"] == "ok", "it is there again", bound=90)
@@ -273,8 +277,7 @@ def silence(tap):
                 os.kill(resolver_pid(daemon), signal.SIGKILL)
                 wait_for(stage.starts, "it is started")
                 pid = stage.starts()[0][1]
-                daemon.wait_status(lambda _, reason=reason: any(
-                    reason in text for text in daemon.reasons(code="resolver")), mode + " is noticed", bound=90)
+                is_noticed(daemon, reason, mode + " is noticed")
             tap.ok(not os.path.exists("/proc/%d" % pid), mode + ": it is gone")
             tap.equal(statuses.failed, [], mode + ": each call is answered")
             stage.still_guards(mode)
@@ -363,8 +366,7 @@ def hang(tap):
         pid = resolver_pid(daemon)
         with Statuses(daemon) as statuses:
             os.kill(pid, signal.SIGSTOP)
-            daemon.wait_status(lambda _: any("does not answer" in text for text in daemon.reasons(code="resolver")),
-                               "health has it while it hangs")
+            is_noticed(daemon, "does not answer", "health has it while it hangs")
             stage.still_guards("while it hangs")
             wait_for(lambda: not os.path.exists("/proc/%d" % pid), "it is ended")
             daemon.wait_status(lambda status: status["health"] == "ok", "another one is there", bound=90)
