@@ -3,6 +3,7 @@
 """spefw-resolver by itself, driven as spefwd does it: what it answers, what it reports of copied packets, when it ends,
 and what it may do, asked of the kernel and by attempts from within it (resolver_hook.c)."""
 import os
+import re
 import signal
 import socket
 import struct
@@ -190,8 +191,9 @@ def failures(tap):
         tap.equal(process.receive(), Failure(9, "no DNS server"), "nobody to ask any more")
         process.socket.close()
         status, log = process.end()
-        tap.equal(status, 0, "and it lives on")
-        tap.ok("Answer about malformed.test refused: " in log, "the log says what could not be read", log)
+        # c-ares 1.34 reads answers by itself, and says nothing.
+        log = re.sub("^Answer about malformed.test refused: .*\n", "", log)
+        tap.equal([status, log], [0, ""], "and it lives on")
 
 
 def several_servers(tap):
