@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """spefw-resolver by itself, driven as spefwd does it: what it answers, what it reports of copied packets, when it ends,
 and what it may do, asked of the kernel and by attempts from within it (resolver_hook.c)."""
+import ctypes
+import errno
+import functools
 import os
 import re
 import signal
@@ -119,6 +122,40 @@ def attempts(tap):
             return
         tap.equal(attempt(network, "open", CREDENTIALS | LANDLOCK), "Permission denied",
                   "without seccomp: Landlock opens no file")
+
+
+def refuse(*calls):
+    """What a service's sandbox does: these calls fail with EPERM from now on."""
+    library = ctypes.CDLL("libseccomp.so.2")
+    library.seccomp_init.restype = ctypes.c_void_p
+    allow, fail = 0x7FFF0000, 0x00050000 | errno.EPERM
+    context = ctypes.c_void_p(library.seccomp_init(allow))
+    for call in calls:
+        number = library.seccomp_syscall_resolve_name(call.encode())
+        if number >= 0 and library.seccomp_rule_add(context, fail, number, 0) != 0:
+            raise OSError(call)
+    if library.seccomp_load(context) != 0:
+        raise OSError("seccomp_load")
+
+
+def older_sandboxes(tap):
+    """Where the service's own filter lets it call neither seccomp(2) nor Landlock, nor capset(2)."""
+    landlock = ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"]
+    with Network() as network:
+        without = functools.partial(refuse, "seccomp", *landlock)
+        process = ResolverProcess(network, "gateway", HOOK, restrict=without)
+        tap.equal([process.ready.landlock, process.status()["Seccomp"]], [0, "2"], "no Landlock, and it says so")
+        process.query(1, "hook-open.test")
+        tap.equal([process.receive(), process.end()], [None, (-signal.SIGSYS, "")], "it may do no more than elsewhere")
+        without = functools.partial(refuse, "capset")
+        process = ResolverProcess(network, "gateway", restrict=without)
+        tap.equal([process.ready, process.end()], [None, (1, "spefw-resolver ends: capabilities can't be dropped\n")],
+                  "with capabilities that it can't drop it does not begin")
+        if user() is None:
+            tap.skip("a process without capabilities", "it needs a second user: as root")
+            return
+        process = ResolverProcess(network, "gateway", uid=user(), restrict=without)
+        tap.ok(process.ready, "where it has none nothing is to be dropped")
 
 
 # What it answers.
@@ -560,5 +597,5 @@ def no_room(tap):
                "observations were dropped, and each of them is reported or counted")
 
 
-main(kernel_word, memory, attempts, answers, failures, several_servers, sizes_of_answers, other_servers, nonsense,
-     pairs, aliases, other_packets, kernel_copies, no_room)
+main(kernel_word, memory, attempts, older_sandboxes, answers, failures, several_servers, sizes_of_answers,
+     other_servers, nonsense, pairs, aliases, other_packets, kernel_copies, no_room)
