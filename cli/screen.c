@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "screen.h"
+#include "core/printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -23,52 +24,12 @@ struct screen screen_of(FILE *file)
 	return screen;
 }
 
-/* One character of UTF-8 as its bytes; 0: broken. */
-static size_t decode(const unsigned char *at, uint32_t *ret)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = at[0] < 0x80                    ? 1
-			: at[0] >= 0xc2 && at[0] < 0xe0 ? 2
-			: at[0] >= 0xe0 && at[0] < 0xf0 ? 3
-			: at[0] >= 0xf0 && at[0] < 0xf5 ? 4
-							: 0;
-	uint32_t c = length == 1 ? at[0] : length ? at[0] & (0x7f >> length) : 0;
-
-	for (size_t i = 1; i < length; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (at[i] & 0x3f);
-	}
-	if (length > 1 && (c < least[length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)))
-		return 0;
-	*ret = c;
-	return length;
-}
-
-static bool harmful(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	       (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
-}
-
 char *text_harmless(const char *text)
 {
-	char *copy = malloc(strlen(text) + 1), *to = copy;
-	uint32_t c = 0;
+	char *copy = strdup(text);
 
-	if (!copy)
-		return NULL;
-	for (const char *from = text; *from;) {
-		size_t length = decode((const unsigned char *)from, &c);
-		if (length && !harmful(c)) {
-			memcpy(to, from, length);
-			to += length;
-		} else {
-			*to++ = '?';
-		}
-		from += length ? length : 1;
-	}
-	*to = '\0';
+	if (copy)
+		make_printable(copy);
 	return copy;
 }
 

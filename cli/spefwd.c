@@ -35,8 +35,10 @@ char *spefwd_find(void)
 	return strdup(SBINDIR "/spefwd");
 }
 
-static int start(const char *const *arguments, pid_t *ret_pid, int *ret_fd)
+/* The process, or a negative errno. */
+static pid_t start(const char *const *arguments, int *ret_fd)
 {
+	pid_t pid;
 	posix_spawn_file_actions_t actions;
 	int ends[2];
 
@@ -46,7 +48,7 @@ static int start(const char *const *arguments, pid_t *ret_pid, int *ret_fd)
 	if (r == 0) {
 		r = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
 		if (r == 0)
-			r = posix_spawn(ret_pid, arguments[0], &actions, NULL, (char *const *)arguments, environ);
+			r = posix_spawn(&pid, arguments[0], &actions, NULL, (char *const *)arguments, environ);
 		posix_spawn_file_actions_destroy(&actions);
 	}
 	close(ends[1]);
@@ -55,7 +57,7 @@ static int start(const char *const *arguments, pid_t *ret_pid, int *ret_fd)
 		return -r;
 	}
 	*ret_fd = ends[0];
-	return 0;
+	return pid;
 }
 
 /* Until the end of file: the program has ended, or closed its output. */
@@ -85,17 +87,16 @@ static int collect(int fd, unsigned timeout_s, char *output)
 int spefwd_run(const char *const *arguments, unsigned timeout_s, char **ret_output)
 {
 	char *output = malloc(OUTPUT_MAX);
-	pid_t pid;
 	int fd = -1, status;
 
 	if (!output)
 		return -ENOMEM;
-	int r = start(arguments, &pid, &fd);
-	if (r < 0) {
+	pid_t pid = start(arguments, &fd);
+	if (pid < 0) {
 		free(output);
-		return r;
+		return pid;
 	}
-	r = collect(fd, timeout_s, output);
+	int r = collect(fd, timeout_s, output);
 	close(fd);
 	if (r < 0)
 		kill(pid, SIGKILL);

@@ -44,7 +44,7 @@ const struct metric metrics[] = {
 	ONE("cut_full", "gauge", "Whether not all of them have room.", "mid_stream.full"),
 	MEMBERS("guard", "Packets that the guards met, and repairs of the table.", "guards", "guard", "intercepted",
 		"spoofed", "source_routed", "repaired"),
-	MEMBERS("observed", "DNS answers to the protected machines.", "observed", "kind", "learned", "unasked",
+	MEMBERS("observed", "DNS answers to the protected machines.", "observed", "kind", "learned", "unsolicited",
 		"unseen", "lost"),
 	ONE("denial_queries_refused", "counter", "Queries because of denials that the limit refused.",
 	    "denial_queries.refused"),

@@ -56,7 +56,7 @@ void log_message(int priority, const char *format, ...)
 	make_printable(line + start);
 	line[length++] = '\n';
 
-	/* One write a message, so that lines of several writers do not mix. Nobody could be told of a failure. */
+	/* One write a message, so that lines of several writers do not mix. A failure could not be logged anywhere. */
 	if (write(STDERR_FILENO, line, length) < 0) {
 	}
 	errno = saved_errno;

@@ -27,8 +27,8 @@ static const char usage[] =
 	"  -s, --socket SOCKET   control socket (" RUNSTATEDIR "/control.sock)\n"
 	"  -d, --state DIR       state directory (" SHAREDSTATEDIR ")\n"
 	"      --check           judge the configuration and exit: 0 good, 1 bad\n"
-	"      --inspect         say what table is loaded and whether it guards: 0 it does, 1 it does not\n"
-	"      --doctor          say what on this gateway stands in the way: 0 nothing serious, 1 something is\n"
+	"      --inspect         show what table is loaded and whether it guards: 0 it does, 1 it does not\n"
+	"      --doctor          show what on this gateway stands in the way: 0 nothing serious, 1 something is\n"
 	"      --json            with --inspect or --doctor: as JSON\n"
 	"      --clear           remove the table: the server is not guarded any more\n"
 	"  -h, --help            this text\n"
@@ -230,7 +230,7 @@ static int run(const struct paths *paths)
 	gateway_free(service.gateway);
 	sd_event_unref(event);
 	if (started == -EINVAL) {
-		log_error("%s is missing or bad, and nothing was changed: mend it (spefwctl check says what is "
+		log_error("%s is missing or bad, and nothing was changed: mend it (spefwctl check shows what is "
 			  "wrong), or write a first one",
 			  paths->config);
 		return EXIT_CONFIG;

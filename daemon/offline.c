@@ -36,7 +36,7 @@ int offline_check(const char *config_path)
 	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* What is in the kernel; says so where it can't be read. */
+/* What is in the kernel; prints it where it can't be read. */
 static int find(struct nft_inspection *ret)
 {
 	int r = nft_inspect(ret);

@@ -2,7 +2,7 @@
 #ifndef SPEFW_OFFLINE_H
 #define SPEFW_OFFLINE_H
 
-/* What spefwd does without becoming a daemon. Each prints what there is to say and returns the exit status. */
+/* What spefwd does without becoming a daemon. Each prints its result and returns the exit status. */
 
 #include <stdbool.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "state_file.h"
+#include "core/hash.h"
 #include "core/lines.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 
 enum {
 	LINE_MAX_BYTES = 384, /* name, address, second, checksum, and the spaces between */
-	CHECKSUM_DIGITS = 8,
+	CHECKSUM_DIGITS = 16,
 	NAME_MAX_BYTES = 253,
 };
 
@@ -156,19 +157,15 @@ int state_load(const char *directory, const char *file, size_t max, char **ret_b
 	return status;
 }
 
-/* FNV-1a. Against worn media and half-written blocks; who may write here needs no forgery. */
-static uint32_t checksum(const char *bytes, size_t length)
+/* Against worn media and half-written blocks. Whoever may write here needs no forgery. */
+static uint64_t checksum(const char *bytes, size_t length)
 {
-	uint32_t sum = UINT32_C(2166136261);
-
-	for (size_t i = 0; i < length; i++)
-		sum = (sum ^ (uint8_t)bytes[i]) * UINT32_C(16777619);
-	return sum;
+	return hash_bytes(HASH_START, bytes, length);
 }
 
 static void put_line(FILE *text, const char *line, int length)
 {
-	fprintf(text, "%s %08" PRIx32 "\n", line, checksum(line, (size_t)length));
+	fprintf(text, "%s %016" PRIx64 "\n", line, checksum(line, (size_t)length));
 }
 
 static void put_entry(FILE *text, const struct book_entry *entry, int64_t now_ms, int64_t wall_s)
@@ -228,7 +225,7 @@ int state_save_addresses(const char *directory, const struct addrbook *book, int
 /* Takes the next line, without its end, checksum and the space before that, into `line`. False: it is damaged. */
 static bool take_line(const char **bytes, size_t *length, char line[LINE_MAX_BYTES])
 {
-	const char *start = *bytes, *end = memchr(start, '\n', *length);
+	const char *start = *bytes, *end = *length ? memchr(start, '\n', *length) : NULL;
 	size_t size = end ? (size_t)(end - start) : *length;
 	char sum[CHECKSUM_DIGITS + 1];
 
@@ -240,7 +237,7 @@ static bool take_line(const char **bytes, size_t *length, char line[LINE_MAX_BYT
 	size -= CHECKSUM_DIGITS + 1;
 	memcpy(line, start, size);
 	line[size] = '\0';
-	snprintf(sum, sizeof(sum), "%08" PRIx32, checksum(line, size));
+	snprintf(sum, sizeof(sum), "%016" PRIx64, checksum(line, size));
 	return start[size] == ' ' && memcmp(start + size + 1, sum, CHECKSUM_DIGITS) == 0;
 }
 

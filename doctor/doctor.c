@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
+#include "core/printable.h"
 #include "net/links.h"
 #include "net/local_addresses.h"
 #include "nft/inspect.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TOLD_MAX = 200 }; /* troubles; the rest is counted */
+enum { REPORTED_MAX = 200 }; /* troubles; the rest is counted */
 
 static void could_not(struct doctor *doctor, const char *check, const char *what, int error)
 {
@@ -28,10 +29,10 @@ static void say_config(struct doctor *doctor, const char *path, const struct dia
 		if (diags->items[i].severity == DIAG_ERROR)
 			first = diag_format(&diags->items[i]);
 	if (first)
-		harmless_text(first);
+		make_printable(first);
 	troubles_add(&doctor->troubles, GRAVITY_SERIOUS, "config",
 		     "the configuration can't be used: the flows are not judged", first ? first : strerror(-error),
-		     "spefwctl check says all that is wrong with it");
+		     "spefwctl check lists all that is wrong with it");
 	free(first);
 	(void)path;
 }
@@ -80,7 +81,7 @@ static int read_all(struct doctor *doctor, const char *path)
 		r = read_table(&doctor->facts.table_guards);
 		if (r < 0)
 			return r;
-		could_not(doctor, "links", "links and routes could not be looked at", doctor_read_links(doctor));
+		could_not(doctor, "links", "interfaces and routes could not be looked at", doctor_read_links(doctor));
 		could_not(doctor, "resolver", "names could not be looked at", doctor_read_names(doctor));
 		could_not(doctor, "drop", "the tables of other programs could not be looked at",
 			  doctor_read_tables(doctor));
@@ -136,15 +137,15 @@ static int print(struct doctor *doctor, bool json)
 		fputs("spefwd: out of memory\n", stderr);
 		return EXIT_FAILURE;
 	}
-	if (troubles->count > TOLD_MAX) {
-		snprintf(rest, sizeof(rest), "%zu more", troubles->count - TOLD_MAX);
-		for (size_t i = TOLD_MAX; i < troubles->count; i++) {
+	if (troubles->count > REPORTED_MAX) {
+		snprintf(rest, sizeof(rest), "%zu more", troubles->count - REPORTED_MAX);
+		for (size_t i = REPORTED_MAX; i < troubles->count; i++) {
 			free(troubles->items[i].what);
 			free(troubles->items[i].evidence);
 			free(troubles->items[i].remedy);
 		}
-		troubles->count = TOLD_MAX;
-		troubles_add(troubles, GRAVITY_NOTE, "doctor", "there is more to say than is told", rest, NULL);
+		troubles->count = REPORTED_MAX;
+		troubles_add(troubles, GRAVITY_NOTE, "doctor", "there are more findings than are reported", rest, NULL);
 	}
 	if (json)
 		print_json(troubles);

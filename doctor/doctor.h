@@ -28,22 +28,22 @@ struct doctor {
 	struct names_view names;      /* by the answers of this gateway's resolver */
 };
 
-/* doctor_system.c: sysctls, the connection table, the clock, saved rulesets. */
+/* system.c: sysctls, the connection table, the clock, saved rulesets. */
 void doctor_read_system(struct doctor *doctor);
 
-/* doctor_links.c: links, routes, neighbours. 0 or a negative errno. */
+/* links.c: interfaces, routes, neighbours. 0 or a negative errno. */
 int doctor_read_links(struct doctor *doctor);
 
-/* doctor_names.c: asks both sides' resolvers, some seconds at most; fills in doctor->names. 0 or a negative errno. */
+/* names.c: queries both sides' resolvers, some seconds at most; fills in doctor->names. 0 or a negative errno. */
 int doctor_read_names(struct doctor *doctor);
 
-/* doctor_tables.c: the tables of other programs, those of iptables-legacy among them. 0 or a negative errno. */
+/* tables.c: the tables of other programs, those of iptables-legacy among them. 0 or a negative errno. */
 int doctor_read_tables(struct doctor *doctor);
-/* doctor_legacy.c: one family's tables of iptables-legacy as others. *ret is empty where there are none. 0 or a
+/* legacy.c: one family's tables of iptables-legacy as foreign ones. *ret is empty where there are none. 0 or a
  * negative errno. */
 int doctor_read_legacy(enum family family, struct foreign_tables *ret);
 
-/* doctor_tls.c: whose certificate answers for the names, by spefw-tls, some seconds at most. 0 or a negative errno. */
+/* tls.c: whose certificate answers for the names, by spefw-tls, some seconds at most. 0 or a negative errno. */
 int doctor_read_tls(struct doctor *doctor);
 
 #endif

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* The tables of iptables-legacy, by the kernel's own interface. The list of their names is root's alone, and only what
- * stands there is asked for: to ask for another one would make it. */
+ * stands there is requested: a request for another one would make it. */
 
 enum {
 	TABLE_MAX = 64 << 20, /* bytes */
@@ -103,12 +103,12 @@ static int add_chain(struct legacy *legacy, uint32_t offset, const char *name, i
 		const char *table;
 		int priority;
 	} tables[] = { { "raw", -300 }, { "mangle", -150 }, { "nat", -100 }, { "filter", 0 }, { "security", 50 } };
-	struct other_chain chain = { .family = legacy->family == FAMILY_4 ? FOREIGN_FAMILY_IP : FOREIGN_FAMILY_IP6,
-				     .table = strdup(legacy->info.name),
-				     .name = strdup(name),
-				     .place = hook < 0 ? PLACE_NONE : places[hook],
-				     .legacy = true,
-				     .nat = strcmp(legacy->info.name, "nat") == 0 };
+	struct foreign_chain chain = { .family = legacy->family == FAMILY_4 ? FOREIGN_FAMILY_IP : FOREIGN_FAMILY_IP6,
+				       .table = strdup(legacy->info.name),
+				       .name = strdup(name),
+				       .place = hook < 0 ? PLACE_NONE : places[hook],
+				       .legacy = true,
+				       .nat = strcmp(legacy->info.name, "nat") == 0 };
 	struct start start = { offset, legacy->out->chains.count };
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
@@ -261,7 +261,7 @@ static void take_verdict(struct parsing *p, const struct legacy *legacy, const s
 
 static int take_rule(const struct legacy *legacy, const struct entry *entry, size_t chain, uint64_t number)
 {
-	struct parsing p = { .others = legacy->out,
+	struct parsing p = { .tables = legacy->out,
 			     .table_family = legacy->family == FAMILY_4 ? FOREIGN_FAMILY_IP : FOREIGN_FAMILY_IP6,
 			     .table = legacy->info.name,
 			     .rule = { .chain = chain,
@@ -344,7 +344,7 @@ static int read_table(int socket, enum family family, const char *name, struct f
 		return -ENOMEM;
 	memcpy(entries->name, legacy.info.name, sizeof(entries->name));
 	entries->size = legacy.info.size;
-	/* -EAGAIN: it was changed in between, which is told as what it is. */
+	/* -EAGAIN: it was changed in between, which is reported as such. */
 	int r = getsockopt(socket, level, GET_ENTRIES, entries, &size) < 0 ? -errno : 0;
 	legacy.entries = (const uint8_t *)entries->entrytable;
 	if (r == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
 #include "core/array.h"
+#include "net/resolv_conf.h"
 #include "net/resolver.h"
 
 #include <errno.h>
@@ -9,7 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-/* Both sides' resolvers are asked for each name, again where they share nothing: rotating answers meet sooner or later.
+/* Both sides' resolvers are queried for each name, again where they share nothing: rotating answers meet sooner or
+ * later.
  */
 
 enum {
@@ -21,12 +23,13 @@ enum {
 };
 
 struct side {
-	struct asking *asking;
-	struct resolver *resolver; /* NULL: there is nobody to ask */
+	struct lookups *lookups;
+	struct helper *helper;
+	struct resolver *resolver; /* NULL: there is none to query */
 	bool servers;
 };
 
-struct asking {
+struct lookups {
 	struct doctor *doctor;
 	struct side own, servers;
 	size_t pending;
@@ -52,10 +55,10 @@ static struct name_fact *find_fact(struct doctor_facts *facts, const char *name,
 static void on_answer(void *userdata, const struct resolver_answer *answer)
 {
 	struct side *side = userdata;
-	struct name_fact *fact = find_fact(&side->asking->doctor->facts, answer->name, answer->family);
+	struct name_fact *fact = find_fact(&side->lookups->doctor->facts, answer->name, answer->family);
 	struct ranges *list = fact ? side->servers ? &fact->servers : &fact->own : NULL;
 
-	side->asking->pending--;
+	side->lookups->pending--;
 	if (!fact)
 		return;
 	/* One that answered once is not silent. */
@@ -64,7 +67,7 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 	for (size_t i = 0; i < answer->count; i++) {
 		struct range range = range_of(&answer->addresses[i]);
 		if (ranges_add(list, &range) < 0)
-			side->asking->error = -ENOMEM;
+			side->lookups->error = -ENOMEM;
 	}
 	ranges_normalise(list);
 }
@@ -77,23 +80,23 @@ static bool agree(const struct name_fact *fact)
 	return !fact->own.count && !fact->servers.count && !fact->own_error && !fact->servers_error;
 }
 
-static void ask(struct side *side, const struct name_fact *fact)
+static void query(struct side *side, const struct name_fact *fact)
 {
 	if (side->resolver && resolver_query(side->resolver, fact->name, fact->family) == 0)
-		side->asking->pending++;
+		side->lookups->pending++;
 }
 
 /* Until the answers are there, or for a while. */
-static int wait_for_answers(struct asking *asking, int64_t until_ms, bool all)
+static int wait_for_answers(struct lookups *lookups, int64_t until_ms, bool all)
 {
 	int64_t left;
 
-	while ((asking->pending || all) && (left = until_ms - monotonic_ms()) > 0) {
-		int r = sd_event_run(asking->doctor->event, (uint64_t)left * 1000);
+	while ((lookups->pending || all) && (left = until_ms - monotonic_ms()) > 0) {
+		int r = sd_event_run(lookups->doctor->event, (uint64_t)left * 1000);
 		if (r < 0)
 			return r;
 	}
-	return asking->error;
+	return lookups->error;
 }
 
 static bool all_agree(const struct doctor_facts *facts)
@@ -104,39 +107,57 @@ static bool all_agree(const struct doctor_facts *facts)
 	return true;
 }
 
-static int ask_round(struct asking *asking)
+static int query_round(struct lookups *lookups)
 {
-	struct doctor_facts *facts = &asking->doctor->facts;
+	struct doctor_facts *facts = &lookups->doctor->facts;
 
 	for (size_t i = 0; i < facts->names.count; i++) {
 		if (agree(&facts->names.items[i]))
 			continue;
-		ask(&asking->own, &facts->names.items[i]);
-		ask(&asking->servers, &facts->names.items[i]);
+		query(&lookups->own, &facts->names.items[i]);
+		query(&lookups->servers, &facts->names.items[i]);
 	}
-	return wait_for_answers(asking, asking->deadline_ms, false);
+	return wait_for_answers(lookups, lookups->deadline_ms, false);
 }
 
-static int ask_all(struct asking *asking)
+static int query_all(struct lookups *lookups)
 {
-	int r = ask_round(asking);
+	int r = query_round(lookups);
 
-	for (int round = 1; round < ROUNDS && asking->servers.resolver && r == 0 && !all_agree(&asking->doctor->facts);
-	     round++) {
+	for (int round = 1;
+	     round < ROUNDS && lookups->servers.resolver && r == 0 && !all_agree(&lookups->doctor->facts); round++) {
 		int64_t pause = monotonic_ms() + BETWEEN_MS;
-		r = wait_for_answers(asking, pause < asking->deadline_ms ? pause : asking->deadline_ms, true);
+		r = wait_for_answers(lookups, pause < lookups->deadline_ms ? pause : lookups->deadline_ms, true);
 		if (r == 0)
-			r = ask_round(asking);
+			r = query_round(lookups);
 	}
 	return r;
 }
 
-/* Whom to ask. */
+/* Whom to query. */
+
+static int open_side(struct side *side, const struct dns_server *servers, size_t count)
+{
+	static const struct helper_events events;
+	static const struct resolver_events resolver_events = { .done = on_answer };
+	sd_event *event = side->lookups->doctor->event;
+
+	int r = helper_new(&side->helper, event, &events, NULL);
+	if (r == 0)
+		r = resolver_new(&side->resolver, event, side->helper, &resolver_events, side);
+	return r == 0 ? resolver_set_servers(side->resolver, servers, count) : r;
+}
+
+static void close_side(struct side *side)
+{
+	resolver_free(side->resolver);
+	helper_free(side->helper);
+}
 
 /* Neighbours are one range. */
-static int open_servers(struct asking *asking)
+static int open_servers(struct lookups *lookups)
 {
-	const struct ranges *resolvers = &asking->doctor->file.policy.resolvers;
+	const struct ranges *resolvers = &lookups->doctor->file.policy.resolvers;
 	struct dns_server servers[RESOLVERS_MAX];
 	size_t count = 0;
 
@@ -147,16 +168,13 @@ static int open_servers(struct asking *asking)
 				servers[count++] = (struct dns_server){ addr, DNS_PORT };
 		} while (addr_compare(&addr, &resolvers->items[i].last) < 0 && addr_next(&addr));
 	}
-	return count ? resolver_new(&asking->servers.resolver, asking->doctor->event, servers, count, on_answer, NULL,
-				    &asking->servers)
-		     : 0;
+	return count ? open_side(&lookups->servers, servers, count) : 0;
 }
 
-static int open_own(struct asking *asking)
+static int open_own(struct lookups *lookups)
 {
-	const struct dns_servers *servers = &asking->doctor->file.policy.dns_servers;
-	return resolver_new(&asking->own.resolver, asking->doctor->event, servers->system ? NULL : servers->items,
-			    servers->count, on_answer, NULL, &asking->own);
+	const struct dns_servers *servers = &lookups->doctor->file.policy.dns_servers;
+	return open_side(&lookups->own, servers->system ? NULL : servers->items, servers->count);
 }
 
 static int add_names(struct doctor *doctor, bool has_servers)
@@ -204,7 +222,7 @@ static int make_view(struct doctor *doctor)
 	return 0;
 }
 
-/* Whether the gateway asks none but the server's resolvers. */
+/* Whether the gateway queries none but the server's resolvers. */
 
 static bool add_system_servers(const struct ranges *resolvers)
 {
@@ -224,7 +242,7 @@ static bool add_system_servers(const struct ranges *resolvers)
 	return any && same;
 }
 
-static bool asks_the_same(const struct policy *policy)
+static bool queries_the_same(const struct policy *policy)
 {
 	bool same = policy->dns_servers.count > 0;
 
@@ -263,22 +281,22 @@ static int find_local(struct doctor *doctor)
 
 int doctor_read_names(struct doctor *doctor)
 {
-	struct asking asking = { .doctor = doctor, .deadline_ms = monotonic_ms() + PATIENCE_MS };
+	struct lookups lookups = { .doctor = doctor, .deadline_ms = monotonic_ms() + PATIENCE_MS };
 
-	asking.own = (struct side){ .asking = &asking };
-	asking.servers = (struct side){ .asking = &asking, .servers = true };
-	doctor->facts.same_resolvers = asks_the_same(&doctor->file.policy);
+	lookups.own = (struct side){ .lookups = &lookups };
+	lookups.servers = (struct side){ .lookups = &lookups, .servers = true };
+	doctor->facts.same_resolvers = queries_the_same(&doctor->file.policy);
 	int r = find_local(doctor);
 	if (r == 0)
 		r = add_names(doctor, doctor->file.policy.resolvers.count > 0);
 	if (r == 0 && doctor->facts.names.count) {
-		r = open_own(&asking);
+		r = open_own(&lookups);
 		if (r >= 0)
-			r = open_servers(&asking);
+			r = open_servers(&lookups);
 		if (r >= 0)
-			r = ask_all(&asking);
+			r = query_all(&lookups);
 	}
-	resolver_free(asking.own.resolver);
-	resolver_free(asking.servers.resolver);
+	close_side(&lookups.own);
+	close_side(&lookups.servers);
 	return r < 0 ? r : make_view(doctor);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
 #include "core/array.h"
+#include "core/printable.h"
 #include "core/saved.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ enum {
 	FILE_MAX = 4 << 20, /* bytes of a saved ruleset that are looked at */
 	FILES_MAX = 64,     /* with what they include */
 	DEPTH_MAX = 8,
-	UNSYNCHRONISED_US = 16 * 1000 * 1000, /* what the kernel says when nobody sets the clock; as systemd has it */
+	UNSYNCHRONISED_US = 16 * 1000 * 1000, /* what the kernel gives when nobody sets the clock; as systemd has it */
 };
 
 /* 0 or a negative errno. */
@@ -144,7 +145,7 @@ static void walk_file(struct saved_walk *walk, const char *path)
 	unsigned line = saved_scan(text, length, walk_included, walk);
 	struct saved_fact fact = { .path = line ? strdup(path) : NULL, .line = line };
 	if (fact.path)
-		harmless_text(fact.path);
+		make_printable(fact.path);
 	if (fact.path && ARRAY_PUSH(&walk->facts->saved, fact) < 0)
 		free(fact.path);
 	free(text);

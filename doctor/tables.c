@@ -23,7 +23,7 @@ static int append(struct findings *to, struct findings *from)
 	return r;
 }
 
-static int judge(struct doctor *doctor, const struct foreign_tables *others)
+static int judge(struct doctor *doctor, const struct foreign_tables *tables)
 {
 	static const unsigned effects[] = { EFFECTS_STOP, EFFECTS_INTERCEPT, 1 << EFFECT_OFFLOAD, 1 << EFFECT_PORT };
 	const struct policy *policy = &doctor->file.policy;
@@ -38,24 +38,24 @@ static int judge(struct doctor *doctor, const struct foreign_tables *others)
 		struct findings found;
 		if (effects[i] == 1 << EFFECT_PORT && !early)
 			continue;
-		r = foreign_judge(&found, others, policy, &view, effects[i]);
+		r = foreign_judge(&found, tables, policy, &view, effects[i]);
 		if (r == 0)
-			r = append(&doctor->facts.others, &found);
+			r = append(&doctor->facts.findings, &found);
 	}
 	return r;
 }
 
 static int judge_nftables(struct doctor *doctor)
 {
-	struct foreign_tables others = { 0 };
+	struct foreign_tables tables = { 0 };
 	struct nft_socket nft;
 
 	int r = nft_open(&nft, -1);
 	if (r == 0)
-		r = nft_read_foreign(&nft, &others, ~0u);
+		r = nft_read_foreign(&nft, &tables, ~0u);
 	if (r == 0)
-		r = judge(doctor, &others);
-	foreign_tables_free(&others);
+		r = judge(doctor, &tables);
+	foreign_tables_free(&tables);
 	nft_close(&nft);
 	return r;
 }
@@ -67,11 +67,11 @@ int doctor_read_tables(struct doctor *doctor)
 		return -ENODATA;
 	int r = judge_nftables(doctor);
 	for (enum family family = 0; family < FAMILIES && r == 0; family++) {
-		struct foreign_tables others = { 0 };
-		r = doctor_read_legacy(family, &others);
+		struct foreign_tables tables = { 0 };
+		r = doctor_read_legacy(family, &tables);
 		if (r == 0)
-			r = judge(doctor, &others);
-		foreign_tables_free(&others);
+			r = judge(doctor, &tables);
+		foreign_tables_free(&tables);
 	}
 	return r;
 }

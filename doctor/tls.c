@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
 #include "core/array.h"
+#include "core/printable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,8 @@
 #include <unistd.h>
 
 /* Runs spefw-tls for each name, all at once, as nobody, with no way to become more, no terminal and no children: it
- * reads what strangers send, and may be theirs from then on. What it says is bounded, and made harmless here once more.
+ * reads what strangers send, and may be theirs from then on. What it writes is bounded, and made printable here once
+ * more.
  */
 
 enum {
@@ -36,7 +38,7 @@ enum {
 struct peer {
 	size_t fact;
 	pid_t pid;
-	int fd; /* -1: it has said all */
+	int fd; /* -1: it has written all */
 	char output[OUTPUT_MAX + 1];
 	size_t length;
 };
@@ -72,7 +74,7 @@ static int add_fact(struct doctor *doctor, const struct policy_flow *flow, const
 					 .addr = named->own.items[0].first,
 					 .port = port,
 					 .result = TLS_UNKNOWN };
-		memcpy(fact.why, "it was not asked", sizeof("it was not asked"));
+		memcpy(fact.why, "it was not tried", sizeof("it was not tried"));
 		r = ARRAY_PUSH(&doctor->facts.tls, fact) < 0 ? -ENOMEM : 0;
 	}
 	return r;
@@ -260,7 +262,7 @@ static void take_line(struct tls_fact *fact, char *line)
 	if (!text)
 		return;
 	*text++ = '\0';
-	harmless_text(text);
+	make_printable(text);
 	if (strcmp(line, "subject") == 0)
 		snprintf(fact->subject, sizeof(fact->subject), "%s", text);
 	else if (strcmp(line, "issuer") == 0)
@@ -301,8 +303,8 @@ static void run(struct doctor_facts *facts, struct peers *peers)
 		int status = 0;
 		if (peer->pid <= 0)
 			continue;
-		/* Whether it has said all or not: who closes its output need not end. It may not have got to a session
-		 * of its own. */
+		/* Whether it has written all or not: who closes its output need not end. It may not have got to a
+		 * session of its own. */
 		kill(peer->pid, SIGKILL);
 		kill(-peer->pid, SIGKILL);
 		if (peer->fd >= 0)
@@ -311,7 +313,7 @@ static void run(struct doctor_facts *facts, struct peers *peers)
 			;
 		take_output(facts, peer, status);
 	}
-	/* Said once, not for each. */
+	/* Reported once, not for each. */
 	if (facts->no_trust)
 		facts->tls.count = 0;
 }

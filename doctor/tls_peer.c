@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* spefw-tls NAME ADDRESS PORT: whose certificate answers there for the name, and whether this system trusts it. A
  * program of its own, for spefwd --doctor, which runs it without privileges: what a stranger sends is read here and
- * nowhere else. It says at most four lines, "result", "subject", "issuer" and "why" with a blank and the rest, in
+ * nowhere else. It writes at most four lines, "result", "subject", "issuer" and "why" with a blank and the rest, in
  * printable ASCII. */
 #include "core/addr.h"
 
@@ -19,7 +19,7 @@
 
 enum { CONNECT_MS = 4000, HANDSHAKE_MS = 4000, ALL_S = 9, TEXT_MAX = 240 };
 
-static void say(const char *key, const char *text)
+static void put(const char *key, const char *text)
 {
 	printf("%s ", key);
 	for (size_t i = 0; text[i] && i < TEXT_MAX; i++)
@@ -29,8 +29,8 @@ static void say(const char *key, const char *text)
 
 static int end(const char *result, const char *why)
 {
-	say("result", result);
-	say("why", why);
+	put("result", result);
+	put("why", why);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -70,9 +70,9 @@ static void say_names(gnutls_x509_crt_t certificate)
 	char text[1024];
 	size_t size = sizeof(text);
 
-	say("subject", gnutls_x509_crt_get_dn(certificate, text, &size) == 0 ? text : "");
+	put("subject", gnutls_x509_crt_get_dn(certificate, text, &size) == 0 ? text : "");
 	size = sizeof(text);
-	say("issuer", gnutls_x509_crt_get_issuer_dn(certificate, text, &size) == 0 ? text : "");
+	put("issuer", gnutls_x509_crt_get_issuer_dn(certificate, text, &size) == 0 ? text : "");
 }
 
 /* What came as the peer's certificate, be the handshake done or not. */
@@ -101,7 +101,7 @@ static int judge(gnutls_session_t session, const char *name, const char *otherwi
 	return end("trusted", "");
 }
 
-static int ask(int fd, const char *name)
+static int handshake(int fd, const char *name)
 {
 	gnutls_certificate_credentials_t trust;
 	gnutls_session_t session;
@@ -140,5 +140,5 @@ int main(int argc, char **argv)
 	int flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
 		return end("unknown", strerror(errno));
-	return ask(fd, argv[1]);
+	return handshake(fd, argv[1]);
 }

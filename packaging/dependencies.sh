@@ -29,7 +29,7 @@ spefw_lab_tools() {
 }
 
 # Likewise, with what only the tests need. firewalld is for machines that are there for tests: on any other it would be
-# one more firewall, and its test says that it was skipped.
+# one more firewall, and its test counts as skipped.
 spefw_tools() {
 	spefw_lab_tools
 	cat <<-'END'
@@ -43,6 +43,17 @@ spefw_tools() {
 	END
 	[ -z "${CI:-}" ] || echo "firewalld|firewalld|firewalld"
 	! command -v apt-get >/dev/null || echo "mandoc|mandoc|" # RHEL has none
+}
+
+# A second compiler, and what looks at sources: tests/static/run names the versions. What is not here is left out.
+spefw_analysis_tools() {
+	cat <<-'END'
+		clang|clang|clang
+		clang-format-14|clang-format-14|
+		clang-tidy-14|clang-tidy-14|
+		cppcheck|cppcheck|cppcheck
+		shellcheck|shellcheck|ShellCheck
+	END
 }
 
 # What makes a Debian to run tests in, which install all else there: for tests/clean-root.
@@ -69,12 +80,18 @@ spefw_has_sanitizers() {
 	echo 'int main(void) { return 0; }' | gcc -fsanitize=address,undefined -x c -o /dev/null - 2>/dev/null
 }
 
-# spefw_missing TOP TOOLS: lines "what|Debian package|RHEL package" of what is missing.
-spefw_missing() {
+# spefw_missing_tools TOOLS: lines "what|Debian package|RHEL package" of what is missing.
+spefw_missing_tools() {
 	local what debian rhel
 	while IFS='|' read -r what debian rhel; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "$what" >/dev/null || echo "$what|$debian|$rhel"
-	done < <("$2")
+	done < <("$1")
+}
+
+# spefw_missing TOP TOOLS: the same, and what is missing to build.
+spefw_missing() {
+	local what debian rhel
+	spefw_missing_tools "$2"
 	case $2 in spefw_root_tools | spefw_container_tools | spefw_emulator_tools) return 0 ;; esac
 	while IFS='|' read -r what debian rhel; do
 		pkg-config --exists "$what" 2>/dev/null || echo "$what|$debian|$rhel"
@@ -117,7 +134,8 @@ spefw_repositories() (
 # spefw_dependencies TOP [TOOLS]: 0 when all is there (now). TOOLS: the function that lists tools,
 # instead of spefw_tools.
 spefw_dependencies() {
-	local top=$1 tools=${2:-spefw_tools} missing sudo='' packages
+	local top=$1 tools=${2:-spefw_tools} missing sudo='' field
+	local -a install packages
 	PATH=$PATH:/usr/sbin:/sbin
 	missing=$(spefw_missing "$top" "$tools")
 	[ -n "$missing" ] || return 0
@@ -125,33 +143,52 @@ spefw_dependencies() {
 		sudo=$(command -v sudo) || sudo=none
 	fi
 	if command -v apt-get >/dev/null; then
-		packages=$(cut -d'|' -f2 <<<"$missing" | tr '\n' ' ')
-		set -- apt-get install -y --no-install-recommends $packages
+		field=2 install=(apt-get install -y --no-install-recommends)
 	elif command -v dnf >/dev/null; then
-		packages=$(cut -d'|' -f3 <<<"$missing" | tr '\n' ' ')
-		set -- dnf install -y $packages
+		field=3 install=(dnf install -y)
 	else
 		echo "missing, and neither apt-get nor dnf is here to install it:"
 		cut -d'|' -f1 <<<"$missing"
 		return 1
 	fi >&2
+	mapfile -t packages < <(cut -d'|' -f"$field" <<<"$missing" | tr ' ' '\n' | grep .)
+	install+=("${packages[@]}")
 	if [ "$sudo" = none ]; then
 		echo "missing: $(cut -d'|' -f1 <<<"$missing" | tr '\n' ' ')" >&2
-		echo "as root: $*" >&2
+		echo "as root: ${install[*]}" >&2
 		return 1
 	fi
-	echo "installing: $packages" >&2
-	if [ "$1" = apt-get ]; then
+	echo "installing: ${packages[*]}" >&2
+	if [ "$field" -eq 2 ]; then
 		$sudo apt-get update -q >&2 || echo "apt-get update failed: trying with the lists that are here" >&2
-		spefw_without_services "$sudo" "$@" >&2
+		spefw_without_services "$sudo" "${install[@]}" >&2
 	else
 		spefw_repositories "$sudo" >&2
-		$sudo "$@" >&2
+		$sudo "${install[@]}" >&2
 	fi
 	missing=$(spefw_missing "$top" "$tools")
 	[ -z "$missing" ] && return 0
 	echo "still missing: $(cut -d'|' -f1 <<<"$missing" | tr '\n' ' ')" >&2
 	return 1
+}
+
+# spefw_optional TOOLS: installs, as root, those of them that are missing and that this system has packages of.
+spefw_optional() {
+	local missing name
+	local -a packages=()
+	missing=$(spefw_missing_tools "$1")
+	[ -n "$missing" ] && [ "$(id -u)" -eq 0 ] || return 0
+	if command -v apt-get >/dev/null; then
+		apt-get update -q >&2
+		while IFS='|' read -r _ name _; do
+			! apt-cache show "$name" >/dev/null 2>&1 || packages+=("$name")
+		done <<<"$missing"
+		[ ${#packages[@]} -eq 0 ] || spefw_without_services '' apt-get install -y --no-install-recommends \
+			"${packages[@]}" >&2
+	elif command -v dnf >/dev/null; then
+		mapfile -t packages < <(cut -d'|' -f3 <<<"$missing" | grep .)
+		[ ${#packages[@]} -eq 0 ] || dnf install -y --setopt=strict=0 "${packages[@]}" >&2
+	fi
 }
 
 # spefw_copy TOP DIR: the sources, without products of earlier builds, so that TOP stays as it is.

@@ -2,8 +2,9 @@
 bashcompletiondir = $(datadir)/bash-completion/completions
 zshcompletiondir = $(datadir)/zsh/site-functions
 dist_zshcompletion_DATA = packaging/completion/_spefwctl
-EXTRA_DIST += packaging/build-deb packaging/build-rpm packaging/debian packaging/rpm \
-	packaging/completion/spefwctl.bash packaging/completion/check tests/system/packages tests/system/packages.d
+EXTRA_DIST += packaging/build-deb packaging/build-rpm packaging/debian packaging/rpm packaging/dependencies.sh \
+	packaging/quickstart packaging/release packaging/completion/spefwctl.bash packaging/completion/check \
+	tests/system/packages tests/system/packages.d
 
 # bash-completion looks for files with the name of the command.
 install-data-local:

@@ -11,10 +11,11 @@ RESOLVER_SOURCES = \
 	resolver/sandbox.c resolver/sandbox.h \
 	resolver/wire.h
 spefw_resolver_SOURCES = $(RESOLVER_SOURCES)
+spefw_resolver_CPPFLAGS = $(AM_CPPFLAGS) $(CARES_CFLAGS) $(SECCOMP_CFLAGS)
 spefw_resolver_LDADD = libcore.a $(CARES_LIBS) $(SECCOMP_LIBS)
 
 # The same with attempts to do what it may not do, which tests/system/resolver.py asks it for.
 check_PROGRAMS += tests/system/resolver_hook
 tests_system_resolver_hook_SOURCES = tests/system/resolver_hook.c $(RESOLVER_SOURCES)
-tests_system_resolver_hook_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_HOOK
+tests_system_resolver_hook_CPPFLAGS = $(spefw_resolver_CPPFLAGS) -DTEST_HOOK
 tests_system_resolver_hook_LDADD = $(spefw_resolver_LDADD)

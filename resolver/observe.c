@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 /* Of the rules that copy. */
-#define PREFIX_DENIED "spefw ask "
+#define PREFIX_DENIED "spefw denied-name "
 #define PREFIX_QUERY "spefw query "
-#define PREFIX_ANSWER "spefw dns "
+#define PREFIX_ANSWER "spefw answer "
 
 enum {
 	MESSAGE_SIZE = 256 * 1024, /* several whole packets and their attributes */

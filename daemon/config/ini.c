@@ -125,7 +125,7 @@ static size_t trimmed_length(const char *text, size_t length)
 	return length;
 }
 
-/* Each of these says whether inih may have the line. */
+/* Each of these returns whether inih may have the line. */
 
 static bool take_section(struct reader *reader, const char *text)
 {
@@ -295,7 +295,8 @@ static int read_text(struct reader *reader, char *bytes, size_t length)
 	free(reader->value);
 	if (r == -2 || reader->error < 0)
 		return -ENOMEM;
-	return config_finish(reader->config, reader->diags);
+	config_finish(reader->config, reader->diags);
+	return 0;
 }
 
 int config_load(struct config *ret, const char *path, config_read_file read_file, void *userdata, struct diags *diags)

@@ -6,8 +6,8 @@
 
 #include "core/config.h"
 
-/* Reads path and every file that it names through read_file. 0, -ENOMEM, or the errno of path itself (told in diags,
- * too); errors in the text are 0 with diags_failed(). *ret can be passed to config_free() in any case. diags are
+/* Reads path and every file that it names through read_file. 0, -ENOMEM, or the errno of path itself (reported in
+ * diags, too); errors in the text are 0 with diags_failed(). *ret can be passed to config_free() in any case. diags are
  * sorted. */
 int config_load(struct config *ret, const char *path, config_read_file read_file, void *userdata, struct diags *diags);
 

@@ -57,20 +57,6 @@ static int read_and_note(void *userdata, const char *path, char **ret_bytes, siz
 	return r;
 }
 
-static void take_settings(struct policy_file *file)
-{
-	const struct policy *policy = &file->policy;
-
-	file->dns_system = policy->dns_servers.system;
-	file->dns_servers = policy->dns_servers.items;
-	file->dns_server_count = policy->dns_servers.count;
-	file->min_interval_ms = policy->min_interval_ms;
-	file->max_interval_ms = policy->max_interval_ms;
-	file->grace_ms = policy->grace_ms;
-	file->stale_ms = policy->stale_ms;
-	file->loaded_at = time(NULL);
-}
-
 static void refuse_own_address(const struct config *config, const struct policy *policy, const struct ranges *gateway,
 			       struct diags *diags)
 {
@@ -102,7 +88,7 @@ int policy_file_load(struct policy_file *ret, const char *path, const struct pol
 	if (r == 0 && diags_failed(diags))
 		r = -EINVAL;
 	if (r == 0)
-		take_settings(ret);
+		ret->loaded_at = time(NULL);
 	config_free(&config);
 	diags_sort(diags);
 	if (r < 0)
@@ -113,12 +99,6 @@ int policy_file_load(struct policy_file *ret, const char *path, const struct pol
 bool policy_file_same_servers(const struct policy_file *a, const struct policy_file *b)
 {
 	return policy_same_value(&a->policy, &b->policy, CONFIG_DNS, "servers");
-}
-
-void policy_file_diff(const struct policy_file *old, const struct policy_file *new,
-		      void (*line)(void *userdata, const char *text), void *userdata)
-{
-	policy_diff(&old->policy, &new->policy, line, userdata);
 }
 
 bool policy_file_unchanged(const struct policy_file *file)

@@ -2,7 +2,7 @@
 #ifndef SPEFW_POLICY_FILE_H
 #define SPEFW_POLICY_FILE_H
 
-/* A policy together with the files it was read from, so that it can be told whether they are still the same. */
+/* A policy together with the files it was read from, to see whether they are still the same. */
 
 #include "core/archive.h"
 #include "core/config.h"
@@ -18,11 +18,6 @@ struct source_file {
 struct policy_file {
 	char *path;
 	struct policy policy;
-	/* What the daemon needs of the configuration beside the policy. */
-	bool dns_system;
-	struct dns_server *dns_servers;
-	size_t dns_server_count;
-	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
 	time_t loaded_at;
 	struct {
 		struct source_file *items;
@@ -41,9 +36,6 @@ struct policy_source {
  * errno. *ret is empty then. */
 int policy_file_load(struct policy_file *ret, const char *path, const struct policy_source *source,
 		     struct diags *diags);
-/* What changed from one to the other, a line each: the policy, and whom it asks for names, and how often. */
-void policy_file_diff(const struct policy_file *old, const struct policy_file *new,
-		      void (*line)(void *userdata, const char *text), void *userdata);
 bool policy_file_same_servers(const struct policy_file *a, const struct policy_file *b);
 bool policy_file_unchanged(const struct policy_file *file); /* reads the files again */
 void policy_file_free(struct policy_file *file);

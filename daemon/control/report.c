@@ -38,7 +38,7 @@ static json_t *flow_ports(const struct policy_flow *flow)
 	return list;
 }
 
-/* What the table of keys says that a flow's JSON has as it is; no member where the key has no value. */
+/* The keys that a flow's JSON has as they are, by the table of keys; no member where the key has no value. */
 static void add_values(json_t *out, const struct policy_flow *flow)
 {
 	char text[VALUE_TEXT_MAX];
@@ -122,7 +122,7 @@ static json_t *flows_of_name(const struct policy *policy, const char *name)
 
 static json_int_t seconds_until(int64_t when_ms, int64_t now)
 {
-	if (when_ms == INT64_MAX) /* never: a pattern is not asked for */
+	if (when_ms == INT64_MAX) /* never: a pattern is not queried */
 		return 0;
 	return when_ms > now ? (when_ms - now + 999) / 1000 : 0;
 }
@@ -248,8 +248,8 @@ static json_t *report_observed(const struct gateway *gateway)
 {
 	struct observer_figures figures = observer_figures(gateway_observer(gateway));
 	return json_pack("{s:I, s:I, s:I, s:I}", "learned", (json_int_t)names_figures(gateway_names(gateway)).learned,
-			 "unasked", (json_int_t)figures.unasked, "unseen", packets(gateway, "unobserved"), "lost",
-			 (json_int_t)figures.lost);
+			 "unsolicited", (json_int_t)figures.unsolicited, "unseen", packets(gateway, "unobserved"),
+			 "lost", (json_int_t)figures.lost);
 }
 
 static json_t *report_denial_queries(const struct gateway *gateway)

@@ -2,7 +2,7 @@
 #ifndef SPEFW_REPORT_H
 #define SPEFW_REPORT_H
 
-/* What the gateway says of itself, as the JSON of include/spefw/org.spefw.Gateway.varlink. Each returns a new
+/* What the gateway reports, as the JSON of include/spefw/org.spefw.Gateway.varlink. Each returns a new
  * reference for the caller, or NULL without memory. */
 
 #include <jansson.h>

@@ -57,7 +57,7 @@ void control_set_limits(struct control *control, const struct control_limits *li
  * error is "org.spefw.Gateway.NAME". */
 void control_reply(struct control_call *call, json_t *parameters);
 void control_fail(struct control_call *call, const char *error, json_t *parameters);
-/* Ends the call and the connection: what was done can't be told for want of memory, and is not to be taken for a
+/* Ends the call and the connection: what was done can't be reported for want of memory, and is not to be taken for a
  * failure. */
 void control_hang_up(struct control_call *call);
 /* One reply of many: only where control_wants_more(). */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "addrbook.h"
+#include "hash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -137,7 +138,8 @@ static void schedule(struct addrbook *book, struct entry *entry, int64_t interva
 	entry->next_query_ms = later(now_ms, jittered(book, most(interval_ms, INTERVAL_FLOOR_MS)));
 }
 
-/* How long an answer may go unasked at most: it must be renewed before it is stale, with time for a failure or two. */
+/* How long an answer may stand without a new query at most: it must be renewed before it is stale, with time for a
+ * failure or two. */
 static int64_t longest_interval(const struct addrbook *book)
 {
 	return most(least(book->limits.max_interval_ms, book->limits.stale_ms / 3), INTERVAL_FLOOR_MS);
@@ -449,7 +451,7 @@ const char *book_state_name(enum book_state state)
 
 const char *book_origin_name(enum book_origin origin)
 {
-	static const char *const names[] = { "asked", "observed", "remembered" };
+	static const char *const names[] = { "queried", "observed", "remembered" };
 	return names[origin];
 }
 
@@ -635,14 +637,11 @@ static bool fits(const struct addrbook *book, const struct named *named, enum fa
 	return addr->family == family && !is_refused(book, named, addr);
 }
 
-/* FNV-1a, so that the sum over some addresses tells whether they are the same as before. */
+/* The sum over some addresses shows whether they are the same as before. */
 static uint64_t mark_of(const struct addr *addr)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ addr->family;
-
-	for (size_t i = 0; i < addr_size((enum family)addr->family); i++)
-		hash = (hash ^ addr->bytes[i]) * UINT64_C(0x100000001b3);
-	return hash;
+	uint64_t of_family = hash_bytes(HASH_START, &addr->family, sizeof(addr->family));
+	return hash_bytes(of_family, addr->bytes, addr_size((enum family)addr->family));
 }
 
 /* What was answered to us is not made more of by what the server was answered, but for how long it may be used. */
@@ -769,15 +768,6 @@ bool addrbook_expire_entry(struct addrbook *book, size_t index, int64_t now_ms)
 			remove_address(entry, i);
 	update_expiry(book, entry);
 	return true;
-}
-
-bool addrbook_expire(struct addrbook *book, int64_t now_ms)
-{
-	bool changed = false;
-
-	for (size_t i = 0; i < addrbook_count(book); i++)
-		changed |= addrbook_expire_entry(book, i, now_ms);
-	return changed;
 }
 
 void addrbook_used(struct addrbook *book, const struct addr *addr, int64_t until_ms)

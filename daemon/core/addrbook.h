@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum {
-	BOOK_ADDRESSES_MAX = 256, /* per (name, family); SPEC 4 */
+	BOOK_ADDRESSES_MAX = 256, /* per (name, family) */
 };
 
 enum book_state {
@@ -108,9 +108,8 @@ int addrbook_query_by(struct addrbook *book, const char *name, enum family famil
 int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses,
 		      size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed);
 int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms);
-/* Drops what has expired; true where the set of addresses changed. */
-bool addrbook_expire(struct addrbook *book, int64_t now_ms);
-bool addrbook_expire_entry(struct addrbook *book, size_t index, int64_t now_ms); /* of one, by its index */
+/* Drops what of this entry has expired; true where the set of addresses changed. index: below addrbook_count(). */
+bool addrbook_expire_entry(struct addrbook *book, size_t index, int64_t now_ms);
 /* Judges all addresses anew by `refuses` (the gateway's own may have changed); true where the set changed. */
 bool addrbook_recheck(struct addrbook *book);
 /* From the state directory, before the first answer. age_ms: since it was confirmed. What is older than stale, unfit or
@@ -127,9 +126,9 @@ void addrbook_used(struct addrbook *book, const struct addr *addr, int64_t until
 int64_t name_margin_ms(int64_t stale_ms);
 
 const char *book_state_name(enum book_state state);    /* "fresh" ... */
-const char *book_origin_name(enum book_origin origin); /* "asked" ... */
+const char *book_origin_name(enum book_origin origin); /* "queried" ... */
 
-/* Why this address may not stand behind a name (RFC 6890 and SPEC 4), or NULL. Private ones only without allow_private.
+/* Why this address may not stand behind a name (RFC 6890), or NULL. Private ones only without allow_private.
  */
 const char *address_unfit(const struct addr *addr, bool allow_private);
 

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "aliases.h"
 #include "array.h"
+#include "hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a */
-static uint32_t hash_of(const char *text)
+static uint64_t hash_of(const char *text)
 {
-	uint32_t hash = UINT32_C(0x811c9dc5);
+	return hash_bytes(HASH_START, text, strlen(text));
+}
 
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * UINT32_C(0x01000193);
-	return hash;
+static void free_alias(struct alias *item)
+{
+	free(item->name);
+	free(item->alias);
+	*item = (struct alias){ 0 };
 }
 
 static void forget(struct aliases *aliases, const char *name, enum family family)
@@ -22,12 +25,10 @@ static void forget(struct aliases *aliases, const char *name, enum family family
 
 	for (size_t i = 0; i < aliases->count; i++) {
 		struct alias *item = &aliases->items[i];
-		if (item->family != family || strcmp(item->name, name) != 0) {
+		if (item->family != family || strcmp(item->name, name) != 0)
 			aliases->items[kept++] = *item;
-			continue;
-		}
-		free(item->name);
-		free(item->alias);
+		else
+			free_alias(item);
 	}
 	aliases->count = kept;
 }
@@ -36,6 +37,7 @@ int aliases_set(struct aliases *aliases, const char *name, enum family family, c
 		size_t count)
 {
 	forget(aliases, name, family);
+	size_t others = aliases->count;
 	for (size_t i = 0; i < count; i++) {
 		const char *text = texts + i * size;
 		if (!text[0])
@@ -44,9 +46,9 @@ int aliases_set(struct aliases *aliases, const char *name, enum family family, c
 			.name = strdup(name), .alias = strdup(text), .hash = hash_of(text), .family = family
 		};
 		if (!item.name || !item.alias || ARRAY_PUSH(aliases, item) < 0) {
-			free(item.name);
-			free(item.alias);
-			forget(aliases, name, family);
+			free_alias(&item);
+			while (aliases->count > others)
+				free_alias(&aliases->items[--aliases->count]);
 			return -ENOMEM;
 		}
 	}
@@ -55,7 +57,7 @@ int aliases_set(struct aliases *aliases, const char *name, enum family family, c
 
 const char *aliases_next(const struct aliases *aliases, const char *alias, enum family family, size_t *position)
 {
-	uint32_t hash = hash_of(alias);
+	uint64_t hash = hash_of(alias);
 
 	while (*position < aliases->count) {
 		const struct alias *item = &aliases->items[(*position)++];
@@ -67,10 +69,8 @@ const char *aliases_next(const struct aliases *aliases, const char *alias, enum 
 
 void aliases_free(struct aliases *aliases)
 {
-	for (size_t i = 0; i < aliases->count; i++) {
-		free(aliases->items[i].name);
-		free(aliases->items[i].alias);
-	}
+	for (size_t i = 0; i < aliases->count; i++)
+		free_alias(&aliases->items[i]);
 	free(aliases->items);
 	*aliases = (struct aliases){ 0 };
 }

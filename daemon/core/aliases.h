@@ -12,7 +12,7 @@
 struct alias {
 	char *name;    /* owned: the wanted name */
 	char *alias;   /* owned: a name that it leads to */
-	uint32_t hash; /* of the alias: most names that are looked for are none of them */
+	uint64_t hash; /* of the alias: most names that are looked for are none of them */
 	enum family family;
 };
 

@@ -476,7 +476,7 @@ static bool add_observe(struct compiler *c)
 		if (!c->policy->roles[r].is_protected)
 			continue;
 		add_copies(c, &c->policy->roles[r], "queries", "spefw query ", QUERY_SNAPLEN);
-		add_copies(c, &c->policy->roles[r], "answers", "spefw dns ", ANSWER_SNAPLEN);
+		add_copies(c, &c->policy->roles[r], "answers", "spefw answer ", ANSWER_SNAPLEN);
 	}
 	ruleset_chain(c->out, "observe");
 	ruleset_chain(c->out, "observe_in");

@@ -8,7 +8,7 @@
 #include "compile.h"
 
 /* Budgets of NFLOG copies a second; each kind of message has its own, so that a flood of one can't hide another. */
-enum log_rate { DENIAL_RATE = 20, ASK_RATE = 10, OBSERVE_RATE = OBSERVED_A_SECOND };
+enum log_rate { DENIAL_RATE = 20, NAME_DENIAL_RATE = 10, OBSERVE_RATE = OBSERVED_A_SECOND };
 enum {
 	LOG_SNAPLEN = 128,     /* headers are enough */
 	QUERY_SNAPLEN = 384,   /* the longest name, behind some headers of extensions */

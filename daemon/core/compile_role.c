@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile_parts.h"
 #include "array.h"
+#include "hash.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,11 +67,9 @@ void name_set(const char *name, char buffer[NAME_SET_MAX])
 		snprintf(buffer, NAME_SET_MAX, "%s_%s", kind, rest);
 		return;
 	}
-	/* The kernel takes 255 bytes; a longer name keeps its beginning and gets a hash (FNV-1a) for the rest. */
-	uint64_t hash = 0xcbf29ce484222325;
-	for (const char *p = rest; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
-	snprintf(buffer, NAME_SET_MAX, "%s_%.180s_h%016llx", kind, rest, (unsigned long long)hash);
+	/* The kernel takes 255 bytes; a longer name keeps its beginning and gets a hash for the rest. */
+	snprintf(buffer, NAME_SET_MAX, "%s_%.180s_h%016" PRIx64, kind, rest,
+		 hash_bytes(HASH_START, rest, strlen(rest)));
 }
 
 static void fill_name_set(struct ruleset *out, struct set *set, const struct name_addresses *list, enum family family)
@@ -293,7 +293,7 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 {
 	const struct direction_form *form = &forms[direction];
 	struct chain *chain = ruleset_chain(c->out, name);
-	bool ask = false;
+	bool named = false;
 
 	for (size_t i = 0; i < c->policy->flow_count; i++) {
 		const struct policy_flow *flow = &c->policy->flows[i];
@@ -301,11 +301,11 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 			continue;
 		if (add_flow_rules(c, chain, role, flow, form))
 			return;
-		ask |= (direction == FROM_ROLE || direction == ROLE_ASKS) && flow->to.name_count > 0;
+		named |= (direction == FROM_ROLE || direction == ROLE_ASKS) && flow->to.name_count > 0;
 	}
-	/* A chain with a named target ends by telling the daemon: a fresh answer might cure the denial. */
-	if (ask)
-		rule_limited_log(c, chain_rule(c->out, chain), ASK_RATE, "spefw ask ");
+	/* The daemon gets a copy of what no named target let through: a fresh answer might cure the denial. */
+	if (named)
+		rule_limited_log(c, chain_rule(c->out, chain), NAME_DENIAL_RATE, "spefw denied-name ");
 	if (form->deny)
 		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, form->deny);
 }

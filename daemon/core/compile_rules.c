@@ -96,7 +96,8 @@ void rule_log(struct compiler *c, struct rule *rule, const char *prefix)
 void rule_limited_log(struct compiler *c, struct rule *rule, enum log_rate rate, const char *prefix)
 {
 	rule_add(c->out, rule,
-		 &(struct term){ .kind = TERM_LIMIT, .rate = rate, .burst = rate == ASK_RATE ? rate : 2 * rate });
+		 &(struct term){
+			 .kind = TERM_LIMIT, .rate = rate, .burst = rate == NAME_DENIAL_RATE ? rate : 2 * rate });
 	rule_log(c, rule, prefix);
 }
 

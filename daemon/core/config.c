@@ -190,7 +190,7 @@ static unsigned line_of_key(const struct config *config, enum config_section sec
 	return config->key_lines[config_key_find(section, name) - config_keys];
 }
 
-int config_finish(struct config *config, struct diags *diags)
+void config_finish(const struct config *config, struct diags *diags)
 {
 	unsigned line = config->section_lines[CONFIG_SERVER];
 	char least[24], most[24];
@@ -212,5 +212,4 @@ int config_finish(struct config *config, struct diags *diags)
 			   duration_format(config->min_interval_ms, least),
 			   duration_format(config->max_interval_ms, most));
 	}
-	return 0;
 }

@@ -26,6 +26,10 @@ enum {
 #define EPHEMERAL_FIRST 49152
 #define EPHEMERAL_LAST 65535
 
+/* Roles that are there without a section; SERVER is the first. */
+enum { BUILTIN_ROLES = 3 };
+extern const char *const builtin_roles[BUILTIN_ROLES];
+
 enum config_section { CONFIG_SERVER, CONFIG_GATEWAY, CONFIG_DNS, CONFIG_ROLE, CONFIG_FLOW, CONFIG_SECTIONS };
 
 /* What a key takes, and the type of its field. */
@@ -169,7 +173,7 @@ int config_section(struct config *config, const char *section, unsigned line, st
 int config_key(struct config *config, const char *section, const char *key, const char *value, unsigned line,
 	       config_read_file read_file, void *userdata, struct diags *diags);
 /* After the last line: what is required and missing. */
-int config_finish(struct config *config, struct diags *diags);
+void config_finish(const struct config *config, struct diags *diags);
 void config_free(struct config *config);
 
 const char *protocol_name(enum protocol protocol);

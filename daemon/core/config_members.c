@@ -215,14 +215,13 @@ static int take_role(const struct member_reader *reader, const char *word)
 
 static void complain_word(const struct member_reader *reader, const char *word)
 {
-	static const char *const builtin[] = { "ANY", "ADM", "SERVER", "CA" };
 	const struct config *config = reader->value->config;
-	const char *meant = NULL;
+	const char *meant = strcasecmp(word, "ANY") == 0 ? "ANY" : NULL;
 	char right[128];
 
-	for (size_t i = 0; i < sizeof(builtin) / sizeof(builtin[0]); i++)
-		if (strcasecmp(word, builtin[i]) == 0)
-			meant = builtin[i];
+	for (size_t i = 0; i < BUILTIN_ROLES; i++)
+		if (strcasecmp(word, builtin_roles[i]) == 0)
+			meant = builtin_roles[i];
 	for (size_t i = 0; i < config->role_count; i++)
 		if (strcasecmp(word, config->roles[i].name) == 0)
 			meant = config->roles[i].name;

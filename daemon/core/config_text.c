@@ -11,6 +11,8 @@
 
 /* What a configuration is made of, before it has a meaning: bytes, words, and texts that are kept. */
 
+const char *const builtin_roles[BUILTIN_ROLES] = { "SERVER", "ADM", "CA" };
+
 bool is_role_name(const char *word)
 {
 	return word[0] >= 'A' && word[0] <= 'Z' && !word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")];
@@ -59,7 +61,9 @@ const char *config_keep_string(struct config *config, const char *text)
 		}
 		config->strings = grown;
 	}
-	return config->strings[config->string_count++] = copy;
+	config->strings[config->string_count] = copy;
+	config->string_count++;
+	return copy;
 }
 
 const char *config_read_error(int error)

@@ -8,9 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The field of a key in the policy, or in a flow of one: to look at, and to set. */
+
 static const void *in_policy(const struct config_key *key, const void *object)
 {
 	return (const char *)object + key->policy_offset;
+}
+
+static void *policy_field(const struct config_key *key, struct policy *policy)
+{
+	return (char *)policy + key->policy_offset;
 }
 
 /* Choices, yes or no, numbers, durations: all that a number says. */
@@ -47,7 +54,7 @@ static void set_default_number(const struct config_key *key, void *field)
 
 static int copy_number(const struct config_key *key, struct policy *policy, const void *field)
 {
-	set_number(key, (char *)policy + key->policy_offset, number_of(key, field));
+	set_number(key, policy_field(key, policy), number_of(key, field));
 	return 0;
 }
 
@@ -124,7 +131,7 @@ static void release_members(void *field)
 static int copy_members(const struct config_key *key, struct policy *policy, const void *field)
 {
 	const struct members *members = field;
-	struct ranges *ranges = (struct ranges *)((char *)policy + key->policy_offset);
+	struct ranges *ranges = policy_field(key, policy);
 
 	for (size_t i = 0; i < members->count; i++)
 		if (ranges_add(ranges, &members->items[i].range) < 0)
@@ -135,7 +142,7 @@ static int copy_members(const struct config_key *key, struct policy *policy, con
 
 static void release_ranges(const struct config_key *key, struct policy *policy)
 {
-	ranges_free((struct ranges *)((char *)policy + key->policy_offset));
+	ranges_free(policy_field(key, policy));
 }
 
 static bool equal_ranges(const struct config_key *key, const void *object, const void *other)
@@ -232,7 +239,7 @@ static void release_dns_servers(void *field)
 static int copy_dns_servers(const struct config_key *key, struct policy *policy, const void *field)
 {
 	const struct dns_servers *from = field;
-	struct dns_servers *servers = (struct dns_servers *)((char *)policy + key->policy_offset);
+	struct dns_servers *servers = policy_field(key, policy);
 
 	*servers = (struct dns_servers){ .system = from->system,
 					 .items = copy_items(from->items, from->count, sizeof(*from->items)) };
@@ -242,7 +249,7 @@ static int copy_dns_servers(const struct config_key *key, struct policy *policy,
 
 static void release_server_copies(const struct config_key *key, struct policy *policy)
 {
-	release_dns_servers((char *)policy + key->policy_offset);
+	release_dns_servers(policy_field(key, policy));
 }
 
 static bool equal_dns_servers(const struct config_key *key, const void *object, const void *other)
@@ -339,8 +346,8 @@ const struct value_methods *value_methods(const struct config_key *key)
 	return &methods[key->type];
 }
 
-/* inih takes neither '#' after a value nor ';' without a space ahead of it for a comment: say so once, whatever the
- * key. */
+/* inih takes neither '#' after a value nor ';' without a space ahead of it for a comment. In a text both are part of
+ * it; in any other value they were meant as one. */
 static bool check_comments(const struct value *value)
 {
 	unsigned line = value->line;

@@ -29,6 +29,7 @@ struct value_methods {
 };
 
 const struct value_methods *value_methods(const struct config_key *key);
-int value_read(const struct value *value, const struct config_key *key, void *field); /* also refuses # and ; */
+/* Refuses # and ; where they can't be part of it, and reads. As read(). */
+int value_read(const struct value *value, const struct config_key *key, void *field);
 
 #endif

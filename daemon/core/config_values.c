@@ -93,13 +93,14 @@ int value_ports(const struct value *value, struct ports *ret)
 static bool check_interface(const struct value *value, const char *word, unsigned line)
 {
 	if (strlen(word) > CONFIG_INTERFACE_MAX)
-		diag_error(value->diags, value->file, line, "link name %s has %zu characters: it has up to %d", word,
-			   strlen(word), CONFIG_INTERFACE_MAX);
+		diag_error(value->diags, value->file, line, "interface name %s has %zu characters: it has up to %d",
+			   word, strlen(word), CONFIG_INTERFACE_MAX);
 	else if (strchr(word, '*') || strchr(word, '+'))
-		diag_error(value->diags, value->file, line, "link name %s holds a wildcard: name each link", word);
+		diag_error(value->diags, value->file, line, "interface name %s holds a wildcard: name each interface",
+			   word);
 	else if (strpbrk(word, "/:\"") || strcmp(word, ".") == 0 || strcmp(word, "..") == 0)
 		diag_error(value->diags, value->file, line,
-			   "%s is not the name of a link: write names such as eth0, or auto or any", word);
+			   "%s is not the name of an interface: write names such as eth0, or auto or any", word);
 	else
 		return true;
 	return false;

@@ -21,7 +21,6 @@ enum {
 		1024, /* bytes and pointers of names, in one message: what 2,048 records of an honest one take, twice */
 
 	FLAG_RESPONSE = 0x8000,
-	FLAG_AUTHORITATIVE = 0x0400,
 	FLAG_TRUNCATED = 0x0200,
 	OPCODE_MASK = 0x7800,
 	CLASS_IN = 1,
@@ -234,7 +233,7 @@ static bool check_data(struct reader *reader, const struct record *record)
 
 static bool check_section(struct reader *reader, size_t *at, unsigned count)
 {
-	struct record record;
+	struct record record = { 0 };
 	struct wire_name owner;
 
 	while (count-- > 0)
@@ -250,7 +249,6 @@ static bool read_header(struct reader *reader, struct dns_message *ret)
 	uint16_t flags = get16(reader, 2);
 	ret->id = get16(reader, 0);
 	ret->rcode = flags & 0xf;
-	ret->authoritative = flags & FLAG_AUTHORITATIVE;
 	ret->truncated = flags & FLAG_TRUNCATED;
 	if (!(flags & FLAG_RESPONSE))
 		return bad(reader, "not a response");

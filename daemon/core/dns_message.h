@@ -27,7 +27,7 @@ struct dns_message {
 	const char *reason; /* static: what is malformed; NULL where it was read */
 	uint16_t id;
 	uint16_t rcode; /* with the upper bits of EDNS */
-	bool authoritative, truncated;
+	bool truncated;
 
 	/* As asked, lower case, without the trailing dot (the root is "."). Octets that are not printable ASCII, dots
 	 * within a label and backslashes are \DDD: such a name never equals one that an administrator may write.
@@ -51,6 +51,15 @@ struct dns_message {
 /* Reads a response (not a query) to an ordinary query. 0, or -EBADMSG with only ret->reason (and as far as they were
  * there, id and rcode) to be used. An rcode that is an error is no malformation. */
 int dns_message_read(const uint8_t *bytes, size_t length, struct dns_message *ret);
+
+/* What an answer says of a name. */
+struct dns_answer {
+	const char *question; /* text and case as in struct dns_message */
+	enum family family;
+	const struct addr *addresses; /* of that family */
+	size_t count;
+	uint32_t ttl_s;
+};
 
 /* What a message asks, or answers; text and case as in struct dns_message. */
 struct dns_question {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor.h"
 #include "array.h"
+#include "printable.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,8 +11,8 @@
 
 enum {
 	FULL_PERCENT = 90,
-	SAID_MAX = 8, /* neighbours with one hardware address; a router's answers for a whole network */
-	STRICT = 1,   /* of rp_filter */
+	REPORTED_MAX = 8, /* neighbours with one hardware address; a router's answers for a whole network */
+	STRICT = 1,       /* of rp_filter */
 };
 
 static const char *const family_words[FAMILIES] = { "IPv4", "IPv6" };
@@ -22,20 +23,13 @@ const char *gravity_word(enum gravity gravity)
 	return words[gravity];
 }
 
-void harmless_text(char *text)
-{
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 /* Names of links and of tables are whatever somebody gave them. */
 static char *format_text(struct troubles *troubles, const char *format, va_list arguments)
 {
 	char *text;
 
 	if (vasprintf(&text, format, arguments) >= 0) {
-		harmless_text(text);
+		make_printable(text);
 		return text;
 	}
 	troubles->failed = true;
@@ -185,7 +179,7 @@ static void hardware_text(const struct neighbour_fact *fact, char text[HARDWARE_
 static void judge_neighbours(struct troubles *out, const struct doctor_facts *facts)
 {
 	char addr[ADDR_TEXT_MAX], of[ADDR_TEXT_MAX], hardware[HARDWARE_MAX * 3 + 1];
-	size_t said = 0;
+	size_t reported = 0;
 
 	for (size_t i = 0; i < facts->neighbours.count; i++) {
 		const struct neighbour_fact *one = &facts->neighbours.items[i];
@@ -193,7 +187,7 @@ static void judge_neighbours(struct troubles *out, const struct doctor_facts *fa
 		    ranges_contains(facts->gateway, &one->addr))
 			continue;
 		const struct neighbour_fact *twin = protected_twin(facts, one);
-		if (!twin || said++ >= SAID_MAX)
+		if (!twin || reported++ >= REPORTED_MAX)
 			continue;
 		hardware_text(one, hardware);
 		const struct policy_role *role = policy_protected_role(facts->policy, &twin->addr);
@@ -204,10 +198,10 @@ static void judge_neighbours(struct troubles *out, const struct doctor_facts *fa
 		REMEDY(out, trouble, "add it to %s, or take it from the machine",
 		       role && role != facts->policy->roles ? "the members of that role" : "address in [server]");
 	}
-	if (said > SAID_MAX) {
+	if (reported > REPORTED_MAX) {
 		struct trouble *trouble =
 			add(out, GRAVITY_WARNING, "address",
-			    "%zu more addresses share a protected machine's hardware address", said - SAID_MAX);
+			    "%zu more addresses share a protected machine's hardware address", reported - REPORTED_MAX);
 		EVIDENCE(out, trouble, "the neighbour table");
 		REMEDY(out, trouble, "ip neighbour; is there a router or proxy ARP in between?");
 	}
@@ -244,7 +238,9 @@ static void judge_saved(struct troubles *out, const struct doctor_facts *facts)
 
 static void judge_tracking(struct troubles *out, const struct doctor_facts *facts)
 {
-	if (!facts->tracked_max || facts->tracked < facts->tracked_max / 100.0 * FULL_PERCENT)
+	uint64_t most = facts->tracked_max, nearly = most / 100 * FULL_PERCENT + most % 100 * FULL_PERCENT / 100;
+
+	if (!most || facts->tracked < nearly)
 		return;
 	struct trouble *trouble =
 		add(out, GRAVITY_SERIOUS, "conntrack", "the connection table is %s: new connections are lost",
@@ -337,9 +333,9 @@ static void judge_finding(struct troubles *out, const struct finding *finding)
 
 static void judge_foreign(struct troubles *out, const struct doctor_facts *facts)
 {
-	for (size_t i = 0; i < facts->others.count; i++)
-		judge_finding(out, &facts->others.items[i]);
-	if (facts->others.incomplete)
+	for (size_t i = 0; i < facts->findings.count; i++)
+		judge_finding(out, &facts->findings.items[i]);
+	if (facts->findings.incomplete)
 		troubles_add(out, GRAVITY_NOTE, "drop", "other tables could not be judged to their end",
 			     "they have too many rules, or rules of an unknown kind", NULL);
 }
@@ -360,7 +356,7 @@ static void judge_resolvers(struct troubles *out, const struct doctor_facts *fac
 		EVIDENCE(out, trouble, "it is reached by %s as the server is: its answers do not pass this gateway",
 			 resolver->link);
 		REMEDY(out, trouble,
-		       "servers = %s in [dns], so that both ask the same; or let the server ask one beyond this "
+		       "servers = %s in [dns], so that both query the same; or let the server query one beyond this "
 		       "gateway",
 		       text);
 	}
@@ -396,7 +392,7 @@ static void judge_name(struct troubles *out, const struct doctor_facts *facts, c
 				      family_words[name->family]);
 	EVIDENCE(out, trouble, "the gateway's resolver answers %s, the server's %s, and they share none",
 		 own ? own : "?", servers ? servers : "?");
-	REMEDY(out, trouble, "let both ask the same: servers in [dns] as resolvers in [server]");
+	REMEDY(out, trouble, "let both query the same: servers in [dns] as resolvers in [server]");
 	free(own);
 	free(servers);
 }
@@ -413,11 +409,11 @@ static void judge_names(struct troubles *out, const struct doctor_facts *facts)
 		servers = name->servers_error && !servers ? name : servers;
 	}
 	if (own)
-		troubles_add(out, GRAVITY_NOTE, "resolver", "the gateway's resolver could not be asked for all names",
+		troubles_add(out, GRAVITY_NOTE, "resolver", "the gateway's resolver could not be queried for all names",
 			     own->own_error, NULL);
 	if (servers)
 		troubles_add(out, GRAVITY_NOTE, "resolver",
-			     "the server's resolvers could not be asked for all names from here",
+			     "the server's resolvers could not be queried for all names from here",
 			     servers->servers_error, NULL);
 }
 
@@ -439,7 +435,7 @@ static void judge_certificate(struct troubles *out, const struct tls_fact *fact)
 	REMEDY(out, trouble, "take %s out of the inspection of the proxy that has this authority", fact->name);
 }
 
-/* It answers by the other family, or that it does not was said of that. */
+/* It answers by the other family, or that it does not was reported of that. */
 static bool is_said(const struct doctor_facts *facts, const struct tls_fact *fact)
 {
 	for (size_t i = 0; i < facts->tls.count; i++) {
@@ -524,7 +520,7 @@ void doctor_facts_free(struct doctor_facts *facts)
 		ranges_free(&facts->names.items[i].own);
 		ranges_free(&facts->names.items[i].servers);
 	}
-	findings_free(&facts->others);
+	findings_free(&facts->findings);
 	bridge_findings_free(&facts->bridges);
 	free(facts->links.items);
 	free(facts->detours.items);

@@ -3,7 +3,7 @@
 #define SPEFW_DOCTOR_H
 
 /* What on a gateway stands in the way of the flows, or of the guard: facts in, troubles out. The daemon/doctor_ files
- * read the facts. Texts may be anything; those of troubles are printable ASCII. */
+ * read the facts. Texts may be anything; those of troubles are printable. */
 
 #include "bridges.h"
 #include "foreign.h"
@@ -108,8 +108,8 @@ struct doctor_facts {
 	} saved;
 	uint64_t tracked, tracked_max; /* connections; max 0: unknown */
 	bool clock_known, clock_synchronised;
-	int64_t clock_error_ms; /* the kernel's estimate */
-	struct findings others; /* of all kinds */
+	int64_t clock_error_ms;   /* the kernel's estimate */
+	struct findings findings; /* of all kinds */
 	struct {
 		struct resolver_fact *items;
 		size_t count, capacity;
@@ -135,8 +135,5 @@ void troubles_sort(struct troubles *troubles);
 void troubles_free(struct troubles *troubles);
 void doctor_facts_free(struct doctor_facts *facts);
 const char *gravity_word(enum gravity gravity); /* "serious" */
-
-/* Bytes that are not printable ASCII become '?', in place. */
-void harmless_text(char *text);
 
 #endif

@@ -65,65 +65,65 @@ size_t rule_field_size(enum rule_field field)
 }
 
 static int name_order(unsigned family, const char *table, const char *name, unsigned other_family,
-		      const char *other_table, const char *other_name)
+		      const char *foreign_table, const char *other_name)
 {
-	int order =
-		family != other_family ? (family > other_family) - (family < other_family) : strcmp(table, other_table);
+	int order = family != other_family ? (family > other_family) - (family < other_family)
+					   : strcmp(table, foreign_table);
 	return order ? order : strcmp(name, other_name);
 }
 
 static int chain_order(const void *a, const void *b)
 {
-	const struct other_chain *x = a, *y = b;
+	const struct foreign_chain *x = a, *y = b;
 	return name_order(x->family, x->table, x->name, y->family, y->table, y->name);
 }
 
 static int set_order(const void *a, const void *b)
 {
-	const struct other_set *x = a, *y = b;
+	const struct foreign_set *x = a, *y = b;
 	return name_order(x->family, x->table, x->name, y->family, y->table, y->name);
 }
 
-void foreign_sort(struct foreign_tables *others)
+void foreign_sort(struct foreign_tables *tables)
 {
-	if (others->chains.count)
-		qsort(others->chains.items, others->chains.count, sizeof(*others->chains.items), chain_order);
-	if (others->sets.count)
-		qsort(others->sets.items, others->sets.count, sizeof(*others->sets.items), set_order);
+	if (tables->chains.count)
+		qsort(tables->chains.items, tables->chains.count, sizeof(*tables->chains.items), chain_order);
+	if (tables->sets.count)
+		qsort(tables->sets.items, tables->sets.count, sizeof(*tables->sets.items), set_order);
 }
 
-size_t foreign_find_chain(const struct foreign_tables *others, unsigned family, const char *table, const char *name)
+size_t foreign_find_chain(const struct foreign_tables *tables, unsigned family, const char *table, const char *name)
 {
-	struct other_chain key = { .family = family, .table = (char *)table, .name = (char *)name }, *found = NULL;
-	if (others->chains.count)
-		found = bsearch(&key, others->chains.items, others->chains.count, sizeof(key), chain_order);
-	return found ? (size_t)(found - others->chains.items) + 1 : 0;
+	struct foreign_chain key = { .family = family, .table = (char *)table, .name = (char *)name }, *found = NULL;
+	if (tables->chains.count)
+		found = bsearch(&key, tables->chains.items, tables->chains.count, sizeof(key), chain_order);
+	return found ? (size_t)(found - tables->chains.items) + 1 : 0;
 }
 
-size_t foreign_find_set(const struct foreign_tables *others, unsigned family, const char *table, const char *name)
+size_t foreign_find_set(const struct foreign_tables *tables, unsigned family, const char *table, const char *name)
 {
-	struct other_set key = { .family = family, .table = (char *)table, .name = (char *)name }, *found = NULL;
-	if (others->sets.count)
-		found = bsearch(&key, others->sets.items, others->sets.count, sizeof(key), set_order);
-	return found ? (size_t)(found - others->sets.items) + 1 : 0;
+	struct foreign_set key = { .family = family, .table = (char *)table, .name = (char *)name }, *found = NULL;
+	if (tables->sets.count)
+		found = bsearch(&key, tables->sets.items, tables->sets.count, sizeof(key), set_order);
+	return found ? (size_t)(found - tables->sets.items) + 1 : 0;
 }
 
-void foreign_tables_free(struct foreign_tables *others)
+void foreign_tables_free(struct foreign_tables *tables)
 {
-	for (size_t i = 0; i < others->chains.count; i++) {
-		free(others->chains.items[i].table);
-		free(others->chains.items[i].name);
+	for (size_t i = 0; i < tables->chains.count; i++) {
+		free(tables->chains.items[i].table);
+		free(tables->chains.items[i].name);
 	}
-	for (size_t i = 0; i < others->sets.count; i++) {
-		free(others->sets.items[i].table);
-		free(others->sets.items[i].name);
-		free(others->sets.items[i].items);
+	for (size_t i = 0; i < tables->sets.count; i++) {
+		free(tables->sets.items[i].table);
+		free(tables->sets.items[i].name);
+		free(tables->sets.items[i].items);
 	}
-	free(others->chains.items);
-	free(others->rules.items);
-	free(others->conditions.items);
-	free(others->sets.items);
-	*others = (struct foreign_tables){ 0 };
+	free(tables->chains.items);
+	free(tables->rules.items);
+	free(tables->conditions.items);
+	free(tables->sets.items);
+	*tables = (struct foreign_tables){ 0 };
 }
 
 static bool is_asked_for(unsigned effects, unsigned effect)
@@ -131,14 +131,14 @@ static bool is_asked_for(unsigned effects, unsigned effect)
 	return effect != EFFECT_NONE && effects & 1u << effect;
 }
 
-bool foreign_do_any(const struct foreign_tables *others, unsigned effects)
+bool foreign_do_any(const struct foreign_tables *tables, unsigned effects)
 {
-	for (size_t i = 0; i < others->rules.count; i++)
-		if (is_asked_for(effects, others->rules.items[i].effect) ||
-		    (effects & EFFECTS_STOP && others->rules.items[i].way == WAY_MAP))
+	for (size_t i = 0; i < tables->rules.count; i++)
+		if (is_asked_for(effects, tables->rules.items[i].effect) ||
+		    (effects & EFFECTS_STOP && tables->rules.items[i].way == WAY_MAP))
 			return true;
-	for (size_t i = 0; i < others->chains.count && effects & 1 << EFFECT_POLICY; i++)
-		if (others->chains.items[i].drops)
+	for (size_t i = 0; i < tables->chains.count && effects & 1 << EFFECT_POLICY; i++)
+		if (tables->chains.items[i].drops)
 			return true;
 	return false;
 }
@@ -185,7 +185,7 @@ static bool takes_interval(const struct box *box, enum rule_field field, const u
 }
 
 /* The first element, of those that are ascending and disjoint, that is not wholly below this. */
-static size_t first_from(const struct other_set *set, const uint8_t *value, size_t size)
+static size_t first_from(const struct foreign_set *set, const uint8_t *value, size_t size)
 {
 	size_t low = 0, high = set->count;
 
@@ -200,7 +200,7 @@ static size_t first_from(const struct other_set *set, const uint8_t *value, size
 }
 
 /* Whether the elements have all of the box between them. */
-static bool takes_set(struct judging *j, const struct box *box, enum rule_field field, const struct other_set *set)
+static bool takes_set(struct judging *j, const struct box *box, enum rule_field field, const struct foreign_set *set)
 {
 	size_t size = rule_field_size(field);
 	uint8_t next[FOREIGN_KEY_MAX];
@@ -220,7 +220,7 @@ static bool takes_set(struct judging *j, const struct box *box, enum rule_field 
 	return false;
 }
 
-static bool meets_set(struct judging *j, const struct box *box, enum rule_field field, const struct other_set *set)
+static bool meets_set(struct judging *j, const struct box *box, enum rule_field field, const struct foreign_set *set)
 {
 	size_t size = rule_field_size(field);
 
@@ -277,7 +277,7 @@ static bool meets(struct judging *j, const struct box *box, const struct rule_co
 		return false;
 	if (condition->masked)
 		return meets_bits(box, condition, ret_takes);
-	const struct other_set *set = condition->set ? &j->others->sets.items[condition->set - 1] : NULL;
+	const struct foreign_set *set = condition->set ? &j->tables->sets.items[condition->set - 1] : NULL;
 	if (set && !set->known)
 		return true;
 	bool some = set ? meets_set(j, box, field, set) : meets_interval(box, field, condition->first, condition->last);
@@ -300,7 +300,7 @@ struct share {
 	bool peers; /* where not: it is some peers of ANY that it meets, and nothing else is open */
 };
 
-static bool meets_rule(struct judging *j, const struct box *box, const struct other_rule *rule, struct share *ret)
+static bool meets_rule(struct judging *j, const struct box *box, const struct foreign_rule *rule, struct share *ret)
 {
 	bool all = rule->exact, peers = rule->exact && box->any_peer;
 	bool ends = rule->effect == EFFECT_DROP || rule->way == WAY_JUMP || rule->way == WAY_GOTO;
@@ -309,7 +309,7 @@ static bool meets_rule(struct judging *j, const struct box *box, const struct ot
 	if (rule->excess && ends && j->effects & EFFECTS_STOP)
 		return false;
 	for (size_t i = 0; i < rule->condition_count; i++) {
-		const struct rule_condition *condition = &j->others->conditions.items[rule->conditions + i];
+		const struct rule_condition *condition = &j->tables->conditions.items[rule->conditions + i];
 		bool takes;
 		if (!meets(j, box, condition, &takes))
 			return false;
@@ -331,7 +331,7 @@ static void narrow(struct box *box, enum rule_field field, const uint8_t *first,
 }
 
 /* What a rule does matters to the box. */
-static bool concerns(const struct judging *j, const struct box *box, const struct other_rule *rule)
+static bool concerns(const struct judging *j, const struct box *box, const struct foreign_rule *rule)
 {
 	bool translates = rule->effect == EFFECT_REDIRECT || rule->effect == EFFECT_DNAT, is_dns = false;
 	bool to_protected = rule->has_target && ranges_contains(&j->policy->protected_all, &rule->target);
@@ -365,7 +365,7 @@ static char *shown(const char *name)
 
 /* effect by the rule or, index being that of none, at the end of the base chain. *told is the finding of that, and one.
  */
-static int tell(struct judging *j, const struct other_chain *chain, uint64_t handle, enum effect effect,
+static int tell(struct judging *j, const struct foreign_chain *chain, uint64_t handle, enum effect effect,
 		const struct box *box, bool may, size_t *told)
 {
 	struct finding finding = { .family = chain->family,
@@ -406,15 +406,15 @@ static int tell(struct judging *j, const struct other_chain *chain, uint64_t han
 	return 0;
 }
 
-static int tell_rule(struct judging *j, const struct other_rule *rule, enum effect effect, const struct box *box,
+static int tell_rule(struct judging *j, const struct foreign_rule *rule, enum effect effect, const struct box *box,
 		     bool may)
 {
-	return tell(j, &j->others->chains.items[rule->chain], rule->handle, effect, box, may,
-		    &j->told[rule - j->others->rules.items]);
+	return tell(j, &j->tables->chains.items[rule->chain], rule->handle, effect, box, may,
+		    &j->told[rule - j->tables->rules.items]);
 }
 
 /* What an element of the rule's map, or the rule itself, has of the box. */
-static bool meets_element(struct judging *j, const struct box *box, const struct other_rule *rule,
+static bool meets_element(struct judging *j, const struct box *box, const struct foreign_rule *rule,
 			  const struct set_element *element, struct share *ret)
 {
 	enum rule_field field = (enum rule_field)rule->map_field;
@@ -436,7 +436,7 @@ static bool meets_element(struct judging *j, const struct box *box, const struct
 	return true;
 }
 
-static struct box part_of(const struct judging *j, const struct box *box, const struct other_rule *rule,
+static struct box part_of(const struct judging *j, const struct box *box, const struct foreign_rule *rule,
 			  const struct set_element *element, struct share share)
 {
 	struct box part = *box;
@@ -445,7 +445,7 @@ static struct box part_of(const struct judging *j, const struct box *box, const 
 	part.some |= !share.all && !share.peers;
 	part.some_peers |= share.peers;
 	for (size_t c = 0; c < rule->condition_count; c++) {
-		const struct rule_condition *condition = &j->others->conditions.items[rule->conditions + c];
+		const struct rule_condition *condition = &j->tables->conditions.items[rule->conditions + c];
 		if (!condition->set && !condition->negate && !condition->masked)
 			narrow(&part, (enum rule_field)condition->field, condition->first, condition->last);
 	}
@@ -455,8 +455,8 @@ static struct box part_of(const struct judging *j, const struct box *box, const 
 }
 
 /* The box at a verdict that ends its way here: how much of it goes on. */
-static int end_box(struct judging *j, const struct other_rule *rule, struct box *box, struct share share, enum way way,
-		   bool drops)
+static int end_box(struct judging *j, const struct foreign_rule *rule, struct box *box, struct share share,
+		   enum way way, bool drops)
 {
 	if (drops && is_asked_for(j->effects, EFFECT_DROP) && !box->some_peers && !share.peers) {
 		int r = tell_rule(j, rule, EFFECT_DROP, box, !share.all || box->some || box->doubt);
@@ -484,7 +484,7 @@ static void end_part(struct box *caller, const struct box *part, enum way way)
 	}
 }
 
-static int meet_effect(struct judging *j, const struct other_rule *rule, const struct box *box)
+static int meet_effect(struct judging *j, const struct foreign_rule *rule, const struct box *box)
 {
 	struct share share;
 
@@ -495,7 +495,7 @@ static int meet_effect(struct judging *j, const struct other_rule *rule, const s
 }
 
 /* What of the box in the frame goes to a chain goes on in a frame above it. */
-static int visit(struct judging *j, struct frame *frame, const struct other_rule *rule,
+static int visit(struct judging *j, struct frame *frame, const struct foreign_rule *rule,
 		 const struct set_element *element)
 {
 	enum way way = (enum way)(element ? element->way : rule->way);
@@ -517,10 +517,10 @@ static int visit(struct judging *j, struct frame *frame, const struct other_rule
 }
 
 /* The next element of the rule's map; false: there is none that could meet the box. */
-static bool next_element(struct judging *j, struct frame *frame, const struct other_rule *rule,
+static bool next_element(struct judging *j, struct frame *frame, const struct foreign_rule *rule,
 			 const struct set_element **ret)
 {
-	const struct other_set *map = rule->to ? &j->others->sets.items[rule->to - 1] : NULL;
+	const struct foreign_set *map = rule->to ? &j->tables->sets.items[rule->to - 1] : NULL;
 	enum rule_field field = (enum rule_field)rule->map_field;
 	bool ascending = map && map->known && field != RULE_FIELDS;
 
@@ -543,7 +543,7 @@ static void next_rule(const struct judging *j, struct frame *frame)
 static int step(struct judging *j)
 {
 	struct frame *frame = &j->frames[j->depth];
-	const struct other_rule *rule = &j->others->rules.items[frame->at - 1];
+	const struct foreign_rule *rule = &j->tables->rules.items[frame->at - 1];
 	const struct set_element *element = NULL;
 	int r = 0;
 
@@ -565,7 +565,7 @@ static int step(struct judging *j)
 
 /* The walk through all of it. */
 
-static bool rule_leads(const struct judging *j, const struct other_rule *rule)
+static bool rule_leads(const struct judging *j, const struct foreign_rule *rule)
 {
 	if (is_asked_for(j->effects, rule->effect) || (rule->effect == EFFECT_DNAT && j->effects & 1 << EFFECT_PORT))
 		return true;
@@ -574,7 +574,7 @@ static bool rule_leads(const struct judging *j, const struct other_rule *rule)
 	return rule->way == WAY_MAP && rule->to && j->map_leads[rule->to - 1];
 }
 
-static bool map_leads(const struct judging *j, const struct other_set *map)
+static bool map_leads(const struct judging *j, const struct foreign_set *map)
 {
 	for (size_t e = 0; e < map->count; e++)
 		if ((map->items[e].to && j->leads[map->items[e].to - 1]) ||
@@ -591,28 +591,28 @@ static void find_leads(struct judging *j)
 
 	for (int round = 0; more && round < ROUNDS_MAX; round++) {
 		more = false;
-		for (size_t i = 0; i < j->others->sets.count; i++) /* once, however many rules ask one */
-			j->map_leads[i] = j->map_leads[i] || map_leads(j, &j->others->sets.items[i]);
-		for (size_t i = 0; i < j->others->rules.count; i++) {
-			const struct other_rule *rule = &j->others->rules.items[i];
+		for (size_t i = 0; i < j->tables->sets.count; i++) /* once, however many rules ask one */
+			j->map_leads[i] = j->map_leads[i] || map_leads(j, &j->tables->sets.items[i]);
+		for (size_t i = 0; i < j->tables->rules.count; i++) {
+			const struct foreign_rule *rule = &j->tables->rules.items[i];
 			if (!j->leads[rule->chain] && rule_leads(j, rule))
 				more = j->leads[rule->chain] = true;
 		}
 	}
-	for (size_t i = 0; more && i < j->others->chains.count; i++)
+	for (size_t i = 0; more && i < j->tables->chains.count; i++)
 		j->leads[i] = true;
 }
 
 static void order_rules(struct judging *j)
 {
-	for (size_t i = j->others->rules.count; i-- > 0;) {
-		size_t chain = j->others->rules.items[i].chain;
+	for (size_t i = j->tables->rules.count; i-- > 0;) {
+		size_t chain = j->tables->rules.items[i].chain;
 		j->next_rule[i] = j->first_rule[chain];
 		j->first_rule[chain] = i + 1;
 	}
 }
 
-static bool is_outrun(const struct judging *j, const struct other_chain *chain)
+static bool is_outrun(const struct judging *j, const struct foreign_chain *chain)
 {
 	/* Ports that no flow opens are not pinned. */
 	return !(j->effects & 1 << EFFECT_PORT) && j->policy->interception == INTERCEPTION_PREVENT &&
@@ -631,9 +631,9 @@ static int next_base(struct judging *j)
 	int r = 0;
 
 	j->boxes.count = j->next_box = j->policy_told = 0;
-	while (j->next_chain < j->others->chains.count && !j->boxes.count && r == 0) {
+	while (j->next_chain < j->tables->chains.count && !j->boxes.count && r == 0) {
 		j->base_index = j->next_chain++;
-		j->base = &j->others->chains.items[j->base_index];
+		j->base = &j->tables->chains.items[j->base_index];
 		j->steps++;
 		if (j->base->place != PLACE_NONE && (j->leads[j->base_index] || drops_rest(j)) &&
 		    !is_outrun(j, j->base))
@@ -700,16 +700,16 @@ static int find_holes(struct judging *j)
 	return r;
 }
 
-int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *others,
+int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *tables,
 			const struct policy *policy, const struct foreign_view *view, unsigned effects)
 {
-	size_t chains = others->chains.count + 1, rules = others->rules.count + 1, sets = others->sets.count + 1;
+	size_t chains = tables->chains.count + 1, rules = tables->rules.count + 1, sets = tables->sets.count + 1;
 	struct judging *j = calloc(1, sizeof(*j));
 
-	*out = (struct findings){ .incomplete = others->incomplete };
+	*out = (struct findings){ .incomplete = tables->incomplete };
 	if (!j)
 		return -ENOMEM;
-	*j = (struct judging){ .others = others,
+	*j = (struct judging){ .tables = tables,
 			       .policy = policy,
 			       .view = view,
 			       .effects = effects,
@@ -776,11 +776,11 @@ void foreign_judge_end(struct judging *j)
 	free(j);
 }
 
-int foreign_judge(struct findings *ret, const struct foreign_tables *others, const struct policy *policy,
+int foreign_judge(struct findings *ret, const struct foreign_tables *tables, const struct policy *policy,
 		  const struct foreign_view *view, unsigned effects)
 {
 	struct judging *j = NULL;
-	int r = foreign_judge_begin(&j, ret, others, policy, view, effects);
+	int r = foreign_judge_begin(&j, ret, tables, policy, view, effects);
 
 	if (r == 0)
 		r = foreign_judge_some(j, SIZE_MAX / 2);

@@ -3,7 +3,7 @@
 #define SPEFW_FOREIGN_H
 
 /* Rules of other tables, and whether they could take one of the policy's flows out of its way: by redirecting it, by
- * handing it to another program, by hiding it from connection tracking; or stop it. nft_foreign.c reads them from the
+ * handing it to another program, by hiding it from connection tracking; or stop it. nft/foreign.c reads them from the
  * kernel. */
 
 #include "addr.h"
@@ -72,7 +72,7 @@ enum {
 /* Where a packet goes from a rule. */
 enum way { WAY_ON, WAY_DONE /* the base chain is through with it */, WAY_RETURN, WAY_JUMP, WAY_GOTO, WAY_MAP };
 
-struct other_rule {
+struct foreign_rule {
 	size_t chain; /* index of its chain */
 	uint64_t handle;
 	size_t conditions; /* index of the first, and how many */
@@ -97,7 +97,7 @@ struct set_element {
 enum { FOREIGN_FAMILY_IP = 2, FOREIGN_FAMILY_IP6 = 10 }; /* as the kernel numbers them */
 enum { FAMILY_OF_LIST = 0xffff };                        /* a set that stands for a list in a rule; behind all others */
 
-struct other_set {
+struct foreign_set {
 	unsigned family; /* as the kernel numbers them */
 	char *table, *name;
 	bool known; /* its elements are here, ascending and disjoint */
@@ -116,7 +116,7 @@ enum place {
 	PLACE_EGRESS
 };
 
-struct other_chain {
+struct foreign_chain {
 	unsigned family;
 	char *table, *name;
 	enum place place;
@@ -129,11 +129,11 @@ struct other_chain {
 
 struct foreign_tables {
 	struct {
-		struct other_chain *items;
+		struct foreign_chain *items;
 		size_t count, capacity;
 	} chains;
 	struct {
-		struct other_rule *items;
+		struct foreign_rule *items;
 		size_t count, capacity;
 	} rules; /* those of one chain in their order */
 	struct {
@@ -141,7 +141,7 @@ struct foreign_tables {
 		size_t count, capacity;
 	} conditions;
 	struct {
-		struct other_set *items;
+		struct foreign_set *items;
 		size_t count, capacity;
 	} sets;
 	bool incomplete; /* there is more than was read, or could be */
@@ -167,16 +167,16 @@ struct findings {
 };
 
 /* Once all chains and sets are there, and before anything refers to them by index. */
-void foreign_sort(struct foreign_tables *others);
-size_t foreign_find_chain(const struct foreign_tables *others, unsigned family, const char *table,
+void foreign_sort(struct foreign_tables *tables);
+size_t foreign_find_chain(const struct foreign_tables *tables, unsigned family, const char *table,
 			  const char *name); /* index and one; 0: none */
-size_t foreign_find_set(const struct foreign_tables *others, unsigned family, const char *table,
+size_t foreign_find_set(const struct foreign_tables *tables, unsigned family, const char *table,
 			const char *name);     /* likewise */
 size_t rule_field_size(enum rule_field field); /* bytes */
-void foreign_tables_free(struct foreign_tables *others);
+void foreign_tables_free(struct foreign_tables *tables);
 
 /* Whether any rule does one of these effects, be it to whomever: nothing else needs to be known where not. */
-bool foreign_do_any(const struct foreign_tables *others, unsigned effects);
+bool foreign_do_any(const struct foreign_tables *tables, unsigned effects);
 
 /* links: one a policy role, as for compile(). peers: one a policy flow, the links by which its peers come, for drops
  * alone. */
@@ -187,13 +187,13 @@ struct foreign_view {
 /* The rules that could do one of these effects to a flow of the policy, each once. What `interception = prevent`
  * outruns is no finding. Of EFFECTS_STOP, what would only stop some peers of ANY is none either: that is what block
  * lists do. 0 or -ENOMEM. */
-int foreign_judge(struct findings *ret, const struct foreign_tables *others, const struct policy *policy,
+int foreign_judge(struct findings *ret, const struct foreign_tables *tables, const struct policy *policy,
 		  const struct foreign_view *view, unsigned effects);
 
 /* The same in parts. All that is given, and what it points to, must stay as it is until the end; out is the caller's.
  */
 struct judging;
-int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *others,
+int foreign_judge_begin(struct judging **ret, struct findings *out, const struct foreign_tables *tables,
 			const struct policy *policy, const struct foreign_view *view,
 			unsigned effects); /* 0 or -ENOMEM; *ret is then as it was */
 /* About so many steps more, of some 50 ns each. 1: there are more; 0: that was all, or all that it may take

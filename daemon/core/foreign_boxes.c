@@ -161,10 +161,8 @@ static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *p
 	bool goes_out = stops(j) && (j->base->place == PLACE_FORWARD || j->base->place == PLACE_POSTROUTING);
 	int r = 0;
 
-	for (int reply = 0; reply < 2 && r == 0; reply++) {
+	for (int reply = 0; reply < (j->base->nat ? 1 : 2) && r == 0; reply++) {
 		bool from_own = pair->inbound == (reply != 0);
-		if (reply && j->base->nat)
-			continue;
 		if ((j->base->place == PLACE_INPUT && !from_own) || (j->base->place == PLACE_OUTPUT && from_own))
 			continue;
 		if (j->base->place == PLACE_OUTPUT)

@@ -2,7 +2,7 @@
 #ifndef SPEFW_FOREIGN_BOXES_H
 #define SPEFW_FOREIGN_BOXES_H
 
-/* What others.c and others_boxes.c share.
+/* What foreign.c and foreign_boxes.c share.
  *
  * Flows are boxes: an interval of each field that a rule may look at. A rule meets a box where each of its conditions
  * has something in common with it. Boxes go through the chains as packets would; one that a rule takes wholly, and by
@@ -45,12 +45,12 @@ struct frame {
 
 /* One box goes its way after the other, so that it can be left at any rule and gone on with later. */
 struct judging {
-	const struct foreign_tables *others;
+	const struct foreign_tables *tables;
 	const struct policy *policy;
 	const struct foreign_view *view;
 	unsigned effects;
 	struct findings *out;
-	const struct other_chain *base;
+	const struct foreign_chain *base;
 	size_t base_index, next_chain;
 	bool *leads;                /* of each chain: it comes to a effect */
 	bool *map_leads;            /* likewise, of each set that is a map */

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* FNV-1a: tells whether bytes are the same as before. Against accidents; whoever wants to can forge it. */
+/* FNV-1a: shows whether bytes are the same as before. Against accidents and worn media; it can be forged. */
 static const uint64_t HASH_START = UINT64_C(0xcbf29ce484222325);
 
 /* The hash of what start is the hash of, with these bytes behind it. */

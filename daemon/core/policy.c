@@ -256,19 +256,18 @@ static void list_role(struct builder *b, const struct role_source *source)
 static int make_roles(struct builder *b)
 {
 	const struct config *config = b->config;
-	static const char *const built_in[] = { "ADM", "CA" };
 
-	b->policy->roles = calloc(config->role_count + 3, sizeof(*b->policy->roles));
-	b->sources = calloc(config->role_count + 3, sizeof(*b->sources));
+	b->policy->roles = calloc(config->role_count + BUILTIN_ROLES, sizeof(*b->policy->roles));
+	b->sources = calloc(config->role_count + BUILTIN_ROLES, sizeof(*b->sources));
 	if (!b->policy->roles || !b->sources)
 		return -ENOMEM;
 
-	list_role(b, &(struct role_source){ .name = "SERVER",
+	list_role(b, &(struct role_source){ .name = builtin_roles[0],
 					    .members = &config->server,
 					    .is_protected = true,
 					    .line = config->server.line });
-	for (size_t i = 0; i < 2; i++)
-		list_role(b, &(struct role_source){ .name = built_in[i] });
+	for (size_t i = 1; i < BUILTIN_ROLES; i++)
+		list_role(b, &(struct role_source){ .name = builtin_roles[i] });
 	for (size_t i = 0; i < config->role_count; i++) {
 		const struct config_role *written = &config->roles[i];
 		struct role_source source = { .name = written->name,
@@ -310,7 +309,7 @@ static int collect_protected(struct policy *policy, struct ranges *ret)
 }
 
 /* What a target opens: a protected role that it names, also through another role, and protected addresses that it
- * names as such. A network that merely holds some opens nothing (SPEC 1: only naming opens). */
+ * names as such. A network that merely holds some opens nothing: only naming opens. */
 static int add_opened(struct builder *b, struct ranges *opens, const struct members *members)
 {
 	for (size_t i = 0; i < members->count; i++) {

@@ -176,7 +176,7 @@ bool policy_opened(const struct policy *policy, const struct packet *packet, str
 void names_view_free(struct names_view *view);
 const char *section_name(enum section section);
 
-/* The vendor's flows and the three infrastructure ones, builtin.c; from flows.tsv. */
+/* The vendor's flows and the three infrastructure ones: builtin.c. */
 struct builtin_flow {
 	const char *id;
 	unsigned protocols;

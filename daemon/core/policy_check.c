@@ -8,9 +8,13 @@ enum { ROLES_LISTED = 64 };
 
 void complain_unknown_role(struct diags *diags, const struct config *config, const struct member *member)
 {
-	const char *known[ROLES_LISTED] = { "SERVER", "ADM", "CA" };
-	size_t count = 3;
+	const char *known[ROLES_LISTED];
+	size_t count = 0;
 
+	while (count < BUILTIN_ROLES) {
+		known[count] = builtin_roles[count];
+		count++;
+	}
 	for (size_t i = 0; i < config->role_count && count < ROLES_LISTED; i++)
 		known[count++] = config->roles[i].name;
 	const char *nearest = diag_nearest(member->text, known, count);

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "printable.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Control characters of ISO 8859, and what hides text or changes its order: zero width, line breaks, directions. */
+static bool is_invisible(uint32_t character)
+{
+	return character < 0xa0 || (character >= 0x200b && character <= 0x200f) ||
+	       (character >= 0x2028 && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069) ||
+	       character == 0xfeff;
+}
 
 /* Bytes of the well-formed UTF-8 character at text that is fit to print; 0 where there is none. */
 static size_t printable_length(const unsigned char *text)
@@ -24,11 +33,10 @@ static size_t printable_length(const unsigned char *text)
 			return 0;
 		character = character << 6 | (text[i] & 0x3f);
 	}
-	/* Out go overlong forms, surrogates and the control characters of ISO 8859. */
-	if (character < least[length] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff) ||
-	    character < 0xa0)
+	/* Overlong forms, surrogates, and what is beyond Unicode. */
+	if (character < least[length] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff))
 		return 0;
-	return length;
+	return is_invisible(character) ? 0 : length;
 }
 
 void make_printable(char *text)

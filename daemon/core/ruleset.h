@@ -3,7 +3,7 @@
 #define SPEFW_RULESET_H
 
 /* The one table as plain data: what compile.c makes of a policy, delta.c compares, ruleset_text.c prints in nft's
- * words, and nft_encode.c sends. It is also what nft_read.c finds in the kernel. */
+ * words, and nft/encode.c sends. It is also what nft/read.c finds in the kernel. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -193,6 +193,5 @@ bool rule_equal(const struct rule *a, const struct rule *b);
 /* The ruleset as nft would read it ("table inet spefw { ... }"). now_ms: for timeouts. The caller frees it; NULL
  * without memory. */
 char *ruleset_text(const struct ruleset *ruleset, int64_t now_ms);
-char *rule_text(const struct rule *rule);
 
 #endif

@@ -121,7 +121,7 @@ static void print_key(FILE *out, int operand, const uint8_t *key)
 	switch (operand) {
 	case AS_IPV4:
 	case AS_IPV6: fputs(inet_ntop(operand == AS_IPV4 ? AF_INET : AF_INET6, key, text, sizeof(text)), out); break;
-	case AS_PORT: fprintf(out, "%u", key[0] << 8 | key[1]); break;
+	case AS_PORT: fprintf(out, "%d", key[0] << 8 | key[1]); break;
 	case AS_LINK: fprintf(out, "\"%.16s\"", (const char *)key); break;
 	case AS_PROTOCOL: print_word(out, protocols, key[0]); break;
 	case AS_ICMP: print_word(out, icmp_types, key[0]); break;
@@ -290,17 +290,5 @@ char *ruleset_text(const struct ruleset *ruleset, int64_t now_ms)
 	for (size_t i = 0; i < ruleset->chains.count; i++)
 		print_chain(out, &ruleset->chains.items[i]);
 	fputs("}\n", out);
-	return lines_end(out, &text);
-}
-
-char *rule_text(const struct rule *rule)
-{
-	char *text = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&text, &length);
-
-	if (!out)
-		return NULL;
-	print_rule(out, rule);
 	return lines_end(out, &text);
 }

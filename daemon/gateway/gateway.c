@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
+#include "core/policy_diff.h"
 #include "gateway/parts.h"
 #include "log.h"
 #include "state_file.h"
@@ -71,6 +72,7 @@ void gateway_free(struct gateway *gateway)
 	observer_free(gateway->observer);
 	usage_free(gateway->usage);
 	names_free(gateway->names);
+	helper_free(gateway->helper);
 	foreign_free(gateway->foreign);
 	counts_free(gateway->counts);
 	cut_free(gateway->cut);
@@ -118,7 +120,7 @@ static void on_minute(void *userdata)
 	save_counts(gateway);
 	config_store_save(gateway->config);
 	review_cut(gateway);
-	observer_follow(gateway->observer, config_store_policy(gateway->config));
+	observer_retry(gateway->observer);
 	names_save(gateway->names);
 	health_changed(gateway);
 	timer_set(gateway->minute_timer, MINUTE_MS);
@@ -137,9 +139,11 @@ static int make_objects(struct gateway *gateway, int stored_fd)
 	if (r == 0)
 		r = counts_new(&gateway->counts, socket, state, &counts_events, gateway);
 	if (r == 0)
-		r = names_new(&gateway->names, event, state, &names_events, gateway);
+		r = helper_new(&gateway->helper, event, &helper_events, gateway);
 	if (r == 0)
-		r = observer_new(&gateway->observer, event, &observer_events, gateway);
+		r = names_new(&gateway->names, event, gateway->helper, state, &names_events, gateway);
+	if (r == 0)
+		r = observer_new(&gateway->observer, gateway->helper, &observer_events, gateway);
 	if (r == 0)
 		r = usage_new(&gateway->usage, event, state, &usage_events, gateway);
 	if (r == 0)
@@ -218,7 +222,8 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 	int r = config_store_read(gateway->config, &candidate, network_own_addresses(gateway->network), diags);
 	if (r == 0) {
 		if (ret->line)
-			policy_file_diff(config_store_file(gateway->config), &candidate.file, ret->line, ret->userdata);
+			policy_diff(&config_store_file(gateway->config)->policy, &candidate.file.policy, ret->line,
+				    ret->userdata);
 		r = take_over(gateway, &candidate);
 		if (r == 0) {
 			ret->cut = cut_denied(gateway, "the policy changed", &candidate.file.policy);
@@ -320,6 +325,7 @@ void gateway_reasons(struct gateway *gateway, struct health *ret)
 	if (gateway->interfaces_unfollowed)
 		health_add(ret, HEALTH_INTERFACES_UNREAD,
 			   "a change of this gateway's interfaces or addresses is not followed yet");
+	helper_reasons(gateway->helper, ret);
 	if (!removed)
 		observer_reasons(gateway->observer, ret);
 	counts_reasons(gateway->counts, ret);

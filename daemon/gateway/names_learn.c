@@ -51,7 +51,7 @@ static int by_time(const void *a, const void *b)
  * the budget. */
 static void query_candidates(struct names *names, struct candidates *candidates)
 {
-	int64_t now = now_ms(), interval = names->file->min_interval_ms;
+	int64_t now = now_ms(), interval = names->file->policy.min_interval_ms;
 
 	if (candidates->count)
 		qsort(candidates->items, candidates->count, sizeof(*candidates->items), by_time);
@@ -145,19 +145,19 @@ static void log_learned(const struct book_entry *entry, const struct addr *befor
 }
 
 /* True where the set of addresses changed. */
-static bool learn(struct names *names, const char *name, enum family family, const struct dns_message *message)
+static bool learn(struct names *names, const char *name, const struct dns_answer *answer)
 {
 	struct addr before[BOOK_ADDRESSES_MAX];
 	struct book_entry entry;
 	bool changed = false;
 
-	if (addrbook_find(names->book, name, family, &entry) < 0)
+	if (addrbook_find(names->book, name, answer->family, &entry) < 0)
 		return false;
 	uint64_t mark = entry.refused_mark;
 	size_t before_count = entry.address_count;
 	for (size_t i = 0; i < before_count; i++)
 		before[i] = entry.addresses[i].addr;
-	int r = addrbook_answered(names->book, name, family, message->addresses, message->address_count, message->ttl_s,
+	int r = addrbook_answered(names->book, name, answer->family, answer->addresses, answer->count, answer->ttl_s,
 				  ORIGIN_OBSERVED, now_ms(), &changed);
 	if (r == -ENOMEM)
 		log_error("out of memory: an answer for %s is lost", name);
@@ -167,9 +167,9 @@ static bool learn(struct names *names, const char *name, enum family family, con
 	names->events.changed(names->userdata, name);
 	names->learned++;
 	names->unsaved = true;
-	if (addrbook_find(names->book, name, family, &entry) < 0)
+	if (addrbook_find(names->book, name, answer->family, &entry) < 0)
 		return changed;
-	names_log_refused(names, &entry, mark, message->addresses, message->address_count);
+	names_log_refused(names, &entry, mark, answer->addresses, answer->count);
 	if (changed)
 		log_learned(&entry, before, before_count);
 	return changed;
@@ -225,13 +225,13 @@ bool names_wants(const struct names *names, const char *question, enum family fa
 	return next_taught(names, question, family, &(struct taught){ 0 });
 }
 
-void names_learn(struct names *names, const char *question, enum family family, const struct dns_message *message)
+void names_learn(struct names *names, const struct dns_answer *answer)
 {
 	struct taught at = { 0 };
 	bool changed = false;
 
-	for (const char *name; (name = next_taught(names, question, family, &at));)
-		changed |= learn(names, name, family, message);
+	for (const char *name; (name = next_taught(names, answer->question, answer->family, &at));)
+		changed |= learn(names, name, answer);
 	if (!changed)
 		return;
 	names_save_soon(names);

@@ -23,8 +23,8 @@ struct tracked {
 int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, const struct tracked *tracked),
 		   void *userdata);
 
-/* Asks `cut` about each connection of these addresses (normalised), calls `ready` once, and deletes the entries of
- * those for which it said yes. 0 or a negative errno; *ret_cut is how many were deleted. */
+/* Calls `cut` for each connection of these addresses (normalised), calls `ready` once, and deletes the entries of
+ * those for which it returned true. 0 or a negative errno; *ret_cut is how many were deleted. */
 int conntrack_cut(const struct ranges *addresses, bool (*cut)(void *userdata, const struct tracked *tracked),
 		  void (*ready)(void *userdata), void *userdata, size_t *ret_cut);
 

@@ -19,8 +19,7 @@ enum {
 
 struct links {
 	sd_event *event;
-	struct nl_sock
-		*notices; /* joined to the groups; of what it says no more is looked at than whether it matters */
+	struct nl_sock *notices; /* joined to the groups; of what they hold only whether it matters is looked at */
 	struct nl_sock *questions;
 	bool confused; /* an answer was not read to its end */
 	bool unread;   /* the last change could not be read yet */
@@ -34,7 +33,7 @@ struct links {
 	struct net net;
 };
 
-/* What an error left of an answer would be taken for the answer to the next question: that is asked by another socket.
+/* What an error left of an answer would be taken for the answer to the next request: that is sent by another socket.
  */
 static int begin_question(struct links *links)
 {
@@ -164,7 +163,7 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 		return 0;
 	}
 	if (!links->unread)
-		log_error("links, addresses and routes can't be read, which is tried again: %s", strerror(-r));
+		log_error("interfaces, addresses and routes can't be read: %s: it is tried again", strerror(-r));
 	links->unread = true;
 	sd_event_source_set_time_relative(links->timer, RETRY_USEC);
 	sd_event_source_set_enabled(links->timer, SD_EVENT_ONESHOT);

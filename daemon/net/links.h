@@ -15,7 +15,7 @@ struct links;
 int links_new(struct links **ret, sd_event *event, void (*changed)(void *userdata), void *userdata);
 void links_free(struct links *links);
 
-/* There was a change that could not be read yet: what is told here is from before it. It is tried again. */
+/* There was a change that could not be read yet: what is given here is from before it. It is tried again. */
 bool links_unread(const struct links *links);
 
 /* The gateway's own addresses, normalised; valid until the next change. */
@@ -23,7 +23,7 @@ const struct ranges *links_gateway_addresses(const struct links *links);
 /* The names of all links with a route to any of these addresses, whatever its metric and table, and of macvlans on them
  * and VRFs that they belong to. Routes that another router advertised count only for what no configured one covers,
  * default routes only for what no other covers. The routes of a link that is down still count. Sorted, unique; the
- * caller frees *ret. Routes to addresses that were never asked for are not kept: the first time they are read then. 0
+ * caller frees *ret. Routes to addresses that nobody wanted yet are not kept: the first time they are read then. 0
  * or a negative errno. */
 int links_towards(struct links *links, const struct ranges *addresses, char (**ret)[CONFIG_INTERFACE_MAX + 1],
 		  size_t *ret_count);
@@ -36,7 +36,7 @@ int links_remember(struct links *links, const struct ranges *addresses, char (*n
 /* Likewise, bridges without an address: what they carry nobody routes. */
 int links_bare_bridges(const struct links *links, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count);
 /* Likewise, the links by which packets of the gateway's own come in, though it sent them: VRFs, and bridges that it is
- * plugged into by a pair of veth. lo is not told. */
+ * plugged into by a pair of veth. lo is left out. */
 int links_of_own_packets(const struct links *links, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count);
 /* The broadcast addresses of networks of this gateway that hold any of these addresses, but for these addresses
  * themselves; normalised, the caller frees *ret. 0 or -ENOMEM. */

@@ -116,7 +116,7 @@ const struct net_link *net_link_named(const struct net *net, const char *name)
 	return NULL;
 }
 
-/* A route as the kernel tells it. It is read here and not by libnl, which takes none with an encapsulation that it
+/* A route as the kernel reports it. It is read here and not by libnl, which takes none with an encapsulation that it
  * doesn't know, though it would be enough to know whither it leads and by which links. False: it leads nobody anywhere.
  */
 struct route_message {
@@ -392,7 +392,7 @@ static int dump(struct nl_sock *socket, struct walk *walk, int type, void *reque
 		if (r >= 0)
 			r = nl_recvmsgs_default(socket);
 	}
-	/* What changes all the time is told again; what was read is the best there is. */
+	/* What changes all the time is reported again; what was read is the best there is. */
 	nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
 	return r < 0 && r != -NLE_DUMP_INTR ? -EIO : walk->error;
 }

@@ -83,7 +83,7 @@ const struct net_link *net_link_named(const struct net *net, const char *name); 
 /* Adds a route that is not there yet. 0 or -ENOMEM. */
 int net_add_route(struct net *net, const struct net_route *route);
 
-/* Whether a message tells of a route that meets the interest, or of a default route. */
+/* Whether a message is about a route that meets the interest, or of a default route. */
 struct nlmsghdr;
 bool net_route_matters(const struct nlmsghdr *header, const struct ranges *interest);
 

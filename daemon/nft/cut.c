@@ -40,7 +40,7 @@ static size_t unpack_side(const uint8_t *at, enum family family, struct addr *re
 	return size + 4;
 }
 
-/* The comment, as nft shows it, tells the next daemon who had opened the connection. */
+/* The comment, as nft shows it, is where the next daemon finds who had opened the connection. */
 static int set_comment(struct nftnl_set_elem *element, enum cut_opener opener)
 {
 	struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
@@ -101,16 +101,6 @@ static int put_entries(struct nft_batch *batch, const struct cut_entry *entries,
 	return r;
 }
 
-static int commit(struct nft_socket *socket, struct nft_batch *batch, int r)
-{
-	if (r == 0)
-		r = nft_batch_end(batch);
-	if (r == 0)
-		r = nft_commit_batch(socket, batch);
-	nft_batch_free(batch);
-	return r;
-}
-
 /* As many entries from `from` on as one message takes. */
 static size_t part_of(const struct cut_list *list, size_t from)
 {
@@ -149,7 +139,7 @@ static int write_list(struct nft_socket *socket, const struct cut_list *list, en
 			r = put_part(&batch, &list->items[at], count, use);
 			at += count;
 		}
-		r = commit(socket, &batch, r);
+		r = nft_commit_batch(socket, &batch, r);
 		if (r == 0)
 			*ret_written = at;
 	}
@@ -193,13 +183,13 @@ static int write_mark(struct nft_socket *socket, const bool *adds, size_t count)
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = put_mark(&batch, adds[i]);
-	return commit(socket, &batch, r);
+	return nft_commit_batch(socket, &batch, r);
 }
 
 int nft_cut_mark_full(struct nft_socket *socket)
 {
-	static const bool anew[] = { true, false, true };
-	return write_mark(socket, anew, 3);
+	static const bool replace[] = { true, false, true };
+	return write_mark(socket, replace, 3);
 }
 
 int nft_cut_unmark_full(struct nft_socket *socket)
@@ -303,7 +293,7 @@ static int each_marks(const struct nlmsghdr *header, void *userdata)
 	return each_message(header, userdata, take_mark);
 }
 
-static void ask(struct nlmsghdr *header, const void *name)
+static void prepare_dump(struct nlmsghdr *header, const void *name)
 {
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name);
@@ -326,12 +316,13 @@ int nft_cut_read(struct nft_socket *socket, struct cut_list *ret, bool *ret_full
 	for (enum family family = 0; r == 0 && family < FAMILIES; family++) {
 		reading.family = family;
 		reading.before = ret->count;
-		r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask, set_names[family], each_entries, &reading,
-			    restart);
+		r = nft_request(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, prepare_dump, set_names[family], each_entries,
+				&reading, restart);
 		r = r == -ENOENT ? 0 : r;
 	}
 	if (r == 0)
-		r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask, full_name, each_marks, &reading, NULL);
+		r = nft_request(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, prepare_dump, full_name, each_marks, &reading,
+				NULL);
 	if (r < 0 && r != -ENOENT) {
 		cut_list_free(ret);
 		return r;

@@ -63,9 +63,7 @@ void nft_message_done(struct nft_batch *batch, const struct nlmsghdr *header)
 
 int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities, uint32_t sequence, int64_t now_ms)
 {
-	*ret = (struct nft_batch){
-		.abilities = *abilities, .sequence = sequence, .first_sequence = sequence, .now_ms = now_ms
-	};
+	*ret = (struct nft_batch){ .abilities = *abilities, .sequence = sequence, .now_ms = now_ms };
 	if (batch_room(ret) < 0)
 		return -ENOMEM;
 	nft_message_done(ret, nftnl_batch_begin(ret->bytes, ret->sequence));
@@ -234,7 +232,7 @@ static uint32_t set_flags(const struct set *set)
 	       (set->flags & SET_VERDICTS ? NFT_SET_MAP : 0u);
 }
 
-/* A link's name is a string, in the machine's own order: unless told so, nft lists it reversed, as "". */
+/* An interface's name is a string, in the machine's own order: without this, nft lists it reversed, as "". */
 static int set_byte_order(struct nftnl_set *set, enum key_type type)
 {
 	struct nftnl_udata_buf *buffer = type == KEY_INTERFACE ? nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN) : NULL;
@@ -369,7 +367,7 @@ static int encode_elements(struct nft_batch *batch, const struct op *op, enum el
 	return 0;
 }
 
-/* Kernels that can't move a timeout in place get the element anew; in this order no packet misses it. */
+/* Kernels that can't move a timeout in place get the element again; in this order no packet misses it. */
 static int encode_rearm(struct nft_batch *batch, const struct op *op)
 {
 	if (batch->abilities.timeout_update)

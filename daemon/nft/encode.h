@@ -15,7 +15,7 @@
 /* Table flags: owned by one netlink socket, and there to stay when that is closed. Older headers lack the latter. */
 enum { TABLE_OWNED = 0x2 | 0x4 };
 
-/* What this kernel can do. Probed once (nft_probe.c); tests override it. */
+/* What this kernel can do. Probed once (probe.c); tests override it. */
 struct nft_abilities {
 	bool owner; /* a table can be owned: no other program can change it, and it stays when its owner dies, Linux 6.9
 		     */
@@ -28,7 +28,7 @@ struct nft_batch {
 	size_t last;           /* where the last message begins */
 	uint32_t acknowledged; /* of a finished batch: the sequence number that the kernel acknowledges, once all of it
 				  is in force */
-	uint32_t sequence, first_sequence; /* the last message's, and the first one's */
+	uint32_t sequence;     /* the last message's */
 	struct nft_abilities abilities;
 	int64_t now_ms; /* CLOCK_BOOTTIME, for timeouts */
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nft/foreign.h"
 #include "core/array.h"
+#include "nft/interval.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
@@ -33,12 +35,12 @@ struct foreign_reading {
 	struct nft_socket *socket;
 	unsigned effects;
 	enum phase phase;
-	bool asked;
+	bool requested;
 	int tries;
 	struct foreign_tables *out;
 	struct use *uses; /* of each set */
 	size_t next_set, elements;
-	struct other_set *set; /* whose elements are being read */
+	struct foreign_set *set; /* whose elements are being read */
 	struct {
 		struct raw_element *items;
 		size_t count, capacity;
@@ -46,13 +48,14 @@ struct foreign_reading {
 	bool too_many, strange;
 };
 
-/* As the kernel keeps it: intervals are a start and an end. */
 struct raw_element {
+	struct nft_edge edge;
 	struct set_element element;
-	bool end;
 };
 
-static void ask_all(struct nlmsghdr *header, const void *what)
+static_assert((int)FOREIGN_KEY_MAX == (int)KEY_SIZE_MAX, "an edge holds every key");
+
+static void prepare_all(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(header))->nfgen_family = NFPROTO_UNSPEC;
@@ -85,7 +88,7 @@ static int take_chain(struct foreign_tables *out, const struct nftnl_chain *pars
 	const char *table = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE),
 		   *name = nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME);
 	const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
-	struct other_chain chain = { .family = nftnl_chain_get_u32(parsed, NFTNL_CHAIN_FAMILY), .place = PLACE_NONE };
+	struct foreign_chain chain = { .family = nftnl_chain_get_u32(parsed, NFTNL_CHAIN_FAMILY), .place = PLACE_NONE };
 
 	if (!table || !name || is_ours(chain.family, table))
 		return 0;
@@ -133,7 +136,7 @@ static int take_set(struct foreign_tables *out, const struct nftnl_set *parsed)
 {
 	const char *table = nftnl_set_get_str(parsed, NFTNL_SET_TABLE),
 		   *name = nftnl_set_get_str(parsed, NFTNL_SET_NAME);
-	struct other_set set = { .family = nftnl_set_get_u32(parsed, NFTNL_SET_FAMILY) };
+	struct foreign_set set = { .family = nftnl_set_get_u32(parsed, NFTNL_SET_FAMILY) };
 
 	if (!table || !name || is_ours(set.family, table))
 		return 0;
@@ -180,9 +183,9 @@ static int each_rule(const struct nlmsghdr *header, void *userdata)
 	struct nftnl_rule *parsed = nftnl_rule_alloc();
 	int r = parsed ? 0 : -ENOMEM;
 
-	/* What libnftnl doesn't know it can't parse: neither can we tell what it does. */
+	/* What libnftnl doesn't know it can't parse: what it does is unknown. */
 	if (parsed && nftnl_rule_nlmsg_parse(header, parsed) == 0)
-		r = nft_take_other_rule(reading->out, parsed);
+		r = nft_add_foreign_rule(reading->out, parsed);
 	else
 		reading->out->incomplete = true;
 	if (parsed)
@@ -212,7 +215,7 @@ static void restart_rules(void *userdata)
 	struct foreign_tables *out = ((struct foreign_reading *)userdata)->out;
 	out->rules.count = out->conditions.count = 0;
 	while (out->sets.count && out->sets.items[out->sets.count - 1].family == FAMILY_OF_LIST) {
-		struct other_set *set = &out->sets.items[--out->sets.count];
+		struct foreign_set *set = &out->sets.items[--out->sets.count];
 		free(set->table);
 		free(set->name);
 		free(set->items);
@@ -221,9 +224,9 @@ static void restart_rules(void *userdata)
 
 /* Elements. */
 
-static void ask_elements(struct nlmsghdr *header, const void *what)
+static void prepare_elements(struct nlmsghdr *header, const void *what)
 {
-	const struct other_set *set = what;
+	const struct foreign_set *set = what;
 
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(header))->nfgen_family = (uint8_t)set->family;
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, set->table);
@@ -250,7 +253,7 @@ static void take_verdict(const struct foreign_reading *reading, struct nftnl_set
 static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 {
 	struct foreign_reading *reading = userdata;
-	struct raw_element raw = { .end = false };
+	struct raw_element raw = { .edge.end = false };
 	uint32_t length = 0;
 	const void *key = nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length);
 
@@ -260,18 +263,19 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 	}
 	if (nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS)) {
 		uint32_t flags = nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS);
-		raw.end = flags & NFT_SET_ELEM_INTERVAL_END;
+		raw.edge.end = flags & NFT_SET_ELEM_INTERVAL_END;
 		reading->strange |=
 			(flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END) != 0; /* catch-all, and what may come */
 	}
 	/* Of a longer key, as that of a concatenation, no more than the verdict counts. */
 	if (key && length <= FOREIGN_KEY_MAX) {
+		memcpy(raw.edge.key, key, length);
 		memcpy(raw.element.first, key, length);
 		memcpy(raw.element.last, key, length);
 	} else {
 		reading->strange = true;
 	}
-	if (!raw.end && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT))
+	if (!raw.edge.end && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT))
 		take_verdict(reading, parsed, &raw.element);
 	return ARRAY_PUSH(&reading->raw, raw) < 0 ? -1 : 0;
 }
@@ -301,59 +305,42 @@ static void restart_elements(void *userdata)
 	reading->too_many = reading->strange = false;
 }
 
-/* An end that stands where another interval begins belongs to the one before. */
-static int raw_order(const void *a, const void *b)
-{
-	const struct raw_element *x = a, *y = b;
-	int order = memcmp(x->element.first, y->element.first, FOREIGN_KEY_MAX);
-	return order ? order : (int)y->end - (int)x->end;
-}
-
-static void key_before(uint8_t *key, size_t size)
-{
-	for (size_t i = size; i-- > 0;)
-		if (key[i]-- != 0)
-			return;
-}
-
 /* key_size 0: what the keys mean is not known; each element is for itself then. */
 static int join_elements(struct foreign_reading *reading, size_t key_size, bool intervals)
 {
 	struct set_element *open = NULL;
 
 	if (reading->raw.count)
-		qsort(reading->raw.items, reading->raw.count, sizeof(*reading->raw.items), raw_order);
+		qsort(reading->raw.items, reading->raw.count, sizeof(*reading->raw.items), nft_edge_order);
 	for (size_t i = 0; i < reading->raw.count; i++) {
 		struct raw_element *raw = &reading->raw.items[i];
-		if (open && intervals) {
-			memcpy(open->last, raw->element.first, key_size);
-			key_before(open->last, key_size);
-		}
+		if (open && intervals)
+			nft_last_key(open->last, &raw->edge, key_size);
 		if (open && ARRAY_PUSH(reading->set, *open) < 0)
 			return -ENOMEM;
-		open = raw->end ? NULL : &raw->element;
+		open = raw->edge.end ? NULL : &raw->element;
 	}
 	if (open && intervals)
-		memset(open->last, 0xff, key_size);
+		nft_last_key(open->last, NULL, key_size);
 	return open && ARRAY_PUSH(reading->set, *open) < 0 ? -ENOMEM : 0;
 }
 
-/* The first that compares something with a set, or sends it to a map, says what its keys are. */
+/* The first that compares something with a set, or sends it to a map, shows what its keys are. */
 static int find_uses(struct foreign_reading *reading)
 {
-	const struct foreign_tables *others = reading->out;
+	const struct foreign_tables *tables = reading->out;
 
-	reading->uses = calloc(others->sets.count + 1, sizeof(*reading->uses));
+	reading->uses = calloc(tables->sets.count + 1, sizeof(*reading->uses));
 	if (!reading->uses)
 		return -ENOMEM;
-	for (size_t i = 0; i < others->conditions.count; i++) {
-		const struct rule_condition *condition = &others->conditions.items[i];
+	for (size_t i = 0; i < tables->conditions.count; i++) {
+		const struct rule_condition *condition = &tables->conditions.items[i];
 		struct use *use = condition->set ? &reading->uses[condition->set - 1] : NULL;
 		if (use && !use->used)
 			*use = (struct use){ .used = true, .field = condition->field };
 	}
-	for (size_t i = 0; i < others->rules.count; i++) {
-		const struct other_rule *rule = &others->rules.items[i];
+	for (size_t i = 0; i < tables->rules.count; i++) {
+		const struct foreign_rule *rule = &tables->rules.items[i];
 		struct use *use = rule->way == WAY_MAP && rule->to ? &reading->uses[rule->to - 1] : NULL;
 		if (use && !use->used)
 			*use = (struct use){ .used = true, .field = rule->map_field };
@@ -370,7 +357,7 @@ static int end_set(struct foreign_reading *reading, const struct use *use)
 	bool intervals = false;
 
 	for (size_t i = 0; i < reading->raw.count; i++)
-		intervals |= reading->raw.items[i].end;
+		intervals |= reading->raw.items[i].edge.end;
 	int r = join_elements(reading, size, intervals && size);
 	reading->elements += reading->raw.count;
 	reading->set->known = r == 0 && size && !reading->too_many && !reading->strange;
@@ -389,24 +376,24 @@ static bool next_set(struct foreign_reading *reading)
 	return false;
 }
 
-/* What a phase asks the kernel for. */
+/* What a phase requests of the kernel. */
 static const struct {
 	uint16_t type;
 	void (*prepare)(struct nlmsghdr *header, const void *what);
 	int (*each)(const struct nlmsghdr *header, void *userdata);
 	void (*restart)(void *userdata);
 } phases[] = {
-	[READ_CHAINS] = { NFT_MSG_GETCHAIN, ask_all, each_chain, restart_chains },
-	[READ_SETS] = { NFT_MSG_GETSET, ask_all, each_set, restart_sets },
-	[READ_RULES] = { NFT_MSG_GETRULE, ask_all, each_rule, restart_rules },
-	[READ_ELEMENTS] = { NFT_MSG_GETSETELEM, ask_elements, each_element, restart_elements },
+	[READ_CHAINS] = { NFT_MSG_GETCHAIN, prepare_all, each_chain, restart_chains },
+	[READ_SETS] = { NFT_MSG_GETSET, prepare_all, each_set, restart_sets },
+	[READ_RULES] = { NFT_MSG_GETRULE, prepare_all, each_rule, restart_rules },
+	[READ_ELEMENTS] = { NFT_MSG_GETSETELEM, prepare_elements, each_element, restart_elements },
 };
 
 static int end_phase(struct foreign_reading *reading)
 {
 	int r = 0;
 
-	reading->asked = false;
+	reading->requested = false;
 	reading->tries = 0;
 	if (reading->phase == READ_ELEMENTS) {
 		r = end_set(reading, &reading->uses[reading->next_set++]);
@@ -438,16 +425,16 @@ int nft_foreign_some(struct foreign_reading *reading)
 {
 	int r = 0;
 
-	if (!reading->asked) {
+	if (!reading->requested) {
 		phases[reading->phase].restart(reading);
-		r = nft_ask_begin(reading->socket, phases[reading->phase].type, NLM_F_DUMP,
-				  phases[reading->phase].prepare, reading->set);
-		reading->asked = true;
+		r = nft_request_begin(reading->socket, phases[reading->phase].type, NLM_F_DUMP,
+				      phases[reading->phase].prepare, reading->set);
+		reading->requested = true;
 	}
 	if (r == 0)
-		r = nft_ask_some(reading->socket, phases[reading->phase].each, reading);
+		r = nft_request_some(reading->socket, phases[reading->phase].each, reading);
 	if ((r == -EINTR || r == -ENOBUFS) && ++reading->tries < NFT_DUMP_TRIES) {
-		reading->asked = false;
+		reading->requested = false;
 		return 1;
 	}
 	if (r == -ENOENT && reading->phase == READ_ELEMENTS) { /* gone meanwhile: a notice of that is under way */

@@ -13,7 +13,7 @@
  * some rule does one of these effects. 0 or a negative errno; then *ret is empty. foreign_tables_free() must follow. */
 int nft_read_foreign(struct nft_socket *socket, struct foreign_tables *ret, unsigned effects);
 
-/* The same in parts, over a socket that asks nothing else meanwhile; *out is of use once nft_foreign_some() gave 0.
+/* The same in parts, over a socket with no other request meanwhile; *out is of use once nft_foreign_some() gave 0.
  * begin: 0 or -ENOMEM. some: 1 there is more, 0 that was all, or a negative errno. foreign_tables_free() and
  * nft_foreign_end() must follow. */
 struct foreign_reading;
@@ -22,7 +22,7 @@ int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, s
 int nft_foreign_some(struct foreign_reading *reading);
 void nft_foreign_end(struct foreign_reading *reading); /* NULL is fine */
 
-/* One rule of them into others (nft_foreign_rule.c); its chain and sets are there already. 0 or -ENOMEM. */
-int nft_take_other_rule(struct foreign_tables *others, const struct nftnl_rule *rule);
+/* One rule of them into others (foreign_rule.c); its chain and sets are there already. 0 or -ENOMEM. */
+int nft_add_foreign_rule(struct foreign_tables *tables, const struct nftnl_rule *rule);
 
 #endif

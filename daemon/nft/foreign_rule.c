@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A rule's expressions back into what it asks of a packet and what it does with it. What is not understood makes the
+/* A rule's expressions back into what it matches and what it does. What is not understood makes the
  * rule inexact: it may then do it, for all that is known. */
 
 static struct content *content_of(struct parsing *p, uint32_t reg)
@@ -342,7 +342,7 @@ static void take_lookup(struct parsing *p, const struct nftnl_expr *expr)
 {
 	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_LOOKUP_SET);
 	enum rule_field field = whole_field(p, content_of(p, nftnl_expr_get_u32(expr, NFTNL_EXPR_LOOKUP_SREG)));
-	size_t set = name ? foreign_find_set(p->others, p->table_family, p->table, name) : 0;
+	size_t set = name ? foreign_find_set(p->tables, p->table_family, p->table, name) : 0;
 
 	if (field == RULE_FAMILY || field == RULE_STATUS) /* its numbers are others; it is never one bit alone */
 		field = RULE_FIELDS;
@@ -389,7 +389,7 @@ static void take_immediate(struct parsing *p, const struct nftnl_expr *expr)
 	case NF_DROP: p->rule.effect = EFFECT_DROP; /* fall through */
 	default: p->rule.way = WAY_DONE;
 	}
-	p->rule.to = chain ? foreign_find_chain(p->others, p->table_family, p->table, chain) : 0;
+	p->rule.to = chain ? foreign_find_chain(p->tables, p->table_family, p->table, chain) : 0;
 }
 
 /* What the rule does. */
@@ -506,6 +506,8 @@ static int take_expression(struct nftnl_expr *expr, void *userdata)
 	struct parsing *p = userdata;
 	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
 
+	if (p->error < 0)
+		return p->error;
 	for (size_t i = 0; name && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(name, kinds[i].name) == 0) {
 			kinds[i].take(p, expr);
@@ -526,17 +528,17 @@ static void begin_family(struct parsing *p)
 		add_byte(p, RULE_FAMILY, false, 6);
 }
 
-int nft_take_other_rule(struct foreign_tables *others, const struct nftnl_rule *rule)
+int nft_add_foreign_rule(struct foreign_tables *tables, const struct nftnl_rule *rule)
 {
 	const char *table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE),
 		   *chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
 	unsigned family = nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY);
-	size_t conditions = others->conditions.count;
-	size_t of = table && chain ? foreign_find_chain(others, family, table, chain) : 0;
+	size_t conditions = tables->conditions.count;
+	size_t of = table && chain ? foreign_find_chain(tables, family, table, chain) : 0;
 
 	if (!of) /* ours, or of a chain that came meanwhile: a notice of that is under way */
 		return 0;
-	struct parsing p = { .others = others,
+	struct parsing p = { .tables = tables,
 			     .table_family = family,
 			     .table = table,
 			     .rule = { .chain = of - 1,
@@ -545,11 +547,11 @@ int nft_take_other_rule(struct foreign_tables *others, const struct nftnl_rule *
 				       .exact = true,
 				       .map_field = RULE_FIELDS } };
 	begin_family(&p);
-	/* Iterating does not alter the rule; the library's types don't say so. */
+	/* Iterating does not alter the rule; the library's types are not const. */
 	nftnl_expr_foreach((struct nftnl_rule *)rule, take_expression, &p);
 	if (p.error == 0 && (p.rule.effect != EFFECT_NONE || p.rule.way != WAY_ON))
-		p.error = ARRAY_PUSH(&others->rules, p.rule) < 0 ? -ENOMEM : 0;
+		p.error = ARRAY_PUSH(&tables->rules, p.rule) < 0 ? -ENOMEM : 0;
 	else
-		others->conditions.count = conditions;
+		tables->conditions.count = conditions;
 	return p.error;
 }

@@ -33,11 +33,11 @@ struct nft_monitor {
 	unsigned more;  /* how many there are besides */
 	bool overrun;   /* notices were lost, and the queue was not empty since */
 	uint64_t seen;  /* transactions that changed our table, or may have */
-	bool others;    /* the transaction under way changes other tables */
+	bool foreign;   /* the transaction under way changes other tables */
 };
 
 /* Our own commits can be large: the kernel need not queue them for us. The notices of one transaction come in packets
- * whose first message tells the sender as well as any. Classic BPF loads in network order. */
+ * whose first message has the sender like any other. Classic BPF loads in network order. */
 static int skip_own(int fd, uint32_t own_port)
 {
 	struct sock_filter code[] = {
@@ -89,12 +89,12 @@ static void take_change(struct nft_monitor *monitor, const struct nlmsghdr *head
 	const char *table = text_attribute(header, NFTA_TABLE_NAME);
 
 	if (family->nfgen_family != NFPROTO_INET || !table || strcmp(table, TABLE_NAME) != 0) {
-		monitor->others = true;
+		monitor->foreign = true;
 		return;
 	}
 	if (monitor->what[0]) {
 		monitor->more++;
-		if (type != NFT_MSG_DELTABLE) /* its notice comes after those of everything in it, and says more */
+		if (type != NFT_MSG_DELTABLE) /* its notice comes after those of everything in it, and means more */
 			return;
 	}
 	const struct kind *kind = &kinds[type];
@@ -107,9 +107,9 @@ static void end_transaction(struct nft_monitor *monitor, const struct nlmsghdr *
 	const char *program = text_attribute(header, NFTA_GEN_PROC_NAME);
 	char text[400];
 
-	if (monitor->others)
+	if (monitor->foreign)
 		monitor->others_changed(monitor->userdata);
-	monitor->others = false;
+	monitor->foreign = false;
 	if (!monitor->what[0])
 		return;
 	int length = snprintf(text, sizeof(text), "%s", monitor->what);

@@ -2,7 +2,7 @@
 #ifndef SPEFW_NFT_MONITOR_H
 #define SPEFW_NFT_MONITOR_H
 
-/* Hears of every change that another program makes, to our table or to others. */
+/* Gets a notice of every change that another program makes, to our table or to others. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 
 struct nft_monitor;
 
-/* own_port: the port of the socket that we write by; its changes are not told. `changed` gets, once a transaction,
+/* own_port: the port of the socket that we write by; its changes are not reported. `changed` gets, once a transaction,
  * what was changed and by whom, in words; NULL: notices were lost, anything may have changed. `others_changed` is
  * called at least once after changes of other tables. 0 or a negative errno. */
 int nft_monitor_new(struct nft_monitor **ret, sd_event *event, uint32_t own_port,

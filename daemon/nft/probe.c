@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the kernel can do is asked of the kernel, on a scratch table that no other program meets by its name. */
+/* What the kernel can do is tried, on a scratch table that no other program meets by its name. */
 
 enum { SHORT_MS = 100 * 1000, LONG_MS = 1000 * 1000 };
 
@@ -46,7 +46,7 @@ static struct nftnl_set *scratch_set(const char *table)
 		return NULL;
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
 	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, NFT_SET_TIMEOUT);
-	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, 7 /* ipv4_addr */);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_key_type(KEY_IPV4));
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, 4);
 	nftnl_set_set_u32(set, NFTNL_SET_ID, 1);
 	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, table) == 0 && nftnl_set_set_str(set, NFTNL_SET_NAME, "s") == 0)
@@ -88,16 +88,6 @@ static int begin(struct nft_socket *socket, struct nft_batch *batch)
 	return nft_batch_begin(batch, &socket->abilities, socket->sequence, 0);
 }
 
-static int commit(struct nft_socket *socket, struct nft_batch *batch, int r)
-{
-	if (r == 0)
-		r = nft_batch_end(batch);
-	if (r == 0)
-		r = nft_commit_batch(socket, batch);
-	nft_batch_free(batch);
-	return r;
-}
-
 /* Made and deleted in one transaction: nothing of it is ever there, but a kernel without the flags refuses it. */
 static int probe_owner(struct nft_socket *socket, const char *name)
 {
@@ -108,7 +98,7 @@ static int probe_owner(struct nft_socket *socket, const char *name)
 		r = put_table(&batch, name, NFT_MSG_NEWTABLE, TABLE_OWNED);
 	if (r == 0)
 		r = put_table(&batch, name, NFT_MSG_DELTABLE, 0);
-	r = commit(socket, &batch, r);
+	r = nft_commit_batch(socket, &batch, r);
 	socket->abilities.owner = r == 0;
 	return r == -EOPNOTSUPP || r == -EINVAL ? 0 : r;
 }
@@ -130,7 +120,7 @@ static int each_scratch(const struct nlmsghdr *header, void *userdata)
 	return set ? MNL_CB_OK : MNL_CB_ERROR;
 }
 
-static void ask_scratch(struct nlmsghdr *header, const void *table)
+static void prepare_scratch(struct nlmsghdr *header, const void *table)
 {
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, table);
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, "s");
@@ -147,22 +137,23 @@ static int probe_timeout_update(struct nft_socket *socket, const char *name)
 		r = put_table(&batch, name, NFT_MSG_NEWTABLE, 0);
 	if (r == 0)
 		r = put_element(&batch, name, true, SHORT_MS);
-	r = commit(socket, &batch, r);
+	r = nft_commit_batch(socket, &batch, r);
 	if (r < 0)
 		return r;
 
 	r = begin(socket, &batch);
 	if (r == 0)
 		r = put_element(&batch, name, false, LONG_MS);
-	r = commit(socket, &batch, r);
+	r = nft_commit_batch(socket, &batch, r);
 	if (r == 0)
-		r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_scratch, name, each_scratch, &expiration, NULL);
+		r = nft_request(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, prepare_scratch, name, each_scratch,
+				&expiration, NULL);
 	socket->abilities.timeout_update = r == 0 && expiration > SHORT_MS;
 
 	int cleaned = begin(socket, &batch);
 	if (cleaned == 0)
 		cleaned = put_table(&batch, name, NFT_MSG_DELTABLE, 0);
-	return commit(socket, &batch, cleaned);
+	return nft_commit_batch(socket, &batch, cleaned);
 }
 
 int nft_probe(struct nft_socket *socket)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nft/read.h"
+#include "nft/read_parts.h"
 #include "core/array.h"
 #include "core/compile.h"
 
@@ -9,7 +10,6 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/object.h>
 #include <libnftnl/rule.h>
-#include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
@@ -19,49 +19,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put_name(struct nlmsghdr *header, uint16_t attribute, const void *name)
+void nft_put_name(struct nlmsghdr *header, uint16_t attribute, const char *name)
 {
 	mnl_attr_put_strz(header, attribute, name);
 }
 
-static void ask_table(struct nlmsghdr *header, const void *what)
+static void prepare_table(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
-	put_name(header, NFTA_TABLE_NAME, TABLE_NAME);
+	nft_put_name(header, NFTA_TABLE_NAME, TABLE_NAME);
 }
-static void ask_chains(struct nlmsghdr *header, const void *what)
+static void prepare_chains(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
-	put_name(header, NFTA_CHAIN_TABLE, TABLE_NAME);
+	nft_put_name(header, NFTA_CHAIN_TABLE, TABLE_NAME);
 }
-static void ask_sets(struct nlmsghdr *header, const void *what)
+static void prepare_counters(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
-	put_name(header, NFTA_SET_TABLE, TABLE_NAME);
-}
-
-static void ask_counters(struct nlmsghdr *header, const void *what)
-{
-	(void)what;
-	put_name(header, NFTA_OBJ_TABLE, TABLE_NAME);
+	nft_put_name(header, NFTA_OBJ_TABLE, TABLE_NAME);
 	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htobe32(NFT_OBJECT_COUNTER));
 }
 
-static void ask_objects(struct nlmsghdr *header, const void *what)
+static void prepare_objects(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
-	put_name(header, NFTA_OBJ_TABLE, TABLE_NAME);
+	nft_put_name(header, NFTA_OBJ_TABLE, TABLE_NAME);
 }
-static void ask_flowtables(struct nlmsghdr *header, const void *what)
+static void prepare_flowtables(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
-	put_name(header, NFTA_FLOWTABLE_TABLE, TABLE_NAME);
-}
-
-static void ask_elements(struct nlmsghdr *header, const void *what)
-{
-	put_name(header, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
-	put_name(header, NFTA_SET_ELEM_LIST_SET, what);
+	nft_put_name(header, NFTA_FLOWTABLE_TABLE, TABLE_NAME);
 }
 
 /* The table itself. */
@@ -82,7 +70,7 @@ static int find_layout(const uint8_t *bytes, size_t length)
 	return strcmp(copy, ours) == 0 && strlen(ours) + 1 == bytes[1] ? layout : 0;
 }
 
-static bool is_ours(const char *table, const char *name)
+bool nft_is_ours(const char *table, const char *name)
 {
 	return table && name && strcmp(table, TABLE_NAME) == 0;
 }
@@ -113,7 +101,7 @@ static int each_table(const struct nlmsghdr *header, void *userdata)
 int nft_read_info(struct nft_socket *socket, struct nft_table_info *ret)
 {
 	*ret = (struct nft_table_info){ 0 };
-	int r = nft_ask(socket, NFT_MSG_GETTABLE, 0, ask_table, NULL, each_table, ret, NULL);
+	int r = nft_request(socket, NFT_MSG_GETTABLE, 0, prepare_table, NULL, each_table, ret, NULL);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -134,7 +122,7 @@ static int each_counter(const struct nlmsghdr *header, void *userdata)
 		return MNL_CB_ERROR;
 	if (nftnl_obj_nlmsg_parse(header, object) == 0 &&
 	    nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER &&
-	    is_ours(nftnl_obj_get_str(object, NFTNL_OBJ_TABLE), nftnl_obj_get_str(object, NFTNL_OBJ_NAME))) {
+	    nft_is_ours(nftnl_obj_get_str(object, NFTNL_OBJ_TABLE), nftnl_obj_get_str(object, NFTNL_OBJ_NAME))) {
 		struct nft_counter counter = { .packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS),
 					       .bytes = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_BYTES) };
 		snprintf(counter.name, sizeof(counter.name), "%s", nftnl_obj_get_str(object, NFTNL_OBJ_NAME));
@@ -150,7 +138,8 @@ static int each_counter(const struct nlmsghdr *header, void *userdata)
 int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret)
 {
 	*ret = (struct nft_counters){ 0 };
-	int r = nft_ask(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, ask_counters, NULL, each_counter, ret, restart_counters);
+	int r = nft_request(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, prepare_counters, NULL, each_counter, ret,
+			    restart_counters);
 	if (r < 0 && r != -ENOENT) {
 		free(ret->items);
 		*ret = (struct nft_counters){ 0 };
@@ -159,28 +148,11 @@ int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret)
 	return 0;
 }
 
-const struct nft_counter *nft_find_counter(const struct nft_counters *counters, const char *name)
-{
-	for (size_t i = 0; i < counters->count; i++)
-		if (strcmp(counters->items[i].name, name) == 0)
-			return &counters->items[i];
-	return NULL;
-}
-
-/* Its chains and sets. */
-
-struct reading {
-	struct ruleset *out;
-	struct set *set; /* whose elements are being read */
-	struct raw *raw;
-	size_t raw_count, raw_capacity;
-	int64_t now_ms;
-	bool foreign;
-};
+/* Its chains. */
 
 /* What the library can't parse is not of our making either, if it is in our table: the name of that is the first
  * attribute of every kind of message. */
-static bool names_our_table(const struct nlmsghdr *header)
+bool nft_names_our_table(const struct nlmsghdr *header)
 {
 	const struct nfgenmsg *family = mnl_nlmsg_get_payload(header);
 	const struct nlattr *attribute;
@@ -237,9 +209,9 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 	if (!parsed)
 		return MNL_CB_ERROR;
 	if (nftnl_chain_nlmsg_parse(header, parsed) < 0) {
-		reading->foreign |= names_our_table(header);
-	} else if (is_ours(nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE),
-			   nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME))) {
+		reading->foreign |= nft_names_our_table(header);
+	} else if (nft_is_ours(nftnl_chain_get_str(parsed, NFTNL_CHAIN_TABLE),
+			       nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME))) {
 		reading->foreign |= is_foreign_chain(parsed);
 		struct chain *chain =
 			ruleset_chain(reading->out, ruleset_string(reading->out, "%s",
@@ -258,263 +230,11 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 	return MNL_CB_OK;
 }
 
-static bool key_type_of(uint32_t number, uint32_t length, enum key_type *ret)
-{
-	for (enum key_type type = 0; type <= KEY_CUT_6; type++) {
-		if (nft_key_type(type) == number && key_size(type) == length) {
-			*ret = type;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* What nft_encode.c sends with a set: for names of interfaces how they are to be read, else nothing. */
-static bool is_our_userdata(const struct nftnl_set *parsed, enum key_type type)
-{
-	uint32_t length = 0, order = 1;
-	const uint8_t *bytes = nftnl_set_is_set(parsed, NFTNL_SET_USERDATA)
-				       ? nftnl_set_get_data(parsed, NFTNL_SET_USERDATA, &length)
-				       : NULL;
-
-	if (type != KEY_INTERFACE)
-		return length == 0; /* some kernels tell of none */
-	return bytes && length == 2 + sizeof(order) && bytes[0] == NFTNL_UDATA_SET_KEYBYTEORDER &&
-	       bytes[1] == sizeof(order) && memcmp(bytes + 2, &order, sizeof(order)) == 0;
-}
-
-/* Whose elements the ruleset does not know. */
-static bool is_kept(enum key_type type)
-{
-	return type == KEY_CUT_4 || type == KEY_CUT_6 || type == KEY_PROTOCOL;
-}
-
-/* Statements, bounds, timeouts and the like in the set itself, none of which we ever give: some of them decide on
- * packets. */
-static bool is_foreign_set(const struct nftnl_set *parsed, enum key_type type)
-{
-	static const uint16_t never[] = { NFTNL_SET_EXPR,    NFTNL_SET_EXPRESSIONS, NFTNL_SET_DESC_CONCAT,
-					  NFTNL_SET_TIMEOUT, NFTNL_SET_GC_INTERVAL, NFTNL_SET_POLICY,
-					  NFTNL_SET_OBJ_TYPE };
-	uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS),
-		 known = NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_MAP;
-
-	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		if (nftnl_set_is_set(parsed, never[i]))
-			return true;
-	if (nftnl_set_is_set(parsed, NFTNL_SET_DESC_SIZE) && !is_kept(type)) /* of those, delta compares it */
-		return true;
-	return flags & ~known || !is_our_userdata(parsed, type) ||
-	       (flags & NFT_SET_MAP && nftnl_set_get_u32(parsed, NFTNL_SET_DATA_TYPE) != NFT_DATA_VERDICT);
-}
-
-static void add_read_set(struct ruleset *out, const struct nftnl_set *parsed, enum key_type type, uint32_t flags)
-{
-	struct set *set =
-		ruleset_set(out, ruleset_string(out, "%s", nftnl_set_get_str(parsed, NFTNL_SET_NAME)), type,
-			    (flags & NFT_SET_INTERVAL ? SET_INTERVAL : 0u) |
-				    (flags & NFT_SET_TIMEOUT ? SET_TIMEOUT : 0u) |
-				    (flags & NFT_SET_MAP ? SET_VERDICTS : 0u) | (is_kept(type) ? SET_KEPT : 0u));
-
-	if (set && nftnl_set_is_set(parsed, NFTNL_SET_DESC_SIZE))
-		set->size = nftnl_set_get_u32(parsed, NFTNL_SET_DESC_SIZE);
-}
-
-static void restart_sets(void *userdata)
-{
-	((struct reading *)userdata)->out->sets.count = 0;
-}
-
-static int each_set(const struct nlmsghdr *header, void *userdata)
-{
-	struct reading *reading = userdata;
-	struct nftnl_set *parsed = nftnl_set_alloc();
-	enum key_type type;
-
-	if (!parsed)
-		return MNL_CB_ERROR;
-	if (nftnl_set_nlmsg_parse(header, parsed) < 0) {
-		reading->foreign |= names_our_table(header);
-	} else if (is_ours(nftnl_set_get_str(parsed, NFTNL_SET_TABLE), nftnl_set_get_str(parsed, NFTNL_SET_NAME))) {
-		uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS);
-		if (!key_type_of(nftnl_set_get_u32(parsed, NFTNL_SET_KEY_TYPE),
-				 nftnl_set_get_u32(parsed, NFTNL_SET_KEY_LEN), &type) ||
-		    is_foreign_set(parsed, type))
-			reading->foreign = true;
-		else
-			add_read_set(reading->out, parsed, type, flags);
-	}
-	nftnl_set_free(parsed);
-	return MNL_CB_OK;
-}
-
-/* An element as the kernel keeps it: intervals are a start and an end. */
-struct raw {
-	struct element element;
-	bool end;
-};
-
-static enum action action_of(uint32_t verdict)
-{
-	switch ((int32_t)verdict) {
-	case NF_ACCEPT: return ACTION_ACCEPT;
-	case NF_DROP: return ACTION_DROP;
-	case NFT_RETURN: return ACTION_RETURN;
-	case NFT_JUMP: return ACTION_JUMP;
-	case NFT_GOTO: return ACTION_GOTO;
-	default: return ACTION_NONE;
-	}
-}
-
-/* A key of another size; statements, comments, references, other flags (catch-all), and verdicts or timeouts that we
- * never give. */
-static bool is_foreign_element(const struct set *set, struct nftnl_set_elem *parsed)
-{
-	static const uint16_t never[] = { NFTNL_SET_ELEM_USERDATA, NFTNL_SET_ELEM_EXPR,    NFTNL_SET_ELEM_EXPRESSIONS,
-					  NFTNL_SET_ELEM_OBJREF,   NFTNL_SET_ELEM_KEY_END, NFTNL_SET_ELEM_DATA };
-	uint32_t flags = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS)
-				 ? nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS)
-				 : 0,
-		 length = 0;
-	bool verdict = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT),
-	     expires = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_EXPIRATION);
-
-	if (!nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length) || length != key_size(set->type) ||
-	    flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END)
-		return true;
-	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		if (nftnl_set_elem_is_set(parsed, never[i]))
-			return true;
-	if (flags & NFT_SET_ELEM_INTERVAL_END)
-		return !(set->flags & SET_INTERVAL);
-	return expires != ((set->flags & SET_TIMEOUT) != 0) || verdict != ((set->flags & SET_VERDICTS) != 0) ||
-	       (verdict && action_of(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT)) == ACTION_NONE);
-}
-
-static int take_element(struct nftnl_set_elem *parsed, void *userdata)
-{
-	struct reading *reading = userdata;
-	struct raw raw = { .end = false };
-	uint32_t length = 0;
-	const void *key = nftnl_set_elem_get(parsed, NFTNL_SET_ELEM_KEY, &length);
-
-	if (is_foreign_element(reading->set, parsed)) {
-		reading->foreign = true;
-		return 0;
-	}
-	memcpy(raw.element.first, key, length);
-	memcpy(raw.element.last, key, length);
-	if (nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS))
-		raw.end = nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END;
-	if (reading->set->flags & SET_VERDICTS && !raw.end && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT)) {
-		const char *chain = nftnl_set_elem_get_str(parsed, NFTNL_SET_ELEM_CHAIN);
-		raw.element.action = action_of(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT));
-		raw.element.chain = chain ? ruleset_string(reading->out, "%s", chain) : NULL;
-	}
-	if (reading->set->flags & SET_TIMEOUT && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_EXPIRATION))
-		raw.element.deadline_ms =
-			reading->now_ms + (int64_t)nftnl_set_elem_get_u64(parsed, NFTNL_SET_ELEM_EXPIRATION);
-
-	if (reading->raw_count == reading->raw_capacity) {
-		void *grown = array_grow(reading->raw, &reading->raw_capacity, sizeof(*reading->raw));
-		if (!grown)
-			return -1;
-		reading->raw = grown;
-	}
-	reading->raw[reading->raw_count++] = raw;
-	return 0;
-}
-
-static void restart_elements(void *userdata)
-{
-	((struct reading *)userdata)->raw_count = 0;
-}
-
-static int each_element(const struct nlmsghdr *header, void *userdata)
-{
-	struct reading *reading = userdata;
-	struct nftnl_set *parsed = nftnl_set_alloc();
-	int r = MNL_CB_OK;
-
-	if (!parsed)
-		return MNL_CB_ERROR;
-	if (nftnl_set_elems_nlmsg_parse(header, parsed) < 0) {
-		reading->foreign = true;
-	} else if (nftnl_set_elem_foreach(parsed, take_element, reading) < 0) {
-		errno = ENOMEM;
-		r = MNL_CB_ERROR;
-	}
-	nftnl_set_free(parsed);
-	return r;
-}
-
-/* An end that stands where another interval begins belongs to the one before. */
-static int raw_order(const void *a, const void *b)
-{
-	const struct raw *x = a, *y = b;
-	int order = memcmp(x->element.first, y->element.first, KEY_SIZE_MAX);
-	return order ? order : (int)y->end - (int)x->end;
-}
-
-static void key_before(uint8_t *key, size_t size)
-{
-	for (size_t i = size; i-- > 0;)
-		if (key[i]-- != 0)
-			return;
-}
-
-static void join_intervals(struct reading *reading)
-{
-	size_t size = key_size(reading->set->type);
-	struct element *open = NULL;
-
-	if (reading->raw_count)
-		qsort(reading->raw, reading->raw_count, sizeof(*reading->raw), raw_order);
-	for (size_t i = 0; i < reading->raw_count; i++) {
-		struct raw *raw = &reading->raw[i];
-		/* We send each start with its end; only the last interval may have none. */
-		reading->foreign |= raw->end == !open;
-		if (open) {
-			memcpy(open->last, raw->element.first, size);
-			key_before(open->last, size);
-			set_add(reading->out, reading->set, open);
-			open = NULL;
-		}
-		if (!raw->end)
-			open = &raw->element;
-	}
-	if (open) {
-		memset(open->last, 0xff, size);
-		set_add(reading->out, reading->set, open);
-	}
-}
-
-static int read_elements(struct nft_socket *socket, struct reading *reading)
-{
-	for (size_t i = 0; i < reading->out->sets.count; i++) {
-		reading->set = &reading->out->sets.items[i];
-		if (reading->set->flags & SET_KEPT)
-			continue;
-		reading->raw_count = 0;
-		int r = nft_ask(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_elements, reading->set->name, each_element,
-				reading, restart_elements);
-		if (r < 0)
-			return r;
-		if (reading->set->flags & SET_INTERVAL) {
-			join_intervals(reading);
-			continue;
-		}
-		for (size_t e = 0; e < reading->raw_count; e++)
-			set_add(reading->out, reading->set, &reading->raw[e].element);
-	}
-	return 0;
-}
-
-static void ask_deny_rules(struct nlmsghdr *header, const void *what)
+static void prepare_deny_rules(struct nlmsghdr *header, const void *what)
 {
 	(void)what;
-	put_name(header, NFTA_RULE_TABLE, TABLE_NAME);
-	put_name(header, NFTA_RULE_CHAIN, "deny_in");
+	nft_put_name(header, NFTA_RULE_TABLE, TABLE_NAME);
+	nft_put_name(header, NFTA_RULE_CHAIN, "deny_in");
 }
 
 static int take_verdict(struct nftnl_expr *expr, void *userdata)
@@ -542,7 +262,8 @@ static int each_deny_rule(const struct nlmsghdr *header, void *userdata)
 int nft_read_audit(struct nft_socket *socket, bool *ret_audit)
 {
 	*ret_audit = false;
-	return nft_ask(socket, NFT_MSG_GETRULE, NLM_F_DUMP, ask_deny_rules, NULL, each_deny_rule, ret_audit, NULL);
+	return nft_request(socket, NFT_MSG_GETRULE, NLM_F_DUMP, prepare_deny_rules, NULL, each_deny_rule, ret_audit,
+			   NULL);
 }
 
 /* What else there may be in a table: objects, of which ours are counters; flowtables. */
@@ -561,7 +282,7 @@ static int each_object(const struct nlmsghdr *header, void *userdata)
 	const struct nlattr *attribute;
 	bool counter = false;
 
-	if (!names_our_table(header))
+	if (!nft_names_our_table(header))
 		return MNL_CB_OK;
 	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
 	{
@@ -579,16 +300,16 @@ static int each_object(const struct nlmsghdr *header, void *userdata)
 
 static int each_flowtable(const struct nlmsghdr *header, void *userdata)
 {
-	((struct reading *)userdata)->foreign |= names_our_table(header);
+	((struct reading *)userdata)->foreign |= nft_names_our_table(header);
 	return MNL_CB_OK;
 }
 
 static int read_rest(struct nft_socket *socket, struct reading *reading)
 {
-	int r = nft_ask(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, ask_objects, NULL, each_object, reading, NULL);
+	int r = nft_request(socket, NFT_MSG_GETOBJ, NLM_F_DUMP, prepare_objects, NULL, each_object, reading, NULL);
 	if (r == 0 || r == -ENOENT)
-		r = nft_ask(socket, NFT_MSG_GETFLOWTABLE, NLM_F_DUMP, ask_flowtables, NULL, each_flowtable, reading,
-			    NULL);
+		r = nft_request(socket, NFT_MSG_GETFLOWTABLE, NLM_F_DUMP, prepare_flowtables, NULL, each_flowtable,
+				reading, NULL);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -598,11 +319,10 @@ int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_m
 	struct nft_counters counters = { 0 };
 
 	*ret = (struct ruleset){ 0 };
-	int r = nft_ask(socket, NFT_MSG_GETCHAIN, NLM_F_DUMP, ask_chains, NULL, each_chain, &reading, restart_chains);
+	int r = nft_request(socket, NFT_MSG_GETCHAIN, NLM_F_DUMP, prepare_chains, NULL, each_chain, &reading,
+			    restart_chains);
 	if (r == 0)
-		r = nft_ask(socket, NFT_MSG_GETSET, NLM_F_DUMP, ask_sets, NULL, each_set, &reading, restart_sets);
-	if (r == 0)
-		r = read_elements(socket, &reading);
+		r = nft_read_sets(socket, &reading);
 	if (r == 0)
 		r = read_rest(socket, &reading);
 	if (r == 0)

@@ -31,6 +31,5 @@ int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_m
 /* Whether the table only counts: what its deny chain ends with. */
 int nft_read_audit(struct nft_socket *socket, bool *ret_audit);
 int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret); /* free(ret->items) is the caller's */
-const struct nft_counter *nft_find_counter(const struct nft_counters *counters, const char *name); /* NULL: none */
 
 #endif

@@ -7,7 +7,7 @@
 
 void add_condition(struct parsing *p, const struct rule_condition *condition)
 {
-	if (ARRAY_PUSH(&p->others->conditions, *condition) < 0)
+	if (ARRAY_PUSH(&p->tables->conditions, *condition) < 0)
 		p->error = -ENOMEM;
 	else
 		p->rule.condition_count++;

@@ -26,8 +26,8 @@ struct content {
 };
 
 struct parsing {
-	struct foreign_tables *others;
-	struct other_rule rule;
+	struct foreign_tables *tables;
+	struct foreign_rule rule;
 	struct content slots[SLOTS];
 	unsigned table_family;
 	const char *table;

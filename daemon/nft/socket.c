@@ -138,7 +138,7 @@ static void read_replies(struct nft_socket *socket, const char *bytes, size_t le
 	}
 }
 
-/* The kernel has handled the batch when sendmsg returns: all it has to say is there. */
+/* The kernel has handled the batch when sendmsg returns: its whole reply is there. */
 static int collect_replies(struct nft_socket *socket, uint32_t acknowledged)
 {
 	struct verdicts verdicts = { 0 };
@@ -199,12 +199,21 @@ static void drain(const struct mnl_socket *socket)
 		;
 }
 
-int nft_commit_batch(struct nft_socket *socket, const struct nft_batch *batch)
+static int commit(struct nft_socket *socket, const struct nft_batch *batch)
 {
 	socket->sequence = batch->sequence + 1;
 	drain(socket->writer);
 	int r = send_batch(socket, batch);
 	return r == 0 ? collect_replies(socket, batch->acknowledged) : r;
+}
+
+int nft_commit_batch(struct nft_socket *socket, struct nft_batch *batch, int r)
+{
+	if (r == 0)
+		r = nft_batch_end(batch);
+	r = r < 0 ? fail(socket, r, "can't make the change") : commit(socket, batch);
+	nft_batch_free(batch);
+	return r;
 }
 
 int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, int64_t now_ms)
@@ -214,53 +223,47 @@ int nft_commit(struct nft_socket *socket, const struct op *ops, size_t count, in
 	int r = nft_batch_begin(&batch, &socket->abilities, socket->sequence, now_ms);
 	if (r == 0)
 		r = nft_batch_add(&batch, ops, count);
-	if (r == 0)
-		r = nft_batch_end(&batch);
-	if (r < 0) {
-		nft_batch_free(&batch);
-		return fail(socket, r, "can't make the change");
-	}
-	r = nft_commit_batch(socket, &batch);
-	nft_batch_free(&batch);
-	return r;
+	return nft_commit_batch(socket, &batch, r);
 }
 
-int nft_ask_begin(struct nft_socket *socket, uint16_t type, uint16_t flags,
-		  void (*prepare)(struct nlmsghdr *header, const void *what), const void *what)
+int nft_request_begin(struct nft_socket *socket, uint16_t type, uint16_t flags,
+		      void (*prepare)(struct nlmsghdr *header, const void *what), const void *what)
 {
 	_Alignas(struct nlmsghdr) char buffer[2048];
 	struct nlmsghdr *header = nftnl_nlmsg_build_hdr(buffer, type, NFPROTO_INET, flags, ++socket->sequence);
 
-	socket->asked = socket->sequence;
+	socket->requested = socket->sequence;
 	drain(socket->reader);
 	prepare(header, what);
 	return mnl_socket_sendto(socket->reader, header, header->nlmsg_len) < 0 ? -errno : 0;
 }
 
-int nft_ask_some(struct nft_socket *socket, int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata)
+int nft_request_some(struct nft_socket *socket, int (*each)(const struct nlmsghdr *header, void *userdata),
+		     void *userdata)
 {
 	_Alignas(struct nlmsghdr) char buffer[REPLY_SIZE];
 	ssize_t length = mnl_socket_recvfrom(socket->reader, buffer, sizeof(buffer));
 
 	if (length < 0)
 		return -errno;
-	int r = mnl_cb_run(buffer, (size_t)length, socket->asked, mnl_socket_get_portid(socket->reader), each,
+	int r = mnl_cb_run(buffer, (size_t)length, socket->requested, mnl_socket_get_portid(socket->reader), each,
 			   userdata);
 	return r < 0 ? -errno : r != MNL_CB_STOP;
 }
 
-int nft_ask(struct nft_socket *socket, uint16_t type, uint16_t flags,
-	    void (*prepare)(struct nlmsghdr *header, const void *what), const void *what,
-	    int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata, void (*restart)(void *userdata))
+int nft_request(struct nft_socket *socket, uint16_t type, uint16_t flags,
+		void (*prepare)(struct nlmsghdr *header, const void *what), const void *what,
+		int (*each)(const struct nlmsghdr *header, void *userdata), void *userdata,
+		void (*restart)(void *userdata))
 {
 	int r = -EINTR;
 
 	for (int tries = 0; tries < NFT_DUMP_TRIES && (r == -EINTR || r == -ENOBUFS); tries++) {
 		if (restart)
 			restart(userdata);
-		r = nft_ask_begin(socket, type, flags, prepare, what);
+		r = nft_request_begin(socket, type, flags, prepare, what);
 		for (int more = r == 0; more;) {
-			r = nft_ask_some(socket, each, userdata);
+			r = nft_request_some(socket, each, userdata);
 			more = r > 0;
 		}
 	}

@@ -31,7 +31,7 @@ static void take_xt_dnat(struct parsing *p, uint32_t revision, const uint8_t *in
 	} else if (revision > 0 && length >= sizeof(range)) {
 		memcpy(&range, info, sizeof(range));
 		do_effect(p, range.flags & NF_NAT_RANGE_MAP_IPS ? EFFECT_DNAT : EFFECT_PORT, WAY_DONE);
-		if (memcmp(&range.min_addr, &range.max_addr, sizeof(range.min_addr)) == 0)
+		if (memcmp(range.min_addr.all, range.max_addr.all, sizeof(range.min_addr.all)) == 0)
 			set_target(p, p->table_family == NFPROTO_IPV6 ? 6 : 4, &range.min_addr);
 	} else {
 		do_effect(p, EFFECT_DNAT, WAY_DONE);
@@ -108,7 +108,7 @@ static int element_order(const void *a, const void *b)
 /* The list becomes a set of its own. */
 static void take_xt_multiport(struct parsing *p, const uint8_t *info, uint32_t length)
 {
-	struct other_set set = { .family = FAMILY_OF_LIST, .known = true };
+	struct foreign_set set = { .family = FAMILY_OF_LIST, .known = true };
 	struct xt_multiport_v1 match;
 
 	if (length < sizeof(match)) {
@@ -132,7 +132,7 @@ static void take_xt_multiport(struct parsing *p, const uint8_t *info, uint32_t l
 		qsort(set.items, set.count, sizeof(*set.items), element_order);
 	set.table = strdup("");
 	set.name = strdup("");
-	if (!set.table || !set.name || ARRAY_PUSH(&p->others->sets, set) < 0) {
+	if (!set.table || !set.name || ARRAY_PUSH(&p->tables->sets, set) < 0) {
 		free(set.table);
 		free(set.name);
 		free(set.items);
@@ -142,7 +142,7 @@ static void take_xt_multiport(struct parsing *p, const uint8_t *info, uint32_t l
 	add_condition(p, &(struct rule_condition){ .field = match.flags == XT_MULTIPORT_SOURCE ? RULE_SOURCE_PORT
 											       : RULE_TARGET_PORT,
 						   .negate = match.invert,
-						   .set = p->others->sets.count });
+						   .set = p->tables->sets.count });
 }
 
 static void take_xt_addrtype(struct parsing *p, uint32_t revision, const uint8_t *info, uint32_t length)
@@ -204,9 +204,11 @@ void xt_take_match(struct parsing *p, const char *name, uint32_t revision, const
 {
 	static const char *const limits[] = { "hashlimit", "connlimit", "recent", "rpfilter" };
 
-	if (!name || !info)
+	if (!name || !info) {
 		p->rule.exact = false;
-	else if (strcmp(name, "tcp") == 0 || strcmp(name, "udp") == 0)
+		return;
+	}
+	if (strcmp(name, "tcp") == 0 || strcmp(name, "udp") == 0)
 		take_xt_ports(p, info, length, name[0] == 't');
 	else if (strcmp(name, "multiport") == 0)
 		take_xt_multiport(p, info, length);
@@ -218,6 +220,6 @@ void xt_take_match(struct parsing *p, const char *name, uint32_t revision, const
 		take_xt_state(p, info, length);
 	else if (strcmp(name, "comment") != 0)
 		p->rule.exact = false;
-	for (size_t i = 0; name && i < sizeof(limits) / sizeof(limits[0]); i++)
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		p->rule.excess |= strcmp(name, limits[i]) == 0;
 }

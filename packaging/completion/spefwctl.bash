@@ -18,7 +18,7 @@ _spefwctl() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*)
-			# What follows an option may be its argument, whose name says what it is.
+			# What follows an option may be its argument, of the kind that its name shows.
 			kind=$(sed -nE "s/^(.* )?${COMP_WORDS[i]//[^a-z-]/.} (.* )?([A-Z]+)\$/\3/p" <<<" $options")
 			[ -z "$kind" ] || i=$((i + 1))
 			;;
@@ -29,7 +29,7 @@ _spefwctl() {
 		kind=
 		case $word,$verb in
 		-*,?*) words=$(_spefwctl_options "$program" "$verb" | sed 's/[A-Z]*$//') ;;
-		-*) words=$(sed 's/[A-Z]*$//' <<<"$options") ;;
+		-*) words=$(printf '%s\n' "$options" | sed 's/[A-Z]*$//') ;;
 		*,) words=$(_spefwctl_verbs "$program") ;;
 		*)
 			# Options that it can't do without, or its arguments.

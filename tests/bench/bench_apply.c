@@ -49,15 +49,15 @@ static void make_ruleset(struct ruleset *ret, const struct policy *policy)
 	static char lan[1][CONFIG_INTERFACE_MAX + 1] = { "lan" };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
-	struct interface_list *links = calloc(policy->role_count, sizeof(*links));
-	struct environment around = { .gateway = &gateway, .links = links, .names = &names };
+	struct interface_list *interfaces = calloc(policy->role_count, sizeof(*interfaces));
+	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 
-	must(links != NULL, "out of memory");
+	must(interfaces != NULL, "out of memory");
 	for (size_t i = 0; i < policy->role_count; i++)
 		if (policy->roles[i].is_protected)
-			links[i] = (struct interface_list){ lan, 1 };
+			interfaces[i] = (struct interface_list){ lan, 1 };
 	must(compile(ret, policy, &around) == 0, "compile");
-	free(links);
+	free(interfaces);
 }
 
 static void send_delta(struct nft_socket *socket, const struct delta *delta)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a packet costs on its way through a gateway, in the time of the one processor that sends it and carries it on.
- * For tests/bench/packets, which makes the gateways: each has a link outer-K and a link inner-K that lead out of it to
+ * For tests/bench/packets, which makes the gateways: each has interfaces outer-K and inner-K that lead out of it to
  * here. bench_packets established|syn FRAMES ROUNDS DROP MEASURE GATEWAY... Each round sends packets through each
  * gateway in turn. The first gateway drops them at ingress, the second is the measure of the others. A line a gateway:
  * its number, and the medians over all rounds of its nanoseconds a packet, of their ratio to those of the measure, and
@@ -83,7 +83,7 @@ static unsigned fold(uint32_t total)
 	return ~total & 0xffff;
 }
 
-/* To the gateway's link 02:00:00:00:00:01, which all of them have. */
+/* To the gateway's interface 02:00:00:00:00:01, which all of them have. */
 static void make_frame(uint8_t *frame, const char *from, const char *to, unsigned sport, unsigned dport, unsigned flags,
 		       uint32_t seq, uint32_t ack)
 {

@@ -132,7 +132,7 @@ int fuzz_one(const uint8_t *bytes, size_t length)
 	for (size_t i = 0; i < diags.count; i++) {
 		char *text = diag_format(&diags.items[i]);
 
-		require(text && strchr(text, ':'), "a complaint that says nothing");
+		require(text && strchr(text, ':'), "a complaint without a text");
 		require(!diags.items[i].file || strcmp(diags.items[i].file, config.path) != 0 ||
 				diags.items[i].line <= lines,
 			"a complaint about a line that is not there");

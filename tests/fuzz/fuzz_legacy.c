@@ -20,7 +20,7 @@ static int from_input(int option, void *value, socklen_t *size);
 
 int fuzz_one(const uint8_t *bytes, size_t size);
 
-/* The kernel gives just as many bytes of entries as it has said before. */
+/* The kernel gives just as many bytes of entries as it has announced before. */
 static int from_input(int option, void *value, socklen_t *size)
 {
 	struct ipt_getinfo *info = value;
@@ -41,14 +41,14 @@ static int from_input(int option, void *value, socklen_t *size)
 
 int fuzz_one(const uint8_t *bytes, size_t size)
 {
-	struct foreign_tables others = { 0 };
+	struct foreign_tables tables = { 0 };
 
 	if (size < 1)
 		return 0;
 	input.bytes = bytes + 1;
 	input.left = size - 1;
-	if (read_table(-1, bytes[0] & 1 ? FAMILY_6 : FAMILY_4, "filter", &others) == 0)
-		judge_foreign(&others);
-	foreign_tables_free(&others);
+	if (read_table(-1, bytes[0] & 1 ? FAMILY_6 : FAMILY_4, "filter", &tables) == 0)
+		judge_foreign(&tables);
+	foreign_tables_free(&tables);
 	return 0;
 }

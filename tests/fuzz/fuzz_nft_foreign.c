@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz target: the tables of other programs as the kernel may tell them, to their reader and to the search for rules
+/* Fuzz target: the tables of other programs as the kernel may list them, to their reader and to the search for rules
  * that could meet a flow. The input is datagrams (fake_netlink.h). The reader is the daemon's own; only its sockets are
  * not real. */
 #include "fake_netlink.h"
@@ -18,14 +18,14 @@
 
 int fuzz_one(const uint8_t *bytes, size_t size);
 
-static void check(const struct foreign_tables *others)
+static void check(const struct foreign_tables *tables)
 {
-	for (size_t i = 0; i < others->rules.count; i++)
-		if (others->rules.items[i].chain >= others->chains.count)
+	for (size_t i = 0; i < tables->rules.count; i++)
+		if (tables->rules.items[i].chain >= tables->chains.count)
 			abort();
-	for (size_t i = 0; i < others->sets.count; i++)
-		for (size_t e = 1; others->sets.items[i].known && e < others->sets.items[i].count; e++)
-			if (memcmp(others->sets.items[i].items[e - 1].first, others->sets.items[i].items[e].first,
+	for (size_t i = 0; i < tables->sets.count; i++)
+		for (size_t e = 1; tables->sets.items[i].known && e < tables->sets.items[i].count; e++)
+			if (memcmp(tables->sets.items[i].items[e - 1].first, tables->sets.items[i].items[e].first,
 				   FOREIGN_KEY_MAX) > 0)
 				abort();
 }
@@ -33,15 +33,15 @@ static void check(const struct foreign_tables *others)
 int fuzz_one(const uint8_t *bytes, size_t size)
 {
 	struct nft_socket socket;
-	struct foreign_tables others;
+	struct foreign_tables tables;
 
 	begin_input(bytes, size);
 	if (nft_open(&socket, -1) < 0)
 		abort();
-	if (nft_read_foreign(&socket, &others, ~0u) == 0) {
-		check(&others);
-		judge_foreign(&others);
-		foreign_tables_free(&others);
+	if (nft_read_foreign(&socket, &tables, ~0u) == 0) {
+		check(&tables);
+		judge_foreign(&tables);
+		foreign_tables_free(&tables);
 	}
 	nft_close(&socket);
 	return 0;

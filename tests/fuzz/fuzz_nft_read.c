@@ -12,6 +12,7 @@
 #undef REPLY_SIZE
 #define fail read_fail
 #include "../../daemon/nft/read.c"
+#include "../../daemon/nft/read_sets.c"
 #undef fail
 #define RECEIVE_BUFFER MONITOR_RECEIVE_BUFFER
 #include "../../daemon/nft/monitor.c"
@@ -20,7 +21,7 @@
 #include "../../daemon/net/conntrack.c"
 #undef dump
 #define commit cut_commit
-#define ask cut_ask
+#define prepare_dump cut_prepare_dump
 #define restart cut_restart
 #include "../../daemon/nft/cut.c"
 

@@ -47,13 +47,13 @@ static void make_policy(struct policy *policy)
  * as the daemon's does, and is then left. So a turn that takes too long is a slow input. */
 enum { STEPS_A_TURN = 20 * 1000, TURNS = 2 };
 
-static void judge_foreign(const struct foreign_tables *others)
+static void judge_foreign(const struct foreign_tables *tables)
 {
 	static struct policy policy;
-	struct interface_list links = { 0 };
+	struct interface_list interfaces = { 0 };
 	struct ranges none = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &none, .role_interfaces = &links, .names = &names };
+	struct environment around = { .gateway = &none, .role_interfaces = &interfaces, .names = &names };
 	struct foreign_view view = { .around = &around };
 	struct findings findings = { 0 };
 	struct judging *judging;
@@ -62,7 +62,7 @@ static void judge_foreign(const struct foreign_tables *others)
 
 	if (!policy.role_count)
 		make_policy(&policy);
-	if (foreign_judge_begin(&judging, &findings, others, &policy, &view, EFFECTS_INTERCEPT | EFFECTS_STOP) < 0)
+	if (foreign_judge_begin(&judging, &findings, tables, &policy, &view, EFFECTS_INTERCEPT | EFFECTS_STOP) < 0)
 		abort();
 	for (int i = 0; i < TURNS && r > 0; i++)
 		r = foreign_judge_some(judging, STEPS_A_TURN);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Fuzz target: what answers on the control socket, to spefwctl, which may be another program's socket by mistake. The
- * first byte says how wide the screen is; the rest comes in pieces, as from a socket, and is shown as a reply to each
+ * first byte is how wide the screen is; the rest comes in parts, as from a socket, and is shown as a reply to each
  * verb. Whatever it is, the text for people must not steer a terminal, and the one for programs must be JSON. */
 #include "ctl.h"
 #include "output.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz target: what the kernel may tell of links, addresses, nexthops, routes and neighbours over rtnetlink, to its
- * readers and to those who answer from that.
+/* Fuzz target: what the kernel may report of interfaces, addresses, nexthops, routes and neighbours over rtnetlink, to
+ * its readers and to those who answer from that.
  *
  * The input: a byte (its two lowest bits choose the reader, the next ones the sysctls), then datagrams, each after its
  * length (2 bytes, little endian; the two highest are a receive that fails). The readers are the daemon's own files,
@@ -136,7 +136,7 @@ static int succeed(void)
 	return 0;
 }
 
-/* libnl 3.7 follows NULL where a link of a kind that has data has none. */
+/* libnl 3.7 follows NULL where an interface of a kind that has data has none. */
 static int read_link_cache(struct nl_sock *socket, int family, struct nl_cache **ret)
 {
 	set_parsing(true);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the kernel copies to us, as its netlink socket gives it: a message, the packet in it, the DNS query or answer in
- * that, and which answers were asked for. */
+ * that, and which answers had a query. */
 #include "core/dns_message.h"
 #include "core/observed_queries.h"
 #include "core/seen_packet.h"

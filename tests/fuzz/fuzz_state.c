@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The file of addresses, as a worn disk may give it back. Each line of the input gets its right checksum unless it ends
- * in
- * '!', or no input would come further than that. What was read and is written reads as the same again. */
-#define checksum file_checksum
+ * in '!', or no input would come further than that. What was read and is written reads as the same again. */
 #include "../../daemon/state_file.c"
-#undef checksum
 
 #include <errno.h>
 #include <stdbool.h>
@@ -20,15 +17,6 @@ static void must(bool holds)
 		abort();
 }
 
-static uint32_t checksum(const uint8_t *bytes, size_t length)
-{
-	uint32_t sum = UINT32_C(2166136261);
-
-	for (size_t i = 0; i < length; i++)
-		sum = (sum ^ bytes[i]) * UINT32_C(16777619);
-	return sum;
-}
-
 static char *with_checksums(const uint8_t *data, size_t size, size_t *ret_length)
 {
 	char *text = NULL;
@@ -41,7 +29,7 @@ static char *with_checksums(const uint8_t *data, size_t size, size_t *ret_length
 		bool raw = length > 0 && data[length - 1] == '!';
 		fwrite(data, 1, raw ? length - 1 : length, file);
 		if (!raw)
-			fprintf(file, " %08x", checksum(data, length));
+			fprintf(file, " %016" PRIx64, hash_bytes(HASH_START, data, length));
 		if (end)
 			fputc('\n', file);
 		data += length + (end != NULL);

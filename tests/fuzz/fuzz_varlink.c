@@ -43,7 +43,7 @@ static void read_both(const json_t *message)
 	check_round_trip(message);
 }
 
-/* The first byte says in what pieces the rest arrives. */
+/* The first byte is the size of the parts in which the rest arrives. */
 int fuzz_one(const uint8_t *data, size_t size)
 {
 	struct wire_buffer buffer = { 0 };

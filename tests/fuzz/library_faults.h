@@ -2,7 +2,7 @@
 #ifndef SPEFW_LIBRARY_FAULTS_H
 #define SPEFW_LIBRARY_FAULTS_H
 
-/* For fuzz targets. Faults of the libraries that parse what the kernel tells, and trust it, are none of the daemon's: a
+/* For fuzz targets. Faults of the libraries that parse what the kernel sends, and trust it, are none of the daemon's: a
  * message that they fault over is one that can't be parsed. What they had allocated by then is lost, and must not count
  * as a leak of ours.
  *

@@ -7,8 +7,7 @@ REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_d
 	tests/fuzz/replay_routes tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
-EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run tests/fuzz/record_netlink.py tests/fuzz/record_nflog.py \
-	tests/fuzz/record_legacy.py tests/fuzz/record_routes.py
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run
 
 FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/core/lines.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config/ini.c daemon/core/addr.c daemon/core/config.c \
@@ -17,10 +16,10 @@ FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config/ini.c daemon/core/a
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
 # They include the readers, for sockets that are not real.
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h \
-	daemon/nft/encode.c daemon/nft/rule.c
+	daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c
 FUZZ_LEGACY_SOURCES = tests/fuzz/fuzz_legacy.c tests/fuzz/fuzz_policy.h daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
 FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h \
-	tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/rule.c daemon/nft/rule_parsing.c \
+	tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c daemon/nft/rule_parsing.c \
 	daemon/nft/xt_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
 FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c \

@@ -35,7 +35,7 @@ def record(tap):
                                ("chain.example.net", dns.A),
                                ("large.example.net", dns.A), ("nobody.example.net", dns.A)):
                 keep("answer-%d-%s-%d" % (family, name.split(".")[0], kind),
-                     lambda: ask_from("server", DNS[family], name, kind), b"spefw dns ")
+                     lambda: ask_from("server", DNS[family], name, kind), b"spefw answer ")
             keep("query-%d" % family, lambda: ask_from("server", DNS[family], vendor.LICENSE_NAME, dns.A),
                  b"spefw query ")
             with RawSender("server", ADDRESS[family]["server"], LICENSE[1][family]) as sender:

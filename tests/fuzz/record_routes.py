@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records what a kernel really tells over rtnetlink, as the seeds of fuzz_routes: record_routes.py FOLDER. What it
-can't do is left out of the seed, and said; the seeds that begin with made- have that from here."""
+"""Records what a kernel really sends over rtnetlink, as the seeds of fuzz_routes: record_routes.py FOLDER. What it
+can't do is left out of the seed, and printed; the seeds that begin with made- have that from here."""
 import os
 import socket
 import struct
@@ -16,7 +16,7 @@ FILTERED_4 = 2 << 2                # its sysctls: of IPv4 alone
 OFF = 1 << 2 | 1 << 4
 NETLINK_ROUTE = 0
 GETLINK, GETADDR, GETROUTE, GETNEIGH, GETNEXTHOP = 18, 22, 26, 30, 106
-GROUPS = (1, 5, 9, 7, 11, 32)      # links, addresses and routes of both families, nexthops
+GROUPS = (1, 5, 9, 7, 11, 32)      # interfaces, addresses and routes of both families, nexthops
 AF_BRIDGE = 7
 
 SCENES = {
@@ -110,7 +110,7 @@ def attribute(kind, value):
 
 
 def link(index, name, kind=None, data=b"", master=0, lower=0, up=True):
-    """A link; kind: "vrf", "bridge", ..., and its own attributes."""
+    """An interface; kind: "vrf", "bridge", ..., and its own attributes."""
     info = attribute(18, attribute(1, kind) + attribute(2, data)) if kind else b""
     return message(16, struct.pack("=BBHiII", 0, 0, 1, index, 0x10043 if up else 2, 0), attribute(3, name),
                    attribute(10, master) if master else b"", attribute(5, lower) if lower else b"", info)
@@ -219,7 +219,7 @@ def made():
 
 
 def record(tap):
-    """Links, addresses, nexthops, routes, neighbours, and notices of them."""
+    """Interfaces, addresses, nexthops, routes, neighbours, and notices of them."""
     os.makedirs(FOLDER, exist_ok=True)
     made()
     for name, lines in SCENES.items():

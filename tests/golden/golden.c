@@ -3,11 +3,11 @@
  *   golden text FILE.conf      the ruleset in nft's words
  *   golden bytecode FILE.conf  its rules as the kernel gets them, printed as `nft --debug=netlink` does
  *   golden load FILE.conf      nothing is printed: the table is loaded into the kernel of this network namespace
- * FILE.input, where it is there, tells more of the environment, a line each:
+ * FILE.input, where it is there, gives more of the environment, a line each:
  *   gateway ADDRESS...         the gateway's own addresses (else 192.0.2.1 198.51.100.1)
- *   links ROLE [NAME...]       the links behind which a protected role lives (else lan)
- *   towards [NAME...]          the links that routes to protected roles leave by (else lan)
- *   own-links NAME...          the links by which the gateway's own packets come in, besides lo
+ *   interfaces ROLE [NAME...]  the interfaces behind which a protected role lives (else lan)
+ *   towards [NAME...]          the interfaces that routes to protected roles leave by (else lan)
+ *   own-interfaces NAME...     the interfaces by which the gateway's own packets come in, besides lo
  *   broadcasts ADDRESS...      the broadcast addresses of protected networks (else 192.0.2.255)
  *   name NAME ADDRESS...       what is behind a name */
 #include "config/ini.h"
@@ -28,7 +28,7 @@ struct golden {
 	struct config config;
 	struct policy policy;
 	struct ranges gateway;
-	struct interface_list *links, towards, own_interfaces;
+	struct interface_list *interfaces, towards, own_interfaces;
 	struct ranges broadcasts;
 	struct names_view names;
 	struct ruleset ruleset;
@@ -79,51 +79,51 @@ static void add_address(struct ranges *ranges, const char *word)
 	require_memory(ranges_add(ranges, &range) == 0);
 }
 
-static void set_links(struct interface_list *links, const char *word)
+static void add_interface(struct interface_list *interfaces, const char *word)
 {
-	links->names = realloc(links->names, (links->count + 1) * sizeof(*links->names));
-	require_memory(links->names != NULL);
-	snprintf(links->names[links->count++], sizeof(*links->names), "%s", word);
+	interfaces->names = realloc(interfaces->names, (interfaces->count + 1) * sizeof(*interfaces->names));
+	require_memory(interfaces->names != NULL);
+	snprintf(interfaces->names[interfaces->count++], sizeof(*interfaces->names), "%s", word);
 }
 
-static void default_links(struct golden *g)
+static void default_interfaces(struct golden *g)
 {
 	const struct policy *policy = &g->policy;
 
-	g->links = calloc(policy->role_count, sizeof(*g->links));
-	require_memory(g->links != NULL);
-	set_links(&g->towards, "lan");
+	g->interfaces = calloc(policy->role_count, sizeof(*g->interfaces));
+	require_memory(g->interfaces != NULL);
+	add_interface(&g->towards, "lan");
 	for (size_t i = 0; i < policy->role_count; i++) {
 		if (i == 0 && policy->interfaces == INTERFACES_NAMED) {
 			for (size_t l = 0; l < policy->interface_count; l++)
-				set_links(&g->links[i], policy->interface_names[l]);
+				add_interface(&g->interfaces[i], policy->interface_names[l]);
 		} else if (policy->roles[i].is_protected && (i > 0 || policy->interfaces == INTERFACES_AUTO)) {
-			set_links(&g->links[i], "lan");
+			add_interface(&g->interfaces[i], "lan");
 		}
 	}
 }
 
 /* In place of what was there. */
-static void add_links(struct interface_list *links, char *rest)
+static void read_interfaces(struct interface_list *interfaces, char *rest)
 {
 	const char *word;
 
-	links->count = 0;
+	interfaces->count = 0;
 	while ((word = strtok_r(NULL, SEPARATORS, &rest)))
-		set_links(links, word);
+		add_interface(interfaces, word);
 }
 
-static void input_links(struct golden *g, char *rest)
+static void input_interfaces(struct golden *g, char *rest)
 {
 	const char *role = strtok_r(NULL, SEPARATORS, &rest);
 
 	for (size_t i = 0; role && i < g->policy.role_count; i++) {
 		if (strcmp(g->policy.roles[i].name, role) != 0)
 			continue;
-		add_links(&g->links[i], rest);
+		read_interfaces(&g->interfaces[i], rest);
 		return;
 	}
-	die("links: no such role");
+	die("interfaces: no such role");
 }
 
 static int name_address_order(const void *a, const void *b)
@@ -169,14 +169,14 @@ static void read_input(struct golden *g, const char *conf)
 		char *rest, *key = strtok_r(line, SEPARATORS, &rest), *word;
 		if (!key || key[0] == '#')
 			continue;
-		if (strcmp(key, "links") == 0)
-			input_links(g, rest);
+		if (strcmp(key, "interfaces") == 0)
+			input_interfaces(g, rest);
 		else if (strcmp(key, "name") == 0)
 			input_name(g, rest);
 		else if (strcmp(key, "towards") == 0)
-			add_links(&g->towards, rest);
-		else if (strcmp(key, "own-links") == 0)
-			add_links(&g->own_interfaces, rest);
+			read_interfaces(&g->towards, rest);
+		else if (strcmp(key, "own-interfaces") == 0)
+			read_interfaces(&g->own_interfaces, rest);
 		else if (strcmp(key, "gateway") == 0 || strcmp(key, "broadcasts") == 0)
 			while ((word = strtok_r(NULL, SEPARATORS, &rest)))
 				add_address(*key == 'g' ? &g->gateway : &g->broadcasts, word);
@@ -194,7 +194,7 @@ static void make_ruleset(struct golden *g, const char *conf)
 	g->names.count = g->policy.name_count;
 	g->names.names = calloc(g->names.count + 1, sizeof(*g->names.names));
 	require_memory(g->names.names != NULL);
-	default_links(g);
+	default_interfaces(g);
 	read_input(g, conf);
 	if (!g->gateway.count) {
 		add_address(&g->gateway, "192.0.2.1");
@@ -206,9 +206,9 @@ static void make_ruleset(struct golden *g, const char *conf)
 	ranges_normalise(&g->broadcasts);
 	require_memory(policy_leave_out(&g->policy, &g->gateway, &changed) == 0);
 
-	char resolver_link[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
-	const struct interface_list resolvers = { resolver_link, 1 };
-	struct environment around = { &g->gateway,       g->links,       &g->names, g->towards,
+	char resolver_interface[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
+	const struct interface_list resolvers = { resolver_interface, 1 };
+	struct environment around = { &g->gateway,       g->interfaces,  &g->names, g->towards,
 				      g->own_interfaces, &g->broadcasts, &resolvers };
 	require_memory(compile(&g->ruleset, &g->policy, &around) == 0);
 }
@@ -253,8 +253,8 @@ static void load(struct golden *g)
 static void golden_free(struct golden *g)
 {
 	for (size_t i = 0; i < g->policy.role_count; i++)
-		free(g->links[i].names);
-	free(g->links);
+		free(g->interfaces[i].names);
+	free(g->interfaces);
 	free(g->towards.names);
 	free(g->own_interfaces.names);
 	ranges_free(&g->broadcasts);

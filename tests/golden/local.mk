@@ -3,10 +3,6 @@
 check_PROGRAMS += tests/golden/golden
 TESTS += tests/golden/run
 EXTRA_DIST += tests/golden/run
-# All cases, whatever their number. Not the folder as a whole: that would bring along what was built in it.
-dist-hook:
-	cp -f $(srcdir)/tests/golden/[0-9]*-* $(distdir)/tests/golden/
-
 tests_golden_golden_SOURCES = tests/golden/golden.c
 tests_golden_golden_LDADD = daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) daemon/nft/socket.$(OBJEXT) \
 	libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS)

@@ -27,7 +27,7 @@ GATEWAY = ("udev", "kmod", "systemd", "systemd-sysv", "dbus", "nftables", "iptab
 TESTS = ("unbound", "knot", "iptables", "openssl", "squid-openssl", "dbus-daemon", "firewalld", "libcmocka0", "procps",
          "gcc", "libc6-dev")
 MODULES = ("virtio_pci", "virtio_blk", "ext4")
-# What takes time at boot or shutdown and says nothing about spefw.
+# What takes time at boot or shutdown and proves nothing about spefw.
 MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
           "e2scrub_reap.service", "fstrim.timer", "man-db.timer", "systemd-timesyncd.service", "getty@tty1.service",
           "serial-getty@ttyS0.service", "systemd-random-seed.service", "logrotate.timer",
@@ -129,9 +129,10 @@ def _kernel_packages(work, suite):
     """Of the release's kernel for virtual machines: its image and its modules.
     It has the netfilter modules that the other flavour has."""
     root = _shop(work, suite)
-    said = roots.chroot(root, "apt-cache", "depends", "--recurse", "--important", "linux-image-cloud-amd64")
+    printed = roots.chroot(root, "apt-cache", "depends", "--recurse", "--important", "linux-image-cloud-amd64")
     return _download(root,
-                     *sorted(set(re.findall(r"\b(linux-(?:image|base|binary|modules)-[0-9]\S*-cloud-amd64)\b", said))))
+                     *sorted(set(re.findall(r"\b(linux-(?:image|base|binary|modules)-[0-9]\S*-cloud-amd64)\b",
+                                            printed))))
 
 
 def add_kernel(work, guest, suite):
@@ -150,10 +151,10 @@ def add_kernel(work, guest, suite):
     roots.run("dpkg-deb", "-x", busybox, work + "/busybox")
     [program] = [path
                  for path in (work + "/busybox/bin/busybox", work + "/busybox/usr/bin/busybox") if os.path.exists(path)]
-    said = roots.chroot(guest, "sh", "-c", 'version=$1; shift; for module; '
+    printed = roots.chroot(guest, "sh", "-c", 'version=$1; shift; for module; '
                         'do modprobe -S "$version" --show-depends "$module" || exit; done', "sh", version, *MODULES)
     files, seen = [("init", INIT.encode()), ("bin/busybox", _read(program))], []
-    for path in re.findall(r"(?m)^insmod (\S+)", said):
+    for path in re.findall(r"(?m)^insmod (\S+)", printed):
         if path not in seen:
             seen.append(path)
             name = os.path.basename(path)

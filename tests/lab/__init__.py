@@ -19,7 +19,7 @@ from .namespaces import Refused, enter, has_second_user
 from .packets import ACK, FIN, PSH, RST, SYN, RawSender, Sniffer, is_syn, ping
 from .services import Listener, Probe, connect, probe_all, udp_exchange
 from .tap import HANG, Tap, main, wait_for
-from .topology import ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, LINK_OF, MACHINES, Failed, Network
+from .topology import ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, INTERFACE_OF, LICENSE, MACHINES, Failed, Network
 from . import dns, proxy, tls, vendor
 
 RULESET = os.environ.get("SPEFW_LAB_RULESET")
@@ -46,12 +46,17 @@ class Lab(Network):
         """Starts the gateway's daemon; the Daemon is also lab.daemon."""
         self.daemon = Daemon(self, config_text, args=args)
         if self._tap is not None:
-            daemon, tap = self.daemon, self._tap
-            tell = lambda: daemon.tell(tap)
-            tap.on_failure.append(tell)
-            self.at_close(lambda: tap.on_failure.remove(tell))
+            self.log_on_failure(self._tap, self.daemon)
         self.daemon.start(wait)
         return self.daemon
+
+    def on_failure(self, tap, show):
+        """Where a section fails while this network is there, show() prints what helps to understand."""
+        tap.on_failure.append(show)
+        self.at_close(lambda: tap.on_failure.remove(show))
+
+    def log_on_failure(self, tap, daemon):
+        self.on_failure(tap, lambda: daemon.show_log(tap))
 
     def ctl(self, *args, **more):
         return self.daemon.ctl(*args, **more)

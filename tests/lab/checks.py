@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What many tests of the kernel's side ask: with all abilities of this kernel and with none, the table's content,
+"""What many tests of the kernel's side need: with all abilities of this kernel and with none, the table's content,
 is the server guarded."""
 import json
 import os
@@ -10,6 +10,7 @@ from .streams import Denied
 from .topology import ADDRESS, FAMILIES
 
 CLOSED = (8470, 3389)
+OBJECTS = ("chain", "set", "map", "counter")
 
 
 def with_all_and_none(*functions):
@@ -66,7 +67,7 @@ def differences(before, after):
     return "\n".join(lines + ["+ " + one for one in after["rest"] if one not in before["rest"]])
 
 
-def handles(daemon, kinds=("chain", "set", "map", "counter", "rule")):
+def handles(daemon, kinds=OBJECTS + ("rule",)):
     """{(kind, name): handle}; of rules, {("rule", chain): [handles]}."""
     result = {}
     for one in daemon.table(handles=True) or []:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""spefwd on the gateway, and what it says: spefwctl, the control socket, the table in the kernel, its log."""
+"""spefwd on the gateway, and what it shows: spefwctl, the control socket, the table in the kernel, its log."""
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from .tap import wait_for
@@ -138,12 +139,11 @@ class Daemon:
         if report:
             raise Failed("spefwd: a sanitizer complains:\n" + report)
 
-    def tell(self, tap):
-        """For Tap.on_failure."""
+    def show_log(self, tap):
         tap.note("-- spefwd's standard error, its last lines")
         tap.note("\n".join(self.log().split("\n")[-60:]))
 
-    # -- asking it
+    # -- its answers
 
     def run(self, name, *args, check=False, bound=120, text=None):
         """spefwd or spefwctl with these arguments, on the gateway, to its end."""
@@ -196,6 +196,19 @@ class Daemon:
             self.write(config)
         return self.call("Reload")
 
+    def kill_in_reload(self, after):
+        """Has the file read, and kills the daemon so many seconds later, wherever it is by then."""
+        process = self.process
+        timer = threading.Timer(after, process.kill)
+        timer.start()
+        try:
+            self.call("Reload")
+        except OSError:
+            pass
+        timer.join()
+        process.wait()
+        self.kill()
+
     def wait_status(self, condition, what, **more):
         """Polls the status until condition(status) is true; returns that status."""
         last = {}
@@ -221,6 +234,10 @@ class Daemon:
         argv = ["nft"] + (["-a"] if handles else []) + ["-j", "list", "table", "inet", "spefw"]
         done = self.network.run("gateway", *argv, check=False)
         return json.loads(done.stdout)["nftables"] if done.returncode == 0 else None
+
+    def set_text(self, name):
+        """A set of the table as nft prints it, without counts; "" where there is none."""
+        return self.network.run("gateway", "nft", "-s", "list", "set", "inet", "spefw", name, check=False).stdout
 
 
 def frozen(table, handles=False):

@@ -120,7 +120,7 @@ class DnsServer:
                             a for a in addresses if (":" in a) == colon):
                         return False
             return True if self.records else query("internet", DNS[4], "nobody.invalid", A) is not None
-        wait_for(answers, "dnsmasq answers what it was told")
+        wait_for(answers, "dnsmasq answers what it was given")
 
 
 class ScriptedDns:
@@ -134,7 +134,7 @@ class ScriptedDns:
 
     def __init__(self, answers, ttl=2, truncated=()):
         self.answers, self.ttl, self.truncated = dict(answers), ttl, list(truncated)
-        self.asked = []  # (name, kind, "udp" or "tcp")
+        self.queries = []  # (name, kind, "udp" or "tcp")
         self._ends = False
         self._sockets = []
         with namespaces.inside("internet"):
@@ -177,7 +177,7 @@ class ScriptedDns:
             at += 1 + message[at]
         question = message[12:at + 5]
         name, kind = ".".join(labels), struct.unpack("!H", message[at + 1:at + 3])[0]
-        self.asked.append((name, kind, way))
+        self.queries.append((name, kind, way))
         answer = self.answers.get((name, kind), "nxdomain")
         if answer == "silent":
             return None

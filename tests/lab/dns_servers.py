@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Real DNS servers: Knot with records that change at once, Unbound that asks it;
+"""Real DNS servers: Knot with records that change at once, Unbound that queries it;
 and one that does what no real one would.
 
-All are on `internet` unless told otherwise. Unbound has the address that the lab's configurations name (DNS),
+All are on `internet` unless another is named. Unbound has the address that the lab's configurations name (DNS),
 Knot another."""
 import os
 import random
@@ -127,7 +127,7 @@ zone:
             self._network.run("internet", self._knotc, "-s", self._control, "-b", "zone-reload", ".")
 
     def serve(self, serves):
-        """False: it knows of no name and refuses to answer, which makes a resolver say SERVFAIL."""
+        """False: it knows of no name and refuses to answer, which makes a resolver answer SERVFAIL."""
         self._configure(serves)
         self._network.run("internet", self._knotc, "-s", self._control, "-b", "reload")
         wait_for(lambda: query("internet", AUTHORITY[4], "ns", A)[0] == (0 if serves else 5),
@@ -148,7 +148,7 @@ zone:
 
 
 class Resolver(_Process):
-    """Unbound: asks the Authority, keeps answers for their TTL."""
+    """Unbound: queries the Authority, keeps answers for their TTL."""
 
     def __init__(self, network, machine="internet", addresses=None, upstream=None):
         self._dir = os.path.join(network.dir, "unbound-" + machine)
@@ -204,7 +204,7 @@ def record(name, kind, data, ttl=1):
 
 
 class Question:
-    """What a client asked: .name (as written), .kind, .ident, .way ("udp" or "tcp")."""
+    """A client's query: .name (as written), .kind, .ident, .way ("udp" or "tcp")."""
 
     def __init__(self, message, way):
         self.message, self.way = message, way
@@ -221,7 +221,7 @@ class Question:
                 + (self.raw if raw is None else raw) + b"".join(records))
 
     def addresses(self, *addresses, ttl=1):
-        """The answer with those of the question's type, under the name as it was asked."""
+        """The answer with those of the question's type, under the name as it was queried."""
         size = {A: 4, AAAA: 16}.get(self.kind)
         data = [address_bytes(address) for address in addresses]
         return self.answer([record(b"\xc0\x0c", self.kind, one, ttl) for one in data if len(one) == size])
@@ -229,11 +229,11 @@ class Question:
 
 class Liar:
     """A server of the test's own. answer(question): bytes, None for silence, or a list of (bytes, source address or
-    None) to send over UDP. It hears what else is told to it while it runs: change .answer at will."""
+    None) to send over UDP. It can be changed while it runs: set .answer at will."""
 
     def __init__(self, network, answer, machine="internet", addresses=None, port=53):
         self.answer = answer
-        self.asked = []  # (name, kind, "udp" or "tcp")
+        self.queries = []  # (name, kind, "udp" or "tcp")
         self._ends, self._port = False, port
         self._sockets, self._others = [], {}
         self._machine = machine
@@ -272,7 +272,7 @@ class Liar:
 
     def _ask(self, message, way):
         question = Question(message, way)
-        self.asked.append((question.name.lower(), question.kind, way))
+        self.queries.append((question.name.lower(), question.kind, way))
         return self.answer(question)
 
     def _datagram(self, sock, message, peer):

@@ -13,7 +13,7 @@ from .tap import wait_for
 
 
 class ManagedDaemon(Daemon):
-    """.stored: {name: descriptor} of what the daemon has left, until forget(); .notices: all that it has said."""
+    """.stored: {name: descriptor} of what the daemon has left, until forget(); .notices: all that it has sent."""
 
     def __init__(self, network, config, **more):
         super().__init__(network, config, **more)

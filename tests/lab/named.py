@@ -57,7 +57,7 @@ def knows(daemon, name, wanted, exactly=False):
 
 
 def in_state(daemon, name, family, state, error=None):
-    """Waits for it; error: what last_error then says, "" for none, None for whatever."""
+    """Waits for it; error: what last_error then is, "" for none, None for whatever."""
     def right(status):
         [one] = [one for one in status["names"] if (one["name"], one["family"]) == (name, "ipv%d" % family)]
         return one["state"] == state and (error is None or error == one["last_error"])
@@ -99,5 +99,5 @@ def both_agree(tap, lab, daemon, name, wanted, title):
 
 
 def settled(daemon, name, wanted):
-    """Waits until the name has just these addresses, in the book; the kernel is told before the book is shown."""
+    """Waits until the name has just these addresses, in the book; the kernel is updated before the book is shown."""
     return wait_for(lambda: set(daemon.addresses(name)) == set(wanted), "%s has just %s" % (name, sorted(wanted)[:6]))

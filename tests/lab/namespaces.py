@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Refused(Exception):
-    """The system does not allow such namespaces; the text says what and why."""
+    """The system does not allow such namespaces; the text names what and why."""
 
 
 def _call(function, *arguments):

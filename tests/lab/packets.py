@@ -154,7 +154,7 @@ def parse(frame):
 
 
 def _syn_program(ports):
-    """A classic BPF program that keeps SYNs to these ports: what a busy link carries besides never costs a copy."""
+    """A classic BPF program that keeps SYNs to these ports: nothing else of a busy interface is copied."""
     ldb, ldb_x, ldh_x, ldx_imm, ldx_ihl, band, jeq, ja, ret = 0x30, 0x50, 0x48, 0x01, 0xB1, 0x54, 0x15, 0x05, 0x06
     tail = len(ports) + 4  # instructions between the start of the common part and its "drop"
     code = [(ldb, 0, 0, 0), (band, 0, 0, 0xF0), (jeq, 0, 4, 0x40),
@@ -179,11 +179,11 @@ def _attach(sock, code):
 
 
 class Sniffer:
-    """What arrives at a machine's link, before its own firewall and sockets. Loss is counted and is an error."""
+    """What arrives at a machine's interface, before its own firewall and sockets. Loss is counted and is an error."""
 
-    def __init__(self, machine, link="eth0", keep=None, outgoing=False, syn_ports=None, icmp=False):
+    def __init__(self, machine, interface="eth0", keep=None, outgoing=False, syn_ports=None, icmp=False):
         """keep(packet): which ones to remember. outgoing: also what the machine sends. syn_ports: SYNs to these ports
-        alone, icmp: ICMP alone, chosen by the kernel; for busy links."""
+        alone, icmp: ICMP alone, chosen by the kernel; for busy interfaces."""
         self._keep = keep or (lambda packet: True)
         self.packets = []
         self._lock = threading.Lock()
@@ -197,7 +197,7 @@ class Sniffer:
                 _attach(self._socket, _syn_program(list(syn_ports)))
             elif icmp:
                 _attach(self._socket, _icmp_program())
-            self._socket.bind((link, ETH_P_ALL))
+            self._socket.bind((interface, ETH_P_ALL))
         self._wake_read, self._wake_write = os.pipe()
         self.lost = 0
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -31,7 +31,7 @@ HELPERS = ("/usr/lib/squid/security_file_certgen", "/usr/lib64/squid/security_fi
 
 
 class Missing(Exception):
-    """It can't run here; the text says why."""
+    """It can't run here; the text has the reason."""
 
 
 class Squid:

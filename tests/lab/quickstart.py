@@ -74,7 +74,7 @@ def vendors_flows(table):
             target, label = everyone[flow.target]
             label = "a directory" if flow.id.startswith("ldap") else label
             table.tcp(flow.id, "server", "internet", target, flow.port, True, label)
-    table.add("dns-out", "the server asks its resolver", True,
+    table.add("dns-out", "the server queries its resolver", True,
               [bool(dns.query("server", DNS[family], vendor.LICENSE_NAME, dns.A, bound=10)) for family in FAMILIES])
 
 
@@ -137,10 +137,10 @@ def tour():
             if table.wrong == 0:
                 heading("All of it is as it should be. Next: README.md, or `spefwctl --help`.")
             else:
-                heading("NOT as it should be: %d of the above. spefwd said:\n%s" % (table.wrong, daemon.log()))
+                heading("NOT as it should be: %d of the above. spefwd logged:\n%s" % (table.wrong, daemon.log()))
             return 1 if table.wrong else 0
         except (Failed, OSError, TimeoutError) as error:
-            heading("This went wrong: %s\nspefwd said:\n%s" % (error, daemon.log()))
+            heading("This went wrong: %s\nspefwd logged:\n%s" % (error, daemon.log()))
             return 1
 
 

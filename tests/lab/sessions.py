@@ -8,6 +8,16 @@ import struct
 from . import namespaces
 from .packets import Sniffer, family_of
 from .services import _open
+from .topology import ADDRESS, EXCHANGE
+
+# A table of another program that makes the kernel track connections.
+TRACKING = """table inet other {
+	chain forward {
+		type filter hook forward priority filter;
+		ct state established accept
+	}
+}
+"""
 
 
 class Host:
@@ -50,7 +60,7 @@ class Session:
         self.sport, self.port = self.near.getsockname()[1], port
         lab.at_close(self.close)
 
-    def _tell(self, sender, receiver):
+    def _carries(self, sender, receiver):
         word = os.urandom(8)
         try:
             sender.sendall(word)
@@ -65,10 +75,10 @@ class Session:
             return False
 
     def near_speaks(self):
-        return self._tell(self.near, self.far)
+        return self._carries(self.near, self.far)
 
     def far_speaks(self):
-        return self._tell(self.far, self.near)
+        return self._carries(self.far, self.near)
 
     def lives(self):
         return self.near_speaks() and self.far_speaks()
@@ -89,10 +99,24 @@ class Session:
                 sock.close()
 
 
+class Peers:
+    """The server and a host in the Internet listen; sessions to either of them."""
+
+    def __init__(self, lab, server_ports, internet_ports):
+        self.lab = lab
+        self.server, self.internet = Host(lab, "server", server_ports), Host(lab, "internet", internet_ports)
+
+    def session(self, machine, family, port, sport=0, target=None):
+        """From this machine: of the server to the Internet, of any other to the server."""
+        if machine == "server":
+            return Session(self.lab, machine, self.internet, target or EXCHANGE[family], port, sport)
+        return Session(self.lab, machine, self.server, target or ADDRESS[family]["server"], port, sport)
+
+
 def through(sessions, fences):
     """The titles of those sessions of which any byte gets through, in either direction, when both ends send. fences:
-    sessions that live, along the same links: what has not arrived when their words have, is not under way."""
-    # What comes to the gateway itself arrives at its link before its rules: only what it sends can be seen.
+    sessions that live, along the same ways: what has not arrived when their words have, is not under way."""
+    # What comes to the gateway itself arrives at its interface before its rules: only what it sends can be seen.
     machines = {machine for session in sessions for machine in (session.machine, session.host)} - {"gateway"}
     sniffers = {machine: Sniffer(machine, keep=lambda packet: packet.kind == "tcp" and packet.payload)
                 for machine in machines}

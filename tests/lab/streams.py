@@ -49,7 +49,7 @@ class Sink:
 
 class Ledger:
     """Counts, in the kernels of the machines at both ends, what is sent to and from a TCP port and what arrives: a
-    packet that got lost between them shows. (Retransmits of the machines' own making, as where a port is used anew,
+    packet that got lost between them shows. (Retransmits of the machines' own making, as where a port is used again,
     don't.)"""
 
     RULES = """table inet ledger {
@@ -81,7 +81,7 @@ class Ledger:
 
 
 class Allowed:
-    """Opens connections one after another, a few at a time, until close(); .opened and .errors tell."""
+    """Opens connections one after another, a few at a time, until close(); see .opened and .errors."""
 
     def __init__(self, machine, target, port, pause=0.004, together=4):
         self.opened, self.errors = 0, []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The protocol between a test program and tests/run: TAP lines, and an exit status that tells."""
+"""The protocol between a test program and tests/run: TAP lines, and an exit status."""
 import os
 import sys
 import time
@@ -17,7 +17,7 @@ class Tap:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.on_failure = []  # callables that print what helps to understand
-        self._told = False
+        self._shown = False
 
     def _line(self, word, title, after=""):
         number = self.passed + self.failed + self.skipped
@@ -40,10 +40,10 @@ class Tap:
         self._line("not ok", title)
         if detail != "":
             self.note(detail)
-        if not self._told:
-            self._told = True
-            for tell in self.on_failure:
-                tell()
+        if not self._shown:
+            self._shown = True
+            for show in self.on_failure:
+                show()
         return False
 
     def equal(self, got, expected, title):
@@ -55,7 +55,7 @@ class Tap:
 
     def section(self, function, *arguments):
         """Runs a part of a test; what it throws is a failure of that part alone."""
-        self._told = False
+        self._shown = False
         name = function.__name__.strip("_").replace("_", " ")
         print("# %s: %s" % (name, (function.__doc__ or "").strip().split("\n")[0]), flush=True)
         began = time.monotonic()

@@ -114,8 +114,8 @@ def issuer_seen(lab, machine, address, name):
                 text = ssl.DER_cert_to_PEM_cert(tls.getpeercert(True))
     except OSError as error:
         return str(error)
-    said = lab.run(machine, "openssl", "x509", "-noout", "-issuer", text=text).stdout
-    return re.search(r"CN ?= ?(.*)", said).group(1).strip()
+    issuer = lab.run(machine, "openssl", "x509", "-noout", "-issuer", text=text).stdout
+    return re.search(r"CN ?= ?(.*)", issuer).group(1).strip()
 
 
 def answers(machine, resolver, name):

@@ -22,8 +22,8 @@ from .tap import wait_for
 
 MACHINES = ("gateway", "server", "admin", "client", "internet")
 
-# link of the gateway, peer machine, networks' lengths, gateway's addresses, peer's addresses
-LINKS = (
+# interface of the gateway, peer machine, networks' lengths, gateway's addresses, peer's addresses
+INTERFACES = (
     ("lan", "server", (24, 64), ("192.0.2.1", "2001:db8:2::1"), [("192.0.2.25", "2001:db8:2::25")]),
     ("adm", "admin", (24, 64), ("203.0.113.1", "2001:db8:3::1"), [("203.0.113.10", "2001:db8:3::10")]),
     ("wan2", "client", (25, 64), ("198.51.100.129", "2001:db8:10::1"), [("198.51.100.140", "2001:db8:10::140")]),
@@ -32,19 +32,19 @@ LINKS = (
 )
 
 ADDRESS = {4: {"gateway": "192.0.2.1"}, 6: {"gateway": "2001:db8:2::1"}}
-for _link, _peer, _lengths, _gateway, _addresses in LINKS:
+for _interface, _peer, _lengths, _gateway, _addresses in INTERFACES:
     ADDRESS[4][_peer], ADDRESS[6][_peer] = _addresses[0]
 DNS = {4: "198.51.100.53", 6: "2001:db8:51::53"}
 LICENSE = [{4: "198.51.100.%d" % last, 6: "2001:db8:51::%d" % last} for last in (77, 78, 79)]
 EXCHANGE = {4: "198.51.100.80", 6: "2001:db8:51::80"}
 # The gateway's address as each neighbour sees it.
-GATEWAY = {link: {4: addresses[0], 6: addresses[1]} for link, _, _, addresses, _ in LINKS}
-LINK_OF = {peer: link for link, peer, _, _, _ in LINKS}
+GATEWAY = {interface: {4: addresses[0], 6: addresses[1]} for interface, _, _, addresses, _ in INTERFACES}
+INTERFACE_OF = {peer: interface for interface, peer, _, _, _ in INTERFACES}
 FAMILIES = (4, 6)
 
 
 class Failed(Exception):
-    """A command of the lab failed; the text holds it and what it said."""
+    """A command of the lab failed; the text holds it and its output."""
 
 
 class Network:
@@ -146,12 +146,12 @@ class Network:
                     self._sysctl("ipv6/conf/all/forwarding", 1)
                     self._sysctl("ipv4/conf/all/send_redirects", 0)
             self.ip(name, "link set lo up")
-        for link, peer, lengths, gateway, addresses in LINKS:
-            self.ip("gateway", "link add %s type veth peer name eth0 netns %s" % (link, peer))
+        for interface, peer, lengths, gateway, addresses in INTERFACES:
+            self.ip("gateway", "link add %s type veth peer name eth0 netns %s" % (interface, peer))
             self.ip("gateway",
-                    "addr add %s/%d dev %s" % (gateway[0], lengths[0], link),
-                    "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], link),
-                    "link set %s up" % link)
+                    "addr add %s/%d dev %s" % (gateway[0], lengths[0], interface),
+                    "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], interface),
+                    "link set %s up" % interface)
             lines = []
             for address in addresses:
                 lines.append("addr add %s/%d dev eth0" % (address[0], lengths[0]))
@@ -161,7 +161,7 @@ class Network:
             lines += ["link set eth0 up", "route add default via %s" % gateway[0],
                       "route add default via %s" % gateway[1]]
             self.ip(peer, *lines)
-        for _, peer, _, gateway, addresses in LINKS:
+        for _, peer, _, gateway, addresses in INTERFACES:
             self.wait_neighbours("gateway", gateway[1])
             self.wait_neighbours(peer, *[address[1] for address in addresses])
 
@@ -179,9 +179,9 @@ class Network:
                     groups = {line.split()[2] for line in file}
                 with open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
                     lines = [line.split() for line in file]
-            links = {line[5] for line in lines if line[5] != "lo"}
+            interfaces = {line[5] for line in lines if line[5] != "lo"}
             ready = {line[5] for line in lines if line[0].startswith("fe80") and not int(line[4], 16) & 0x40}
-            return wanted <= groups and links == ready
+            return wanted <= groups and interfaces == ready
         wait_for(joined, "%s answers for %s" % (machine, ", ".join(addresses)), pause=0.005)
 
     @staticmethod

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reads a Varlink interface description and judges replies by it:
-what the file promises is what the daemon must say."""
+what the file promises is what the daemon must answer."""
 import re
 
 _TOKEN = re.compile(r"#[^\n]*|->|\[\]|\[string\]|[A-Za-z_][A-Za-z0-9_.\-]*|[?():,]")

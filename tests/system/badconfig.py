@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Bad configurations: what exactly is said and of which line, and that none of them changes anything."""
+"""Bad configurations: what exactly is reported and of which line, and that none of them changes anything."""
 import json
 import os
 import socket
@@ -189,8 +189,8 @@ CASES = [
      ["9: port 70000 is out of bounds: write 1 to 65535"]),
     ("system beside others", GOOD + "[dns]\nservers = 192.0.2.53 system\n",
      ["9: servers holds system beside others: write it alone"]),
-    ("a link's name that is too long", GOOD.replace("\n\n[role", "\ninterface = averyverylonglinkname\n\n[role"),
-     ["4: link name averyverylonglinkname has 21 characters: it has up to 15"]),
+    ("an interface's name that is too long", GOOD.replace("\n\n[role", "\ninterface = averyverylonglinkname\n\n[role"),
+     ["4: interface name averyverylonglinkname has 21 characters: it has up to 15"]),
     ("auto beside others", GOOD.replace("\n\n[role", "\ninterface = eth0 auto\n\n[role"),
      ["4: interface holds auto or any beside others: write it alone"]),
     ("a log group out of bounds", GOOD + "[gateway]\nlog_group = 65536\n",
@@ -243,16 +243,16 @@ def each_is_told_and_changes_nothing(tap):
                 with open(name, "wb") as file:
                     file.write(data)
 
-            def told(name):
+            def expected(name):
                 return [complaint.replace("@DIR@", daemon.dir) if complaint.startswith("@DIR@")
                         else "%s:%s%s" % (name, "" if complaint[0].isdigit() else " ",
                                           complaint.replace("@DIR@", daemon.dir)) for complaint in complaints]
             done = daemon.run("spefwd", "--check", "-c", path)
-            tap.equal((done.returncode, done.stderr.rstrip("\n").split("\n")), (1, told(path)),
-                      title + ": told by --check")
+            tap.equal((done.returncode, done.stderr.rstrip("\n").split("\n")), (1, expected(path)),
+                      title + ": shown by --check")
             errors = refused(daemon)
-            tap.equal(errors, [line for line in told(daemon.config) if " warning: " not in line],
-                      title + ": told by reload")
+            tap.equal(errors, [line for line in expected(daemon.config) if " warning: " not in line],
+                      title + ": shown by reload")
             same = frozen(daemon.table(handles=True), handles=True) == before
             status = daemon.status()
             tap.equal((same, status["generation"], status["config"]["matches_disk"]), (True, generation, False),
@@ -321,7 +321,7 @@ def rename_chain(name):
 
 
 def no_utf8(tap):
-    """Bytes that are no UTF-8, wherever something comes from outside: what is wrong is told all the same,
+    """Bytes that are no UTF-8, wherever something comes from outside: what is wrong is shown all the same,
     and nothing fails."""
     with Lab(tap) as lab:
         lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())})
@@ -351,7 +351,7 @@ def no_utf8(tap):
         daemon.reload()
         status = daemon.status()
         tap.ok(any("l?n" in text for text in daemon.reasons(status, "interface-missing")),
-               "a misspelt interface is told", status["reasons"])
+               "a misspelt interface is reported", status["reasons"])
         # What is refused, quoted; and what changed.
         write(good + "[flow \udcff]\nport = \udcfe\n")
         try:
@@ -359,12 +359,12 @@ def no_utf8(tap):
             tap.ok(False, "refused")
         except VarlinkError as error:
             tap.ok(error.error.endswith("ConfigInvalid") and any("?" in one for one in error.parameters["errors"]),
-                   "refused: each error is told", error)
+                   "refused: each error is shown", error)
         tap.ok("config-refused" in daemon.reason_codes(),
-               "that it was refused is told, with its path", daemon.reasons())
+               "that it was refused is reported, with its path", daemon.reasons())
         done = daemon.ctl("doctor", "-c", daemon.config, "--json", check=False)
         tap.ok(done.stderr == "" and any(one["check"] == "config" for one in json.loads(done.stdout)["findings"]),
-               "doctor tells it", (done.stdout, done.stderr))
+               "doctor shows it", (done.stdout, done.stderr))
         write(good)
         daemon.reload()
         # What another program names so. Where the table is owned, it can't.

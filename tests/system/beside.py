@@ -55,7 +55,7 @@ class Firewalld:
         return self.lab.run("gateway", "firewall-cmd", *args, check=check, env=self.env)
 
     def why(self):
-        """What it said, where it ended; else None."""
+        """What it printed, where it ended; else None."""
         if self.process.poll() is None:
             return None
         with open(self.process.log, encoding="utf-8", errors="replace") as file:
@@ -71,7 +71,7 @@ def missing(tap, title, *programs):
 
 
 def firewalld_here(tap, lab, files):
-    """A Firewalld; None where it does not run, which is told."""
+    """A Firewalld; None where it does not run, which is noted."""
     if missing(tap, "firewalld", "firewalld", "firewall-cmd", "dbus-daemon"):
         return None
     firewalld = Firewalld(lab, files)
@@ -234,7 +234,7 @@ def docker_rules(lab, family):
 
 
 def docker(tap):
-    """A container with published ports: docker's policy drops what spefw allows until it is told not to;
+    """A container with published ports: docker's policy drops what spefw allows until it is configured not to;
     then all works, without alarm."""
     if missing(tap, "docker", "iptables-nft", "ip6tables-nft"):
         return

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A bridge that carries the server past the hooks is told, as long as it does;
+"""A bridge that carries the server past the hooks is reported, as long as it does;
 one that the gateway routes to is none."""
 import os
 import sys
@@ -43,26 +43,26 @@ def has_hooks(tap, lab):
 
 
 def speak(lab, families=FAMILIES):
-    """Whoever has to be known at the gateway, and behind which port, says something."""
+    """Whoever has to be known at the gateway, and behind which port, sends something."""
     for family in families:
         lab.connect("gateway", SERVER[family], 443).close()
         lab.connect("gateway", NEAR[family], 443).close()
 
 
-def told(daemon):
+def bridge_reasons(daemon):
     return daemon.reasons(code="bridge") + daemon.reasons(code="bridges-unreadable")
 
 
 def becomes(tap, daemon, words, title):
     """The reasons that speak of bridges are one with these words, or none."""
     def right():
-        reasons = told(daemon)
+        reasons = bridge_reasons(daemon)
         return len(reasons) == bool(words) and all(word in "".join(reasons) for word in words)
     try:
         wait_for(right, title, bound=30, pause=0.2)
     except TimeoutError:
         pass
-    tap.ok(right(), title, told(daemon))
+    tap.ok(right(), title, bridge_reasons(daemon))
 
 
 def reaches(lab, family):
@@ -84,15 +84,15 @@ def health(tap):
         lab.serve("client", tcp=[443])
         daemon = lab.spefwd(lab.config())
         speak(lab)
-        tap.equal(told(daemon), [], "its next hop is elsewhere: the gateway routes to the bridge")
+        tap.equal(bridge_reasons(daemon), [], "its next hop is elsewhere: the gateway routes to the bridge")
         lab.ip("gateway", "route add default via 203.0.113.10", "route add default via 2001:db8:3::10")
-        tap.equal(told(daemon), [], "by another link")
+        tap.equal(bridge_reasons(daemon), [], "by another interface")
         lab.ip("gateway", "route replace default via %s" % NEAR[4])
         speak(lab)
         becomes(tap, daemon, ["bridge br0 ", "(at lan)", NEAR[4], "(at wan2)", "bridge-nf-call-iptables=1"],
                 "the next hop is behind another port")
         tap.equal(daemon.status()["health"], "degraded", "health is degraded")
-        tap.ok("bridge br0 carries" in daemon.log(), "and the log tells")
+        tap.ok("bridge br0 carries" in daemon.log(), "and the log shows it")
         for family in FAMILIES:
             tap.ok(reaches(lab, family), "IPv%d: it is so" % family)
         lab.run("gateway", "ip", "link", "set", "br0", "type", "bridge", "fdb_flush")
@@ -147,7 +147,7 @@ def two_wires(tap):
 
 
 def bare(tap):
-    """The bridge has no address: the gateway knows both of its ends by another link of the same network."""
+    """The bridge has no address: the gateway knows both of its ends by another interface of the same network."""
     with Lab(tap) as lab:
         lab.ip("gateway", "addr flush dev lan", "addr flush dev wan2", "link add br0 type bridge",
                "link add plug type veth peer name socket", "link set lan master br0", "link set wan2 master br0",

@@ -37,7 +37,7 @@ def verbs(tap):
             tap.ok(done.returncode == code, "spefwctl %s: exit %d" % (" ".join(words), code),
                    (done.returncode, done.stdout, done.stderr))
             if code == 2 and words:
-                tap.ok(one_line(done.stderr), "spefwctl %s: one line says what to do" % " ".join(words), done.stderr)
+                tap.ok(one_line(done.stderr), "spefwctl %s: one line names what to do" % " ".join(words), done.stderr)
         done = daemon.ctl("stauts", check=False)
         tap.ok("status" in done.stderr, "the nearest verb is named", done.stderr)
         done = daemon.ctl("status")
@@ -63,7 +63,7 @@ def verbs(tap):
                    "flows: %s with its port" % flow.id, done.stdout)
         daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n"))
         done = daemon.ctl("reload")
-        tap.ok("api-in" in done.stdout, "reload says what changed", done.stdout)
+        tap.ok("api-in" in done.stdout, "reload shows what changed", done.stdout)
         daemon.write(lab.config(flows="[flow api-im]\nenabled = no\n"))
         done = daemon.ctl("reload", check=False)
         tap.ok(done.returncode == 1 and daemon.config + ":" in done.stderr, "reload of a bad file: 1 and FILE:LINE",
@@ -83,7 +83,7 @@ def verbs(tap):
         daemon.write("[server]\naddress = file:members\n")
         done = daemon.ctl("check", daemon.config, check=False)
         tap.equal((done.returncode, done.stdout), (1, daemon.config + ": not usable, 12000 errors\n"),
-                  "check counts more errors than it tells")
+                  "check counts more errors than it shows")
 
 
 def who_may(tap):
@@ -116,7 +116,7 @@ def who_may(tap):
 
 
 def replies(tap):
-    """What the socket says is what the interface description promises."""
+    """What the socket answers is what the interface description promises."""
     with open(os.path.join(TOP, "include", "spefw", "org.spefw.Gateway.varlink"), encoding="utf-8") as file:
         text = file.read()
     interface = Interface(text)
@@ -208,7 +208,7 @@ def hostile_clients(tap):
                 deaf.send(b'{"method":"org.spefw.Gateway.Status"}\0' * 100)
         except OSError:
             pass
-        tap.equal(daemon.status()["health"], "ok", "a client that asks and never reads: the daemon goes on")
+        tap.equal(daemon.status()["health"], "ok", "a client that sends requests and never reads: the daemon goes on")
         deaf.close()
         with open("/proc/%d/status" % daemon.process.pid, encoding="ascii") as file:
             tap.note([line.strip() for line in file if line.startswith("VmHWM")][0])

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A reload sends the difference and nothing else: as the kernel tells every listener."""
+"""A reload sends the difference and nothing else: as the kernel announces it to every listener."""
 import os
 import sys
 import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import DNS, LICENSE, NARROW, Lab, counters, main, namespaces, vendor, wait_for  # noqa: E402
-from lab.checks import content, differences, guarded, handles, with_all_and_none  # noqa: E402
+from lab.checks import OBJECTS, content, differences, guarded, handles, with_all_and_none  # noqa: E402
 from lab.netlink import Monitor, generation  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
@@ -33,11 +33,11 @@ def nothing(tap):
                      lab.config(flows=NARROW, adm="2001:db8:3::/64, 203.0.113.0/25, 203.0.113.128/25")):
             again = daemon.reload(text)
             tap.equal((again["changed"], again["generation"], again["cut"]), (False, policy, 0),
-                      "nothing changed, says the daemon")
+                      "reload reports that nothing changed")
         again = daemon.reload(lab.config(flows=NARROW, dns_section="grace = 2h").replace(
             "servers = %s" % DNS[4], "servers = %s %s" % (DNS[4], DNS[6])))
         tap.equal((again["changed"], again["generation"], again["changes"]),
-                  (True, policy, ["servers: changed", "grace: 1h -> 2h"]), "what is not of the kernel is told as well")
+                  (True, policy, ["servers: changed", "grace: 1h -> 2h"]), "what is not of the kernel is shown as well")
         for _ in range(3):
             daemon.ctl("refresh")
             daemon.status()
@@ -70,7 +70,7 @@ def one_flow(tap):
                    and "198.51.100.140" in again["changes"][0], "a member more is reported", again["changes"])
             wait_for(monitor.transactions, "notices")
         events = [(event.what, event.name, event.count) for event in monitor.events if event.what != "generation"]
-        # The kernel tells an interval's start and its end.
+        # The kernel announces an interval's start and its end.
         tap.equal(events, [("element added", "role_ADM_4", 1)] * 2, "it is one element and nothing else")
         tap.equal(handles(daemon), before, "no handle changed")
         daemon.reload(lab.config(flows="[flow ews-out]\nto = 198.51.100.80 2001:db8:51::80\n\n[flow api-in]\n"
@@ -152,7 +152,7 @@ def many_networks(tap):
         tap.note("start with %d networks: %.2f s" % (MANY, time.monotonic() - began))
         daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
         quiet(daemon)
-        before = handles(daemon, ("chain", "set", "map", "counter"))
+        before = handles(daemon, OBJECTS)
         for title, extra, wanted in (("one network more", ["172.16.5.0/24"], ("element added", "role_ADM_4")),
                                      ("one network less", [], ("element deleted", "role_ADM_4"))):
             write(extra)
@@ -165,7 +165,7 @@ def many_networks(tap):
             events = [(event.what, event.name, event.count) for event in monitor.events if event.what != "generation"]
             tap.ok(sum(count for _, _, count in events) <= 2 and {event[:2] for event in events} == {wanted},
                    title + ": one interval is sent", events)
-        tap.equal(handles(daemon, ("chain", "set", "map", "counter")), before, "no set was made anew")
+        tap.equal(handles(daemon, OBJECTS), before, "no set was replaced")
         number = generation("gateway")
         again = daemon.reload()
         tap.equal((again["changed"], generation("gateway")), (False, number),
@@ -183,8 +183,8 @@ def many_networks(tap):
         began = time.monotonic()
         daemon.start()
         tap.note("adopted with %d networks: %.2f s" % (MANY, time.monotonic() - began))
-        tap.equal(handles(daemon, ("chain", "set", "map", "counter")), before,
-                  "adopted after kill -9: no set was made anew")
+        tap.equal(handles(daemon, OBJECTS), before,
+                  "adopted after kill -9: no set was replaced")
 
 
 # The buffers of sockets can only be enlarged beyond the system's limit by who is root outside of namespaces as well.

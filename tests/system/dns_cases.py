@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What real DNS servers answer, each case a name: Knot has the records, Unbound resolves, spefwd asks it."""
+"""What real DNS servers answer, each case a name: Knot has the records, Unbound resolves, spefwd queries it."""
 import os
 import sys
 sys.dont_write_bytecode = True
@@ -70,18 +70,19 @@ def answers(tap):
                      and b"\4week\5cases" in packet.payload) as sniffer:
             daemon = lab.spefwd(config)
             daemon.wait_status(lambda status: all(one["state"] in ("fresh", "failing") or one["family"] == "ipv6"
-                                                  or "aaaa" in one["name"] for one in status["names"]), "all are asked")
+                                                  or "aaaa" in one["name"] for one in status["names"]),
+                               "all are queried")
             _simple(tap, lab, daemon, authority, port)
             _rotating(tap, lab, daemon, authority, port["rotating"], rotation)
             _chain(tap, lab, daemon, authority, port["chain"])
             _odd(tap, lab, daemon, port, many, long)
             # From the resolver's point of view: spefwd's and the resolver's own; the latter keeps it,
-            # the former asks on.
+            # the former still queries.
             wait_for(lambda: len(sniffer.seen(lambda packet: packet.src == "198.51.100.1")) >= 6,
-                     "a name with a TTL of a week is asked for again")
+                     "a name with a TTL of a week is queried again")
             week = entry(daemon, "week" + DOMAIN, 4)
             tap.ok(week["state"] == "fresh" and 0 <= week["next_query_in_s"] <= 4,
-                   "TTL of 7 days: asked again at max_interval", week)
+                   "TTL of 7 days: queried again at max_interval", week)
 
 
 def _simple(tap, lab, daemon, authority, port):
@@ -96,8 +97,8 @@ def _simple(tap, lab, daemon, authority, port):
     tap.ok(pass_all(lab, both(10) + both(1), port["ttl0"]), "TTL 0: the new address is open, the old one still is")
     one = in_state(daemon, "ttl0" + DOMAIN, 4, "grace") and entry(daemon, "ttl0" + DOMAIN, 4)
     tap.equal([address["in_answer"] for address in one["addresses"]], [False, True],
-              "TTL 0: names tells which one is answered now")
-    tap.ok(one["next_query_in_s"] <= 1, "TTL 0: asked again after min_interval, not at once", one)
+              "TTL 0: names shows which one is answered now")
+    tap.ok(one["next_query_in_s"] <= 1, "TTL 0: queried again after min_interval, not at once", one)
     for label, has, number in (("aaaa-only", 6, 5), ("a-only", 4, 6)):
         name, other = label + DOMAIN, 10 - has
         knows(daemon, name, [pool(has, number)])
@@ -137,7 +138,7 @@ def _chain(tap, lab, daemon, authority, port):
     tap.ok(one["next_query_in_s"] <= 1 and one["state"] == "fresh", "chain of 8: the least TTL counts", one)
     authority.set("c4" + DOMAIN, ttl=1, alias="elsewhere" + DOMAIN)
     knows(daemon, name, both(4))
-    tap.ok(pass_all(lab, both(3) + both(4), port), "chain of 8: the short link leads elsewhere, which is followed")
+    tap.ok(pass_all(lab, both(3) + both(4), port), "chain of 8: the short alias leads elsewhere, which is followed")
 
 
 def _odd(tap, lab, daemon, port, many, long):
@@ -146,7 +147,7 @@ def _odd(tap, lab, daemon, port, many, long):
               "alias loop: nothing in the kernel")
     tap.ok(loop["health"] == "degraded"
            and any("loop" + DOMAIN in reason and "SERVFAIL" in reason for reason in daemon.reasons(loop)),
-           "alias loop: degraded, and the reason is told", loop["reasons"])
+           "alias loop: degraded, and the reason is shown", loop["reasons"])
     tap.ok(is_closed(lab, 3, port["loop"]), "alias loop: closed")
 
     knows(daemon, "senseless" + DOMAIN, both(7))
@@ -164,7 +165,7 @@ def _odd(tap, lab, daemon, port, many, long):
                len(elements))
         refused = entry(daemon, name, 4)["refused"]
         daemon.wait_status(lambda _, refused=refused: entry(daemon, name, 4)["refused"] > refused, "answered again")
-    # What is open at one moment may be another's place at the next: asked for until both looks agree.
+    # What is open at one moment may be another's place at the next: looked at until both looks agree.
     wait_for(lambda: passes(lab, sorted(kernel(lab, name, 4))[0], port["many"]), "one of the 256 is open")
     tap.ok(len(addresses(entry(daemon, name, 4))) == 256, "1,000 addresses: names lists 256")
 
@@ -240,13 +241,13 @@ def failures(tap):
         lines = [line for line in daemon.log().split("\n") if name + " (IPv4): " in line]
         words = [line.split("): ")[1].split(",")[0] for line in lines]
         tap.equal(words, ["fresh"] + ["stale", "fresh"] * 3,
-                  "the log has each change once, however often it was asked in between")
+                  "the log has each change once, however often it was queried in between")
 
         resolver.down()
         for family in FAMILIES:
             in_state(daemon, name, family, "stale")
         tap.ok(entry(daemon, name, 4)["last_error"] in ("no DNS server answers", "timeout"),
-               "resolver killed: the error tells", entry(daemon, name, 4))
+               "resolver killed: the error names it", entry(daemon, name, 4))
         tap.ok(pass_all(lab, both(1), port), "resolver killed: open")
         old = lab.connect("server", pool(4, 1), port)
         resolver.up()
@@ -266,7 +267,7 @@ def failures(tap):
         tap.ok(any(name in reason for reason in daemon.reasons(code="name-failing")),
                "degraded, with the reason", daemon.reasons())
         last = [line for line in daemon.log().split("\n") if name + " (IPv4): " in line][-1]
-        tap.ok("failing, 0 addresses" in last, "the log says that nothing serves any more", last)
+        tap.ok("failing, 0 addresses" in last, "the log has that nothing serves any more", last)
         resolver.up()
         knows(daemon, name, both(1))
         tap.ok(pass_all(lab, both(1), port), "the resolver is back: open")

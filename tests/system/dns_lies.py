@@ -52,17 +52,17 @@ def other_question(question):
 def looped(question):
     """Aliases in a circle, all in one answer, and an address for each of them."""
     names = [question.name, "a" + DOMAIN, "b" + DOMAIN]
-    links = [record(name, CNAME, name_bytes(names[(number + 1) % 3])) for number, name in enumerate(names)]
-    return question.answer(links + [evil(question, name) for name in names])
+    aliases = [record(name, CNAME, name_bytes(names[(number + 1) % 3])) for number, name in enumerate(names)]
+    return question.answer(aliases + [evil(question, name) for name in names])
 
 
 def two_aliases(question):
-    links = [record(question.name, CNAME, name_bytes("%s.example.net" % word)) for word in ("one", "two")]
-    return question.answer(links + [evil(question, "one.example.net"), evil(question, "two.example.net")])
+    aliases = [record(question.name, CNAME, name_bytes("%s.example.net" % word)) for word in ("one", "two")]
+    return question.answer(aliases + [evil(question, "one.example.net"), evil(question, "two.example.net")])
 
 
 def cut(question):
-    """Ends in the middle of an address, and the length of the record says otherwise."""
+    """Ends in the middle of an address, and the length of the record is another."""
     return question.addresses(of(question, EVIL))[:-2]
 
 
@@ -79,14 +79,14 @@ def truncated_for_ever(question):
 
 
 def rewritten():
-    """From 1.28 on c-ares does not hand over the answer, but writes one anew from what it has read: what it ignores,
+    """From 1.28 on c-ares does not hand over the answer, but writes its own from what it has read: what it ignores,
     nobody sees."""
     version = ctypes.c_int()
     ctypes.CDLL("libcares.so.2").ares_version(ctypes.byref(version))
     return version.value >= 0x011C00
 
 
-# What is to be seen afterwards: "error", the last answer serves and the error is told; "answer", it is an answer
+# What is to be seen afterwards: "error", the last answer serves and the error is reported; "answer", it is an answer
 # without addresses, for which there is grace; "good", the truth won.
 LIES = {
     "wrong-source": (wrong_source, "error"),
@@ -183,7 +183,7 @@ def lies(tap):
         reasons = "\n".join(daemon.reasons(status))
         tap.equal([label for label, (_, outcome) in LIES.items()
                    if (" never-%s%s" % (label, DOMAIN) in " " + reasons.replace("\n", "\n ")) == (outcome == "good")],
-                  [], "health tells of each name that fails or is empty, and of no other")
+                  [], "health names each name that fails or is empty, and no other")
         lying.difference_update(ports)
         for name in ports:
             for family in FAMILIES:
@@ -206,7 +206,7 @@ def write(path, server):
 
 
 def resolv_conf(tap):
-    """The file is renamed over, removed, a link that leads elsewhere; its names are asked anew at once,
+    """The file is renamed over, removed, a symbolic link that leads elsewhere; its names are queried again at once,
     though their TTL is long."""
     name, port = "moving" + DOMAIN, 7300
     servers = [("198.51.100.%d" % last) for last in (20, 26, 77, 78, 79)]
@@ -228,7 +228,7 @@ def resolv_conf(tap):
             wanted = [pool(family, 50 + number) for family in FAMILIES]
             knows(daemon, name, wanted)
             tap.ok(all(passes(lab, target, port) for target in wanted), what)
-        follows(0, "the server of resolv.conf is asked")
+        follows(0, "the server of resolv.conf is queried")
 
         write(conf + ".new", servers[1])
         os.rename(conf + ".new", conf)
@@ -239,44 +239,44 @@ def resolv_conf(tap):
         write("/run/two/stub", servers[3])
         os.symlink("../run/one/stub", conf + ".new")
         os.rename(conf + ".new", conf)
-        follows(2, "replaced by a link")
+        follows(2, "replaced by a symbolic link")
         os.symlink("/run/two/stub", conf + ".new")
         os.rename(conf + ".new", conf)
-        follows(3, "the link leads elsewhere")
+        follows(3, "the symbolic link leads elsewhere")
         write("/run/two/new", servers[4])
         os.rename("/run/two/new", "/run/two/stub")
         follows(4, "the file that it leads to is renamed over")
 
         os.unlink("/run/two/stub")
         daemon.wait_status(lambda status: all(one["last_error"] for one in status["names"]),
-                           "without a file nobody is asked")
+                           "without a file nobody is queried")
         tap.ok(all(passes(lab, pool(family, 54), port) for family in FAMILIES),
                "without a file: what is known stays open")
-        before = len(liars[servers[0]].asked)
+        before = len(liars[servers[0]].queries)
         write("/run/two/stub", servers[0])
-        wait_for(lambda: len(liars[servers[0]].asked) >= before + 2, "the file is back: its server is asked")
+        wait_for(lambda: len(liars[servers[0]].queries) >= before + 2, "the file is back: its server is queried")
         for family in FAMILIES:
             in_state(daemon, name, family, "grace", "")
         both_agree(tap, lab, daemon, name, [pool(family, 50 + number) for family in FAMILIES for number in range(5)],
                    "all that was learned on the way")
         # Rewritten as it was: nothing to do.
         time.sleep(1)
-        asked = sum(len(liar.asked) for liar in liars.values())
+        before = sum(len(liar.queries) for liar in liars.values())
         write("/run/two/stub", servers[0])
         time.sleep(1)
-        tap.equal(sum(len(liar.asked) for liar in liars.values()), asked,
-                  "written anew with the same text: nobody is asked")
+        tap.equal(sum(len(liar.queries) for liar in liars.values()), before,
+                  "written again with the same text: nobody is queried")
         with open("/run/two/stub", "w", encoding="ascii"):
             pass
         daemon.wait_status(lambda status: all(one["last_error"] for one in status["names"]),
                            "cut to nothing: nobody answers")
         for server, servers_of in ((servers[1], servers[1]), (servers[2], "%s %s" % (servers[2], servers[3]))):
-            before = len(liars[server].asked)
+            before = len(liars[server].queries)
             daemon.reload(config.replace("servers = system", "servers = " + servers_of))
-            wait_for(lambda: len(liars[server].asked) >= before + 2, "%s is asked" % server)
+            wait_for(lambda: len(liars[server].queries) >= before + 2, "%s is queried" % server)
             for family in FAMILIES:
                 in_state(daemon, name, family, "grace", "")
-        tap.ok(True, "a reload that names other servers: they are asked at once")
+        tap.ok(True, "a reload that names other servers: they are queried at once")
 
 
 if __name__ == "__main__":

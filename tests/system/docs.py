@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""README, the manual pages and doc/: what they say of the programs is what the programs say of themselves."""
+"""README, the manual pages and doc/: what they state of the programs is what the programs print of themselves."""
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,8 +14,8 @@ from lab.daemon import BUILD, TOP, sanitizer_report  # noqa: E402
 PAGES = ("spefwd.8", "spefwctl.8", "spefw.ini.5")
 MARKDOWN = ("README.md", "NEWS", "doc/architecture.md")
 # What an example leaves out, for it to be a whole configuration.
-SURROUNDINGS = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n\n[role ADM]\nmembers = 203.0.113.0/24\n\n"
-# What no judgement of the file can tell before it is on the machine.
+ENVIRONMENT = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n\n[role ADM]\nmembers = 203.0.113.0/24\n\n"
+# What no check of the file can find before it is on the machine.
 INSTALLED = "/etc/spefw/"
 
 
@@ -100,9 +99,9 @@ def verbs_in_help():
 def options(tap):
     """Options of --help are those of the manual page, and the other way round; likewise verbs."""
     for name in ("spefwd", "spefwctl"):
-        told = options_in_help(name)
-        tap.ok(len(told) >= 6, "%s --help lists its options" % name, told)
-        tap.equal(sorted(options_in_page(name + ".8")), sorted(told),
+        listed = options_in_help(name)
+        tap.ok(len(listed) >= 6, "%s --help lists its options" % name, listed)
+        tap.equal(sorted(options_in_page(name + ".8")), sorted(listed),
                   "%s(8) has the options of %s --help" % (name, name))
     listed = {tag.split()[1] for section, _, tag, _ in items("spefwctl.8") if section == "VERBS"}
     tap.ok(len(verbs_in_help()) >= 7, "spefwctl --help lists its verbs", verbs_in_help())
@@ -131,11 +130,11 @@ def judge(text, name="example.ini", files=()):
 def keys_in_program():
     """{section: keys}, by the complaints about one that nobody knows."""
     known = {}
-    said = [line for line in judge("[xyzzyxyzzy]\n")[1] if "the sections are" in line][0]
-    for section in re.findall(r"\[(\w+(?: NAME)?)\]", said.partition("the sections are")[2]):
+    output = [line for line in judge("[xyzzyxyzzy]\n")[1] if "the sections are" in line][0]
+    for section in re.findall(r"\[(\w+(?: NAME)?)\]", output.partition("the sections are")[2]):
         name = {"role NAME": "role ADM", "flow NAME": "flow imap-in"}.get(section, section)
-        said = [line for line in judge("[%s]\nxyzzyxyzzy = 1\n" % name)[1] if "its keys are" in line][0]
-        known[section] = set(re.findall(r"\w+", said.partition("its keys are")[2].replace(" and ", " ")))
+        output = [line for line in judge("[%s]\nxyzzyxyzzy = 1\n" % name)[1] if "its keys are" in line][0]
+        known[section] = set(re.findall(r"\w+", output.partition("its keys are")[2].replace(" and ", " ")))
     return known
 
 
@@ -157,19 +156,19 @@ def settings(tap):
     for section, keys in sorted(page_has.items()):
         for key, text in sorted(keys.items()):
             name = {"role NAME": "role ADM", "flow NAME": "flow imap-in"}.get(section, section)
-            said = " ".join(judge("[%s]\n%s = xyzzyxyzzy\n" % (name, key))[1])
+            output = " ".join(judge("[%s]\n%s = xyzzyxyzzy\n" % (name, key))[1])
             for value in ("yes", "1h"):
                 answer = " ".join(judge("[%s]\n%s = %s\n" % (name, key, value))[1])
                 if not re.search(r"unknown value|is not a|is neither|is not the", answer):
                     tap.equal("Not in effect yet" in text, "is not in effect yet" in answer,
                               "[%s] %s: whether it is in effect" % (section, key))
-            words = re.search(r"unknown value xyzzyxyzzy for %s: write ([\w ,-]+)" % key, said)
+            words = re.search(r"unknown value xyzzyxyzzy for %s: write ([\w ,-]+)" % key, output)
             if words:
                 written = set(re.sub(r"^Cm \w+ No = Cm ", "", text.split("\n")[0]).split(" | "))
                 tap.equal(sorted(written),
                           sorted(re.split(r", | or ", re.split(r" example\.ini", words.group(1))[0].strip())),
                           "[%s] %s: the words that it takes" % (section, key))
-            if "is not a duration" in said:
+            if "is not a duration" in output:
                 bounds = re.search(r"write (\w+) to (\w+)",
                                    " ".join(judge("[%s]\n%s = 99999d\n" % (name, key))[1])).groups()
                 tap.ok("from %s to %s." % bounds in text, "[%s] %s: from %s to %s" % ((section, key) + bounds), text)
@@ -179,14 +178,14 @@ def blocks_of(path):
     """(first line, text, expected warnings) of what is literal in a manual page or fenced in Markdown."""
     lines = text_of(path).split("\n")
     begins, ends = (r"^\.Bd -literal.*$", r"^\.Ed$") if path.startswith("doc/spefw") else (r"^```\w*$", r"^```$")
-    found, block, expected, told = [], None, [], []
+    found, block, expected, text = [], None, [], []
     for number, line in enumerate(lines, 1):
         warns = re.match(r'^(?:\.\\"|<!--) warns: (.*?)(?: -->)?$', line)
         if block is not None and re.match(ends, line):
-            found.append((block, "\n".join(told) + "\n", expected))
-            block, expected, told = None, [], []
+            found.append((block, "\n".join(text) + "\n", expected))
+            block, expected, text = None, [], []
         elif block is not None:
-            told.append(plain(line) if path.startswith("doc/spefw") else line)
+            text.append(plain(line) if path.startswith("doc/spefw") else line)
         elif warns:
             expected.append(warns.group(1))
         elif re.match(begins, line):
@@ -207,16 +206,16 @@ def examples(tap):
                 continue
             count += 1
             files = re.findall(r"file:%s(\S+)" % INSTALLED, text)
-            status, said = judge(text if re.search(r"^\[server\]", text, re.M) else SURROUNDINGS + text, files=files)
-            missing = [warning for warning in expected if not any(warning in line for line in said)]
-            surplus = [line for line in said if not any(warning in line for warning in expected)]
+            status, output = judge(text if re.search(r"^\[server\]", text, re.M) else ENVIRONMENT + text, files=files)
+            missing = [warning for warning in expected if not any(warning in line for line in output)]
+            surplus = [line for line in output if not any(warning in line for warning in expected)]
             tap.ok(status == 0 and not missing and not surplus, "%s:%d: a good configuration" % (path, number),
                    "exit %d\nunexpected: %s\nmissing: %s\n%s" % (status, surplus, missing, text))
     tap.ok(count >= 6, "there are examples", count)
 
 
 def commands(tap):
-    """The commands that documents tell to run: their verbs and options are known."""
+    """The commands that documents show: their verbs and options are known."""
     verbs, known = verbs_in_help(), {name: options_in_help(name) for name in ("spefwd", "spefwctl")}
     count = 0
     for path in documents():
@@ -233,8 +232,8 @@ def commands(tap):
     tap.ok(count >= 5, "there are commands", count)
 
 
-def links(tap):
-    """Pages and files that a document points to are there; so is what README tells to run."""
+def references(tap):
+    """Pages and files that a document points to are there; so is what README names to run."""
     for name in PAGES:
         text = plain(page_of(name))
         named = set(re.findall(r"^\.Xr (\S+) (\d)", text, re.M))
@@ -254,7 +253,8 @@ def links(tap):
     for command in ("packaging/quickstart", "tests/run"):
         tap.ok(re.search(r"^ +\$ %s$" % command, readme, re.M), "README: %s" % command)
         tap.ok(os.access(os.path.join(TOP, command), os.X_OK), "%s can be run" % command)
-    packages = re.findall(r"^SPEFW_NEED\(\[\w+\], \[[^]]*\],\s+\[([^]]*)\],\s+\[([\w+-]+)", text_of("configure.ac"), re.M)
+    packages = re.findall(r"^SPEFW_NEED\(\[\w+\], \[[^]]*\],\s+\[([^]]*)\],\s+\[([\w+-]+)",
+                          text_of("configure.ac"), re.M)
     tap.ok(len(packages) >= 7, "configure.ac names packages", packages)
     for both in packages:
         for package in both:
@@ -273,21 +273,6 @@ def structure(tap):
         sources = {os.path.splitext(name)[0]
                    for name in os.listdir(os.path.join(TOP, folder)) if re.search(r"^[a-z].*\.(c|h|py|varlink)$", name)}
         tap.equal(sorted(sources - words), [], "it knows all of %s/" % folder)
-
-
-def lint(tap):
-    """mandoc has nothing to say about the pages."""
-    if not shutil.which("mandoc"):
-        tap.skip("manual pages", "mandoc is missing: install mandoc")
-        return
-    for name in PAGES:
-        done = subprocess.run(["mandoc", "-Tlint", path_of(os.path.join("doc", name))], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, universal_newlines=True, check=False)
-        # Which other pages are installed is the machine's matter; links() looks after ours.
-        said = [line for line in done.stdout.split("\n") if line and "referenced manual not found" not in line
-                and "mandoc.db" not in line and "longer than 80 bytes" not in line]
-        tap.equal(said, [], "mandoc -Tlint %s" % name)
-
 
 def built_in(tap, daemon):
     """The table of flows in spefw.ini(5) is the daemon's."""
@@ -364,7 +349,7 @@ def main():
     def section(function):
         if not only or any(word in function.__name__ for word in only):
             tap.section(function)
-    for function in (options, settings, examples, commands, links, structure, lint):
+    for function in (options, settings, examples, commands, references, structure):
         section(function)
     try:
         namespaces.enter()

@@ -112,17 +112,18 @@ def healthy(tap):
             tap.skip("certificates", "they need a second user, and the trust store of Debian: as root")
         doctor.healthy("a healthy gateway")
         if doctor.trusted:
-            tap.equal(doctor.run().stdout, "nothing stands in the way\n", "and it says so in one line")
+            tap.equal(doctor.run().stdout, "nothing stands in the way\n", "and one line shows it")
         tap.equal(doctor.run("surplus").returncode, 2, "usage")
         if has_second_user():
             done = doctor.run(uid=1000)
-            tap.ok(done.returncode == 4 and "permission denied" in done.stderr, "who may not ask: exit 4",
+            tap.ok(done.returncode == 4 and "permission denied" in done.stderr,
+                   "without the right to query the daemon: exit 4",
                    (done.returncode, done.stderr))
             os.chmod(doctor.daemon.socket, 0o666)
             os.chmod(doctor.daemon.dir, 0o755)
             done = doctor.run(uid=1000)
             tap.ok(done.returncode == 0 and "only root can" in done.stdout,
-                   "who may ask the daemon alone is told what was not looked at",
+                   "who may only query the daemon is shown what was not looked at",
                    (done.returncode, done.stdout, done.stderr))
         doctor.clock_error = 16000000
         doctor.finds("a clock that nobody sets", "clock", "warning", ["not synchronised", "16 s"], "timedatectl",
@@ -156,11 +157,11 @@ def system(tap):
             doctor.finds(key, "forwarding", "serious", ["is not forwarded", key], "sysctl -w net.", printed=True)
             lab.sysctl("gateway", path, 1)
         lab.sysctl("gateway", "ipv4/conf/lan/forwarding", 0)
-        doctor.finds("the server's link alone", "forwarding", "serious",
+        doctor.finds("the server's interface alone", "forwarding", "serious",
                      ["comes by lan", "net.ipv4.conf.lan.forwarding = 0"], "net/ipv4/conf/lan/forwarding=1")
         lab.sysctl("gateway", "ipv4/conf/lan/forwarding", 1)
         lab.sysctl("gateway", "ipv4/conf/adm/forwarding", 0)
-        doctor.finds("the administrators' link", "forwarding", "warning", ["comes by adm"],
+        doctor.finds("the administrators' interface", "forwarding", "warning", ["comes by adm"],
                      "net/ipv4/conf/adm/forwarding=1")
         lab.sysctl("gateway", "ipv4/conf/adm/forwarding", 1)
         doctor.healthy("all forwarding is on again")
@@ -184,7 +185,7 @@ def system(tap):
             full = os.path.join(lab.dir, "full")
             target = "/proc/sys/net/netfilter/nf_conntrack_max"
             if not os.path.exists(target):
-                tap.skip("the connection table", "this kernel does not tell its size")
+                tap.skip("the connection table", "this kernel does not show its size")
                 return
             # Its size is the machine's: another one is put in its place for us.
             with open(full, "w", encoding="ascii") as file:
@@ -206,15 +207,15 @@ def write(doctor, name, text):
 
 
 def routes(tap):
-    """Ways back by another link, and addresses that nobody listed."""
+    """Ways back by another interface, and addresses that nobody listed."""
     with Lab(tap) as lab:
         doctor = Doctor(tap, lab)
         server = ADDRESS[4]["server"]
         lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 1)
         doctor.healthy("a strict filter by itself")
         lab.run("gateway", "ip", "route", "add", "192.0.2.0/24", "via", ADDRESS[4]["client"], "metric", "5000")
-        doctor.daemon.wait_status(lambda _: "wan2" in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                                              "SERVER_interfaces").stdout, "both links lead there")
+        doctor.daemon.wait_status(lambda _: "wan2" in doctor.daemon.set_text("SERVER_interfaces"),
+                                  "both interfaces lead there")
         doctor.finds("a second way to the server, filtered", "rp_filter", "warning",
                      ["SERVER", server, "by wan2", "leaves by lan"], "net/ipv4/conf/wan2/rp_filter=2", printed=True)
         lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 2)
@@ -223,8 +224,8 @@ def routes(tap):
         lab.run("gateway", "ip", "route", "add", "203.0.113.0/24", "via", ADDRESS[4]["client"], "metric", "5000")
         found = doctor.findings()[1]
         tap.equal([(one["check"], one["what"], one["evidence"].split(" leaves ")[-1]) for one in found],
-                  [("rp_filter", "what %s (%s) sends by wan2 is dropped" % whom, "by " + link)
-                   for whom, link in ((("SERVER", server), "lan"), (("ADM", "203.0.113.0/24"), "adm"))],
+                  [("rp_filter", "what %s (%s) sends by wan2 is dropped" % whom, "by " + interface)
+                   for whom, interface in ((("SERVER", server), "lan"), (("ADM", "203.0.113.0/24"), "adm"))],
                   "and one to the administrators: each by its own way")
         lab.run("gateway", "ip", "route", "del", "203.0.113.0/24", "via", ADDRESS[4]["client"], "metric", "5000")
         lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 0)
@@ -267,10 +268,10 @@ def resolvers(tap):
             wait_for(lambda: tls.answers("gateway", local, vendor.LICENSE_NAME), "the resolver answers")
             return process
 
-        def asks(address):
+        def queries(address):
             doctor.daemon.reload(lab.config().replace("resolvers = %s %s" % (DNS[4], DNS[6]), "resolvers = " + address))
         process = answer(*LICENSE[0].values())
-        asks(local)
+        queries(local)
         doctor.finds("a resolver in the server's own network", "resolver", "warning", [local, "by lan"],
                      "servers = %s in [dns]" % local, printed=True)
         lab.stop(process)
@@ -280,7 +281,7 @@ def resolvers(tap):
                   (1, [("resolver", "serious"), ("resolver", "warning")]),
                   "it answers otherwise, and can't be observed")
         tap.ok(LICENSE[0][4] in found[1][0]["evidence"] and LICENSE[1][4] in found[1][0]["evidence"],
-               "both answers are told", found[1][0])
+               "both answers are shown", found[1][0])
         lab.stop(process)
         # Rotation: parts of one set are no disagreement.
         process = answer(LICENSE[1][4], LICENSE[0][4], LICENSE[0][6])
@@ -288,11 +289,11 @@ def resolvers(tap):
                   "answers that share an address agree")
         lab.stop(process)
         # The first of two neighbours is silent.
-        asks("%s %s" % (DNS[4][:-1] + "2", DNS[4]))
+        queries("%s %s" % (DNS[4][:-1] + "2", DNS[4]))
         doctor.healthy("the second of the server's resolvers answers")
-        asks("203.0.113.99")
+        queries("203.0.113.99")
         code, found, notes = doctor.findings()
-        tap.ok((code, found) == (0, []) and any("server's resolvers could not be asked" in one["what"]
+        tap.ok((code, found) == (0, []) and any("server's resolvers could not be queried" in one["what"]
                                                 for one in notes), "a silent resolver is a note", (found, notes))
 
 
@@ -406,7 +407,7 @@ def lines_of(text):
 
 
 def by_default(lab):
-    """The Internet is behind one link, as it is at most gateways."""
+    """The Internet is behind one interface, as it is at most gateways."""
     lab.ip("gateway", "route add default via 198.51.100.20", "route add default via 2001:db8:51::20")
 
 
@@ -429,10 +430,10 @@ def tables(tap):
         code, found, _ = doctor.findings()
         tap.equal(code, 1, "exit status")
         for index, family, text, expected in loaded:
-            told = [(one["check"], one["severity"])
+            shown = [(one["check"], one["severity"])
                     for one in found if "table %s case%d, chain base" % (family, index) in one["evidence"]
                     or "table %s case%d, chain b," % (family, index) in one["evidence"]]
-            tap.ok(told == ([expected] if expected else []), "%s: %s" % (family, text),
+            tap.ok(shown == ([expected] if expected else []), "%s: %s" % (family, text),
                    [one for one in found if " case%d," % index in one["evidence"]])
         lab.nft("gateway", "".join("delete table %s case%d\n" % (family, index) for index, family, _, _ in loaded))
         doctor.daemon.wait_status(lambda status: status["health"] == "ok", "the daemon has seen that they are gone")
@@ -440,7 +441,7 @@ def tables(tap):
 
 
 def one_by_one(tap):
-    """What a finding says, and that it goes with its cause; the gateway's own names are asked for all the while."""
+    """The text of a finding, and that it goes with its cause; the gateway's own names are resolved all the while."""
     with Lab(tap) as lab:
         by_default(lab)
         doctor = Doctor(tap, lab)
@@ -461,7 +462,8 @@ def one_by_one(tap):
         lab.serve("server", tcp=[443])
         [probe] = probe_all([("client", ADDRESS[4]["server"], 443, True)], lambda: None)
         tap.ok(probe.result != "open server", "beside such a firewalld, the server can't be reached", probe.result)
-        found = doctor.finds("which is told", "drop", "serious", ["table inet firewalld, chain filter_FORWARD, handle"],
+        found = doctor.finds("which is reported", "drop", "serious",
+                             ["table inet firewalld, chain filter_FORWARD, handle"],
                              "nft -a list chain inet firewalld filter_FORWARD")
         tap.ok("flow ews-out" not in found[0]["what"] and len(found) == 1, "of what it does, nothing else", found)
         lab.nft("gateway", "add rule inet firewalld filter_FORWARD_POLICIES ip daddr 192.0.2.25 accept; "
@@ -470,7 +472,7 @@ def one_by_one(tap):
                 "add rule inet firewalld filter_FORWARD_POLICIES ip6 saddr 2001:db8:2::25 accept")
         with lab.connect("client", ADDRESS[4]["server"], 443) as connection:
             tap.ok(connection.echo(), "with a policy for the server, it can")
-        doctor.healthy("and there is nothing to tell")
+        doctor.healthy("and there is nothing to report")
         lab.nft("gateway", "delete table inet firewalld")
         doctor.healthy("it is gone")
 
@@ -564,7 +566,7 @@ def certificates(tap):
             tap.skip("squid further up", str(missing))
         doctor.peer.close()
         signed = doctor.serve(tls.Authority(lab.dir, "Proxy Authority").issue(vendor.LICENSE_NAME))
-        doctor.finds("a proxy that signs anew", "tls", "serious",
+        doctor.finds("a proxy that signs certificates itself", "tls", "serious",
                      ["license-out", vendor.LICENSE_NAME, "Proxy Authority", LICENSE[0][4]], "inspection")
         signed.close()
         other = doctor.serve(doctor.authority.issue("else.example.net"))
@@ -576,13 +578,13 @@ def certificates(tap):
         tap.ok(done.returncode == 1 and "\x1b" not in done.stdout and "owned" in done.stdout,
                "hostile bytes in a certificate are harmless", ascii(done.stdout))
         hostile.close()
-        # One that never says a word: what reads it is nobody, can't become more, and gives up.
+        # One that never sends a byte: what reads it is nobody, can't become more, and gives up.
         with lab.inside("internet"):
             silent = socket.create_server(("::", 443), family=socket.AF_INET6, dualstack_ipv6=True)
         done = []
         thread = threading.Thread(target=lambda: done.append(doctor.findings()))
         thread.start()
-        status = wait_for(lambda: reader_of_certificates(lab) or not thread.is_alive(), "it is asked")
+        status = wait_for(lambda: reader_of_certificates(lab) or not thread.is_alive(), "it is running")
         thread.join()
         tap.equal([status.get(key) if status is not True else status
                    for key in ("Uid", "Gid", "Groups", "NoNewPrivs", "CapPrm", "CapEff", "CapInh", "CapAmb", "CapBnd")],
@@ -665,10 +667,10 @@ def stand_in(tap):
                                   LD_PRELOAD=doctor._clock)  # pylint: disable=protected-access
                 os.execv(os.path.join(folder, "spefwctl"),
                          ["spefwctl", "-s", doctor.daemon.socket, "doctor", "--json", "-c", doctor.daemon.config])
-        told = b""
+        typed = b""
         try:
             while select.select([terminal], [], [], HANG)[0]:
-                told += os.read(terminal, 4096)
+                typed += os.read(terminal, 4096)
             os.kill(pid, signal.SIGKILL)
         except OSError:  # nobody has it open any more
             pass
@@ -682,7 +684,7 @@ def stand_in(tap):
                              (errno.ENXIO, errno.EAGAIN) in one for one in notes),
                "a hostile spefw-tls has no terminal and no children, leads its session, and can become nothing",
                (notes, text))
-        tap.equal(told, b"", "nothing came to the terminal, and no input was made up")
+        tap.equal(typed, b"", "nothing came to the terminal, and no input was made up")
         tap.equal(reader_of_certificates(lab), None, "it is gone")
 
 
@@ -707,8 +709,8 @@ def bridge(tap):
                      ["bridge br0", "192.0.2.25", "(at lan)", "(at wan2)"],
                      "net.bridge.bridge-nf-call-iptables=1", printed=True)
         doctor.daemon.wait_status(lambda status: "bridge" in doctor.daemon.reason_codes(status),
-                                  "health tells of it too")
-        tap.equal(len([one for one in doctor.findings()[1] if "bridge br0" in one["what"]]), 1, "doctor says it once")
+                                  "health shows it too")
+        tap.equal(len([one for one in doctor.findings()[1] if "bridge br0" in one["what"]]), 1, "doctor shows it once")
         lab.ip("gateway", "route del default")
         doctor.daemon.wait_status(lambda status: "bridge" not in doctor.daemon.reason_codes(status), "health is well")
         doctor.healthy("no more")

@@ -66,8 +66,8 @@ def wait_overdue(daemon, names, what):
     return daemon.wait_status(lambda status: overdue(status) == sorted(names), what)
 
 
-def told(daemon, name):
-    """How often the log said that the flow is silent, and that it is not."""
+def logged(daemon, name):
+    """How often it was logged that the flow is silent, and that it is not."""
     return [len(re.findall(r"flow %s: %s" % (name, words), daemon.log()))
             for words in ("no answered connection", "a connection was answered")]
 
@@ -97,7 +97,7 @@ def kinds(tap):
             status = daemon.status()
             tap.equal((of(status, "good-4")["expect_s"], "last_answered_s" in of(status, "good-4"),
                        "expect_s" in of(status, "free-4")), (8, False, False),
-                      title + "what is told at first")
+                      title + "what is shown at first")
             status = wait_overdue(daemon, every, title + "all are overdue")
             tap.equal(status["health"], "degraded", title + "health")
             reasons = " ".join(daemon.reasons(status))
@@ -110,7 +110,7 @@ def kinds(tap):
                 tap.ok("\nspefw_" + sample in metrics, title + "metrics have " + sample, metrics)
             tap.ok('flow_overdue{flow="free-4"}' not in metrics, title + "and nothing of a flow without the key")
             tap.ok(re.search(r"^good-4 +8s +not in \d+s, overdue$", daemon.ctl("flows").stdout, re.M),
-                   title + "flows says so", daemon.ctl("flows").stdout)
+                   title + "flows shows it", daemon.ctl("flows").stdout)
             for family in FAMILIES:
                 ipv, target = "%sIPv%d: " % (title, family), EXCHANGE[family]
                 before = {name: of(daemon.status(), "%s-%d" % (name, family))["connections"]
@@ -136,14 +136,15 @@ def kinds(tap):
                 for name, count in before.items():
                     tap.ok(of(after, "%s-%d" % (name, family))["connections"] > count, "%s%s was tried" % (ipv, name))
                 answered = ["%s-%d" % (name, family) for name in ("good", "aborted", "in", "udp", "ping")]
-                wait_for(lambda names=answered: all(told(daemon, name)[1] for name in names),
-                         ipv + "each answer is told")
+                wait_for(lambda names=answered: all(logged(daemon, name)[1] for name in names),
+                         ipv + "each answer is logged")
                 status = daemon.status()
                 for name in ("silent", "refused", "half", "udp-silent"):
                     one = of(status, "%s-%d" % (name, family))
                     tap.ok(one["overdue"] and "last_answered_s" not in one, "%s%s is no answer" % (ipv, name), one)
                 for name in answered:
-                    tap.equal(told(daemon, name), [1, 1], "%s%s: its silence and its end are told once" % (ipv, name))
+                    tap.equal(logged(daemon, name), [1, 1],
+                              "%s%s: its silence and its end are logged once" % (ipv, name))
                     tap.ok("last_answered_s" in of(status, name), "%s%s: it was answered" % (ipv, name))
                 silent.close()
 
@@ -166,7 +167,7 @@ def stays(tap):
         wait_overdue(daemon, ["silent-4", "silent-6"], "the next packet shows")
         # What was open before is no answer after a restart: when its last packet was is not known.
         for family in FAMILIES:
-            tap.equal(told(daemon, "good-%d" % family), [1, 1], "IPv%d: told once" % family)
+            tap.equal(logged(daemon, "good-%d" % family), [1, 1], "IPv%d: logged once" % family)
         wait_overdue(daemon, ["good-4", "good-6", "silent-4", "silent-6"], "idle again")
         daemon.stop()
         daemon.start()
@@ -196,8 +197,8 @@ def translated(tap):
                 tap.equal(connection.greeting[0], "server", "IPv%d: a port forward to the server" % family)
             with lab.connect("server", EXCHANGE[family], ABORTED) as connection:
                 tap.equal(connection.greeting[2], GATEWAY["wan"][family], "IPv%d: masqueraded" % family)
-        # The first of them may be silent for 3 s again before the last one is told.
-        wait_for(lambda: all(told(daemon, name)[1] for name in every), "each is an answer of its flow")
+        # The first of them may be silent for 3 s again before the last one is logged.
+        wait_for(lambda: all(logged(daemon, name)[1] for name in every), "each is an answer of its flow")
         tap.ok(True, "each is an answer of its flow")
 
 
@@ -228,14 +229,14 @@ def survives(tap):
         status = daemon.status()
         tap.equal((overdue(status), "last_answered_s" in of(status, "good-4")), ([], True),
                   "as after a reboot: the answer is remembered")
-        # Without a table nothing is watched; without the key neither, and it begins anew.
+        # Without a table nothing is watched; without the key neither, and it begins again.
         daemon.call("Clear")
         before = of(daemon.status(), "slow-4")["silent_s"]
         time.sleep(2.5)
         tap.ok(of(daemon.status(), "slow-4")["silent_s"] - before <= 1,
                "no silence is counted while the table is removed")
         changes = daemon.reload(config.replace("expect = 3s", "expect = 2s"))["changes"]
-        tap.ok("flow good-4: expect 2s, was 3s" in changes, "the reload says what changed", changes)
+        tap.ok("flow good-4: expect 2s, was 3s" in changes, "the reload shows what changed", changes)
         wait_overdue(daemon, ["good-4", "good-6"], "and it is in force")
         daemon.reload(Lab.config(gateway=NONE, flows=both("good", GOOD, None)))
         status = daemon.status()
@@ -243,7 +244,7 @@ def survives(tap):
                   "without the key nothing is expected")
         daemon.reload(config)
         tap.equal((overdue(daemon.status()), "last_answered_s" in of(daemon.status(), "good-4")), ([], False),
-                  "and with it again it begins anew")
+                  "and with it again it begins from the start")
 
 
 def names(tap):
@@ -267,7 +268,7 @@ def names(tap):
         connection.close()
         lab.connect("server", EXCHANGE[4], 443).close()
         wait_overdue(daemon, ["license-out"], "another flow's connection on the same port is none of it")
-        tap.equal(told(daemon, "license-out"), [3, 2], "told at each change")
+        tap.equal(logged(daemon, "license-out"), [3, 2], "logged at each change")
 
 
 if __name__ == "__main__":

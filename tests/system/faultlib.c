@@ -6,7 +6,7 @@
  *   armed, counted by the library  [3] faults that were injected. MEDDLED runs the script that SPEFW_MEDDLE names
  * instead, before a batch or a request of the cut is sent.
  *
- * The count begins anew whenever word 2 is set to zero. A fault happens once, but for SYNC_FAILS. */
+ * The count begins again whenever word 2 is set to zero. A fault happens once, but for SYNC_FAILS. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -164,7 +164,7 @@ static int is_to(const struct nlmsghdr *header, int fd, size_t size, int subsyst
 	return size >= sizeof(*header) && is_netfilter_socket(fd) && NFNL_SUBSYS_ID(header->nlmsg_type) == subsystem;
 }
 
-/* What is asked of connection tracking: to list connections, to delete one; and of NFLOG: to be heard. */
+/* Requests to connection tracking: to list connections, to delete one; and of NFLOG: to be heard. */
 ssize_t sendto(int fd, const void *bytes, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
 {
 	const struct nlmsghdr *header = bytes;

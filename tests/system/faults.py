@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Memory, replies, and the disk fail in the middle of things: the old policy or the new one is in force, the error is
-told, and the next reload works."""
+reported, and the next reload works."""
 import mmap
 import os
 import random
@@ -84,9 +84,7 @@ def can_preload(tap, title):
 
 def begin(tap, lab, config):
     daemon = FaultyDaemon(lab, config)
-    tell = lambda: daemon.tell(tap)
-    tap.on_failure.append(tell)
-    lab.at_close(lambda: tap.on_failure.remove(tell))
+    lab.log_on_failure(tap, daemon)
     return daemon.start()
 
 
@@ -134,22 +132,22 @@ class TwoPolicies:
                 differences(self.contents[1 - self.now], table)[:3000])) from None
 
     def attempt(self, kind, number):
-        """A reload to the other policy with that fault. Returns (calls, injected, told, which policy is in force)."""
+        """A reload to the other policy with that fault. Returns (calls, injected, error, which policy is in force)."""
         self.daemon.write(self.configs[1 - self.now])
         before = generation("gateway")
         self.daemon.arm(kind, number)
         try:
             self.daemon.call("Reload")
-            told = None
+            failure = None
         except VarlinkError as error:
-            told = str(error)
+            failure = str(error)
         except (ConnectionError, OSError) as error:
-            told = "closed: %s" % error
+            failure = "closed: %s" % error
         calls, injected = self.daemon.disarm()
         if self.daemon.process.poll() is not None:
             raise RuntimeError("spefwd ended with %d" % self.daemon.process.returncode)
         result = self.now if generation("gateway") == before else self.which()
-        return calls, injected, told, result
+        return calls, injected, failure, result
 
     def finish(self):
         """The same reload without a fault. Returns what is wrong then."""
@@ -174,8 +172,8 @@ def no_memory(tap):
         policies = TwoPolicies(lab, daemon)
         # The names' queries allocate as well, at times of their own;
         # with the longest of them silent the count is steady.
-        calls, _, told, _ = policies.attempt(ALLOCATION, 0)
-        tap.ok(told is None and calls > 100, "a reload without a fault", (calls, told))
+        calls, _, error, _ = policies.attempt(ALLOCATION, 0)
+        tap.ok(error is None and calls > 100, "a reload without a fault", (calls, error))
         policies.now = 1
         points = list(range(1, calls + 1))
         if not LONG and len(points) > 240:
@@ -183,25 +181,25 @@ def no_memory(tap):
                             | set(random.Random(os.environ.get("SPEFW_SEED", "4")).sample(points, 120)))
         problems, outcomes = [], {"refused": 0, "closed": 0, "done all the same": 0, "not reached": 0}
         for count, number in enumerate(points):
-            _, injected, told, which = policies.attempt(ALLOCATION, number)
+            _, injected, error, which = policies.attempt(ALLOCATION, number)
             if not injected:
                 outcomes["not reached"] += 1
-            elif told is None:
+            elif error is None:
                 outcomes["done all the same"] += 1
                 if which == policies.now:
-                    problems.append("%d: reload says it is done, and the old policy is in force" % number)
+                    problems.append("%d: reload reports success, and the old policy is in force" % number)
             else:
-                outcomes["closed" if told.startswith("closed") else "refused"] += 1
-                if "Failed" in told and which != policies.now:
-                    problems.append("%d: reload says %s, and the new policy is in force" % (number, told))
+                outcomes["closed" if error.startswith("closed") else "refused"] += 1
+                if "Failed" in error and which != policies.now:
+                    problems.append("%d: reload reports %s, and the new policy is in force" % (number, error))
             wrong = policies.finish()
             if wrong:
                 problems.append("%d: %s" % (number, wrong))
             elif count % 25 == 0 and policies.which() != policies.now:
                 problems.append("%d: the next reload is not in force" % number)
         tap.note("%d of %d allocations of a reload failed, one at a time: %s" % (len(points), calls, outcomes))
-        tap.equal(problems, [], "always the old or the new policy, the error told, and the next reload works")
-        tap.ok(outcomes["refused"] > len(points) // 4, "most of them were told as errors", outcomes)
+        tap.equal(problems, [], "always the old or the new policy, the error reported, and the next reload works")
+        tap.ok(outcomes["refused"] > len(points) // 4, "most of them were reported as errors", outcomes)
         tap.ok(guarded(lab), "guarded")
 
 
@@ -216,21 +214,21 @@ def lost_replies(tap):
         for kind, title in ((REPLY_LOST, "a reply is lost"), (REPLY_NO_BUFFERS, "ENOBUFS for a reply"),
                             (SEND_FAILS, "ENOBUFS for a batch")):
             policies.settle()
-            calls, _, told, _ = policies.attempt(kind, 0)
-            tap.ok(told is None and calls >= 2, title + ": without a fault", (calls, told))
+            calls, _, error, _ = policies.attempt(kind, 0)
+            tap.ok(error is None and calls >= 2, title + ": without a fault", (calls, error))
             policies.now = 1 - policies.now
             # What is prepared, and the change itself; and where the last change was less than a second ago, sets of it
             # that are retired. It goes on until a reload has no such call any more.
             for number in range(1, calls + 3):
-                _, injected, told, which = policies.attempt(kind, number)
+                _, injected, error, which = policies.attempt(kind, number)
                 if not injected:
-                    tap.ok(number > 2 and told is None and which != policies.now,
-                           title + ": one that is not reached is none", (number, calls, told, which))
+                    tap.ok(number > 2 and error is None and which != policies.now,
+                           title + ": one that is not reached is none", (number, calls, error, which))
                     policies.now = which
                     break
-                tap.ok((told is None) == (which != policies.now),
-                       title + ", number %d: what reload says is so" % number, (told, which, policies.now))
-                tap.ok(told is None or "Failed" in told, title + ", number %d: the error is told" % number, told)
+                tap.ok((error is None) == (which != policies.now),
+                       title + ", number %d: what reload reports is so" % number, (error, which, policies.now))
+                tap.ok(error is None or "Failed" in error, title + ", number %d: the error is reported" % number, error)
                 tap.equal(policies.finish(), None, title + ", number %d: the next reload works" % number)
                 tap.equal(policies.which(), policies.now, title + ", number %d: and is in force" % number)
         for number in range(1, 4):
@@ -238,7 +236,7 @@ def lost_replies(tap):
             status = daemon.status()
             _, injected = daemon.disarm()
             if injected:
-                tap.ok(status["health"] != "failed", "ENOBUFS for dump %d of a status: asked again" % number,
+                tap.ok(status["health"] != "failed", "ENOBUFS for dump %d of a status: read again" % number,
                        status["reasons"])
         injections = 0
         for number in range(1, 60, 7):
@@ -248,20 +246,20 @@ def lost_replies(tap):
             injections += daemon.disarm()[1]
             if policies.which() != policies.now:
                 tap.ok(False, "ENOBUFS for dump %d of a start" % number)
-        tap.ok(injections >= 5, "ENOBUFS for each dump of a start: asked again", injections)
+        tap.ok(injections >= 5, "ENOBUFS for each dump of a start: read again", injections)
         daemon.arm(SYNC_FAILS)
         daemon.write(policies.configs[1 - policies.now])
         tap.ok(daemon.call("Reload")["changed"] and daemon.disarm()[1] > 0, "fsync fails: a reload works")
         policies.now = 1 - policies.now
         status = daemon.status()
         tap.ok({"config-unsaved", "state-unsaved"} & set(daemon.reason_codes(status)),
-               "fsync fails: status tells", status["reasons"])
+               "fsync fails: status shows it", status["reasons"])
         tap.equal(policies.finish(), None, "fsync works again: the next reload, too")
         tap.ok(guarded(lab), "guarded")
 
 
 def lost_routes(tap):
-    """An answer about links, addresses or routes is lost in the middle: told,
+    """An answer about interfaces, addresses or routes is lost in the middle: reported,
     and read again until the daemon has followed."""
     if not can_preload(tap, "answers about routes that are lost"):
         return
@@ -271,7 +269,7 @@ def lost_routes(tap):
         def ways():
             return sorted(element for one in daemon.table() if one.get("set", {}).get("name") == "SERVER_interfaces"
                           for element in one["set"]["elem"])
-        tap.equal(ways(), ["lan"], "the server's link")
+        tap.equal(ways(), ["lan"], "the server's interface")
         for number in (1, 5):
             daemon.arm(ROUTES_NO_BUFFERS, number)
             lab.run("gateway", "ip", "route", "add", "192.0.2.0/25", "via", ADDRESS[4]["admin"])
@@ -280,7 +278,7 @@ def lost_routes(tap):
             tap.equal(daemon.disarm()[1], 1, "message %d of the answers is lost: the new route is followed" % number)
             lab.run("gateway", "ip", "route", "del", "192.0.2.0/25", "via", ADDRESS[4]["admin"])
             wait_for(lambda: ways() == ["lan"], "and that it is gone", bound=20)
-        tap.equal(daemon.log().count("routes can't be read"), 2, "each is told once")
+        tap.equal(daemon.log().count("routes can't be read"), 2, "each is logged once")
 
 
 def deaf(tap):
@@ -293,7 +291,7 @@ def deaf(tap):
         daemon.reload(lab.config(gateway="log_group = 7"))
         tap.equal(daemon.disarm()[1], 1, "injected")
         tap.ok(any("No buffer space available" in reason for reason in daemon.reasons(code="nflog-failed")),
-               "status tells why", daemon.reasons())
+               "status shows why", daemon.reasons())
         daemon.reload()
         tap.ok("nflog-failed" not in daemon.reason_codes(), "and it is had by the next reload")
 
@@ -411,7 +409,7 @@ def killed_between(tap):
 
 
 def cut_later(tap):
-    """Connections that are denied can't be listed, or one can't be deleted: told, tried again, and cut."""
+    """Connections that are denied can't be listed, or one can't be deleted: reported, tried again, and cut."""
     if not can_preload(tap, "cutting that fails"):
         return
     with Lab(tap) as lab:
@@ -432,14 +430,15 @@ def cut_later(tap):
             cut = daemon.call("Reload")["cut"]
             status = daemon.status()
             injected = daemon.disarm()[1] or number == 0
-            told = daemon.reasons(status, "cut-incomplete")
+            reasons = daemon.reasons(status, "cut-incomplete")
             if number == 0 or not injected:
-                tap.equal((cut, told), (len(doomed), []), "without a fault: cut")
+                tap.equal((cut, reasons), (len(doomed), []), "without a fault: cut")
             else:
-                # A list is asked for again at once.
+                # A list is requested again at once.
                 late += cut < len(doomed)
-                tap.ok((cut < len(doomed)) == bool(told), "request %d fails: status tells what is not cut yet" % number,
-                       (cut, told))
+                tap.ok((cut < len(doomed)) == bool(reasons),
+                       "request %d fails: status shows what is not cut yet" % number,
+                       (cut, reasons))
                 daemon.wait_status(lambda now: not daemon.reasons(now, "cut-incomplete"), "it is made up for")
             tap.equal(through(doomed, kept), [], "request %d: what is denied is cut, what is allowed goes on" % number)
             for one in doomed + kept:
@@ -483,9 +482,7 @@ def bad_disk(tap):
         lab.serve("server", tcp=[443, 8470, 3389])
         daemon = Daemon(lab, lab.config(flows=NARROW))
         namespaces.mount("state", daemon.state, "tmpfs", 0, "size=256k")
-        tell = lambda: daemon.tell(tap)
-        tap.on_failure.append(tell)
-        lab.at_close(lambda: tap.on_failure.remove(tell))
+        lab.log_on_failure(tap, daemon)
         other = lab.config(flows=NARROW + "[flow api-in]\nenabled = no\n")
         filler = os.path.join(daemon.state, "filler")
 
@@ -511,7 +508,7 @@ def bad_disk(tap):
             status = daemon.wait_status(
                 lambda now: set(LICENSE[number].values()) <= set(daemon.addresses(vendor.LICENSE_NAME, now))
                 and "state-unsaved" in daemon.reason_codes(now),
-                title + ": the name is followed, and status tells of the disk")
+                title + ": the name is followed, and status names the disk")
             tap.ok(status["health"] == "degraded", "state directory %s: names are followed, status is degraded" % title,
                    status["reasons"])
             again = daemon.reload(other)
@@ -552,8 +549,8 @@ def bad_disk(tap):
         daemon.start()
         tap.ok(guarded(lab), "state directory missing: a start works")
         status = daemon.wait_status(lambda now: {"config-unsaved", "state-unsaved"} & set(daemon.reason_codes(now)),
-                                    "status tells")
-        tap.equal(status["health"], "degraded", "state directory missing: status tells")
+                                    "status shows it")
+        tap.equal(status["health"], "degraded", "state directory missing: status shows it")
 
 
 def damaged_files(tap):
@@ -599,7 +596,7 @@ def damaged_files(tap):
                 os.mkdir(path)
             elif damage == "a fifo":
                 os.mkfifo(path)
-            elif damage == "a link":
+            elif damage == "a symbolic link":
                 os.symlink("/dev/zero", path)
             else:
                 with open(path, "wb") as file:
@@ -621,7 +618,8 @@ def damaged_files(tap):
                    status["reasons"])
             daemon.stop()
         for name in sorted(good):
-            for title, damage in list(damages) + [(kind, None) for kind in ("a directory", "a fifo", "a link")]:
+            for title, damage in list(damages) + [(kind, None) for kind in (
+                    "a directory", "a fifo", "a symbolic link")]:
                 for one, data in good.items():
                     put(one, data)
                 put(name, title if damage is None else damage(good[name]))

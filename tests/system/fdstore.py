@@ -8,7 +8,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import ADDRESS, FAMILIES, Lab, main, wait_for  # noqa: E402
-from lab.checks import DeniedStreams, content, guarded, handles, with_all_and_none  # noqa: E402
+from lab.checks import OBJECTS, DeniedStreams, content, guarded, handles, with_all_and_none  # noqa: E402
 from lab.manager import ManagedDaemon  # noqa: E402
 from lab.netlink import table_owner  # noqa: E402
 
@@ -16,9 +16,7 @@ from lab.netlink import table_owner  # noqa: E402
 def managed(lab, tap):
     lab.serve("server", tcp=[143, 443, 8470, 3389])
     daemon = ManagedDaemon(lab, lab.config())
-    tell = lambda: daemon.tell(tap)
-    tap.on_failure.append(tell)
-    lab.at_close(lambda: tap.on_failure.remove(tell))
+    lab.log_on_failure(tap, daemon)
     return daemon.start()
 
 
@@ -30,7 +28,7 @@ def kept_over_kills(tap):
         wait_for(lambda: daemon.stored, "FDSTORE=1")
         tap.equal(list(daemon.stored), ["nftables"], "the daemon leaves its socket with the manager")
         before, numbers, port = content(daemon.table()), handles(
-            daemon, ("chain", "set", "map", "counter")), table_owner("gateway")
+            daemon, OBJECTS), table_owner("gateway")
         tap.ok(bool(port[1]) == owner, "the table has an owner where the kernel can", port)
         kept = {family: lab.connect("client", ADDRESS[family]["server"], 143) for family in FAMILIES}
         with DeniedStreams() as traffic:
@@ -44,14 +42,14 @@ def kept_over_kills(tap):
                     lab.run("gateway", "nft", "flush", "ruleset")
                 daemon.start()
                 tap.equal(table_owner("gateway"), port, "start %d: the owner is the same" % number)
-                tap.ok(handles(daemon, ("chain", "set", "map", "counter")) == numbers
+                tap.ok(handles(daemon, OBJECTS) == numbers
                        and content(daemon.table()) == before, "start %d: adopted as it was" % number)
                 tap.equal(list(daemon.stored), ["nftables"], "start %d: one socket is stored" % number)
                 # Many commits and a crash at once: replies of the dead daemon's commit wait in the socket that the next
                 # one gets.
                 daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n" if number % 2 else ""))
                 tap.ok(daemon.reload()["changed"], "start %d: it may change the table" % number)
-                before, numbers = content(daemon.table()), handles(daemon, ("chain", "set", "map", "counter"))
+                before, numbers = content(daemon.table()), handles(daemon, OBJECTS)
         tap.equal(traffic.leaked, 0, "no denied SYN came through")
         tap.ok(all(connection.echo() for connection in kept.values()) and guarded(lab),
                "connections go on, and it guards")

@@ -24,7 +24,7 @@ def init(tap):
         words = ("init", "-c", path, "--server", "192.0.2.25,2001:db8:2::25", "--adm", "203.0.113.128/25",
                  "--resolvers", "198.51.100.53")
         done = ctl(*words)
-        tap.ok(done.returncode == 0 and "enforce" in done.stdout, "init writes a file and tells the steps to come",
+        tap.ok(done.returncode == 0 and "enforce" in done.stdout, "init writes a file and shows the steps to come",
                (done.stdout, done.stderr))
         done = ctl("check", path)
         tap.ok(done.returncode == 0 and done.stderr == "", "what it wrote is good, and nothing to warn of", done.stderr)
@@ -51,7 +51,7 @@ def init(tap):
 
 
 def metrics(tap):
-    """Every family has its type, every number is what status says, and the end is marked."""
+    """Every family has its type, every number is that of status, and the end is marked."""
     with Lab(tap) as lab:
         lab.dns(NAMES)
         daemon = lab.spefwd(lab.config(flows=NARROW))
@@ -90,7 +90,7 @@ def last_good(tap):
         config = re.sub(r"(?m)^(members\s*=).*$", r"\1 file:" + members, lab.config(flows=NARROW), count=1)
         daemon = lab.spefwd(config)
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
-        before = lab.run("gateway", "nft", "-s", "list", "set", "inet", "spefw", "role_ADM_4").stdout
+        before = lab.daemon.set_text("role_ADM_4")
         for what, harm in (("bad", lambda: write(daemon.config, "[server]\naddress = nonsense\n")),
                            ("gone", lambda: os.unlink(daemon.config)),
                            ("whole, but the file it names gone",
@@ -101,16 +101,15 @@ def last_good(tap):
             daemon.start()
             status = daemon.status()
             tap.ok(status["health"] == "degraded" and not status["config"]["matches_disk"],
-                   "file %s: degraded, and it says why" % what, status["reasons"])
-            tap.equal(lab.run("gateway", "nft", "-s", "list", "set", "inet", "spefw", "role_ADM_4").stdout, before,
-                      "file %s: the last good roles" % what)
+                   "file %s: degraded, and the reason is shown" % what, status["reasons"])
+            tap.equal(lab.daemon.set_text("role_ADM_4"), before, "file %s: the last good roles" % what)
             daemon.wait_status(lambda status: any(entry["state"] == "fresh" for entry in status["names"]),
-                               "file %s: names are asked for" % what)
+                               "file %s: names are queried" % what)
         with open(members, "w", encoding="ascii") as file:
             file.write("203.0.113.128/25\n")
         daemon.reload()
         status = daemon.wait_status(lambda now: not any(vendor.LICENSE_NAME in one for one in daemon.reasons(now)),
-                                    "both families are asked for")
+                                    "both families are queried")
         tap.ok(status["config"]["matches_disk"] and status["health"] == "ok", "a good file again: ok",
                status["reasons"])
         daemon.stop()
@@ -121,7 +120,7 @@ def last_good(tap):
         done = lab.run("gateway", program("spefwd"), "-c", daemon.config, "-s", daemon.socket, "-d", daemon.state,
                        check=False)
         tap.ok(done.returncode == 78, "neither a good file nor a whole copy: exit 78", (done.returncode, done.stderr))
-        tap.ok("spefwctl check" in done.stderr, "and it says what to do", done.stderr)
+        tap.ok("spefwctl check" in done.stderr, "and it prints what to do", done.stderr)
 
 
 def write(path, text):

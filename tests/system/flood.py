@@ -229,7 +229,7 @@ def which(tap):
                         sender.tcp(40000 + port, port)
                     after = wait_for(lambda b=before: denied_since(daemon, b), title + "is denied")
                     # What administrators alone may use is judged by the source,
-                    # which is for connection tracking to tell.
+                    # which only connection tracking knows.
                     kind = "early" if early == "yes" and port not in (7300, 8470) else "in"
                     tap.equal(after[kind] - before[kind], 1, title + "is denied " + kind)
                 for port in (7300, 8470):

@@ -18,15 +18,15 @@ OFF = "[flow imaps-in]\nenabled = no\n"
 
 
 def offloaded(lab, family):
-    said = lab.run("gateway", "conntrack", "-f", "ipv%d" % family, "-L", "-p", "tcp", "--dport", str(PORT),
+    output = lab.run("gateway", "conntrack", "-f", "ipv%d" % family, "-L", "-p", "tcp", "--dport", str(PORT),
                    check=False).stdout
-    return "[OFFLOAD]" in said
+    return "[OFFLOAD]" in output
 
 
 def entries(lab, family):
-    said = lab.run("gateway", "conntrack", "-f", "ipv%d" % family, "-L", "-p", "tcp", "--dport", str(PORT),
+    output = lab.run("gateway", "conntrack", "-f", "ipv%d" % family, "-L", "-p", "tcp", "--dport", str(PORT),
                    check=False).stdout
-    return [line for line in said.split("\n") if "dport=%d" % PORT in line]
+    return [line for line in output.split("\n") if "dport=%d" % PORT in line]
 
 
 def goes_on(connection):

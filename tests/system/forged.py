@@ -36,7 +36,7 @@ def message(ident, name, kind, addresses, flags=0x8180, ttl=86400):
 
 
 class Stage:
-    """The lab, with a resolver that says what it is told, or nothing, and a spefwd that asks but once."""
+    """The lab, with a resolver that answers what a test sets, or nothing, and a spefwd that queries but once."""
 
     def __init__(self, tap, lab, gateway="", resolvers=None, more=""):
         self.tap, self.lab, self.number = tap, lab, 100
@@ -82,16 +82,16 @@ class Stage:
             self.tap.ok(sorted(have) == sorted(wanted), "%s: %s" % (what, name), have)
 
     def query(self, family, name, kind, ident, server=None, sport=0):
-        """The server asks, and nobody answers yet; returns the port it asks from."""
+        """The server sends a query, and nobody answers yet; returns its source port."""
         with namespaces.inside("server"):
             sock = socket.socket(socket.AF_INET6 if family == 6 else socket.AF_INET, socket.SOCK_DGRAM)
         self.sockets.append(sock)
         sock.bind(("", sport))
         sock.connect((server or DNS[family], 53))
-        asked = len(self.liar.asked)
+        before = len(self.liar.queries)
         sock.send(struct.pack("!HHHHHH", ident, 0x0100, 1, 0, 0, 0) + name_bytes(name) + struct.pack("!HH", kind, 1))
         if server is None:
-            wait_for(lambda: len(self.liar.asked) > asked, "the query is there")
+            wait_for(lambda: len(self.liar.queries) > before, "the query is there")
         return sock.getsockname()[1]
 
     def forge(self, machine, family, port, data, source=None, sport=53):
@@ -111,16 +111,16 @@ class Stage:
         else:
             header = struct.pack("!IHBB16s16s", 6 << 28, len(datagram), 17, 64, address_bytes(source),
                                  address_bytes(target))
-        [link] = json.loads(self.lab.run("gateway", "ip", "-j", "link", "show", "lan").stdout)
+        [interface] = json.loads(self.lab.run("gateway", "ip", "-j", "link", "show", "lan").stdout)
         with namespaces.inside("server"):
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         with sock:
             sock.sendto(header + datagram, ("eth0", 0x0800 if family == 4 else 0x86DD, 0, 0,
-                                            bytes.fromhex(link["address"].replace(":", ""))))
+                                            bytes.fromhex(interface["address"].replace(":", ""))))
 
 
 def attack(tap):
-    """64,512 datagrams from the resolver's address, to any port, with a wrong number and a question that nobody asked:
+    """64,512 datagrams from the resolver's address, to any port, with a wrong number and a question that no query had:
     an outsider becomes ADM, and the server's narrowed flow open to him."""
     with Lab(tap) as lab:
         stage = Stage(tap, lab)
@@ -137,7 +137,7 @@ def attack(tap):
                            lambda: lab.connect("server", EXCHANGE[4], FENCE_PORT).close())
         tap.ok(not any(probe.open for probe in probes), "the outsider does not get to the console")
         tap.ok(closed(lab, [pool(4, 666)], PORTS[NARROW], (EXCHANGE[4], FENCE_PORT)), "nor the server to him")
-        tap.ok(stage.daemon.status().get("observed", {}).get("unasked", 0) >= 2, "it is counted",
+        tap.ok(stage.daemon.status().get("observed", {}).get("unsolicited", 0) >= 2, "it is counted",
                stage.daemon.status().get("observed"))
 
         # From the server itself: a name of its own flow, and any address.
@@ -164,7 +164,7 @@ def each_part(tap):
                 stage.forge("internet", family, port, message(0x1234, name, A + AAAA - kind, [pool(10 - family, evil)]))
                 stage.forge("internet", family, port, message(0x1234, name, kind, lie), sport=5353)
                 stage.forge("internet", family, port, message(0x1234, name, kind, lie), source=EXCHANGE[family])
-                # All is right, but by another link; and by the server's own.
+                # All is right, but by another interface; and by the server's own.
                 stage.forge("client", family, port, message(0x1234, name, kind, lie))
                 stage.forge("admin", family, port, message(0x1234, name, kind, lie))
                 stage.forge_from_server(family, port, message(0x1234, name, kind, lie))
@@ -208,8 +208,8 @@ def each_part(tap):
         knows(stage.daemon, NARROW, [pool(4, 1479)])
         have = entry(stage.daemon, NARROW, 4)["addresses"]
         origins = {one["address"]: one["origin"] for one in have}
-        tap.equal((len(have), origins.get(pool(4, 1))), (256, "asked"),
-                  "480 observed addresses: what was asked for stays")
+        tap.equal((len(have), origins.get(pool(4, 1))), (256, "queried"),
+                  "480 observed addresses: what spefwd's own queries gave stays")
         tap.ok(all(one["expires_in_s"] <= 86400 for one in have if one["origin"] == "observed"),
                "and they live for a day at most")
 
@@ -256,22 +256,22 @@ def lifetime(tap):
 
 
 def redirected(tap):
-    """The gateway sends the server's DNS elsewhere: to another resolver behind another link, to itself,
+    """The gateway sends the server's DNS elsewhere: to another resolver behind another interface, to itself,
     and translates its address besides."""
     other = {family: ADDRESS[family]["client"] for family in FAMILIES}
     own = GATEWAY["lan"]
     with Lab(tap) as lab:
         number = [50]
 
-        def say(question):
+        def answer(question):
             return question.addresses(pool(4, number[0]), pool(6, number[0]), ttl=600)
         # What the server is redirected to needs a flow, for a target is judged after its translation.
         targets = " ".join(list(other.values()) + list(own.values()))
         stage = Stage(tap, lab,
                       more="[flow other-dns]\nfrom = SERVER\nto = %s\nprotocol = udp\nport = 53 5353\n\n" % targets)
-        Liar(lab, say, machine="client", addresses=list(other.values()))
-        Liar(lab, say, machine="client", addresses=list(other.values()), port=5353)
-        Liar(lab, say, machine="gateway", addresses=list(own.values()))
+        Liar(lab, answer, machine="client", addresses=list(other.values()))
+        Liar(lab, answer, machine="client", addresses=list(other.values()), port=5353)
+        Liar(lab, answer, machine="gateway", addresses=list(own.values()))
         ways = {
             "another resolver": {4: "dnat ip to " + other[4], 6: "dnat ip6 to " + other[6]},
             "another resolver's other port": {4: "dnat ip to %s:5353" % other[4],
@@ -306,7 +306,7 @@ def redirected(tap):
 
 
 def masqueraded(tap):
-    """The usual gateway translates the server's address; the resolver is the one that it asked."""
+    """The usual gateway translates the server's address; the resolver is the one that it queried."""
     with Lab(tap) as lab:
         stage = Stage(tap, lab)
         lab.nft("gateway", "table inet other { chain post { type nat hook postrouting priority 100; "
@@ -339,7 +339,7 @@ def own_address(tap):
 
 
 class Busy:
-    """The server asks its resolver for names that nobody wants, at a rate of its own, until close()."""
+    """The server queries its resolver for names that nobody wants, at a rate of its own, until close()."""
 
     def __init__(self, rate):
         with namespaces.inside("server"):
@@ -381,7 +381,7 @@ def spent(daemon):
 
 
 def crowded(tap):
-    """A server with a busy client: patterns are learned all the same. What is too much is told;
+    """A server with a busy client: patterns are learned all the same. What is too much is reported;
     and large answers cost little."""
     with Lab(tap) as lab:
         stage = Stage(tap, lab)
@@ -426,7 +426,7 @@ def crowded(tap):
         tap.measured("processor time for 151 answers of %d bytes: %.2f s" % (len(big), took))
         tap.ok(took < 1, "151 large answers cost little", took)
 
-        # More than the limit: it is counted and told.
+        # More than the limit: it is counted and reported.
         port = stage.query(4, "any.example.org", A, 1)
         with RawSender("internet", DNS[4], ADDRESS[4]["server"]) as sender:
             data = message(1, WIDE, A, [pool(4, 666)])
@@ -436,13 +436,13 @@ def crowded(tap):
                                     "what was too much is counted")
         tap.ok(status["health"] == "degraded" and "unobserved" in daemon.reason_codes(status),
                "and makes health degraded", status["reasons"])
-        tap.ok(status["observed"]["unasked"] >= 1000, "the rest fitted no query", status["observed"])
+        tap.ok(status["observed"]["unsolicited"] >= 1000, "the rest fitted no query", status["observed"])
         done = daemon.ctl("metrics").stdout
         tap.ok('spefw_observed_total{kind="unseen"} %d' % status["observed"]["unseen"] in done, "metrics has it")
 
 
 def storm(tap):
-    """41 names, of which the server is denied an address again and again: each is asked for at the pace that is
+    """41 names, of which the server is denied an address again and again: each is queried at the pace that is
     allowed, and within the budget."""
     names = ["n%d.storm.example.net" % number for number in range(41)]
     with Lab(tap) as lab:
@@ -453,7 +453,7 @@ def storm(tap):
         text = FENCE + "[flow to-storm]\nfrom = SERVER\nto = %s\nprotocol = tcp\nport = 7900\n\n" % "\n ".join(names)
         daemon = lab.spefwd(only(lab.config(flows=text)).replace("min_interval = 1s", "min_interval = 4s"))
         daemon.wait_status(lambda status: all(one["state"] == "fresh" for one in status["names"]), "all are answered")
-        asked = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == GATEWAY["wan"][4]
+        is_query = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == GATEWAY["wan"][4]
         stranger = {4: "198.18.200.1", 6: "2001:db8:b::dead"}
 
         def denials(target, port, count):
@@ -464,12 +464,12 @@ def storm(tap):
                     sender.tcp(20000 + number, port)
                     time.sleep(max(0.0, began + 0.1 * (number + 1) - time.monotonic()))
             daemon.wait_status(lambda status: status["denied"]["out"] >= denied + count, "they are denied", bound=20)
-        with Sniffer("internet", keep=asked) as queries:
+        with Sniffer("internet", keep=is_query) as queries:
             for target, port in ((stranger[4], 7901), (ADDRESS[4]["client"], 22), ("10.9.9.9", 7900),
                                  ("192.168.3.4", 7900)):
                 denials(target, port, 2)
             tap.equal(len(queries.packets), 0,
-                      "what no name could cure makes none be asked for: another port, and addresses that none may have")
+                      "what no name could cure makes none be queried: another port, and addresses that none may have")
             began = time.monotonic()
             denials(stranger[4], 7900, 50)
             took = time.monotonic() - began
@@ -477,10 +477,10 @@ def storm(tap):
         kinds = [packet.payload[-4 - (11 if b"\0\0\x29" in packet.payload[-11:] else 0):] for packet in queries.packets]
         count = len(queries.packets)
         tap.measured("50 denials in %.1f s, 41 names: %d queries" % (took, count))
-        tap.ok(41 <= count <= 60 + took + 2, "each name is asked for, and no more than the budget allows", count)
+        tap.ok(41 <= count <= 60 + took + 2, "each name is queried, and no more than the budget allows", count)
         tap.ok(not any(struct.pack("!HH", AAAA, 1) in kind for kind in kinds), "for the family that was denied")
         limit = status["denial_queries"]
-        tap.ok(limit["exhausted"] and limit["refused"] > 0, "status tells that it is used up", limit)
+        tap.ok(limit["exhausted"] and limit["refused"] > 0, "status shows that it is used up", limit)
         tap.ok("used up, %d a minute" % limit["limit_a_minute"] in daemon.ctl("status").stdout, "so does spefwctl",
                daemon.ctl("status").stdout)
         tap.equal(status["health"], "ok", "which is no fault")

@@ -54,7 +54,7 @@ def names_known(daemon):
 
 
 def intercept(tap, rules, proxy, does, transparent=False):
-    """One kind of interception, in each mode: who answers, what is counted, what is told, and that it clears."""
+    """One kind of interception, in each mode: who answers, what is counted, what is reported, and that it clears."""
     for mode in MODES:
         with Lab(tap) as lab:
             if transparent:
@@ -67,12 +67,12 @@ def intercept(tap, rules, proxy, does, transparent=False):
             for machine in ("server", "internet"):
                 lab.serve(machine, tcp=[443, 8080])
             daemon = lab.guard(lab.config(gateway="interception = " + mode))
-            told = names_known(daemon)["interceptions"] if daemon else []
+            reported = names_known(daemon)["interceptions"] if daemon else []
             prevented = mode == "prevent" and not transparent
             if daemon is not None:
-                tap.equal(sorted({(one["table"], one["chain"], one["does"]) for one in told}),
+                tap.equal(sorted({(one["table"], one["chain"], one["does"]) for one in reported}),
                           [] if prevented or mode == "off" else [("proxy", "pre", does)],
-                          "interception = %s: what is told of rules" % mode)
+                          "interception = %s: which rules are reported" % mode)
             for family in FAMILIES:
                 ipv = "IPv%d, interception = %s: " % (family, mode)
                 for source, target, honest in (("server", EXCHANGE[family], "internet"),
@@ -111,7 +111,7 @@ def intercept(tap, rules, proxy, does, transparent=False):
                 lab.run("gateway", "nft", "delete", "table", "inet", "proxy")
                 daemon.wait_status(lambda now: not now["interceptions"], "the rule is gone")
                 tap.equal(names_known(daemon)["health"], "ok", "interception = %s: it clears" % mode)
-                tap.ok("gone: " in daemon.log(), "interception = %s: and the log says so" % mode)
+                tap.ok("gone: " in daemon.log(), "interception = %s: and it is logged" % mode)
 
 
 def lab_listener(lab):
@@ -145,12 +145,12 @@ def early(tap):
                 lab.serve(machine, tcp=[443])
             lab.nft("gateway", REDIRECT.replace("priority dstnat", "priority %d" % priority))
             if found:
-                status = daemon.wait_status(lambda now: now["interceptions"], "priority %d is told" % priority)
+                status = daemon.wait_status(lambda now: now["interceptions"], "priority %d is reported" % priority)
                 tap.equal(status["health"], "degraded", "priority %d: health" % priority)
             else:
                 lab.nft("gateway", "table ip marker {\nchain pre {\ntype filter hook prerouting priority 0\n"
                         "ip saddr %s notrack\n}\n}\n" % ADDRESS[4]["server"])
-                status = daemon.wait_status(lambda now: now["interceptions"], "a later change is told")
+                status = daemon.wait_status(lambda now: now["interceptions"], "a later change is reported")
                 tap.equal([one["table"] for one in status["interceptions"]], ["marker"],
                           "priority %d is no finding" % priority)
             for family in FAMILIES:
@@ -269,7 +269,7 @@ def rules(tap):
         lab.nft("gateway", "add element ip late s { 192.0.2.25 }")
         daemon.wait_status(lambda now: now["interceptions"], "there again")
         daemon.reload(config.replace("interception = report", "interception = off"))
-        tap.equal(daemon.status()["interceptions"], [], "nothing is told with interception = off")
+        tap.equal(daemon.status()["interceptions"], [], "nothing is reported with interception = off")
         daemon.reload(config)
         tap.equal(told_of(daemon.status(), "late"), ["redirect"], "a reload looks at once")
 
@@ -359,7 +359,7 @@ def legitimate(tap):
             lab.dns(NAMES)
             local = lab.serve("gateway", tcp=[53], udp=[53])
             config = lab.config(gateway="interception = %s\nnat_except = 198.51.100.99 2001:db8:51::99" % mode)
-            # Whoever has the server's DNS redirected lets it ask those, too.
+            # Whoever has the server's DNS redirected lets it query those, too.
             config = config.replace("resolvers = ", "resolvers = 192.0.2.1 2001:db8:2::1 ")
             daemon = lab.guard(config)
             for machine in ("server", "internet", "admin"):
@@ -407,8 +407,8 @@ def proxied(lab, kind):
 
 def squid(tap):
     """A real proxy that opens TLS: the server sees its certificate, but for the connections that are kept from it."""
-    # By redirection, and by tproxy, which can't be prevented: then it is blocked, and told.
-    for kind, mode, seen, told in (("intercept", None, "Proxy Authority", None),
+    # By redirection, and by tproxy, which can't be prevented: then it is blocked, and reported.
+    for kind, mode, seen, reported in (("intercept", None, "Proxy Authority", None),
                                    ("intercept", "prevent", "Honest Peer", ("ok", [], False)),
                                    ("intercept", "report", "Proxy Authority", ("degraded", ["squid"], True)),
                                    ("tproxy", None, "Proxy Authority", None),
@@ -435,10 +435,10 @@ def squid(tap):
                 continue
             status = daemon.status()
             tap.equal((status["health"], [one["table"] for one in status["interceptions"]],
-                       status["guards"]["intercepted"] > 0), told, title + "what is told")
+                       status["guards"]["intercepted"] > 0), reported, title + "what is reported")
             found = json.loads(daemon.ctl("doctor", "--json", "-c", daemon.config, check=False).stdout)["findings"]
             found = [one for one in found if one["check"] == "interception"]
-            tap.ok([one["severity"] for one in found] == ["serious"] * len(told[1])
+            tap.ok([one["severity"] for one in found] == ["serious"] * len(reported[1])
                    and all("table inet squid, chain pre, handle" in one["evidence"] for one in found),
                    title + "and what doctor finds", found)
 
@@ -457,7 +457,7 @@ def many_ways(bases, depth):
 
 def large(tap):
     """Other tables of any size: they are looked at between other events, one budget is enough for all of them, and what
-    was not looked at is told."""
+    was not looked at is reported."""
     with Lab(tap) as lab:
         lab.dns(NAMES)
         lab.serve("server", tcp=[443])
@@ -466,12 +466,12 @@ def large(tap):
         status = daemon.wait_status(lambda now: "foreign-unread" not in daemon.reason_codes(now),
                                     "it has looked")
         tap.ok(status["health"] == "degraded" and "foreign-incomplete" in daemon.reason_codes(status),
-               "their end is not reached: told, and never healthy", status["reasons"])
+               "their end is not reached: reported, and never healthy", status["reasons"])
         log = daemon.log()
         tap.ok(0 < log.find("guards by") < log.find("table inet ways"),
                "it was ready, and did other things, before it had looked", log)
         found = json.loads(daemon.ctl("doctor", "--json", "-c", daemon.config, check=False).stdout)["findings"]
-        tap.ok(any(one["severity"] == "note" and "to their end" in one["what"] for one in found), "doctor says so too",
+        tap.ok(any(one["severity"] == "note" and "to their end" in one["what"] for one in found), "doctor shows it too",
                found)
         lab.nft("gateway", "delete table inet ways")
         daemon.reload()
@@ -484,7 +484,7 @@ def large(tap):
         daemon.reload()
         status = daemon.wait_status(lambda now: "foreign-unread" not in daemon.reason_codes(now),
                                     "it has looked")
-        tap.ok("foreign-incomplete" in daemon.reason_codes(status), "a map of 5,000 elements: told",
+        tap.ok("foreign-incomplete" in daemon.reason_codes(status), "a map of 5,000 elements: reported",
                status["reasons"])
         lab.nft("gateway", "delete table ip maps")
         # Rules with a large set are looked at to their end.
@@ -496,7 +496,7 @@ def large(tap):
         daemon.reload()
         status = daemon.wait_status(lambda now: now["interceptions"], "the rules with a set")
         tap.equal((len(status["interceptions"]), daemon.reasons(status, "foreign-incomplete")),
-                  (50, []), "50 rules with a set of 4,001 elements: all of them are told")
+                  (50, []), "50 rules with a set of 4,001 elements: all of them are reported")
 
 
 if __name__ == "__main__":

@@ -3,4 +3,3 @@
 check_PROGRAMS += tests/system/kernel_judge
 tests_system_kernel_judge_SOURCES = tests/system/kernel_judge.c tests/system/kernel_wire.c tests/system/kernel_wire.h
 tests_system_kernel_judge_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(INIH_LIBS)
-EXTRA_DIST += tests/system/judge_lab.py tests/system/judge_exhaustive.py tests/system/judge_random.py

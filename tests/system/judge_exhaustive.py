@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """policy_judge() and the kernel agree on every port: each TCP and UDP port, each pair of peers, both directions, both
-families; and on pieces of lost connections, swept over the ports of either side."""
+families; and on mid-stream packets of lost connections, swept over the ports of either side."""
 import os
 import random
 import sys
@@ -92,7 +92,7 @@ def peers(family):
 
 
 def sweeps(kind, source, target, thorough):
-    """The probes from one host to another. thorough: pieces are swept over all ports, too,
+    """The probes from one host to another. thorough: mid-stream packets are swept over all ports, too,
     rather than over those that matter."""
     edges, some = port_edges(), random.Random(1).sample(range(1, 65536), 100)
     piece_ports = ALL if thorough else edges + some
@@ -133,9 +133,9 @@ def try_policy(tap, title, thorough, **config):
                         sum_up = Totals()
                         remarks = []
                         for probe in sweeps(kind, source, target, thorough):
-                            got, said = lab.probe(probe)
+                            got, lines = lab.probe(probe)
                             sum_up.add(got)
-                            remarks += said
+                            remarks += lines
                         totals.add(sum_up)
                         tap.ok(sum_up["mismatches"] == 0 and sum_up["denied"], label,
                                "\n".join(["%s" % sum_up] + remarks))

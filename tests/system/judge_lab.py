@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The lab with room for many addresses, and kernel_judge in it:
-what policy_judge() says against what the kernel does."""
+what policy_judge() decides against what the kernel does."""
 import os
 import subprocess
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import GATEWAY, LINK_OF, Lab, program  # noqa: E402
+from lab import GATEWAY, INTERFACE_OF, Lab, program  # noqa: E402
 from lab.namespaces import joiner  # noqa: E402
-from lab.topology import LINKS, Failed  # noqa: E402
+from lab.topology import INTERFACES, Failed  # noqa: E402
 
 # Whole networks behind each machine, whose hosts need not exist: (machine, IPv4, IPv6).
 ROOM = (
@@ -18,7 +18,7 @@ ROOM = (
     ("internet", "198.51.100.64/26", "2001:db8:51:100::/56"),
     ("internet", "198.19.0.0/16", "2001:db8:d000::/36"),
 )
-# These lie in them, but are the gateway's own links' broadcast addresses.
+# These lie in them, but are the gateway's own interfaces' broadcast addresses.
 BROADCAST = ("192.0.2.255", "203.0.113.255", "198.51.100.127")
 MARKER = ("198.18.255.254", "198.19.255.254")
 # Packets of kernel_judge bear this class (0xf4): nobody answers them.
@@ -57,17 +57,17 @@ class JudgeLab(Lab):
 
     def _widen(self):
         self.nft("gateway", MODEST)
-        for _, machine, _, _, addresses in LINKS:
-            link = LINK_OF[machine]
+        for _, machine, _, _, addresses in INTERFACES:
+            interface = INTERFACE_OF[machine]
             mac = self._mac(machine)
-            self.ip("gateway", *["neigh replace %s lladdr %s dev %s nud permanent" % (address, mac, link)
+            self.ip("gateway", *["neigh replace %s lladdr %s dev %s nud permanent" % (address, mac, interface)
                                  for pair in addresses for address in pair])
             self.nft(machine, QUIET)
-            self.sysctl("gateway", "ipv4/conf/%s/send_redirects" % link, 0)
-        first = {machine: addresses[0] for _, machine, _, _, addresses in LINKS}
+            self.sysctl("gateway", "ipv4/conf/%s/send_redirects" % interface, 0)
+        first = {machine: addresses[0] for _, machine, _, _, addresses in INTERFACES}
         for machine, *networks in ROOM:
             for network, via in zip(networks, first[machine]):
-                self.ip("gateway", "route add %s via %s dev %s" % (network, via, LINK_OF[machine]))
+                self.ip("gateway", "route add %s via %s dev %s" % (network, via, INTERFACE_OF[machine]))
 
     def _mac(self, machine):
         words = self.run(machine, "ip", "-o", "link", "show", "eth0").stdout.split()
@@ -83,8 +83,8 @@ class JudgeLab(Lab):
                                        preexec_fn=joiner("gateway"))
         self.at_close(self._end_judge)
         self.ask("machine gateway")
-        for _, machine, _, _, addresses in LINKS:
-            self.ask("machine %s %s" % (machine, LINK_OF[machine]))
+        for _, machine, _, _, addresses in INTERFACES:
+            self.ask("machine %s %s" % (machine, INTERFACE_OF[machine]))
             for address in [address for pair in addresses for address in pair]:
                 self.ask("place %s %s" % (address, machine))
         for machine, *networks in ROOM:
@@ -107,7 +107,7 @@ class JudgeLab(Lab):
         self._judge.stdin.write(command + "\n")
 
     def answer(self):
-        """(whether it is well, what it said, the remarks before)."""
+        """(whether it is well, its answer, the remarks before)."""
         self._judge.stdin.flush()
         remarks = []
         for line in self._judge.stdout:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random policies, one after the other in one daemon: after each reload the kernel does what policy_judge() says, at
+"""Random policies, one after the other in one daemon: after each reload the kernel does what policy_judge() decides, at
 every edge of every network and port that the configuration names. And what 25 differences have made of the table is
-what one would build anew.
+what one would build from nothing.
 
 SPEFW_SEED=N repeats a run, SPEFW_SEED=N/I its policy I alone. SPEFW_TEST_LONG=1: many more policies."""
 import ipaddress
@@ -91,7 +91,7 @@ class Generator:
         self.text = ""
         self._make()
 
-    # -- pieces
+    # -- mid-stream packets
 
     def chance(self, probability):
         return self.rng.random() < probability
@@ -354,7 +354,7 @@ def differences(one, other):
         for key in sorted(set(mine) | set(theirs), key=str):
             if mine.get(key) != theirs.get(key):
                 result.append("%s\n  by differences: %s\n"
-                              "  anew:           %s" % (key, json.dumps(mine.get(key)), json.dumps(theirs.get(key))))
+                              "  from nothing:   %s" % (key, json.dumps(mine.get(key)), json.dumps(theirs.get(key))))
     return result
 
 
@@ -373,7 +373,7 @@ def generate(lab, seed, number):
 
 
 def settle_names(lab):
-    """Until each name that the policy needs is known; then the judge is told as well."""
+    """Until each name that the policy needs is known; then the judge gets it as well."""
     def known(status):
         got = {}
         for one in status["names"]:
@@ -385,7 +385,7 @@ def settle_names(lab):
 
 
 def set_abilities(number):
-    """What the daemon of this policy may have of this kernel, unless that was said from outside."""
+    """What the daemon of this policy may have of this kernel, unless that is set from outside."""
     if not ABILITIES:
         os.environ["SPEFW_ABILITIES"] = "none" if (number - 1) // ANEW_EVERY % 2 else "owner timeout_update"
 
@@ -400,7 +400,7 @@ def compare_anew(tap, lab, title, number):
     lab.daemon.start()
     settle_names_only(lab)
     found = differences(by_differences, normal(lab.daemon.table()))
-    return tap.ok(not found, title + ": the table is what it would be if built anew", "\n".join(found[:5]))
+    return tap.ok(not found, title + ": the table is what it would be if built from nothing", "\n".join(found[:5]))
 
 
 def settle_names_only(lab):

@@ -2,9 +2,9 @@
 
 /* Compares policy_judge() with the kernel, packet by packet: sends each packet through the gateway of the lab, sees
  * whether it arrives, and looks at what the table of spefwd has counted for it. Commands come on standard input, one a
- * line, and each is answered by a line "ok ..." or "no ..."; what disagrees is told in lines "# ..." before it.
+ * line, and each is answered by a line "ok ..." or "no ..."; what disagrees is shown in lines "# ..." before it.
  *
- *   machine NAME [LINK]              a network namespace; the first is the gateway; LINK: the gateway's link towards it
+ *   machine NAME [INTERFACE]         a network namespace; the first is the gateway; INTERFACE: its own towards it
  *   place RANGE NAME                 behind which machine these addresses are; the smallest range counts; "nowhere":
  * not to be probed marker SOURCE TARGET             addresses whose packets no policy touches load FILE the
  * configuration that spefwd has in force; "no": it is refused name NAME ADDRESS...             the addresses that
@@ -13,8 +13,8 @@
  * of N alone
  *
  * Each batch begins without any tracked connection and holds no packet that belongs to the connection of another one. A
- * packet counts as denied where the table says that it denied one and it did not arrive: one that is lost on its way is
- * neither, and its batch is sent anew. */
+ * packet counts as denied where the table counted it as denied and it did not arrive: one that is lost on its way is
+ * neither, and its batch is sent again. */
 
 #include "kernel_wire.h"
 #include "core/diag.h"
@@ -29,7 +29,7 @@ enum {
 	LIST_MAX = 512,
 	BATCH_MAX = 8192,
 	TRIES = 3,
-	TOLD_MAX = 10,
+	SHOWN_MAX = 10,
 	MARKER = 0xffff,
 	NOWHERE = 0xff,
 	HANG_SECONDS = 60
@@ -38,7 +38,7 @@ enum {
 struct probe {
 	struct wire_packet packet;
 	uint8_t from, to; /* machines */
-	bool passes;      /* what the judge says: it is to arrive */
+	bool passes;      /* the judge's verdict: it is to arrive */
 	bool arrived;
 	enum { COUNTS_NOTHING, COUNTS_IN, COUNTS_OUT, COUNTS_INVALID, COUNTS_FLOW } counts;
 	const struct policy_flow *flow;
@@ -76,7 +76,7 @@ struct judge {
 	struct probe *probes;
 	size_t count, capacity;
 	struct totals totals;
-	unsigned told;
+	unsigned shown;
 
 	/* The batch under way. */
 	struct probe *batch;
@@ -241,13 +241,13 @@ static void compare_counters(const struct judge *judge, const struct wire_counte
 		      difference(before, after, "invalid"));
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		compare_count(finding, never[i], 0, difference(before, after, never[i]));
-	/* A piece opens nothing: no flow counts it. A batch has one kind of packets. */
-	bool pieces = is_mid_stream(&judge->batch[0]);
-	compare_count(finding, "mid-stream", pieces ? judged_for(judge, COUNTS_FLOW, NULL) : 0,
+	/* A mid-stream packet opens nothing: no flow counts it. A batch has one kind of packets. */
+	bool mid_stream = is_mid_stream(&judge->batch[0]);
+	compare_count(finding, "mid-stream", mid_stream ? judged_for(judge, COUNTS_FLOW, NULL) : 0,
 		      difference(before, after, "mid-stream"));
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		snprintf(name, sizeof(name), "flow-%s", policy->flows[i].id);
-		compare_count(finding, name, pieces ? 0 : judged_for(judge, COUNTS_FLOW, &policy->flows[i]),
+		compare_count(finding, name, mid_stream ? 0 : judged_for(judge, COUNTS_FLOW, &policy->flows[i]),
 			      difference(before, after, name));
 	}
 }
@@ -292,17 +292,17 @@ static bool try_batch(struct judge *judge, struct probe *batch, size_t count, st
 	return agrees(ret);
 }
 
-/* Telling what disagrees */
+/* What disagrees */
 
-static void tell_probe(struct judge *judge, const struct probe *probe, const char *kernel)
+static void show_probe(struct judge *judge, const struct probe *probe, const char *kernel)
 {
 	static const char *const reasons[] = { "flow", "answer", "no flow", "wrong peer" };
 	const struct wire_packet *packet = &probe->packet;
 	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
 
-	if (judge->told++ >= TOLD_MAX)
+	if (judge->shown++ >= SHOWN_MAX)
 		return;
-	printf("# %s %s %u > %s %u (%s to %s): the judge says %s, %s%s%s%s; the kernel: %s\n",
+	printf("# %s %s %u > %s %u (%s to %s): the judge: %s, %s%s%s%s; the kernel: %s\n",
 	       wire_kind_name(packet->kind), addr_format(&packet->source, source), packet->source_port,
 	       addr_format(&packet->target, target), packet->target_port, wire_name(&judge->wire, probe->from),
 	       wire_name(&judge->wire, probe->to), probe->passes ? "passes" : "denied",
@@ -352,14 +352,14 @@ static void find_miscounted(struct judge *judge, struct probe *batch, size_t cou
 	}
 	snprintf(text, sizeof(text), "counts otherwise%s (%s)", count > 1 ? ", in a batch that begins with this" : "",
 		 whole->counters);
-	tell_probe(judge, batch, text);
+	show_probe(judge, batch, text);
 }
 
 static void tell_finding(struct judge *judge, struct probe *batch, size_t count, const struct finding *finding)
 {
 	for (size_t i = 0; i < count; i++)
 		if (batch[i].passes != batch[i].arrived)
-			tell_probe(judge, &batch[i], batch[i].arrived ? "passes" : "denied");
+			show_probe(judge, &batch[i], batch[i].arrived ? "passes" : "denied");
 	if (finding->altered)
 		tell_altered(judge, finding->altered);
 	if (!finding->missing && !finding->leaked && finding->counters[0])
@@ -433,7 +433,7 @@ static void do_run(struct judge *judge, unsigned one_of)
 	struct finding finding;
 
 	judge->totals = (struct totals){ 0 };
-	judge->told = 0;
+	judge->shown = 0;
 	sort_probes(judge);
 	judge_probes(judge, one_of);
 	wire_begin(&judge->wire);

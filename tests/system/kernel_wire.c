@@ -23,7 +23,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <linux/netfilter.h> /* after netinet/in.h, which it must not define anew */
+#include <linux/netfilter.h> /* after netinet/in.h, which it must not define again */
 
 /* Every packet of ours bears this class, so that the lab's machines can drop it unanswered (see judge_lab.py), and
  * nothing else is taken for one. */
@@ -254,9 +254,9 @@ static void open_ring(struct machine *machine)
 				       .tp_block_nr = RING_BLOCKS,
 				       .tp_frame_size = RING_FRAME,
 				       .tp_frame_nr = RING_FRAMES };
-	struct sockaddr_ll link = { .sll_family = AF_PACKET,
-				    .sll_protocol = htons(ETH_P_ALL),
-				    .sll_ifindex = (int)if_nametoindex("eth0") };
+	struct sockaddr_ll interface = { .sll_family = AF_PACKET,
+					 .sll_protocol = htons(ETH_P_ALL),
+					 .sll_ifindex = (int)if_nametoindex("eth0") };
 
 	machine->receive = must(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "packet socket");
 	set_option(machine->receive, SOL_PACKET, PACKET_VERSION, TPACKET_V2, "PACKET_VERSION");
@@ -266,17 +266,17 @@ static void open_ring(struct machine *machine)
 		mmap(NULL, (size_t)RING_BLOCK * RING_BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, machine->receive, 0);
 	if (machine->ring == MAP_FAILED)
 		wire_fail("mmap of the ring: %s", strerror(errno));
-	must(bind(machine->receive, (struct sockaddr *)&link, sizeof(link)), "bind to eth0");
+	must(bind(machine->receive, (struct sockaddr *)&interface, sizeof(interface)), "bind to eth0");
 }
 
-static void open_neighbour(struct machine *machine, const char *gateway, const char *gateway_link)
+static void open_neighbour(struct machine *machine, const char *gateway, const char *gateway_interface)
 {
 	struct ifreq request = { 0 };
 
 	enter(gateway);
 	int fd = must(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", gateway_link);
-	must(ioctl(fd, SIOCGIFHWADDR, &request), gateway_link);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", gateway_interface);
+	must(ioctl(fd, SIOCGIFHWADDR, &request), gateway_interface);
 	close(fd);
 
 	enter(machine->name);
@@ -335,7 +335,7 @@ void wire_end(struct wire *wire)
 	must(sched_setaffinity(0, sizeof(wire->processors), &wire->processors), "sched_setaffinity");
 }
 
-void wire_add(struct wire *wire, const char *netns, const char *gateway_link)
+void wire_add(struct wire *wire, const char *netns, const char *gateway_interface)
 {
 	struct machine *machine = calloc(1, sizeof(*machine));
 
@@ -346,7 +346,7 @@ void wire_add(struct wire *wire, const char *netns, const char *gateway_link)
 	if (machine->is_gateway)
 		open_gateway(wire, machine);
 	else
-		open_neighbour(machine, wire->machines[0]->name, gateway_link);
+		open_neighbour(machine, wire->machines[0]->name, gateway_interface);
 	wire->machines[wire->machine_count++] = machine;
 }
 
@@ -508,7 +508,7 @@ bool wire_wait(struct wire *wire, int milliseconds)
 
 /* What the kernel of the gateway knows */
 
-/* A dump in the middle of which something was committed says so in a flag: libmnl would stop there. */
+/* A dump in the middle of which something was committed has a flag: libmnl would stop there. */
 static bool take_interrupted(void *bytes, size_t length)
 {
 	bool interrupted = false;
@@ -521,7 +521,7 @@ static bool take_interrupted(void *bytes, size_t length)
 	return interrupted;
 }
 
-/* False: it has to be asked again. */
+/* False: the request has to be sent again. */
 static bool netlink_talk(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t callback, void *userdata)
 {
 	static _Alignas(struct nlmsghdr) char buffer[1 << 16];

@@ -22,7 +22,7 @@ enum {
 
 enum wire_kind {
 	WIRE_SYN,
-	WIRE_ACK,     /* a piece: what connection tracking takes up as a connection under way */
+	WIRE_ACK,     /* mid-stream: what connection tracking takes up as a connection under way */
 	WIRE_PUSH,    /* likewise, with PSH */
 	WIRE_SYN_ACK, /* strays: nothing that connection tracking takes up */
 	WIRE_FIN,
@@ -63,14 +63,15 @@ typedef void (*wire_arrival)(void *userdata, size_t machine, const struct wire_p
 void wire_fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 const char *wire_kind_name(enum wire_kind kind);
 
-/* The first machine is the gateway, and has no link. The others: the gateway's link towards it; theirs is eth0. */
-void wire_add(struct wire *wire, const char *netns, const char *gateway_link);
+/* The first machine is the gateway, and has no interface of its own here. The others: the gateway's interface towards
+ * it; theirs is eth0. */
+void wire_add(struct wire *wire, const char *netns, const char *gateway_interface);
 void wire_free(struct wire *wire);
 int wire_find(const struct wire *wire, const char *netns); /* its index, or -1 */
 const char *wire_name(const struct wire *wire, size_t machine);
 
 /* From begin to end, packets are sent by one processor, whichever is at hand: what one has sent is worked on in its
- * order, through all links, so the last to arrive tells that none is behind it. */
+ * order, through all interfaces, so the last to arrive shows that none is behind it. */
 void wire_begin(struct wire *wire);
 void wire_end(struct wire *wire);
 void wire_send(struct wire *wire, size_t machine, const struct wire_packet *packets, size_t count);

@@ -164,7 +164,7 @@ def added_to(tap):
 
 def counters_never_fall(tap):
     """Over reloads, restarts, kills, resets and new tables: what status counts only grows,
-    and loses nothing that it once told."""
+    and loses nothing that it once counted."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443, 3389])
         daemon = lab.spefwd(lab.config())
@@ -202,7 +202,7 @@ def counters_never_fall(tap):
             path = os.path.join(daemon.state, "counters")
             with open(path, encoding="ascii") as file:
                 lines = file.read().split("\n")
-            tap.ok(lines[0].startswith("boot ") and len(lines) > 10, "the state file tells its boot", lines[0])
+            tap.ok(lines[0].startswith("boot ") and len(lines) > 10, "the state file names its boot", lines[0])
             with open(path, "w", encoding="ascii") as file:
                 file.write("\n".join(["boot 00000000-0000-4000-8000-000000000000"] + lines[1:]))
             daemon.start()

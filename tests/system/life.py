@@ -5,34 +5,15 @@ import os
 import random
 import signal
 import sys
-import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import (ADDRESS, EXCHANGE, FAMILIES, LICENSE, NARROW, SYN, Daemon, Lab, NotReady, RawSender, Sniffer, counters,
                  frozen, is_syn, main,  # noqa: E402
                  probe_all, vendor, wait_for)
+from lab.checks import OBJECTS, guarded, handles  # noqa: E402
 from lab.streams import Denied  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
-
-
-def guarded(lab):
-    """True when the server is open where it should be and nowhere else, both families."""
-    for family in FAMILIES:
-        server = ADDRESS[family]["server"]
-        with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dport in (8470, 3389)) as sniffer:
-            probes = probe_all([("client", server, 443, True), ("client", server, 8470, False),
-                                ("client", server, 3389, False)],
-                               lambda: lab.connect("client", server, 443).close())
-        if [probe.result for probe in probes] != ["open server", None, None] or sniffer.packets:
-            return False
-    return True
-
-
-def handles(daemon, kinds=("chain", "set", "map", "counter")):
-    """{(kind, name): handle} of the table, read apart from counts and elements."""
-    return {(kind, one[kind]["name"]): one[kind]["handle"] for one in daemon.table(handles=True)
-            for kind in kinds if kind in one}
 
 
 def serve(lab):
@@ -47,19 +28,20 @@ def killed(tap):
         daemon = lab.spefwd(lab.config(flows=NARROW))
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
         tap.ok(guarded(lab), "the daemon guards")
-        before, counts = handles(daemon), counters(daemon.table())
+        before, counts = handles(daemon, OBJECTS), counters(daemon.table())
         kept = {family: lab.connect("client", ADDRESS[family]["server"], 443) for family in FAMILIES}
         daemon.kill()
-        tap.equal(handles(daemon), before, "killed: the table stays")
+        tap.equal(handles(daemon, OBJECTS), before, "killed: the table stays")
         tap.ok(guarded(lab), "killed: the table filters")
-        tap.equal(daemon.ctl("status", check=False).returncode, 3, "killed: spefwctl status says that nobody runs (3)")
+        tap.equal(daemon.ctl("status", check=False).returncode, 3, "killed: spefwctl status: not running (3)")
         done = daemon.run("spefwd", "--inspect")
         tap.ok(done.returncode == 0 and done.stdout.strip(), "killed: spefwd --inspect finds the table",
                (done.returncode, done.stdout, done.stderr))
         tap.note(done.stdout)
         seen = counters(daemon.table())
         daemon.start()
-        tap.equal(handles(daemon), before, "started again: chains, sets, maps and counters are the same, not new ones")
+        tap.equal(handles(daemon, OBJECTS), before,
+                  "started again: chains, sets, maps and counters are the same, not new ones")
         now = counters(daemon.table())
         tap.ok(all(now[name] >= seen[name] >= counts[name] for name in counts) and now["flow-https-in"] >= 4,
                "counters go on", (counts, seen, now))
@@ -86,16 +68,7 @@ def killed_while_reloading(tap):
         problems = []
         for number in range(20):
             daemon.write(configs[(number + 1) % 2])
-            process = daemon.process
-            timer = threading.Timer(chance.uniform(0, 0.03), process.kill)
-            timer.start()
-            try:
-                daemon.call("Reload")
-            except OSError:
-                pass
-            timer.join()
-            process.wait()
-            daemon.kill()
+            daemon.kill_in_reload(chance.uniform(0, 0.03))
             if not guarded(lab):
                 problems.append("%d: not guarded when dead" % number)
             daemon.start()
@@ -119,12 +92,12 @@ def stopped(tap):
 
         def content():
             return [one for one in frozen(daemon.table()) if "table" not in one]
-        before, numbers = content(), handles(daemon)
+        before, numbers = content(), handles(daemon, OBJECTS)
         tap.ok(before and guarded(lab), "the table stays and filters")
         daemon.start()
         tap.ok(guarded(lab), "started again, it guards")
-        # Rules are written anew at a start, since others may have changed them; what holds state is not.
-        tap.equal(handles(daemon), numbers, "chains, sets, maps and counters are the same, not new ones")
+        # Rules are written again at a start, since others may have changed them; what holds state is not.
+        tap.equal(handles(daemon, OBJECTS), numbers, "chains, sets, maps and counters are the same, not new ones")
         after = content()
         tap.ok(after == before, "not one rule or element differs",
                "\n".join("%s" % one for one in before + after if one not in before or one not in after))
@@ -147,7 +120,7 @@ def inspected_and_cleared(tap):
         tap.ok(daemon.table() is None, "clear --yes removes the table", done.stdout + done.stderr)
         status = daemon.status()
         tap.ok(status["health"] == "failed" and "table-removed" in daemon.reason_codes(status),
-               "status says that nothing is guarded", (status["health"], status["reasons"]))
+               "status shows that nothing is guarded", (status["health"], status["reasons"]))
         with lab.connect("client", "192.0.2.25", 3389) as connection:
             tap.ok(connection.echo(), "then the server is open")
         daemon.reload()
@@ -160,7 +133,7 @@ def inspected_and_cleared(tap):
         tap.ok(done.returncode == 1 and "not of spefw's making" in done.stdout,
                "--inspect with something foreign in it: 1", (done.returncode, done.stdout))
         done = daemon.ctl("status", check=False)
-        tap.ok(done.returncode == 3 and "changed by another program" in done.stdout, "and status says so",
+        tap.ok(done.returncode == 3 and "changed by another program" in done.stdout, "and status shows it",
                done.stdout + done.stderr)
         done = daemon.run("spefwd", "--clear")
         tap.ok(done.returncode == 0 and daemon.table() is None, "--clear without a daemon removes it",
@@ -181,7 +154,7 @@ def audited(tap):
         lab.serve("server", tcp=ports, udp=[123])
         lab.serve("internet", tcp=[25, 443])
         daemon = lab.spefwd(lab.config().replace("mode = enforce", "mode = audit"))
-        tap.equal(daemon.status()["mode"], "audit", "status says audit")
+        tap.equal(daemon.status()["mode"], "audit", "status shows audit")
         for family in FAMILIES:
             ipv = "IPv%d: " % family
             probes = probe_all([("client", ADDRESS[family]["server"], port, True) for port in ports]
@@ -260,7 +233,7 @@ def bad_starts(tap):
             status = daemon.status()
             tap.ok(guarded(lab), title + ": on the last good one: guarded, though the table was gone")
             tap.equal((status["health"], status["config"]["matches_disk"]), ("degraded", False),
-                      title + ": status says so")
+                      title + ": status shows it")
         daemon.write(lab.config())
         daemon.reload()
         daemon.wait_status(lambda now: now["health"] == "ok" and now["config"]["matches_disk"],
@@ -283,11 +256,11 @@ def strangers(tap):
                 "policy accept; tcp dport 3389 accept; }\n}\n")
         daemon = lab.spefwd(lab.config())
         tap.ok(guarded(lab), "a foreign table of our name is replaced")
-        before = handles(daemon)
+        before = handles(daemon, OBJECTS)
         owner = daemon.status()["ownership"] == "owner"
         lab.run("gateway", "nft", "flush", "ruleset", check=False)
         if owner:
-            tap.equal(handles(daemon), before, "a foreign flush ruleset passes it over")
+            tap.equal(handles(daemon, OBJECTS), before, "a foreign flush ruleset passes it over")
         else:
             repaired = wait_repaired(daemon, 0)
         tap.ok(guarded(lab), "guarded after a foreign flush ruleset")
@@ -311,8 +284,8 @@ def strangers(tap):
         tap.ok(guarded(lab), "started again, it is gone")
 
 
-def links_change(tap):
-    """The server's link comes late, or goes; the gateway's addresses change."""
+def interfaces_change(tap):
+    """The server's interface comes late, or goes; the gateway's addresses change."""
     with Lab(tap) as lab:
         lab.ip("gateway", "link set lan down")
         lab.dns(NAMES)
@@ -320,8 +293,8 @@ def links_change(tap):
         daemon = lab.spefwd(lab.config())
         lab.ip("gateway", "link set lan up", "addr add 2001:db8:2::1/64 dev lan nodad")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
-        wait_for(lambda: guarded_quickly(lab), "guarded once the link is up")
-        tap.ok(guarded(lab), "the link came later: guarded")
+        wait_for(lambda: guarded_quickly(lab), "guarded once the interface is up")
+        tap.ok(guarded(lab), "the interface came later: guarded")
         for family in FAMILIES:
             stolen, target = ADDRESS[family]["server"], EXCHANGE[family]
 
@@ -334,12 +307,12 @@ def links_change(tap):
                     wait_for(lambda: sniffer.seen(lambda packet: packet.sport == 40001), "the honest SYN arrives")
                 return not [packet for packet in sniffer.packets if packet.src == stolen]
             tap.ok(wait_for(dropped, "the spoof guard is there", bound=20),
-                   "IPv%d: the server's address on other links is dropped then" % family)
+                   "IPv%d: the server's address on other interfaces is dropped then" % family)
         lab.ip("gateway", "link set lan down", "link set lan name inside", "link set inside up",
                "addr add 2001:db8:2::1/64 dev inside nodad")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
-        wait_for(lambda: guarded_quickly(lab), "guarded once the link has another name")
-        tap.ok(guarded(lab), "the link has another name: guarded")
+        wait_for(lambda: guarded_quickly(lab), "guarded once the interface has another name")
+        tap.ok(guarded(lab), "the interface has another name: guarded")
         daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
 
 
@@ -370,5 +343,5 @@ def hung_up(tap):
 
 
 if __name__ == "__main__":
-    main(killed, stopped, inspected_and_cleared, audited, bad_starts, strangers, links_change, hung_up,
+    main(killed, stopped, inspected_and_cleared, audited, bad_starts, strangers, interfaces_change, hung_up,
          killed_while_reloading)

@@ -17,7 +17,7 @@ BROKEN = "[server]\nadress = 192.0.2.25\n"
 
 
 def files(directory):
-    """{name: (inode, hash)}: a file that was written anew with the same bytes is another."""
+    """{name: (inode, hash)}: a file that was written again with the same bytes is another."""
     result = {}
     for name in sorted(name for name in os.listdir(directory) if not name.endswith(".new")): # these come and go
         path = os.path.join(directory, name)
@@ -27,7 +27,7 @@ def files(directory):
 
 
 def refused(tap, second, title):
-    """Starts it, and says what it wrote to its log before it ended."""
+    """Starts it, and returns what it logged before it ended."""
     second.start(wait=False)
     wait_for(lambda: second.process.poll() is not None, title + ": it ends")
     tap.equal(second.stop(), 1, title + ": it ends")
@@ -50,22 +50,22 @@ def second_daemons(tap):
 
         second = Daemon(lab, open_config, name="second")
         second.state = first.state
-        said = refused(tap, second, "the same state directory")
-        tap.ok(first.state + ": another spefwd uses this state directory" in said, "it says why", said)
+        log = refused(tap, second, "the same state directory")
+        tap.ok(first.state + ": another spefwd uses this state directory" in log, "the reason is logged", log)
         tap.ok(not os.path.exists(second.socket), "it made no socket")
 
         third = Daemon(lab, open_config, name="third")
         third.socket = first.socket
-        said = refused(tap, third, "the same socket")
-        tap.ok(first.socket + ": another spefwd is running there" in said, "it says why", said)
+        log = refused(tap, third, "the same socket")
+        tap.ok(first.socket + ": another spefwd is running there" in log, "the reason is logged", log)
         tap.equal(files(third.state), {}, "it wrote nothing into its state directory")
 
         if first.status()["ownership"] == "owner":
             fourth = Daemon(lab, open_config, name="fourth")
             shutil.copy(os.path.join(first.state, "configuration"), fourth.state)
             before = files(fourth.state)
-            said = refused(tap, fourth, "a table that another daemon owns")
-            tap.ok("is owned by another program" in said, "it says why", said)
+            log = refused(tap, fourth, "a table that another daemon owns")
+            tap.ok("is owned by another program" in log, "the reason is logged", log)
             tap.equal(files(fourth.state), before, "what was never in force is not kept")
         else:
             tap.skip("a second daemon on the table", "this kernel has no tables with an owner that persist")
@@ -94,7 +94,7 @@ def free_again(tap):
 
 
 def no_directory(tap):
-    """Without a state directory, or with one that is no directory: it guards, and says what it can't do."""
+    """Without a state directory, or with one that is no directory: it guards, and reports what it can't do."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443, 3389, 8470])
         daemon = Daemon(lab, lab.config())
@@ -106,7 +106,7 @@ def no_directory(tap):
             tap.ok(guarded(lab), "the state directory is %s: guarded" % title)
             status = daemon.status()
             tap.equal(status["health"], "degraded", "it is degraded")
-            tap.ok("config-unsaved" in daemon.reason_codes(status), "and says why",
+            tap.ok("config-unsaved" in daemon.reason_codes(status), "and the reason is shown",
                    status["reasons"])
             tap.ok(daemon.state + ": the state directory can't be used" in daemon.log(), "so does the log",
                    daemon.log())

@@ -15,13 +15,13 @@ LATER = {4: "192.0.2.29", 6: "2001:db8:2::29"}
 
 
 def refused(tap):
-    """In the file already: --check, start and reload refuse it, and say which address."""
+    """In the file already: --check, start and reload refuse it, and name the address."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443, 8470, 3389])
         daemon = lab.spefwd(lab.config())
         before = frozen(daemon.table(handles=True), handles=True)
-        cases = [("192.0.2.25 2001:db8:2::25 " + address, address) for link in GATEWAY
-                 for address in GATEWAY[link].values()]
+        cases = [("192.0.2.25 2001:db8:2::25 " + address, address) for interface in GATEWAY
+                 for address in GATEWAY[interface].values()]
         cases += [("192.0.2.0/24", "192.0.2.1"), ("2001:db8:2::/64", "2001:db8:2::1"),
                   ("198.51.100.100-198.51.100.200", "198.51.100.129")]
         for server, address in cases:
@@ -53,12 +53,12 @@ def refused(tap):
             tap.ok(False, "the first start refuses it")
         except NotReady as error:
             tap.equal(error.returncode, 78, "the first start refuses it: exit 78")
-            tap.ok("192.0.2.1 is this gateway's own address" in fresh.log(), "and says why", fresh.log())
+            tap.ok("192.0.2.1 is this gateway's own address" in fresh.log(), "and the reason is logged", fresh.log())
         fresh.process = None
 
 
 def comes_later(tap):
-    """The gateway gets one of the protected addresses: it is left out, the gateway stays open, and status tells."""
+    """The gateway gets one of the protected addresses: it is left out, the gateway stays open, and status shows it."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443, 8470, 3389])
         lab.serve("gateway", tcp=[22])
@@ -89,7 +89,7 @@ def comes_later(tap):
                                         and "own-address" in daemon.reason_codes(now), "degraded")
             tap.ok(any(LATER[family] in one for one in daemon.reasons(status, "own-address")),
                    ipv + "status names the address that is left out", status["reasons"])
-            tap.ok(LATER[family] + " is protected and now this gateway's own" in daemon.log(), ipv + "the log tells")
+            tap.ok(LATER[family] + " is protected and now this gateway's own" in daemon.log(), ipv + "the log shows it")
             tap.ok(gateway_is_open(family), ipv + "the gateway can be reached at it")
             tap.ok(guarded(lab), ipv + "all other protected addresses are guarded")
             for title, act in (("SIGTERM", daemon.stop), ("kill -9", daemon.kill)):
@@ -97,7 +97,7 @@ def comes_later(tap):
                 daemon.start()
                 status = daemon.status()
                 tap.ok(any(LATER[family] in one for one in daemon.reasons(status, "own-address")),
-                       ipv + title + " and a start: it comes up, degraded, and says why",
+                       ipv + title + " and a start: it comes up, degraded, and the reason is shown",
                        (status["health"], status["reasons"]))
                 tap.ok(gateway_is_open(family) and guarded(lab),
                        ipv + title + " and a start: the gateway can be reached, the server is guarded")

@@ -189,9 +189,9 @@ def infrastructure(tap):
             for tcp in (False, True):
                 answer = dns.query("server", DNS[family], vendor.LICENSE_NAME, dns.A, tcp=tcp, bound=30)
                 tap.equal(answer and [address for address, _ in answer[1]], [LICENSE[0][4]],
-                          ipv + "the server asks its resolver over " + ("TCP" if tcp else "UDP"))
+                          ipv + "the server queries its resolver over " + ("TCP" if tcp else "UDP"))
             tap.ok(udp_exchange("server", ADDRESS[family]["internet"], 123, bound=30),
-                   ipv + "the server asks its time server")
+                   ipv + "the server queries its time server")
             other = EXCHANGE[family]
 
             def stray(sender):
@@ -242,7 +242,7 @@ def neighbours_and_noise(tap):
                     honest.tcp(40001, 80)
                 wait_for(lambda: sniffer.seen(lambda packet: packet.sport == 40001), "the honest SYN arrives")
             tap.equal([packet for packet in sniffer.packets if packet.src == stolen], [],
-                      "IPv%d: the server's address from a link without a route to it is dropped" % family)
+                      "IPv%d: the server's address from an interface without a route to it is dropped" % family)
         if daemon is not None:
             tap.equal(daemon.status()["guards"]["spoofed"], 2, "and counted")
 

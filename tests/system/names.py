@@ -58,7 +58,7 @@ def followed(tap):
                    for entry in one["addresses"]}
         tap.ok(all(entries[address]["in_answer"] for address in LICENSE[1].values())
                and not any(entries[address]["in_answer"] for address in LICENSE[0].values()),
-               "status tells the old addresses from the new", entries)
+               "status distinguishes the old addresses from the new", entries)
         tap.ok(all(0 < entries[address]["expires_in_s"] <= 3600 for address in LICENSE[0].values()),
                "the old ones end with the grace of an hour", entries)
 
@@ -68,11 +68,11 @@ def followed(tap):
         tap.ok(all(one["state"] in ("stale", "failing") for one in status["names"]), "the names are stale then",
                status["names"])
         tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in daemon.reasons(status)),
-               "status says so", (status["health"], status["reasons"]))
+               "status shows it", (status["health"], status["reasons"]))
         done = daemon.ctl("status", check=False)
         tap.equal(done.returncode, 1, "spefwctl status exits with 1 while degraded")
         done = daemon.ctl("refresh", NAME, check=False)
-        tap.ok(done.returncode == 1, "refresh fails and says so", (done.returncode, done.stdout, done.stderr))
+        tap.ok(done.returncode == 1, "refresh fails and prints it", (done.returncode, done.stdout, done.stderr))
         for family in FAMILIES:
             tap.ok(opens(lab, LICENSE[0][family]) and opens(lab, LICENSE[1][family]),
                    "IPv%d: without DNS both addresses stay open" % family)
@@ -149,8 +149,8 @@ def families_apart(tap):
         server.answers[key4] = "truncated"
         server.truncated = [LICENSE[0][4], LICENSE[1][4], EXCHANGE[4]]
         daemon.ctl("refresh")
-        tap.ok(EXCHANGE[4] in daemon.addresses(NAME) and (NAME, dns.A, "tcp") in server.asked,
-               "a truncated answer is asked for again over TCP")
+        tap.ok(EXCHANGE[4] in daemon.addresses(NAME) and (NAME, dns.A, "tcp") in server.queries,
+               "a truncated answer is queried again over TCP")
 
 
 def senseless_addresses(tap):
@@ -201,7 +201,7 @@ def remembered(tap):
             tap.ok(opens(lab, LICENSE[0][family]), "IPv%d: the last known address is open" % family)
             tap.ok(denied(lab, LICENSE[1][family]), "IPv%d: no other" % family)
         origins = {entry["origin"] for one in daemon.status()["names"] for entry in one["addresses"]}
-        tap.equal(origins, {"remembered"}, "status says where they are from")
+        tap.equal(origins, {"remembered"}, "status shows where they are from")
 
 
 def system_resolver(tap):
@@ -215,7 +215,7 @@ def system_resolver(tap):
         with open("/run/resolv.conf", "w", encoding="ascii") as file:
             file.write("search example.net\nnameserver %s\nnameserver %s\n" % (DNS[6], DNS[4]))
         knows(daemon, *LICENSE[0].values())
-        tap.ok(True, "the new resolver is asked")
+        tap.ok(True, "the new resolver is queried")
         tap.equal(daemon.status()["names"][0]["last_error"], "", "and no error is left")
 
 
@@ -228,7 +228,8 @@ def unknown_at_first(tap):
             tap.ok(denied(lab, LICENSE[0][family]), "IPv%d: closed without an answer" % family)
             tap.ok(opens(lab, EXCHANGE[family]), "IPv%d: what needs no name is open" % family)
         status = daemon.wait_status(lambda now: all(one["last_error"] for one in now["names"]), "the failure is seen")
-        tap.ok(status["health"] == "degraded" and status["names"][0]["state"] in ("failing", "empty"), "status says so",
+        tap.ok(status["health"] == "degraded" and status["names"][0]["state"] in ("failing", "empty"),
+               "status shows it",
                status)
         lab.dns({NAME: list(LICENSE[0].values())}, ttl=2)
         knows(daemon, *LICENSE[0].values())
@@ -237,7 +238,7 @@ def unknown_at_first(tap):
 
 
 def observed(tap):
-    """What the server's resolver tells the server is learned at once, long before spefwd would ask again."""
+    """What the server's resolver answers to the server is learned at once, long before spefwd would query again."""
     with Lab(tap) as lab:
         server = lab.dns({NAME: list(LICENSE[0].values())}, ttl=600)
         lab.serve("internet", tcp=[80, 443])
@@ -245,15 +246,15 @@ def observed(tap):
         knows(daemon, *LICENSE[0].values())
         server.set(NAME, list(LICENSE[1].values()))
         for family, kind in ((4, dns.A), (6, dns.AAAA)):
-            # (To try it would be a denial, for which spefwd asks by itself, half a second after it did last.)
+            # (To try it would be a denial, for which spefwd queries by itself, half a second after it did last.)
             tap.ok(LICENSE[1][family] not in kernel(lab, NAME, family), "IPv%d: the new address is unknown" % family)
             answer = dns.query("server", DNS[family], NAME, kind, bound=30)
             tap.equal([address for address, _ in answer[1]], [LICENSE[1][family]],
-                      "IPv%d: the server asks for it" % family)
+                      "IPv%d: the server queries it" % family)
             status = knows(daemon, LICENSE[1][family])
             tap.ok(opens(lab, LICENSE[1][family]), "IPv%d: it is open" % family)
             origins = {entry["address"]: entry["origin"] for one in status["names"] for entry in one["addresses"]}
-            tap.equal(origins[LICENSE[1][family]], "observed", "IPv%d: status says where it is from" % family)
+            tap.equal(origins[LICENSE[1][family]], "observed", "IPv%d: status shows where it is from" % family)
         server.set("other.example.net", [LICENSE[2][4]])
         dns.query("server", DNS[4], "other.example.net", dns.A, bound=30)
         tap.ok(denied(lab, LICENSE[2][4]), "another name's answer opens nothing")

@@ -13,7 +13,7 @@ from lab import DNS, EXCHANGE, FAMILIES, HANG, LICENSE, NARROW, Lab, Sniffer, ma
 from lab.dns_servers import AUTHORITY, Authority, Resolver, pool, route_pools  # noqa: E402
 from lab.named import both_agree, closed, entries, entry, flows, in_state, kernel, knows, only, passes  # noqa: E402
 from lab.netlink import Monitor  # noqa: E402
-from lab.topology import LINKS  # noqa: E402
+from lab.topology import INTERFACES  # noqa: E402
 
 NAME = vendor.LICENSE_NAME
 KNOWN = list(LICENSE[0].values())
@@ -64,19 +64,19 @@ def rearmed(tap):
                 while time.monotonic() < begin + 8 or (len(timely) < 5 * len(targets)
                                                        and time.monotonic() < begin + HANG):
                     lost += sum(1 for target in targets if not passes(lab, target, port))
-                    asked, age = time.monotonic(), max(one["last_answer_s"] for one in entries(daemon).values())
+                    start, age = time.monotonic(), max(one["last_answer_s"] for one in entries(daemon).values())
                     now = left(lab, name)
                     rises += any(now.get(target, 0) > before.get(target, 0) for target in targets)
                     seconds += [now.get(target) for target in targets]
                     # Where answers come in time: every second, and it was looked at right after that.
-                    timely += seconds[-len(targets):] if age + time.monotonic() - asked < 1.5 else []
+                    timely += seconds[-len(targets):] if age + time.monotonic() - start < 1.5 else []
                     before = now
                 spent = time.monotonic() - begin
             tap.ok(None not in seconds and timely and min(timely) >= 30 and max(seconds) <= 35,
                    where + "30 s of stale are left at any time, and 35 never exceeded",
                    (sorted(one or 0 for one in timely)[:3], max(one or 0 for one in seconds), len(timely),
                     len(seconds)))
-            tap.ok(rises >= 2, where + "they are armed anew again and again", rises)
+            tap.ok(rises >= 2, where + "their timeouts are renewed again and again", rises)
             tap.ok(lost == 0, where + "and each first SYN passes", (lost, len(seconds)))
             changes = [event for event in monitor.events if event.what == "element added"]
             tap.ok(0 < len(monitor.transactions()) <= 1.5 * spent, where + "not with every answer",
@@ -87,9 +87,9 @@ def rearmed(tap):
 
 
 def just_answered(daemon):
-    """When it was asked, where both families of the name were answered less than a second before."""
-    asked = time.monotonic()
-    return asked if all(entry(daemon, NAME, family)["last_answer_s"] == 0 for family in FAMILIES) else None
+    """When the request was sent, where both families of the name were answered less than a second before."""
+    start = time.monotonic()
+    return start if all(entry(daemon, NAME, family)["last_answer_s"] == 0 for family in FAMILIES) else None
 
 
 def dead(tap):
@@ -111,7 +111,7 @@ def dead(tap):
                    where + "8 s of stale and a margin are left", (now, time.monotonic() - answered))
             tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "the daemon is dead: open")
             wait_for(lambda: not left(lab, NAME), where + "the elements end")
-            # What the kernel does too early is wrong at any speed; too late can't be told from a slow machine.
+            # What the kernel does too early is wrong at any speed; too late can't be distinguished from a slow machine.
             tap.ok(time.monotonic() - killed >= 8, where + "not before stale", time.monotonic() - killed)
             tap.ok(shut(lab, KNOWN), where + "then closed")
             tap.ok(all(connection.echo() for connection in old.values()), where + "what was open goes on")
@@ -121,7 +121,7 @@ def dead(tap):
             status = daemon.wait_status(lambda now: any("%s (IPv4)" % NAME in reason
                                                         for reason in daemon.reasons(now, "name-failing")),
                                         "the failure is reported")
-            tap.equal(status["health"], "degraded", where + "degraded, and the reason is told")
+            tap.equal(status["health"], "degraded", where + "degraded, and the reason is shown")
             tap.ok(shut(lab, KNOWN), where + "closed")
             server.up()
             knows(daemon, NAME, KNOWN)
@@ -166,12 +166,12 @@ def adopted(tap):
             tap.ok(all(passes(lab, target, 443) for target in KNOWN), where + "one that was deleted is put back")
 
 
-def links(lab, up):
-    """All links of the gateway; with them go its routes, and all IPv6 addresses."""
-    for link, peer, lengths, gateway, addresses in LINKS:
-        lab.ip("gateway", "link set %s %s" % (link, "up" if up else "down"))
+def set_interfaces(lab, up):
+    """All interfaces of the gateway; with them go its routes, and all IPv6 addresses."""
+    for interface, peer, lengths, gateway, addresses in INTERFACES:
+        lab.ip("gateway", "link set %s %s" % (interface, "up" if up else "down"))
         if up:
-            lab.ip("gateway", "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], link))
+            lab.ip("gateway", "addr add %s/%d dev %s nodad" % (gateway[1], lengths[1], interface))
             lab.wait_neighbours("gateway", gateway[1])
 
 
@@ -188,13 +188,13 @@ def booted(tap):
             tap.equal(daemon.stop(), 0, where + "the machine goes down")
             daemon.run("spefwd", "--clear")
             server.down()
-            links(lab, False)
+            set_interfaces(lab, False)
             with Sniffer("internet", keep=lambda packet: packet.dport == 53) as queries:
                 daemon.start()
                 now = left(lab, NAME)
                 tap.ok(sorted(now) == sorted(KNOWN) and all(seconds > 6 * 86400 for seconds in now.values()),
                        where + "without a network: the table has the remembered addresses, for days", now)
-                tap.equal(queries.packets, [], where + "and DNS was not asked")
+                tap.equal(queries.packets, [], where + "and DNS was not queried")
                 one = entry(daemon, NAME, 4)
                 tap.ok(one["state"] == "stale" and {address["origin"] for address in one["addresses"]}
                        == {"remembered"}, where + "names: stale, remembered", one)
@@ -202,8 +202,8 @@ def booted(tap):
                 reasons = [reason for reason in daemon.reasons(status) if NAME in reason]
                 tap.ok(status["health"] == "degraded" and len(reasons) == 2,
                        where + "degraded, and the names are the reason", status["reasons"])
-                links(lab, True)
-                wait_for(queries.seen, "the links are up: DNS is asked")
+                set_interfaces(lab, True)
+                wait_for(queries.seen, "the interfaces are up: DNS is queried")
                 for family in FAMILIES:
                     in_state(daemon, NAME, family, "stale")
                     wait_for(lambda: entry(daemon, NAME, family)["last_error"], "the failure")
@@ -242,8 +242,8 @@ def booted(tap):
                    where + "degraded, with the reason", status["reasons"])
 
 
-def relinked(tap):
-    """A change of links makes the names be asked for, also where another one was just before;
+def interfaces_changed(tap):
+    """A change of interfaces makes the names be queried, also where another one was just before;
     many make no flood of queries."""
     name, port = "afar.example.net", 7444
     with Lab(tap) as lab:
@@ -252,8 +252,8 @@ def relinked(tap):
         authority.set(name, [pool(family, 0) for family in FAMILIES])
         lab.serve("internet", tcp=[port])
         config = only(lab.config(flows=flows({name: port}))).replace("servers = " + DNS[4], "servers = " + AUTHORITY[4])
-        asked = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == "198.51.100.1"
-        with Sniffer("internet", keep=asked) as queries:
+        is_query = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == "198.51.100.1"
+        with Sniffer("internet", keep=is_query) as queries:
             daemon = lab.spefwd(config.replace("min_interval = 1s", "min_interval = 10m"))
             knows(daemon, name, [pool(family, 0) for family in FAMILIES])
             began = time.monotonic()
@@ -262,16 +262,17 @@ def relinked(tap):
                 lab.ip("gateway", "addr add 198.51.100.%d/32 dev lo" % (200 + number))
                 knows(daemon, name, [pool(family, number) for family in FAMILIES])
                 tap.ok(all(passes(lab, pool(family, number), port) for family in FAMILIES),
-                       "change %d of the links: asked again, and open" % number)
+                       "change %d of the interfaces: queried again, and open" % number)
             for number in range(30):
                 lab.ip("gateway", "addr %s 198.51.100.210/32 dev lo" % ("del" if number % 2 else "add"))
             authority.set(name, [pool(family, 4) for family in FAMILIES])
             lab.ip("gateway", "addr add 198.51.100.211/32 dev lo")
             knows(daemon, name, [pool(family, 4) for family in FAMILIES])
             spent, count = time.monotonic() - began, len(queries.packets)
-        tap.note("33 changes of links in %.1f s: %d queries" % (spent, count))
+        tap.note("33 changes of interfaces in %.1f s: %d queries" % (spent, count))
         # The first ones, and then two in five seconds.
-        tap.ok(count <= 2 * (spent / 5 + 3), "after many changes: asked once more, and without a flood", (count, spent))
+        tap.ok(count <= 2 * (spent / 5 + 3), "after many changes: queried once more, and without a flood",
+               (count, spent))
 
 
 def shut_inbound(lab):
@@ -287,4 +288,4 @@ def shut_inbound(lab):
 
 
 if __name__ == "__main__":
-    main(rearmed, dead, adopted, booted, relinked)
+    main(rearmed, dead, adopted, booted, interfaces_changed)

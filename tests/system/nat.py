@@ -35,10 +35,10 @@ def inbound(tap):
         daemon = lab.guard(lab.config())
         lab.serve("server", tcp=[143, 443, 8470, 3389])
         for family in FAMILIES:
-            for source, link, wanted in (("client", "wan2",
+            for source, interface, wanted in (("client", "wan2",
                                           {143: True, 443: True, 8470: False, 3389: False, 4443: True}),
                                          ("admin", "adm", {143: True, 443: True, 8470: True, 3389: False, 4443: True})):
-                public = GATEWAY[link][family]
+                public = GATEWAY[interface][family]
                 for port, expected in wanted.items():
                     if expected:
                         with lab.connect(source, public, port) as connection:
@@ -57,7 +57,7 @@ def inbound(tap):
 
 
 def outbound(tap):
-    """The server's connections leave with the gateway's address; its names are asked over UDP and TCP."""
+    """The server's connections leave with the gateway's address; its names are resolved over UDP and TCP."""
     with Lab(tap) as lab:
         lab.nft("gateway", NAT)
         lab.dns(NAMES)
@@ -134,7 +134,7 @@ def far_network(lab, mtu_near, mtu_far):
 
 
 def full_size(lab, machine, via):
-    """The machine announces segments of full size, whatever its own link takes:
+    """The machine announces segments of full size, whatever its own interface takes:
     the small hop shows in ICMP errors alone."""
     lab.ip(machine, "route replace default via %s advmss 1460" % via[4],
            "route replace default via %s advmss 1440" % via[6])
@@ -153,7 +153,7 @@ def transfers(tap, lab, far, title):
 def path_mtu(tap):
     """A hop with a small MTU: its errors reach the server, and big transfers work."""
     for title, near, far_mtu in (("small hop beyond the gateway", 1500, 1300),
-                                 ("the gateway's own link is small", 1300, 1300)):
+                                 ("the gateway's own interface has a small MTU", 1300, 1300)):
         with Lab(tap) as lab:
             far = far_network(lab, near, far_mtu)
             full_size(lab, "far", {4: "203.0.113.129", 6: "2001:db8:60::1"})
@@ -165,7 +165,7 @@ def path_mtu(tap):
                 transfers(tap, lab, far, title)
             for family in FAMILIES:
                 tap.ok([packet for packet in sniffer.packets if packet.family == family],
-                       "IPv%d, %s: the server was told" % (family, title), sniffer.packets)
+                       "IPv%d, %s: the server was informed" % (family, title), sniffer.packets)
     with Lab(tap) as lab:
         lab.ip("gateway", "link set lan mtu 1300")
         lab.ip("server", "link set eth0 mtu 1300")
@@ -174,7 +174,7 @@ def path_mtu(tap):
         for machine in ("server", "internet"):
             lab.serve(machine, tcp=[443])
         for family in FAMILIES:
-            title = "IPv%d, the server's link is small: " % family
+            title = "IPv%d, the server's interface has a small MTU: " % family
             for source, target in (("internet", ADDRESS[family]["server"]), ("server", EXCHANGE[family])):
                 with Sniffer("internet", keep=lambda packet: packet[4:6] == PACKET_TOO_BIG[packet.family],
                              icmp=True) as sniffer:
@@ -183,7 +183,7 @@ def path_mtu(tap):
                                title + "transfers of a connection from %s" % source)
                 # The first connection learns it for the second.
                 if source == "internet":
-                    tap.ok(sniffer.packets, title + "its peer was told")
+                    tap.ok(sniffer.packets, title + "its peer was informed")
 
 
 PROXY = """table inet proxy {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""observe: what the server's resolver tells the server opens the way at once;
+"""observe: what the server's resolver answers to the server opens the way at once;
 what is no answer to it teaches nothing."""
 import os
 import signal
@@ -28,7 +28,7 @@ def both(number):
 
 
 def setting(lab, ports, more="", resolvers=None, **config):
-    """A configuration in which spefwd asks but once: what it learns later, it has observed."""
+    """A configuration in which spefwd queries but once: what it learns later, it has observed."""
     route_pools(lab)
     lab.serve("internet", tcp=[FENCE_PORT] + list(ports.values()))
     text = only(lab.config(flows=FENCE + flows(ports) + more, **config)).replace(
@@ -38,13 +38,13 @@ def setting(lab, ports, more="", resolvers=None, **config):
 
 
 def often(config):
-    """A denial makes a name be asked for no more often than min_interval;
+    """A denial makes a name be queried no more often than min_interval;
     the next query by itself is still far away."""
     return config.replace("min_interval = 10m", "min_interval = 1s")
 
 
-def ask(machine, name, server=None):
-    """The machine asks for both families; over IPv4 for A, over IPv6 for AAAA, unless a server is given."""
+def resolve(machine, name, server=None):
+    """The machine queries both families; over IPv4 for A, over IPv6 for AAAA, unless a server is given."""
     for family, kind in KINDS:
         answer = query(machine, server or DNS[family], name, kind, bound=30)
         if answer is None or answer[0]:
@@ -84,26 +84,26 @@ def names_of_all_kinds(tap):
         daemon = lab.spefwd(config)
         knows(daemon, "exact" + DOMAIN, both(1))
         knows(daemon, "alias" + DOMAIN, both(2))
-        tap.equal(set(origins(daemon, "exact" + DOMAIN).values()), {"asked"}, "names: at first what was asked")
+        tap.equal(set(origins(daemon, "exact" + DOMAIN).values()), {"queried"}, "names: at first what was queried")
 
         # One name after the other: each is also the proof that what came before it is done.
         authority.set_all({"exact" + DOMAIN: (both(21), 1), "end.example.org": (both(22), 1)})
         resolver_has("exact" + DOMAIN, 21)
         resolver_has("end.example.org", 22)
-        # (To try it would be a denial, for which spefwd asks.)
-        both_agree(tap, lab, daemon, "exact" + DOMAIN, both(1), "a new address is unknown before the server asks")
-        ask("server", "exact" + DOMAIN)
+        # (To try it would be a denial, for which spefwd sends a query.)
+        both_agree(tap, lab, daemon, "exact" + DOMAIN, both(1), "a new address is unknown before the server's query")
+        resolve("server", "exact" + DOMAIN)
         knows(daemon, "exact" + DOMAIN, both(1) + both(21))
         both_agree(tap, lab, daemon, "exact" + DOMAIN, both(1) + both(21), "exact")
         tap.ok(all(passes(lab, target, 7400) for target in both(1) + both(21)), "exact: open, and so is the old one")
         found = origins(daemon, "exact" + DOMAIN)
-        tap.equal([found[target] for target in both(1) + both(21)], ["asked"] * 2 + ["observed"] * 2,
+        tap.equal([found[target] for target in both(1) + both(21)], ["queried"] * 2 + ["observed"] * 2,
                   "names: where each address is from")
 
-        ask("server", "end.example.org")
+        resolve("server", "end.example.org")
         knows(daemon, "alias" + DOMAIN, both(2) + both(22))
         tap.ok(all(passes(lab, target, 7401) for target in both(22)),
-               "alias: the server asks for its target alone: open")
+               "alias: the server queries its target alone: open")
         tap.ok(shut(lab, both(22), 7400), "alias: but on its own port only")
         # The target is a name of another flow as well: one answer is news for both.
         knows(daemon, "end.example.org", both(2) + both(22))
@@ -113,25 +113,25 @@ def names_of_all_kinds(tap):
                    for target in both(22)], ["observed"] * 4, "alias: both have observed it")
         authority.set("middle.example.org", both(23))
         resolver_has("middle.example.org", 23)
-        ask("server", "middle.example.org")
+        resolve("server", "middle.example.org")
         knows(daemon, "alias" + DOMAIN, both(23))
         tap.ok(all(passes(lab, target, 7401) for target in both(23)),
-               "alias: asked for in the middle of the chain: open")
+               "alias: queried in the middle of the chain: open")
 
         # Each kind of answer over each family.
         for number, server in ((26, DNS[4]), (27, DNS[6])):
             authority.set("exact" + DOMAIN, both(number))
             resolver_has("exact" + DOMAIN, number)
-            ask("server", "exact" + DOMAIN, server)
+            resolve("server", "exact" + DOMAIN, server)
             knows(daemon, "exact" + DOMAIN, both(number))
             tap.ok(all(passes(lab, target, 7400) for target in both(number)),
-                   "exact: A and AAAA, both asked for over IPv%d: open" % (4 if server == DNS[4] else 6))
+                   "exact: A and AAAA, both queried over IPv%d: open" % (4 if server == DNS[4] else 6))
 
         pattern = "*.wide.example.net"
         tap.equal([kernel(lab, pattern, family) for family in FAMILIES], [{}, {}], "pattern: empty at first")
         for name in ("wide.example.net", "xwide.example.net", "a.wide.example.net.example.com", "a.wide.example.net",
                      "b.c.wide.example.net"):
-            ask("server", name)
+            resolve("server", name)
         knows(daemon, pattern, both(11))
         both_agree(tap, lab, daemon, pattern, both(10) + both(11), "pattern: every name below it, and no other")
         tap.ok(all(passes(lab, target, 7402) for target in both(10) + both(11)), "pattern: open")
@@ -142,24 +142,24 @@ def names_of_all_kinds(tap):
         daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
         lines = daemon.log().count("exact%s: learned from an answer" % DOMAIN)
         for _ in range(3):
-            ask("server", "exact" + DOMAIN)
+            resolve("server", "exact" + DOMAIN)
         tap.equal((lines, daemon.log().count("exact%s: learned from an answer" % DOMAIN)), (6, 6),
-                  "the log tells what is new, once a family")
+                  "the log has what is new, once a family")
 
-        # The server asks its own way, and gets more than fits a packet: what goes by TCP is not seen.
+        # The server queries its own way, and gets more than fits a packet: what goes by TCP is not seen.
         daemon.reload(often(config))
         authority.set("exact" + DOMAIN, both(24))
         resolver_has("exact" + DOMAIN, 24)
         for family, kind in KINDS:
             tap.equal(query("server", DNS[family], "exact" + DOMAIN, kind, tcp=True)[1][0][0], pool(family, 24),
-                      "IPv%d: the server asks over TCP" % family)
-        ask("server", "b.c.wide.example.net")
+                      "IPv%d: the server queries over TCP" % family)
+        resolve("server", "b.c.wide.example.net")
         tap.ok(not set(both(24)) & set(daemon.addresses("exact" + DOMAIN)), "over TCP: not seen")
         # The interval of the query that was answered last still holds.
         tap.ok(all(passes(lab, target, 7400, wait=True) for target in both(24)),
-               "but its denial makes spefwd ask: the SYN gets through when it is sent again")
+               "but its denial makes spefwd query: the SYN gets through when it is sent again")
         found = origins(daemon, "exact" + DOMAIN)
-        tap.equal([found[target] for target in both(24)], ["asked"] * 2, "names: asked")
+        tap.equal([found[target] for target in both(24)], ["queried"] * 2, "names: of spefwd's own query")
         daemon.stop()
         daemon.start()
         both_agree(tap, lab, daemon, pattern, both(10) + both(11), "pattern, after a restart")
@@ -171,7 +171,7 @@ def names_of_all_kinds(tap):
 
 
 def resolver_on_the_gateway(tap):
-    """The server asks the gateway itself; its answers leave by the output hook."""
+    """The server queries the gateway itself; its answers leave by the output hook."""
     name, own = "local" + DOMAIN, GATEWAY["lan"]
     with Lab(tap) as lab:
         config = setting(lab, {name: 7500, "*.wide.example.net": 7501}, resolvers=list(own.values()))
@@ -219,7 +219,7 @@ def lies(tap):
         def learned_nothing(what):
             """By the next true answer, which is learned."""
             number[0] += 1
-            ask("server", mark)
+            resolve("server", mark)
             knows(daemon, mark, both(number[0]))
             both_agree(tap, lab, daemon, name, both(1), what)
         for family, kind in KINDS:
@@ -228,7 +228,7 @@ def lies(tap):
             with RawSender("internet", DNS[family], ADDRESS[family]["server"]) as sender:
                 for port in (53, 1024, 40000, 65535):
                     sender.udp(53, port, message)
-        learned_nothing("from the resolver's address, but nobody asked")
+        learned_nothing("from the resolver's address, but without a query")
 
         for family, kind in KINDS:
             for machine in ("client", "admin"):
@@ -243,7 +243,7 @@ def lies(tap):
 
         for family, kind in KINDS:
             tap.ok(evil[family == 6] in str(query("server", AUTHORITY[family], name, kind)),
-                   "IPv%d: the server asks a server that is not its resolver" % family)
+                   "IPv%d: the server queries a server that is not its resolver" % family)
             tap.ok(evil[family == 6] in str(query("server", DNS[family], name, kind, port=5353)),
                    "IPv%d: and its resolver on another port" % family)
         learned_nothing("an answer from no resolver of its own")
@@ -310,24 +310,24 @@ def group_taken(tap):
             status = daemon.status()
             tap.ok(status["health"] == "degraded"
                    and "nflog-taken" in daemon.reason_codes(status),
-                   "degraded, and the reason is told", status["reasons"])
+                   "degraded, and the reason is shown", status["reasons"])
             tap.ok(all(passes(lab, target, 7700) for target in both(1)), "what is known is open")
             probes = probe_all([("client", ADDRESS[family]["server"], 7710, False) for family in FAMILIES],
                                lambda: passes(lab, pool(4, 1), 7700))
             tap.ok(not any(probe.open for probe in probes), "it guards")
             authority.set(name, both(2))
             resolver_has(name, 2)
-            ask("server", name)
+            resolve("server", name)
             tap.ok(shut(lab, both(2), 7700) and not set(both(2)) & set(daemon.addresses(name)), "it observes nothing")
             daemon.reload()
-            tap.equal(daemon.log().count("NFLOG group 5 is taken"), 1, "the log says so once")
+            tap.equal(daemon.log().count("NFLOG group 5 is taken"), 1, "it is logged once")
         finally:
             group.close()
         daemon.reload()
         status = daemon.status()
         tap.ok(not {"nflog-taken", "nflog-failed"} & set(daemon.reason_codes(status)),
                "the group is free: not degraded any more", status["reasons"])
-        ask("server", name)
+        resolve("server", name)
         knows(daemon, name, both(2))
         tap.ok(all(passes(lab, target, 7700) for target in both(2)), "and it observes")
         with Group("gateway", 6):
@@ -337,7 +337,7 @@ def group_taken(tap):
         tap.equal(daemon.status()["health"], "ok", "reloaded for one that is free: healthy")
         authority.set(name, both(3))
         resolver_has(name, 3)
-        ask("server", name)
+        resolve("server", name)
         knows(daemon, name, both(3))
         tap.ok(True, "and it observes by that one")
         Group("gateway", 5).close()
@@ -351,7 +351,7 @@ def drops(lab):
 
 
 def overrun(tap):
-    """More packets than spefwd could read: the answer that was lost with them is made up for by asking."""
+    """More packets than spefwd could read: the answer that was lost with them is made up for by a query."""
     name, number = "lost" + DOMAIN, [1]
     filler = [record(b"\xc0\x0c", A, address_bytes(pool(4, 900)))] * 2000
     with Lab(tap) as lab:
@@ -368,15 +368,15 @@ def overrun(tap):
                 if count % 20 == 0 and drops(lab):
                     break
             number[0] = 2
-            ask("server", name)
+            resolve("server", name)
         finally:
             daemon.process.send_signal(signal.SIGCONT)
         if not drops(lab):
             tap.skip("a lost answer", "the kernel has room for 32 MB here (net.core.rmem_max)")
             return
         knows(daemon, name, both(2))
-        tap.equal([origins(daemon, name)[target] for target in both(2)], ["asked"] * 2,
-                  "an answer was lost: the name is asked for")
+        tap.equal([origins(daemon, name)[target] for target in both(2)], ["queried"] * 2,
+                  "an answer was lost: the name is queried")
         tap.ok(all(passes(lab, target, 7900) for target in both(2)), "and its new address is open")
 
 
@@ -393,25 +393,25 @@ def switched_off(tap):
         authority.set(name, both(2))
         resolver_has(name, 2)
         with Group("gateway", 99):
-            ask("server", name)
+            resolve("server", name)
             lab.connect("server", EXCHANGE[4], FENCE_PORT).close()
         tap.ok(not set(both(2)) & set(daemon.addresses(name)), "the answer teaches nothing")
         tap.equal([one for one in daemon.table() if "chain" in one and one["chain"]["name"] == "observe"], [],
                   "and nothing is copied for it")
         daemon.reload(often(config))
         with Sniffer("server", keep=lambda packet: is_syn(packet) and packet.dst in both(2), outgoing=True) as sniffer:
-            tap.ok(all(passes(lab, target, 7800, wait=True) for target in both(2)), "a denial makes it be asked for")
+            tap.ok(all(passes(lab, target, 7800, wait=True) for target in both(2)), "a denial makes it be queried")
         # Of the family that was denied.
         tap.ok(len(sniffer.packets) >= 4, "by the SYN's retransmit", len(sniffer.packets))
         daemon.reload(config)
-        # What was due by the old interval is asked still.
+        # What was due by the old interval is queried still.
         daemon.wait_status(lambda status: all(one["next_query_in_s"] > 60 for one in status["names"]
                                               if one["name"] == name), "the next query is far away")
-        tap.equal(set(origins(daemon, name).values()), {"asked"}, "names: asked")
+        tap.equal(set(origins(daemon, name).values()), {"queried"}, "names: of spefwd's own query")
         daemon.reload(config.replace("observe = no", "observe = yes"))
         authority.set(name, both(3))
         resolver_has(name, 3)
-        ask("server", name)
+        resolve("server", name)
         knows(daemon, name, both(3))
         tap.equal([origins(daemon, name)[target] for target in both(3)], ["observed"] * 2,
                   "switched on by a reload: it observes")

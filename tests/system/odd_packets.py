@@ -4,7 +4,6 @@
 every protocol and every type of ICMP. Nothing of it opens what the policy denies,
 and what the policy allows passes in any wrapping."""
 import os
-import socket
 import struct
 import sys
 sys.dont_write_bytecode = True
@@ -17,7 +16,7 @@ URG, PSH, ECE, CWR = 32, 8, 64, 128
 TCP, UDP, SCTP, UDPLITE = 6, 17, 132, 136
 ICMP = {4: 1, 6: 58}
 ECHO = {4: 8, 6: 128}
-DISCOVERY = (130, 133, 134, 135, 136, 137)  # what a gateway says to its neighbours
+DISCOVERY = (130, 133, 134, 135, 136, 137)  # what a gateway sends to its neighbours
 HOP_BY_HOP, ROUTING, FRAGMENT, OPTIONS = 0, 43, 44, 60
 SYSLOG = "[flow syslog-in]\nfrom = ANY\nto = SERVER\nprotocol = udp\nport = 514\n"
 # Who sends, to whom; TCP and UDP ports that are open that way, and such that are not; and whether echo is allowed.
@@ -84,7 +83,7 @@ class Sender:
 
     # -- wrappings of one and the same segment
 
-    def pieces(self, protocol, segment, bounds, order=None):
+    def fragments(self, protocol, segment, bounds, order=None):
         """As fragments that begin at these offsets, in this order. (They leave the gateway no larger:
         the tag must fit into one.)"""
         self._ident = self._ident % 65535 + 1
@@ -103,16 +102,17 @@ class Sender:
     def wrappings(self):
         """(title, whether what is allowed must get through, how to send)."""
         yield "plain", True, self.plain
-        yield "two fragments", True, lambda protocol, segment: self.pieces(protocol, segment, (0, 24))
-        yield "two fragments, the second one first", True, lambda protocol, segment: self.pieces(
+        yield "two fragments", True, lambda protocol, segment: self.fragments(protocol, segment, (0, 24))
+        yield "two fragments, the second one first", True, lambda protocol, segment: self.fragments(
             protocol, segment, (0, 24), (1, 0))
         # In IPv6 the first fragment must hold all of a header (RFC 8200), and eight bytes are not all of TCP's.
-        yield "the first fragments of eight bytes", self.family == 4, lambda protocol, segment: self.pieces(
+        yield "the first fragments of eight bytes", self.family == 4, lambda protocol, segment: self.fragments(
             protocol, segment, (0, 8, 16))
-        yield "the second fragment alone", False, lambda protocol, segment: self.pieces(protocol, segment, (0, 8), (1,))
-        yield "the first fragment alone", False, lambda protocol, segment: self.pieces(
+        yield "the second fragment alone", False, lambda protocol, segment: self.fragments(
+            protocol, segment, (0, 8), (1,))
+        yield "the first fragment alone", False, lambda protocol, segment: self.fragments(
             protocol, segment, (0, len(segment) // 8 * 8 - 8), (0,))
-        yield "the first fragment twice", False, lambda protocol, segment: self.pieces(
+        yield "the first fragment twice", False, lambda protocol, segment: self.fragments(
             protocol, segment, (0, 24), (0, 0, 1))
         if self.family == 4:
             yield "a timestamp option", True, lambda protocol, segment: self.send(
@@ -121,7 +121,8 @@ class Sender:
                 self.ip(protocol, segment, b"\x01" * 40))
             return
         padding = b"\x01\x04\0\0\0\0"
-        yield "a fragment header and no fragment", True, lambda protocol, segment: self.pieces(protocol, segment, (0,))
+        yield "a fragment header and no fragment", True, lambda protocol, segment: self.fragments(
+            protocol, segment, (0,))
         yield "hop-by-hop options", True, lambda protocol, segment: self.send(
             self.ip(HOP_BY_HOP, bytes((protocol, 0)) + padding + segment))
         yield "destination options", True, lambda protocol, segment: self.send(
@@ -131,7 +132,7 @@ class Sender:
             bytes((OPTIONS, 0)) + padding + bytes((OPTIONS, 0)) + padding + bytes((protocol, 0)) + padding + segment))
         yield "a routing header", False, lambda protocol, segment: self.send(
             self.ip(ROUTING, bytes((protocol, 0, 3, 0)) + bytes(4) + segment))
-        yield "a header that says it is longer", False, lambda protocol, segment: self.send(
+        yield "a header with too large a length", False, lambda protocol, segment: self.send(
             self.ip(OPTIONS, bytes((protocol, 200)) + padding + segment))
 
     def close(self, open_port):
@@ -231,7 +232,7 @@ def icmp_types(sender, echo, near):
     elif sender.family == 6:
         for kind in DISCOVERY:
             sender.send(sender.ip(58, sender.icmp(
-                kind, 0, b"." * 20 + sender.tag("ICMP type %d from afar that says it is near" % kind)), hops=255))
+                kind, 0, b"." * 20 + sender.tag("ICMP type %d from afar with a near hop limit" % kind)), hops=255))
     return wanted, maybe
 
 
@@ -286,8 +287,8 @@ def icmp_errors(tap):
                 Sender("server", "internet", family).close(80)
                 Sender("client", "server", family).close(443)
 
-            def told(title, expected):
-                """Of what was sent, what is said of it to either end."""
+            def icmp_errors(title, expected):
+                """ICMP errors of what was sent, to either end."""
                 to_server, to_client = Sender("internet", "server", family), Sender("server", "client", family)
                 to_server.src = EXCHANGE[family]  # a router on the way, say
                 wanted = {"the server": [], "the client": []}
@@ -312,13 +313,13 @@ def icmp_errors(tap):
                 judge(tap, to_server.close(443), wanted["the server"], [], "IPv%d: %s: to the server" % (family, title))
                 judge(tap, to_client.close(80), wanted["the client"], [], "IPv%d: %s: to the client" % (family, title))
             opened()
-            told("of allowed ones", True)
+            icmp_errors("of allowed ones", True)
             lab.run("gateway", "conntrack", "-F")
-            told("of connections that nobody knows", False)
+            icmp_errors("of connections that nobody knows", False)
             opened()
             tap.equal(daemon.reload(lab.config(flows="[flow dns-out]\nenabled = no\n"))["cut"], 2,
                       "IPv%d: both are cut" % family)
-            told("of connections that were cut", False)
+            icmp_errors("of connections that were cut", False)
             daemon.reload(lab.config(flows=SYSLOG))
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Other programs change our table: refused where the kernel can, and else repaired; counted and told either way."""
+"""Other programs change our table: refused where the kernel can, and else repaired; counted and reported either way."""
 import os
 import signal
 import sys
@@ -9,7 +9,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import (  # noqa: E402
     ADDRESS, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, counters, main, vendor, wait_for)
-from lab.checks import DeniedStreams, content, differences, guarded, handles, repaired, with_all_and_none  # noqa: E402
+from lab.checks import (  # noqa: E402
+    OBJECTS, DeniedStreams, content, differences, guarded, handles, repaired, with_all_and_none)
 from lab.netlink import Monitor, table_owner  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
@@ -86,8 +87,8 @@ def strangers(tap):
                 tap.ok(False, title + "repaired", differences(before, content(daemon.table())))
                 daemon.run("spefwctl", "-s", daemon.socket, "reload")
             leaks[text] = traffic.seen() - seen
-            told = daemon.status()["guards"].get("last_repair", "")
-            tap.ok(named in told and told in daemon.log(), title + "told in status and log", told)
+            shown = daemon.status()["guards"].get("last_repair", "")
+            tap.ok(named in shown and shown in daemon.log(), title + "shown in status and log", shown)
             tap.ok(all(connection.echo() for connection in kept.values()), title + "connections go on")
         tap.ok(guarded(lab), "guarded after all of that")
         traffic.close()
@@ -135,7 +136,7 @@ def quick_repairs(tap):
 
 
 def deaf(tap):
-    """So many notices at once that the kernel drops some: the table is read, whatever they said."""
+    """So many notices at once that the kernel drops some: the table is read, whatever they held."""
     flood = "table ip flood {\n\tset s { type ipv4_addr; elements = { %s } }\n}\ndelete table ip flood\n" % ", ".join(
         "10.0.%d.%d" % (number >> 8, number & 255) for number in range(2000))
     room = 8 << 20
@@ -153,7 +154,7 @@ def deaf(tap):
         owner = daemon.status()["ownership"] == "owner"
         for text in ("delete table inet spefw",) if owner else ("flush map inet spefw protected_dst_4",
                                                                 "delete table inet spefw"):
-            told = daemon.log().count("notices of changes were lost")
+            before = daemon.log().count("notices of changes were lost")
             daemon.process.send_signal(signal.SIGSTOP)
             try:
                 for _ in range(rounds):
@@ -163,14 +164,14 @@ def deaf(tap):
                 daemon.process.send_signal(signal.SIGCONT)
             tap.equal(done.returncode != 0, owner,
                       "nft %s, after a flood of notices: %s" % (text, "refused" if owner else "done by a stranger"))
-            wait_for(lambda: daemon.log().count("notices of changes were lost") > told,
+            wait_for(lambda: daemon.log().count("notices of changes were lost") > before,
                      "it hears that it has not heard all")
             wait_for(lambda: content(daemon.table()) == before, "repaired")
             tap.ok(guarded(lab), "nft %s, not heard: repaired" % text)
 
 
 def counters_reset(tap):
-    """`nft reset counters`: no event tells; the totals go on."""
+    """`nft reset counters`: no event announces it; the totals go on."""
     with Lab(tap) as lab:
         lab.serve("server", tcp=[443])
         daemon = lab.spefwd(lab.config())
@@ -193,7 +194,7 @@ def adopted(tap):
         lab.dns(NAMES)
         lab.serve("server", tcp=[143, 443, 8470, 3389])
         daemon = lab.spefwd(lab.config(flows=NARROW))
-        before, numbers = settled(daemon), handles(daemon, ("chain", "set", "map", "counter"))
+        before, numbers = settled(daemon), handles(daemon, OBJECTS)
         flags, port = table_owner("gateway")
         owner = daemon.status()["ownership"] == "owner"
         tap.equal((flags, port is not None), (6, True) if owner else (0, False), "flags and owner of the table")
@@ -205,7 +206,7 @@ def adopted(tap):
             seen = counters(daemon.table())
             tap.equal(table_owner("gateway"), (flags & ~2, None) if owner else (0, None), "killed: an orphan")
             daemon.start()
-            tap.equal(handles(daemon, ("chain", "set", "map", "counter")), numbers, "started: nothing was made anew")
+            tap.equal(handles(daemon, OBJECTS), numbers, "started: nothing was replaced")
             tap.equal(differences(before, content(daemon.table())), "", "every rule and element is as it was")
             now = counters(daemon.table())
             tap.ok(all(now[name] >= count for name, count in seen.items()), "counters go on", (seen, now))
@@ -221,7 +222,7 @@ def adopted(tap):
         lab.run("gateway", "nft", "insert", "rule", "inet", "spefw", "forward", "accept")
         lab.run("gateway", "nft", "add", "element", "inet", "spefw", "role_ADM_4", "{ 198.51.100.0/24 }")
         lab.run("gateway", "nft", "add", "chain", "inet", "spefw", "stranger")
-        # Kernels before 6.5 leave a set as it is, and say nothing.
+        # Kernels before 6.5 leave a set as it is, without a notice.
         lab.nft("gateway", "add set inet spefw protected_4 { type ipv4_addr; flags interval; size 2; }\n"
                 "add quota inet spefw stranger { over 1 mbytes }")
         daemon.start()
@@ -236,7 +237,7 @@ def two_daemons(tap):
         lab.serve("server", tcp=[443, 8470, 3389])
         daemon = lab.spefwd(lab.config())
         if daemon.status()["ownership"] != "owner":
-            tap.skip("a second daemon", "without ownership the kernel can't tell them apart")
+            tap.skip("a second daemon", "without ownership the kernel can't distinguish them")
             return
         before = handles(daemon)
         second = Daemon(lab, lab.config(), name="second")
@@ -245,7 +246,7 @@ def two_daemons(tap):
             tap.ok(False, "a second daemon refuses")
         except NotReady as error:
             tap.equal(error.returncode, 1, "a second daemon for the same table: exit 1")
-            tap.ok("owned by another program" in second.log(), "and it says why", second.log())
+            tap.ok("owned by another program" in second.log(), "and the reason is logged", second.log())
         second.process = None
         tap.ok(handles(daemon) == before and guarded(lab), "nothing was changed")
         done = daemon.run("spefwd", "--clear")

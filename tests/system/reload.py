@@ -84,7 +84,7 @@ def under_traffic(tap):
 
 
 def the_same_again(tap):
-    """A file that says the same changes nothing in the kernel; a bad one neither."""
+    """A file of the same meaning changes nothing in the kernel; a bad one neither."""
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config())
         before, generation = frozen(daemon.table(handles=True), handles=True), daemon.status()["generation"]
@@ -103,7 +103,7 @@ def the_same_again(tap):
                    "a bad file is refused", error)
         status = daemon.status()
         tap.equal((status["config"]["matches_disk"], status["generation"]), (False, generation),
-                  "status says that the file is not the policy")
+                  "status shows that the file is not the policy")
         tap.ok(frozen(daemon.table(handles=True), handles=True) == before, "and the policy stays")
         again = daemon.reload(lab.config())
         tap.equal((again["changed"], daemon.status()["config"]["matches_disk"]), (False, True),
@@ -127,7 +127,7 @@ class Cut:
     def send(self):
         try:
             self._connection.socket.send(b"echo x\n")
-        except ConnectionResetError: # told once only
+        except ConnectionResetError: # reported once only
             self._reset = True
 
     def was_reset(self):

@@ -24,7 +24,7 @@ from lab.resolver import Answer, Counts, Denial, Failure, Observed, ResolverProc
 HOOK = "tests/system/resolver_hook"
 # Parts of its sandbox (resolver/sandbox.h).
 NOTHING, CREDENTIALS, LANDLOCK = 0, 1, 2
-DENIED, QUERY, ANSWER = "spefw ask ", "spefw query ", "spefw dns "
+DENIED, QUERY, ANSWER = "spefw denied-name ", "spefw query ", "spefw answer "
 SERVER, RESOLVER = {4: "192.0.2.25", 6: "2001:db8:2::25"}, DNS
 
 

@@ -9,10 +9,10 @@ import sys
 import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, NARROW, Lab, main, vendor, wait_for  # noqa: E402
+from lab import FAMILIES, GATEWAY, LICENSE, NARROW, Lab, main, vendor, wait_for  # noqa: E402
 from lab.checks import content, with_all_and_none  # noqa: E402
 from lab.nflog import Queue  # noqa: E402
-from lab.sessions import Host, Session, through  # noqa: E402
+from lab.sessions import TRACKING, Peers, through  # noqa: E402
 
 NAME = vendor.LICENSE_NAME
 WIDE = "203.0.113.0/24 198.51.100.140 2001:db8:3::/64 2001:db8:10::/64"
@@ -25,29 +25,14 @@ FORWARD = """table inet nat {
 	}
 }
 """
-TRACKING = """table inet other {
-	chain forward {
-		type filter hook forward priority filter;
-		ct state established accept
-	}
-}
-"""
 
 
-class Scene:
+class Scene(Peers):
     """Both ends of everything: what ADM alone may do, done by the client and by the administrator,
     and what anybody may."""
 
     def __init__(self, lab):
-        self.lab = lab
-        self.server = Host(lab, "server", (143, 443, 3389, 8470, 8474))
-        self.internet = Host(lab, "internet", (25, 80, 443))
-
-    def session(self, machine, family, port, sport=0, target=None):
-        host = self.internet if machine == "server" else self.server
-        target = (target
-                  or (EXCHANGE if machine == "server" else {4: ADDRESS[4]["server"], 6: ADDRESS[6]["server"]})[family])
-        return Session(self.lab, machine, host, target, port, sport)
+        super().__init__(lab, (143, 443, 3389, 8470, 8474), (25, 80, 443))
 
     def anybody(self):
         """One from each side that every policy of this test allows."""
@@ -81,7 +66,7 @@ def tightened(tap):
         tap.equal((again["changed"], again["cut"]), (True, 0), "a reload that denies nothing of it cuts nothing")
         tap.equal([session.title for session in doomed + kept if not session.lives()], [], "and all live on")
         again = daemon.reload(lab.config(adm=TIGHT))
-        tap.equal(again["cut"], len(doomed), "reload tells how many it has cut")
+        tap.equal(again["cut"], len(doomed), "reload reports how many it has cut")
         judge(tap, doomed, kept, "tightened")
         again = daemon.reload(lab.config(adm=TIGHT))
         tap.equal((again["changed"], again["cut"]), (False, 0), "once more: nothing left to cut")
@@ -91,7 +76,7 @@ def tightened(tap):
         last = [scene.session("client", family, 8470) for family in FAMILIES]
         daemon.write(lab.config(adm=TIGHT))
         done = daemon.ctl("reload")
-        tap.ok("2 connections" in done.stdout and "cut" in done.stdout, "spefwctl reload says so", done.stdout)
+        tap.ok("2 connections" in done.stdout and "cut" in done.stdout, "spefwctl reload shows it", done.stdout)
         judge(tap, last, kept, "spefwctl reload")
 
 
@@ -108,7 +93,7 @@ def flow_ends(tap):
             doomed = [session for session in sessions if session.port in doomed_ports]
             kept = scene.anybody() + [session for session in sessions if session not in doomed]
             again = daemon.reload(lab.config(flows=flows))
-            tap.equal(again["cut"], len(doomed), "%s: reload tells how many it cut" % again["changes"])
+            tap.equal(again["cut"], len(doomed), "%s: reload reports how many it cut" % again["changes"])
             judge(tap, doomed, kept, str(again["changes"]))
             for session in sessions:
                 session.close()
@@ -117,7 +102,7 @@ def flow_ends(tap):
         sessions = [scene.session("server", family, port) for family in FAMILIES for port in (80, 443)]
         again = daemon.reload(lab.config(flows=flows + "[flow crl]\nenabled = no\n"))
         doomed = [session for session in sessions if session.port == 80]
-        tap.equal(again["cut"], len(doomed), "%s: reload tells how many it cut" % again["changes"])
+        tap.equal(again["cut"], len(doomed), "%s: reload reports how many it cut" % again["changes"])
         judge(tap, doomed, [session for session in sessions if session not in doomed], str(again["changes"]))
 
 
@@ -142,7 +127,7 @@ def older_than_the_table(tap):
             judge(tap, doomed, kept, title)
             if tracked:
                 tap.ok("%d connections that the policy denies were cut" % len(doomed) in daemon.log(),
-                       title + ": the log tells how many")
+                       title + ": the log has how many")
 
 
 def killed_before_the_cut(tap):
@@ -156,16 +141,7 @@ def killed_before_the_cut(tap):
             doomed = [scene.session("client", family, 8470, sport) for family in FAMILIES
                       for sport in (0, (443, 80)[number % 2])]
             daemon.write(lab.config(adm=TIGHT))
-            process = daemon.process
-            timer = threading.Timer(chance.uniform(0, 0.02), process.kill)
-            timer.start()
-            try:
-                daemon.call("Reload")
-            except OSError:
-                pass
-            timer.join()
-            process.wait()
-            daemon.kill()
+            daemon.kill_in_reload(chance.uniform(0, 0.02))
             daemon.start()
             problems += ["kill %d: %s" % (number, title) for title in through(doomed, kept)]
             problems += ["kill %d: %s is dead" % (number, session.title) for session in kept if not session.lives()]
@@ -216,7 +192,7 @@ def changed_meanwhile(tap):
         tap.equal([session.title for session in doomed if not session.lives()], [],
                   "another address of the server is open")
         again = daemon.reload(lab.config(server="192.0.2.25-192.0.2.26 2001:db8:2::25 2001:db8:2::26"))
-        tap.equal(again["cut"], len(doomed), "it becomes one of the guarded: reload tells what it cut")
+        tap.equal(again["cut"], len(doomed), "it becomes one of the guarded: reload reports what it cut")
         judge(tap, doomed, kept, "another address is guarded")
 
 
@@ -299,7 +275,7 @@ def under_way(tap):
         with Queue("gateway", 3) as queue:
             for family in FAMILIES:
                 daemon.reload(lab.config(adm=WIDE))
-                told, late = daemon.log().count("that the policy denies were cut"), []
+                before, late = daemon.log().count("that the policy denies were cut"), []
                 opener = threading.Thread(
                     target=lambda family=family, late=late: late.append(scene.session("client", family, 8470)))
                 opener.start()
@@ -308,7 +284,8 @@ def under_way(tap):
                           "IPv%d: at the reload there is nothing to cut" % family)
                 queue.release(held)
                 opener.join()
-                wait_for(lambda told=told: daemon.log().count("that the policy denies were cut") > told, "it is cut")
+                wait_for(lambda before=before: daemon.log().count("that the policy denies were cut") > before,
+                         "it is cut")
                 judge(tap, late, fences, "IPv%d: opened meanwhile" % family)
                 late[0].close()
 

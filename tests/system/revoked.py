@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What was cut stays cut: no piece of it passes, by whatever flow a new connection of the same ends could,
+"""What was cut stays cut: no mid-stream packet of it passes, by whatever flow a new connection of the same ends could,
 and both sockets are reset."""
 import json
 import os
@@ -8,15 +8,14 @@ import random
 import signal
 import struct
 import sys
-import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, Lab, main, wait_for  # noqa: E402
+from lab import ADDRESS, FAMILIES, GATEWAY, Lab, main, wait_for  # noqa: E402
 from lab.checks import with_all_and_none  # noqa: E402
 from lab import netlink  # noqa: E402
 from lab.daemon import counters  # noqa: E402
 from lab.packets import ACK, PSH, RawSender, packed  # noqa: E402
-from lab.sessions import Host, Session, through  # noqa: E402
+from lab.sessions import TRACKING, Host, Peers, Session, through  # noqa: E402
 
 # Two ports of the server, one of them among those that it opens its own connections from; and one that it reaches.
 OPEN = """[flow rdp-in]
@@ -39,29 +38,14 @@ FORWARD = """table inet nat {
 	}
 }
 """
-TRACKING = """table inet other {
-	chain forward {
-		type filter hook forward priority filter;
-		ct state established accept
-	}
-}
-"""
 SET_SIZE = 65536
 
 
-class Scene:
+class Scene(Peers):
     """Both ends of all sessions."""
 
     def __init__(self, lab):
-        self.lab = lab
-        self.server = Host(lab, "server", (143, 443, 3389, 50123))
-        self.internet = Host(lab, "internet", (80, 443, 4444))
-
-    def session(self, machine, family, port, sport=0, target=None):
-        host = self.internet if machine == "server" else self.server
-        target = (target
-                  or (EXCHANGE if machine == "server" else {4: ADDRESS[4]["server"], 6: ADDRESS[6]["server"]})[family])
-        return Session(self.lab, machine, host, target, port, sport)
+        super().__init__(lab, (143, 443, 3389, 50123), (80, 443, 4444))
 
     def doomed(self):
         """What only OPEN allows: from ports of outbound flows and others,
@@ -132,19 +116,19 @@ def reload_closes(tap):
         doomed += [scene.session("gateway", family, 3389, sport) for family in FAMILIES for sport in (0, 587)]
         live(tap, doomed, "all live at first")
         tap.equal(daemon.status()["mid_stream"], {"passed": 0, "cut": 0, "remembered": 0, "full": False},
-                  "nothing was cut, no piece was seen")
+                  "nothing was cut, no mid-stream packet was seen")
         # A port that the kernel chose may be another connection's as well, and can't be had again then.
         ends = [(session.machine, session.family, session.port, session.sport, session.near.getpeername()[0])
                 for session in doomed if ":0 to" not in session.title]
-        tap.equal(daemon.reload(lab.config())["cut"], len(doomed), "reload tells how many it has cut")
+        tap.equal(daemon.reload(lab.config())["cut"], len(doomed), "reload reports how many it has cut")
         tap.equal(len(remembered(daemon)), len(doomed), "each has an element")
         judge(tap, doomed, kept, "closed")
         seen = daemon.status()
         tap.ok(seen["mid_stream"]["cut"] >= 2 * len(doomed) and seen["mid_stream"]["remembered"] == len(doomed)
                and not seen["mid_stream"]["full"],
-               "status counts their pieces, and what is remembered", seen["mid_stream"])
+               "status counts their mid-stream packets, and what is remembered", seen["mid_stream"])
         tap.ok("%d cut and remembered" % len(doomed) in " ".join(daemon.ctl("status", check=False).stdout.split()),
-               "spefwctl status says so")
+               "spefwctl status shows it")
         tap.ok('spefw_mid_stream_total{kind="cut"} %d' %
                seen["mid_stream"]["cut"] in daemon.ctl("metrics", check=False).stdout, "metrics, too")
         close(doomed)
@@ -160,7 +144,7 @@ def reload_closes(tap):
 
 
 def new_ones_meet_nothing(tap):
-    """The ends of what was cut are free for a new connection that the policy allows: it is no piece."""
+    """The ends of what was cut are free for a new connection that the policy allows: it is not mid-stream."""
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config(flows=OPEN))
         scene = Scene(lab)
@@ -296,16 +280,7 @@ def killed_in_between(tap):
             doomed = [scene.session("client", family, port, sport) for family in FAMILIES
                       for port, sport in ((3389, 443), (50123, 443), (50123, 80))]
             daemon.write(lab.config())
-            process = daemon.process
-            timer = threading.Timer(chance.uniform(0, 0.02), process.kill)
-            timer.start()
-            try:
-                daemon.call("Reload")
-            except OSError:
-                pass
-            timer.join()
-            process.wait()
-            daemon.kill()
+            daemon.kill_in_reload(chance.uniform(0, 0.02))
             daemon.start()
             problems += ["kill %d: %s" % (number, title) for title in through(doomed, kept)]
             problems += ["kill %d: %s is dead" % (number, session.title) for session in kept if not session.lives()]
@@ -410,7 +385,7 @@ def fill(own_port, family, count):
 
 
 def full(tap):
-    """A set has no room: health says so, and no piece passes by an outbound flow until there is."""
+    """A set has no room: health shows it, and no mid-stream packet passes by an outbound flow until there is."""
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config(flows=OPEN))
         scene = Scene(lab)
@@ -428,7 +403,7 @@ def full(tap):
         status = daemon.status()
         tap.equal((status["mid_stream"]["remembered"], status["mid_stream"]["full"]), (SET_SIZE + 1, True),
                   "one of them has no room")
-        tap.ok("cut-full" in daemon.reason_codes(status), "health says so", status["reasons"])
+        tap.ok("cut-full" in daemon.reason_codes(status), "health shows it", status["reasons"])
         tap.equal(through(doomed, fences), [], "no byte of either gets through")
         lab.run("gateway", "conntrack", "-F")
         live(tap, fences, "all entries are lost: inbound sessions go on")
@@ -476,14 +451,15 @@ def scanned(tap):
             send(closed, 80)
             send([50000, 65535], 8080)
             wait_for(lambda: gained("denied-in") == 4 * len(closed) + 4, "each is counted as denied")
-            tap.equal(gained("mid-stream"), 0, "IPv%d: pieces to closed ports are denied, and counted so" % family)
+            tap.equal(gained("mid-stream"), 0,
+                      "IPv%d: mid-stream packets to closed ports are denied, and counted so" % family)
             send([49152, 53217, 65535], 443)
             send([143, 443], 1)
             wait_for(lambda: gained("mid-stream") >= 5, "what passes is counted")
             flows = [name for name in before if name.startswith("flow-") and gained(name)]
             tap.equal((gained("denied-in"), flows), (4 * len(closed) + 4, []),
-                      "IPv%d: pieces that pass are counted, and no flow counts them" % family)
-        tap.equal(daemon.status()["mid_stream"]["passed"], counters(daemon.table())["mid-stream"], "status tells")
+                      "IPv%d: mid-stream packets that pass are counted, and no flow counts them" % family)
+        tap.equal(daemon.status()["mid_stream"]["passed"], counters(daemon.table())["mid-stream"], "status shows it")
 
 
 if __name__ == "__main__":

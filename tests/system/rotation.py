@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Addresses that change all the time, denials that make a name be asked for, and a thousand names at once.
+"""Addresses that change all the time, denials that make a name be queried, and a thousand names at once.
 
 SPEFW_TEST_LONG=1: ten times as many rotations."""
 import os
@@ -28,7 +28,7 @@ def answer_of(numbers):
 
 
 def new_ones(family, kind, known, server):
-    """What the server's resolver tells it now, less what is known."""
+    """What the server's resolver answers to it now, less what is known."""
     _, answered = query("server", server[family], NAME, kind, bound=30) or (0, [])
     return {address for address, _ in answered} - known
 
@@ -44,25 +44,25 @@ def done_of(waiting):
 
 
 def rotate(tap, observe, rounds):
-    """Each round some other addresses are answered, of one family; the server asks,
+    """Each round some other addresses are answered, of one family; the server queries,
     and connects at once to one that is new.
 
-    Returns how many SYNs each connection took, None for one that failed; and how often the log says that an answer to
-    the server told something new. What is sent again is not waited for: the next round begins."""
+    Returns how many SYNs each connection took, None for one that failed; and how often the log has that an answer to
+    the server answered something new. What is sent again is not waited for: the next round begins."""
     chance = random.Random(5)
     with Lab(tap) as lab:
         route_pools(lab)
         authority = Authority(lab)
         Resolver(lab)
         numbers = {family: 0 for family in FAMILIES}
-        # Where denials are what makes it ask, its own queries are far apart,
+        # Where denials are what makes it query, its own queries are far apart,
         # and the server's resolver must not keep answers for as long.
         ttl, server = (0, DNS) if observe else (3600, AUTHORITY)
         authority.set(NAME, answer_of(numbers), ttl=ttl)
         lab.serve("internet", tcp=[PORT])
         config = only(lab.config(flows=flows({NAME: PORT}),
                                  dns_section="grace = 30s\nobserve = %s" % ("yes" if observe else "no")))
-        # It asks by itself but once: the rest is observed, or asked for because of a denial.
+        # It queries by itself but once: the rest is observed, or queried because of a denial.
         if observe:
             config = config.replace("min_interval = 1s", "min_interval = 10m")
         else:
@@ -70,7 +70,7 @@ def rotate(tap, observe, rounds):
                 "resolvers = ", "resolvers = %s %s " % (AUTHORITY[4], AUTHORITY[6]))
         daemon = lab.spefwd(config)
         knows(daemon, NAME, answer_of(numbers))
-        if not observe: # nothing is asked for again sooner than min_interval
+        if not observe: # nothing is queried again sooner than min_interval
             daemon.wait_status(lambda status: all(one["last_answer_s"] >= 2 for one in status["names"]),
                                "its first queries are a while ago")
         probes, waiting, known = [], [], set(answer_of(numbers))
@@ -118,14 +118,14 @@ def observed(tap):
     tap.measured("first SYNs that passed, with observe: %d of %d, %.1f %%" % (first, rounds, 100.0 * first / rounds))
     tap.equal([one for one in tries if one not in (1, 2)], [],
               "with observe: %d rotations, no connection denied after its first retransmit" % rounds)
-    # How many first SYNs pass depends on how fast server and spefwd are. What the server is told is learned at any
-    # speed, if it was not asked for before.
+    # How many first SYNs pass depends on how fast server and spefwd are. What the server learns is learned at any
+    # speed, if it was not queried before.
     tap.ok(learned > rounds / 2, "with observe: what is new is learned from the server's answers",
            "%d of %d" % (learned, rounds))
 
 
 def denied(tap):
-    """Without observe: a denial makes spefwd ask, and the first retransmit passes."""
+    """Without observe: a denial makes spefwd query, and the first retransmit passes."""
     rounds = 20 * LONG
     tries, learned = rotate(tap, False, rounds)
     tap.measured("SYNs that it took, without observe: %s" %
@@ -185,16 +185,16 @@ def refreshed(tap):
         now, moved, late = [pool(family, 0) for family in FAMILIES], [], 0
         strangers = {"quiet": ([], []), "on other ports": (list(EXCHANGE.values()), [22, 25, 8080]),
                      "on the same port": (list(STRANGER.values()), [PORT])}
-        asked = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == "198.51.100.1"
+        is_query = lambda packet: packet.kind == "udp" and packet.dport == 53 and packet.src == "198.51.100.1"
         for what, (targets, ports) in strangers.items():
-            with Sniffer("internet", keep=asked) as queries:
+            with Sniffer("internet", keep=is_query) as queries:
                 flood = Flood(targets, ports) if targets else None
                 began = time.monotonic()
                 try:
                     if flood:
                         wait_for(lambda: flood.sent > 1000, "the flood is on")
                     for family in FAMILIES:
-                        # A DNS server that stands still for two seconds, as on a busy machine, is asked again too late
+                        # A DNS server that stands still for two seconds, as on a busy machine, is queried too late
                         # for that; twice in a row it does not.
                         for _ in range(2):
                             target = pool(family, len(moved) + 10)
@@ -208,7 +208,7 @@ def refreshed(tap):
                                 break
                             tap.note("%s: %d SYNs, once more" % (target, len(sniffer.packets)))
                             late += 1
-                        # The flood on the same port may have made it be asked for before,
+                        # The flood on the same port may have made it be queried before,
                         # or less than min_interval ago: then it takes one more.
                         tap.ok(len(sniffer.packets) == 2 or (PORT in ports and len(sniffer.packets) in (1, 3)),
                                "%s: %s: the first SYN is dropped, its retransmit gets in" % (what, target),
@@ -226,14 +226,14 @@ def refreshed(tap):
             tap.ok(count <= (2 * spent + 8 if PORT in ports else 8 + 8 * late), "%s: DNS is not flooded" % what,
                    (count, spent))
             tap.ok(not any(b"other" in packet.payload for packet in queries.packets),
-                   "%s: the name on another port is not asked for" % what)
-        # An answer that fails is asked for no more often.
+                   "%s: the name on another port is not queried" % what)
+        # A name that fails is queried no more often.
         authority.serve(False)
-        with Sniffer("internet", keep=asked) as queries, Flood(list(STRANGER.values()), [PORT]) as flood:
+        with Sniffer("internet", keep=is_query) as queries, Flood(list(STRANGER.values()), [PORT]) as flood:
             wait_for(lambda: flood.sent > 4000, "4,000 denials")
         spent = time.monotonic() - flood.began
         tap.note("while DNS refuses: %d denials in %.1f s, %d queries" % (flood.sent, spent, len(queries.packets)))
-        # What the resolver counts as one query may be asked by both of its channels, and more than once.
+        # What the resolver counts as one query may be sent by both of its channels, and more than once.
         tap.ok(2 <= len(queries.packets) <= 4 * (2 * spent + 8), "while DNS refuses: it is not flooded either",
                (len(queries.packets), spent))
         # One family's silence does not hold up the other.
@@ -295,7 +295,7 @@ def thousand_names(tap):
         load = Load()
         with Sniffer("internet", keep=load.keep, outgoing=True):
             daemon = lab.spefwd(config.replace("servers = " + DNS[4], "servers = " + AUTHORITY[4]))
-            wait_for(lambda: len(load.queries) >= 2000, "all are asked for", bound=120)
+            wait_for(lambda: len(load.queries) >= 2000, "all are queried", bound=120)
             daemon.wait_status(lambda status: all(one["state"] == "fresh" for one in status["names"]),
                                "all are answered", bound=120, pause=0.5)
             first = load.bins()
@@ -304,7 +304,7 @@ def thousand_names(tap):
             tap.note("at the start: at most %d under way; queries in each tenth of a second: %s" % (load.most, first))
             tap.ok(max(first) < 500, "no tenth of a second has a quarter of them", max(first))
             done = len(load.queries)
-            wait_for(lambda: len(load.queries) >= done + 2000, "all are asked for again", bound=120)
+            wait_for(lambda: len(load.queries) >= done + 2000, "all are queried again", bound=120)
             later = load.bins(done)
             tap.note("when their TTL ends: at most %d under way; %s" % (load.most, later))
             tap.ok(load.most < 500 and max(later) < 500, "likewise when their TTL ends", (load.most, max(later)))
@@ -312,7 +312,7 @@ def thousand_names(tap):
             refresh = daemon.ctl("refresh", check=False)
             errors = {key: one["last_error"] for key, one in entries(daemon).items() if one["last_error"]}
             tap.ok(refresh.returncode == 0, "refresh ends well", (refresh.returncode, refresh.stderr[-500:], errors))
-            tap.ok(len(load.queries) >= done + 2000 - 300, "refresh asks for all", len(load.queries) - done)
+            tap.ok(len(load.queries) >= done + 2000 - 300, "refresh queries all", len(load.queries) - done)
             tap.ok(load.most < 500 and max(load.bins(done)) < 500, "and is no burst either",
                    (load.most, max(load.bins(done))))
         with lab.connect("server", pool(4, 0), PORT) as connection:

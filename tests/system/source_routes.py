@@ -20,11 +20,11 @@ TCP, UDP, ROUTING = 6, 17, 43
 
 
 def believing(lab):
-    """A gateway, and its neighbours, that do what such packets ask for."""
-    for link in ("all", "wan2", "lan"):
-        lab.sysctl("gateway", "ipv4/conf/%s/accept_source_route" % link, 1)
-        lab.sysctl("gateway", "ipv6/conf/%s/seg6_enabled" % link, 1)
-        lab.sysctl("gateway", "ipv4/conf/%s/bc_forwarding" % link, 1)
+    """A gateway, and its neighbours, that do what such packets want."""
+    for interface in ("all", "wan2", "lan"):
+        lab.sysctl("gateway", "ipv4/conf/%s/accept_source_route" % interface, 1)
+        lab.sysctl("gateway", "ipv6/conf/%s/seg6_enabled" % interface, 1)
+        lab.sysctl("gateway", "ipv4/conf/%s/bc_forwarding" % interface, 1)
     lab.ip("server", "addr add %s/32 dev eth0" % BESIDE[4],
            "addr add %s/128 dev eth0 nodad preferred_lft 0" % BESIDE[6])
     lab.wait_neighbours("server", BESIDE[6])
@@ -125,7 +125,7 @@ def ipv4(tap):
         tries.judge("audit mode: a loose source route passes, and is counted", "server", "counted", 4,
                     lambda protocol, segment: source_routed(LSRR, HERE[4], [SERVER[4]], protocol, segment), UDP, 161)
         text = lab.daemon.ctl("status", check=False).stdout
-        tap.ok("source-routed: " in text, "status tells of them", text)
+        tap.ok("source-routed: " in text, "status shows them", text)
 
 
 def timestamped(target, protocol, segment):
@@ -201,8 +201,8 @@ def broadcasts(tap):
         lab.ip("gateway", "addr add 192.0.2.250/28 brd 192.0.2.253 dev lan")
         daemon = lab.spefwd(lab.config())
         tries = Tries(tap, lab, daemon)
-        wait_for(lambda: "192.0.2.255" in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                                  "broadcasts_4").stdout, "the network's broadcast address is known")
+        wait_for(lambda: "192.0.2.255" in lab.daemon.set_text("broadcasts_4"),
+                 "the network's broadcast address is known")
         tries.judge("to the server's network", "server", "denied", 4, plain("192.0.2.255"), UDP, 137,
                     last="192.0.2.255")
         tries.judge("to a network without a guarded machine", "admin", "passes", 4, plain("203.0.113.255"), UDP, 137,
@@ -215,10 +215,9 @@ def broadcasts(tap):
         tap.equal(daemon.status()["denied"], before, "the server's own broadcast is no denial")
         # An address that the network gives to other machines as well as to all of them: the more particular one counts.
         daemon.reload(lab.config(server="192.0.2.25 192.0.2.255 2001:db8:2::25"))
-        wait_for(lambda: "192.0.2.255" not in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                                      "broadcasts_4").stdout, "a guarded address is none")
+        wait_for(lambda: "192.0.2.255" not in lab.daemon.set_text("broadcasts_4"), "a guarded address is none")
         daemon.reload(lab.config(server="192.0.2.242 2001:db8:2::25"))
-        text = lab.run("gateway", "nft", "list", "set", "inet", "spefw", "broadcasts_4").stdout
+        text = lab.daemon.set_text("broadcasts_4")
         tap.ok("192.0.2.253" in text and "192.0.2.255" in text, "the one that was given, and the mask's", text)
         daemon.reload(lab.config().replace("mode = enforce", "mode = audit"))
         with Sniffer("server", keep=lambda packet: b"<" in packet.payload) as sniffer:

@@ -24,24 +24,24 @@ def spoofed(daemon):
 
 
 class Prober:
-    """SYNs of the server's address, from any link; each from a port of its own."""
+    """SYNs of the server's address, from any interface; each from a port of its own."""
 
     def __init__(self, lab, daemon):
         self.lab, self.daemon, self.port = lab, daemon, 20000
 
-    def passes(self, link, family):
-        """Whether one that comes by this link goes through; None where it neither came nor was counted as spoofed."""
+    def passes(self, interface, family):
+        """Whether one that comes by this interface goes through; None where it did not come and was not counted."""
         self.port += 1
         before = spoofed(self.daemon)
         with Sniffer("internet", keep=lambda packet: is_syn(packet) and packet.sport == self.port) as sniffer:
-            with RawSender(FROM[link], SERVER[family], EXCHANGE[family]) as sender:
+            with RawSender(FROM[interface], SERVER[family], EXCHANGE[family]) as sender:
                 sender.tcp(self.port, 443)
-            wait_for(lambda: sniffer.seen() or spoofed(self.daemon) > before, "the packet of %s is decided" % link)
+            wait_for(lambda: sniffer.seen() or spoofed(self.daemon) > before, "the packet of %s is decided" % interface)
             came, counted = bool(sniffer.seen()), spoofed(self.daemon) - before
         return came if came != bool(counted) else None
 
     def all(self, family):
-        return {link: self.passes(link, family) for link in FROM}
+        return {interface: self.passes(interface, family) for interface in FROM}
 
 
 def begin(tap, lab, extra=""):
@@ -62,16 +62,17 @@ def ip(lab, family, *words):
 
 
 def routes(tap):
-    """The only link, a change of routes, and the way back."""
+    """The only interface, a change of routes, and the way back."""
     with Lab(tap) as lab:
         prober = begin(tap, lab)
         for family in FAMILIES:
-            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "the server's link alone")
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "the server's interface alone")
             host = "%s/%d" % (SERVER[family], 32 if family == 4 else 128)
             ip(lab, family, "route", "add", host, "via", VIA["wan2"][family])
-            follow(tap, prober, family, {"lan": True, "wan2": True, "adm": False}, "a route by another link as well")
+            follow(tap, prober, family, {"lan": True, "wan2": True, "adm": False},
+                   "a route by another interface as well")
             ip(lab, family, "route", "replace", host, "via", VIA["adm"][family])
-            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": True}, "that route changes its link")
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": True}, "that route changes its interface")
             ip(lab, family, "route", "del", host)
             follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "and is gone")
             with lab.connect("client", SERVER[family], 443) as connection:
@@ -87,7 +88,7 @@ def routes(tap):
 
 
 def metrics(tap):
-    """Two links with routes of different metric: the server's packets may come by both."""
+    """Two interfaces with routes of different metric: the server's packets may come by both."""
     with Lab(tap) as lab:
         for family in FAMILIES:
             ip(lab, family, "route", "add", PREFIX[family], "via", VIA["wan2"][family], "metric", "5000")
@@ -97,7 +98,7 @@ def metrics(tap):
 
 
 def marks(tap):
-    """A table of its own for marked packets leads to the server by another link."""
+    """A table of its own for marked packets leads to the server by another interface."""
     with Lab(tap) as lab:
         for family in FAMILIES:
             ip(lab, family, "rule", "add", "fwmark", "7", "lookup", "77")
@@ -105,7 +106,7 @@ def marks(tap):
         prober = begin(tap, lab)
         for family in FAMILIES:
             follow(tap, prober, family, {"lan": True, "wan2": False, "adm": True}, "routes of other tables count")
-        # A link to the server is one for both families.
+        # An interface towards the server is one for both families.
         for family in FAMILIES:
             ip(lab, family, "route", "flush", "table", "77")
         for family in FAMILIES:
@@ -128,22 +129,22 @@ def defaults(tap):
                    "which counts no more beside a better one")
 
 
-def servers_links(lab):
+def server_interfaces(lab):
     """The set in the kernel, without whom it stands for."""
-    text = lab.run("gateway", "nft", "list", "set", "inet", "spefw", "SERVER_interfaces").stdout
+    text = lab.daemon.set_text("SERVER_interfaces")
     return sorted(text.partition("elements = {")[2].partition("}")[0].replace('"', "").replace(",", " ").split())
 
 
-def nexthops_without_links(tap):
-    """The kernel tells of such routes no more than the nexthop's number; of groups, the group's."""
+def nexthops_without_interfaces(tap):
+    """Of such routes the kernel shows no more than the nexthop's number; of groups, the group's."""
     with Lab(tap) as lab:
         lab.sysctl("gateway", "ipv4/nexthop_compat_mode", 0)
         prober = begin(tap, lab)
         for family in FAMILIES:
             half = PREFIX[family].replace("/24", "/25").replace("/64", "/65")
-            for number, link in enumerate(VIA):
-                ip(lab, family, "nexthop", "add", "id", str(family * 10 + number), "via", VIA[link][family], "dev",
-                   link)
+            for number, interface in enumerate(VIA):
+                ip(lab, family, "nexthop", "add", "id", str(family * 10 + number), "via", VIA[interface][family], "dev",
+                   interface)
             lab.run("gateway", "ip", "nexthop", "add", "id", str(family * 100), "group",
                     "%d/%d" % (family * 10, family * 10 + 1))
             ip(lab, family, "route", "add", half, "nhid", str(family * 10))
@@ -162,13 +163,13 @@ def nexthops_without_links(tap):
                    "the server's only route, beside a default one")
 
 
-def link(lab, state, *addresses):
-    """The server's link goes down, or comes back with the addresses of IPv6, which go with it."""
+def set_server_interface(lab, state, *addresses):
+    """The server's interface goes down, or comes back with the addresses of IPv6, which go with it."""
     lab.ip("gateway", "link set lan %s" % state, *["addr add %s dev lan nodad" % one for one in addresses])
 
 
 def went_down(tap):
-    """The server's link is down while the daemon runs, stops and starts:
+    """The server's interface is down while the daemon runs, stops and starts:
     a default route that stands in for it is none of the server's."""
     with Lab(tap) as lab:
         for family in FAMILIES:
@@ -182,54 +183,55 @@ def went_down(tap):
 
         def down():
             """Once the daemon has seen it."""
-            link(lab, "down")
+            set_server_interface(lab, "down")
             lab.ip("gateway", "route add 192.0.2.25/32 via 203.0.113.10 dev adm")
-            wait_for(lambda: "adm" in servers_links(lab), "the daemon follows")
+            wait_for(lambda: "adm" in server_interfaces(lab), "the daemon follows")
             lab.ip("gateway", "route del 192.0.2.25/32 via 203.0.113.10 dev adm")
-            wait_for(lambda: "adm" not in servers_links(lab), "the daemon follows")
+            wait_for(lambda: "adm" not in server_interfaces(lab), "the daemon follows")
 
-        follow(tap, prober, 4, {"lan": True, "wan2": False, "adm": False}, "the server's link, beside a default route")
+        follow(tap, prober, 4, {"lan": True, "wan2": False, "adm": False},
+               "the server's interface, beside a default route")
         down()
-        tap.equal(servers_links(lab), ["lan"], "while its link is down nothing takes its place")
+        tap.equal(server_interfaces(lab), ["lan"], "while its interface is down nothing takes its place")
         for title, end in (("stopped", prober.daemon.stop), ("killed", prober.daemon.kill)):
             end()
-            link(lab, "up", "2001:db8:2::1/64")
+            set_server_interface(lab, "up", "2001:db8:2::1/64")
             lab.wait_neighbours("gateway", "2001:db8:2::1")
-            is_open("%s meanwhile, the server's packets are not taken for spoofed when its link is up again" % title)
-            link(lab, "down")
+            is_open("%s meanwhile: the server's packets are not spoofed when its interface is up again" % title)
+            set_server_interface(lab, "down")
             prober.daemon.start()
-            tap.equal(servers_links(lab), ["lan"], "%s, and started while the link is down" % title)
-        link(lab, "up", "2001:db8:2::1/64")
+            tap.equal(server_interfaces(lab), ["lan"], "%s, and started while the interface is down" % title)
+        set_server_interface(lab, "up", "2001:db8:2::1/64")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
         for family in FAMILIES:
-            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "the link is up again")
-        # Without a table to remember by: the address that is waiting on the link tells.
+            follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False}, "the interface is up again")
+        # Without a table to remember by: the address that waits on the interface shows it.
         prober.daemon.stop()
         prober.daemon.run("spefwd", "--clear", check=True)
-        link(lab, "down")
+        set_server_interface(lab, "down")
         prober.daemon.start()
-        tap.ok("lan" in servers_links(lab), "a first start while the link is down", servers_links(lab))
+        tap.ok("lan" in server_interfaces(lab), "a first start while the interface is down", server_interfaces(lab))
         prober.daemon.stop()
-        link(lab, "up", "2001:db8:2::1/64")
+        set_server_interface(lab, "up", "2001:db8:2::1/64")
         lab.wait_neighbours("gateway", "2001:db8:2::1")
-        is_open("a first start while its link is down")
+        is_open("a first start while its interface is down")
         prober.daemon.start()
-        # A route that somebody takes away, or a link that is gone, leads nowhere.
+        # A route that somebody takes away, or an interface that is gone, leads nowhere.
         for family in FAMILIES:
             ip(lab, family, "route", "del", PREFIX[family], "dev", "lan")
         for family in FAMILIES:
             follow(tap, prober, family, {"lan": False, "wan2": True, "adm": False}, "a route that is taken away")
         for family in FAMILIES:
             ip(lab, family, "route", "add", SERVER[family], "via", VIA["adm"][family])
-        wait_for(lambda: servers_links(lab) == ["adm"], "a route by another link")
+        wait_for(lambda: server_interfaces(lab) == ["adm"], "a route by another interface")
         lab.ip("gateway", "link set adm down")
         lab.ip("gateway", "link del adm")
-        wait_for(lambda: servers_links(lab) == ["wan2"], "a link that is gone")
-        tap.equal(servers_links(lab), ["wan2"], "a link that is gone")
+        wait_for(lambda: server_interfaces(lab) == ["wan2"], "an interface that is gone")
+        tap.equal(server_interfaces(lab), ["wan2"], "an interface that is gone")
 
 
 def two_defaults(tap):
-    """The server is behind two default routes, and one of their links is down when the daemon starts:
+    """The server is behind two default routes, and one of their interfaces is down when the daemon starts:
     the other one still leads to it."""
     with Lab(tap) as lab:
         for family in FAMILIES:
@@ -237,12 +239,12 @@ def two_defaults(tap):
             for metric, name in (("10", "wan2"), ("20", "adm")):
                 ip(lab, family, "route", "add", "default", "via", VIA[name][family], "metric", metric)
         prober = begin(tap, lab)
-        tap.equal(servers_links(lab), ["adm", "wan2"], "two default routes")
+        tap.equal(server_interfaces(lab), ["adm", "wan2"], "two default routes")
         for end in (prober.daemon.stop, prober.daemon.kill):
             end()
             lab.ip("gateway", "link set adm down")
             prober.daemon.start()
-            tap.equal(servers_links(lab), ["adm", "wan2"], "started while one of the links is down")
+            tap.equal(server_interfaces(lab), ["adm", "wan2"], "started while one of the interfaces is down")
         for family in FAMILIES:
             tap.equal(prober.passes("wan2", family), True, "IPv%d: what comes by the other one is not spoofed" % family)
 
@@ -268,7 +270,7 @@ def partly_by_default(tap):
 
 
 def advertise(lab, lifetime, prefix="2001:db8:2::", length=64):
-    """A router at wan2 says that the server's network is there: on this wire, and by itself."""
+    """A router at wan2 advertises the server's network: on this wire, and by itself."""
     with lab.inside("client"):
         with open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
             local = [line.split()[0] for line in file if line.startswith("fe80") and line.split()[5] == "eth0"][0]
@@ -298,14 +300,15 @@ def advertised(tap):
             wait_for(lambda: "2001:db8:2::/64" in lab.run("gateway", "ip", "-6", "route", "show", "dev", "wan2").stdout,
                      "the kernel believes it")
             ip(lab, 6, "route", "add", host, "via", VIA["adm"][6])
-            wait_for(lambda: "adm" in servers_links(lab), "the daemon follows")
-            tap.equal(servers_links(lab), ["adm", "lan"], title + ": what a router advertises is no way for the server")
+            wait_for(lambda: "adm" in server_interfaces(lab), "the daemon follows")
+            tap.equal(server_interfaces(lab), ["adm", "lan"],
+                      title + ": what a router advertises is no way for the server")
             ip(lab, 6, "route", "del", host)
             follow(tap, prober, 6, {"lan": True, "wan2": False, "adm": False},
                    title + ": its packets are spoofed there")
         # Where nothing else leads to it, it is the best that there is.
         lab.ip("gateway", "addr del 2001:db8:2::1/64 dev lan")
-        wait_for(lambda: "wan2" in servers_links(lab), "an advertised route alone")
+        wait_for(lambda: "wan2" in server_interfaces(lab), "an advertised route alone")
         tap.equal(prober.passes("wan2", 6), True, "an advertised route alone counts")
 
 
@@ -321,7 +324,8 @@ def nexthops(tap):
             ip(lab, family, "nexthop", "del", "id", str(family))
             follow(tap, prober, family, {"lan": True, "wan2": False, "adm": False},
                    "the nexthop is gone, and its route")
-            group = [word for link in ("wan2", "adm") for word in ("nexthop", "via", VIA[link][family])]
+            group = [word for interface in ("wan2", "adm")
+                     for word in ("nexthop", "via", VIA[interface][family])]
             ip(lab, family, "route", "add", PREFIX[family].replace("/24", "/25").replace("/64", "/65"), *group)
             follow(tap, prober, family, {"lan": True, "wan2": True, "adm": True}, "a route by two ways")
             ip(lab, family, "route", "del", PREFIX[family].replace("/24", "/25").replace("/64", "/65"))
@@ -334,17 +338,17 @@ def nexthops(tap):
 
 
 def named(tap):
-    """Links that the file names, and one that is not there."""
+    """Interfaces that the file names, and one that is not there."""
     with Lab(tap) as lab:
         prober = begin(tap, lab)
 
-        def reload(links):
-            prober.daemon.reload(lab.config().replace("\n[gateway]", "interface = %s\n\n[gateway]" % links))
+        def reload(interfaces):
+            prober.daemon.reload(lab.config().replace("\n[gateway]", "interface = %s\n\n[gateway]" % interfaces))
             return prober.daemon.reasons(code="interface-missing")
         tap.equal((reload("lan wan2"), prober.all(4)), ([], {"lan": True, "wan2": True, "adm": False}),
                   "those that are named alone")
-        told = reload("lann")
-        tap.ok(len(told) == 1 and "lann" in told[0], "one that is misspelt: told", told)
+        reasons = reload("lann")
+        tap.ok(len(reasons) == 1 and "lann" in reasons[0], "one that is misspelt: reported", reasons)
         lab.run("gateway", "ip", "link", "add", "lann", "type", "veth", "peer", "name", "lann-peer")
         tap.equal(prober.daemon.reasons(code="interface-missing"), [], "until there is such an interface")
 
@@ -354,21 +358,20 @@ def virtual_router(tap):
     macvlan, to which no route leads."""
     with Lab(tap) as lab:
         prober = begin(tap, lab)
-        follow(tap, prober, 4, {"lan": True, "wan2": False, "adm": False}, "the server's link alone")
-        # Each link answers for its own addresses.
-        for link in ("lan", "all"):
-            lab.sysctl("gateway", "ipv4/conf/%s/arp_ignore" % link, 1)
-        for link, address in (("lan", "192.0.2.2"), ("wan2", "198.51.100.131")):
-            lab.ip("gateway", "link add link %s name vrrp-%s type macvlan mode private" % (link, link),
-                   "link set vrrp-%s up" % link, "addr add %s/32 dev vrrp-%s" % (address, link))
+        follow(tap, prober, 4, {"lan": True, "wan2": False, "adm": False}, "the server's interface alone")
+        # Each interface answers for its own addresses.
+        for interface in ("lan", "all"):
+            lab.sysctl("gateway", "ipv4/conf/%s/arp_ignore" % interface, 1)
+        for interface, address in (("lan", "192.0.2.2"), ("wan2", "198.51.100.131")):
+            lab.ip("gateway", "link add link %s name vrrp-%s type macvlan mode private" % (interface, interface),
+                   "link set vrrp-%s up" % interface, "addr add %s/32 dev vrrp-%s" % (address, interface))
         lab.run("server", "ip", "route", "replace", "default", "via", "192.0.2.2")
-        wait_for(lambda: "vrrp-lan" in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                               "SERVER_interfaces").stdout, "the macvlan is followed")
+        wait_for(lambda: "vrrp-lan" in lab.daemon.set_text("SERVER_interfaces"), "the macvlan is followed")
         with lab.connect("server", EXCHANGE[4], 443) as connection:
             tap.ok(connection.echo(), "what the server sends by the virtual router is honest")
         hardware = lab.run("server", "ip", "neigh", "show", "192.0.2.2").stdout.split(" lladdr ")[-1].split()[0]
         tap.ok(hardware in lab.run("gateway", "ip", "link", "show", "vrrp-lan").stdout, "it did go there", hardware)
-        # One on another wire is another link.
+        # One on another wire is another interface.
         lab.run("client", "ip", "route", "replace", "default", "via", "198.51.100.131")
         wait_for(lambda: prober.passes("wan2", 4) is False, "a macvlan of another wire: dropped")
         tap.equal(prober.passes("wan2", 4), False, "a macvlan of another wire: spoofed all the same")
@@ -406,7 +409,7 @@ def bridge(tap):
                 lab.connect("client", SERVER[family], 443).close()
             tap.equal(sniffer.packets, [], "IPv%d: and closed where it should be" % family)
             tap.ok(prober.daemon.status()["denied"] != before, "IPv%d: which is counted" % family)
-            tap.equal(prober.passes("adm", family), False, "IPv%d: another link is spoofed" % family)
+            tap.equal(prober.passes("adm", family), False, "IPv%d: another interface is spoofed" % family)
             tap.equal(spoofed(prober.daemon), 1 if family == 4 else 2, "IPv%d: nothing else was" % family)
 
 
@@ -442,10 +445,10 @@ def bare_bridge(tap):
                 lab.connect("internet", SERVER[family], 443).close()
             tap.equal(sniffer.packets, [], "IPv%d: and closed where it should be" % family)
         tap.equal(spoofed(daemon), 0, "nothing was spoofed")
-        # A bridge that gets an address is an ordinary link: routes tell what is behind it.
+        # A bridge that gets an address is an ordinary interface: routes show what is behind it.
         lab.ip("gateway", "addr add 198.18.0.1/24 dev br0")
-        wait_for(lambda: servers_links(lab) == ["adm"], "a bridge with an address of another network")
-        tap.equal(servers_links(lab), ["adm"], "a bridge with an address of another network")
+        wait_for(lambda: server_interfaces(lab) == ["adm"], "a bridge with an address of another network")
+        tap.equal(server_interfaces(lab), ["adm"], "a bridge with an address of another network")
 
 
 def own_source(tap):
@@ -484,15 +487,13 @@ def own_source(tap):
             shared, length = {4: ("198.51.100.200", 32), 6: ("2001:db8:10::200", 128)}[family]
             tap.equal(forged(family, shared), (True, 0), title + "another machine's address passes")
             lab.ip("gateway", "addr add %s/%d dev wan2%s" % (shared, length, " nodad" if family == 6 else ""))
-            wait_for(lambda: shared in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                               "gateway_%d" % family).stdout, "the address is followed")
+            wait_for(lambda: shared in lab.daemon.set_text("gateway_%d" % family), "the address is followed")
             tap.equal(forged(family, shared), (False, 1), title + "from when on the gateway has it, it is dropped")
             lab.ip("gateway", "addr del %s/%d dev wan2" % (shared, length))
-            wait_for(lambda: shared not in lab.run("gateway", "nft", "list", "set", "inet", "spefw",
-                                                   "gateway_%d" % family).stdout, "the address is followed")
+            wait_for(lambda: shared not in lab.daemon.set_text("gateway_%d" % family), "the address is followed")
             tap.equal(forged(family, shared), (True, 0), title + "another gateway has it now: it passes")
             tap.equal(spoofed(daemon) - count, 1, title + "nothing else was counted")
-        # Own broadcasts and multicasts come back by their link.
+        # Own broadcasts and multicasts come back by their interface.
         count = spoofed(daemon)
         with lab.inside("gateway"):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(
@@ -539,5 +540,5 @@ def plugged_in(tap):
 
 
 if __name__ == "__main__":
-    main(routes, metrics, marks, defaults, named, nexthops, nexthops_without_links, went_down, two_defaults,
+    main(routes, metrics, marks, defaults, named, nexthops, nexthops_without_interfaces, went_down, two_defaults,
          partly_by_default, advertised, virtual_router, bridge, bare_bridge, own_source, plugged_in)

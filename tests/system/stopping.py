@@ -45,7 +45,7 @@ def stopped_after_a_flush(tap):
         process.send_signal(signal.SIGCONT)
         tap.equal(daemon.stop(signal.SIGCONT), 0, "it ends, as asked")
         tap.equal(differences(before, content(daemon.table())), "", "and leaves the policy in force")
-        tap.ok("stopping on Terminated: the table stays and guards" in daemon.log(), "it says so", daemon.log())
+        tap.ok("stopping on Terminated: the table stays and guards" in daemon.log(), "that is logged", daemon.log())
         tap.equal(through(opened, kept), [], "what was opened in the gap is dead")
         tap.equal([session.title for session in kept if not session.lives()], [], "what is allowed goes on")
         lab.serve("server", tcp=[443, 8470])
@@ -54,18 +54,18 @@ def stopped_after_a_flush(tap):
 
 def stopped_when_cleared(tap):
     """A table that was removed on request stays away, and the stop does not wait for it;
-    in audit mode it is not said to guard."""
+    in audit mode the log does not claim that it guards."""
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config().replace("mode = enforce", "mode = audit"))
         tap.equal(daemon.stop(), 0, "in audit mode, it ends")
-        tap.ok("the table stays, and denies nothing" in daemon.log(), "and says that nothing is denied", daemon.log())
+        tap.ok("the table stays, and denies nothing" in daemon.log(), "and logs that nothing is denied", daemon.log())
     with Lab(tap) as lab:
         daemon = lab.spefwd(lab.config())
         daemon.ctl("clear", "--yes")
         tap.equal(daemon.stop(), 0, "it ends")
         tap.ok(daemon.table() is None, "there is no table")
         tap.ok("stopping on Terminated: the table was removed on request: the server is not guarded" in daemon.log(),
-               "and it says so", daemon.log())
+               "and that is logged", daemon.log())
 
 
 def many_flushes(tap):

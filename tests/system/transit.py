@@ -7,7 +7,7 @@ import struct
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import (ACK, ADDRESS, FAMILIES, FIN, GATEWAY, LINK_OF, PSH, RST, SYN, Lab, RawSender, Sniffer, main, ping,
+from lab import (ACK, ADDRESS, FAMILIES, FIN, GATEWAY, INTERFACE_OF, PSH, RST, SYN, Lab, RawSender, Sniffer, main, ping,
                  probe_all,  # noqa: E402
                  udp_exchange, wait_for)
 from lab.packets import checksum, tcp_segment, udp_datagram  # noqa: E402
@@ -46,7 +46,7 @@ def icmp_error(source, target):
 def odd_packets(source, target, sender):
     """Packets that connection tracking finds odd, or never sees."""
     family = 6 if ":" in target else 4
-    sender.tcp(20000, 443, ACK, seq=1000, ack=2000, data=b"a piece")    # of a connection nobody knows
+    sender.tcp(20000, 443, ACK, seq=1000, ack=2000, data=b"a part")     # of a connection nobody knows
     sender.tcp(20001, 443, RST)                                         # invalid
     sender.tcp(20002, 443, SYN | FIN)                                   # invalid
     sender.tcp(20003, 443, 0)                                           # invalid
@@ -64,7 +64,7 @@ def odd_packets(source, target, sender):
 
 
 def fragmented(source, target, identity):
-    """A datagram in two pieces, the second one first (IPv4)."""
+    """A datagram in two fragments, the second one first (IPv4)."""
     with RawSender(source, ADDRESS[4][source], target) as sender:
         datagram = udp_datagram(ADDRESS[4][source], target, 20100 + identity, 5001, b"f" * 1600)
         sender.send(socket.IPPROTO_UDP, datagram[800:], fragment=100)
@@ -103,11 +103,12 @@ def everything(lab):
         for who in ("internet", "client"):
             probes = probe_all([("gateway", ADDRESS[family][who], port, True) for port in TCP_PORTS + [4444]])
             seen["gateway to %s, IPv%d TCP" % (who, family)] = [(probe.port, probe.result) for probe in probes]
-            probes = probe_all([(who, GATEWAY[LINK_OF[who]][family], port, True) for port in TCP_PORTS + [4444]])
+            probes = probe_all([(who, GATEWAY[INTERFACE_OF[who]][family], port, True) for port in TCP_PORTS + [4444]])
             seen["%s to gateway, IPv%d TCP" % (who, family)] = [(probe.port, probe.result) for probe in probes]
-            seen["%s to gateway, IPv%d UDP" % (who, family)] = udp_exchange(who, GATEWAY[LINK_OF[who]][family], 5000)
+            seen["%s to gateway, IPv%d UDP" % (who, family)] = udp_exchange(
+                who, GATEWAY[INTERFACE_OF[who]][family], 5000)
             seen["%s to gateway, IPv%d echo" % (who, family)] = ping(who, ADDRESS[family][who],
-                                                                     GATEWAY[LINK_OF[who]][family])
+                                                                     GATEWAY[INTERFACE_OF[who]][family])
     return seen
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The server's link in a VRF: what comes by it has the VRF's device for its interface from there on."""
+"""The server's interface in a VRF: what comes by it has the VRF's device for its interface from there on."""
 import os
 import sys
 sys.dont_write_bytecode = True
@@ -16,18 +16,18 @@ OTHERS = {4: (("198.51.100.128/25", "wan2"), ("203.0.113.0/24", "adm"), ("198.51
 
 
 def enslave(lab):
-    """Moves the server's link into a VRF; routes lead in and out."""
+    """Moves the server's interface into a VRF; routes lead in and out."""
     lab.ip("gateway", "link set lan master tenant", "addr replace %s/64 dev lan nodad" % GATEWAY["lan"][6])
     for family in FAMILIES:
         ip(lab, family, "route", "replace", PREFIX[family], "dev", "lan")
-        for prefix, link in OTHERS[family]:
-            ip(lab, family, "route", "replace", prefix, "dev", link, "table", TABLE)
+        for prefix, interface in OTHERS[family]:
+            ip(lab, family, "route", "replace", prefix, "dev", interface, "table", TABLE)
     lab.wait_neighbours("gateway", GATEWAY["lan"][6])
 
 
 def vrf(tap):
     """Before the daemon starts and while it runs: honest packets pass,
-    those of other links with the server's address don't."""
+    those of other interfaces with the server's address don't."""
     for running in (False, True):
         with Lab(tap) as lab:
             if lab.run("gateway", "ip", "link", "add", "tenant", "type", "vrf", "table", TABLE,

@@ -12,6 +12,7 @@
 extern size_t fake_log_lines; /* since the last fake_log_reset() */
 
 void fake_log_reset(void);
-bool fake_log_has(const char *part); /* a line since then has it */
+bool fake_log_has(const char *part);     /* it is in what was logged since then */
+size_t fake_log_count(const char *part); /* so many lines since then have it */
 
 #endif

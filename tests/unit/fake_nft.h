@@ -31,7 +31,7 @@ enum fake_nft_call {
 };
 
 extern struct fake_nft {
-	/* Our table; `table` with its rules, of which nft_read_table() says only that they are there. */
+	/* Our table; `table` with its rules, of which nft_read_table() shows only that they are there. */
 	bool exists;
 	uint32_t flags, owner;
 	int layout;
@@ -59,7 +59,7 @@ void fake_nft_reset(void); /* no table, all abilities, nothing fails */
 /* After `skip` calls more that work, the next `times` calls give r. */
 void fake_nft_fail(enum fake_nft_call call, size_t skip, size_t times, int r);
 void fake_nft_flush(void); /* another program deletes our table; it gives no notice */
-void fake_nft_count(const char *counter, uint64_t packets, uint64_t bytes); /* what it says from now on */
+void fake_nft_count(const char *counter, uint64_t packets, uint64_t bytes); /* its value from now on */
 
 /* Notices of changes by others, as the event loop brings them: of our table (NULL: some were lost), of other tables. */
 void fake_nft_notice(const char *what);

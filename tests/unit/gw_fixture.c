@@ -1,51 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gw_fixture.h"
 
-#include "log.h"
-
 #include <dirent.h>
-#include <errno.h>
 #include <unistd.h>
 
-enum { LOG_ROOM = 64 * 1024, REASONS_ROOM = 16 * 1024 };
+enum { REASONS_ROOM = 16 * 1024 };
 
-static char logged[LOG_ROOM];
-static size_t log_length;
 char directory[64];
 static char hidden_directory[80];
 bool memstream_fails;
-
-void log_reset(void)
-{
-	logged[log_length = 0] = '\0';
-}
-
-void log_message(int priority, const char *format, ...)
-{
-	int error = errno;
-	va_list arguments;
-
-	(void)priority;
-	va_start(arguments, format);
-	int length = vsnprintf(logged + log_length, sizeof(logged) - log_length - 1, format, arguments);
-	va_end(arguments);
-	assert_in_range(length, 0, sizeof(logged) - log_length - 2);
-	log_length += (size_t)length;
-	logged[log_length++] = '\n';
-	logged[log_length] = '\0';
-	errno = error;
-}
-
-size_t log_count(const char *part)
-{
-	size_t count = 0;
-
-	for (const char *line = logged; *line; line = strchr(line, '\n') + 1) {
-		const char *found = strstr(line, part);
-		count += found && found < strchr(line, '\n');
-	}
-	return count;
-}
 
 void directory_new(void)
 {

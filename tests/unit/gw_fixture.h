@@ -2,15 +2,12 @@
 #ifndef SPEFW_TEST_GW_FIXTURE_H
 #define SPEFW_TEST_GW_FIXTURE_H
 
-/* For tests of the gateway's objects: what they log, a directory of their own, and what they say of their health. */
+/* For tests of the gateway's objects: a directory of their own, and their reasons of health. */
 
+#include "fake_log.h"
 #include "make.h"
 
 #include "core/health.h"
-
-/* log_message() of daemon/log.h. How many lines with this part were logged since the last reset. */
-void log_reset(void);
-size_t log_count(const char *part);
 
 /* A new, empty directory; all in it goes with it. */
 void directory_new(void);

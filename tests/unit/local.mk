@@ -29,7 +29,6 @@ UNIT_TESTS = \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
 	tests/unit/test_query_pace \
-	tests/unit/test_resolver \
 	tests/unit/test_saved \
 	tests/unit/test_seen_packet \
 	tests/unit/test_state_file \
@@ -49,7 +48,7 @@ EXTRA_DIST += tests/unit/no-cmocka tests/golden-cli
 tests_unit_test_addr_SOURCES = tests/unit/test_addr.c
 tests_unit_test_addr_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
-# It includes addrbook.c, for an allocator that fails when told to.
+# It includes addrbook.c, for an allocator that fails on request.
 tests_unit_test_addrbook_SOURCES = tests/unit/test_addrbook.c
 tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
@@ -68,7 +67,8 @@ tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_LDADD = $(UNIT_CONFIG_OBJECTS) $(INIH_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
-tests_unit_test_control_LDADD = daemon/control/server.$(OBJEXT) daemon/control/wire.$(OBJEXT) \
+tests_unit_test_control_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/server.$(OBJEXT) \
+	daemon/control/wire.$(OBJEXT) \
 	daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
@@ -92,17 +92,12 @@ tests_unit_test_observed_queries_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_output_SOURCES = tests/unit/test_output.c
 tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
-tests_unit_test_output_LDADD = daemon/control/server.$(OBJEXT) libctl.a libbase.a libcore.a $(SYSTEMD_LIBS) \
+tests_unit_test_output_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/server.$(OBJEXT) libctl.a \
+	libbase.a libcore.a $(SYSTEMD_LIBS) \
 	$(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
 
 tests_unit_test_query_pace_SOURCES = tests/unit/test_query_pace.c
 tests_unit_test_query_pace_LDADD = daemon/core/query_pace.$(OBJEXT) $(UNIT_LIBS)
-
-tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
-tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options
-tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
-	daemon/core/addrbook.$(OBJEXT) daemon/core/dns_message.$(OBJEXT) daemon/log.$(OBJEXT) \
-	daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_saved_SOURCES = tests/unit/test_saved.c
 tests_unit_test_saved_LDADD = daemon/core/saved.$(OBJEXT) $(UNIT_LIBS)
@@ -121,10 +116,10 @@ tests_unit_test_varlink_wire_SOURCES = tests/unit/test_varlink_wire.c
 tests_unit_test_varlink_wire_LDADD = daemon/control/wire.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(JANSSON_LIBS) \
 	$(UNIT_LIBS)
 
-# Policies and rulesets from the text of a configuration, and an allocator that fails when told to.
+# Policies and rulesets from the text of a configuration, and an allocator that fails on request.
 UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c
 UNIT_WRAPPED = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
 UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
 tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
@@ -162,31 +157,35 @@ tests_unit_test_policy_diff_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)
 
 # The gateway's objects on a kernel, a clock, connections and a log of the test's own.
-tests_unit_test_gw_table_SOURCES = tests/unit/test_gw_table.c tests/unit/fake_log.c tests/unit/fake_log.h \
-	tests/unit/fake_nft.c tests/unit/fake_nft.h tests/unit/fake_time.c tests/unit/fake_time.h \
+UNIT_FAKE_CONNTRACK = tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h
+UNIT_FAKE_HELPER = tests/unit/fake_helper.c tests/unit/fake_helper.h
+UNIT_FAKE_LINKS = tests/unit/fake_links.c tests/unit/fake_links.h
+UNIT_FAKE_LOG = tests/unit/fake_log.c tests/unit/fake_log.h
+UNIT_FAKE_NFLOG = tests/unit/fake_nflog.c tests/unit/fake_nflog.h
+UNIT_FAKE_NFT = tests/unit/fake_nft.c tests/unit/fake_nft.h tests/unit/fake_nft_batch.c tests/unit/fake_nft_others.c \
+	tests/unit/fake_nft_parts.h
+UNIT_FAKE_RESOLVER = tests/unit/fake_resolver.c tests/unit/fake_resolver.h
+UNIT_FAKE_TIME = tests/unit/fake_time.c tests/unit/fake_time.h
+UNIT_FIXTURE = tests/unit/gw_fixture.c tests/unit/gw_fixture.h $(UNIT_FAKE_LOG)
+tests_unit_test_gw_table_SOURCES = tests/unit/test_gw_table.c $(UNIT_FAKE_LOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_TIME) \
 	daemon/gateway/table.c daemon/gateway/table.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_table_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_table_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
-tests_unit_test_gw_cut_SOURCES = tests/unit/test_gw_cut.c tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h \
-	tests/unit/fake_log.c tests/unit/fake_log.h tests/unit/fake_nft.c tests/unit/fake_nft.h \
-	tests/unit/fake_time.c tests/unit/fake_time.h \
-	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_memory.c daemon/gateway/cut_parts.h \
-	$(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_cut_SOURCES = tests/unit/test_gw_cut.c $(UNIT_FAKE_CONNTRACK) $(UNIT_FAKE_LOG) $(UNIT_FAKE_NFT) \
+	$(UNIT_FAKE_TIME) daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_memory.c \
+	daemon/gateway/cut_parts.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_cut_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_cut_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_names_SOURCES = tests/unit/test_gw_names.c daemon/gateway/names.c daemon/gateway/names.h \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_parts.h \
-	daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
-	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h tests/unit/fake_log.c tests/unit/fake_log.h \
-	tests/unit/fake_resolver.c tests/unit/fake_resolver.h tests/unit/fake_time.c tests/unit/fake_time.h \
-	$(UNIT_MAKE_SOURCES)
-tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED)
+	daemon/gateway/names_refresh.c daemon/gateway/names_view.c $(UNIT_FAKE_CONNTRACK) $(UNIT_FAKE_LOG) \
+	$(UNIT_FAKE_RESOLVER) $(UNIT_FAKE_TIME) $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED) -Wl,--wrap=fsync
 tests_unit_test_gw_names_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
-tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c daemon/gateway/observer.c daemon/gateway/observer.h \
-	tests/unit/fake_log.c tests/unit/fake_log.h tests/unit/fake_nflog.c tests/unit/fake_nflog.h \
-	tests/unit/fake_time.c tests/unit/fake_time.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c daemon/gateway/observer.c \
+	daemon/gateway/observer.h $(UNIT_FAKE_HELPER) $(UNIT_FAKE_LOG) $(UNIT_FAKE_NFLOG) $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_observer_LDFLAGS = $(UNIT_WRAPPED)
-tests_unit_test_gw_observer_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_observer_LDADD = daemon/net/helper_records.$(OBJEXT) $(UNIT_MAKE_LIBS)
 # Objects of the gateway: their clock, timers and kernel are the test's.
 UNIT_TESTS += \
 	tests/unit/test_gw_config_store \
@@ -195,48 +194,51 @@ UNIT_TESTS += \
 	tests/unit/test_gw_network \
 	tests/unit/test_gw_usage
 UNIT_OBJECT_WRAPPED = $(UNIT_WRAPPED),--wrap=open_memstream
-UNIT_OBJECT_SOURCES = $(UNIT_MAKE_SOURCES) tests/unit/gw_fixture.c tests/unit/gw_fixture.h \
-	tests/unit/fake_time.c tests/unit/fake_time.h
+UNIT_OBJECT_SOURCES = $(UNIT_MAKE_SOURCES) $(UNIT_FIXTURE) $(UNIT_FAKE_TIME)
 tests_unit_test_gw_counts_SOURCES = tests/unit/test_gw_counts.c \
 	daemon/gateway/counts.c daemon/gateway/counts.h \
 	$(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_counts_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_counts_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_usage_SOURCES = tests/unit/test_gw_usage.c daemon/gateway/usage.c daemon/gateway/usage.h \
-	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h $(UNIT_OBJECT_SOURCES)
+	$(UNIT_FAKE_CONNTRACK) $(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_usage_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_usage_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_foreign_SOURCES = tests/unit/test_gw_foreign.c daemon/gateway/foreign.c daemon/gateway/foreign.h \
-	tests/unit/fake_links.c tests/unit/fake_links.h $(UNIT_OBJECT_SOURCES)
+	$(UNIT_FAKE_LINKS) $(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_foreign_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_foreign_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_network_SOURCES = tests/unit/test_gw_network.c daemon/gateway/network.c daemon/gateway/network.h \
-	tests/unit/fake_links.c tests/unit/fake_links.h $(UNIT_OBJECT_SOURCES)
+	$(UNIT_FAKE_LINKS) $(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_network_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_network_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
-tests_unit_test_gw_config_store_SOURCES = tests/unit/test_gw_config_store.c \
-	daemon/gateway/config_store.c daemon/gateway/config_store.h \
-	tests/unit/gw_fixture.c tests/unit/gw_fixture.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_config_store_SOURCES = tests/unit/test_gw_config_store.c daemon/gateway/config_store.c \
+	daemon/gateway/config_store.h $(UNIT_FIXTURE) $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_config_store_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 # All of them together.
 UNIT_TESTS += tests/unit/test_gw_gateway
-tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_SOURCES) \
-	tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h tests/unit/fake_links.c tests/unit/fake_links.h \
-	tests/unit/fake_nflog.c tests/unit/fake_nflog.h tests/unit/fake_nft.c tests/unit/fake_nft.h \
-	tests/unit/fake_resolver.c tests/unit/fake_resolver.h \
-	daemon/gateway/apply.c daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c \
-	daemon/gateway/cut_memory.c daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/gateway.c \
-	daemon/gateway/names.c daemon/gateway/names_expiry.c daemon/gateway/names_learn.c \
-	daemon/gateway/names_refresh.c daemon/gateway/names_view.c daemon/gateway/network.c \
-	daemon/gateway/observer.c daemon/gateway/table.c daemon/gateway/usage.c
+tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
+	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) daemon/gateway/apply.c \
+	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
+	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/gateway.c daemon/gateway/names.c \
+	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c \
+	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
+	daemon/gateway/usage.c
 tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
-tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/net/helper_records.$(OBJEXT) \
+	daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 # Behaviour that mutants of core had survived.
-UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_diag tests/unit/test_text tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets
-tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_MAKE_SOURCES)
+UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_foreign_ways tests/unit/test_diag tests/unit/test_text \
+	tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \
+	tests/unit/test_compile_role
+UNIT_FOREIGN_SOURCES = tests/unit/foreign_text.c tests/unit/foreign_text.h $(UNIT_MAKE_SOURCES)
+tests_unit_test_foreign_boxes_SOURCES = tests/unit/test_foreign_boxes.c $(UNIT_FOREIGN_SOURCES)
 tests_unit_test_foreign_boxes_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_foreign_ways_SOURCES = tests/unit/test_foreign_ways.c $(UNIT_FOREIGN_SOURCES)
+tests_unit_test_foreign_ways_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_foreign_ways_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_diag_SOURCES = tests/unit/test_diag.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_diag_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_diag_LDADD = $(UNIT_MAKE_LIBS)
@@ -255,3 +257,17 @@ tests_unit_test_config_values_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_delta_sets_SOURCES = tests/unit/test_delta_sets.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_delta_sets_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_delta_sets_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_compile_role_SOURCES = tests/unit/test_compile_role.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_compile_role_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_compile_role_LDADD = $(UNIT_MAKE_LIBS)
+# spefwd's end of spefw-resolver, and what goes by it.
+UNIT_TESTS += tests/unit/test_resolv_conf
+tests_unit_test_resolv_conf_SOURCES = tests/unit/test_resolv_conf.c daemon/net/resolv_conf.c daemon/timer.c \
+	daemon/clock.c daemon/log.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_resolv_conf_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_resolv_conf_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+UNIT_TESTS += tests/unit/test_helper
+tests_unit_test_helper_SOURCES = tests/unit/test_helper.c tests/unit/fake_spawn.c tests/unit/fake_spawn.h \
+	$(UNIT_FAKE_LOG) $(UNIT_FAKE_TIME) daemon/net/helper.c daemon/net/helper_records.c daemon/net/resolver.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_helper_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_helper_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)

@@ -127,13 +127,13 @@ int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct 
 {
 	static const struct names_view no_names;
 	char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" };
-	struct interface_list links[8] = { 0 };
+	struct interface_list interfaces[8] = { 0 };
 	long left = allocations_left;
 
-	assert_true(policy->role_count <= COUNT_OF(links));
+	assert_true(policy->role_count <= COUNT_OF(interfaces));
 	for (size_t i = 0; i < policy->role_count; i++)
 		if (policy->roles[i].is_protected)
-			links[i] = (struct interface_list){ lan, 1 };
+			interfaces[i] = (struct interface_list){ lan, 1 };
 	allocations_left = -1;
 	struct ranges gateway = make_ranges("192.0.2.1 2001:db8:2::1");
 	struct ranges broadcasts = make_ranges("192.0.2.255");
@@ -141,7 +141,7 @@ int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct 
 	char wan[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 	const struct interface_list resolvers = { wan, 1 };
 	struct environment around = { .gateway = &gateway,
-				      .role_interfaces = links,
+				      .role_interfaces = interfaces,
 				      .names = names ? names : &no_names,
 				      .towards = { lan, 1 },
 				      .broadcasts = &broadcasts,

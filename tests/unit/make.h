@@ -2,7 +2,7 @@
 #ifndef SPEFW_TEST_MAKE_H
 #define SPEFW_TEST_MAKE_H
 
-/* For tests of core: a policy and a ruleset from the text of a configuration. Link make.c. */
+/* For tests of core: a policy and a ruleset from the text of a configuration. Link with make.c. */
 
 #include "config/ini.h"
 #include "core/compile.h"
@@ -31,12 +31,13 @@ struct addr make_addr(const char *text);
 /* Separated by blanks. Free by ranges_free(). */
 struct ranges make_ranges(const char *text);
 
-/* What compile() makes of a policy on a gateway that is 192.0.2.1 and 2001:db8:2::1 and has the link lan.
+/* What compile() makes of a policy on a gateway that is 192.0.2.1 and 2001:db8:2::1 and has the interface lan.
  * names NULL: none. -ENOMEM as of compile(). */
 int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct names_view *names);
 
 /* Allocations fail from the n-th one on (0: the next), or never (-1), where the test is linked with
- * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=vasprintf,... and wrap.c. */
+ * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,... and wrap.c. What is not freed
+ * in the end fails the program. */
 extern long allocations_left;
 extern unsigned long allocations_refused; /* so far */
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* The book is compiled into this test with an allocator that fails when told to. */
+/* The book is compiled into this test with an allocator that fails on request. */
 static long allocations_left = -1; /* < 0: never fail */
 
 static bool may_allocate(void)
@@ -62,6 +62,16 @@ static struct addrbook *new_book(const char *const *names, size_t count, int64_t
 	assert_int_equal(addrbook_want(book, names, allow, count, now), 0);
 	free(allow);
 	return book;
+}
+
+/* All entries; whether the addresses of any changed. */
+static bool expire(struct addrbook *book, int64_t now)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < addrbook_count(book); i++)
+		changed |= addrbook_expire_entry(book, i, now);
+	return changed;
 }
 
 static struct addr address(const char *text)
@@ -179,8 +189,8 @@ static void grace(void **state)
 	answer(book, 300, 10 * MINUTE, "192.0.2.2", NULL);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 5 * MINUTE + HOUR);
 
-	assert_false(addrbook_expire(book, 5 * MINUTE + HOUR - 1));
-	assert_true(addrbook_expire(book, 5 * MINUTE + HOUR));
+	assert_false(expire(book, 5 * MINUTE + HOUR - 1));
+	assert_true(expire(book, 5 * MINUTE + HOUR));
 	assert_null(find(book, "192.0.2.1"));
 	assert_non_null(find(book, "192.0.2.2"));
 
@@ -203,7 +213,7 @@ static void stale(void **state)
 	/* Failures leave nothing out: both live until stale after they were last confirmed. */
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 10 * MINUTE + 7 * DAY);
 	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 7 * DAY);
-	assert_false(addrbook_expire(book, 3 * DAY));
+	assert_false(expire(book, 3 * DAY));
 
 	/* Of the hour of grace ten minutes were gone when queries began to fail. */
 	answer(book, 300, 3 * DAY, "192.0.2.1", NULL);
@@ -211,10 +221,10 @@ static void stale(void **state)
 	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 3 * DAY + 50 * MINUTE);
 
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", 3 * DAY + MINUTE);
-	assert_false(addrbook_expire(book, 7 * DAY - 1));
-	assert_true(addrbook_expire(book, 7 * DAY));
+	assert_false(expire(book, 7 * DAY - 1));
+	assert_true(expire(book, 7 * DAY));
 	assert_null(find(book, "192.0.2.2"));
-	assert_true(addrbook_expire(book, 10 * DAY));
+	assert_true(expire(book, 10 * DAY));
 	expect_state(book, BOOK_FAILING);
 	addrbook_free(book);
 }
@@ -231,7 +241,7 @@ static void refused_addresses(void **state)
 	assert_false(answer(book, 300, 0, "0.0.0.0", NULL));
 	expect_state(book, BOOK_GRACE);
 
-	/* The mark tells whether the refused ones are others than before, in whatever order. */
+	/* The mark shows whether the refused ones are others than before, in whatever order. */
 	answer(book, 300, 0, "127.0.0.1", "10.0.0.1", "192.0.2.1", NULL);
 	uint64_t mark = entry_of(book).refused_mark;
 	assert_int_not_equal(mark, 0);
@@ -378,7 +388,7 @@ static void intervals(void **state)
 	addrbook_set_limits(book, &shorter);
 	assert_int_equal(entry_of(book).next_query_ms, 2 * MINUTE);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, HOUR);
-	assert_true(addrbook_expire(book, HOUR));
+	assert_true(expire(book, HOUR));
 	/* An answer is renewed before it is stale, whatever its TTL. */
 	struct book_limits brief = { SECOND, 15 * MINUTE, MINUTE, 9 * SECOND };
 	addrbook_set_limits(book, &brief);
@@ -482,7 +492,7 @@ static void queries(void **state)
 	assert_true(addrbook_take_due(book, again, &entry));
 	take_all(book, again);
 
-	/* In a hurry while one is under way: it will do, unless it fails. */
+	/* Urgent while one is under way: it will do, unless it fails. */
 	assert_int_equal(addrbook_query_now(book, NAME, again), 0);
 	assert_false(addrbook_take_due(book, again, &entry));
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", again + 5);
@@ -512,7 +522,7 @@ static void observed(void **state)
 	assert_int_equal(entry_of(book).next_query_ms, next);
 	assert_int_equal(find(book, "192.0.2.2")->origin, ORIGIN_OBSERVED);
 	assert_true(find(book, "192.0.2.1")->in_answer);
-	/* It says nothing by what it lacks, and ends no failure of ours. */
+	/* What it lacks means nothing, and it ends no failure of ours. */
 	assert_false(answer_of(book, ORIGIN_OBSERVED, 60, MINUTE, NULL));
 	assert_true(find(book, "192.0.2.1")->in_answer);
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", 2 * MINUTE);
@@ -532,12 +542,12 @@ static void observed(void **state)
 	/* Failures of ours make it live no longer. */
 	addrbook_failed(book, NAME, FAMILY_4, "timeout", 7 * MINUTE);
 	assert_int_equal(find(book, "192.0.2.4")->expires_ms, 8 * MINUTE);
-	assert_true(addrbook_expire(book, 8 * MINUTE));
+	assert_true(expire(book, 8 * MINUTE));
 	assert_null(find(book, "192.0.2.4"));
 	addrbook_free(book);
 }
 
-/* An address that we were answered stays one of ours; the server's answers tell how long it is in use. */
+/* An address of an own query stays one of it; the server's answers show how long it is in use. */
 static void observed_and_asked(void **state)
 {
 	struct addrbook *book = new_book(one_name, 1, 0);
@@ -615,7 +625,7 @@ static void observed_gives_way(void **state)
 static void observed_in_use(void **state)
 {
 	struct addrbook *book = new_book(one_name, 1, 0);
-	struct addr used = address("192.0.2.2"), unused = address("192.0.2.3"), asked = address("192.0.2.1"),
+	struct addr used = address("192.0.2.2"), unused = address("192.0.2.3"), queried = address("192.0.2.1"),
 		    unknown = address("192.0.2.9");
 
 	(void)state;
@@ -623,16 +633,16 @@ static void observed_in_use(void **state)
 	answer_of(book, ORIGIN_OBSERVED, 60, 0, "192.0.2.2", "192.0.2.3", NULL);
 	addrbook_used(book, &used, 5 * MINUTE);
 	addrbook_used(book, &unknown, 5 * MINUTE);
-	addrbook_used(book, &asked, 8 * DAY);
+	addrbook_used(book, &queried, 8 * DAY);
 	assert_int_equal(find(book, "192.0.2.2")->expires_ms, 5 * MINUTE);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 7 * DAY);
 	assert_int_equal(entry_of(book).next_expiry_ms, 2 * MINUTE);
 	addrbook_used(book, &unused, MINUTE); /* never less */
 	assert_int_equal(find(book, "192.0.2.3")->expires_ms, 2 * MINUTE);
-	assert_true(addrbook_expire(book, 2 * MINUTE));
+	assert_true(expire(book, 2 * MINUTE));
 	assert_null(find(book, "192.0.2.3"));
 	assert_non_null(find(book, "192.0.2.2"));
-	assert_true(addrbook_expire(book, 5 * MINUTE));
+	assert_true(expire(book, 5 * MINUTE));
 	assert_null(find(book, "192.0.2.2"));
 	addrbook_free(book);
 }
@@ -675,7 +685,7 @@ static void asks_by(void **state)
 
 	(void)state;
 	assert_true(addrbook_queries_by(book, "unknown.example", FAMILY_4, 0));
-	assert_true(addrbook_queries_by(book, NAME, FAMILY_4, 0)); /* it never was asked for */
+	assert_true(addrbook_queries_by(book, NAME, FAMILY_4, 0)); /* it never was queried */
 	assert_true(addrbook_take_due(book, 0, &entry));
 	assert_false(addrbook_queries_by(book, NAME, FAMILY_4,
 					 HOUR)); /* that one is under way, and none after it is wanted */
@@ -723,7 +733,7 @@ static void remembered(void **state)
 	addrbook_free(book);
 }
 
-/* A machine has started again: its clock began anew, and all that is remembered is older than that. */
+/* A machine has started again: its clock began again, and all that is remembered is older than that. */
 static void remembered_from_before(void **state)
 {
 	struct addrbook *book = new_book(one_name, 1, 2000);
@@ -738,16 +748,16 @@ static void remembered_from_before(void **state)
 	for (int64_t now = 3000; now < MINUTE; now += 10 * SECOND)
 		addrbook_failed(book, NAME, FAMILY_4, "timeout", now);
 	expect_state(book, BOOK_STALE);
-	assert_false(addrbook_expire(book, 2000 + MINUTE - 1));
-	assert_true(addrbook_expire(book, 2000 + MINUTE));
+	assert_false(expire(book, 2000 + MINUTE - 1));
+	assert_true(expire(book, 2000 + MINUTE));
 	assert_null(find(book, "192.0.2.2"));
 	assert_non_null(find(book, "192.0.2.1"));
 	assert_int_equal(entry_of(book).next_expiry_ms, 2000 + DAY);
 
-	/* It is there, and says something else: what was left out stays for grace, as after any other answer. */
+	/* It is there, and names others: what was left out stays for grace, as after any other answer. */
 	answer(book, 300, 12 * (int64_t)HOUR, "192.0.2.3", NULL);
 	assert_int_equal(find(book, "192.0.2.1")->expires_ms, 13 * (int64_t)HOUR);
-	assert_true(addrbook_expire(book, 13 * (int64_t)HOUR));
+	assert_true(expire(book, 13 * (int64_t)HOUR));
 	assert_int_equal(entry_of(book).address_count, 1);
 	expect_state(book, BOOK_FRESH);
 	addrbook_free(book);
@@ -766,12 +776,12 @@ static void grace_stands_still(void **state)
 	for (int64_t left = 50; left >= 20; left -= 10) {
 		now += 10 * MINUTE;
 		addrbook_failed(book, NAME, FAMILY_4, "timeout", now);
-		assert_false(addrbook_expire(book, now + DAY - 1));
+		assert_false(expire(book, now + DAY - 1));
 		now += DAY;
 		answer(book, 300, now, "192.0.2.1", NULL);
 		assert_int_equal(find(book, "192.0.2.2")->expires_ms, now + left * MINUTE);
 	}
-	assert_true(addrbook_expire(book, now + 20 * MINUTE));
+	assert_true(expire(book, now + 20 * MINUTE));
 	assert_null(find(book, "192.0.2.2"));
 	assert_non_null(find(book, "192.0.2.1"));
 	addrbook_free(book);
@@ -789,7 +799,7 @@ static void odd_limits(void **state)
 		{ { 30 * SECOND, 15 * MINUTE, HOUR, 7 * DAY }, 31, 27900, 31 * SECOND },
 		{ { 10 * MINUTE, 10 * MINUTE, HOUR, 7 * DAY }, 60, 9 * MINUTE, 10 * MINUTE },
 		{ { 10 * MINUTE, 10 * MINUTE, HOUR, 7 * DAY }, 3600, 9 * MINUTE, 10 * MINUTE },
-		/* Stale before it would be asked again: asked sooner. */
+		/* Stale before it would be queried again: queried sooner. */
 		{ { 10 * MINUTE, 10 * MINUTE, HOUR, 30 * SECOND }, 60, 9 * SECOND, 10 * SECOND },
 		{ { HOUR, DAY, 0, 3 * SECOND }, 0, 900, 1 * SECOND },
 		/* Never without a pause. */
@@ -871,11 +881,11 @@ static void wanted_names(void **state)
 	assert_false(addrbook_take_due(book, INT64_MAX, &entry));
 	assert_int_equal(addrbook_want(book, names, allow, 5, 0), 0);
 	assert_int_equal(addrbook_count(book), 8);
-	/* A pattern is never asked for; it learns from what is observed. */
+	/* A pattern is never queried; it learns from what is observed. */
 	assert_int_equal(addrbook_find(book, "*.b.example", FAMILY_4, &entry), 0);
 	assert_int_equal(entry.next_query_ms, INT64_MAX);
 	assert_int_equal(addrbook_query_now(book, "*.b.example", 0), 0);
-	for (int asked = 0; asked < 6; asked++) {
+	for (int queries = 0; queries < 6; queries++) {
 		assert_true(addrbook_take_due(book, 0, &entry));
 		assert_int_not_equal(entry.name[0], '*');
 	}
@@ -1000,7 +1010,22 @@ static void bounds(void **state)
 		assert_int_equal(find(book, "192.0.2.1")->expires_ms, 1000 + cases[i].held_ms);
 		addrbook_free(book);
 	}
-	assert_string_equal(book_origin_name(ORIGIN_QUERIED), "asked");
+	/* What is left of that, be it a millisecond, outlives the daemon; so does an answer that is not stale yet. */
+	for (int64_t left = -1; left <= 1; left++) {
+		struct addr addr = address("192.0.2.1");
+		book = new_book(one_name, 1, 1000);
+		assert_int_equal(addrbook_remember_observed(book, NAME, &addr, left, 1000), 0);
+		assert_int_equal(entry_of(book).address_count, left > 0);
+		if (left > 0)
+			assert_int_equal(find(book, "192.0.2.1")->expires_ms, 1000 + left);
+		assert_int_equal(addrbook_remember_observed(book, "other.example", &addr, left, 1000), -ENOENT);
+		addrbook_free(book);
+		book = new_book(one_name, 1, 30 * DAY);
+		assert_int_equal(addrbook_remember(book, NAME, &addr, 7 * DAY - left, 30 * DAY), 0);
+		assert_int_equal(entry_of(book).address_count, left > 0);
+		addrbook_free(book);
+	}
+	assert_string_equal(book_origin_name(ORIGIN_QUERIED), "queried");
 	assert_string_equal(book_origin_name(ORIGIN_OBSERVED), "observed");
 	assert_string_equal(book_origin_name(ORIGIN_REMEMBERED), "remembered");
 }
@@ -1126,16 +1151,16 @@ static void check_world(const struct addrbook *book, int64_t now)
 static void thirty_days(void **state)
 {
 	struct addrbook *book = new_book(world_names, WORLD, 0);
-	unsigned turn = 0, events = 0, asked = 0;
+	unsigned turn = 0, events = 0, queries = 0;
 	struct book_entry entry;
 	int64_t now;
 
 	(void)state;
 	for (now = 0; now < 30 * DAY; now = addrbook_next_event(book)) {
-		addrbook_expire(book, now);
+		expire(book, now);
 		while (addrbook_take_due(book, now, &entry)) {
 			reply(book, &entry, now, &turn);
-			asked++;
+			queries++;
 		}
 		check_world(book, now);
 		/* Every event is dealt with: time goes on. */
@@ -1145,8 +1170,8 @@ static void thirty_days(void **state)
 	/* Every 285 s or so while answered: 36,400 for four entries, 10,300 for two in 17 of the days. For 13 days
 	 * these two fail: every 14 minutes while an address serves, once a minute while none does (16 of the 26 days).
 	 */
-	assert_in_range(asked, 65000, 76000);
-	assert_true(events <= asked + 40);
+	assert_in_range(queries, 65000, 76000);
+	assert_true(events <= queries + 40);
 	addrbook_free(book);
 }
 

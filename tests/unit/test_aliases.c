@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The aliases, with an allocator that fails when it is told to: hence the included sources. */
+/* The aliases, with an allocator that fails on request: hence the included sources. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -60,12 +60,12 @@ static int set(struct aliases *aliases, const char *name, enum family family, co
 
 static void chain(void **state)
 {
-	static const text links[] = { "edge.example", "node.example" };
+	static const text names[] = { "edge.example", "node.example" };
 	struct aliases aliases = { 0 };
 
 	(void)state;
 	assert_string_equal(names_of(&aliases, "edge.example", FAMILY_4), "");
-	assert_int_equal(set(&aliases, "www.example", FAMILY_4, links, 2), 0);
+	assert_int_equal(set(&aliases, "www.example", FAMILY_4, names, 2), 0);
 	assert_string_equal(names_of(&aliases, "edge.example", FAMILY_4), "www.example ");
 	assert_string_equal(names_of(&aliases, "node.example", FAMILY_4), "www.example ");
 	/* The name itself is nobody's alias, the other family has aliases of its own, and names are equal as a whole.
@@ -131,16 +131,16 @@ static void odd_texts(void **state)
 
 static void memory_runs_out(void **state)
 {
-	static const text links[] = { "a.example", "b.example", "c.example" };
+	static const text names[] = { "a.example", "b.example", "c.example" };
 	bool done = false;
 
 	(void)state;
 	for (int left = 0; !done; left++) {
 		struct aliases aliases = { 0 };
-		assert_int_equal(set(&aliases, "other.example", FAMILY_4, links, 1), 0);
-		assert_int_equal(set(&aliases, "www.example", FAMILY_4, links + 1, 1), 0);
+		assert_int_equal(set(&aliases, "other.example", FAMILY_4, names, 1), 0);
+		assert_int_equal(set(&aliases, "www.example", FAMILY_4, names + 1, 1), 0);
 		allocations_left = left;
-		int status = set(&aliases, "www.example", FAMILY_4, links, 3);
+		int status = set(&aliases, "www.example", FAMILY_4, names, 3);
 		allocations_left = -1;
 		done = status == 0;
 		assert_true(done || status == -ENOMEM);

@@ -70,7 +70,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* What it says and how to mend it; "": nothing. What was found is what was found before, next time. */
+/* The reason and the remedy; "": nothing. What was found is what was found before, next time. */
 static void assert_says(struct fixture *f, const char *expected)
 {
 	char text[2 * BRIDGE_TEXT_MAX] = "", what[BRIDGE_TEXT_MAX], remedy[BRIDGE_TEXT_MAX];
@@ -139,7 +139,7 @@ static void test_not_carried(void **state)
 	assert_says(f, "");
 }
 
-/* Entries go when nobody speaks: that says nothing. What speaks elsewhere does. */
+/* Entries go when nobody sends: that proves nothing. What is seen elsewhere does. */
 static void test_before(void **state)
 {
 	struct fixture *f = *state;
@@ -174,7 +174,7 @@ static void test_before_ends(void **state)
 	assert_says(f, "");
 }
 
-/* Each bridge is told of once, whatever else is there, and in whichever order. */
+/* Each bridge is reported once, whatever else is there, and in whichever order. */
 static void test_two_bridges(void **state)
 {
 	struct fixture *f = *state;

@@ -191,7 +191,7 @@ static struct vm_packet vm_packet_of(const struct packet *packet)
 				 .syn = !packet->mid_stream,
 				 .icmp_type = ipv6 ? 128 : 8,
 				 .state = CT_NEW,
-				 .link = "lan" };
+				 .interface = "lan" };
 
 	out.protocol = packet->protocol == PROTOCOL_TCP ? 6 : packet->protocol == PROTOCOL_UDP ? 17 : ipv6 ? 58 : 1;
 	memcpy(out.source, packet->source.bytes, 16);
@@ -227,14 +227,15 @@ static const char *disagreement(const struct policy *policy, const struct packet
 		if (vm->action != ACTION_ACCEPT || vm->fell_through)
 			return "the judge allows it";
 		if (vm->counter_count != 1 || strcmp(vm->counters[0], packet->mid_stream ? "mid-stream" : counter) != 0)
-			return packet->mid_stream ? "a piece is counted wrongly" : "another flow gets the credit";
+			return packet->mid_stream ? "a mid-stream packet is counted wrongly"
+						  : "another flow gets the credit";
 		return NULL;
 	default:
 		if (vm->action != ACTION_DROP)
 			return "the judge denies it";
 		if (vm->counter_count != 1 || strcmp(vm->counters[0], denied) != 0)
 			return "it is not counted as denied, or not in its direction";
-		bool asked = vm->log_count == 2 && strcmp(vm->logs[0], "spefw ask ") == 0;
+		bool asked = vm->log_count == 2 && strcmp(vm->logs[0], "spefw denied-name ") == 0;
 		if (!packet->mid_stream && asked != (!j->inbound && asks(policy, j, packet)))
 			return "the daemon is asked for a fresh answer, or is not, wrongly";
 		return NULL;
@@ -258,7 +259,7 @@ static const char *early_disagreement(const struct judgement *j, const struct pa
 	return NULL;
 }
 
-/* Whether the policy takes the piece for one of a connection that the judging role opened. */
+/* Whether the policy takes the packet for one of a connection that the judging role opened. */
 static bool is_outbound_mid_stream(const struct policy *policy, const struct packet *packet, bool inbound)
 {
 	struct packet opened;
@@ -280,7 +281,7 @@ static const char *cut_disagreement(const struct policy *policy, const struct pa
 	if (j->verdict == VERDICT_NOT_OURS || !packet->mid_stream)
 		return disagreement(policy, packet, j, &vm);
 	if (vm.action != ACTION_RESET || vm.counter_count != 1 || strcmp(vm.counters[0], "cut") != 0)
-		return "a piece of what was cut gets no reset, or is not counted";
+		return "a packet of what was cut gets no reset, or is not counted";
 	vm = vm_run(ruleset, "forward", &full);
 	if (addr_compare(&packet->source, &packet->target) == 0) /* which end is which? */
 		return NULL;
@@ -288,7 +289,7 @@ static const char *cut_disagreement(const struct policy *policy, const struct pa
 		return disagreement(policy, packet, j, &vm);
 	return vm.action != ACTION_DROP || vm.counter_count != 1 ||
 			       strcmp(vm.counters[0], j->inbound ? "denied-in" : "denied-out") != 0
-		       ? "a piece passes by an outbound flow although not all that was cut is known"
+		       ? "a mid-stream packet passes by an outbound flow although not all that was cut is known"
 		       : NULL;
 }
 
@@ -303,8 +304,8 @@ static void say_packet(const struct packet *packet, const struct judgement *j, c
 
 	print_error("%s %s:%u -> %s:%u%s: %s: verdict %d reason %d flow %s; ruleset: action %d, %s\n",
 		    protocol_name(packet->protocol), addr_format(&packet->source, source), packet->source_port,
-		    addr_format(&packet->target, target), packet->target_port, packet->mid_stream ? " piece" : "", what,
-		    j->verdict, j->reason, j->flow ? j->flow->id : "-", vm->action,
+		    addr_format(&packet->target, target), packet->target_port, packet->mid_stream ? " mid-stream" : "",
+		    what, j->verdict, j->reason, j->flow ? j->flow->id : "-", vm->action,
 		    vm->counter_count ? vm->counters[0] : "-");
 }
 
@@ -442,13 +443,13 @@ static void check_environment(const struct ruleset *r, bool audit)
 
 	p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
 	assert_counted(r, "forward", &p, ACTION_ACCEPT, "flow-imaps-out");
-	p.link = "wan";
+	p.interface = "wan";
 	assert_counted(r, "forward", &p, drop, "spoofed");
 	assert_counted(r, "input", &p, drop, "spoofed");
-	p.link = "la";
+	p.interface = "la";
 	assert_counted(r, "forward", &p, drop, "spoofed");
 	p = tcp_packet("10.0.0.9", 1, "10.0.0.10", 22);
-	p.link = "wan";
+	p.interface = "wan";
 	assert_counted(r, "forward", &p, ACTION_ACCEPT, NULL);
 
 	p = tcp_packet("10.0.0.16", 137, "10.0.0.255", 137);
@@ -459,18 +460,18 @@ static void check_environment(const struct ruleset *r, bool audit)
 	}
 	for (unsigned type = 128; type < 145; type++) {
 		bool heard = type == 131 || (type >= 133 && type <= 136) || type == 143;
-		bool said = type == 130 || (type >= 133 && type <= 137);
+		bool neighbour = type == 130 || (type >= 133 && type <= 137);
 		p = tcp_packet("fd00::10", 0, "fd00::9", 0);
 		p.protocol = 58;
 		p.icmp_type = (uint8_t)type;
 		assert_counted(r, "input", &p, heard ? ACTION_ACCEPT : drop, heard ? NULL : "denied-out");
 		assert_counted(r, "forward", &p, drop, "denied-out");
 		p.hop_limit = 255; /* across a bridge, not routed */
-		assert_counted(r, "forward", &p, said ? ACTION_ACCEPT : drop, said ? NULL : "denied-out");
+		assert_counted(r, "forward", &p, neighbour ? ACTION_ACCEPT : drop, neighbour ? NULL : "denied-out");
 		p = tcp_packet("fd00::9", 0, "fd00::10", 0);
 		p.protocol = 58;
 		p.icmp_type = (uint8_t)type;
-		assert_counted(r, "output", &p, said ? ACTION_ACCEPT : drop, said ? NULL : "denied-in");
+		assert_counted(r, "output", &p, neighbour ? ACTION_ACCEPT : drop, neighbour ? NULL : "denied-in");
 	}
 }
 
@@ -493,13 +494,13 @@ static void check_untrue(const struct ruleset *r, bool audit)
 
 	for (size_t i = 0; i < COUNT_OF(ways); i++) {
 		p = tcp_packet(ways[i].source, 1, ways[i].target, 443);
-		p.link = "wan";
+		p.interface = "wan";
 		assert_counted(r, "forward", &p, drop, "spoofed");
 		assert_counted(r, "input", &p, drop, "spoofed");
-		p.link = "lan";
+		p.interface = "lan";
 		assert_counted(r, "forward", &p, drop, "spoofed");
 		assert_counted(r, "output", &p, ACTION_ACCEPT, "flow-https-in");
-		p.link = "lo";
+		p.interface = "lo";
 		assert_counted(r, "input", &p, ACTION_ACCEPT, "flow-https-in");
 	}
 	static const uint8_t options[] = { 68, 131, 137 };
@@ -553,7 +554,7 @@ static void test_environment(void **state)
 	}
 }
 
-/* What a flow is called and said to be for is no matter of the kernel. */
+/* A flow's id and comment are no matter of the kernel. */
 static void test_comment(void **state)
 {
 	struct policy plain, commented;
@@ -650,7 +651,7 @@ static void test_interception(void **state)
 	}
 }
 
-/* While no link is known the guard is left out: an empty set must never cut the server off. */
+/* While no interface is known the guard is left out: an empty set must never cut the server off. */
 static void test_no_links(void **state)
 {
 	struct vm_packet p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
@@ -664,7 +665,7 @@ static void test_no_links(void **state)
 	(void)state;
 	make_good_policy(&policy, PLAIN);
 	assert_int_equal(compile(&r, &policy, &around), 0);
-	p.link = "whatever";
+	p.interface = "whatever";
 	assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-imaps-out");
 	assert_null(ruleset_find_set(&r, "SERVER_interfaces"));
 	ruleset_free(&r);
@@ -675,7 +676,7 @@ static void test_no_links(void **state)
 static void test_links_of_two_roles(void **state)
 {
 	static const struct {
-		const char *source, *link;
+		const char *source, *interface;
 		bool spoofed;
 	} cases[] = {
 		{ "10.0.0.16", "lan", false }, { "10.0.0.16", "dmz", true },  { "10.0.0.16", "dmz2", true },
@@ -697,7 +698,7 @@ static void test_links_of_two_roles(void **state)
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct vm_packet p = tcp_packet(cases[i].source, 1, "10.0.0.9", 1000);
-		p.link = cases[i].link;
+		p.interface = cases[i].interface;
 		assert_counted(&r, "forward", &p, cases[i].spoofed ? ACTION_DROP : ACTION_ACCEPT,
 			       cases[i].spoofed ? "spoofed" : "flow-out");
 	}
@@ -706,14 +707,14 @@ static void test_links_of_two_roles(void **state)
 }
 
 #define QUERY "spefw query "
-#define ANSWER "spefw dns "
+#define ANSWER "spefw answer "
 
 /* What the daemon sees of DNS: each role's queries by its own links, and the answers to them by those of the resolvers.
  */
 static void test_observe(void **state)
 {
 	static const struct observe_case {
-		const char *chain, *source, *target, *link, *asked;
+		const char *chain, *source, *target, *interface, *asked;
 		uint16_t port;
 		uint32_t state, status;
 		const char *log;
@@ -783,7 +784,7 @@ static void test_observe(void **state)
 		const struct observe_case *one = &cases[i];
 		struct vm_packet p = tcp_packet(one->source, 50000, one->target, 53);
 		p.protocol = 17;
-		p.link = one->link;
+		p.interface = one->interface;
 		p.state = one->state;
 		p.status = one->status;
 		memcpy(p.original, make_addr(one->asked).bytes, 16);
@@ -793,7 +794,7 @@ static void test_observe(void **state)
 		const char *log = vm.log_count && strncmp(vm.logs[0], "spefw denied", 12) != 0 ? vm.logs[0] : NULL;
 		assert_null(vm.error);
 		if ((log == NULL) != (one->log == NULL) || (log && strcmp(log, one->log) != 0))
-			fail_msg("%s: %s -> %s by %s: %s", one->chain, one->source, one->target, one->link,
+			fail_msg("%s: %s -> %s by %s: %s", one->chain, one->source, one->target, one->interface,
 				 log ? log : "not seen");
 		p.protocol = 6;
 		vm = vm_run(&r, one->chain, &p);

@@ -118,7 +118,7 @@ static void load_good(struct config *ret, const char *text)
 	free(complaints);
 }
 
-/* Each text with all that is said about it. */
+/* Each text with all complaints about it. */
 struct bad {
 	const char *text, *complaints;
 };
@@ -439,10 +439,10 @@ static void test_bad_values(void **state)
 		{ SERVER "interface = eth0 any\n",
 		  "a.ini:3: interface holds auto or any beside others: write it alone" },
 		{ SERVER "interface = averylonglinkname0\n",
-		  "a.ini:3: link name averylonglinkname0 has 18 characters: it has up to 15" },
-		{ SERVER "interface = eth*\n", "a.ini:3: link name eth* holds a wildcard: name each link" },
+		  "a.ini:3: interface name averylonglinkname0 has 18 characters: it has up to 15" },
+		{ SERVER "interface = eth*\n", "a.ini:3: interface name eth* holds a wildcard: name each interface" },
 		{ SERVER "interface = eth0:1\n",
-		  "a.ini:3: eth0:1 is not the name of a link: write names such as eth0, or auto or any" },
+		  "a.ini:3: eth0:1 is not the name of an interface: write names such as eth0, or auto or any" },
 		{ SERVER "[dns]\nservers = dns.example.com\n",
 		  "a.ini:4: dns.example.com is not the address of a DNS server: write addresses such as 192.0.2.53 or "
 		  "192.0.2.53#5353, or system" },

@@ -281,7 +281,8 @@ static void count_line(void *userdata, const char *text)
 	report->with_word += strstr(text, report->word) != NULL;
 }
 
-/* A reload says that something changed, whatever the key; and nothing where it was written otherwise, or not at all. */
+/* A reload reports that something changed, whatever the key; and nothing where it was written otherwise, or not at all.
+ */
 static void test_changes(void **state)
 {
 	char value[VALUE_TEXT_MAX];
@@ -308,11 +309,63 @@ static void test_changes(void **state)
 	}
 }
 
+/* The manual as the build made it, or as it came with the tarball. */
+static char *read_manual(void)
+{
+	const char *srcdir = getenv("srcdir");
+	char path[4096], *text = calloc(1, 1 << 20);
+	FILE *file = fopen("doc/spefw.ini.5", "r");
+
+	assert_non_null(text);
+	if (!file) {
+		snprintf(path, sizeof(path), "%s/doc/spefw.ini.5", srcdir ? srcdir : ".");
+		file = fopen(path, "r");
+	}
+	assert_non_null(file);
+	assert_true(fread(text, 1, (1 << 20) - 1, file) > 1000);
+	fclose(file);
+	return text;
+}
+
+/* Each key has its entry in its section, with what it means, its bounds and its default. */
+static void test_manual(void **state)
+{
+	char *manual = read_manual(), wanted[VALUE_TEXT_MAX], text[VALUE_TEXT_MAX];
+	const char *at = strstr(manual, ".Sh SECTIONS");
+
+	(void)state;
+	assert_non_null(at);
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		const char *end;
+
+		if (i == 0 || key->section != key[-1].section) {
+			snprintf(wanted, sizeof(wanted), ".Ss [%s", config_section_names[key->section]);
+			at = strstr(at, wanted);
+			assert_non_null(at);
+		}
+		snprintf(wanted, sizeof(wanted), ".It Cm %s No = ", key->name);
+		at = strstr(at, wanted);
+		if (!at || !strstr(at, key->manual))
+			fail_msg("%s is not in its place in the manual", key->name);
+		at = strstr(at, key->manual) + strlen(key->manual);
+		end = strstr(at, "\n.It ");
+		if (value_methods(key)->bounds) {
+			value_methods(key)->bounds(key, text);
+			assert_memory_equal(at, text, strlen(text));
+		}
+		if (key->standard || value_methods(key)->default_text)
+			assert_true(strstr(at, "Default:") && (!end || strstr(at, "Default:") < end));
+	}
+	free(manual);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),          cmocka_unit_test(test_values),  cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_policy_has_it), cmocka_unit_test(test_numbers), cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_manual),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

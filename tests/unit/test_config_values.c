@@ -66,16 +66,25 @@ static const struct {
 	{ SERVER "[dns]\nservers = system system\n", "t.ini:4: servers holds system beside others" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = abcdefghijklmno\n", NULL },
 	{ "[server]\naddress = 192.0.2.25\ninterface = abcdefghijklmnop\n",
-	  "t.ini:3: link name abcdefghijklmnop has 16" },
+	  "t.ini:3: interface name abcdefghijklmnop has 16" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = eth0 auto\n", "t.ini:3: interface holds auto or any beside" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = any eth0\n", "t.ini:3: interface holds auto or any beside" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = auto any\n", "t.ini:3: interface holds auto or any beside" },
-	{ "[server]\naddress = 192.0.2.25\ninterface = eth*\n", "t.ini:3: link name eth* holds a wildcard" },
-	{ "[server]\naddress = 192.0.2.25\ninterface = eth+\n", "t.ini:3: link name eth+ holds a wildcard" },
-	{ "[server]\naddress = 192.0.2.25\ninterface = .\n", "t.ini:3: . is not the name of a link" },
-	{ "[server]\naddress = 192.0.2.25\ninterface = ..\n", "t.ini:3: .. is not the name of a link" },
-	{ "[server]\naddress = 192.0.2.25\ninterface = a/b\n", "t.ini:3: a/b is not the name of a link" },
+	{ "[server]\naddress = 192.0.2.25\ninterface = eth*\n", "t.ini:3: interface name eth* holds a wildcard" },
+	{ "[server]\naddress = 192.0.2.25\ninterface = eth+\n", "t.ini:3: interface name eth+ holds a wildcard" },
+	{ "[server]\naddress = 192.0.2.25\ninterface = .\n", "t.ini:3: . is not the name of an interface" },
+	{ "[server]\naddress = 192.0.2.25\ninterface = ..\n", "t.ini:3: .. is not the name of an interface" },
+	{ "[server]\naddress = 192.0.2.25\ninterface = a/b\n", "t.ini:3: a/b is not the name of an interface" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = a.b\n", NULL },
+	/* ends of lines */
+	{ "[server]\r\naddress = 192.0.2.25\r\n", NULL },
+	{ "[server]\r\naddress = 192.0.2.25\r", "t.ini:2: byte 0x0d: this is a binary file" },
+	{ "[server]\r\naddress = 192.0.2.25\r\n\x1f", "t.ini:3: byte 0x1f: this is a binary file" },
+	{ "[server]\naddress =\t192.0.2.25 ; ~ \xc3\xa4\n", NULL },
+	{ "[server]\naddress = 192.0.2.25 ; \x7f\n", "t.ini:2: byte 0x7f: this is a binary file" },
+	{ "\xef\xbb\xbf", "t.ini: section [server] is missing" },
+	{ "\xff\xfe", "t.ini:1: this is UTF-16" },
+	{ "\xfe\xff", "t.ini:1: this is UTF-16" },
 	/* names */
 	{ SERVER "[role ADM]\nmembers = " LABEL_63 ".net\n", NULL },
 	{ SERVER "[role ADM]\nmembers = x" LABEL_63 ".net\n", "t.ini:4: name x" LABEL_63 ".net has a part of 64" },
@@ -160,7 +169,7 @@ static void test_longest_name(void **state)
 	"[role A]\nmembers = a..b x.y! file:file.txt admin\nfrobnicate = 1\n[role A]\n[flow]\nport = 0 9-8\n" \
 	"[dns]\ngrace = 1\nstale = x\nmin_interval = 9d\nservers = x 192.0.2.1#0\n[gateway]\nmode = x\n"
 
-/* Each allocation fails in its turn: it is told, by the result or by the complaints, and nothing leaks. */
+/* Each allocation fails in its turn: the result or the complaints show it, and nothing leaks. */
 static void test_no_memory(void **state)
 {
 	static const char *const texts[] = { RICH, WRONG };

@@ -674,7 +674,7 @@ static void test_oneway(void **state)
 	SEND(f, &peer, CALL("Echo", ",\"parameters\":{\"x\":1}"));
 	expect_reply(f, &peer, "{\"x\":1}", false);
 	assert_int_equal(f->changes, 1);
-	/* Who only tells may leave at once. */
+	/* A client of a oneway call may leave at once. */
 	SEND(f, &peer, CALL("Wait", ",\"oneway\":true"));
 	SEND(f, &peer, CALL("Change", ",\"oneway\":true"));
 	peer_free(&peer);

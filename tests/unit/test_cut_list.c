@@ -10,9 +10,12 @@
 	"[role ADM]\nmembers = 203.0.113.0/24\n"                                  \
 	"[role IH]\nmembers = 192.0.2.31\nprotected = yes\n"
 
-static struct packet tcp(const char *source, uint16_t source_port, const char *target, uint16_t target_port, bool piece)
+static struct packet tcp(const char *source, uint16_t source_port, const char *target, uint16_t target_port,
+			 bool mid_stream)
 {
-	return (struct packet){ make_addr(source), make_addr(target), PROTOCOL_TCP, source_port, target_port, piece };
+	return (struct packet){
+		make_addr(source), make_addr(target), PROTOCOL_TCP, source_port, target_port, mid_stream
+	};
 }
 
 static void assert_packet(const struct packet *got, const struct packet *wanted)
@@ -25,7 +28,7 @@ static void assert_packet(const struct packet *got, const struct packet *wanted)
 	assert_int_equal(got->protocol, PROTOCOL_TCP);
 }
 
-/* The protected side comes first, whichever opened it, and the connection can be told from its entry again. */
+/* The protected side comes first, whichever opened it, and the connection can be read from its entry again. */
 static void test_entries(void **state)
 {
 	struct packet cases[] = {
@@ -93,7 +96,7 @@ static bool keep_even(void *userdata, const struct cut_entry *entry)
 static void test_list(void **state)
 {
 	struct cut_list list = { 0 };
-	size_t asked = 0;
+	size_t calls = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < 10000; i++) {
@@ -119,8 +122,8 @@ static void test_list(void **state)
 		entry.own_port = 3388;
 		assert_null(cut_list_find(&list, &entry));
 	}
-	assert_int_equal(cut_list_filter(&list, keep_even, &asked), 5000);
-	assert_int_equal(asked, 10000);
+	assert_int_equal(cut_list_filter(&list, keep_even, &calls), 5000);
+	assert_int_equal(calls, 10000);
 	struct cut_entry odd = entry_of(1, 1, false, 0), even = entry_of(1, 2, false, 0);
 	even.peer = list.items[0].peer;
 	even.peer_port = list.items[0].peer_port;

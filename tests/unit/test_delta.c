@@ -10,7 +10,7 @@
 #define ADM "[role ADM]\nmembers = 203.0.113.0/24 admin.example.net\n"
 enum { NOW = 1000000 };
 
-/* The model: a ruleset of its own, changed op by op. Whatever the kernel would say no to fails the test. */
+/* The model: a ruleset of its own, changed op by op. What the kernel would refuse fails the test. */
 
 static void model_set_add(struct ruleset *model, const struct set *set)
 {
@@ -386,7 +386,7 @@ static void test_only_the_difference(void **state)
 
 	make(&old, BASE ADM "[flow x]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 1000\n", "");
 	step(&model, &new, &old, 0, &delta);
-	assert_int_equal(count_ops(&delta, OP_CHAIN_ADD), 3); /* in, asked and back */
+	assert_int_equal(count_ops(&delta, OP_CHAIN_ADD), 3); /* in, its port's and back */
 	assert_int_equal(count_ops(&delta, OP_RULES_FLUSH), 0);
 	assert_int_equal(count_ops(&delta, OP_SET_ADD), 0);
 	assert_int_equal(count_ops(&delta, OP_COUNTER_ADD), 1);
@@ -469,7 +469,7 @@ static void test_rearm(void **state)
 	}
 }
 
-/* Counters and sets that nothing uses any more stay for now, and the books say so. */
+/* Counters and sets that nothing uses any more stay for now, and are listed as unused. */
 static void test_kept(void **state)
 {
 	struct ruleset old, new, model;
@@ -500,7 +500,7 @@ static void test_kept(void **state)
 	ruleset_free(&model);
 }
 
-/* As the kernel is read: rules are there, but not known. They are written anew, in chains that stay. */
+/* As the kernel is read: rules are there, but not known. They are written again, in chains that stay. */
 static void test_rules_unknown(void **state)
 {
 	struct ruleset old, new, model;

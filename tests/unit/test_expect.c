@@ -161,7 +161,7 @@ static void open_ones_count_while_packets_pass(void **state)
 	/* Forgotten by both ends, it hides nothing. */
 	run(&world, DAY + MINUTE);
 	is(&world, license, DAY, DAY + 2 * MINUTE, true, true);
-	/* Packets more often than the kernel's seconds tell add up. */
+	/* Packets more often than the kernel's seconds show add up. */
 	int64_t began = world.now;
 	for (int i = 0; i < 120; i++) {
 		live(&world, 0, license, 1, 300 * SECOND + (world.now - began) / 100, true);
@@ -254,7 +254,7 @@ static void follows_the_policy(void **state)
 	look(&world);
 	is(&world, license, 20 * HOUR, 21 * HOUR, false, false);
 	assert_null(expect_find(&world.expect, console));
-	want(&world, BASE "[flow license-out]\nexpect = 24h\nenabled = no\n"); /* then it begins anew */
+	want(&world, BASE "[flow license-out]\nexpect = 24h\nenabled = no\n"); /* then it begins again */
 	assert_null(expect_find(&world.expect, license));
 	assert_int_equal(expect_interval_ms(&world.expect), 0);
 	want(&world, BASE LICENSE);
@@ -474,6 +474,37 @@ static void news(void **state)
 	expect_free(&world.expect);
 }
 
+/* Lists of each length, so that each is full once: nobody looks behind the last one. */
+static void lists_of_each_length(void **state)
+{
+	char text[1200] = BASE;
+
+	(void)state;
+	for (size_t count = 1; count <= 18; count++) {
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "[flow %s]\nexpect = 2h\n",
+			 builtin_flows[count - 1].id);
+		struct world world = begin(text);
+		assert_int_equal(world.expect.count, count);
+		world.expect.items = realloc(world.expect.items, count * sizeof(*world.expect.items));
+		assert_non_null(world.expect.items);
+		world.expect.capacity = count;
+		run(&world, MINUTE);
+		for (size_t i = 0; i < count; i++) {
+			assert_true(world.expect.items[i].silent_ms > 0);
+			world.expect.items[i].saved_ms = DAY;
+		}
+		assert_true(expect_has_news(&world.expect));
+		expect_saved(&world.expect);
+		assert_false(expect_has_news(&world.expect));
+		want(&world, text);
+		assert_int_equal(world.expect.count, count);
+		char *lines = expect_text(&world.expect);
+		assert_non_null(lines);
+		free(lines);
+		expect_free(&world.expect);
+	}
+}
+
 static void without_memory(void **state)
 {
 	struct policy policy;
@@ -510,6 +541,7 @@ int main(void)
 		cmocka_unit_test(news_for_the_disk),
 		cmocka_unit_test(damaged_files),
 		cmocka_unit_test(bounds),
+		cmocka_unit_test(lists_of_each_length),
 		cmocka_unit_test(intervals),
 		cmocka_unit_test(small_moves),
 		cmocka_unit_test(news),

@@ -17,89 +17,89 @@ static char link_lan[1][CONFIG_INTERFACE_MAX + 1] = { "lan" };
 
 /* Building. */
 
-static size_t add_chain(struct foreign_tables *others, const char *name, enum place place, bool nat, int priority)
+static size_t add_chain(struct foreign_tables *tables, const char *name, enum place place, bool nat, int priority)
 {
-	struct other_chain chain = { .family = INET,
-				     .table = strdup("t"),
-				     .name = strdup(name),
-				     .place = place,
-				     .priority = priority,
-				     .nat = nat };
-	assert_int_equal(ARRAY_PUSH(&others->chains, chain), 0);
-	return others->chains.count - 1;
+	struct foreign_chain chain = { .family = INET,
+				       .table = strdup("t"),
+				       .name = strdup(name),
+				       .place = place,
+				       .priority = priority,
+				       .nat = nat };
+	assert_int_equal(ARRAY_PUSH(&tables->chains, chain), 0);
+	return tables->chains.count - 1;
 }
 
-static struct other_rule *add_rule(struct foreign_tables *others, size_t chain, enum effect effect, enum way way)
+static struct foreign_rule *add_rule(struct foreign_tables *tables, size_t chain, enum effect effect, enum way way)
 {
-	struct other_rule rule = { .chain = chain,
-				   .handle = others->rules.count + 1,
-				   .conditions = others->conditions.count,
-				   .exact = true,
-				   .effect = (uint8_t)effect,
-				   .way = (uint8_t)way,
-				   .map_field = RULE_FIELDS };
-	assert_int_equal(ARRAY_PUSH(&others->rules, rule), 0);
-	return &others->rules.items[others->rules.count - 1];
+	struct foreign_rule rule = { .chain = chain,
+				     .handle = tables->rules.count + 1,
+				     .conditions = tables->conditions.count,
+				     .exact = true,
+				     .effect = (uint8_t)effect,
+				     .way = (uint8_t)way,
+				     .map_field = RULE_FIELDS };
+	assert_int_equal(ARRAY_PUSH(&tables->rules, rule), 0);
+	return &tables->rules.items[tables->rules.count - 1];
 }
 
 /* To the last rule. */
-static void add_condition(struct foreign_tables *others, enum rule_field field, bool negate, const void *first,
+static void add_condition(struct foreign_tables *tables, enum rule_field field, bool negate, const void *first,
 			  const void *last)
 {
 	struct rule_condition condition = { .field = (uint8_t)field, .negate = negate };
 	memcpy(condition.first, first, rule_field_size(field));
 	memcpy(condition.last, last, rule_field_size(field));
-	assert_int_equal(ARRAY_PUSH(&others->conditions, condition), 0);
-	others->rules.items[others->rules.count - 1].condition_count++;
+	assert_int_equal(ARRAY_PUSH(&tables->conditions, condition), 0);
+	tables->rules.items[tables->rules.count - 1].condition_count++;
 }
 
-static void add_port(struct foreign_tables *others, uint16_t port)
+static void add_port(struct foreign_tables *tables, uint16_t port)
 {
 	uint8_t bytes[] = { port >> 8, port & 0xff };
-	add_condition(others, RULE_TARGET_PORT, false, bytes, bytes);
+	add_condition(tables, RULE_TARGET_PORT, false, bytes, bytes);
 }
 
-static void add_addresses(struct foreign_tables *others, enum rule_field field, bool negate, const char *first,
+static void add_addresses(struct foreign_tables *tables, enum rule_field field, bool negate, const char *first,
 			  const char *last)
 {
-	add_condition(others, field, negate, make_addr(first).bytes, make_addr(last).bytes);
+	add_condition(tables, field, negate, make_addr(first).bytes, make_addr(last).bytes);
 }
 
-static void add_link(struct foreign_tables *others, bool negate, const char *name)
+static void add_link(struct foreign_tables *tables, bool negate, const char *name)
 {
 	uint8_t bytes[16] = { 0 };
 	memcpy(bytes, name, strlen(name));
-	add_condition(others, RULE_LINK, negate, bytes, bytes);
+	add_condition(tables, RULE_LINK, negate, bytes, bytes);
 }
 
-static int judge(struct findings *ret, const struct foreign_tables *others, const char *config)
+static int judge(struct findings *ret, const struct foreign_tables *tables, const char *config)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
-	struct interface_list links[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+	struct interface_list interfaces[8] = { { link_lan, 1 } };
+	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct policy policy;
 
 	make_good_policy(&policy, config);
 	struct foreign_view view = { .around = &around };
-	int r = foreign_judge(ret, others, &policy, &view, EFFECTS_INTERCEPT);
+	int r = foreign_judge(ret, tables, &policy, &view, EFFECTS_INTERCEPT);
 	policy_free(&policy);
 	ranges_free(&gateway);
 	return r;
 }
 
 /* The handles of what is found, as "1 3"; others is freed. */
-static void assert_found(struct foreign_tables *others, const char *config, const char *expected)
+static void assert_found(struct foreign_tables *tables, const char *config, const char *expected)
 {
 	struct findings findings;
 	char text[200] = "";
 
-	assert_int_equal(judge(&findings, others, config), 0);
+	assert_int_equal(judge(&findings, tables, config), 0);
 	for (size_t i = 0; i < findings.count; i++)
 		sprintf(text + strlen(text), "%s%d", i ? " " : "", (int)findings.items[i].handle);
 	assert_string_equal(text, expected);
 	findings_free(&findings);
-	foreign_tables_free(others);
+	foreign_tables_free(tables);
 }
 
 #define REPORT CONFIG("interception = report\n")
@@ -137,12 +137,12 @@ static void test_conditions(void **state)
 	add_addresses(&o, RULE_SOURCE_4, true, "192.0.2.25", "192.0.2.25");
 	add_condition(&o, RULE_FAMILY, false, "\4", "\4");
 	add_rule(&o, pre, EFFECT_REDIRECT,
-		 WAY_ON); /* the server's packets come by no other link, and it has no console */
+		 WAY_ON); /* the server's packets come by no other interface, and it has no console */
 	add_link(&o, true, "lan");
 	add_addresses(&o, RULE_SOURCE_4, false, "192.0.2.25", "192.0.2.25");
 	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* DNS is no channel */
 	add_port(&o, 53);
-	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* of the loopback link nothing of ours comes */
+	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* of the loopback interface nothing of ours comes */
 	add_link(&o, false, "lo");
 	add_rule(&o, pre, EFFECT_DNAT, WAY_ON); /* a port forward to the server, for all but the server itself */
 	o.rules.items[o.rules.count - 1].has_target = true;
@@ -198,15 +198,15 @@ static void test_chains(void **state)
 		struct foreign_tables o = { 0 };
 		size_t inner = add_chain(&o, "inner", PLACE_NONE, false, 0),
 		       pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100);
-		struct other_rule *rule = add_rule(&o, inner, EFFECT_NONE, cases[i].inner);
+		struct foreign_rule *rule = add_rule(&o, inner, EFFECT_NONE, cases[i].inner);
 		rule->to = cases[i].inner == WAY_JUMP ? inner + 1 : 0;
 		add_rule(&o, inner, EFFECT_REDIRECT, WAY_ON);
 		add_port(&o, 443);
 		add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON);
 		add_port(&o, 80);
 		/* The jump is ahead of it in its chain. */
-		struct other_rule last = o.rules.items[2];
-		o.rules.items[2] = (struct other_rule){
+		struct foreign_rule last = o.rules.items[2];
+		o.rules.items[2] = (struct foreign_rule){
 			.chain = pre, .handle = 9, .exact = true, .way = (uint8_t)cases[i].way, .to = inner + 1
 		};
 		assert_int_equal(ARRAY_PUSH(&o.rules, last), 0);
@@ -217,7 +217,7 @@ static void test_chains(void **state)
 static void test_sets(void **state)
 {
 	struct foreign_tables o = { 0 };
-	struct other_set set = { .family = INET, .table = strdup("t"), .name = strdup("s"), .known = true };
+	struct foreign_set set = { .family = INET, .table = strdup("t"), .name = strdup("s"), .known = true };
 	size_t pre = add_chain(&o, "pre", PLACE_PREROUTING, true, -100),
 	       effect = add_chain(&o, "to", PLACE_NONE, false, 0);
 
@@ -231,7 +231,7 @@ static void test_sets(void **state)
 		assert_int_equal(ARRAY_PUSH(&set, element), 0);
 	}
 	assert_int_equal(ARRAY_PUSH(&o.sets, set), 0);
-	struct other_rule *map = add_rule(&o, pre, EFFECT_NONE, WAY_MAP);
+	struct foreign_rule *map = add_rule(&o, pre, EFFECT_NONE, WAY_MAP);
 	map->map_field = RULE_TARGET_PORT;
 	map->to = 1;
 	add_rule(&o, pre, EFFECT_REDIRECT, WAY_ON); /* the map took it */
@@ -301,12 +301,12 @@ static void test_places(void **state)
 static char link_wan[1][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 
 /* "HANDLE! " for one that stops a flow, "HANDLE? " for one that may; 0 is the policy. others is freed. */
-static void assert_drops(struct foreign_tables *others, const char *config, const char *expected)
+static void assert_drops(struct foreign_tables *tables, const char *config, const char *expected)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
-	struct interface_list links[8] = { { link_lan, 1 } }, peers[64];
+	struct interface_list interfaces[8] = { { link_lan, 1 } }, peers[64];
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct foreign_view view = { &around, peers };
 	struct findings findings;
 	struct policy policy;
@@ -315,22 +315,22 @@ static void assert_drops(struct foreign_tables *others, const char *config, cons
 	for (size_t i = 0; i < COUNT_OF(peers); i++)
 		peers[i] = (struct interface_list){ link_wan, 1 };
 	make_good_policy(&policy, config);
-	assert_int_equal(foreign_judge(&findings, others, &policy, &view, EFFECTS_STOP), 0);
+	assert_int_equal(foreign_judge(&findings, tables, &policy, &view, EFFECTS_STOP), 0);
 	for (size_t i = 0; i < findings.count; i++)
 		sprintf(text + strlen(text), "%d%s ", (int)findings.items[i].handle, findings.items[i].may ? "?" : "!");
 	assert_string_equal(text, expected);
 	findings_free(&findings);
 	policy_free(&policy);
 	ranges_free(&gateway);
-	foreign_tables_free(others);
+	foreign_tables_free(tables);
 }
 
-static void add_state(struct foreign_tables *others, bool some, uint32_t bits)
+static void add_state(struct foreign_tables *tables, bool some, uint32_t bits)
 {
 	struct rule_condition condition = { .field = RULE_STATE, .negate = some, .masked = true };
 	memcpy(condition.first, &bits, sizeof(bits));
-	assert_int_equal(ARRAY_PUSH(&others->conditions, condition), 0);
-	others->rules.items[others->rules.count - 1].condition_count++;
+	assert_int_equal(ARRAY_PUSH(&tables->conditions, condition), 0);
+	tables->rules.items[tables->rules.count - 1].condition_count++;
 }
 
 static void test_drops(void **state)
@@ -349,7 +349,7 @@ static void test_drops(void **state)
 	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 5 */
 	add_port(&o, 443);
 	add_state(&o, true, STATE_NEW);
-	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* no link that peers come by */
+	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* no interface that peers come by */
 	add_link(&o, false, "adm");
 	add_rule(&o, forward, EFFECT_DROP, WAY_DONE); /* 7: some of ADM */
 	add_port(&o, 8470);
@@ -393,7 +393,7 @@ static void test_policies(void **state)
 		add_condition(&o, RULE_OUT_LINK, false, name, name);
 		assert_drops(&o, REPORT, cases[i].found);
 	}
-	/* What the gateway itself is asked for by name: its resolver. */
+	/* The gateway's own name server. */
 	struct foreign_tables o = { 0 };
 	size_t base = add_chain(&o, "base", PLACE_INPUT, false, 0);
 	o.chains.items[base].drops = true;
@@ -451,7 +451,7 @@ struct probe {
 	uint8_t values[RULE_FIELDS][16];
 };
 
-static bool holds(const struct foreign_tables *o, const struct other_rule *rule, const struct probe *probe)
+static bool holds(const struct foreign_tables *o, const struct foreign_rule *rule, const struct probe *probe)
 {
 	for (size_t i = 0; i < rule->condition_count; i++) {
 		const struct rule_condition *condition = &o->conditions.items[rule->conditions + i];
@@ -468,7 +468,7 @@ static bool holds(const struct foreign_tables *o, const struct other_rule *rule,
 static bool run(const struct foreign_tables *o, size_t chain, const struct probe *probe, bool *reached, int depth)
 {
 	for (size_t i = 0; i < o->rules.count && depth < 16; i++) {
-		const struct other_rule *rule = &o->rules.items[i];
+		const struct foreign_rule *rule = &o->rules.items[i];
 		if (rule->chain != chain || !holds(o, rule, probe))
 			continue;
 		reached[i] |= rule->effect != EFFECT_NONE;
@@ -490,7 +490,7 @@ static void random_rules(struct foreign_tables *o)
 {
 	static const char *const addresses[] = { "192.0.2.0",    "192.0.2.25",  "192.0.2.26",
 						 "198.51.100.7", "203.0.113.5", "203.0.113.255" };
-	static const char *const links[] = { "lan", "wan" };
+	static const char *const interfaces[] = { "lan", "wan" };
 	static const uint16_t ports[] = { 80, 143, 443, 8470 };
 	size_t chains[3];
 
@@ -503,7 +503,7 @@ static void random_rules(struct foreign_tables *o)
 		enum way way = ways[roll(COUNT_OF(ways))];
 		if (chain == 0 && (way == WAY_JUMP || way == WAY_GOTO))
 			way = WAY_ON;
-		struct other_rule *rule = add_rule(o, chains[chain], roll(3) ? EFFECT_NONE : EFFECT_REDIRECT, way);
+		struct foreign_rule *rule = add_rule(o, chains[chain], roll(3) ? EFFECT_NONE : EFFECT_REDIRECT, way);
 		rule->to = way == WAY_JUMP || way == WAY_GOTO ? chains[roll((unsigned)chain)] + 1 : 0;
 		rule->exact = roll(4) != 0;
 		for (unsigned c = roll(3); c > 0; c--) {
@@ -515,7 +515,7 @@ static void random_rules(struct foreign_tables *o)
 					      addresses[high]);
 				break;
 			case 1: add_port(o, ports[roll(COUNT_OF(ports))]); break;
-			default: add_link(o, roll(3) == 0, links[roll(2)]);
+			default: add_link(o, roll(3) == 0, interfaces[roll(2)]);
 			}
 		}
 	}
@@ -555,13 +555,13 @@ static void test_nothing_is_missed(void **state)
 		}
 		assert_int_equal(judge(&findings, &o, REPORT), 0);
 		for (size_t i = 0; i < o.rules.count; i++) {
-			bool told = false;
+			bool found = false;
 			for (size_t f = 0; f < findings.count; f++)
-				told |= findings.items[f].handle == o.rules.items[i].handle;
-			if (reached[i] && !told)
-				fail_msg("round %u: rule %zu was reached, and is not told", round, i + 1);
+				found |= findings.items[f].handle == o.rules.items[i].handle;
+			if (reached[i] && !found)
+				fail_msg("round %u: rule %zu was reached, and is not reported", round, i + 1);
 			reached_ever += reached[i];
-			quiet += !told && o.rules.items[i].effect != EFFECT_NONE;
+			quiet += !found && o.rules.items[i].effect != EFFECT_NONE;
 		}
 		findings_free(&findings);
 		foreign_tables_free(&o);
@@ -571,20 +571,20 @@ static void test_nothing_is_missed(void **state)
 }
 
 /* In parts of so many steps. *ret_parts: how many there were. */
-static void judge_in_parts(struct findings *ret, const struct foreign_tables *others, const char *config,
+static void judge_in_parts(struct findings *ret, const struct foreign_tables *tables, const char *config,
 			   unsigned effects, size_t steps, size_t *ret_parts)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
-	struct interface_list links[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+	struct interface_list interfaces[8] = { { link_lan, 1 } };
+	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct foreign_view view = { .around = &around };
 	struct judging *judging;
 	struct policy policy;
 	int r;
 
 	make_good_policy(&policy, config);
-	assert_int_equal(foreign_judge_begin(&judging, ret, others, &policy, &view, effects), 0);
+	assert_int_equal(foreign_judge_begin(&judging, ret, tables, &policy, &view, effects), 0);
 	for (*ret_parts = 1; (r = foreign_judge_some(judging, steps)) > 0;)
 		++*ret_parts;
 	assert_int_equal(r, 0);
@@ -663,7 +663,7 @@ static void test_many_findings(void **state)
 static void test_large_sets(void **state)
 {
 	struct foreign_tables o = { 0 };
-	struct other_set set = { .family = INET, .table = strdup("t"), .name = strdup("bad"), .known = true };
+	struct foreign_set set = { .family = INET, .table = strdup("t"), .name = strdup("bad"), .known = true };
 	struct findings findings;
 	size_t parts;
 
@@ -682,7 +682,7 @@ static void test_large_sets(void **state)
 		o.conditions.items[o.conditions.count - 1].set = 1;
 		if (i >= 4)
 			continue;
-		struct other_rule *rule = add_rule(&o, chain, EFFECT_NONE, WAY_MAP);
+		struct foreign_rule *rule = add_rule(&o, chain, EFFECT_NONE, WAY_MAP);
 		rule->to = 1;
 		rule->map_field = RULE_TARGET_4;
 		add_condition(&o, RULE_PROTOCOL, false, "\6", "\6");
@@ -705,8 +705,8 @@ static void test_no_memory(void **state)
 		struct findings findings = { 0 };
 		struct ranges gateway = make_ranges("192.0.2.1");
 		struct names_view names = { 0 };
-		struct interface_list links[8] = { { link_lan, 1 } };
-		struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+		struct interface_list interfaces[8] = { { link_lan, 1 } };
+		struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 		struct policy policy;
 
 		make_good_policy(&policy, REPORT);

@@ -70,7 +70,7 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_time_reset(INT64_C(1000000), INT64_C(1700000000));
-	log_reset();
+	fake_log_reset();
 	directory_new();
 	kernel_count = 0;
 	memset(kernel, 0, sizeof(kernel));
@@ -134,7 +134,7 @@ static void test_interception(void **state)
 	pass("intercepted", 1);
 	assert_int_equal(counts_read(counts), 0);
 	assert_int_equal(interceptions, 2);
-	assert_int_equal(log_count(""), 0); /* what intercepts is for others to say */
+	assert_int_equal(fake_log_count(""), 0); /* what intercepts is for others to report */
 }
 
 static void test_interception_is_over(void **state)
@@ -160,20 +160,20 @@ static void test_unobserved(void **state)
 	(void)state;
 	pass("unobserved", 100);
 	counts_sample(counts);
-	assert_int_equal(log_count("more DNS queries"), 0);
+	assert_int_equal(fake_log_count("more DNS queries"), 0);
 	for (int i = 0; i < 5; i++) {
 		fake_time_pass(MINUTE);
 		pass("unobserved", 1);
 		counts_sample(counts);
 	}
-	assert_int_equal(log_count("more DNS queries of the server, or answers to it, than are looked at"), 1);
+	assert_int_equal(fake_log_count("more DNS queries of the server, or answers to it, than are looked at"), 1);
 	assert_string_equal(reasons(), "unobserved: more DNS packets of the server than are looked at (1000 a second): "
 				       "105 so far were not: names and patterns may lack addresses\n");
 	fake_time_pass(10 * MINUTE);
 	assert_string_equal(reasons(), "");
 	pass("unobserved", 1);
 	counts_sample(counts);
-	assert_int_equal(log_count("more DNS queries"), 2);
+	assert_int_equal(fake_log_count("more DNS queries"), 2);
 	assert_int_equal(interceptions, 0);
 }
 
@@ -236,7 +236,7 @@ static void test_restarts(void **state)
 	pass("denied-in", 20);
 	assert_int_equal(counts_read(counts), 0);
 	assert_int_equal(counts_packets(counts, "denied-in"), 31);
-	assert_int_equal(log_count(""), 0);
+	assert_int_equal(fake_log_count(""), 0);
 }
 
 static void test_another_boot(void **state)
@@ -285,7 +285,7 @@ static void test_unwritable_state(void **state)
 	directory_hide(true);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(counts_save(counts), -ENOENT);
-	assert_int_equal(log_count("can't save the counters in"), 1);
+	assert_int_equal(fake_log_count("can't save the counters in"), 1);
 	snprintf(expected, sizeof(expected), "state-unsaved: the counters can't be saved in %s\n", directory);
 	assert_string_equal(reasons(), expected);
 	directory_hide(false);
@@ -297,7 +297,7 @@ static void test_unwritable_state(void **state)
 	pass("denied-in", 1);
 	assert_int_equal(counts_read(counts), 0);
 	assert_true(counts_save(counts) < 0);
-	assert_int_equal(log_count("can't save the counters in"), 2);
+	assert_int_equal(fake_log_count("can't save the counters in"), 2);
 	restart();
 	assert_int_equal(counts_packets(counts, "denied-in"), 0);
 }
@@ -307,7 +307,7 @@ static void test_unreadable_state(void **state)
 	(void)state;
 	assert_int_equal(mkdir(directory_path("counters"), 0700), 0);
 	restart();
-	assert_int_equal(log_count("can't be read, they begin anew"), 1);
+	assert_int_equal(fake_log_count("can't be read, they begin anew"), 1);
 	assert_int_equal(counts_packets(counts, "denied-in"), 0);
 	pass("denied-in", 4);
 	assert_int_equal(counts_read(counts), 0);
@@ -327,7 +327,7 @@ static void test_without_memory(void **state)
 	allocations_left = 1; /* what is in the state directory can't be loaded: it guards all the same */
 	assert_int_equal(counts_new(&fresh, NULL, directory, &events, &interceptions), 0);
 	allocations_left = -1;
-	assert_int_equal(log_count("they begin anew"), 1);
+	assert_int_equal(fake_log_count("they begin anew"), 1);
 	assert_int_equal(counts_packets(fresh, "denied-in"), 0);
 	allocations_left = 1; /* the list, but no room for a counter */
 	assert_int_equal(counts_read(fresh), -ENOMEM);
@@ -335,7 +335,7 @@ static void test_without_memory(void **state)
 	memstream_fails = true;
 	assert_int_equal(counts_save(fresh), -ENOMEM);
 	memstream_fails = false;
-	assert_int_equal(log_count("can't save the counters in"), 1);
+	assert_int_equal(fake_log_count("can't save the counters in"), 1);
 	counts_free(fresh);
 	counts_free(NULL);
 }

@@ -266,7 +266,7 @@ static void test_mid_stream(void **state)
 	cut_free(cut);
 }
 
-/* It was cut, and came through again from its middle while the table was not there: nobody judges that anew. */
+/* It was cut, and came through again from its middle while the table was not there: nobody judges that again. */
 static void test_was_cut(void **state)
 {
 	struct in_force *web = *state, out;
@@ -537,7 +537,7 @@ static void test_forgotten(void **state)
 	track("192.0.2.25", 40001, "198.51.100.6", 990);
 	assert_int_equal(run(cut, &named), 2);
 	assert_false(cut_wants_names(cut, &named.policy));
-	cut_minute(cut, &found.rules); /* nobody has said that names changed */
+	cut_minute(cut, &found.rules); /* nobody has announced that names changed */
 	assert_int_equal(fake_nft.cut.count, 2);
 	cut_set_names_changed(cut);
 	assert_true(cut_wants_names(cut, &named.policy));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The tables of other programs: when they are read, and what is said of them. */
+/* The tables of other programs: when they are read, and what is reported of them. */
 #include "fake_time.h"
 #include "gw_fixture.h"
 
@@ -16,7 +16,7 @@
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND };
 
-/* The kernel: one chain with so many rules that redirect everything, told in so many parts. */
+/* The kernel: one chain with so many rules that redirect everything, given in so many parts. */
 static struct {
 	size_t rules, parts;
 	bool incomplete;
@@ -63,20 +63,20 @@ int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, s
 
 static void fill(struct foreign_tables *out)
 {
-	struct other_chain chain = { .family = 2,
-				     .table = strdup("nat"),
-				     .name = strdup("squid"),
-				     .place = PLACE_PREROUTING,
-				     .priority = -100,
-				     .nat = true };
+	struct foreign_chain chain = { .family = 2,
+				       .table = strdup("nat"),
+				       .name = strdup("squid"),
+				       .place = PLACE_PREROUTING,
+				       .priority = -100,
+				       .nat = true };
 
 	assert_int_equal(ARRAY_PUSH(&out->chains, chain), 0);
 	for (size_t i = 0; i < kernel.rules; i++) {
-		struct other_rule rule = { .handle = i + 1,
-					   .exact = true,
-					   .effect = EFFECT_REDIRECT,
-					   .way = WAY_ON,
-					   .map_field = RULE_FIELDS };
+		struct foreign_rule rule = { .handle = i + 1,
+					     .exact = true,
+					     .effect = EFFECT_REDIRECT,
+					     .way = WAY_ON,
+					     .map_field = RULE_FIELDS };
 		assert_int_equal(ARRAY_PUSH(&out->rules, rule), 0);
 	}
 	out->incomplete = kernel.incomplete;
@@ -108,11 +108,11 @@ static size_t changes, gone;
 static int environment_error;
 static struct ranges own;
 
-static int on_environment(void *userdata, const struct policy *asked, struct environment_store *ret,
+static int on_environment(void *userdata, const struct policy *given, struct environment_store *ret,
 			  struct ranges *ret_own)
 {
 	assert_ptr_equal(userdata, &changes);
-	assert_ptr_equal(asked, &policy);
+	assert_ptr_equal(given, &policy);
 	*ret = (struct environment_store){ .roles = calloc(policy.role_count, sizeof(*ret->roles)),
 					   .count = policy.role_count };
 	*ret_own = (struct ranges){ 0 };
@@ -140,7 +140,7 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_time_reset(INT64_C(1000000), INT64_C(1700000000));
-	log_reset();
+	fake_log_reset();
 	memset(&kernel, 0, sizeof(kernel));
 	kernel.parts = 1;
 	changes = gone = 0;
@@ -193,26 +193,26 @@ static void test_findings_come_and_go(void **state)
 	fake_time_pass(MINUTE);
 	assert_string_equal(reasons(), RULE("1") RULE("2"));
 	assert_int_equal(changes, 2);
-	assert_int_equal(log_count("table ip nat, chain squid, handle"), 2);
+	assert_int_equal(fake_log_count("table ip nat, chain squid, handle"), 2);
 	assert_int_equal(foreign_findings(foreign)->count, 2);
 
 	foreign_set_changed(foreign); /* something else in them */
 	fake_time_pass(MINUTE);
 	assert_int_equal(changes, 2);
-	assert_int_equal(log_count(""), 2);
+	assert_int_equal(fake_log_count(""), 2);
 
 	kernel.rules = 1;
 	foreign_set_changed(foreign);
 	fake_time_pass(MINUTE);
 	assert_string_equal(reasons(), RULE("1"));
-	assert_int_equal(log_count("gone: flow license-out: table ip nat, chain squid, handle 2 redirects"), 1);
+	assert_int_equal(fake_log_count("gone: flow license-out: table ip nat, chain squid, handle 2 redirects"), 1);
 	assert_int_equal(gone, 0);
 
 	kernel.rules = 0;
 	foreign_set_changed(foreign);
 	fake_time_pass(MINUTE);
 	assert_string_equal(reasons(), "");
-	assert_int_equal(log_count("gone: "), 2);
+	assert_int_equal(fake_log_count("gone: "), 2);
 	assert_int_equal(gone, 1);
 	assert_int_equal(changes, 4);
 	assert_int_equal(kernel.begun, 5);
@@ -233,7 +233,7 @@ static void test_many_findings(void **state)
 				    RULE("4") "foreign-rule: 3 more rules of other tables could intercept flows\n"
 					      "foreign-incomplete: other tables have too many rules, or rules of an "
 					      "unknown kind: whether they intercept flows is not wholly known\n");
-	assert_int_equal(log_count("other tables have too many rules"), 1);
+	assert_int_equal(fake_log_count("other tables have too many rules"), 1);
 	assert_int_equal(changes, 2);
 }
 
@@ -260,7 +260,7 @@ static void test_unreadable(void **state)
 	foreign_set_changed(foreign);
 	fake_time_pass(MINUTE);
 	assert_string_equal(reasons(), RULE("1") UNREADABLE); /* what was found last still counts */
-	assert_int_equal(log_count("the rules of other tables can't be read: Interrupted system call"), 1);
+	assert_int_equal(fake_log_count("the rules of other tables can't be read: Interrupted system call"), 1);
 	assert_int_equal(changes, 2);
 	assert_in_range(kernel.begun, 20, 35); /* it is tried again every two seconds, and no more often */
 	kernel.error = 0;
@@ -284,7 +284,7 @@ static void test_other_errors(void **state)
 		fake_time_pass(3 * SECOND);
 		assert_string_equal(reasons(), "");
 	}
-	assert_int_equal(log_count("can't be read: Cannot allocate memory"), 3);
+	assert_int_equal(fake_log_count("can't be read: Cannot allocate memory"), 3);
 }
 
 /* Large tables are read and judged between other events. */
@@ -396,7 +396,7 @@ static void test_cancel(void **state)
 	assert_string_equal(reasons(), "");
 	assert_int_equal(changes, 2);
 
-	kernel.parts = 100; /* read anew while a look is under way: that one ends */
+	kernel.parts = 100; /* read again while a look is under way: that one ends */
 	foreign_read(foreign, &policy);
 	kernel.parts = 1;
 	kernel.cost_ms = 0;

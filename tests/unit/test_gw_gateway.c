@@ -4,6 +4,7 @@
 #include "gw_fixture.h"
 
 #include "fake_conntrack.h"
+#include "fake_helper.h"
 #include "fake_links.h"
 #include "fake_nflog.h"
 #include "fake_nft.h"
@@ -71,9 +72,10 @@ static int setup(void **state)
 	fake_links_reset();
 	fake_resolver_reset();
 	fake_nflog_reset();
+	fake_helper_reset();
 	fake_conntrack_reset();
 	fake_time_reset(NOW, WALL);
-	log_reset();
+	fake_log_reset();
 	directory_new();
 	directory_write("spefw.ini", GOOD);
 	fake_links_set_own("192.0.2.1 2001:db8:2::1");
@@ -92,6 +94,7 @@ static int teardown(void **state)
 	assert_int_equal(fake_nft.open, 0);
 	assert_int_equal(fake_resolvers, 0);
 	assert_int_equal(fake_nflogs, 0);
+	assert_int_equal(fake_helpers, 0);
 	assert_int_equal(fake_links_alive, 0);
 	fake_nft_reset();
 	fake_links_reset();
@@ -229,7 +232,7 @@ static void test_no_kernel(void **state)
 	assert_int_equal(gateway_start(gateway, -1), -EPERM);
 }
 
-/* What may pass with time is tried again, and what cannot be done meanwhile is said. */
+/* What may pass with time is tried again, and what cannot be done meanwhile is reported. */
 static void test_start_fails_for_a_while(void **state)
 {
 	(void)state;
@@ -244,7 +247,7 @@ static void test_start_fails_for_a_while(void **state)
 	assert_false(has_reason("table-outdated"));
 	assert_true(fake_nft.exists);
 	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
-	assert_int_equal(log_count("is up to date again"), 1);
+	assert_int_equal(fake_log_count("is up to date again"), 1);
 }
 
 static void collect_line(void *userdata, const char *text)
@@ -275,7 +278,7 @@ static void test_reload(void **state)
 	assert_true(table_figures(gateway_table(gateway)).generation > generation);
 	assert_string_equal(reasons(), "");
 
-	/* Nothing is sent for a file that says the same. */
+	/* Nothing is sent for a file of the same meaning. */
 	size_t batches = fake_nft.batches;
 	assert_int_equal(reload(NARROW "; a remark\n", &cut), 0);
 	assert_int_equal(cut, 0);
@@ -421,7 +424,7 @@ static void test_own_address(void **state)
 	fake_links_change();
 	assert_null(element("protected_4", "192.0.2.25"));
 	assert_true(has_reason("own-address"));
-	assert_int_equal(log_count("it is left out"), 1);
+	assert_int_equal(fake_log_count("it is left out"), 1);
 	connect_as("198.51.100.200", "192.0.2.25", 3389);
 	fake_links_set_own("192.0.2.1 2001:db8:2::1");
 	fake_links_change();
@@ -441,14 +444,14 @@ static void test_own_address_without_memory(void **state)
 	fake_links_change();
 	allocations_left = -1;
 	assert_true(has_reason("interfaces-unread"));
-	assert_int_equal(log_count("is not followed yet"), 1);
+	assert_int_equal(fake_log_count("is not followed yet"), 1);
 	assert_non_null(element("protected_4", "192.0.2.25"));
 	fake_time_pass(5 * SECOND);
 	assert_false(has_reason("interfaces-unread"));
 	assert_null(element("protected_4", "192.0.2.25"));
 }
 
-/* An interface that comes up makes names be asked for, and the spoof guard know it. */
+/* An interface that comes up makes names be queried, and the spoof guard know it. */
 static void test_interfaces(void **state)
 {
 	(void)state;
@@ -540,13 +543,13 @@ static void test_cut_is_allowed_again(void **state)
 /* A rule that redirects all that a nat chain sees. */
 static int redirect_all(struct foreign_tables *out)
 {
-	struct other_chain chain = { .family = 2,
-				     .table = strdup("nat"),
-				     .name = strdup("squid"),
-				     .place = PLACE_PREROUTING,
-				     .priority = -100,
-				     .nat = true };
-	struct other_rule rule = {
+	struct foreign_chain chain = { .family = 2,
+				       .table = strdup("nat"),
+				       .name = strdup("squid"),
+				       .place = PLACE_PREROUTING,
+				       .priority = -100,
+				       .nat = true };
+	struct foreign_rule rule = {
 		.handle = 7, .exact = true, .effect = EFFECT_REDIRECT, .way = WAY_ON, .map_field = RULE_FIELDS
 	};
 
@@ -570,7 +573,7 @@ static void test_interception(void **state)
 	fake_nft_count("intercepted", 3, 300);
 	fake_time_pass(MINUTE);
 	assert_true(has_reason("intercepted"));
-	assert_int_equal(log_count("are intercepted: flow"), 1);
+	assert_int_equal(fake_log_count("are intercepted: flow"), 1);
 	fake_nft.foreign_tables = NULL;
 	fake_nft_foreign_notice();
 	fake_time_pass(3 * SECOND);
@@ -579,23 +582,9 @@ static void test_interception(void **state)
 	fake_nft_count("intercepted", 5, 500);
 	fake_time_pass(MINUTE);
 	assert_true(has_reason("intercepted"));
-	assert_int_equal(log_count("another table redirects them"), 1);
+	assert_int_equal(fake_log_count("another table redirects them"), 1);
 	fake_time_pass(10 * MINUTE);
 	assert_false(has_reason("intercepted"));
-}
-
-static void give(const char *prefix, const char *source, uint16_t source_port, const char *target, uint16_t port,
-		 const char *addresses)
-{
-	struct packet packet = { .source = make_addr(source),
-				 .target = make_addr(target),
-				 .protocol = PROTOCOL_UDP,
-				 .source_port = source_port,
-				 .target_port = port };
-	uint8_t message[FAKE_DNS_MAX];
-	size_t length = fake_dns(message, 77, LICENSE, FAMILY_4, addresses, 300, 0);
-
-	fake_nflog_packet(prefix, &packet, message, length);
 }
 
 /* The server's own answer opens its way at once. */
@@ -604,13 +593,49 @@ static void test_observed(void **state)
 	(void)state;
 	start();
 	answer_license();
-	give("spefw dns ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99"); /* nobody asked */
+	fake_helper_start();
+	fake_helper_count(1, 0, 0); /* without a query */
+	assert_int_equal(observer_figures(gateway_observer(gateway)).unsolicited, 1);
+	fake_helper_observe("192.0.2.26", LICENSE, FAMILY_4, "198.51.100.99", 300);
+	fake_helper_observe("192.0.2.25", "other.example.net", FAMILY_4, "198.51.100.99", 300);
 	assert_null(element("name_" LICENSE "_4", "198.51.100.99"));
-	assert_int_equal(observer_figures(gateway_observer(gateway)).unasked, 1);
-	give("spefw query ", "192.0.2.25", 40000, "192.0.2.53", 53, NULL);
-	give("spefw dns ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99");
+	assert_int_equal(names_figures(gateway_names(gateway)).learned, 0);
+	fake_helper_observe("192.0.2.25", LICENSE, FAMILY_4, "198.51.100.99", 300);
 	assert_non_null(element("name_" LICENSE "_4", "198.51.100.99"));
 	assert_int_equal(names_figures(gateway_names(gateway)).learned, 1);
+	/* What no name may have is refused, whoever reports it. */
+	fake_helper_observe("192.0.2.25", LICENSE, FAMILY_4, "192.0.2.25 192.0.2.1 10.0.0.1 127.0.0.1", 300);
+	assert_null(element("name_" LICENSE "_4", "192.0.2.25"));
+	assert_null(element("name_" LICENSE "_4", "192.0.2.1"));
+	assert_null(element("name_" LICENSE "_4", "10.0.0.1"));
+	assert_null(element("name_" LICENSE "_4", "127.0.0.1"));
+}
+
+/* Another spefw-resolver knows no aliases: all names are queried for it. That it ended is a reason. */
+static void test_resolver_restarted(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_helper_start();
+	assert_string_equal(fake_helper_sent(), "begin;watch " LICENSE ";end;nflog 1005;");
+	fake_time_pass(6 * SECOND);
+	assert_false(fake_resolver_asked(LICENSE, FAMILY_4));
+	fake_helper_fails = true;
+	assert_true(has_reason("resolver"));
+	fake_helper_fails = false;
+	size_t before = health_changes;
+	fake_helper_start();
+	assert_true(health_changes > before);
+	assert_false(has_reason("resolver"));
+	assert_string_equal(fake_helper_sent(), "begin;watch " LICENSE ";end;nflog 1005;");
+	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
+	assert_true(fake_resolver_asked(LICENSE, FAMILY_6));
+	/* Another policy: other names. */
+	assert_int_equal(reload(GOOD "[flow more]\nfrom = SERVER\nto = more.example.net\nprotocol = tcp\nport = 4\n",
+				NULL),
+			 0);
+	assert_non_null(strstr(fake_helper_sent(), "watch more.example.net;"));
 }
 
 static void test_denial(void **state)
@@ -626,12 +651,12 @@ static void test_denial(void **state)
 	answer_license();
 	fake_time_pass(31 * SECOND);
 	assert_false(fake_resolver_asked(LICENSE, FAMILY_4));
-	fake_nflog_packet("spefw ask ", &packet, NULL, 0);
+	fake_helper_deny(&packet);
 	fake_time_pass(1);
 	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
 	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.77", 300);
 	fake_time_pass(31 * SECOND);
-	fake_nflog_lose();
+	fake_helper_count(0, 1, 0);
 	fake_time_pass(SECOND);
 	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
 }
@@ -647,7 +672,7 @@ static void test_own_addresses_of_names(void **state)
 	assert_null(element("name_" LICENSE "_4", "192.0.2.25"));
 	assert_null(element("name_" LICENSE "_4", "192.0.2.1"));
 	assert_null(element("name_" LICENSE "_6", "2001:db8:2::25"));
-	assert_int_equal(log_count("own: refused"), 3);
+	assert_int_equal(fake_log_count("own: refused"), 3);
 }
 
 static void test_refresh(void **state)
@@ -716,7 +741,7 @@ static void test_last_repairs(void **state)
 	assert_true(now_ms() - before < 6 * SECOND);
 }
 
-/* A state directory that takes nothing is said, and kept up with once it does. */
+/* A state directory that takes nothing is reported, and brought up to date once it does. */
 static void test_state_directory(void **state)
 {
 	(void)state;
@@ -755,7 +780,7 @@ static void test_names_not_followed(void **state)
 	assert_false(has_reason("names-not-followed"));
 }
 
-/* Each allocation of a start fails in turn: it starts, or says that it can't, and leaks nothing. */
+/* Each allocation of a start fails in turn: it starts, or fails with an error, and leaks nothing. */
 static void test_memory(void **state)
 {
 	(void)state;
@@ -799,6 +824,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cut_is_allowed_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interception, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_observed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resolver_restarted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_denial, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_addresses_of_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refresh, setup, teardown),

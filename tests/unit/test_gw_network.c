@@ -27,7 +27,7 @@ static int setup(void **state)
 	(void)state;
 	fake_time_reset(INT64_C(1000000), INT64_C(1700000000));
 	fake_links_reset();
-	log_reset();
+	fake_log_reset();
 	changes = 0;
 	make_good_policy(&policy, SERVER ROLES);
 	assert_int_equal(network_new(&network, NULL, on_changed, &changes), 0);
@@ -240,19 +240,19 @@ static void test_bridges(void **state)
 	assert_int_equal(fake_bridges_reads, 1);
 	fake_time_pass(1000);
 	assert_string_equal(reasons(), BRIDGE("br0"));
-	assert_int_equal(log_count(CARRIES("br0")), 1);
+	assert_int_equal(fake_log_count(CARRIES("br0")), 1);
 	fake_time_pass(1000);
 	read_bridges();
-	assert_int_equal(log_count("br0"), 1); /* that is no news */
+	assert_int_equal(fake_log_count("br0"), 1); /* that is no news */
 	assert_int_equal(fake_bridges_reads, 3);
 
 	fake_bridges_set("br1 br0");
 	read_bridges();
-	assert_int_equal(log_count("br1"), 0);
+	assert_int_equal(fake_log_count("br1"), 0);
 	fake_links_change(); /* then at once */
 	read_bridges();
-	assert_int_equal(log_count(CARRIES("br1")), 1);
-	assert_int_equal(log_count(""), 2);
+	assert_int_equal(fake_log_count(CARRIES("br1")), 1);
+	assert_int_equal(fake_log_count(""), 2);
 	assert_string_equal(reasons(), BRIDGE("br1") BRIDGE("br0"));
 
 	fake_bridges_set("");
@@ -277,7 +277,7 @@ static void test_unreadable_bridges(void **state)
 	read_bridges();
 	allocations_left = -1;
 	assert_string_equal(reasons(), BRIDGE("br0") UNREADABLE); /* what was found last still counts */
-	assert_int_equal(log_count(""), 1);
+	assert_int_equal(fake_log_count(""), 1);
 }
 
 static void test_missing_interface(void **state)
@@ -301,7 +301,8 @@ static void test_new_fails(void **state)
 	(void)state;
 	fake_links_new_error = -EPERM;
 	assert_int_equal(network_new(&fresh, NULL, on_changed, &changes), -EPERM);
-	assert_int_equal(log_count("can't read interfaces and routes from the kernel: Operation not permitted"), 1);
+	assert_int_equal(fake_log_count("can't read interfaces and routes from the kernel: Operation not permitted"),
+			 1);
 	fake_links_new_error = 0;
 	for (allocations_left = 0; allocations_left < 2;) {
 		long left = allocations_left;

@@ -18,51 +18,51 @@
 
 enum { NOW = 1000, WALL = 1700000000, SLACK = 500 };
 
-/* What the table said, and how many batches the kernel had by then. */
+/* What the table reported, and how many batches the kernel had by then. */
 static struct {
 	int changed, foreign_changed, ending, restarted, settled, settled_r;
 	size_t batches_at_end, batches_at_restart;
-} said;
+} reported;
 
 static void on_changed(void *userdata)
 {
-	assert_ptr_equal(userdata, &said);
-	said.changed++;
+	assert_ptr_equal(userdata, &reported);
+	reported.changed++;
 }
 
 static void on_foreign(void *userdata)
 {
-	assert_ptr_equal(userdata, &said);
-	said.foreign_changed++;
+	assert_ptr_equal(userdata, &reported);
+	reported.foreign_changed++;
 }
 
 static void on_ending(void *userdata)
 {
-	assert_ptr_equal(userdata, &said);
-	said.ending++;
-	said.batches_at_end = fake_nft.batches;
+	assert_ptr_equal(userdata, &reported);
+	reported.ending++;
+	reported.batches_at_end = fake_nft.batches;
 }
 
 static void on_restarted(void *userdata)
 {
-	assert_ptr_equal(userdata, &said);
-	said.restarted++;
-	said.batches_at_restart = fake_nft.batches;
+	assert_ptr_equal(userdata, &reported);
+	reported.restarted++;
+	reported.batches_at_restart = fake_nft.batches;
 }
 
 static void on_settled(void *userdata, int r)
 {
-	assert_ptr_equal(userdata, &said);
-	said.settled++;
-	said.settled_r = r;
+	assert_ptr_equal(userdata, &reported);
+	reported.settled++;
+	reported.settled_r = r;
 }
 
 static int open_table(struct table **ret, int stored_fd)
 {
 	struct table_events events = { on_changed, on_foreign, on_ending, on_restarted, on_settled };
 
-	memset(&said, 0, sizeof(said));
-	return table_open(ret, NULL, stored_fd, &events, &said);
+	memset(&reported, 0, sizeof(reported));
+	return table_open(ret, NULL, stored_fd, &events, &reported);
 }
 
 static struct table *a_table(void)
@@ -175,7 +175,7 @@ static void test_built(void **state)
 	assert_string_equal(figures.last_repair, "");
 	assert_true(figures.owned);
 	assert_int_equal(fake_nft.owner, FAKE_NFT_PORT);
-	assert_int_equal(said.ending + said.restarted, 0);
+	assert_int_equal(reported.ending + reported.restarted, 0);
 	/* nothing to send, nothing sent */
 	bool replaced;
 	size_t batches = fake_nft.batches;
@@ -199,7 +199,7 @@ static void test_adopted(void **state)
 	bring_up(table, NAMED, "a.example.net 198.51.100.1 198.51.100.2");
 	assert_kernel(NAMED, "a.example.net 198.51.100.1 198.51.100.2");
 	assert_int_equal(fake_nft.owner, FAKE_NFT_PORT);
-	assert_int_equal(said.ending + said.restarted, 0);
+	assert_int_equal(reported.ending + reported.restarted, 0);
 	table_free(table);
 
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -265,14 +265,14 @@ static void test_replaced(void **state)
 		assert_true(replaced);
 		assert_kernel(NAMED, "");
 		assert_int_equal(fake_nft.batches, batches + 1);
-		assert_int_equal(said.ending, 1);
-		assert_int_equal(said.restarted, 1);
-		assert_int_equal(said.batches_at_end, batches);
-		assert_int_equal(said.batches_at_restart, batches + 1);
+		assert_int_equal(reported.ending, 1);
+		assert_int_equal(reported.restarted, 1);
+		assert_int_equal(reported.batches_at_end, batches);
+		assert_int_equal(reported.batches_at_restart, batches + 1);
 		/* and is then known as it is */
 		assert_int_equal(commit(table, MORE, "", &replaced), 0);
 		assert_false(replaced);
-		assert_int_equal(said.ending, 1);
+		assert_int_equal(reported.ending, 1);
 		table_free(table);
 	}
 	/* what was found at first does not count any more where it is read again */
@@ -281,7 +281,7 @@ static void test_replaced(void **state)
 	assert_int_equal(table_read(table), 0);
 	fake_nft_flush();
 	bring_up(table, NAMED, "");
-	assert_int_equal(said.ending, 0);
+	assert_int_equal(reported.ending, 0);
 	table_free(table);
 	/* where no table can be owned, one without an owner is as it should be */
 	fake_nft.abilities.owner = false;
@@ -307,13 +307,13 @@ static void test_another_form(void **state)
 	assert_int_equal(commit(table, NAMED, "", &replaced), -ENOBUFS);
 	assert_false(replaced);
 	assert_false(table_is_known(table));
-	assert_int_equal(said.ending, 1);
-	assert_int_equal(said.restarted, 0);
+	assert_int_equal(reported.ending, 1);
+	assert_int_equal(reported.restarted, 0);
 	assert_int_equal(table_read(table), 0);
 	assert_int_equal(commit(table, NAMED, "", &replaced), 0);
 	assert_true(replaced);
-	assert_int_equal(said.ending, 2);
-	assert_int_equal(said.restarted, 1);
+	assert_int_equal(reported.ending, 2);
+	assert_int_equal(reported.restarted, 1);
 	assert_kernel(NAMED, "");
 	table_free(table);
 }
@@ -385,22 +385,22 @@ static void test_retired(void **state)
 	assert_non_null(ruleset_find_set(&fake_nft.table, "name_a.example.net_4"));
 	fake_time_pass(999);
 	assert_non_null(ruleset_find_set(&fake_nft.table, "name_a.example.net_4"));
-	assert_int_equal(said.settled, 0);
-	/* another change begins the second anew, and what was left behind before it goes first */
+	assert_int_equal(reported.settled, 0);
+	/* another change begins the second again, and what was left behind before it goes first */
 	assert_int_equal(commit(table, NAMED, "b.example.net 198.51.100.2", &replaced), 0);
 	assert_false(replaced);
 	assert_kernel(NAMED, "b.example.net 198.51.100.2");
 	assert_int_equal(commit(table, BASE, "", &replaced), 0);
 	fake_time_pass(999);
-	assert_int_equal(said.settled, 0);
+	assert_int_equal(reported.settled, 0);
 	fake_time_pass(1);
-	assert_int_equal(said.settled, 1);
-	assert_int_equal(said.settled_r, 0);
+	assert_int_equal(reported.settled, 1);
+	assert_int_equal(reported.settled_r, 0);
 	assert_null(ruleset_find_set(&fake_nft.table, "name_a.example.net_4"));
 	assert_null(ruleset_find_set(table_current(table), "name_a.example.net_4"));
 	assert_true(table_is_known(table));
 	fake_time_pass(60000);
-	assert_int_equal(said.settled, 1);
+	assert_int_equal(reported.settled, 1);
 	table_free(table);
 }
 
@@ -414,16 +414,16 @@ static void test_retiring_fails(void **state)
 	assert_int_equal(commit(table, BASE, "", &replaced), 0);
 	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -EBUSY);
 	fake_time_pass(1000);
-	assert_int_equal(said.settled, 1);
-	assert_int_equal(said.settled_r, -EBUSY);
+	assert_int_equal(reported.settled, 1);
+	assert_int_equal(reported.settled_r, -EBUSY);
 	assert_false(table_is_known(table));
 	/* what is not known is left alone, and no failure */
 	bring_up(table, BASE, "");
 	size_t batches = fake_nft.batches;
 	fake_nft_notice("set deleted x");
 	fake_time_pass(1000);
-	assert_int_equal(said.settled, 2);
-	assert_int_equal(said.settled_r, 0);
+	assert_int_equal(reported.settled, 2);
+	assert_int_equal(reported.settled_r, 0);
 	assert_int_equal(fake_nft.batches, batches);
 	/* before a change it fails that change, and nothing of it is sent */
 	bring_up(table, NAMED, "");
@@ -509,7 +509,7 @@ static void test_commit_fails(void **state)
 	table_free(table);
 }
 
-/* The table is gone before anybody has said so. */
+/* The table is gone before any notice of it. */
 static void test_faster_than_its_notice(void **state)
 {
 	struct table *table = a_table();
@@ -534,12 +534,12 @@ static void test_changed_by_others(void **state)
 	fake_time_pass(5000);
 	fake_nft_notice("rule added to chain forward, by nft");
 	fake_nft_notice("set deleted cut_4, by evil");
-	assert_int_equal(said.changed, 0); /* other notices that are waiting come first */
+	assert_int_equal(reported.changed, 0); /* other notices that are waiting come first */
 	assert_false(table_is_known(table));
 	assert_int_not_equal(fake_nft.monitor_priority, SD_EVENT_PRIORITY_NORMAL);
 	assert_true(fake_log_has("rule added to chain forward, by nft: it is repaired"));
 	fake_time_pass(0);
-	assert_int_equal(said.changed, 1);
+	assert_int_equal(reported.changed, 1);
 	struct table_figures figures = table_figures(table);
 	assert_int_equal(figures.repaired, 2);
 	assert_string_equal(figures.last_repair, "set deleted cut_4, by evil");
@@ -548,23 +548,23 @@ static void test_changed_by_others(void **state)
 	assert_int_not_equal(fake_nft.monitor_priority, SD_EVENT_PRIORITY_NORMAL);
 	fake_time_pass(1);
 	assert_int_equal(fake_nft.monitor_priority, SD_EVENT_PRIORITY_NORMAL);
-	assert_int_equal(said.changed, 1);
+	assert_int_equal(reported.changed, 1);
 	/* it was repaired for another reason by then */
 	fake_nft_notice("table deleted");
 	bring_up(table, NAMED, "");
 	fake_time_pass(0);
-	assert_int_equal(said.changed, 1);
+	assert_int_equal(reported.changed, 1);
 	/* lost ones are no repair that counts */
 	fake_nft_notice(NULL);
 	fake_time_pass(0);
-	assert_int_equal(said.changed, 2);
-	assert_int_equal(said.foreign_changed, 1);
+	assert_int_equal(reported.changed, 2);
+	assert_int_equal(reported.foreign_changed, 1);
 	assert_true(fake_log_has("notices of changes were lost"));
 	figures = table_figures(table);
 	assert_int_equal(figures.repaired, 3);
 	assert_string_equal(figures.last_repair, "table deleted");
 	fake_nft_foreign_notice();
-	assert_int_equal(said.foreign_changed, 2);
+	assert_int_equal(reported.foreign_changed, 2);
 	table_free(table);
 }
 
@@ -594,30 +594,30 @@ static void test_removed(void **state)
 	assert_int_equal(table_remove(table, &removed), -EPERM);
 	assert_false(table_is_removed(table));
 	assert_true(table_is_known(table));
-	assert_int_equal(said.restarted, 0);
-	said.ending = 0;
+	assert_int_equal(reported.restarted, 0);
+	reported.ending = 0;
 	assert_int_equal(table_remove(table, &removed), 0);
 	assert_true(removed);
 	assert_true(table_is_removed(table));
 	assert_false(table_is_known(table));
 	assert_false(fake_nft.exists);
-	assert_int_equal(said.ending, 1);
-	assert_int_equal(said.batches_at_end, 1);
-	assert_int_equal(said.restarted, 1);
-	assert_int_equal(said.batches_at_restart, 2);
+	assert_int_equal(reported.ending, 1);
+	assert_int_equal(reported.batches_at_end, 1);
+	assert_int_equal(reported.restarted, 1);
+	assert_int_equal(reported.batches_at_restart, 2);
 	assert_int_equal(table_current(table)->chains.count, 0);
 	assert_int_equal(table_figures(table).generation, 2);
 	assert_true(fake_log_has("removed on request"));
 	/* whoever builds one of that name now */
 	fake_nft_notice("table changed");
 	fake_time_pass(0);
-	assert_int_equal(said.changed, 0);
+	assert_int_equal(reported.changed, 0);
 	assert_int_equal(table_figures(table).repaired, 0);
 	fake_time_pass(1000);
-	assert_int_equal(said.settled_r, 0);
+	assert_int_equal(reported.settled_r, 0);
 	assert_int_equal(table_remove(table, &removed), 0);
 	assert_false(removed);
-	assert_int_equal(said.ending, 1);
+	assert_int_equal(reported.ending, 1);
 	/* a failed reload leaves it removed, one that works does not */
 	bool replaced;
 	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -EPERM);
@@ -628,7 +628,7 @@ static void test_removed(void **state)
 	assert_false(table_is_removed(table));
 	fake_nft_notice("table changed");
 	fake_time_pass(0);
-	assert_int_equal(said.changed, 1);
+	assert_int_equal(reported.changed, 1);
 	fake_nft_fail(FAKE_NFT_READ_INFO, 0, 1, -EINTR);
 	assert_int_equal(table_remove(table, &removed), -EINTR);
 	assert_false(table_is_removed(table));
@@ -765,7 +765,7 @@ static void test_without_memory(void **state)
 	allocations_left = 0;
 	fake_time_pass(1000);
 	allocations_left = -1;
-	assert_int_equal(said.settled_r, -ENOMEM);
+	assert_int_equal(reported.settled_r, -ENOMEM);
 	assert_true(table_is_known(table));
 	assert_non_null(ruleset_find_set(&fake_nft.table, "name_a.example.net_4"));
 	table_free(table);

@@ -17,7 +17,7 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR 
 
 static struct usage *usage;
 static struct policy policy;
-/* What the coordinator was asked and told. */
+/* The coordinator's calls. */
 static size_t changes, saves, counter_reads;
 static uint64_t opened[2]; /* license-out, console-in */
 static int view_error;
@@ -90,7 +90,7 @@ static int setup(void **state)
 	(void)state;
 	fake_time_reset(INT64_C(1000000), INT64_C(1700000000));
 	fake_conntrack_reset();
-	log_reset();
+	fake_log_reset();
 	directory_new();
 	changes = saves = counter_reads = 0;
 	opened[0] = opened[1] = 0;
@@ -161,16 +161,16 @@ static void test_silence_and_answer(void **state)
 	fake_time_pass(2 * MINUTE);
 	assert_true(usage_find(usage, "console-in")->overdue);
 	assert_string_equal(reasons(), "flow-silent: flow console-in: no answered connection for more than 1h\n");
-	assert_int_equal(log_count("flow console-in: no answered connection for more than 1h"), 1);
+	assert_int_equal(fake_log_count("flow console-in: no answered connection for more than 1h"), 1);
 	assert_int_equal(changes, 1);
 	fake_time_pass(3 * (int64_t)DAY);
-	assert_int_equal(log_count("flow console-in"), 1);
+	assert_int_equal(fake_log_count("flow console-in"), 1);
 	assert_int_equal(changes, 1);
 
 	struct tracked answered = console(1);
 	use(&answered, 1);
 	assert_string_equal(reasons(), "");
-	assert_int_equal(log_count("flow console-in: a connection was answered again"), 1);
+	assert_int_equal(fake_log_count("flow console-in: a connection was answered again"), 1);
 	assert_int_equal(changes, 2);
 	assert_true(usage_find(usage, "console-in")->answered);
 	assert_in_range(usage_find(usage, "console-in")->silent_ms, 0, MINUTE);
@@ -269,7 +269,7 @@ static void test_restarts(void **state)
 	restart(BASE CONSOLE LICENSE);
 	assert_in_range(usage_find(usage, "console-in")->silent_ms, 0, MINUTE);
 	assert_in_range(usage_find(usage, "license-out")->silent_ms, HOUR, HOUR + 3 * MINUTE); /* as of the save */
-	assert_int_equal(log_count("can't"), 0);
+	assert_int_equal(fake_log_count("can't"), 0);
 }
 
 static void test_unreadable_connections(void **state)
@@ -278,7 +278,7 @@ static void test_unreadable_connections(void **state)
 	follow(BASE CONSOLE);
 	fake_conntrack_error = -EPERM;
 	fake_time_pass(2 * HOUR);
-	assert_int_equal(log_count("connections can't be read"), 1);
+	assert_int_equal(fake_log_count("connections can't be read"), 1);
 	/* What was not seen is no silence. */
 	assert_string_equal(reasons(), "connections-unreadable: connections can't be read: whether expected flows are "
 				       "used is not known\n");
@@ -287,7 +287,7 @@ static void test_unreadable_connections(void **state)
 	assert_string_equal(reasons(), "flow-silent: flow console-in: no answered connection for more than 1h\n");
 	view_error = -ENOMEM;
 	fake_time_pass(HOUR);
-	assert_int_equal(log_count("connections can't be read: Cannot allocate memory"), 1);
+	assert_int_equal(fake_log_count("connections can't be read: Cannot allocate memory"), 1);
 	assert_true(usage_find(usage, "console-in")->overdue);
 }
 
@@ -344,7 +344,7 @@ static void test_unwritable_state(void **state)
 	directory_hide(true);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(usage_save(usage), -ENOENT);
-	assert_int_equal(log_count("can't save how long flows were silent in"), 1);
+	assert_int_equal(fake_log_count("can't save how long flows were silent in"), 1);
 	snprintf(expected, sizeof(expected), "state-unsaved: how long flows were silent can't be saved in %s\n",
 		 directory);
 	assert_string_equal(reasons(), expected);
@@ -358,7 +358,7 @@ static void test_unreadable_state(void **state)
 	(void)state;
 	assert_int_equal(mkdir(directory_path("expect"), 0700), 0);
 	restart(BASE CONSOLE);
-	assert_int_equal(log_count("how long flows were silent can't be read in"), 1);
+	assert_int_equal(fake_log_count("how long flows were silent can't be read in"), 1);
 	assert_int_equal(usage_find(usage, "console-in")->silent_ms, 0);
 }
 
@@ -378,7 +378,7 @@ static void test_without_memory(void **state)
 	allocations_left = 0;
 	usage_follow(usage, &policy);
 	allocations_left = -1;
-	assert_int_equal(log_count("out of memory: not all flows with expect are watched"), 1);
+	assert_int_equal(fake_log_count("out of memory: not all flows with expect are watched"), 1);
 	usage_follow(usage, &policy);
 	/* A look that has no room for what it sees shows no silence. */
 	fake_conntrack_add(&answered);
@@ -386,7 +386,7 @@ static void test_without_memory(void **state)
 	opened[1]++;
 	fake_time_pass(2 * HOUR);
 	allocations_left = -1;
-	assert_int_equal(log_count("connections can't be read"), 1);
+	assert_int_equal(fake_log_count("connections can't be read"), 1);
 	assert_false(usage_find(usage, "console-in")->overdue);
 	memstream_fails = true;
 	assert_int_equal(usage_save(usage), -ENOMEM);

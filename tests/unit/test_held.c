@@ -65,7 +65,7 @@ static void remembers(void **state)
 	note(&held, "f.example", "0.0.0.0", 1);
 	note(&held, "f.example", "::", 1);
 	assert_int_equal(count_of(&held, "f.example"), 2);
-	/* Within a name they ascend: what is asked by bisection relies on it. */
+	/* Within a name they ascend: a bisection relies on it. */
 	for (size_t i = 1; i < held.count; i++)
 		assert_true(strcmp(held.items[i - 1].name, held.items[i].name) < 0 ||
 			    (strcmp(held.items[i - 1].name, held.items[i].name) == 0 &&

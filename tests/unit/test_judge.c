@@ -16,7 +16,7 @@
 	"[flow special-in]\nfrom = 203.0.113.9\nto = SERVER\nprotocol = tcp\nport = 440-450\n"
 #define NAMES "my.mailstore.com 198.51.100.77 2001:db8:77::1;admin.example.net 198.51.100.66"
 
-enum { SYN, PIECE };
+enum { SYN, MID_STREAM };
 
 static const struct expectation {
 	enum protocol protocol;
@@ -42,7 +42,7 @@ static const struct expectation {
 	{ TCP, "198.51.100.1", 1000, "203.0.113.1", 22, SYN, NOT_OURS },
 	{ TCP, "192.0.2.24", 1000, "192.0.2.26", 443, SYN, NOT_OURS },
 	{ UDP, "2001:db8:2::24", 53, "2001:db8:2::26", 53, SYN, NOT_OURS },
-	{ TCP, "192.0.2.43", 1000, "192.0.2.39", 1, PIECE, NO_FLOW, NULL, "IH>" },
+	{ TCP, "192.0.2.43", 1000, "192.0.2.39", 1, MID_STREAM, NO_FLOW, NULL, "IH>" },
 	/* inbound: any source, administrators, by address, prefix and name, in both families */
 	{ TCP, "198.51.100.1", 50000, "192.0.2.25", 443, SYN, ALLOW, "https-in", "SERVER<" },
 	{ TCP, "2001:db8:9::1", 50000, "2001:db8:2::25", 443, SYN, ALLOW, "https-in", "SERVER<" },
@@ -105,51 +105,51 @@ static const struct expectation {
 	{ TCP, "192.0.2.31", 50000, "192.0.2.200", 9000, SYN, ALLOW, "near-out", "IH>" },
 	{ TCP, "192.0.2.31", 50000, "192.0.2.25", 9000, SYN, NO_FLOW, NULL, "SERVER<" },
 	{ TCP, "192.0.2.31", 50000, "192.0.2.40", 9000, SYN, NO_FLOW, NULL, "IH<" },
-	/* pieces from a service port of the protected side: answers of that inbound flow */
-	{ TCP, "192.0.2.25", 8470, "203.0.113.5", 50000, PIECE, ANSWER, "console-in", "SERVER>" },
-	{ TCP, "192.0.2.25", 8470, "198.51.100.1", 50000, PIECE, WRONG_PEER, "console-in", "SERVER>" },
-	{ TCP, "192.0.2.25", 443, "198.51.100.1", 50000, PIECE, ANSWER, "https-in", "SERVER>" },
+	/* mid-stream packets from a service port of the protected side: answers of that inbound flow */
+	{ TCP, "192.0.2.25", 8470, "203.0.113.5", 50000, MID_STREAM, ANSWER, "console-in", "SERVER>" },
+	{ TCP, "192.0.2.25", 8470, "198.51.100.1", 50000, MID_STREAM, WRONG_PEER, "console-in", "SERVER>" },
+	{ TCP, "192.0.2.25", 443, "198.51.100.1", 50000, MID_STREAM, ANSWER, "https-in", "SERVER>" },
 	/* a revoked session can't slip out through an outbound flow that has the peer's port */
-	{ TCP, "192.0.2.25", 8470, "198.51.100.1", 80, PIECE, WRONG_PEER, "console-in", "SERVER>" },
+	{ TCP, "192.0.2.25", 8470, "198.51.100.1", 80, MID_STREAM, WRONG_PEER, "console-in", "SERVER>" },
 	{ TCP, "192.0.2.25", 8470, "198.51.100.1", 80, SYN, ALLOW, "crl", "SERVER>" },
-	/* pieces to the protected side: of the inbound flow where they go to a service port */
-	{ TCP, "203.0.113.5", 50000, "192.0.2.25", 8470, PIECE, ANSWER, "console-in", "SERVER<" },
-	{ TCP, "198.51.100.1", 50000, "192.0.2.25", 8470, PIECE, WRONG_PEER, "console-in", "SERVER<" },
-	{ TCP, "198.51.100.1", 80, "192.0.2.25", 8470, PIECE, WRONG_PEER, "console-in", "SERVER<" },
+	/* mid-stream packets to the protected side: of the inbound flow where they go to a service port */
+	{ TCP, "203.0.113.5", 50000, "192.0.2.25", 8470, MID_STREAM, ANSWER, "console-in", "SERVER<" },
+	{ TCP, "198.51.100.1", 50000, "192.0.2.25", 8470, MID_STREAM, WRONG_PEER, "console-in", "SERVER<" },
+	{ TCP, "198.51.100.1", 80, "192.0.2.25", 8470, MID_STREAM, WRONG_PEER, "console-in", "SERVER<" },
 	/* and else answers of the outbound flow whose port they come from */
-	{ TCP, "198.51.100.1", 80, "192.0.2.25", 50000, PIECE, ANSWER, "crl", "SERVER<" },
-	{ TCP, "198.51.100.77", 443, "192.0.2.25", 50000, PIECE, ANSWER, "license-out", "SERVER<" },
-	{ TCP, "198.51.100.78", 443, "192.0.2.25", 50000, PIECE, WRONG_PEER, "ews-out", "SERVER<" },
+	{ TCP, "198.51.100.1", 80, "192.0.2.25", 50000, MID_STREAM, ANSWER, "crl", "SERVER<" },
+	{ TCP, "198.51.100.77", 443, "192.0.2.25", 50000, MID_STREAM, ANSWER, "license-out", "SERVER<" },
+	{ TCP, "198.51.100.78", 443, "192.0.2.25", 50000, MID_STREAM, WRONG_PEER, "ews-out", "SERVER<" },
 	{ TCP, "198.51.100.1", 80, "192.0.2.25", 50000, SYN, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "198.51.100.1", 8080, "192.0.2.25", 50000, PIECE, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 8080, "192.0.2.25", 50000, MID_STREAM, NO_FLOW, NULL, "SERVER<" },
 	/* but only to a port that the role opens its connections from */
-	{ TCP, "198.51.100.1", 80, "192.0.2.25", 49152, PIECE, ANSWER, "crl", "SERVER<" },
-	{ TCP, "198.51.100.1", 80, "192.0.2.25", 49151, PIECE, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "198.51.100.1", 443, "192.0.2.25", 3389, PIECE, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "198.51.100.1", 443, "192.0.2.25", 0, PIECE, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "198.51.100.1", 9000, "192.0.2.31", 30000, PIECE, WRONG_PEER, "near-out", "IH<" },
-	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 30000, PIECE, ANSWER, "near-out", "IH<" },
-	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 50001, PIECE, ANSWER, "near-out", "IH<" },
-	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 50002, PIECE, NO_FLOW, NULL, "IH<" },
-	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 65535, PIECE, NO_FLOW, NULL, "IH<" },
+	{ TCP, "198.51.100.1", 80, "192.0.2.25", 49152, MID_STREAM, ANSWER, "crl", "SERVER<" },
+	{ TCP, "198.51.100.1", 80, "192.0.2.25", 49151, MID_STREAM, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 443, "192.0.2.25", 3389, MID_STREAM, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 443, "192.0.2.25", 0, MID_STREAM, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "198.51.100.1", 9000, "192.0.2.31", 30000, MID_STREAM, WRONG_PEER, "near-out", "IH<" },
+	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 30000, MID_STREAM, ANSWER, "near-out", "IH<" },
+	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 50001, MID_STREAM, ANSWER, "near-out", "IH<" },
+	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 50002, MID_STREAM, NO_FLOW, NULL, "IH<" },
+	{ TCP, "192.0.2.200", 9000, "192.0.2.31", 65535, MID_STREAM, NO_FLOW, NULL, "IH<" },
 	/* and likewise out of it: whoever speaks first, its connection would be taken up */
-	{ TCP, "192.0.2.25", 3389, "198.51.100.1", 443, PIECE, NO_FLOW, NULL, "SERVER>" },
+	{ TCP, "192.0.2.25", 3389, "198.51.100.1", 443, MID_STREAM, NO_FLOW, NULL, "SERVER>" },
 	{ TCP, "192.0.2.25", 3389, "198.51.100.1", 80, SYN, ALLOW, "crl", "SERVER>" },
-	{ TCP, "192.0.2.25", 49151, "198.51.100.1", 80, PIECE, NO_FLOW, NULL, "SERVER>" },
-	{ TCP, "192.0.2.31", 30000, "192.0.2.200", 9000, PIECE, ANSWER, "near-out", "IH>" },
-	{ TCP, "192.0.2.31", 30001, "192.0.2.200", 9000, PIECE, NO_FLOW, NULL, "IH>" },
-	{ TCP, "192.0.2.25", 143, "198.51.100.1", 4444, PIECE, NO_FLOW, NULL, "SERVER>" },
-	{ TCP, "192.0.2.25", 443, "198.51.100.1", 4444, PIECE, ANSWER, "https-in", "SERVER>" },
-	/* pieces of what the server opened, on their way out */
-	{ TCP, "192.0.2.25", 50000, "198.51.100.1", 80, PIECE, ANSWER, "crl", "SERVER>" },
-	{ TCP, "192.0.2.25", 50000, "198.51.100.1", 8080, PIECE, NO_FLOW, NULL, "SERVER>" },
-	/* pieces between two protected roles, both ways */
-	{ TCP, "192.0.2.25", 50000, "192.0.2.31", 8472, PIECE, ANSWER, "server-to-ih", "IH<" },
-	{ TCP, "192.0.2.31", 8472, "192.0.2.25", 50000, PIECE, ANSWER, "server-to-ih", "SERVER<" },
-	{ TCP, "192.0.2.31", 993, "192.0.2.25", 50000, PIECE, WRONG_PEER, "imaps-out", "SERVER<" },
-	{ TCP, "192.0.2.31", 9000, "192.0.2.25", 50000, PIECE, NO_FLOW, NULL, "SERVER<" },
-	{ TCP, "192.0.2.25", 8473, "192.0.2.41", 50000, PIECE, ANSWER, "ih-to-one", "IH<" },
-	{ TCP, "192.0.2.25", 8473, "192.0.2.40", 50000, PIECE, WRONG_PEER, "ih-to-one", "IH<" },
+	{ TCP, "192.0.2.25", 49151, "198.51.100.1", 80, MID_STREAM, NO_FLOW, NULL, "SERVER>" },
+	{ TCP, "192.0.2.31", 30000, "192.0.2.200", 9000, MID_STREAM, ANSWER, "near-out", "IH>" },
+	{ TCP, "192.0.2.31", 30001, "192.0.2.200", 9000, MID_STREAM, NO_FLOW, NULL, "IH>" },
+	{ TCP, "192.0.2.25", 143, "198.51.100.1", 4444, MID_STREAM, NO_FLOW, NULL, "SERVER>" },
+	{ TCP, "192.0.2.25", 443, "198.51.100.1", 4444, MID_STREAM, ANSWER, "https-in", "SERVER>" },
+	/* mid-stream packets of what the server opened, on their way out */
+	{ TCP, "192.0.2.25", 50000, "198.51.100.1", 80, MID_STREAM, ANSWER, "crl", "SERVER>" },
+	{ TCP, "192.0.2.25", 50000, "198.51.100.1", 8080, MID_STREAM, NO_FLOW, NULL, "SERVER>" },
+	/* mid-stream packets between two protected roles, both ways */
+	{ TCP, "192.0.2.25", 50000, "192.0.2.31", 8472, MID_STREAM, ANSWER, "server-to-ih", "IH<" },
+	{ TCP, "192.0.2.31", 8472, "192.0.2.25", 50000, MID_STREAM, ANSWER, "server-to-ih", "SERVER<" },
+	{ TCP, "192.0.2.31", 993, "192.0.2.25", 50000, MID_STREAM, WRONG_PEER, "imaps-out", "SERVER<" },
+	{ TCP, "192.0.2.31", 9000, "192.0.2.25", 50000, MID_STREAM, NO_FLOW, NULL, "SERVER<" },
+	{ TCP, "192.0.2.25", 8473, "192.0.2.41", 50000, MID_STREAM, ANSWER, "ih-to-one", "IH<" },
+	{ TCP, "192.0.2.25", 8473, "192.0.2.40", 50000, MID_STREAM, WRONG_PEER, "ih-to-one", "IH<" },
 };
 
 static struct packet packet_of(const struct expectation *e)
@@ -186,7 +186,7 @@ static void test_table(void **state)
 		wrong++;
 		print_error("%s %s:%u -> %s:%u%s: %s, %s, %s, %s instead of %s, %s, %s, %s\n",
 			    protocol_name(e->protocol), e->source, e->source_port, e->target, e->target_port,
-			    e->mid_stream ? " piece" : "", verdicts[j.verdict], reasons[j.reason],
+			    e->mid_stream ? " mid-stream" : "", verdicts[j.verdict], reasons[j.reason],
 			    j.flow ? j.flow->id : "-", role, verdicts[e->verdict], reasons[e->reason],
 			    e->flow ? e->flow : "-", e->role ? e->role : "");
 	}
@@ -210,8 +210,8 @@ static void test_no_names(void **state)
 	policy_free(&policy);
 }
 
-/* A connection is judged alike from both sides: where its SYN is allowed, so are all its pieces, and where the SYN is
- * denied, no piece passes as a piece of it. */
+/* A connection is judged alike from both sides: where its SYN is allowed, so are all its packets, and where the SYN is
+ * denied, no mid-stream packet passes as one of it. */
 static void test_both_directions(void **state)
 {
 	struct policy policy;
@@ -223,21 +223,21 @@ static void test_both_directions(void **state)
 		struct packet there = packet_of(&table[i]);
 		if (there.protocol != PROTOCOL_TCP || there.mid_stream || there.source_port != 50000)
 			continue;
-		struct packet piece = there;
-		piece.mid_stream = true;
+		struct packet middle = there;
+		middle.mid_stream = true;
 		struct packet back = { there.target,      there.source,      PROTOCOL_TCP,
 				       there.target_port, there.source_port, true };
 		enum verdict wanted = policy_judge(&policy, &names, &there).verdict;
-		if (policy_judge(&policy, &names, &piece).verdict != wanted ||
+		if (policy_judge(&policy, &names, &middle).verdict != wanted ||
 		    policy_judge(&policy, &names, &back).verdict != wanted)
-			fail_msg("%s -> %s:%u: its pieces are judged otherwise", table[i].source, table[i].target,
-				 there.target_port);
+			fail_msg("%s -> %s:%u: its mid-stream packets are judged otherwise", table[i].source,
+				 table[i].target, there.target_port);
 	}
 	names_view_free(&names);
 	policy_free(&policy);
 }
 
-/* What the policy takes a piece for; from both sides the same. */
+/* What the policy takes a mid-stream packet for; from both sides the same. */
 static void test_opened(void **state)
 {
 	static const struct {
@@ -247,7 +247,7 @@ static void test_opened(void **state)
 		uint16_t target_port;
 		bool known, inbound;
 	} cases[] = {
-		{ "198.51.100.1", 443, "192.0.2.25", 8470, true, true }, /* whether it is allowed is not asked */
+		{ "198.51.100.1", 443, "192.0.2.25", 8470, true, true }, /* whether it is allowed does not matter */
 		{ "198.51.100.1", 443, "192.0.2.25", 50000, true, false },
 		{ "198.51.100.1", 4444, "192.0.2.25", 50000, true, false },
 		{ "198.51.100.1", 443, "192.0.2.25", 3389, false, false },

@@ -90,7 +90,7 @@ static void test_overrun_in_one_turn(void **state)
 	assert_int_equal(unheard, 1);
 }
 
-/* The kernel tells of the first loss alone until the queue has been empty. */
+/* The kernel reports the first loss alone until the queue has been empty. */
 static void test_overrun_until_the_queue_is_empty(void **state)
 {
 	char letters[3 * READS_A_TURN];

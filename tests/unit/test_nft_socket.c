@@ -129,7 +129,7 @@ static void test_no_kernel_answers_the_end(void **state)
 	for (int answers = 0; answers < 2; answers++) {
 		kernel.answers_ends = answers;
 		assert_int_equal(commit(*state), 0);
-		assert_int_equal(replies.count, 1); /* and nothing more is asked for */
+		assert_int_equal(replies.count, 1); /* and nothing more is requested */
 	}
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* It includes the module, for an allocator that fails when told to. */
+/* It includes the module, for an allocator that fails on request. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -79,7 +79,7 @@ static void test_time(void **state)
 	add(&queries, &question, 1000);
 	assert_false(observed_queries_take(&queries, &question, 1000 + OBSERVED_QUERY_MS));
 	assert_int_equal(queries.count, 0);
-	/* Sent again: it is waited for anew. The other one is not. */
+	/* Sent again: it is waited for again. The other one is not. */
 	other.id++;
 	add(&queries, &question, 2000);
 	add(&queries, &other, 2000);
@@ -159,7 +159,7 @@ static void test_each_part(void **state)
 	observed_queries_free(&queries);
 }
 
-/* Two families by one port, as stub resolvers ask. */
+/* Two families by one port, as stub resolvers query. */
 static void test_side_by_side(void **state)
 {
 	struct observed_queries queries = { 0 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* spefwctl as a whole: against a real server with canned replies, and against none. What it prints is compared with
- * tests/golden-cli (written anew with UPDATE_GOLDEN=1 in the environment). */
+ * tests/golden-cli (written again with UPDATE_GOLDEN=1 in the environment). */
 #include "client.h"
 #include "control/server.h"
 #include "ctl.h"
@@ -348,7 +348,7 @@ static void test_errors_of_the_daemon(void **state)
 				    "as root\n");
 }
 
-/* Something else listens there: what it says is not taken for an answer. */
+/* Something else listens there: what it sends is not taken for an answer. */
 static void answer_with(struct fixture *f, const char *bytes, size_t count)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -537,7 +537,7 @@ static void test_doctor(void **state)
 	assert_null(strchr(f->out, '\033'));
 }
 
-/* What --doctor finds by itself is not said twice, and what means "failed" is serious: both go by the code. */
+/* What --doctor finds by itself is not reported twice, and what means "failed" is serious: both go by the code. */
 static void test_doctor_goes_by_codes(void **state)
 {
 	struct fixture *f = *state;
@@ -671,7 +671,7 @@ static void test_check(void **state)
 	assert_int_equal(RUN(f, "--json", "-c", path, "check"), EXIT_DONE);
 	assert_non_null(strstr(f->out, "\"errors\": []"));
 
-	file = fopen(path, "we"); /* what only this machine can tell */
+	file = fopen(path, "we"); /* what only this machine has */
 	fputs("[server]\naddress = 192.0.2.25 127.0.0.1\n", file);
 	fclose(file);
 	assert_int_equal(RUN(f, "check", path), EXIT_FAILED);
@@ -780,8 +780,8 @@ static void test_harmless_text(void **state)
 		{ "plain", "plain" },
 		{ "a\033[31mb\177", "a?[31mb?" },
 		{ "\xc3\xa4\xe2\x82\xac", "\xc3\xa4\xe2\x82\xac" },
-		{ "\xc2\x9b", "?" },
-		{ "\xe2\x80\xae", "?" },
+		{ "\xc2\x9b", "??" },
+		{ "\xe2\x80\xae", "???" },
 		{ "\xff\xfe", "??" },
 		{ "\xc0\x80", "??" },
 		{ "\xed\xa0\x80", "???" },

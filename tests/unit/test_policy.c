@@ -162,7 +162,7 @@ static void test_nested_roles(void **state)
 	assert_int_equal(role(&policy, "A")->members.name_count, 2);
 	assert_int_equal(role(&policy, "A")->members.rank, 1);
 	assert_false(role(&policy, "A")->is_protected);
-	/* A name may be private where a role that brings it says so. */
+	/* A name may be private where a role that brings it allows that. */
 	for (size_t i = 0; i < policy.name_count; i++) {
 		bool two = strcmp(policy.names[i].name, "two.example.net") == 0;
 		assert_int_equal(policy.names[i].allow_private, two);
@@ -391,7 +391,7 @@ static void test_flows(void **state)
 	assert_int_equal(flow(&policy, "backup-in")->section, SECTION_CUSTOM);
 	assert_int_equal(flow(&policy, "console-in")->line, 8);
 	assert_int_equal(flow(&policy, "api-in")->line, 0);
-	assert_int_equal(policy.name_count, 1); /* the vendor's name is not asked for where it is replaced */
+	assert_int_equal(policy.name_count, 1); /* the vendor's name is not queried where it is replaced */
 	assert_string_equal(policy.names[0].name, "proxy.example.net");
 	assert_null(flow(&policy, "backup-in")->purpose);
 	assert_non_null(flow(&policy, "crl")->purpose);
@@ -530,7 +530,7 @@ static int read_rich(void *userdata, const char *path, char **ret_bytes, size_t 
 	return *ret_bytes ? 0 : -ENOMEM;
 }
 
-/* Each allocation fails in its turn: it is told, by the result or by the complaints, and nothing leaks. */
+/* Each allocation fails in its turn: the result or the complaints show it, and nothing leaks. */
 static void test_no_memory(void **state)
 {
 	struct diags diags = { 0 };
@@ -547,7 +547,7 @@ static void test_no_memory(void **state)
 		allocations_left = n;
 		allocations_refused = 0;
 		int r = policy_from_config(&policy, &config, &diags);
-		bool told = r == -ENOMEM || diags.out_of_memory;
+		bool shown = r == -ENOMEM || diags.out_of_memory;
 		bool usable = r == 0 && !diags_failed(&diags);
 		bool through = allocations_refused == 0;
 		allocations_left = -1;
@@ -558,7 +558,7 @@ static void test_no_memory(void **state)
 			assert_true(usable);
 			break;
 		}
-		assert_true(told);
+		assert_true(shown);
 		assert_false(usable);
 	}
 	assert_true(n > 100);

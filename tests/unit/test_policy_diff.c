@@ -30,7 +30,7 @@ static const struct change {
 	  "[server]\naddress = 192.0.2.25\ninterface = eth1\nresolvers = 192.0.2.53\n" ADM, "interface: changed\n" },
 	/* roles */
 	{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 admin.example.net\n",
-	  "role ADM: +admin.example.net\nrole ADM: -203.0.113.128/25\n" }, /* told once, not of each flow */
+	  "role ADM: +admin.example.net\nrole ADM: -203.0.113.128/25\n" }, /* shown once, not of each flow */
 	{ BASE, SERVER "[role ADM]\nmembers = any\n", "role ADM: now ANY\nrole ADM: -203.0.113.0/24\n" },
 	{ SERVER "[role ADM]\nmembers = a.example.net b.example.net c.example.net\n",
 	  SERVER "[role ADM]\nmembers = d.example.net b.example.net a.example.net e.example.net\n",
@@ -40,6 +40,8 @@ static const struct change {
 	  SERVER "[role ADM]\nmembers = 10.0.0.13\n",
 	  "role ADM: -10.0.0.1 -10.0.0.3 -10.0.0.5 -10.0.0.7 -10.0.0.9 -10.0.0.11\n" },
 	{ BASE, BASE "[role IH]\nmembers = 192.0.2.31\n", "role IH: new: 192.0.2.31\n" },
+	{ BASE, BASE "[role X]\nmembers = " EIGHT "\n 10.0.0.17\n", "role X: new: " EIGHT "10.0.0.17\n" },
+	{ BASE, BASE "[role X]\nmembers = " EIGHT "\n 10.0.0.17 any\n", "role X: new: " EIGHT "(+2 more)\n" },
 	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE, "role IH: gone\n" },
 	{ BASE "[role IH]\nmembers = 192.0.2.31\n", BASE "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n",
 	  "role IH: now protected\n" },
@@ -127,8 +129,8 @@ static void test_changes(void **state)
 		policy_diff(&old, &new, take_line, out);
 		assert_int_equal(fclose(out), 0);
 		if (strcmp(lines, changes[i].lines) != 0) {
-			print_error("from\n%sto\n%sit says\n%sinstead of\n%s", changes[i].old, changes[i].new, lines,
-				    changes[i].lines);
+			print_error("from\n%sto\n%sthe difference is\n%sinstead of\n%s", changes[i].old, changes[i].new,
+				    lines, changes[i].lines);
 			wrong++;
 		}
 		free(lines);

@@ -150,7 +150,7 @@ static void udp(void **state)
 		struct bytes bytes;
 		begin(&bytes, family, UDP);
 		put_udp(&bytes, 8 + 6, "answer");
-		PUT(&bytes, 0, 0, 0); /* what a link adds to short frames */
+		PUT(&bytes, 0, 0, 0); /* padding of short frames */
 		struct seen_packet seen = read_whole(&bytes);
 		check_ends(&seen, family);
 		assert_int_equal(seen.packet.protocol, PROTOCOL_UDP);
@@ -169,7 +169,7 @@ static void udp_of_odd_length(void **state)
 	struct bytes bytes;
 
 	(void)state;
-	/* Copied in part, or the first fragment: the length tells. */
+	/* Copied in part, or the first fragment: as the length shows. */
 	begin(&bytes, FAMILY_4, UDP);
 	put_udp(&bytes, 8 + 7, "answer");
 	seen = read_whole(&bytes);
@@ -322,12 +322,15 @@ static void ipv6_extensions(void **state)
 		PUT(&bytes, 60, 0, 0, 0, 0, 0, 0, 0);
 	assert_false(read_exactly(&bytes, bytes.length, &seen));
 	begin(&bytes, FAMILY_6, 60);
+	PUT(&bytes, UDP, 1, 0, 0, 0, 0, 0, 0);
+	assert_false(read_exactly(&bytes, bytes.length, &seen));
+	begin(&bytes, FAMILY_6, 60);
 	PUT(&bytes, UDP, 255, 0, 0, 0, 0, 0, 0);
 	put_udp(&bytes, 8, "");
 	assert_false(read_exactly(&bytes, bytes.length, &seen));
 }
 
-/* Cut anywhere: no packet, or a part of it that is told as it is; never an octet beyond. */
+/* Cut anywhere: no packet, or a part of it that is reported as it is; never an octet beyond. */
 static void cut_anywhere(void **state)
 {
 	(void)state;

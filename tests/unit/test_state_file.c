@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "state_file.h"
+#include "core/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -112,7 +114,7 @@ static void addresses_come_back(void **state)
 	assert_int_equal(info.st_mode & 07777, 0600);
 	assert_int_not_equal(access(path_of(".addresses.new"), F_OK), 0);
 
-	/* After a boot: another clock that began anew, ten minutes later. */
+	/* After a boot: another clock, ten minutes later. */
 	assert_int_equal(state_load_addresses(directory, book, MINUTE, WALL + 600), 0);
 	assert_int_equal(total(book), 3);
 	assert_int_equal(find(book, "a.example", "192.0.2.1")->confirmed_ms, MINUTE - 2 * HOUR - 10 * MINUTE);
@@ -244,11 +246,13 @@ static void damaged_files(void **state)
 
 static void other_versions(void **state)
 {
-	static const char text[] = "spefw-addresses 2 00000000\n", nothing[] = "";
+	static const char header[] = "spefw-addresses 2", nothing[] = "";
+	char text[64];
 	size_t taken;
 
 	(void)state;
-	assert_int_equal(read_damaged(text, sizeof(text) - 1, &taken), -EBADMSG);
+	snprintf(text, sizeof(text), "%s %016" PRIx64 "\n", header, hash_bytes(HASH_START, header, strlen(header)));
+	assert_int_equal(read_damaged(text, strlen(text), &taken), -EBADMSG);
 	assert_int_equal(read_damaged(nothing, 0, &taken), -EBADMSG);
 }
 
@@ -282,7 +286,8 @@ static void blobs(void **state)
 	assert_int_equal(state_load(directory, "fifo", 10, &bytes, &length), -EINVAL);
 }
 
-/* A file that can't be written leaves the old one, and nothing of the new. A link in its place is not followed. */
+/* A file that can't be written leaves the old one, and nothing of the new. A symbolic link in its place is not
+ * followed. */
 static void failed_saves(void **state)
 {
 	size_t length;

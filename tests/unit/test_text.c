@@ -256,6 +256,8 @@ static void test_health(void **state)
 	assert_int_equal(health.reasons.items[0].code, HEALTH_NAME_STALE);
 	assert_string_equal(health.reasons.items[0].text, "a.example.net is stale");
 	assert_string_equal(health_kinds[HEALTH_NAME_STALE].name, "name-stale");
+	health_add(&health, HEALTH_BRIDGE, "%s", "");
+	assert_int_equal(health.reasons.count, 4);
 	assert_false(health.out_of_memory);
 	health_free(&health);
 	assert_string_equal(health_word(&health), "ok");

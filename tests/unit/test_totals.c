@@ -126,7 +126,7 @@ static void outlives_the_machine(void **state)
 	see(&totals, "denied-in", 10, 1000);
 	reload(&totals, "boot-1", "boot-2");
 	is(&totals, "denied-in", 10, 1000);
-	/* A new boot's counter says more than the old one's ever did: none of it was counted before. */
+	/* A new boot's counter shows more than the old one's ever did: none of it was counted before. */
 	see(&totals, "denied-in", 11, 1100);
 	is(&totals, "denied-in", 21, 2100);
 	reload(&totals, "boot-2", "boot-2");

@@ -52,7 +52,7 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_SEGMENTS_LEFT: ret[0] = p->segments_left; return p->ipv6 && p->routing;
 	case FIELD_OIFNAME: strncpy((char *)ret, p->way_out ? p->way_out : "", 15); return p->way_out != NULL;
 	case FIELD_CT_DIRECTION: ret[0] = p->reply; return true;
-	case FIELD_IIFNAME: strncpy((char *)ret, p->link, 15); return true;
+	case FIELD_IIFNAME: strncpy((char *)ret, p->interface, 15); return true;
 	case FIELD_PKTTYPE: ret[0] = p->packet_type; return true;
 	case FIELD_FIB_LOCAL: ret[0] = p->to_local; return true;
 	case FIELD_FIB_UNICAST: ret[0] = p->to_other; return true;

@@ -2,7 +2,7 @@
 #ifndef SPEFW_TEST_VM_H
 #define SPEFW_TEST_VM_H
 
-/* What the kernel would do with a packet in the chains of a ruleset. Link vm.c. */
+/* What the kernel would do with a packet in the chains of a ruleset. Link with vm.c. */
 
 #include "core/ruleset.h"
 
@@ -23,7 +23,7 @@ struct vm_packet {
 	uint8_t original[16];   /* target before translation */
 	bool reply;             /* it goes back to who opened the connection */
 	uint16_t original_port; /* likewise, of the connection, whichever direction the packet has */
-	const char *link;       /* it came in on */
+	const char *interface;  /* it came in on */
 	const char *way_out;    /* it leaves by; NULL: none */
 	uint8_t packet_type;
 	bool to_local;      /* fib daddr type local */

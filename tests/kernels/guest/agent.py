@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the machine does in each of its boots, as the kernel's command line says: spefw.jobs=NAME[:WORD...].
+"""What the machine does in each of its boots, as the kernel's command line lists it: spefw.jobs=NAME[:WORD...].
 
 TAP for the machine outside goes to the second serial port. "== boot N" begins each boot, "== down HOW T" comes before
 it goes down, "== end" is the last."""
@@ -70,8 +70,8 @@ def install(tap):
     before = modules()
     tap.ok("nf_tables" not in before and "nf_conntrack" not in before, "no module of netfilter is loaded",
            sorted(before))
-    said = output("apt-get", "install", "-qy", "--no-install-recommends", "/srv/debs/spefw.deb")
-    tap.ok("spefwctl init" in said, "apt installs the package", said)
+    printed = output("apt-get", "install", "-qy", "--no-install-recommends", "/srv/debs/spefw.deb")
+    tap.ok("spefwctl init" in printed, "apt installs the package", printed)
     output("spefwctl", "init", "--server", SERVER, "--adm", ADM, "--resolvers", "198.51.100.53")
     tap.equal(output("systemctl", "is-active", "spefwd", check=False).strip(), "inactive",
               "init has written a file, nothing runs")
@@ -112,7 +112,7 @@ def run_test(build, name):
 
 
 def tell_test(tap, name, code, lines, took):
-    """A test's results as this one's own, and what it says where something failed."""
+    """A test's results as this one's own, and its output where something failed."""
     failed, about = tap.failed, []
     for line in lines:
         found = re.match(r"(ok|not ok) \d+ - (.*)", line)
@@ -226,7 +226,7 @@ def rescued(tap):
     wait_for(lambda: show("ActiveState", "rescue.target") == "active" and show("ActiveState", "lab-slow") == "inactive",
              "rescue.target")
     tap.equal(show("ActiveState"), "active", "spefwd goes on in rescue.target")
-    time.sleep(2) # the witness says what it saw
+    time.sleep(2) # the witness reports what it saw
     tap.ok(witnessed(), "the table guards on")
     report("== up")
     output("systemctl", "isolate", "multi-user.target")

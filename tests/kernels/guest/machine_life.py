@@ -62,7 +62,7 @@ class Real(Gateway, Machine):
 
 def _while_dead(machine):
     """As packages.while_dead: nobody runs, and another program tries to delete the table. The machine's init can't be
-    stopped, but told to wait."""
+    stopped, but ordered to wait."""
     os.makedirs("/run/systemd/system/spefwd.service.d", exist_ok=True)
     path = "/run/systemd/system/spefwd.service.d/late.conf"
     with open(path, "w", encoding="ascii") as file:
@@ -108,11 +108,11 @@ def life(tap):
 
 def answers(machine):
     """The connections in the kernel's table to ports that nothing opens, which a peer has answered."""
-    said = machine.run("gateway", "conntrack", "-L", "-p", "tcp", check=False).stdout
-    said += machine.run("gateway", "conntrack", "-f", "ipv6", "-L", "-p", "tcp", check=False).stdout
-    # The first port is what was asked for.
-    asked = re.compile(r"ESTABLISHED .*?\bdport=(%s) " % "|".join(map(str, CLOSED)))
-    return [line for line in said.split("\n") if asked.search(line)]
+    printed = machine.run("gateway", "conntrack", "-L", "-p", "tcp", check=False).stdout
+    printed += machine.run("gateway", "conntrack", "-f", "ipv6", "-L", "-p", "tcp", check=False).stdout
+    # The first port is the original direction's.
+    established = re.compile(r"ESTABLISHED .*?\bdport=(%s) " % "|".join(map(str, CLOSED)))
+    return [line for line in printed.split("\n") if established.search(line)]
 
 
 def flushed_by_others(tap, world):
@@ -149,18 +149,18 @@ def flushed_by_others(tap, world):
 
 
 def installed_again(tap, world):
-    """Removed and installed again: as before, or it says what to do."""
+    """Removed and installed again: as before, or it prints what to do."""
     machine = world["machine"]
-    said = output("apt-get", "install", "-qy", "--no-install-recommends", DEBS + "/spefw.deb")
+    printed = output("apt-get", "install", "-qy", "--no-install-recommends", DEBS + "/spefw.deb")
     output("spefwctl", "init", "--server", packages.SERVER.replace(" ", ","), "--adm", "203.0.113.0/24,2001:db8:3::/64")
     machine.configure(machine.config())
     output("systemctl", "enable", "--now", "spefwd")
-    tap.ok(guarded(machine), "purged and installed again: guarded", said)
+    tap.ok(guarded(machine), "purged and installed again: guarded", printed)
     output("apt-get", "remove", "-qy", "spefw")
     tap.ok(guarded(machine), "removed: the table guards")
-    said = output("apt-get", "install", "-qy", "--no-install-recommends", DEBS + "/spefw.deb")
+    printed = output("apt-get", "install", "-qy", "--no-install-recommends", DEBS + "/spefw.deb")
     state = show("ActiveState"), output("systemctl", "is-enabled", "spefwd", check=False).strip()
-    tap.ok(state == ("active", "enabled") or "systemctl" in said,
-           "installed again where there is a configuration: %s and %s, or it says what to do" % state, said)
+    tap.ok(state == ("active", "enabled") or "systemctl" in printed,
+           "installed again where there is a configuration: %s and %s, or it prints what to do" % state, printed)
     output("systemctl", "enable", "--now", "spefwd")
     tap.ok(guarded(machine), "guarded")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tries from outside, without end, what is denied and what is allowed,
-and says on the second serial port what came through.
+and reports on the second serial port what came through.
 
 Lines "witness {...}": t (seconds since boot), tried (denied connections), came (their packets that reached the server,
 by port), opened and alive (of those connections, how many there ever were and how many still carry data), allowed
@@ -68,7 +68,7 @@ class Echo(threading.Thread):
 
 
 class Arrivals(threading.Thread):
-    """What reaches the server's link on the denied ports."""
+    """What reaches the server's interface on the denied ports."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -98,7 +98,7 @@ class Arrivals(threading.Thread):
 
 
 class Client:
-    """Opens connections of both kinds, again and again; those that are denied and open all the same say something all
+    """Opens connections of both kinds, again and again; those that are denied and open all the same send something all
     the time."""
 
     def __init__(self):
@@ -171,14 +171,14 @@ def main():
     Echo()
     arrivals = Arrivals()
     client = Client()
-    told = 0
+    reported = 0
     while True:
         client.round()
-        if now() - told >= 0.5:
-            told = now()
+        if now() - reported >= 0.5:
+            reported = now()
             alive, heard = client.alive()
             report("witness " + json.dumps(
-                {"t": round(told, 3), "tried": client.tried, "came": arrivals.came, "came_first": arrivals.first,
+                {"t": round(reported, 3), "tried": client.tried, "came": arrivals.came, "came_first": arrivals.first,
                  "came_last": arrivals.last, "opened": client.opened, "open_first": client.open_first,
                  "open_last": client.open_last, "alive": alive, "heard": heard, "allowed": client.allowed}))
             if client.allowed:

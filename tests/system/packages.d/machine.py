@@ -9,7 +9,7 @@ import subprocess
 from lab import DNS, GATEWAY, Lab, wait_for
 from lab.daemon import Daemon
 
-# The lab's link to the server is down until the machine's own network comes up, as any network does:
+# The lab's interface to the server is down until the machine's own network comes up, as any network does:
 # after network-pre.target.
 NETWORK_UNIT = """[Unit]
 Description=The network of the lab
@@ -74,9 +74,8 @@ class Machine(Lab):
         with open(log, "wb") as file:
             self._nspawn = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
         self.at_close(self.power_off)
-        tell = lambda: self._machine_tap.note("-- the journal, its last lines\n" + self.journal("-n", "60"))
-        self._machine_tap.on_failure.append(tell)
-        self.at_close(lambda: self._machine_tap.on_failure.remove(tell))
+        self.on_failure(self._machine_tap, lambda: self._machine_tap.note("-- the journal, its last lines\n"
+                                                                          + self.journal("-n", "60")))
 
         def up():
             if self._nspawn.poll() is not None:

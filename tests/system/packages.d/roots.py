@@ -30,20 +30,21 @@ _running, _ends = set(), threading.Event()
 
 
 def run(*argv, log=None):
-    """What a command has said, once it is done; RuntimeError if it failed."""
+    """A command's output, once it is done; RuntimeError if it failed."""
     if _ends.is_set():
         raise RuntimeError("%s: not begun" % argv[0])
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True) as process:
         _running.add(process)
-        said, _ = process.communicate()
+        output, _ = process.communicate()
         _running.discard(process)
     if log:
         with open(log, "w", encoding="utf-8") as file:
-            file.write(said)
+            file.write(output)
     if process.returncode != 0:
-        raise RuntimeError("%s: exit %d\n%s" % (" ".join(argv), process.returncode, "\n".join(said.split("\n")[-60:])))
-    return said
+        raise RuntimeError("%s: exit %d\n%s" % (" ".join(argv), process.returncode,
+                                                "\n".join(output.split("\n")[-60:])))
+    return output
 
 
 def stop():
@@ -223,7 +224,7 @@ class Workshop:
         shutil.copy("/etc/resolv.conf", self.root + "/etc/resolv.conf")
         run("bash", "-c", '. "$1/packaging/dependencies.sh"; spefw_copy "$1" "$2"', "copy", TOP,
             self.root + "/root/tree")
-        # As README says.
+        # As in README.
         self._in("sh", "-c", "cd /root/tree && apt-get build-dep -qy --no-install-recommends -Pnocheck ./packaging",
                  log=work + "/workshop.log")
 
@@ -231,9 +232,9 @@ class Workshop:
         return chroot(self.root, "nice", "-n", str(self.nice), *argv, **more)
 
     def _judge(self, *argv):
-        """The exit status of a program, and what it said."""
-        said = self._in("sh", "-c", '"$@"; echo "exit $?"', "judge", *argv)
-        text, status = said.rstrip("\n").rsplit("exit ", 1)
+        """The exit status of a program, and its output."""
+        output = self._in("sh", "-c", '"$@"; echo "exit $?"', "judge", *argv)
+        text, status = output.rstrip("\n").rsplit("exit ", 1)
         return int(status), text
 
     def deb(self, name, new_version=None):
@@ -274,6 +275,6 @@ class Workshop:
         return self._judge("sh", "-c", "rpmlint --config /root/tree/packaging/rpm/rpmlint.toml /root/rpm/*.rpm 2>&1")
 
     def completions(self, deb):
-        """What the tree's own check says of both shells' completions and the program in a package."""
+        """What the tree's own check finds in both shells' completions and the program in a package."""
         run("dpkg-deb", "-x", deb, self.root + "/root/unpacked")
         return self._judge("sh", "-c", "/root/tree/packaging/completion/check /root/unpacked/usr/bin/spefwctl 2>&1")
