@@ -249,17 +249,17 @@ def several_servers(tap):
         process.query(2, "first.test", 6)
         tap.equal(process.answers(1, 2), {1: Answer(1, 1, 4, [pool(4, 2)], []), 2: Answer(2, 1, 6, [pool(6, 1)], [])},
                   "the second server answers what the first one can't")
-        tap.equal(second.asked, [("second.test", A, "udp")], "and is asked nothing else")
+        tap.equal(second.queries, [("second.test", A, "udp")], "and is asked nothing else")
         for ident in range(3, 6):
             process.query(ident, "first.test")
             process.answers(ident)
-        tap.equal(first.asked.count(("first.test", A, "udp")), 3, "nothing is answered from a memory")
+        tap.equal(first.queries.count(("first.test", A, "udp")), 3, "nothing is answered from a memory")
         process.servers("198.51.100.26", "198.51.100.80", DNS[4])
         process.query(6, "first.test")
         process.query(7, "first.test", 6)
         tap.equal(process.answers(6, 7), {6: Answer(6, 1, 4, [pool(4, 1)], []), 7: Answer(7, 1, 6, [pool(6, 1)], [])},
                   "nobody listens at the first one, the second is silent, the third answers")
-        tap.ok(silent.asked, "the silent one was asked")
+        tap.ok(silent.queries, "the silent one was asked")
 
 
 def sizes_of_answers(tap):
@@ -297,7 +297,7 @@ def other_servers(tap):
         process.servers(DNS[4])
         for ident in range(1, 6):
             process.query(ident, "name-%d.test" % ident)
-        wait_for(lambda: len(silent.asked) >= 5, "the first server was asked")
+        wait_for(lambda: len(silent.queries) >= 5, "the first server was asked")
         process.servers("198.51.100.80")
         tap.equal(process.answers(1, 2, 3, 4, 5),
                   {ident: Answer(ident, 1, 4, [pool(4, 5)], []) for ident in range(1, 6)},
