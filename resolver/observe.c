@@ -29,8 +29,12 @@ enum {
 	CLASS_IN = 1,
 };
 
+struct watched {
+	char name[WIRE_NAME_MAX];
+};
+
 struct names {
-	char **items; /* owned, and each of them */
+	struct watched *items;
 	size_t count, capacity;
 };
 
@@ -45,15 +49,14 @@ static struct {
 
 /* Which names. */
 
+/* Of texts; struct watched begins with one. */
 static int compare(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	return strcmp(a, b);
 }
 
 static void free_names(struct names *names)
 {
-	for (size_t i = 0; i < names->count; i++)
-		free(names->items[i]);
 	free(names->items);
 	*names = (struct names){ 0 };
 }
@@ -67,11 +70,13 @@ void observe_watch_begin(void)
 
 void observe_watch(const char *name)
 {
-	char *copy = strdup(name);
+	struct names *names = name[0] == '*' ? &observe.new_patterns : &observe.new_names;
 
 	if (!observe.receiving_watch)
 		channel_fail("spefwd sent a name to watch out of turn");
-	if (!copy || ARRAY_PUSH(name[0] == '*' ? &observe.new_patterns : &observe.new_names, copy) < 0)
+	struct watched watched = { "" };
+	memcpy(watched.name, name, strlen(name));
+	if (ARRAY_PUSH(names, watched) < 0)
 		channel_fail("out of memory");
 }
 
@@ -86,13 +91,13 @@ void observe_watch_end(void)
 	observe.patterns = observe.new_patterns;
 	observe.new_names = observe.new_patterns = (struct names){ 0 };
 	if (observe.names.count > 0)
-		qsort(observe.names.items, observe.names.count, sizeof(char *), compare);
+		qsort(observe.names.items, observe.names.count, sizeof(struct watched), compare);
 }
 
 static bool is_watched(const char *name)
 {
 	return observe.names.count > 0 &&
-	       bsearch(&name, observe.names.items, observe.names.count, sizeof(char *), compare);
+	       bsearch(name, observe.names.items, observe.names.count, sizeof(struct watched), compare);
 }
 
 /* "*.example.com" is every name below example.com. */
@@ -114,7 +119,7 @@ static bool is_wanted(const char *question, enum family family)
 		if (is_watched(name))
 			return true;
 	for (size_t i = 0; i < observe.patterns.count; i++)
-		if (pattern_covers(observe.patterns.items[i], question))
+		if (pattern_covers(observe.patterns.items[i].name, question))
 			return true;
 	return false;
 }

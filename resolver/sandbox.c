@@ -155,11 +155,11 @@ static int allow_sockets(scmp_filter_ctx filter)
 		for (size_t t = 0; t < 2; t++)
 			for (size_t p = 0; p < 3 && r == 0; p++)
 				r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
-						     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[f]),
+						     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[f], 0),
 						     SCMP_A1(SCMP_CMP_MASKED_EQ,
 							     (uint32_t) ~(SOCK_CLOEXEC | SOCK_NONBLOCK),
 							     (scmp_datum_t)types[t]),
-						     SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)protocols[p]));
+						     SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)protocols[p], 0));
 	return r;
 }
 
@@ -171,16 +171,16 @@ static int allow_some(scmp_filter_ctx filter)
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && r == 0; i++) {
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i], 0));
 		if (r == 0)
 			r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl64), 1,
-					     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+					     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i], 0));
 	}
 	for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]) && r == 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, memory[i], 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
-				     SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP));
+				     SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0));
 	return r;
 }
 

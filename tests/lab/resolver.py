@@ -78,9 +78,10 @@ def parse(data):
 
 
 class ResolverProcess:
-    """The process in a machine's namespace, ended with the network. ready: its first record."""
+    """The process in a machine's namespace, ended with the network; restrict() is called in it before it begins.
+    ready: its first record."""
 
-    def __init__(self, network, machine, name="spefw-resolver", argv=(), uid=None, wait=True):
+    def __init__(self, network, machine, name="spefw-resolver", argv=(), uid=None, restrict=None):
         self.socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         join, null = namespaces.joiner(machine, uid=uid), os.open("/dev/null", os.O_RDWR)
         log, self._log_end = os.pipe()
@@ -91,6 +92,8 @@ class ResolverProcess:
                 os.dup2(fd, 100 + number)
             for number in range(4):
                 os.dup2(100 + number, number)
+            if restrict is not None:
+                restrict()
             os.closerange(4, 1 << 16)
         environment = {key: os.environ[key] for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if key in os.environ}
         self._process = subprocess.Popen([program(name), *argv], close_fds=False, preexec_fn=prepare, env=environment)
@@ -101,8 +104,7 @@ class ResolverProcess:
         self._log = os.fdopen(log, encoding="utf-8", errors="replace")
         self.socket.settimeout(HANG * PATIENCE)
         network.at_close(self.kill)
-        self._kept = []
-        self.ready = self.receive() if wait else None
+        self.ready = self.receive()
 
     def send(self, kind, body=b"", fds=()):
         self.send_raw(record(kind, body), fds)
