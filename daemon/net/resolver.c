@@ -141,7 +141,7 @@ static const char *on_beat(void *userdata)
 	struct resolver *resolver = userdata;
 
 	for (struct query *query = resolver->waiting; query; query = query->next)
-		if (query->beats++ == QUERY_BEATS)
+		if (query->beats++ >= QUERY_BEATS)
 			return "it did not answer a query";
 	return NULL;
 }

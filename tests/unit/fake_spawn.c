@@ -11,7 +11,7 @@
 
 int fake_spawn_error, fake_spawn_fd = -1;
 unsigned fake_spawns, fake_spawn_cpu_s;
-bool fake_spawn_runs, fake_spawn_killed, fake_spawn_immortal;
+bool fake_spawn_runs, fake_spawn_killed, fake_spawn_immortal, fake_spawn_inherited;
 static int ended_fd, status;
 static bool ended;
 
@@ -20,7 +20,7 @@ void fake_spawn_reset(void)
 	assert_false(fake_spawn_runs);
 	fake_spawn_error = 0;
 	fake_spawns = fake_spawn_cpu_s = 0;
-	fake_spawn_killed = fake_spawn_immortal = false;
+	fake_spawn_killed = fake_spawn_immortal = fake_spawn_inherited = false;
 }
 
 int process_start(struct process *ret)
@@ -53,7 +53,7 @@ void fake_spawn_end(int wait_status)
 	uint64_t one = 1;
 
 	assert_true(fake_spawn_runs && !ended);
-	if (fake_spawn_fd >= 0)
+	if (fake_spawn_fd >= 0 && !fake_spawn_inherited)
 		fake_spawn_close();
 	ended = true;
 	status = wait_status;

@@ -14,6 +14,7 @@ extern unsigned fake_spawns;      /* calls of process_start() so far */
 extern bool fake_spawn_runs;      /* there is a process that was not reaped */
 extern bool fake_spawn_killed;    /* the newest one was killed */
 extern bool fake_spawn_immortal;  /* who is killed goes on for now */
+extern bool fake_spawn_inherited; /* somebody else has a copy of its socket: that stays open when it ends */
 extern unsigned fake_spawn_cpu_s; /* the last process_allow_cpu() */
 
 void fake_spawn_reset(void);

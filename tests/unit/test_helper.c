@@ -138,6 +138,8 @@ static union {
 	char bytes[WIRE_RECORD_MAX];
 } got;
 
+static uint64_t newest_ping;
+
 /* The next one that is no ping; pings are answered. */
 static uint32_t next_record(void)
 {
@@ -146,6 +148,7 @@ static uint32_t next_record(void)
 	while ((kind = receive(&got, sizeof(got))) == WIRE_PING) {
 		struct wire_beat pong = { .head.kind = WIRE_PONG, .number = got.beat.number };
 		assert_int_equal(got.head.length, sizeof(got.beat));
+		newest_ping = got.beat.number;
 		send_record(&pong, sizeof(pong));
 	}
 	return kind;
@@ -389,6 +392,7 @@ static void test_queries(void **state)
 	/* Before there is anybody. */
 	assert_int_equal(resolver_query(resolver, "early.test", FAMILY_4), 0);
 	pass(0);
+	assert_int_equal(resolver_query(resolver, "early.test", FAMILY_6), 0);
 	assert_int_equal(receive(&got, sizeof(got)), 0); /* not before it says that it can do nothing */
 	assert_string_equal(reason(), "");
 	send_ready();
@@ -400,6 +404,7 @@ static void test_queries(void **state)
 	assert_int_equal(got.servers.items[0].address.family, 4);
 	assert_memory_equal(got.servers.items[0].address.bytes, "\xc0\0\2\x35", 4);
 	uint32_t early = next_query("early.test", FAMILY_4);
+	next_query("early.test", FAMILY_6);
 	assert_int_equal(next_record(), 0);
 
 	assert_int_equal(resolver_query(resolver, "a.test", FAMILY_6), 0);
@@ -604,10 +609,18 @@ static void test_ends(void **state)
 		assert_true(fake_log_has(ends[i].why));
 		await_start();
 	}
+	int inherited = fake_spawn_fd;
+	fake_spawn_inherited = true;
+	fake_spawn_end(SIGILL);
+	run();
+	assert_true(strstr(reason(), "ended (Illegal instruction)"));
+	close(inherited);
+	fake_spawn_inherited = false;
+	await_start();
 	fake_spawn_error = -ENOMEM;
 	fake_spawn_end(SIGKILL);
 	run();
-	pass(32 * SECOND);
+	pass(MINUTE);
 	assert_true(fake_log_has("spefw-resolver ended (it can't be started: Cannot allocate memory), it is started "
 				 "again in 60 s"));
 	fake_spawn_error = 0;
@@ -881,7 +894,7 @@ static void test_kinds(void **state)
 	}
 	send_record(&ready, sizeof(ready));
 	expect_nonsense("a record out of turn");
-	struct wire_beat pong = { .head.kind = WIRE_PONG, .number = 1 };
+	struct wire_beat pong = { .head.kind = WIRE_PONG, .number = newest_ping };
 	send_record(&pong, sizeof(pong)); /* it has answered that one */
 	expect_death("it answered a ping that it was not sent");
 	begin_again();
@@ -907,6 +920,9 @@ static void test_versions(void **state)
 	expect_death("it sent a malformed beginning");
 	await_start();
 	ready = ready_record();
+	send_record(&ready, sizeof(ready) - 1);
+	expect_death("it sent a wrong length");
+	await_start();
 	ready.landlock = 2;
 	send_record(&ready, sizeof(ready));
 	expect_death("it sent a malformed beginning");
@@ -1047,7 +1063,7 @@ static void test_packets(void **state)
 	})
 	BAD(denial.source.family = 5, "a malformed denial");
 	BAD(denial.target = v4("2001:db8::1"), "a malformed denial");
-	BAD(denial.protocol = PROTOCOLS + 1, "a malformed denial");
+	BAD((denial.protocol = PROTOCOLS + 1, denial.source_port = denial.target_port = 0), "a malformed denial");
 	BAD(denial.protocol = PROTOCOL_ICMP_ECHO, "a malformed denial");
 	BAD(denial.mid_stream = 2, "a malformed denial");
 	BAD((denial.protocol = PROTOCOL_UDP, denial.mid_stream = 1), "a malformed denial");
@@ -1150,29 +1166,31 @@ static void test_flood(void **state)
 	helper_detach(helper, HELPER_PACKETS);
 }
 
-/* It reads nothing: what it must know waits, and is sent in its order once it reads again. */
-static void test_full_socket(void **state)
+static void query_many(void)
 {
 	char name[32];
-	int pair[2];
 
-	(void)state;
-	begin();
 	for (int i = 0; i < 2000; i++) {
 		snprintf(name, sizeof(name), "n%d.test", i);
 		assert_int_equal(resolver_query(resolver, name, FAMILY_4), 0);
 	}
-	run();
-	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
-	struct wire_plain plain = { .head.kind = WIRE_NFLOG };
-	helper_send(helper, &plain, sizeof(plain), pair[1]);
-	close(pair[1]);
-	for (int i = 0; i < 2000; i++) {
+}
+
+/* From the first-th one on. */
+static void expect_many(int first)
+{
+	char name[32];
+
+	for (int i = first; i < 2000; i++) {
 		snprintf(name, sizeof(name), "n%d.test", i);
 		next_query(name, FAMILY_4);
 		run();
 	}
-	/* With the descriptor, of which a copy waited. */
+}
+
+/* The descriptor that comes with the next record. */
+static int receive_descriptor(void)
+{
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -1181,24 +1199,71 @@ static void test_full_socket(void **state)
 	struct msghdr message = {
 		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
 	};
-	assert_int_equal(recvmsg(fake_spawn_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), sizeof(plain));
+	int fd;
+
+	assert_int_equal(recvmsg(fake_spawn_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), sizeof(struct wire_plain));
 	assert_int_equal(got.head.kind, WIRE_NFLOG);
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	assert_non_null(header);
 	assert_int_equal(header->cmsg_type, SCM_RIGHTS);
-	int fd;
 	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+	return fd;
+}
+
+/* It reads nothing: what it must know waits, and is sent in its order once it reads again. */
+static void test_full_socket(void **state)
+{
+	struct wire_plain plain = { .head.kind = WIRE_NFLOG };
+	int pair[2];
+
+	(void)state;
+	begin();
+	query_many();
+	run();
+	/* With a descriptor, of which a copy waits. */
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	helper_send(helper, &plain, sizeof(plain), pair[1]);
+	close(pair[1]);
+	/* There is room, and somebody is before it. */
+	next_query("n0.test", FAMILY_4);
+	assert_int_equal(resolver_query(resolver, "late.test", FAMILY_4), 0);
+	expect_many(1);
+	int fd = receive_descriptor();
 	assert_int_equal(write(fd, "x", 1), 1);
 	close(fd);
 	close(pair[0]);
+	next_query("late.test", FAMILY_4);
 	assert_int_equal(next_record(), 0);
 	assert_false(fake_spawn_killed);
-	/* Who never reads is ended, by its silence or by what waits for it. */
+}
+
+/* There is a bound for what waits at one time, and none for what has waited. */
+static void test_bound(void **state)
+{
+	struct wire_watch watch = { .head.kind = WIRE_WATCH };
+
+	(void)state;
+	begin();
+	for (int i = 0; i < 40; i++) {
+		for (int k = 0; k < 2000; k++)
+			helper_send(helper, &watch, sizeof(watch), -1);
+		for (int k = 0; k < 2000; k++) {
+			assert_int_equal(next_record(), WIRE_WATCH);
+			run();
+		}
+	}
+	assert_false(fake_spawn_killed);
 	for (int i = 0; !fake_spawn_killed; i++) {
 		assert_true(i < 100000);
-		assert_int_equal(resolver_query(resolver, "x.test", FAMILY_4), 0);
+		helper_send(helper, &watch, sizeof(watch), -1);
 	}
 	expect_death("it could not be sent all that it must know");
+	/* What waited for that one is not for the next. */
+	await_start();
+	send_ready();
+	run();
+	assert_int_equal(next_record(), WIRE_SERVERS);
+	assert_int_equal(next_record(), 0);
 }
 
 static void test_memory(void **state)
@@ -1242,7 +1307,7 @@ int main(void)
 		TEST(test_restart),   TEST(test_back_off),        TEST(test_ends),        TEST(test_closing),
 		TEST(test_heartbeat), TEST(test_our_own_delay),   TEST(test_query_hangs), TEST(test_wrong_sizes),
 		TEST(test_kinds),     TEST(test_versions),        TEST(test_lies),        TEST(test_packets),
-		TEST(test_flood),     TEST(test_full_socket),     TEST(test_memory),
+		TEST(test_flood),     TEST(test_full_socket),     TEST(test_bound),       TEST(test_memory),
 	};
 
 	if (sd_event_new(&event) < 0)
