@@ -84,9 +84,11 @@ spefwd_SOURCES = \
 	daemon/net/conntrack.c daemon/net/conntrack.h \
 	daemon/net/environment.c daemon/net/environment.h \
 	daemon/net/links.c daemon/net/links.h daemon/net/links_read.c daemon/net/links_read.h \
+	daemon/net/helper.c daemon/net/helper.h daemon/net/helper_records.c daemon/net/helper_records.h \
 	daemon/net/nflog.c daemon/net/nflog.h \
 	daemon/net/resolv_conf.c daemon/net/resolv_conf.h \
 	daemon/net/resolver.c daemon/net/resolver.h \
+	daemon/net/spawn.c daemon/net/spawn.h \
 	daemon/nft/cut.c daemon/nft/cut.h \
 	daemon/nft/encode.c daemon/nft/encode.h \
 	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_rule.c \
@@ -99,7 +101,7 @@ spefwd_SOURCES = \
 	daemon/nft/rule_parsing.c daemon/nft/rule_parsing.h daemon/nft/xt_rule.c \
 	daemon/nft/socket.c daemon/nft/socket.h
 spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) \
-	$(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
+	$(SYSTEMD_LIBS) $(JANSSON_LIBS)
 
 # The interface description as a C string, for GetInterfaceDescription.
 BUILT_SOURCES = daemon/control/gateway_varlink.h

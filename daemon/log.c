@@ -24,16 +24,22 @@ static bool journal_reads(void)
 	       device == (unsigned long long)status.st_dev && inode == (unsigned long long)status.st_ino;
 }
 
+static int prefixes = -1; /* whether they are wanted; -1: not known yet */
+
+void log_prepare(void)
+{
+	prefixes = journal_reads();
+}
+
 void log_message(int priority, const char *format, ...)
 {
-	static int prefixes = -1;
 	char line[LINE_MAX_BYTES];
 	size_t start = 0;
 	int saved_errno = errno;
 	va_list arguments;
 
 	if (prefixes < 0)
-		prefixes = journal_reads();
+		log_prepare();
 	if (prefixes)
 		start = (size_t)snprintf(line, sizeof(line), "<%d>", LOG_PRI(priority));
 

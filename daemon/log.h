@@ -7,6 +7,9 @@
 
 #include <syslog.h>
 
+/* Looks up what the first message would, for a process that can't do so later. */
+void log_prepare(void);
+
 void log_message(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_message(LOG_ERR, __VA_ARGS__)

@@ -24,6 +24,7 @@ enum {
 
 struct side {
 	struct lookups *lookups;
+	struct helper *helper;
 	struct resolver *resolver; /* NULL: there is none to query */
 	bool servers;
 };
@@ -134,6 +135,24 @@ static int query_all(struct lookups *lookups)
 
 /* Whom to query. */
 
+static int open_side(struct side *side, const struct dns_server *servers, size_t count)
+{
+	static const struct helper_events events;
+	static const struct resolver_events resolver_events = { .done = on_answer };
+	sd_event *event = side->lookups->doctor->event;
+
+	int r = helper_new(&side->helper, event, &events, NULL);
+	if (r == 0)
+		r = resolver_new(&side->resolver, event, side->helper, &resolver_events, side);
+	return r == 0 ? resolver_set_servers(side->resolver, servers, count) : r;
+}
+
+static void close_side(struct side *side)
+{
+	resolver_free(side->resolver);
+	helper_free(side->helper);
+}
+
 /* Neighbours are one range. */
 static int open_servers(struct lookups *lookups)
 {
@@ -148,16 +167,13 @@ static int open_servers(struct lookups *lookups)
 				servers[count++] = (struct dns_server){ addr, DNS_PORT };
 		} while (addr_compare(&addr, &resolvers->items[i].last) < 0 && addr_next(&addr));
 	}
-	return count ? resolver_new(&lookups->servers.resolver, lookups->doctor->event, servers, count, on_answer, NULL,
-				    &lookups->servers)
-		     : 0;
+	return count ? open_side(&lookups->servers, servers, count) : 0;
 }
 
 static int open_own(struct lookups *lookups)
 {
 	const struct dns_servers *servers = &lookups->doctor->file.policy.dns_servers;
-	return resolver_new(&lookups->own.resolver, lookups->doctor->event, servers->system ? NULL : servers->items,
-			    servers->count, on_answer, NULL, &lookups->own);
+	return open_side(&lookups->own, servers->system ? NULL : servers->items, servers->count);
 }
 
 static int add_names(struct doctor *doctor, bool has_servers)
@@ -279,7 +295,7 @@ int doctor_read_names(struct doctor *doctor)
 		if (r >= 0)
 			r = query_all(&lookups);
 	}
-	resolver_free(lookups.own.resolver);
-	resolver_free(lookups.servers.resolver);
+	close_side(&lookups.own);
+	close_side(&lookups.servers);
 	return r < 0 ? r : make_view(doctor);
 }

@@ -52,6 +52,15 @@ struct dns_message {
  * there, id and rcode) to be used. An rcode that is an error is no malformation. */
 int dns_message_read(const uint8_t *bytes, size_t length, struct dns_message *ret);
 
+/* What an answer says of a name. */
+struct dns_answer {
+	const char *question; /* text and case as in struct dns_message */
+	enum family family;
+	const struct addr *addresses; /* of that family */
+	size_t count;
+	uint32_t ttl_s;
+};
+
 /* The question of a query or of an answer; text and case as in struct dns_message. */
 struct dns_question {
 	bool is_response;

@@ -30,6 +30,8 @@
 	       "A change of this gateway's interfaces or addresses could not be followed yet.")                   \
 	REASON(BRIDGE, "bridge", false, "A bridge carries the server's packets past the guard.")                  \
 	REASON(BRIDGES_UNREADABLE, "bridges-unreadable", false, "The bridges of this gateway can't be read.")     \
+	REASON(RESOLVER, "resolver", false,                                                                       \
+	       "spefw-resolver, which queries DNS and reads copied packets, has ended or hangs.")                 \
 	REASON(NFLOG_TAKEN, "nflog-taken", false, "Another program listens to the NFLOG group.")                  \
 	REASON(NFLOG_FAILED, "nflog-failed", false, "The NFLOG group can't be listened to.")                      \
 	REASON(INTERCEPTED, "intercepted", false, "Connections of the server were intercepted a short time ago.") \

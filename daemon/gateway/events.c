@@ -64,7 +64,21 @@ static void on_table_settled(void *userdata, int r)
 const struct table_events table_events = { on_table_changed, on_foreign_tables_changed, on_counters_ending,
 					   on_counters_restarted, on_table_settled };
 
-/* Names, and what is observed. */
+/* spefw-resolver, names, and what is observed. */
+
+static void on_helper_changed(void *userdata)
+{
+	health_changed(userdata);
+}
+
+/* Which aliases lead to the names, it learns from the answers to them. */
+static void on_helper_restarted(void *userdata)
+{
+	struct gateway *gateway = userdata;
+	names_query_all(gateway->names);
+}
+
+const struct helper_events helper_events = { on_helper_changed, on_helper_restarted };
 
 static void on_names_changed(void *userdata, const char *name)
 {
@@ -109,11 +123,10 @@ static bool is_wanted(void *userdata, const char *question, enum family family)
 	return names_wants(gateway->names, question, family);
 }
 
-static void on_observed_answer(void *userdata, const char *question, enum family family,
-			       const struct dns_message *message)
+static void on_observed_answer(void *userdata, const struct dns_answer *answer)
 {
 	struct gateway *gateway = userdata;
-	names_learn(gateway->names, question, family, message);
+	names_learn(gateway->names, answer);
 }
 
 static void on_denied(void *userdata, const struct packet *packet)

@@ -72,6 +72,7 @@ void gateway_free(struct gateway *gateway)
 	observer_free(gateway->observer);
 	usage_free(gateway->usage);
 	names_free(gateway->names);
+	helper_free(gateway->helper);
 	foreign_free(gateway->foreign);
 	counts_free(gateway->counts);
 	cut_free(gateway->cut);
@@ -119,7 +120,7 @@ static void on_minute(void *userdata)
 	save_counts(gateway);
 	config_store_save(gateway->config);
 	review_cut(gateway);
-	observer_follow(gateway->observer, config_store_policy(gateway->config));
+	observer_retry(gateway->observer);
 	names_save(gateway->names);
 	health_changed(gateway);
 	timer_set(gateway->minute_timer, MINUTE_MS);
@@ -138,9 +139,11 @@ static int make_objects(struct gateway *gateway, int stored_fd)
 	if (r == 0)
 		r = counts_new(&gateway->counts, socket, state, &counts_events, gateway);
 	if (r == 0)
-		r = names_new(&gateway->names, event, state, &names_events, gateway);
+		r = helper_new(&gateway->helper, event, &helper_events, gateway);
 	if (r == 0)
-		r = observer_new(&gateway->observer, event, &observer_events, gateway);
+		r = names_new(&gateway->names, event, gateway->helper, state, &names_events, gateway);
+	if (r == 0)
+		r = observer_new(&gateway->observer, gateway->helper, &observer_events, gateway);
 	if (r == 0)
 		r = usage_new(&gateway->usage, event, state, &usage_events, gateway);
 	if (r == 0)
@@ -323,6 +326,7 @@ void gateway_reasons(struct gateway *gateway, struct health *ret)
 	if (gateway->interfaces_unfollowed)
 		health_add(ret, HEALTH_INTERFACES_UNREAD,
 			   "a change of this gateway's interfaces or addresses is not followed yet");
+	helper_reasons(gateway->helper, ret);
 	if (!removed)
 		observer_reasons(gateway->observer, ret);
 	counts_reasons(gateway->counts, ret);

@@ -116,14 +116,17 @@ static void on_timer(void *userdata)
 	names_drive(userdata);
 }
 
-int names_new(struct names **ret, sd_event *event, const char *state, const struct names_events *events, void *userdata)
+int names_new(struct names **ret, sd_event *event, struct helper *helper, const char *state,
+	      const struct names_events *events, void *userdata)
 {
 	struct names *names = calloc(1, sizeof(*names));
 	struct book_limits limits = { 0 }; /* names_begin() knows them */
 
 	if (!names)
 		return -ENOMEM;
-	*names = (struct names){ .event = event, .state = state, .events = *events, .userdata = userdata };
+	*names = (struct names){
+		.event = event, .helper = helper, .state = state, .events = *events, .userdata = userdata
+	};
 	int r = addrbook_new(&names->book, &limits, (uint32_t)now_ms() ^ (uint32_t)getpid() << 16);
 	if (r == 0)
 		r = timer_new(&names->timer, event, SD_EVENT_PRIORITY_NORMAL, on_timer, names);
@@ -147,26 +150,20 @@ static struct book_limits limits_of(const struct policy_file *file)
 /* old NULL: the servers may be others. */
 static int follow_servers(struct names *names, const struct policy_file *old)
 {
+	static const struct resolver_events resolver_events = { on_answer, on_servers_changed };
 	const struct policy_file *file = names->file;
 	const struct dns_servers *servers = &file->policy.dns_servers;
 	bool first = !names->resolver;
-	struct resolver *resolver;
+	int r = 0;
 
 	if (old && policy_file_same_servers(old, file))
 		return 0;
-	int r = resolver_new(&resolver, names->event, servers->system ? NULL : servers->items, servers->count,
-			     on_answer, on_servers_changed, names);
+	if (first)
+		r = resolver_new(&names->resolver, names->event, names->helper, &resolver_events, names);
+	if (r == 0)
+		r = resolver_set_servers(names->resolver, servers->system ? NULL : servers->items, servers->count);
 	if (r < 0)
 		return r;
-	resolver_free(names->resolver);
-	names->resolver = resolver;
-	/* Queries that were under way with the old one go to the new one. */
-	for (size_t i = 0; i < addrbook_count(names->book); i++) {
-		struct book_entry entry;
-		addrbook_entry(names->book, i, &entry);
-		if (entry.query_running && resolver_query(resolver, entry.name, entry.family) < 0)
-			addrbook_failed(names->book, entry.name, entry.family, "not queried", now_ms());
-	}
 	if (!first) /* others may answer differently; and what the old ones failed to answer must not wait */
 		addrbook_query_now(names->book, NULL, now_ms());
 	return 0;

@@ -9,6 +9,7 @@
 #include "core/addrbook.h"
 #include "core/dns_message.h"
 #include "core/health.h"
+#include "net/helper.h"
 
 #include <systemd/sd-event.h>
 
@@ -25,9 +26,9 @@ struct names_events {
 	void (*saved)(void *userdata);
 };
 
-/* state: the directory; it must live as long. 0 or a negative errno. */
-int names_new(struct names **ret, sd_event *event, const char *state, const struct names_events *events,
-	      void *userdata);
+/* helper, and state, the directory, must live as long. 0 or a negative errno. */
+int names_new(struct names **ret, sd_event *event, struct helper *helper, const char *state,
+	      const struct names_events *events, void *userdata);
 void names_free(struct names *names); /* saves what is not on disk yet, where names_begin() was called. NULL: nothing */
 
 /* For the first time: the names of the policy are wanted, what is known of them is loaded from the state directory
@@ -66,7 +67,7 @@ void names_save(struct names *names);
  * it is an alias of, or of a pattern. */
 bool names_wants(const struct names *names, const char *question, enum family family);
 /* What a protected machine was answered by its resolver, once that was matched with its query. */
-void names_learn(struct names *names, const char *question, enum family family, const struct dns_message *message);
+void names_learn(struct names *names, const struct dns_answer *answer);
 /* A protected machine was denied: names that a fresh answer could help are queried, within the budget. */
 void names_denied(struct names *names, const struct packet *packet);
 /* Copies of packets were lost: what was lost may have been an answer or a denial. */

@@ -146,19 +146,19 @@ static void log_learned(const struct book_entry *entry, const struct addr *befor
 }
 
 /* True where the set of addresses changed. */
-static bool learn(struct names *names, const char *name, enum family family, const struct dns_message *message)
+static bool learn(struct names *names, const char *name, const struct dns_answer *answer)
 {
 	struct addr before[BOOK_ADDRESSES_MAX];
 	struct book_entry entry;
 	bool changed = false;
 
-	if (addrbook_find(names->book, name, family, &entry) < 0)
+	if (addrbook_find(names->book, name, answer->family, &entry) < 0)
 		return false;
 	uint64_t mark = entry.refused_mark;
 	size_t before_count = entry.address_count;
 	for (size_t i = 0; i < before_count; i++)
 		before[i] = entry.addresses[i].addr;
-	int r = addrbook_answered(names->book, name, family, message->addresses, message->address_count, message->ttl_s,
+	int r = addrbook_answered(names->book, name, answer->family, answer->addresses, answer->count, answer->ttl_s,
 				  ORIGIN_OBSERVED, now_ms(), &changed);
 	if (r == -ENOMEM)
 		log_error("out of memory: an answer for %s is lost", name);
@@ -168,9 +168,9 @@ static bool learn(struct names *names, const char *name, enum family family, con
 	names->events.changed(names->userdata, name);
 	names->learned++;
 	names->unsaved = true;
-	if (addrbook_find(names->book, name, family, &entry) < 0)
+	if (addrbook_find(names->book, name, answer->family, &entry) < 0)
 		return changed;
-	names_log_refused(names, &entry, mark, message->addresses, message->address_count);
+	names_log_refused(names, &entry, mark, answer->addresses, answer->count);
 	if (changed)
 		log_learned(&entry, before, before_count);
 	return changed;
@@ -226,13 +226,13 @@ bool names_wants(const struct names *names, const char *question, enum family fa
 	return next_taught(names, question, family, &(struct taught){ 0 });
 }
 
-void names_learn(struct names *names, const char *question, enum family family, const struct dns_message *message)
+void names_learn(struct names *names, const struct dns_answer *answer)
 {
 	struct taught at = { 0 };
 	bool changed = false;
 
-	for (const char *name; (name = next_taught(names, question, family, &at));)
-		changed |= learn(names, name, family, message);
+	for (const char *name; (name = next_taught(names, answer->question, answer->family, &at));)
+		changed |= learn(names, name, answer);
 	if (!changed)
 		return;
 	names_save_soon(names);

@@ -13,6 +13,7 @@
 
 struct names {
 	sd_event *event;
+	struct helper *helper;
 	const char *state;
 	struct names_events events;
 	void *userdata;

@@ -1,148 +1,135 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/observer.h"
-#include "clock.h"
-#include "core/observed_queries.h"
-#include "core/seen_packet.h"
 #include "log.h"
+#include "net/helper_records.h"
 #include "net/nflog.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the rules that copy. */
-#define PREFIX_DENIED "spefw denied-name "
-#define PREFIX_QUERY "spefw query "
-#define PREFIX_ANSWER "spefw answer "
-
-enum { CLASS_IN = 1 };
-
 struct observer {
-	sd_event *event;
+	struct helper *helper;
 	struct observer_events events;
 	void *userdata;
-	const struct policy *policy;
-	struct nflog *nflog; /* NULL: its group is another program's, or the kernel refuses */
+	const struct policy *policy; /* NULL: observer_follow() was not called */
+	int nflog;                   /* descriptor; negative: its group is another program's, or the kernel refuses */
 	uint16_t group;
-	int error;                       /* why it is NULL: -EBUSY, or another negative errno; logged */
-	struct observed_queries queries; /* of protected machines, for names that are observed */
+	int error; /* why: -EBUSY, or another negative errno; logged */
 	struct observer_figures figures;
 };
 
-static enum family family_of(const struct observed_question *question)
+/* What spefw-resolver is sent. */
+
+static void send_plain(struct observer *observer, enum wire_kind kind, int fd)
 {
-	return question->type == DNS_TYPE_A ? FAMILY_4 : FAMILY_6;
+	struct wire_plain record = { .head.kind = kind };
+	helper_send(observer->helper, &record, sizeof(record), fd);
 }
 
-/* The question of a query or of an answer, where it is one for a name that is wanted. */
-static bool read_question(const struct observer *observer, const struct seen_packet *seen, bool reply,
-			  struct observed_question *ret)
+static void send_names(struct observer *observer)
 {
-	const struct packet *packet = &seen->packet;
-	struct dns_question question;
+	const struct policy *policy = observer->policy;
 
-	*ret = (struct observed_question){
-		.server = reply ? packet->target : packet->source,
-		.port = reply ? packet->target_port : packet->source_port,
-		.resolver = reply ? packet->source : packet->target,
-		.resolver_port = reply ? packet->source_port : packet->target_port,
-	};
-	if (packet->protocol != PROTOCOL_UDP || !seen->payload ||
-	    !policy_protected_role(observer->policy, &ret->server) ||
-	    dns_question_read(seen->payload, seen->payload_length, &question) < 0 || question.is_response != reply ||
-	    question.class != CLASS_IN || (question.type != DNS_TYPE_A && question.type != DNS_TYPE_AAAA) ||
-	    strlen(question.name) >= sizeof(ret->name))
-		return false;
-	ret->id = question.id;
-	ret->type = question.type;
-	ret->class = question.class;
-	memcpy(ret->name, question.name, strlen(question.name) + 1);
-	return observer->events.wants(observer->userdata, ret->name, family_of(ret));
-}
-
-static void take_query(struct observer *observer, const struct seen_packet *seen)
-{
-	struct observed_question question;
-
-	if (read_question(observer, seen, false, &question) &&
-	    observed_queries_add(&observer->queries, &question, now_ms()) < 0)
-		log_error("out of memory: an answer for %s will not be learned", question.name);
-}
-
-/* Anybody could have sent it. It counts where it answers a query that was seen, and that no answer was seen for. */
-static void take_answer(struct observer *observer, const struct seen_packet *seen)
-{
-	static struct dns_message message; /* large, and there is one thread */
-	struct observed_question question;
-
-	if (!read_question(observer, seen, true, &question))
-		return;
-	if (!observed_queries_take(&observer->queries, &question, now_ms())) {
-		observer->figures.unsolicited++;
-		return;
+	send_plain(observer, WIRE_WATCH_BEGIN, -1);
+	for (size_t i = 0; i < policy->name_count; i++) {
+		struct wire_watch record = { .head.kind = WIRE_WATCH };
+		size_t length = strlen(policy->names[i].name);
+		if (!policy->names[i].observed || length >= sizeof(record.name))
+			continue;
+		memcpy(record.name, policy->names[i].name, length);
+		helper_send(observer->helper, &record, sizeof(record), -1);
 	}
-	if (!seen->payload_whole || dns_message_read(seen->payload, seen->payload_length, &message) < 0 ||
-	    message.rcode != DNS_NOERROR || !message.address_count)
-		return;
-	observer->events.answered(observer->userdata, question.name, family_of(&question), &message);
+	send_plain(observer, WIRE_WATCH_END, -1);
 }
 
-static void on_seen(void *userdata, const char *prefix, const uint8_t *bytes, size_t length)
-{
-	struct observer *observer = userdata;
-	struct seen_packet seen;
-
-	if (!seen_packet_read(bytes, length, &seen))
-		return;
-	if (strcmp(prefix, PREFIX_QUERY) == 0)
-		take_query(observer, &seen);
-	else if (strcmp(prefix, PREFIX_ANSWER) == 0)
-		take_answer(observer, &seen);
-	else if (strcmp(prefix, PREFIX_DENIED) == 0)
-		observer->events.denied(observer->userdata, &seen.packet);
-}
-
-static void on_lost(void *userdata)
+static void on_ready(void *userdata)
 {
 	struct observer *observer = userdata;
 
-	observer->figures.lost++;
-	observer->events.lost(observer->userdata);
-}
-
-int observer_new(struct observer **ret, sd_event *event, const struct observer_events *events, void *userdata)
-{
-	struct observer *observer = calloc(1, sizeof(*observer));
-
-	if (!observer)
-		return -ENOMEM;
-	*observer = (struct observer){ .event = event, .events = *events, .userdata = userdata };
-	*ret = observer;
-	return 0;
-}
-
-void observer_free(struct observer *observer)
-{
-	if (!observer)
+	if (!observer->policy)
 		return;
-	nflog_free(observer->nflog);
-	observed_queries_free(&observer->queries);
-	free(observer);
+	send_names(observer);
+	send_plain(observer, WIRE_NFLOG, observer->nflog);
+	/* Who had its group may be gone: the process of a spefwd before this one, for one. */
+	observer_retry(observer);
 }
 
-void observer_follow(struct observer *observer, const struct policy *policy)
+/* What it reports. It may be wrong, or have been right a moment ago, by the policy before this one. */
+
+static void take_answer(struct observer *observer, const struct wire_observed *record)
 {
-	uint16_t group = policy->log_group;
+	struct addr server = wire_address_read(&record->server), addresses[WIRE_ADDRESSES_MAX];
+	struct dns_answer answer = { .question = record->question,
+				     .family = wire_family_read(record->family),
+				     .addresses = addresses,
+				     .count = record->count,
+				     .ttl_s = record->ttl_s };
+
+	if (!policy_protected_role(observer->policy, &server) ||
+	    !observer->events.wants(observer->userdata, answer.question, answer.family))
+		return;
+	wire_addresses_read(record->addresses, record->count, addresses);
+	observer->events.answered(observer->userdata, &answer);
+}
+
+static void take_denial(struct observer *observer, const struct wire_denial *record)
+{
+	struct packet packet = { .source = wire_address_read(&record->source),
+				 .target = wire_address_read(&record->target),
+				 .protocol = record->protocol,
+				 .source_port = record->source_port,
+				 .target_port = record->target_port,
+				 .mid_stream = record->mid_stream };
+
+	if (policy_protected_role(observer->policy, &packet.source) ||
+	    policy_protected_role(observer->policy, &packet.target))
+		observer->events.denied(observer->userdata, &packet);
+}
+
+static void take_counts(struct observer *observer, const struct wire_counts *record)
+{
+	observer->figures.unsolicited += record->unasked;
+	observer->figures.lost += record->lost + record->dropped;
+	if (record->lost || record->dropped)
+		observer->events.lost(observer->userdata);
+}
+
+static const char *on_record(void *userdata, const struct wire_head *record)
+{
+	struct observer *observer = userdata;
+
+	if (!observer->policy)
+		return "a report of packets, of which it can have none";
+	if (record->kind == WIRE_OBSERVED)
+		take_answer(observer, (const struct wire_observed *)record);
+	else if (record->kind == WIRE_DENIAL)
+		take_denial(observer, (const struct wire_denial *)record);
+	else
+		take_counts(observer, (const struct wire_counts *)record);
+	return NULL;
+}
+
+static const struct helper_client client = { .ready = on_ready, .record = on_record };
+
+/* Whom we listen to. */
+
+static void close_group(struct observer *observer)
+{
+	if (observer->nflog >= 0)
+		nflog_close(observer->nflog, observer->group);
+	observer->nflog = -1;
+}
+
+static void open_group(struct observer *observer)
+{
+	uint16_t group = observer->policy->log_group;
 	bool failed_before = observer->error < 0;
 
-	observer->policy = policy;
-	if (observer->nflog && observer->group == group)
-		return;
-	nflog_free(observer->nflog);
-	observer->nflog = NULL;
-	int r = nflog_new(&observer->nflog, observer->event, group, on_seen, on_lost, observer);
+	int r = nflog_open(group);
+	observer->nflog = r;
 	observer->group = group;
-	observer->error = r;
+	observer->error = r < 0 ? r : 0;
 	if (r == -EBUSY && !failed_before)
 		log_warning("NFLOG group %u is taken by another program: denials and DNS answers are not seen; choose "
 			    "another log_group",
@@ -151,6 +138,44 @@ void observer_follow(struct observer *observer, const struct policy *policy)
 		log_warning("can't listen to NFLOG group %u: %s", group, strerror(-r));
 	else if (r >= 0 && failed_before)
 		log_notice("NFLOG group %u is ours now", group);
+	send_plain(observer, WIRE_NFLOG, observer->nflog);
+}
+
+int observer_new(struct observer **ret, struct helper *helper, const struct observer_events *events, void *userdata)
+{
+	struct observer *observer = calloc(1, sizeof(*observer));
+
+	if (!observer)
+		return -ENOMEM;
+	*observer = (struct observer){ .helper = helper, .events = *events, .userdata = userdata, .nflog = -1 };
+	helper_attach(helper, HELPER_PACKETS, &client, observer);
+	*ret = observer;
+	return 0;
+}
+
+void observer_free(struct observer *observer)
+{
+	if (!observer)
+		return;
+	helper_detach(observer->helper, HELPER_PACKETS);
+	close_group(observer);
+	free(observer);
+}
+
+void observer_follow(struct observer *observer, const struct policy *policy)
+{
+	observer->policy = policy;
+	send_names(observer);
+	if (observer->nflog >= 0 && observer->group == policy->log_group)
+		return;
+	close_group(observer);
+	open_group(observer);
+}
+
+void observer_retry(struct observer *observer)
+{
+	if (observer->nflog < 0)
+		open_group(observer);
 }
 
 struct observer_figures observer_figures(const struct observer *observer)

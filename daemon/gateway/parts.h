@@ -23,6 +23,7 @@ struct gateway {
 	struct table *table;
 	struct cut *cut;
 	struct counts *counts;
+	struct helper *helper;
 	struct names *names;
 	struct observer *observer;
 	struct usage *usage;
@@ -47,6 +48,7 @@ void retry_soon(struct gateway *gateway);
 
 /* events.c: what the objects report. */
 extern const struct table_events table_events;
+extern const struct helper_events helper_events;
 extern const struct names_events names_events;
 extern const struct observer_events observer_events;
 extern const struct counts_events counts_events;

@@ -2,23 +2,13 @@
 #ifndef SPEFW_NFLOG_H
 #define SPEFW_NFLOG_H
 
-/* The packets that our rules copy to us by NFLOG (libmnl). */
+/* The socket that our rules copy packets to by NFLOG (libmnl). It is made here, and read by spefw-resolver. */
 
-#include <stddef.h>
 #include <stdint.h>
-#include <systemd/sd-event.h>
 
-struct nflog;
-
-/* One packet: the prefix of the rule that copied it, and its bytes from the IP header on; both end with the call. */
-typedef void (*nflog_seen)(void *userdata, const char *prefix, const uint8_t *bytes, size_t length);
-
-/* 0 or a negative errno; -EBUSY: another program listens to the group. lost: copies were dropped for want of room. */
-int nflog_new(struct nflog **ret, sd_event *event, uint16_t group, nflog_seen seen, void (*lost)(void *userdata),
-	      void *userdata);
-void nflog_free(struct nflog *nflog);
-
-/* The reader of the kernel's messages, for the fuzzer too. */
-void nflog_read(const void *bytes, size_t length, nflog_seen seen, void *userdata);
+/* The copies of this group come to it from now on: a descriptor, or a negative errno. -EBUSY: another program listens
+ * to the group. nflog_close() must follow. */
+int nflog_open(uint16_t group);
+void nflog_close(int fd, uint16_t group); /* the group is free at once, whoever has a copy of the descriptor */
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/resolv_conf.h"
 #include "log.h"
+#include "timer.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,11 @@ enum {
 	LINKS_MAX = 8,   /* symbolic links from resolv.conf to the file */
 	WATCHES_MAX = LINKS_MAX + 2,
 	CONTENT_MAX = 16384,
+};
+
+struct servers {
+	struct dns_server items[RESOLV_CONF_SERVERS_MAX];
+	size_t count;
 };
 
 /* One step of the way from RESOLV_CONF to the file: a directory, and the name in it that matters ("": any). */
@@ -32,56 +37,68 @@ struct resolv_conf {
 	void *userdata;
 	struct path_watch watches[WATCHES_MAX];
 	size_t watch_count;
-	sd_event_source *settle;
-	char *content; /* when last read; NULL: it could not be */
+	struct timer *settle;
+	struct servers servers;
 };
 
-static char *read_content(void)
+/* "nameserver ADDRESS", as resolv.conf(5) has it. */
+static void read_line(const char *line, struct servers *ret)
 {
-	char *content = calloc(1, CONTENT_MAX + 1), *shorter;
+	char text[64];
+	struct dns_server server = { .port = DNS_PORT };
+
+	if (sscanf(line, " nameserver%*[ \t]%63[^ \t\r]", text) != 1)
+		return;
+	if (!addr_parse(text, &server.addr))
+		log_warning("%s: the DNS server %s is left out: it is no address that can be queried", RESOLV_CONF,
+			    text);
+	else if (ret->count < RESOLV_CONF_SERVERS_MAX)
+		ret->items[ret->count++] = server;
+}
+
+static void read_servers(struct servers *ret)
+{
+	static const struct dns_server local = { { FAMILY_4, { 127, 0, 0, 1 } }, DNS_PORT };
+	char content[CONTENT_MAX + 1], *rest = content, *line;
 	size_t length = 0;
 	/* Whatever is in its place must not hold up the loop. */
 	int fd = open(RESOLV_CONF, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t got = -1;
+	ssize_t got;
 
-	/* c-ares goes on without a word, as if there were none. */
 	if (fd < 0 && errno != ENOENT)
-		log_warning("%s can't be read: %s: the DNS server of this machine is queried", RESOLV_CONF,
+		log_warning("%s can't be read, the DNS server of this machine is queried: %s", RESOLV_CONF,
 			    strerror(errno));
-	while (content && fd >= 0 && length < CONTENT_MAX &&
-	       (got = read(fd, content + length, CONTENT_MAX - length)) > 0)
+	while (fd >= 0 && length < CONTENT_MAX && (got = read(fd, content + length, CONTENT_MAX - length)) > 0)
 		length += (size_t)got;
 	if (fd >= 0)
 		close(fd);
-	if (got < 0) {
-		free(content);
-		return NULL;
-	}
-	shorter = realloc(content, length + 1);
-	return shorter ? shorter : content;
+	content[length] = '\0';
+	ret->count = 0;
+	while ((line = strsep(&rest, "\n")))
+		read_line(line, ret);
+	if (!ret->count)
+		ret->items[ret->count++] = local;
 }
 
-static bool same_content(const char *a, const char *b)
+static bool same_servers(const struct servers *a, const struct servers *b)
 {
-	return a && b ? strcmp(a, b) == 0 : a == b;
+	bool same = a->count == b->count;
+
+	for (size_t i = 0; same && i < a->count; i++)
+		same = addr_compare(&a->items[i].addr, &b->items[i].addr) == 0;
+	return same;
 }
 
 static int on_path(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
 	struct path_watch *watch = userdata;
-	uint64_t now;
 
 	(void)source;
 	if (event->len > 0 && *watch->name && strcmp(event->name, watch->name) != 0)
 		return 0;
 	/* Not postponed by further events: a file that is written all the time is read now and then, not never. */
-	int enabled = SD_EVENT_OFF;
-	sd_event_source_get_enabled(watch->conf->settle, &enabled);
-	if (enabled != SD_EVENT_OFF)
-		return 0;
-	sd_event_now(watch->conf->event, CLOCK_MONOTONIC, &now);
-	sd_event_source_set_time(watch->conf->settle, now + SETTLE_MS * 1000);
-	sd_event_source_set_enabled(watch->conf->settle, SD_EVENT_ONESHOT);
+	if (!timer_is_set(watch->conf->settle))
+		timer_set(watch->conf->settle, SETTLE_MS);
 	return 0;
 }
 
@@ -162,28 +179,26 @@ static void watch_paths(struct resolv_conf *conf)
 	}
 	if (status >= 0) {
 		status = watch_path(conf, path, "");
-		/* One that may not be read is watched by its directory, also for when it may be. */
+		/* Of one that may not be read its directory tells, and also when it may be. */
 		status = status == -EACCES ? 0 : status;
 	}
 	if (status < 0 && status != -ENOENT)
-		log_warning("changes of %s will not be noticed: %s", RESOLV_CONF, strerror(-status));
+		log_warning("Changes of %s will not be noticed: %s", RESOLV_CONF, strerror(-status));
 }
 
-static int on_settle(sd_event_source *source, uint64_t time, void *userdata)
+static void on_settled(void *userdata)
 {
 	struct resolv_conf *conf = userdata;
+	struct servers servers;
 
-	(void)source;
-	(void)time;
 	/* The links may lead elsewhere now. Watch first, read then: what comes in between is an event. */
 	watch_paths(conf);
-	char *content = read_content();
-	bool same = same_content(content, conf->content);
-	free(conf->content);
-	conf->content = content;
-	if (!same)
-		conf->changed(conf->userdata);
-	return 0;
+	read_servers(&servers);
+	if (same_servers(&servers, &conf->servers))
+		return;
+	log_notice("%s has changed", RESOLV_CONF);
+	conf->servers = servers;
+	conf->changed(conf->userdata);
 }
 
 int resolv_conf_new(struct resolv_conf **ret, sd_event *event, void (*changed)(void *userdata), void *userdata)
@@ -192,17 +207,14 @@ int resolv_conf_new(struct resolv_conf **ret, sd_event *event, void (*changed)(v
 
 	if (!conf)
 		return -ENOMEM;
-	*conf = (struct resolv_conf){ .event = sd_event_ref(event), .changed = changed, .userdata = userdata };
-	/* An accuracy of 1 ms: the default may come a quarter of a second late. */
-	int r = sd_event_add_time(event, &conf->settle, CLOCK_MONOTONIC, 0, 1000, on_settle, conf);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(conf->settle, SD_EVENT_OFF);
+	*conf = (struct resolv_conf){ .event = event, .changed = changed, .userdata = userdata };
+	int r = timer_new(&conf->settle, event, SD_EVENT_PRIORITY_NORMAL, on_settled, conf);
 	if (r < 0) {
-		resolv_conf_free(conf);
+		free(conf);
 		return r;
 	}
 	watch_paths(conf);
-	conf->content = read_content();
+	read_servers(&conf->servers);
 	*ret = conf;
 	return 0;
 }
@@ -212,8 +224,12 @@ void resolv_conf_free(struct resolv_conf *conf)
 	if (!conf)
 		return;
 	forget_watches(conf);
-	sd_event_source_disable_unref(conf->settle);
-	sd_event_unref(conf->event);
-	free(conf->content);
+	timer_free(conf->settle);
 	free(conf);
+}
+
+const struct dns_server *resolv_conf_servers(const struct resolv_conf *conf, size_t *ret_count)
+{
+	*ret_count = conf->servers.count;
+	return conf->servers.items;
 }

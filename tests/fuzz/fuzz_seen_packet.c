@@ -4,7 +4,7 @@
 #include "core/dns_message.h"
 #include "core/observed_queries.h"
 #include "core/seen_packet.h"
-#include "net/nflog.h"
+#include "resolver/nflog_read.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,18 +95,18 @@ static void pair(struct bounds *bounds, const struct seen_packet *seen)
 	must(bounds->queries.count <= OBSERVED_QUERIES_MAX && bounds->queries.count <= before + 1);
 }
 
-static void on_seen(void *userdata, const char *prefix, const uint8_t *bytes, size_t length)
+static void on_seen(void *userdata, const struct nflog_copy *copy)
 {
 	struct bounds *bounds = userdata;
 	struct seen_packet seen;
 
 	bounds->packets++;
 	/* The rule's text, or none where the message has none. */
-	must(!*prefix || is_within(bounds, prefix, strlen(prefix) + 1));
-	must(is_within(bounds, bytes, length));
-	if (!seen_packet_read(bytes, length, &seen))
+	must(!*copy->prefix || is_within(bounds, copy->prefix, strlen(copy->prefix) + 1));
+	must(is_within(bounds, copy->bytes, copy->length));
+	if (!seen_packet_read(copy->bytes, copy->length, &seen))
 		return;
-	check_packet(&seen, bytes, length);
+	check_packet(&seen, copy->bytes, copy->length);
 	if (!seen.payload)
 		return;
 	check_dns(&seen);

@@ -8,8 +8,7 @@
 enum { ROOM = 4096 };
 
 struct resolver {
-	resolver_done done;
-	void (*changed)(void *userdata);
+	struct resolver_events events;
 	void *userdata;
 };
 
@@ -32,20 +31,29 @@ void fake_resolver_reset(void)
 	fake_resolver_queries = 0;
 }
 
-int resolver_new(struct resolver **ret, sd_event *event, const struct dns_server *servers, size_t count,
-		 resolver_done done, void (*changed)(void *userdata), void *userdata)
+int resolver_new(struct resolver **ret, sd_event *event, struct helper *helper, const struct resolver_events *events,
+		 void *userdata)
 {
 	(void)event;
+	(void)helper;
 	if (fake_resolver_error)
 		return fake_resolver_error;
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 	if (!resolver)
 		return -ENOMEM;
-	*resolver = (struct resolver){ done, changed, userdata };
-	fake_resolver_system = !servers;
-	fake_resolver_server = servers && count ? servers[0] : (struct dns_server){ 0 };
+	*resolver = (struct resolver){ *events, userdata };
 	fake_resolvers++;
 	newest = *ret = resolver;
+	return 0;
+}
+
+int resolver_set_servers(struct resolver *resolver, const struct dns_server *servers, size_t count)
+{
+	assert_non_null(resolver);
+	if (fake_resolver_error)
+		return fake_resolver_error;
+	fake_resolver_system = !servers;
+	fake_resolver_server = servers && count ? servers[0] : (struct dns_server){ 0 };
 	return 0;
 }
 
@@ -114,7 +122,7 @@ static void give(size_t index, const struct resolver_answer *answer)
 	remove_at(index);
 	given.name = taken.query.name;
 	given.family = taken.query.family;
-	taken.resolver->done(taken.resolver->userdata, &given);
+	taken.resolver->events.done(taken.resolver->userdata, &given);
 }
 
 static size_t find_waiting(const char *name, enum family family)
@@ -176,7 +184,6 @@ void fake_resolver_empty_all(uint32_t ttl_s)
 
 void fake_resolver_change(void)
 {
-	fake_resolver_fail_all("cancelled");
 	assert_non_null(newest);
-	newest->changed(newest->userdata);
+	newest->events.servers_changed(newest->userdata);
 }

@@ -13,12 +13,12 @@ struct fake_query {
 	int64_t asked_ms;
 };
 
-extern int fake_resolver_error;                /* what resolver_new() returns; 0: it works */
+extern int fake_resolver_error;                /* what resolver_new() and _set_servers() return; 0: they work */
 extern int fake_resolver_query_error;          /* likewise resolver_query() */
 extern size_t fake_resolvers;                  /* how many there are: 0 when all objects are freed */
 extern size_t fake_resolver_queries;           /* that were sent so far, also of resolvers that were freed since */
-extern bool fake_resolver_system;              /* the newest resolver queries the system's servers */
-extern struct dns_server fake_resolver_server; /* else this is the first one that it queries */
+extern bool fake_resolver_system;              /* the system's servers are queried */
+extern struct dns_server fake_resolver_server; /* else this is the first one that is */
 
 void fake_resolver_reset(void);
 
@@ -36,7 +36,7 @@ void fake_resolver_fail(const char *name, enum family family, const char *error)
 /* All that wait now. */
 void fake_resolver_fail_all(const char *error);
 void fake_resolver_empty_all(uint32_t ttl_s); /* none of them has an address */
-/* The system's servers are others: what waits fails as "cancelled", and `changed` is called. */
+/* The system's servers are others; what waits goes on waiting. */
 void fake_resolver_change(void);
 
 #endif

@@ -30,7 +30,6 @@ UNIT_TESTS = \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
 	tests/unit/test_query_pace \
-	tests/unit/test_resolver \
 	tests/unit/test_saved \
 	tests/unit/test_seen_packet \
 	tests/unit/test_state_file \
@@ -106,12 +105,6 @@ tests_unit_test_output_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/s
 tests_unit_test_query_pace_SOURCES = tests/unit/test_query_pace.c
 tests_unit_test_query_pace_LDADD = daemon/core/query_pace.$(OBJEXT) $(UNIT_LIBS)
 
-tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c
-tests_unit_test_resolver_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ares_init_options
-tests_unit_test_resolver_LDADD = daemon/net/resolver.$(OBJEXT) daemon/net/resolv_conf.$(OBJEXT) \
-	daemon/core/addr.$(OBJEXT) daemon/core/dns_message.$(OBJEXT) daemon/core/dns_wire.$(OBJEXT) \
-	daemon/log.$(OBJEXT) daemon/core/printable.$(OBJEXT) $(CARES_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
-
 tests_unit_test_saved_SOURCES = tests/unit/test_saved.c
 tests_unit_test_saved_LDADD = daemon/core/saved.$(OBJEXT) $(UNIT_LIBS)
 
@@ -172,6 +165,7 @@ tests_unit_test_policy_diff_LDADD = $(UNIT_MAKE_LIBS)
 
 # The gateway's objects on a kernel, a clock, connections and a log of the test's own.
 UNIT_FAKE_CONNTRACK = tests/unit/fake_conntrack.c tests/unit/fake_conntrack.h
+UNIT_FAKE_HELPER = tests/unit/fake_helper.c tests/unit/fake_helper.h
 UNIT_FAKE_LINKS = tests/unit/fake_links.c tests/unit/fake_links.h
 UNIT_FAKE_LOG = tests/unit/fake_log.c tests/unit/fake_log.h
 UNIT_FAKE_NFLOG = tests/unit/fake_nflog.c tests/unit/fake_nflog.h
@@ -196,9 +190,9 @@ tests_unit_test_gw_names_SOURCES = tests/unit/test_gw_names.c daemon/gateway/nam
 tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED) -Wl,--wrap=fsync
 tests_unit_test_gw_names_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_observer_SOURCES = tests/unit/test_gw_observer.c daemon/gateway/observer.c \
-	daemon/gateway/observer.h $(UNIT_FAKE_LOG) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_TIME) $(UNIT_MAKE_SOURCES)
+	daemon/gateway/observer.h $(UNIT_FAKE_HELPER) $(UNIT_FAKE_LOG) $(UNIT_FAKE_NFLOG) $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_observer_LDFLAGS = $(UNIT_WRAPPED)
-tests_unit_test_gw_observer_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_observer_LDADD = daemon/net/helper_records.$(OBJEXT) $(UNIT_MAKE_LIBS)
 # Objects of the gateway: their clock, timers and kernel are the test's.
 UNIT_TESTS += \
 	tests/unit/test_gw_config_store \
@@ -232,15 +226,15 @@ tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_
 # All of them together.
 UNIT_TESTS += tests/unit/test_gw_gateway
 tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
-	$(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) daemon/gateway/apply.c \
+	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) daemon/gateway/apply.c \
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/gateway.c daemon/gateway/names.c \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c \
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
 	daemon/gateway/usage.c
 tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
-tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/state_file.$(OBJEXT) \
-	$(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/net/helper_records.$(OBJEXT) \
+	daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 # Behaviour that mutants of core had survived.
 UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_foreign_ways tests/unit/test_diag tests/unit/test_text \
 	tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \
@@ -273,3 +267,14 @@ tests_unit_test_delta_sets_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_compile_role_SOURCES = tests/unit/test_compile_role.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_role_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_compile_role_LDADD = $(UNIT_MAKE_LIBS)
+# spefwd's end of spefw-resolver, and what goes by it.
+UNIT_TESTS += tests/unit/test_resolv_conf
+tests_unit_test_resolv_conf_SOURCES = tests/unit/test_resolv_conf.c daemon/net/resolv_conf.c daemon/timer.c \
+	daemon/clock.c daemon/log.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_resolv_conf_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_resolv_conf_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+UNIT_TESTS += tests/unit/test_helper
+tests_unit_test_helper_SOURCES = tests/unit/test_helper.c tests/unit/fake_spawn.c tests/unit/fake_spawn.h \
+	$(UNIT_FAKE_LOG) $(UNIT_FAKE_TIME) daemon/net/helper.c daemon/net/helper_records.c daemon/net/resolver.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_helper_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_helper_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)

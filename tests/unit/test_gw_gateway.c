@@ -4,6 +4,7 @@
 #include "gw_fixture.h"
 
 #include "fake_conntrack.h"
+#include "fake_helper.h"
 #include "fake_links.h"
 #include "fake_nflog.h"
 #include "fake_nft.h"
@@ -71,6 +72,7 @@ static int setup(void **state)
 	fake_links_reset();
 	fake_resolver_reset();
 	fake_nflog_reset();
+	fake_helper_reset();
 	fake_conntrack_reset();
 	fake_time_reset(NOW, WALL);
 	fake_log_reset();
@@ -92,6 +94,7 @@ static int teardown(void **state)
 	assert_int_equal(fake_nft.open, 0);
 	assert_int_equal(fake_resolvers, 0);
 	assert_int_equal(fake_nflogs, 0);
+	assert_int_equal(fake_helpers, 0);
 	assert_int_equal(fake_links_alive, 0);
 	fake_nft_reset();
 	fake_links_reset();
@@ -584,33 +587,55 @@ static void test_interception(void **state)
 	assert_false(has_reason("intercepted"));
 }
 
-static void give(const char *prefix, const char *source, uint16_t source_port, const char *target, uint16_t port,
-		 const char *addresses)
-{
-	struct packet packet = { .source = make_addr(source),
-				 .target = make_addr(target),
-				 .protocol = PROTOCOL_UDP,
-				 .source_port = source_port,
-				 .target_port = port };
-	uint8_t message[FAKE_DNS_MAX];
-	size_t length = fake_dns(message, 77, LICENSE, FAMILY_4, addresses, 300, 0);
-
-	fake_nflog_packet(prefix, &packet, message, length);
-}
-
 /* The server's own answer opens its way at once. */
 static void test_observed(void **state)
 {
 	(void)state;
 	start();
 	answer_license();
-	give("spefw answer ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99"); /* without a query */
-	assert_null(element("name_" LICENSE "_4", "198.51.100.99"));
+	fake_helper_start();
+	fake_helper_count(1, 0, 0); /* without a query */
 	assert_int_equal(observer_figures(gateway_observer(gateway)).unsolicited, 1);
-	give("spefw query ", "192.0.2.25", 40000, "192.0.2.53", 53, NULL);
-	give("spefw answer ", "192.0.2.53", 53, "192.0.2.25", 40000, "198.51.100.99");
+	fake_helper_observe("192.0.2.26", LICENSE, FAMILY_4, "198.51.100.99", 300);
+	fake_helper_observe("192.0.2.25", "other.example.net", FAMILY_4, "198.51.100.99", 300);
+	assert_null(element("name_" LICENSE "_4", "198.51.100.99"));
+	assert_int_equal(names_figures(gateway_names(gateway)).learned, 0);
+	fake_helper_observe("192.0.2.25", LICENSE, FAMILY_4, "198.51.100.99", 300);
 	assert_non_null(element("name_" LICENSE "_4", "198.51.100.99"));
 	assert_int_equal(names_figures(gateway_names(gateway)).learned, 1);
+	/* What no name may have is refused, whoever reports it. */
+	fake_helper_observe("192.0.2.25", LICENSE, FAMILY_4, "192.0.2.25 192.0.2.1 10.0.0.1 127.0.0.1", 300);
+	assert_null(element("name_" LICENSE "_4", "192.0.2.25"));
+	assert_null(element("name_" LICENSE "_4", "192.0.2.1"));
+	assert_null(element("name_" LICENSE "_4", "10.0.0.1"));
+	assert_null(element("name_" LICENSE "_4", "127.0.0.1"));
+}
+
+/* Another spefw-resolver knows no aliases: all names are queried for it. That it ended is a reason. */
+static void test_resolver_restarted(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_helper_start();
+	assert_string_equal(fake_helper_sent(), "begin;watch " LICENSE ";end;nflog 1005;");
+	fake_time_pass(6 * SECOND);
+	assert_false(fake_resolver_asked(LICENSE, FAMILY_4));
+	fake_helper_fails = true;
+	assert_true(has_reason("resolver"));
+	fake_helper_fails = false;
+	size_t before = health_changes;
+	fake_helper_start();
+	assert_true(health_changes > before);
+	assert_false(has_reason("resolver"));
+	assert_string_equal(fake_helper_sent(), "begin;watch " LICENSE ";end;nflog 1005;");
+	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
+	assert_true(fake_resolver_asked(LICENSE, FAMILY_6));
+	/* Another policy: other names. */
+	assert_int_equal(reload(GOOD "[flow more]\nfrom = SERVER\nto = more.example.net\nprotocol = tcp\nport = 4\n",
+				NULL),
+			 0);
+	assert_non_null(strstr(fake_helper_sent(), "watch more.example.net;"));
 }
 
 static void test_denial(void **state)
@@ -626,12 +651,12 @@ static void test_denial(void **state)
 	answer_license();
 	fake_time_pass(31 * SECOND);
 	assert_false(fake_resolver_asked(LICENSE, FAMILY_4));
-	fake_nflog_packet("spefw denied-name ", &packet, NULL, 0);
+	fake_helper_deny(&packet);
 	fake_time_pass(1);
 	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
 	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.77", 300);
 	fake_time_pass(31 * SECOND);
-	fake_nflog_lose();
+	fake_helper_count(0, 1, 0);
 	fake_time_pass(SECOND);
 	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
 }
@@ -799,6 +824,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cut_is_allowed_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interception, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_observed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resolver_restarted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_denial, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_addresses_of_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refresh, setup, teardown),

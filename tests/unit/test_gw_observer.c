@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fake_helper.h"
 #include "fake_log.h"
 #include "fake_nflog.h"
-#include "fake_time.h"
 #include "gateway/observer.h"
 #include "make.h"
 
-#include "core/observed_queries.h"
-
 #include <errno.h>
 
-enum { SECOND = 1000 };
-
-#define TEXT                                                                                     \
-	"[gateway]\npreset = none\nlog_group = 5\n[server]\naddress = 192.0.2.25 2001:db8::25\n" \
-	"resolvers = 192.0.2.53 2001:db8::53\n"
+#define TEXT                                                                                          \
+	"[gateway]\npreset = none\nlog_group = 5\n[server]\naddress = 192.0.2.25 2001:db8::25\n"      \
+	"resolvers = 192.0.2.53 2001:db8::53\n"                                                       \
+	"[flow out]\nfrom = SERVER\nto = one.example.net *.example.net\nprotocol = tcp\nport = 443\n" \
+	"[flow in]\nfrom = peer.example.net\nto = SERVER\nprotocol = tcp\nport = 25\n"
 
 static char events[4096];
 static struct policy policy;
 static struct observer *observer;
+static struct helper *helper;
 
 static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void note(const char *format, ...)
@@ -48,14 +47,16 @@ static bool wants(void *userdata, const char *question, enum family family)
 	return strstr(question, ".example.net");
 }
 
-static void answered(void *userdata, const char *question, enum family family, const struct dns_message *message)
+static void answered(void *userdata, const struct dns_answer *answer)
 {
 	char text[ADDR_TEXT_MAX];
 
 	assert_ptr_equal(userdata, events);
-	note("%s %s ttl %u:", question, family_name(family), message->ttl_s);
-	for (size_t i = 0; i < message->address_count; i++)
-		note(" %s", addr_format(&message->addresses[i], text));
+	note("%s %s ttl %u:", answer->question, family_name(answer->family), answer->ttl_s);
+	for (size_t i = 0; i < answer->count; i++) {
+		assert_int_equal(answer->addresses[i].family, answer->family);
+		note(" %s", addr_format(&answer->addresses[i], text));
+	}
 	note(";");
 }
 
@@ -79,69 +80,22 @@ static const struct observer_events callbacks = { wants, answered, denied, lost 
 static int set_up(void **state)
 {
 	(void)state;
-	fake_time_reset(1000 * SECOND, 1700000000);
 	fake_nflog_reset();
+	fake_helper_reset();
 	fake_log_reset();
 	events[0] = '\0';
 	make_good_policy(&policy, TEXT);
-	if (observer_new(&observer, NULL, &callbacks, events) < 0)
-		return -1;
-	return 0;
+	helper = fake_helper_new();
+	return observer_new(&observer, helper, &callbacks, events);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
 	observer_free(observer);
+	helper_free(helper);
 	policy_free(&policy);
-	return fake_nflogs > 0;
-}
-
-/* One exchange; what it has that is not as usual is set by the test. */
-struct exchange {
-	const char *server, *resolver, *name, *addresses;
-	uint16_t port, resolver_port, id;
-	enum family family;
-	enum protocol protocol;
-	unsigned rcode;
-	size_t cut; /* bytes that are missing at the end of the payload */
-	size_t at;  /* of a byte of the payload that is another one */
-	uint8_t byte;
-};
-
-static const struct exchange usual = { .server = "192.0.2.25",
-				       .resolver = "192.0.2.53",
-				       .name = "one.example.net",
-				       .addresses = "198.51.100.1",
-				       .port = 40000,
-				       .resolver_port = 53,
-				       .id = 7,
-				       .protocol = PROTOCOL_UDP };
-
-static void send_message(const struct exchange *exchange, bool reply, const char *prefix)
-{
-	uint8_t payload[FAKE_DNS_MAX];
-	struct packet packet = { make_addr(exchange->server), make_addr(exchange->resolver),
-				 exchange->protocol,          exchange->port,
-				 exchange->resolver_port,     false };
-	struct packet back = { packet.target,      packet.source,      packet.protocol,
-			       packet.target_port, packet.source_port, false };
-	size_t length = fake_dns(payload, exchange->id, exchange->name, exchange->family,
-				 reply ? exchange->addresses : NULL, 300, exchange->rcode);
-
-	if (exchange->at)
-		payload[exchange->at] = exchange->byte;
-	fake_nflog_packet(prefix, reply ? &back : &packet, payload, length - exchange->cut);
-}
-
-static void query(const struct exchange *exchange)
-{
-	send_message(exchange, false, "spefw query ");
-}
-
-static void answer(const struct exchange *exchange)
-{
-	send_message(exchange, true, "spefw answer ");
+	return fake_nflogs > 0 || fake_helpers > 0;
 }
 
 static void test_follow(void **state)
@@ -149,24 +103,30 @@ static void test_follow(void **state)
 	struct policy other;
 
 	(void)state;
-	assert_int_equal(fake_nflogs, 0);
+	/* Nothing is known yet, and it is started nevertheless. */
+	fake_helper_start();
+	assert_string_equal(fake_helper_sent(), "");
 	observer_follow(observer, &policy);
 	assert_int_equal(fake_nflog_group, 5);
+	assert_string_equal(fake_helper_sent(), "begin;watch one.example.net;watch *.example.net;end;nflog 1005;");
 	observer_follow(observer, &policy);
+	observer_retry(observer);
 	assert_int_equal(fake_nflog_tries, 1);
+	assert_string_equal(fake_helper_sent(), "begin;watch one.example.net;watch *.example.net;end;");
 	/* Another group, and other protected addresses. */
 	make_good_policy(&other, "[gateway]\npreset = none\nlog_group = 6\n[server]\naddress = 192.0.2.77\n");
 	observer_follow(observer, &other);
 	assert_int_equal(fake_nflog_group, 6);
 	assert_int_equal(fake_nflogs, 1);
-	query(&usual);
-	answer(&usual);
+	assert_string_equal(fake_helper_sent(), "begin;end;nflog 1006;");
+	fake_helper_observe("192.0.2.25", "one.example.net", FAMILY_4, "198.51.100.1", 300);
 	assert_events("");
-	struct exchange exchange = usual;
-	exchange.server = "192.0.2.77";
-	query(&exchange);
-	answer(&exchange);
+	fake_helper_observe("192.0.2.77", "one.example.net", FAMILY_4, "198.51.100.1", 300);
 	assert_events("one.example.net A ttl 300: 198.51.100.1;");
+	/* Another process has to hear it all. */
+	fake_helper_start();
+	assert_string_equal(fake_helper_sent(), "begin;end;nflog 1006;");
+	assert_int_equal(fake_nflog_tries, 2);
 	observer_follow(observer, &policy);
 	policy_free(&other);
 	assert_int_equal(fake_log_lines, 0);
@@ -195,7 +155,7 @@ static void test_taken(void **state)
 	assert_string_equal(reason(HEALTH_CODES), "");
 	fake_nflog_error = -EBUSY;
 	observer_follow(observer, &policy);
-	observer_follow(observer, &policy);
+	observer_retry(observer);
 	assert_int_equal(fake_nflog_tries, 2);
 	assert_int_equal(fake_log_lines, 1);
 	assert_true(fake_log_has("NFLOG group 5 is taken by another program: denials and DNS answers are not seen"));
@@ -204,17 +164,17 @@ static void test_taken(void **state)
 			    "another log_group");
 	/* It fails for another reason by now: that is another reason, and no news for the log. */
 	fake_nflog_error = -ENOBUFS;
-	observer_follow(observer, &policy);
+	observer_retry(observer);
 	assert_int_equal(fake_log_lines, 1);
 	assert_string_equal(reason(HEALTH_NFLOG_FAILED),
 			    "NFLOG group 5 can't be listened to: No buffer space available: denials and DNS answers "
 			    "are not seen");
 	fake_nflog_error = 0;
-	observer_follow(observer, &policy);
+	fake_helper_start(); /* as each new process has it tried */
 	assert_int_equal(fake_log_lines, 2);
 	assert_true(fake_log_has("NFLOG group 5 is ours now"));
 	assert_string_equal(reason(HEALTH_CODES), "");
-	observer_follow(observer, &policy);
+	observer_retry(observer);
 	assert_int_equal(fake_nflog_tries, 4);
 	assert_int_equal(fake_log_lines, 2);
 }
@@ -228,135 +188,68 @@ static void test_failed(void **state)
 	assert_int_equal(fake_log_lines, 1);
 }
 
-/* An answer is believed once, where it fits a query. */
+/* It is learned where it is for a protected machine, and wanted. */
 static void test_answer(void **state)
 {
-	struct exchange exchange = usual;
-
 	(void)state;
 	observer_follow(observer, &policy);
-	query(&usual);
-	assert_events("");
-	answer(&usual);
+	fake_helper_observe("192.0.2.25", "one.example.net", FAMILY_4, "198.51.100.1", 300);
 	assert_events("one.example.net A ttl 300: 198.51.100.1;");
-	answer(&usual);
+	fake_helper_observe("2001:db8::25", "two.example.net", FAMILY_6, "2001:db8:1::1 2001:db8:1::2", 0);
+	assert_events("two.example.net AAAA ttl 0: 2001:db8:1::1 2001:db8:1::2;");
+	fake_helper_observe("2001:db8::25", "two.example.net", FAMILY_4, "198.51.100.3", 4294967295u);
+	assert_events("two.example.net A ttl 4294967295: 198.51.100.3;");
+	/* Neither is nonsense: a policy may have changed a moment ago. */
+	fake_helper_observe("192.0.2.26", "one.example.net", FAMILY_4, "198.51.100.1", 300);
+	fake_helper_observe("192.0.2.25", "one.example.com", FAMILY_4, "198.51.100.1", 300);
 	assert_events("");
-	assert_int_equal(observer_figures(observer).unsolicited, 1);
-	/* The other family, over IPv6, in another case. */
-	exchange = (struct exchange){ "2001:db8::25",
-				      "2001:db8::53",
-				      "TWO.Example.Net",
-				      "2001:db8:1::1 2001:db8:1::2",
-				      40001,
-				      53,
-				      8,
-				      FAMILY_6,
-				      PROTOCOL_UDP,
-				      0,
-				      0,
-				      0,
-				      0 };
-	query(&exchange);
-	answer(&exchange);
-	assert_events("two.example.net AAAA ttl 300: 2001:db8:1::1 2001:db8:1::2;");
-	/* Too late. */
-	query(&usual);
-	fake_time_pass(OBSERVED_QUERY_MS);
-	answer(&usual);
-	assert_events("");
-	assert_int_equal(observer_figures(observer).unsolicited, 2);
-	query(&usual);
-	fake_time_pass(OBSERVED_QUERY_MS - 1);
-	answer(&usual);
-	assert_events("one.example.net A ttl 300: 198.51.100.1;");
 }
 
-/* Each thing that makes it another question, and what is counted of that. */
-static void test_other_answers(void **state)
+static void test_denial(void **state)
 {
-	static const struct {
-		struct exchange other;
-		uint64_t unsolicited;
-	} table[] = {
-		{ { "192.0.2.25", "192.0.2.53", "one.example.net", "198.51.100.9", 40000, 53, 8, 0, 1, 0, 0, 0, 0 },
-		  1 },
-		{ { "192.0.2.25", "192.0.2.53", "one.example.net", "198.51.100.9", 40001, 53, 7, 0, 1, 0, 0, 0, 0 },
-		  1 },
-		{ { "192.0.2.25", "192.0.2.53", "one.example.net", "198.51.100.9", 40000, 54, 7, 0, 1, 0, 0, 0, 0 },
-		  1 },
-		{ { "192.0.2.25", "192.0.2.54", "one.example.net", "198.51.100.9", 40000, 53, 7, 0, 1, 0, 0, 0, 0 },
-		  1 },
-		{ { "192.0.2.25", "192.0.2.53", "two.example.net", "198.51.100.9", 40000, 53, 7, 0, 1, 0, 0, 0, 0 },
-		  1 },
-		{ { "192.0.2.25", "192.0.2.53", "one.example.com", "198.51.100.9", 40000, 53, 7, 0, 1, 0, 0, 0, 0 },
-		  0 },
-		{ { "192.0.2.26", "192.0.2.53", "one.example.net", "198.51.100.9", 40000, 53, 7, 0, 1, 0, 0, 0, 0 },
-		  0 },
-		{ { "192.0.2.25", "192.0.2.53", "one.example.net", "198.51.100.9", 40000, 53, 7, 0, 0, 0, 0, 0, 0 },
-		  0 },
-		/* a query in the place of an answer; another class, another type */
-		{ { "192.0.2.25", "192.0.2.53", "one.example.net", "", 40000, 53, 7, 0, 1, 0, 0, 2, 1 }, 0 },
-		{ { "192.0.2.25", "192.0.2.53", "one.example.net", "", 40000, 53, 7, 0, 1, 0, 0, 32, 3 }, 0 },
-		{ { "192.0.2.25", "192.0.2.53", "one.example.net", "", 40000, 53, 7, 0, 1, 0, 0, 30, 15 }, 0 },
-	};
-
-	(void)state;
-	observer_follow(observer, &policy);
-	for (size_t i = 0; i < COUNT_OF(table); i++) {
-		uint64_t before = observer_figures(observer).unsolicited;
-		query(&usual);
-		answer(&table[i].other);
-		assert_events("");
-		assert_int_equal(observer_figures(observer).unsolicited - before, table[i].unsolicited);
-		answer(&usual);
-		assert_events("one.example.net A ttl 300: 198.51.100.1;");
-	}
-}
-
-/* It answers the query, and brings nothing. */
-static void test_empty_answers(void **state)
-{
-	struct exchange exchanges[] = { usual, usual, usual, usual };
-
-	(void)state;
-	observer_follow(observer, &policy);
-	exchanges[0].addresses = "";
-	exchanges[1].rcode = 3;
-	exchanges[2].cut = 4;
-	exchanges[3].at = 44; /* the length of its address */
-	exchanges[3].byte = 77;
-	for (size_t i = 0; i < COUNT_OF(exchanges); i++) {
-		query(&usual);
-		answer(&exchanges[i]);
-		assert_events("");
-		assert_int_equal(observer_figures(observer).unsolicited, i);
-		answer(&usual); /* it was waited for once */
-		assert_events("");
-	}
-}
-
-static void test_other_packets(void **state)
-{
-	static const uint8_t nonsense[64] = { 0x45 };
 	struct packet packet = { make_addr("192.0.2.25"), make_addr("198.51.100.9"), PROTOCOL_TCP, 50000, 443, false };
 
 	(void)state;
 	observer_follow(observer, &policy);
-	fake_nflog_packet("spefw denied-name ", &packet, NULL, 0);
+	fake_helper_deny(&packet);
 	assert_events("denied tcp 192.0.2.25 > 198.51.100.9 443;");
 	packet.protocol = PROTOCOL_ICMP_ECHO;
-	fake_nflog_packet("spefw denied-name ", &packet, NULL, 0);
+	packet.source_port = packet.target_port = 0;
+	fake_helper_deny(&packet);
 	assert_events("denied icmp-echo 192.0.2.25 > 198.51.100.9 0;");
-	fake_nflog_packet("spefw denied ", &packet, NULL, 0);
-	fake_nflog_packet("spefw query ", &packet, NULL, 0);
-	fake_nflog_packet("spefw answer ", &packet, NULL, 0);
-	fake_nflog_give("spefw denied-name ", nonsense, 3);
+	packet = (struct packet){ make_addr("2001:db8::9"), make_addr("2001:db8::25"), PROTOCOLS, 0, 0, false };
+	fake_helper_deny(&packet);
+	assert_events("denied other 2001:db8::9 > 2001:db8::25 0;");
+	packet.target = make_addr("2001:db8::26");
+	fake_helper_deny(&packet);
 	assert_events("");
-	fake_nflog_lose();
-	fake_nflog_lose();
-	assert_events("lost;lost;");
-	assert_int_equal(observer_figures(observer).lost, 2);
-	assert_int_equal(observer_figures(observer).unsolicited, 0);
+}
+
+static void test_counts(void **state)
+{
+	(void)state;
+	observer_follow(observer, &policy);
+	fake_helper_count(3, 0, 0);
+	assert_events("");
+	fake_helper_count(1, 2, 0);
+	assert_events("lost;");
+	/* A report that found no room is lost as well. */
+	fake_helper_count(0, 0, 4);
+	assert_events("lost;");
+	assert_int_equal(observer_figures(observer).unsolicited, 4);
+	assert_int_equal(observer_figures(observer).lost, 6);
+}
+
+/* Before it has been given any socket. */
+static void test_too_early(void **state)
+{
+	struct wire_counts record = { { .kind = WIRE_COUNTS }, 1, 1, 1 };
+
+	(void)state;
+	fake_helper_start();
+	assert_string_equal(fake_helper_give(&record, sizeof(record)),
+			    "a report of packets, of which it can have none");
+	assert_events("");
 }
 
 static void test_no_memory(void **state)
@@ -365,23 +258,8 @@ static void test_no_memory(void **state)
 
 	(void)state;
 	allocations_left = 0;
-	assert_int_equal(observer_new(&other, NULL, &callbacks, events), -ENOMEM);
-	observer_follow(observer, &policy);
+	assert_int_equal(observer_new(&other, helper, &callbacks, events), -ENOMEM);
 	allocations_left = -1;
-	assert_string_equal(reason(HEALTH_NFLOG_FAILED), "NFLOG group 5 can't be listened to: Cannot allocate memory: "
-							 "denials and DNS answers are not "
-							 "seen");
-	observer_follow(observer, &policy);
-	fake_log_reset();
-	uint8_t payload[FAKE_DNS_MAX];
-	struct packet packet = { make_addr("192.0.2.25"), make_addr("192.0.2.53"), PROTOCOL_UDP, 40000, 53, false };
-	size_t length = fake_dns(payload, 7, "one.example.net", FAMILY_4, NULL, 0, 0);
-	allocations_left = 0;
-	fake_nflog_packet("spefw query ", &packet, payload, length);
-	allocations_left = -1;
-	assert_true(fake_log_has("out of memory: an answer for one.example.net will not be learned"));
-	answer(&usual);
-	assert_events("");
 	observer_free(NULL);
 }
 
@@ -389,8 +267,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_follow),        TEST(test_taken),         TEST(test_failed),        TEST(test_answer),
-		TEST(test_other_answers), TEST(test_empty_answers), TEST(test_other_packets), TEST(test_no_memory),
+		TEST(test_follow), TEST(test_taken),  TEST(test_failed),    TEST(test_answer),
+		TEST(test_denial), TEST(test_counts), TEST(test_too_early), TEST(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
