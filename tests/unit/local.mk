@@ -21,6 +21,7 @@ UNIT_TESTS = \
 	tests/unit/test_judge \
 	tests/unit/test_nft_monitor \
 	tests/unit/test_nft_socket \
+	tests/unit/test_observe \
 	tests/unit/test_observed_queries \
 	tests/unit/test_foreign \
 	tests/unit/test_gw_cut \
@@ -87,6 +88,10 @@ tests_unit_test_nft_socket_LDADD = daemon/nft/socket.$(OBJEXT) daemon/nft/encode
 	libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
 
 # It includes observed_queries.c, likewise.
+tests_unit_test_observe_SOURCES = tests/unit/test_observe.c
+tests_unit_test_observe_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime,--wrap=recv
+tests_unit_test_observe_LDADD = resolver/nflog_read.$(OBJEXT) resolver/observe.$(OBJEXT) libcore.a $(UNIT_LIBS)
+
 tests_unit_test_observed_queries_SOURCES = tests/unit/test_observed_queries.c
 tests_unit_test_observed_queries_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
