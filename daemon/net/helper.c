@@ -19,6 +19,7 @@
 
 enum {
 	START_MS = 10 * 1000, /* until it is ready */
+	CLOSED_MS = 1000,     /* to end after its socket */
 	MISSED_MAX = 2,       /* beats without an answer */
 	BACK_OFF_MIN_MS = 1000,
 	BACK_OFF_MAX_MS = 60 * 1000,
@@ -38,7 +39,7 @@ enum state {
 	STATE_ENDED,    /* there is none; the timer says when the next one is started */
 	STATE_STARTING, /* it has not said yet that it is ready */
 	STATE_READY,
-	STATE_ENDING, /* killed, and not gone yet */
+	STATE_ENDING, /* killed, or about to end, and not gone yet; the timer says for how long that is waited for */
 };
 
 struct queued {
@@ -109,18 +110,36 @@ static void drop_queue(struct helper *helper)
 	helper->queue_bytes = 0;
 }
 
-/* What follows is done from the event loop, once it is gone: whoever called may be in the middle of something. */
-static void end_process(struct helper *helper, const char *why)
+/* Nothing goes from or to it any more. What follows is done from the event loop, once it is gone: whoever called may be
+ * in the middle of something. why "": its exit status will tell. */
+static void leave_process(struct helper *helper, const char *why)
 {
-	if (helper->state != STATE_STARTING && helper->state != STATE_READY)
-		return;
 	set_failure(helper, why);
-	process_kill(&helper->process);
 	sd_event_source_set_enabled(helper->socket_source, SD_EVENT_OFF);
 	timer_stop(helper->timer);
 	timer_stop(helper->throttle_timer);
 	drop_queue(helper);
 	helper->state = STATE_ENDING;
+}
+
+static bool runs(const struct helper *helper)
+{
+	return helper->state == STATE_STARTING || helper->state == STATE_READY;
+}
+
+static void end_process(struct helper *helper, const char *why)
+{
+	if (!runs(helper))
+		return;
+	leave_process(helper, why);
+	process_kill(&helper->process);
+}
+
+/* It is on its way to its end, most often. */
+static void await_end(struct helper *helper)
+{
+	leave_process(helper, "");
+	timer_set(helper->timer, CLOSED_MS);
 }
 
 /* Sending. */
@@ -283,14 +302,14 @@ static void receive(struct helper *helper, int64_t records)
 		char bytes[WIRE_RECORD_MAX + 1]; /* what is longer is known by that */
 	} buffer;
 
-	while (records > 0 && (helper->state == STATE_STARTING || helper->state == STATE_READY)) {
+	while (records > 0 && runs(helper)) {
 		ssize_t length = recv(helper->process.fd, &buffer, sizeof(buffer), MSG_DONTWAIT);
 		if (length < 0 && errno == EINTR)
 			continue;
 		if (length < 0 && errno == EAGAIN)
 			return;
 		if (length <= 0) {
-			end_process(helper, ""); /* its exit status may say more */
+			await_end(helper);
 			return;
 		}
 		records--;
@@ -325,7 +344,7 @@ static int on_socket(sd_event_source *source, int fd, uint32_t events, void *use
 		send_queue(helper);
 	/* It has closed its end, and what it sent before will not be read: waiting for that would be a busy loop. */
 	if (helper->throttled && events & (EPOLLHUP | EPOLLERR)) {
-		end_process(helper, "");
+		await_end(helper);
 		return 0;
 	}
 	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
@@ -426,17 +445,16 @@ static int on_end(sd_event_source *source, int fd, uint32_t events, void *userda
 {
 	struct helper *helper = userdata;
 	char text[FAILURE_MAX];
-	int status;
 
 	(void)source;
 	(void)fd;
 	(void)events;
-	end_process(helper, "");
-	if (!process_reap(&helper->process, false, &status))
-		return 0;
+	if (runs(helper))
+		leave_process(helper, "");
+	forget_sources(helper);
+	int status = process_reap(&helper->process);
 	if (!helper->failure[0])
 		set_failure(helper, end_text(status, text));
-	forget_sources(helper);
 	plan_start(helper);
 	return 0;
 }
@@ -454,14 +472,14 @@ static int watch(struct helper *helper)
 static void start(struct helper *helper)
 {
 	char text[FAILURE_MAX];
-	int status, r = process_start(&helper->process);
+	int r = process_start(&helper->process);
 
 	if (r == 0) {
 		r = watch(helper);
 		if (r < 0) {
 			forget_sources(helper);
 			process_kill(&helper->process);
-			process_reap(&helper->process, true, &status);
+			process_reap(&helper->process);
 		}
 	}
 	if (r < 0) {
@@ -487,6 +505,10 @@ static void on_timer(void *userdata)
 		end_process(helper, "it did not get ready");
 	else if (helper->state == STATE_READY)
 		check_life(helper);
+	else if (!helper->failure[0]) {
+		set_failure(helper, "it closed its socket");
+		process_kill(&helper->process);
+	}
 }
 
 int helper_new(struct helper **ret, sd_event *event, const struct helper_events *events, void *userdata)
@@ -515,14 +537,12 @@ int helper_new(struct helper **ret, sd_event *event, const struct helper_events 
 
 void helper_free(struct helper *helper)
 {
-	int status;
-
 	if (!helper)
 		return;
 	forget_sources(helper);
 	if (helper->state != STATE_ENDED) {
 		process_kill(&helper->process);
-		process_reap(&helper->process, true, &status);
+		process_reap(&helper->process);
 	}
 	drop_queue(helper);
 	timer_free(helper->timer);

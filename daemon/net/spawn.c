@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/securebits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,7 +110,7 @@ static int open_pidfd(pid_t pid)
 int process_start(struct process *ret)
 {
 	char variables[ENVIRONMENT_MAX][VARIABLE_MAX], *environment[ENVIRONMENT_MAX + 1], path[4096];
-	int ends[2], status;
+	int ends[2];
 	pid_t parent = getpid();
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -130,7 +131,7 @@ int process_start(struct process *ret)
 	}
 	if (r < 0 && ret->pid > 0) {
 		process_kill(ret);
-		process_reap(ret, true, &status);
+		process_reap(ret);
 	} else if (r < 0) {
 		close(ends[0]);
 	}
@@ -142,21 +143,17 @@ void process_kill(const struct process *process)
 	kill(process->pid, SIGKILL); /* it was not waited for: the number is its own still */
 }
 
-bool process_reap(struct process *process, bool wait, int *ret_status)
+int process_reap(struct process *process)
 {
-	pid_t pid;
+	int status = 0;
 
-	while ((pid = waitpid(process->pid, ret_status, wait ? 0 : WNOHANG)) < 0 && errno == EINTR)
+	while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (pid == 0)
-		return false;
-	if (pid < 0)
-		*ret_status = 0;
 	close(process->fd);
 	if (process->pidfd >= 0)
 		close(process->pidfd);
 	*process = (struct process){ .fd = -1, .pidfd = -1 };
-	return true;
+	return status;
 }
 
 int process_allow_cpu(const struct process *process, unsigned seconds)

@@ -5,7 +5,6 @@
 /* The process of spefw-resolver: without a capability, with nothing open but the socket that we talk by. Unit tests
  * link a process of their own (tests/unit/fake_spawn.c). */
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 struct process {
@@ -17,8 +16,8 @@ struct process {
 /* It ends with us. 0 or a negative errno; that the program is missing shows by its end. */
 int process_start(struct process *ret);
 void process_kill(const struct process *process);
-/* True: it has ended, *ret_status is as of waitpid(2), and both descriptors are closed. */
-bool process_reap(struct process *process, bool wait, int *ret_status);
+/* Waits for its end, which has come or is about to; both descriptors are closed. Returns the status of waitpid(2). */
+int process_reap(struct process *process);
 /* So much processor time in all, before the kernel ends it. 0 or a negative errno. */
 int process_allow_cpu(const struct process *process, unsigned seconds);
 

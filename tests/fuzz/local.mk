@@ -4,6 +4,7 @@
 # does that, and runs them.
 REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
 	tests/fuzz/replay_nft_foreign tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_reply \
+	tests/fuzz/replay_resolver_records \
 	tests/fuzz/replay_routes tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
 TESTS += $(REPLAYS)
@@ -25,6 +26,8 @@ FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_
 FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c \
 	daemon/core/lines.c daemon/core/totals.c
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
+FUZZ_RESOLVER_SOURCES = tests/fuzz/fuzz_resolver_records.c daemon/gateway/observer.c daemon/net/helper_records.c \
+	daemon/net/resolver.c
 FUZZ_ROUTES_SOURCES = tests/fuzz/fuzz_routes.c tests/fuzz/library_faults.h daemon/log.c
 FUZZ_ROUTES_LIBS = libcore.a $(NLROUTE_LIBS) $(SYSTEMD_LIBS)
 FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/core/addr.c daemon/core/dns_message.c \
@@ -54,6 +57,9 @@ tests_fuzz_replay_records_LDADD = libcore.a
 tests_fuzz_replay_reply_SOURCES = tests/fuzz/replay.c $(FUZZ_REPLY_SOURCES)
 tests_fuzz_replay_reply_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli -DCORPUS='"reply"'
 tests_fuzz_replay_reply_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
+tests_fuzz_replay_resolver_records_SOURCES = tests/fuzz/replay.c $(FUZZ_RESOLVER_SOURCES)
+tests_fuzz_replay_resolver_records_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"resolver"'
+tests_fuzz_replay_resolver_records_LDADD = libcore.a
 tests_fuzz_replay_routes_SOURCES = tests/fuzz/replay.c $(FUZZ_ROUTES_SOURCES)
 tests_fuzz_replay_routes_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"routes"'
 tests_fuzz_replay_routes_LDADD = $(FUZZ_ROUTES_LIBS)
@@ -68,6 +74,7 @@ tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_legacy \
 	tests/fuzz/fuzz_nft_foreign tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_records tests/fuzz/fuzz_reply \
+	tests/fuzz/fuzz_resolver_records \
 	tests/fuzz/fuzz_routes tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
 FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_archive_SOURCES = tests/fuzz/slow.c $(FUZZ_ARCHIVE_SOURCES)
@@ -93,6 +100,9 @@ tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/slow.c $(FUZZ_REPLY_SOURCES)
 tests_fuzz_fuzz_reply_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_reply_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
 tests_fuzz_fuzz_reply_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
+tests_fuzz_fuzz_resolver_records_SOURCES = tests/fuzz/slow.c $(FUZZ_RESOLVER_SOURCES)
+tests_fuzz_fuzz_resolver_records_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_resolver_records_LDADD = libcore.a
 tests_fuzz_fuzz_routes_SOURCES = tests/fuzz/slow.c $(FUZZ_ROUTES_SOURCES)
 tests_fuzz_fuzz_routes_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_routes_LDADD = $(FUZZ_ROUTES_LIBS)

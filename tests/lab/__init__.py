@@ -42,9 +42,9 @@ class Lab(Network):
             self.nft("gateway", file.read())
         return None
 
-    def spefwd(self, config_text, wait=True, args=()):
-        """Starts the gateway's daemon; the Daemon is also lab.daemon."""
-        self.daemon = Daemon(self, config_text, args=args)
+    def spefwd(self, config_text, wait=True, args=(), programs=BUILD):
+        """Starts the gateway's daemon, from that folder; the Daemon is also lab.daemon."""
+        self.daemon = Daemon(self, config_text, args=args, programs=programs)
         if self._tap is not None:
             self.log_on_failure(self._tap, self.daemon)
         self.daemon.start(wait)

@@ -63,13 +63,14 @@ def open_socket(path, bound=60):
 class Daemon:
     """One spefwd with its configuration file, socket and state directory. Files outlive restarts of the process."""
 
-    def __init__(self, network, config, name="spefw", args=()):
+    def __init__(self, network, config, name="spefw", args=(), programs=BUILD):
         self.network = network
         self.dir = os.path.join(network.dir, name)
         self.state = os.path.join(self.dir, "state")
         os.makedirs(self.state, exist_ok=True)
         self.config, self.socket = os.path.join(self.dir, "spefw.ini"), os.path.join(self.dir, "control.sock")
         self.args = list(args)
+        self.programs = programs
         self.process = None
         self._logs, self._checked = [], 0
         self.write(config)
@@ -93,7 +94,7 @@ class Daemon:
 
     def start(self, wait=True):
         """Returns once the daemon's table guards and its socket answers."""
-        argv = [program("spefwd"), "-c", self.config, "-s", self.socket, "-d", self.state] + self.args
+        argv = [os.path.join(self.programs, "spefwd"), "-c", self.config, "-s", self.socket, "-d", self.state] + self.args
         self.process = self.network.start("gateway", *argv, env=self._environment())
         self._logs.append(self.process.log)
         if wait:

@@ -651,7 +651,7 @@ def stand_in(tap):
         os.chmod(lab.dir, 0o755)
         folder = os.path.join(lab.dir, "programs")
         os.mkdir(folder)
-        for name in ("spefwd", "spefwctl"):
+        for name in ("spefwd", "spefwctl", "spefw-resolver"):
             shutil.copy(program(name), folder)
         with open(os.path.join(folder, "hostile.c"), "w", encoding="ascii") as file:
             file.write(STAND_IN)

@@ -69,19 +69,16 @@ void process_kill(const struct process *process)
 		fake_spawn_end(SIGKILL);
 }
 
-bool process_reap(struct process *process, bool wait, int *ret_status)
+int process_reap(struct process *process)
 {
 	assert_true(fake_spawn_runs);
-	if (wait && !ended)
-		fake_spawn_end(SIGKILL);
 	if (!ended)
-		return false;
-	*ret_status = status;
+		fake_spawn_end(SIGKILL);
 	close(process->fd);
 	close(process->pidfd);
 	*process = (struct process){ .fd = -1, .pidfd = -1 };
 	fake_spawn_runs = false;
-	return true;
+	return status;
 }
 
 int process_allow_cpu(const struct process *process, unsigned seconds)

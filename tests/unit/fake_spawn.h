@@ -6,7 +6,7 @@
 
 #include "net/spawn.h"
 
-#include <stddef.h>
+#include <stdbool.h>
 
 extern int fake_spawn_error;      /* what process_start() returns; 0: it works */
 extern int fake_spawn_fd;         /* the process's end of the newest socket; -1: it is closed */
