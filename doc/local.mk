@@ -2,7 +2,7 @@
 dist_man_MANS += doc/spefwd.8 doc/spefwctl.8 doc/spefw.ini.5
 EXTRA_DIST += README.md NEWS CONTRIBUTING.md SECURITY.md doc/architecture.md
 
-# The keys in spefw.ini(5) come from the table of keys. The page is part of the tarball, and made anew where the table
+# The keys in spefw.ini(5) come from the table of keys. The page is part of the tarball, and remade where the table
 # is newer, not where only the program is: so a tarball can be built for another machine than this one.
 noinst_PROGRAMS += doc/reference
 doc_reference_SOURCES = doc/reference.c

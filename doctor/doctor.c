@@ -154,17 +154,17 @@ static int print(struct doctor *doctor, bool json)
 	return troubles->count && troubles->items[0].gravity == GRAVITY_SERIOUS ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static void free_links(struct interface_list *links, size_t count)
+static void free_interfaces(struct interface_list *interfaces, size_t count)
 {
-	for (size_t i = 0; links && i < count; i++)
-		free(links[i].names);
-	free(links);
+	for (size_t i = 0; interfaces && i < count; i++)
+		free(interfaces[i].names);
+	free(interfaces);
 }
 
 static void finish(struct doctor *doctor)
 {
-	free_links(doctor->roles, doctor->file.policy.role_count);
-	free_links(doctor->peers, doctor->file.policy.flow_count);
+	free_interfaces(doctor->roles, doctor->file.policy.role_count);
+	free_interfaces(doctor->peers, doctor->file.policy.flow_count);
 	names_view_free(&doctor->names);
 	doctor_facts_free(&doctor->facts);
 	troubles_free(&doctor->troubles);

@@ -23,8 +23,8 @@ struct doctor {
 	struct policy_file file;
 	sd_event *event;
 	struct links *links;
-	struct interface_list *roles; /* one a role: behind which links it lives */
-	struct interface_list *peers; /* one a flow: by which links its peers come; none: by any */
+	struct interface_list *roles; /* one a role: behind which interfaces it lives */
+	struct interface_list *peers; /* one a flow: by which interfaces its peers come; none: by any */
 	struct names_view names;      /* by the answers of this gateway's resolver */
 };
 

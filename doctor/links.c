@@ -22,10 +22,10 @@ enum {
 	NEIGHBOURS_MAX = 8192,
 };
 
-static bool has_link(const struct interface_list *links, const char *name)
+static bool has_interface(const struct interface_list *interfaces, const char *name)
 {
-	for (size_t i = 0; i < links->count; i++)
-		if (strcmp(links->names[i], name) == 0)
+	for (size_t i = 0; i < interfaces->count; i++)
+		if (strcmp(interfaces->names[i], name) == 0)
 			return true;
 	return false;
 }
@@ -33,7 +33,7 @@ static bool has_link(const struct interface_list *links, const char *name)
 static int add_all(struct interface_list *to, const struct interface_list *from)
 {
 	for (size_t i = 0; i < from->count; i++) {
-		if (has_link(to, from->names[i]))
+		if (has_interface(to, from->names[i]))
 			continue;
 		void *grown = reallocarray(to->names, to->count + 1, sizeof(*to->names));
 		if (!grown)
@@ -44,7 +44,7 @@ static int add_all(struct interface_list *to, const struct interface_list *from)
 	return 0;
 }
 
-/* By which links the peers of a flow come. *ret empty: by any. */
+/* By which interfaces the peers of a flow come. *ret empty: by any. */
 static int add_peer_links(struct doctor *doctor, const struct endpoint *peer, struct interface_list *ret)
 {
 	struct interface_list some = { 0 };
@@ -92,16 +92,16 @@ static int read_peers(struct doctor *doctor)
 	return r;
 }
 
-/* Links whose forwarding matters. */
-static int add_link_facts(struct doctor_facts *facts, const struct interface_list *links, bool is_servers)
+/* Interfaces whose forwarding matters. */
+static int add_interface_facts(struct doctor_facts *facts, const struct interface_list *interfaces, bool is_servers)
 {
-	for (size_t i = 0; i < links->count; i++) {
-		struct link_fact fact = { .is_servers = is_servers, .forwarding = -1 };
+	for (size_t i = 0; i < interfaces->count; i++) {
+		struct interface_fact fact = { .is_servers = is_servers, .forwarding = -1 };
 		size_t at = 0;
-		memcpy(fact.name, links->names[i], sizeof(fact.name));
-		while (at < facts->links.count && strcmp(facts->links.items[at].name, fact.name) != 0)
+		memcpy(fact.name, interfaces->names[i], sizeof(fact.name));
+		while (at < facts->interfaces.count && strcmp(facts->interfaces.items[at].name, fact.name) != 0)
 			at++;
-		if (at == facts->links.count && ARRAY_PUSH(&facts->links, fact) < 0)
+		if (at == facts->interfaces.count && ARRAY_PUSH(&facts->interfaces, fact) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -113,16 +113,16 @@ static int read_link_facts(struct doctor *doctor)
 	int r = 0;
 
 	for (size_t i = 0; i < policy->role_count && r == 0; i++)
-		r = add_link_facts(&doctor->facts, &doctor->roles[i], true);
+		r = add_interface_facts(&doctor->facts, &doctor->roles[i], true);
 	for (size_t i = 0; i < policy->flow_count && r == 0; i++)
-		r = add_link_facts(&doctor->facts, &doctor->peers[i], false);
+		r = add_interface_facts(&doctor->facts, &doctor->peers[i], false);
 	return r;
 }
 
 /* The kernel's way to an address. */
 
 struct best_way {
-	int index; /* of the link; 0: none */
+	int index; /* of the interface; 0: none */
 	bool answered;
 };
 
@@ -173,30 +173,30 @@ static int add_detours(struct doctor *doctor, struct nl_sock *socket, const stru
 		       const struct range *range, const struct interface_list *named)
 {
 	struct ranges one = { .items = (struct range *)range, .count = 1 };
-	struct interface_list links = { 0 };
+	struct interface_list interfaces = { 0 };
 	struct addr addr = range->first;
 	char best[CONFIG_INTERFACE_MAX + 1];
 
 	if (!range_is_host(range))
 		addr_next(&addr);
-	/* To the gateway's own address no link leads, and it often is the first of a network. */
+	/* To the gateway's own address no interface leads, and it often is the first of a network. */
 	while (ranges_contains(doctor->facts.gateway, &addr) && addr_compare(&addr, &range->last) < 0)
 		addr_next(&addr);
 	int r = best_link(socket, &addr, best);
 	if (r == 0 && named)
-		r = add_all(&links, named);
+		r = add_all(&interfaces, named);
 	else if (r == 0)
-		r = links_towards(doctor->links, &one, &links.names, &links.count);
-	for (size_t i = 0; i < links.count && r == 0 && *best; i++) {
+		r = links_towards(doctor->links, &one, &interfaces.names, &interfaces.count);
+	for (size_t i = 0; i < interfaces.count && r == 0 && *best; i++) {
 		struct detour_fact fact = { .whom = *range, .configured = named != NULL, .rp_filter = -1 };
-		if (strcmp(links.names[i], best) == 0)
+		if (strcmp(interfaces.names[i], best) == 0)
 			continue;
 		memcpy(fact.of, role->name, sizeof(fact.of));
-		memcpy(fact.link, links.names[i], sizeof(fact.link));
+		memcpy(fact.interface, interfaces.names[i], sizeof(fact.interface));
 		memcpy(fact.best, best, sizeof(fact.best));
 		r = ARRAY_PUSH(&doctor->facts.detours, fact) < 0 ? -ENOMEM : 0;
 	}
-	free(links.names);
+	free(interfaces.names);
 	return r;
 }
 
@@ -242,7 +242,7 @@ static bool take_neighbour(struct rtnl_neigh *neighbour, struct neighbour_fact *
 		return false;
 	memcpy(ret->addr.bytes, nl_addr_get_binary_addr(addr), size);
 	memcpy(ret->hardware, nl_addr_get_binary_addr(hardware), ret->hardware_length);
-	memcpy(ret->link, name, strnlen(name, CONFIG_INTERFACE_MAX) + 1);
+	memcpy(ret->interface, name, strnlen(name, CONFIG_INTERFACE_MAX) + 1);
 	return true;
 }
 

@@ -253,7 +253,7 @@ static bool queries_the_same(const struct policy *policy)
 	return same;
 }
 
-/* Resolvers behind the server's own link, the names of links being few. */
+/* Resolvers behind the server's own interface, the names of interfaces being few. */
 static int find_local(struct doctor *doctor)
 {
 	const struct policy *policy = &doctor->file.policy;
@@ -262,18 +262,18 @@ static int find_local(struct doctor *doctor)
 
 	for (size_t i = 0; i < policy->resolvers.count && r == 0; i++) {
 		struct ranges one = { .items = (struct range *)&policy->resolvers.items[i], .count = 1 };
-		struct interface_list links = { 0 };
+		struct interface_list interfaces = { 0 };
 		if (ranges_contains(doctor->facts.gateway, &one.items[0].first))
 			continue;
-		r = links_towards(doctor->links, &one, &links.names, &links.count);
-		for (size_t k = 0; k < servers.count && r == 0 && links.count == 1; k++) {
+		r = links_towards(doctor->links, &one, &interfaces.names, &interfaces.count);
+		for (size_t k = 0; k < servers.count && r == 0 && interfaces.count == 1; k++) {
 			struct resolver_fact fact = { .addr = one.items[0].first };
-			if (strcmp(servers.names[k], links.names[0]) != 0)
+			if (strcmp(servers.names[k], interfaces.names[0]) != 0)
 				continue;
-			memcpy(fact.link, links.names[0], sizeof(fact.link));
+			memcpy(fact.interface, interfaces.names[0], sizeof(fact.interface));
 			r = ARRAY_PUSH(&doctor->facts.local_resolvers, fact) < 0 ? -ENOMEM : 0;
 		}
-		free(links.names);
+		free(interfaces.names);
 	}
 	free(servers.names);
 	return r;

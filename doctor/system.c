@@ -39,12 +39,12 @@ static int read_number(const char *path, long long *ret)
 	return end == text ? -EINVAL : 0;
 }
 
-static int sysctl_of(const char *format, const char *link)
+static int sysctl_of(const char *format, const char *interface)
 {
 	char path[128];
 	long long value;
 
-	snprintf(path, sizeof(path), format, link);
+	snprintf(path, sizeof(path), format, interface);
 	return read_number(path, &value) < 0 ? -1 : (int)value;
 }
 
@@ -52,12 +52,12 @@ static void read_sysctls(struct doctor_facts *facts)
 {
 	facts->forwarding[FAMILY_4] = sysctl_of("/proc/sys/net/ipv4/%s", "ip_forward");
 	facts->forwarding[FAMILY_6] = sysctl_of("/proc/sys/net/ipv6/conf/%s/forwarding", "all");
-	for (size_t i = 0; i < facts->links.count; i++)
-		facts->links.items[i].forwarding =
-			sysctl_of("/proc/sys/net/ipv4/conf/%s/forwarding", facts->links.items[i].name);
+	for (size_t i = 0; i < facts->interfaces.count; i++)
+		facts->interfaces.items[i].forwarding =
+			sysctl_of("/proc/sys/net/ipv4/conf/%s/forwarding", facts->interfaces.items[i].name);
 	int all = sysctl_of("/proc/sys/net/ipv4/conf/%s/rp_filter", "all");
 	for (size_t i = 0; i < facts->detours.count; i++) {
-		int own = sysctl_of("/proc/sys/net/ipv4/conf/%s/rp_filter", facts->detours.items[i].link);
+		int own = sysctl_of("/proc/sys/net/ipv4/conf/%s/rp_filter", facts->detours.items[i].interface);
 		facts->detours.items[i].rp_filter = own > all ? own : all; /* as the kernel takes it */
 	}
 }

@@ -62,7 +62,7 @@ static int judge_nftables(struct doctor *doctor)
 
 int doctor_read_tables(struct doctor *doctor)
 {
-	/* Without them nothing is known of who comes by which link. */
+	/* Without them nothing is known of who comes by which interface. */
 	if (!doctor->roles || !doctor->peers || !doctor->names.names)
 		return -ENODATA;
 	int r = judge_nftables(doctor);

@@ -25,7 +25,7 @@ struct entry {
 	size_t count, capacity;
 	bool running, ever_answered;
 	bool is_pattern; /* "*.": never asked, only observed */
-	bool hurried;    /* while running: a failure does not make the next one wait */
+	bool expedited;  /* while running: a failure does not make the next one wait */
 	unsigned failures;
 	int64_t next_query_ms;
 	int64_t scheduled_ms; /* when next_query_ms was chosen */
@@ -482,7 +482,7 @@ bool addrbook_take_due(struct addrbook *book, int64_t now_ms, struct book_entry 
 	if (!best)
 		return false;
 	best->running = true;
-	best->hurried = false;
+	best->expedited = false;
 	best->ever_asked = true;
 	best->queried_ms = now_ms;
 	best->again_ms = INT64_MAX;
@@ -501,7 +501,7 @@ int addrbook_query_now(struct addrbook *book, const char *name, int64_t now_ms)
 	for (size_t i = 0; i < count * FAMILIES; i++) {
 		struct entry *entry = &named[i / FAMILIES].entries[i % FAMILIES];
 		make_due(entry, least(entry->next_query_ms, spread(i, now_ms)), now_ms);
-		entry->hurried = entry->running;
+		entry->expedited = entry->running;
 	}
 	return 0;
 }
@@ -694,7 +694,7 @@ static void begin_answer(struct entry *entry, int64_t now_ms)
 			address->omitted_ms = later(address->omitted_ms, outage);
 	}
 	entry->failures = 0;
-	entry->running = entry->hurried = false;
+	entry->running = entry->expedited = false;
 	entry->ever_answered = true;
 	entry->last_answer_ms = now_ms;
 	entry->error[0] = '\0';
@@ -749,10 +749,10 @@ int addrbook_failed(struct addrbook *book, const char *name, enum family family,
 		entry->failures++;
 	snprintf(entry->error, sizeof(entry->error), "%s", error);
 	schedule(book, entry, retry_interval(book, entry, now_ms), now_ms);
-	if (entry->hurried)
+	if (entry->expedited)
 		make_due(entry, now_ms, now_ms);
 	again(entry, now_ms);
-	entry->running = entry->hurried = false;
+	entry->running = entry->expedited = false;
 	update_expiry(book, entry);
 	return 0;
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What is wrong with a configuration: collected, so that all of it is told at once. */
+/* What is wrong with a configuration: collected, so that all of it is reported at once. */
 enum severity { DIAG_WARNING, DIAG_ERROR };
 
 struct diag {

@@ -23,7 +23,7 @@ const char *gravity_word(enum gravity gravity)
 	return words[gravity];
 }
 
-/* Names of links and of tables are whatever somebody gave them. */
+/* Names of interfaces and of tables are whatever somebody gave them. */
 static char *format_text(struct troubles *troubles, const char *format, va_list arguments)
 {
 	char *text;
@@ -110,15 +110,16 @@ static void judge_forwarding(struct troubles *out, const struct doctor_facts *fa
 		EVIDENCE(out, trouble, "%s = 0", keys[family]);
 		REMEDY(out, trouble, "sysctl -w %s=1, and for the next boot in /etc/sysctl.d", keys[family]);
 	}
-	for (size_t i = 0; i < facts->links.count && serves(facts, FAMILY_4) && facts->forwarding[FAMILY_4] != 0; i++) {
-		const struct link_fact *link = &facts->links.items[i];
-		if (link->forwarding != 0)
+	for (size_t i = 0; i < facts->interfaces.count && serves(facts, FAMILY_4) && facts->forwarding[FAMILY_4] != 0;
+	     i++) {
+		const struct interface_fact *interface = &facts->interfaces.items[i];
+		if (interface->forwarding != 0)
 			continue;
-		struct trouble *trouble = add(out, link->is_servers ? GRAVITY_SERIOUS : GRAVITY_WARNING, "forwarding",
-					      "IPv4 that comes by %s is not forwarded", link->name);
-		EVIDENCE(out, trouble, "net.ipv4.conf.%s.forwarding = 0", link->name);
+		struct trouble *trouble = add(out, interface->is_servers ? GRAVITY_SERIOUS : GRAVITY_WARNING,
+					      "forwarding", "IPv4 that comes by %s is not forwarded", interface->name);
+		EVIDENCE(out, trouble, "net.ipv4.conf.%s.forwarding = 0", interface->name);
 		REMEDY(out, trouble, "sysctl -w net/ipv4/conf/%s/forwarding=1, and for the next boot in /etc/sysctl.d",
-		       link->name);
+		       interface->name);
 	}
 }
 
@@ -132,21 +133,21 @@ static void judge_detours(struct troubles *out, const struct doctor_facts *facts
 			continue;
 		struct trouble *trouble = add(out, detour->configured ? GRAVITY_SERIOUS : GRAVITY_WARNING, "rp_filter",
 					      "what %s (%s) sends by %s is dropped", detour->of,
-					      range_format(&detour->whom, whom), detour->link);
+					      range_format(&detour->whom, whom), detour->interface);
 		EVIDENCE(out, trouble, "rp_filter is strict (1) on %s, and the kernel's route back leaves by %s",
-			 detour->link, detour->best);
+			 detour->interface, detour->best);
 		REMEDY(out, trouble,
 		       "sysctl -w net/ipv4/conf/%s/rp_filter=2, or give the route by %s the better metric",
-		       detour->link, detour->link);
+		       detour->interface, detour->interface);
 	}
 }
 
-/* Further addresses of the server: the same hardware address on the same link. */
+/* Further addresses of the server: the same hardware address on the same interface. */
 
 static bool same_hardware(const struct neighbour_fact *a, const struct neighbour_fact *b)
 {
-	return a->hardware_length && a->hardware_length == b->hardware_length && strcmp(a->link, b->link) == 0 &&
-	       memcmp(a->hardware, b->hardware, a->hardware_length) == 0;
+	return a->hardware_length && a->hardware_length == b->hardware_length &&
+	       strcmp(a->interface, b->interface) == 0 && memcmp(a->hardware, b->hardware, a->hardware_length) == 0;
 }
 
 static bool is_link_local(const struct addr *addr)
@@ -194,7 +195,8 @@ static void judge_neighbours(struct troubles *out, const struct doctor_facts *fa
 		struct trouble *trouble =
 			add(out, GRAVITY_SERIOUS, "address", "%s seems to be an address of %s too, and is not guarded",
 			    addr_format(&one->addr, addr), role ? role->name : "the server");
-		EVIDENCE(out, trouble, "%s has it on %s, as has %s", hardware, one->link, addr_format(&twin->addr, of));
+		EVIDENCE(out, trouble, "%s has it on %s, as has %s", hardware, one->interface,
+			 addr_format(&twin->addr, of));
 		REMEDY(out, trouble, "add it to %s, or take it from the machine",
 		       role && role != facts->policy->roles ? "the members of that role" : "address in [server]");
 	}
@@ -354,7 +356,7 @@ static void judge_resolvers(struct troubles *out, const struct doctor_facts *fac
 					      "what the server learns from its resolver %s can't be observed",
 					      addr_format(&resolver->addr, text));
 		EVIDENCE(out, trouble, "it is reached by %s as the server is: its answers do not pass this gateway",
-			 resolver->link);
+			 resolver->interface);
 		REMEDY(out, trouble,
 		       "servers = %s in [dns], so that both query the same; or let the server query one beyond this "
 		       "gateway",
@@ -522,7 +524,7 @@ void doctor_facts_free(struct doctor_facts *facts)
 	}
 	findings_free(&facts->findings);
 	bridge_findings_free(&facts->bridges);
-	free(facts->links.items);
+	free(facts->interfaces.items);
 	free(facts->detours.items);
 	free(facts->neighbours.items);
 	free(facts->saved.items);

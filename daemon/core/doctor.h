@@ -29,18 +29,18 @@ struct troubles {
 	bool failed; /* without memory: there is more */
 };
 
-/* A link that packets of the flows come by. */
-struct link_fact {
+/* An interface that packets of the flows come by. */
+struct interface_fact {
 	char name[CONFIG_INTERFACE_MAX + 1];
 	bool is_servers; /* a protected role lives behind it; else others, or the rest of the world */
 	int forwarding;  /* net.ipv4.conf.NAME.forwarding; -1: unknown */
 };
 
-/* A link that leads to somebody, though the kernel sends by another one. */
+/* An interface that leads to somebody, though the kernel sends by another one. */
 struct detour_fact {
 	struct range whom;
 	char of[CONFIG_ID_MAX + 1]; /* whose: "SERVER" */
-	char link[CONFIG_INTERFACE_MAX + 1], best[CONFIG_INTERFACE_MAX + 1];
+	char interface[CONFIG_INTERFACE_MAX + 1], best[CONFIG_INTERFACE_MAX + 1];
 	bool configured; /* [server] interface names it: packets do come by it */
 	int rp_filter;   /* in effect there; -1: unknown */
 };
@@ -49,7 +49,7 @@ enum { HARDWARE_MAX = 8 };
 
 struct neighbour_fact {
 	struct addr addr;
-	char link[CONFIG_INTERFACE_MAX + 1];
+	char interface[CONFIG_INTERFACE_MAX + 1];
 	uint8_t hardware[HARDWARE_MAX];
 	size_t hardware_length;
 };
@@ -70,7 +70,7 @@ struct name_fact {
 /* A resolver of the server's that its queries reach without the gateway. */
 struct resolver_fact {
 	struct addr addr;
-	char link[CONFIG_INTERFACE_MAX + 1];
+	char interface[CONFIG_INTERFACE_MAX + 1];
 };
 
 enum tls_result { TLS_TRUSTED, TLS_UNTRUSTED, TLS_OTHER_NAME, TLS_UNREACHABLE, TLS_NO_TLS, TLS_UNKNOWN };
@@ -88,11 +88,11 @@ struct doctor_facts {
 	const struct policy *policy;
 	const struct ranges *gateway; /* its own addresses, normalised */
 	bool table_guards;            /* our table is loaded, and holds protected addresses */
-	int forwarding[FAMILIES];     /* of all links; -1: unknown */
+	int forwarding[FAMILIES];     /* of all interfaces; -1: unknown */
 	struct {
-		struct link_fact *items;
+		struct interface_fact *items;
 		size_t count, capacity;
-	} links;
+	} interfaces;
 	struct {
 		struct detour_fact *items;
 		size_t count, capacity;

@@ -10,7 +10,7 @@ enum {
 	DEPTH_MAX = 16,               /* as the kernel has it */
 	STEPS_MAX = 16 * 1000 * 1000, /* in all: a second or so */
 	ROUNDS_MAX = 32,              /* chains nest less deep */
-	FINDINGS_MAX = 1000,          /* all of them are compared, logged and told */
+	FINDINGS_MAX = 1000,          /* all of them are compared, logged and reported */
 	PIN_PRIORITY = -199,
 };
 
@@ -363,10 +363,11 @@ static char *shown(const char *name)
 	return copy;
 }
 
-/* effect by the rule or, index being that of none, at the end of the base chain. *told is the finding of that, and one.
+/* effect by the rule or, index being that of none, at the end of the base chain. *reported is the finding of that, and
+ * one.
  */
-static int tell(struct judging *j, const struct foreign_chain *chain, uint64_t handle, enum effect effect,
-		const struct box *box, bool may, size_t *told)
+static int report(struct judging *j, const struct foreign_chain *chain, uint64_t handle, enum effect effect,
+		  const struct box *box, bool may, size_t *reported)
 {
 	struct finding finding = { .family = chain->family,
 				   .handle = handle,
@@ -375,11 +376,12 @@ static int tell(struct judging *j, const struct foreign_chain *chain, uint64_t h
 				   .may = may,
 				   .legacy = chain->legacy,
 				   .base = j->base_index,
-				   .rule = told == &j->policy_told ? SIZE_MAX : (size_t)(told - j->told) };
+				   .rule = reported == &j->policy_reported ? SIZE_MAX
+									   : (size_t)(reported - j->reported) };
 	const char *flow = box->flow ? box->flow->id : "";
 
-	if (*told) {
-		struct finding *before = &j->out->items[*told - 1];
+	if (*reported) {
+		struct finding *before = &j->out->items[*reported - 1];
 		bool surer = before->may && !may;
 		/* Flows come one after the other. */
 		before->flow_count += strcmp(before->last_flow, flow) != 0;
@@ -402,15 +404,15 @@ static int tell(struct judging *j, const struct foreign_chain *chain, uint64_t h
 		free(finding.chain);
 		return -ENOMEM;
 	}
-	*told = j->out->count;
+	*reported = j->out->count;
 	return 0;
 }
 
-static int tell_rule(struct judging *j, const struct foreign_rule *rule, enum effect effect, const struct box *box,
-		     bool may)
+static int report_rule(struct judging *j, const struct foreign_rule *rule, enum effect effect, const struct box *box,
+		       bool may)
 {
-	return tell(j, &j->tables->chains.items[rule->chain], rule->handle, effect, box, may,
-		    &j->told[rule - j->tables->rules.items]);
+	return report(j, &j->tables->chains.items[rule->chain], rule->handle, effect, box, may,
+		      &j->reported[rule - j->tables->rules.items]);
 }
 
 /* What an element of the rule's map, or the rule itself, has of the box. */
@@ -459,7 +461,7 @@ static int end_box(struct judging *j, const struct foreign_rule *rule, struct bo
 		   enum way way, bool drops)
 {
 	if (drops && is_asked_for(j->effects, EFFECT_DROP) && !box->some_peers && !share.peers) {
-		int r = tell_rule(j, rule, EFFECT_DROP, box, !share.all || box->some || box->doubt);
+		int r = report_rule(j, rule, EFFECT_DROP, box, !share.all || box->some || box->doubt);
 		if (r < 0)
 			return r;
 	}
@@ -491,7 +493,8 @@ static int meet_effect(struct judging *j, const struct foreign_rule *rule, const
 	if (rule->effect == EFFECT_NONE || rule->effect == EFFECT_DROP || !concerns(j, box, rule) ||
 	    !meets_rule(j, box, rule, &share))
 		return 0;
-	return tell_rule(j, rule, j->effects & 1 << EFFECT_PORT ? EFFECT_PORT : (enum effect)rule->effect, box, false);
+	return report_rule(j, rule, j->effects & 1 << EFFECT_PORT ? EFFECT_PORT : (enum effect)rule->effect, box,
+			   false);
 }
 
 /* What of the box in the frame goes to a chain goes on in a frame above it. */
@@ -630,7 +633,7 @@ static int next_base(struct judging *j)
 {
 	int r = 0;
 
-	j->boxes.count = j->next_box = j->policy_told = 0;
+	j->boxes.count = j->next_box = j->policy_reported = 0;
 	while (j->next_chain < j->tables->chains.count && !j->boxes.count && r == 0) {
 		j->base_index = j->next_chain++;
 		j->base = &j->tables->chains.items[j->base_index];
@@ -655,7 +658,7 @@ static int leave_chain(struct judging *j)
 	j->walking = false;
 	/* What comes to the end of a base chain. */
 	if (drops_rest(j) && frame->box.state != BOX_GONE)
-		return tell(j, j->base, 0, EFFECT_POLICY, &frame->box, frame->box.doubt, &j->policy_told);
+		return report(j, j->base, 0, EFFECT_POLICY, &frame->box, frame->box.doubt, &j->policy_reported);
 	return 0;
 }
 
@@ -718,10 +721,10 @@ int foreign_judge_begin(struct judging **ret, struct findings *out, const struct
 			       .map_leads = calloc(sets, sizeof(*j->map_leads)),
 			       .first_rule = calloc(chains, sizeof(*j->first_rule)),
 			       .next_rule = calloc(rules, sizeof(*j->next_rule)),
-			       .told = calloc(rules, sizeof(*j->told)),
+			       .reported = calloc(rules, sizeof(*j->reported)),
 			       .not_sources = calloc(policy->role_count + 1, sizeof(*j->not_sources)),
 			       .frames = calloc(DEPTH_MAX + 1, sizeof(*j->frames)) };
-	int r = j->leads && j->map_leads && j->first_rule && j->next_rule && j->told && j->not_sources && j->frames
+	int r = j->leads && j->map_leads && j->first_rule && j->next_rule && j->reported && j->not_sources && j->frames
 			? find_holes(j)
 			: -ENOMEM;
 	if (r < 0) {
@@ -766,7 +769,7 @@ void foreign_judge_end(struct judging *j)
 	free(j->map_leads);
 	free(j->first_rule);
 	free(j->next_rule);
-	free(j->told);
+	free(j->reported);
 	free(j->frames);
 	free(j->boxes.items);
 	ranges_free(&j->not_targets);

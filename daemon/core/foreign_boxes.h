@@ -6,7 +6,8 @@
  *
  * Flows are boxes: an interval of each field that a rule may look at. A rule meets a box where each of its conditions
  * has something in common with it. Boxes go through the chains as packets would; one that a rule takes wholly, and by
- * what is known, goes no further. In doubt a rule meets: what is told may then be harmless, but nothing is missed. */
+ * what is known, goes no further. In doubt a rule meets: what is reported may then be harmless, but nothing is missed.
+ */
 
 #include "foreign.h"
 
@@ -56,8 +57,8 @@ struct judging {
 	bool *map_leads;            /* likewise, of each set that is a map */
 	size_t *first_rule;         /* of each chain; rules of one chain need not stand together */
 	size_t *next_rule;          /* of each rule: the next one of its chain, and one; 0: none */
-	size_t *told;               /* of each rule: its finding, and one */
-	size_t policy_told;         /* likewise, of the base chain's policy */
+	size_t *reported;           /* of each rule: its finding, and one */
+	size_t policy_reported;     /* likewise, of the base chain's policy */
 	struct ranges not_targets;  /* of traffic that passes: the gateway's own addresses, and the like */
 	struct ranges *not_sources; /* likewise, of each role */
 	struct boxes boxes;         /* of the base chain */

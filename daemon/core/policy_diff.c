@@ -110,7 +110,7 @@ static void say_endpoint(const struct output *out, const char *kind, const char 
 	if (strcmp(before, after) != 0)
 		say(out, "%s %s: %s %s, was %s", kind, id, side, after, before);
 	else if (new->word_count > ENDPOINT_WORDS &&new->words[ENDPOINT_WORDS][0] ==
-		 '(') /* else a role changed, which is told of the role */
+		 '(') /* else a role changed, which is reported of the role */
 		say(out, "%s %s: %s %s, others than before", kind, id, side, after);
 }
 

@@ -7,7 +7,7 @@ tests_golden_golden_SOURCES = tests/golden/golden.c
 tests_golden_golden_LDADD = daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) daemon/nft/socket.$(OBJEXT) \
 	libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS)
 
-# Writes the rulesets anew: read the difference before it is committed.
+# Rewrites the rulesets: read the difference before it is committed.
 golden-update: tests/golden/golden$(EXEEXT)
 	srcdir=$(srcdir) $(srcdir)/tests/golden/run --update
 .PHONY: golden-update

@@ -7,9 +7,9 @@ import shutil
 import signal
 import socket
 import struct
-import threading
 
 from . import namespaces
+from .background import Background
 from .tap import wait_for
 from .topology import DNS, Failed
 
@@ -123,7 +123,7 @@ class DnsServer:
         wait_for(answers, "dnsmasq answers what it was given")
 
 
-class ScriptedDns:
+class ScriptedDns(Background):
     """A DNS server of the test's own on `internet`, for what a real one never does on request.
 
     answers: {(name, A or AAAA): answer}; an answer is a list of addresses, or "silent", "servfail", "refused",
@@ -135,7 +135,6 @@ class ScriptedDns:
     def __init__(self, answers, ttl=2, truncated=()):
         self.answers, self.ttl, self.truncated = dict(answers), ttl, list(truncated)
         self.queries = []  # (name, kind, "udp" or "tcp")
-        self._ends = False
         self._sockets = []
         with namespaces.inside("internet"):
             for address in DNS.values():
@@ -147,8 +146,7 @@ class ScriptedDns:
                     if kind == socket.SOCK_STREAM:
                         sock.listen(16)
                     self._sockets.append(sock)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._begin()
 
     def _run(self):
         while not self._ends:
@@ -198,8 +196,6 @@ class ScriptedDns:
                            for address in addresses)
         return message[:2] + struct.pack("!HHHHH", flags, 1, len(addresses), 0, 0) + question + records
 
-    def close(self):
-        self._ends = True
-        self._thread.join()
+    def _release(self):
         for sock in self._sockets:
             sock.close()

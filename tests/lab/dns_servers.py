@@ -10,9 +10,9 @@ import select
 import shutil
 import socket
 import struct
-import threading
 
 from . import namespaces
+from .background import Background
 from .dns import A, AAAA, query
 from .tap import wait_for
 from .topology import DNS, Failed
@@ -227,22 +227,21 @@ class Question:
         return self.answer([record(b"\xc0\x0c", self.kind, one, ttl) for one in data if len(one) == size])
 
 
-class Liar:
+class Liar(Background):
     """A server of the test's own. answer(question): bytes, None for silence, or a list of (bytes, source address or
     None) to send over UDP. It can be changed while it runs: set .answer at will."""
 
     def __init__(self, network, answer, machine="internet", addresses=None, port=53):
         self.answer = answer
         self.queries = []  # (name, kind, "udp" or "tcp")
-        self._ends, self._port = False, port
+        self._port = port
         self._sockets, self._others = [], {}
         self._machine = machine
         with namespaces.inside(machine):
             for address in addresses or DNS.values():
                 for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                     self._sockets.append(self._bound(address, kind))
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._begin()
         network.at_close(self.close)
 
     def _bound(self, address, kind):
@@ -289,16 +288,12 @@ class Liar:
                 connection.sendall(struct.pack("!H", len(reply)) + reply)
 
     def send(self, data, target, port):
-        """A datagram from where it answers, unasked; its first addresses of each family."""
+        """A datagram from where it answers, unsolicited; its first addresses of each family."""
         [sock, *_] = [sock for sock in self._sockets if sock.type == socket.SOCK_DGRAM
                       and (sock.family == socket.AF_INET6) == (":" in target)]
         sock.sendto(data, (target, port))
 
-    def close(self):
-        if self._ends:
-            return
-        self._ends = True
-        self._thread.join()
+    def _release(self):
         for sock in self._sockets + list(self._others.values()):
             sock.close()
 

@@ -5,9 +5,9 @@ import errno
 import os
 import socket
 import struct
-import threading
 
 from . import namespaces
+from .background import Background
 from .netlink import NETLINK_NETFILTER, NLMSG_ERROR, attribute, attributes
 
 QUEUE, ULOG, CONFIG = 3, 4, 1
@@ -17,7 +17,7 @@ CFG_CMD, CFG_MODE, CMD_BIND, COPY_PACKET = 1, 2, 1, 2
 NLM_F_REQUEST, NLM_F_ACK = 1, 4
 
 
-class Group:
+class Group(Background):
     """Has the group until close(). Raises OSError (EPERM) where another program has it."""
 
     def __init__(self, machine, group):
@@ -40,9 +40,7 @@ class Group:
             self._socket.close()
             raise OSError(number, "%s: NFLOG group %d: %s" % (machine, group, os.strerror(number)))
         self._socket.settimeout(0.05)
-        self._ends = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._begin()
 
     def _run(self):
         while not self._ends:
@@ -54,16 +52,8 @@ class Group:
                 if error.errno != errno.ENOBUFS:
                     raise
 
-    def close(self):
-        self._ends = True
-        self._thread.join()
+    def _release(self):
         self._socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 class Queue:

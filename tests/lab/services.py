@@ -162,7 +162,7 @@ class Listener:
             sock.close()
 
     def push(self, text):
-        """Every open connection gets this line, unasked."""
+        """Every open connection gets this line, unsolicited."""
         with self._lock:
             for sock in self._connections:
                 sock.sendall(text.encode() + b"\n")

@@ -5,15 +5,15 @@ import json
 import selectors
 import socket
 import struct
-import threading
 import time
 
 from . import namespaces
+from .background import Background
 from .daemon import counters
 from .packets import RawSender, Sniffer, family_of, is_syn
 
 
-class Sink:
+class Sink(Background):
     """Accepts on a port of a machine, both families, and closes at once."""
 
     def __init__(self, machine, port):
@@ -24,9 +24,7 @@ class Sink:
         self._socket.bind(("::", port))
         self._socket.listen(4096)
         self._socket.settimeout(0.1)
-        self._ends = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._begin()
 
     def _run(self):
         while not self._ends:
@@ -35,16 +33,8 @@ class Sink:
             except OSError:
                 pass
 
-    def close(self):
-        self._ends = True
-        self._thread.join()
+    def _release(self):
         self._socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 class Ledger:
@@ -80,16 +70,14 @@ class Ledger:
         return result
 
 
-class Allowed:
+class Allowed(Background):
     """Opens connections one after another, a few at a time, until close(); see .opened and .errors."""
 
     def __init__(self, machine, target, port, pause=0.004, together=4):
         self.opened, self.errors = 0, []
         self._where = (machine, target, port)
         self._pause, self._together = pause, together
-        self._ends = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._begin()
 
     def _open(self, selector):
         machine, target, port = self._where
@@ -134,12 +122,8 @@ class Allowed:
             time.sleep(self._pause)
         selector.close()
 
-    def close(self):
-        self._ends = True
-        self._thread.join()
 
-
-class Denied:
+class Denied(Background):
     """Sends SYNs that nobody may see; .sent, and .leaked after close()."""
 
     def __init__(self, machine, source, target, ports, receiver, pause=0.004):
@@ -147,9 +131,8 @@ class Denied:
         self._sender = RawSender(machine, source, target)
         self._sniffer = Sniffer(receiver, keep=lambda packet: is_syn(packet) and packet.dst == target
                                 and packet.src == source, syn_ports=ports)
-        self._ports, self._pause, self._ends = ports, pause, False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._ports, self._pause = ports, pause
+        self._begin()
 
     def _run(self):
         while not self._ends:
@@ -159,9 +142,7 @@ class Denied:
                 self.sent += 1
             time.sleep(self._pause)
 
-    def close(self):
-        self._ends = True
-        self._thread.join()
+    def _release(self):
         self._sender.close()
         self._sniffer.close()
         self.leaked = len(self._sniffer.packets)

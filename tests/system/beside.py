@@ -203,7 +203,7 @@ DOCKER = """-t filter -N DOCKER
 -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 443 -j DNAT --to-destination %(to)s:443
 -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination %(to)s:80
 """
-# What docker's documentation says to whoever routes beside it.
+# What docker's documentation advises whoever routes beside it.
 LET = ("-I DOCKER-USER -i lan -j ACCEPT", "-I DOCKER-USER -o lan -j ACCEPT")
 
 

@@ -344,12 +344,12 @@ def meddled(tap):
             daemon.kill()
             daemon.run("spefwd", "--clear")
             daemon.start()
-            anew = content(daemon.table())
+            replaced = content(daemon.table())
 
             def comparable(table):
                 return {"rules": table["rules"],
                         "rest": [one for one in table["rest"] if not one.startswith("{\"counter\"")]}
-            tap.equal(differences(comparable(by_reload), comparable(anew)), "",
+            tap.equal(differences(comparable(by_reload), comparable(replaced)), "",
                       title + "counted, and what is in force is what a start builds")
             tap.equal([family for family in FAMILIES if not kept[family].echo()], [], title + "connections go on")
         tap.ok(guarded(lab), "guarded")

@@ -7,12 +7,12 @@ import os
 import socket
 import struct
 import sys
-import threading
 import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import (  # noqa: E402
     ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, Lab, RawSender, Sniffer, main, namespaces, probe_all, wait_for)
+from lab.background import Background  # noqa: E402
 from lab.dns import A, AAAA  # noqa: E402
 from lab.dns_servers import Liar, address_bytes, ask_from, name_bytes, pool, record, route_pools  # noqa: E402
 from lab.named import both_agree, closed, entry, flows, kernel, knows, only, passes  # noqa: E402
@@ -338,7 +338,7 @@ def own_address(tap):
                    "the gateway's own answers alone")
 
 
-class Busy:
+class Busy(Background):
     """The server queries its resolver for names that nobody wants, at a rate of its own, until close()."""
 
     def __init__(self, rate):
@@ -346,9 +346,8 @@ class Busy:
             self._sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(16)]
         for sock in self._sockets:
             sock.connect((DNS[4], 53))
-        self._rate, self.sent, self._ends = rate, 0, False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._rate, self.sent = rate, 0
+        self._begin()
 
     def _run(self):
         began = time.monotonic()
@@ -360,17 +359,9 @@ class Busy:
             self.sent += 1
             time.sleep(max(0.0, began + self.sent / self._rate - time.monotonic()))
 
-    def close(self):
-        self._ends = True
-        self._thread.join()
+    def _release(self):
         for sock in self._sockets:
             sock.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def spent(daemon):

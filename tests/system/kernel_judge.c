@@ -302,10 +302,10 @@ static void show_probe(struct judge *judge, const struct probe *probe, const cha
 
 	if (judge->shown++ >= SHOWN_MAX)
 		return;
-	printf("# %s %s %u > %s %u (%s to %s): the judge: %s, %s%s%s%s; the kernel: %s\n",
-	       wire_kind_name(packet->kind), addr_format(&packet->source, source), packet->source_port,
-	       addr_format(&packet->target, target), packet->target_port, wire_name(&judge->wire, probe->from),
-	       wire_name(&judge->wire, probe->to), probe->passes ? "passes" : "denied",
+	printf("# %s %s %u > %s %u (%s to %s): the judge: %s, %s%s%s%s; the kernel: %s\n", wire_kind_name(packet->kind),
+	       addr_format(&packet->source, source), packet->source_port, addr_format(&packet->target, target),
+	       packet->target_port, wire_name(&judge->wire, probe->from), wire_name(&judge->wire, probe->to),
+	       probe->passes ? "passes" : "denied",
 	       probe->counts == COUNTS_NOTHING   ? "not ours"
 	       : probe->counts == COUNTS_INVALID ? "invalid"
 						 : reasons[probe->reason],

@@ -290,7 +290,7 @@ def icmp_errors(tap):
             def icmp_errors(title, expected):
                 """ICMP errors of what was sent, to either end."""
                 to_server, to_client = Sender("internet", "server", family), Sender("server", "client", family)
-                to_server.src = EXCHANGE[family]  # a router on the way, say
+                to_server.src = EXCHANGE[family]  # as a router on the way
                 wanted = {"the server": [], "the client": []}
                 for kind, code in kinds[family]:
                     name = "type %d, code %d" % (kind, code)

@@ -154,7 +154,7 @@ def deaf(tap):
         owner = daemon.status()["ownership"] == "owner"
         for text in ("delete table inet spefw",) if owner else ("flush map inet spefw protected_dst_4",
                                                                 "delete table inet spefw"):
-            before = daemon.log().count("notices of changes were lost")
+            losses = daemon.log().count("notices of changes were lost")
             daemon.process.send_signal(signal.SIGSTOP)
             try:
                 for _ in range(rounds):
@@ -164,7 +164,7 @@ def deaf(tap):
                 daemon.process.send_signal(signal.SIGCONT)
             tap.equal(done.returncode != 0, owner,
                       "nft %s, after a flood of notices: %s" % (text, "refused" if owner else "done by a stranger"))
-            wait_for(lambda: daemon.log().count("notices of changes were lost") > before,
+            wait_for(lambda: daemon.log().count("notices of changes were lost") > losses,
                      "it hears that it has not heard all")
             wait_for(lambda: content(daemon.table()) == before, "repaired")
             tap.ok(guarded(lab), "nft %s, not heard: repaired" % text)

@@ -6,12 +6,12 @@ SPEFW_TEST_LONG=1: ten times as many rotations."""
 import os
 import random
 import sys
-import threading
 import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import (  # noqa: E402
     ADDRESS, DNS, EXCHANGE, FAMILIES, SYN, Lab, Probe, RawSender, Sniffer, is_syn, main, wait_for)
+from lab.background import Background  # noqa: E402
 from lab.dns import A, AAAA, query  # noqa: E402
 from lab.dns_servers import AUTHORITY, Authority, Liar, Resolver, pool, route_pools  # noqa: E402
 from lab.named import both_agree, entries, flows, kernel, knows, only  # noqa: E402
@@ -135,17 +135,16 @@ def denied(tap):
     tap.ok(tries.count(2) > rounds / 2 and not learned, "it was the denials that were needed", (tries, learned))
 
 
-class Flood:
+class Flood(Background):
     """The server sends SYNs that are denied, about 1,000 a second, until close()."""
 
     def __init__(self, targets, ports):
-        self.sent, self._ends = 0, False
+        self.sent = 0
         self._senders = [RawSender("server", ADDRESS[6 if ":" in target else 4]["server"], target)
                          for target in targets]
         self._ports = ports
-        self._thread = threading.Thread(target=self._run, daemon=True)
         self.began = time.monotonic()
-        self._thread.start()
+        self._begin()
 
     def _run(self):
         while not self._ends:
@@ -155,17 +154,9 @@ class Flood:
                 self.sent += 1
             time.sleep(max(0.0, self.began + self.sent / 1000 - time.monotonic()))
 
-    def close(self):
-        self._ends = True
-        self._thread.join()
+    def _release(self):
         for sender in self._senders:
             sender.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def refreshed(tap):

@@ -43,7 +43,7 @@ def stopped_after_a_flush(tap):
             tap.ok(all(session.lives() for session in opened), "the server is open: this kernel can't prevent it")
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGCONT)
-        tap.equal(daemon.stop(signal.SIGCONT), 0, "it ends, as asked")
+        tap.equal(daemon.stop(signal.SIGCONT), 0, "it ends, as ordered")
         tap.equal(differences(before, content(daemon.table())), "", "and leaves the policy in force")
         tap.ok("stopping on Terminated: the table stays and guards" in daemon.log(), "that is logged", daemon.log())
         tap.equal(through(opened, kept), [], "what was opened in the gap is dead")

@@ -2,8 +2,8 @@
 #ifndef SPEFW_TEST_FAKE_RESOLVER_H
 #define SPEFW_TEST_FAKE_RESOLVER_H
 
-/* The resolver of net/resolver.h, in the test's hands: it sees what was asked when, and answers or fails when it
- * wants. Names are as asked. Link fake_time.c. */
+/* The resolver of net/resolver.h, in the test's hands: it sees what was queried when, and answers or fails when it
+ * wants. Names are as in the query. Link with fake_time.c. */
 
 #include "net/resolver.h"
 
@@ -16,9 +16,9 @@ struct fake_query {
 extern int fake_resolver_error;                /* what resolver_new() and _set_servers() return; 0: they work */
 extern int fake_resolver_query_error;          /* likewise resolver_query() */
 extern size_t fake_resolvers;                  /* how many there are: 0 when all objects are freed */
-extern size_t fake_resolver_queries;           /* that were asked so far, also of resolvers that were freed since */
-extern bool fake_resolver_system;              /* the system's servers are asked */
-extern struct dns_server fake_resolver_server; /* else this is the first one that is */
+extern size_t fake_resolver_queries;           /* that were sent so far, also of resolvers that were freed since */
+extern bool fake_resolver_system;              /* the newest resolver queries the system's servers */
+extern struct dns_server fake_resolver_server; /* else this is the first one that it queries */
 
 void fake_resolver_reset(void);
 

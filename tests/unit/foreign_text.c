@@ -215,10 +215,10 @@ static void read_verdict(struct foreign_tables *tables, struct foreign_rule *rul
 static void read_rule(struct foreign_tables *tables, const char *chain, char *words, unsigned line)
 {
 	struct foreign_rule rule = { .chain = find_chain(tables, chain),
-				   .handle = line,
-				   .exact = true,
-				   .conditions = tables->conditions.count,
-				   .map_field = RULE_FIELDS };
+				     .handle = line,
+				     .exact = true,
+				     .conditions = tables->conditions.count,
+				     .map_field = RULE_FIELDS };
 	char *word;
 
 	assert_int_equal(ARRAY_PUSH(&tables->rules, rule), 0);

@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	tests/unit/test_gw_observer \
 	tests/unit/test_held \
 	tests/unit/test_judge \
+	tests/unit/test_nft_interval \
 	tests/unit/test_nft_monitor \
 	tests/unit/test_nft_socket \
 	tests/unit/test_observed_queries \
@@ -49,14 +50,15 @@ tests_unit_test_addr_SOURCES = tests/unit/test_addr.c
 tests_unit_test_addr_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 # It includes addrbook.c, for an allocator that fails on request.
-tests_unit_test_addrbook_SOURCES = tests/unit/test_addrbook.c
+UNIT_FAILING = tests/unit/failing.h tests/unit/failing_end.h
+tests_unit_test_addrbook_SOURCES = tests/unit/test_addrbook.c $(UNIT_FAILING)
 tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_archive_SOURCES = tests/unit/test_archive.c
 tests_unit_test_archive_LDADD = daemon/core/archive.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 # It includes aliases.c, likewise.
-tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c
+tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c $(UNIT_FAILING)
 tests_unit_test_aliases_LDADD = $(UNIT_LIBS)
 
 UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_keys.$(OBJEXT) \
@@ -78,6 +80,9 @@ tests_unit_test_held_SOURCES = tests/unit/test_held.c
 tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
 	$(UNIT_LIBS)
 
+tests_unit_test_nft_interval_SOURCES = tests/unit/test_nft_interval.c
+tests_unit_test_nft_interval_LDADD = daemon/nft/interval.$(OBJEXT) $(UNIT_LIBS)
+
 tests_unit_test_nft_monitor_SOURCES = tests/unit/test_nft_monitor.c
 tests_unit_test_nft_monitor_LDADD = daemon/core/printable.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_LIBS)
 
@@ -87,7 +92,7 @@ tests_unit_test_nft_socket_LDADD = daemon/nft/socket.$(OBJEXT) daemon/nft/encode
 	libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
 
 # It includes observed_queries.c, likewise.
-tests_unit_test_observed_queries_SOURCES = tests/unit/test_observed_queries.c
+tests_unit_test_observed_queries_SOURCES = tests/unit/test_observed_queries.c $(UNIT_FAILING)
 tests_unit_test_observed_queries_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_output_SOURCES = tests/unit/test_output.c

@@ -11,40 +11,9 @@
 #include <cmocka.h>
 
 /* The book is compiled into this test with an allocator that fails on request. */
-static long allocations_left = -1; /* < 0: never fail */
-
-static bool may_allocate(void)
-{
-	if (allocations_left > 0)
-		allocations_left--;
-	else if (allocations_left == 0)
-		return false;
-	return true;
-}
-
-static void *test_allocate(void *old, size_t size)
-{
-	return may_allocate() ? realloc(old, size) : NULL;
-}
-
-static void *test_allocate_zeroed(size_t count, size_t size)
-{
-	return may_allocate() ? calloc(count, size) : NULL;
-}
-
-static char *test_copy(const char *text)
-{
-	return may_allocate() ? strdup(text) : NULL;
-}
-
-#undef strdup
-#define realloc test_allocate
-#define calloc test_allocate_zeroed
-#define strdup test_copy
+#include "failing.h"
 #include "core/addrbook.c"
-#undef realloc
-#undef calloc
-#undef strdup
+#include "failing_end.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 #define DAY (24 * (int64_t)HOUR)
@@ -826,7 +795,7 @@ static void odd_limits(void **state)
 		/* The jitter is used to nearly its whole width. */
 		int64_t width = table[i].most_ms - table[i].least_ms;
 		assert_true(most_seen - least_seen >= width * 9 / 10);
-		/* And what the limits say of the end can't overflow. */
+		/* And what the limits give for the end can't overflow. */
 		answer(book, 0, 2 * DAY, NULL);
 		assert_true(entry_of(book).next_expiry_ms >= 2 * DAY);
 		addrbook_failed(book, NAME, FAMILY_4, "timeout", 3 * DAY);

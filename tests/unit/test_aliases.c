@@ -10,33 +10,9 @@
 
 #include <cmocka.h>
 
-static int allocations_left = -1; /* -1: no end */
-
-static bool may_allocate(void)
-{
-	if (allocations_left > 0)
-		allocations_left--;
-	else if (allocations_left == 0)
-		return false;
-	return true;
-}
-
-static void *test_allocate(void *old, size_t size)
-{
-	return may_allocate() ? realloc(old, size) : NULL;
-}
-
-static char *test_copy(const char *text)
-{
-	return may_allocate() ? strdup(text) : NULL;
-}
-
-#undef strdup
-#define realloc test_allocate
-#define strdup test_copy
+#include "failing.h"
 #include "core/aliases.c"
-#undef realloc
-#undef strdup
+#include "failing_end.h"
 
 typedef char text[32];
 

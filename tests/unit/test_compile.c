@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The compiled ruleset means what policy_judge() says: shown with random policies in a world of few addresses and
+/* The compiled ruleset means what policy_judge() decides: shown with random policies in a world of few addresses and
  * ports, packet by packet, in an interpreter of rulesets (vm.c). SPEFW_SEED and SPEFW_ROUNDS in the environment change
  * the dice. */
 #include "make.h"
@@ -200,7 +200,7 @@ static struct vm_packet vm_packet_of(const struct packet *packet)
 	return out;
 }
 
-static bool asks(const struct policy *policy, const struct judgement *j, const struct packet *packet)
+static bool is_reported(const struct policy *policy, const struct judgement *j, const struct packet *packet)
 {
 	for (size_t i = 0; i < policy->flow_count; i++)
 		if (flow_leaves_role(&policy->flows[i], j->role) && policy->flows[i].to.name_count &&
@@ -235,9 +235,9 @@ static const char *disagreement(const struct policy *policy, const struct packet
 			return "the judge denies it";
 		if (vm->counter_count != 1 || strcmp(vm->counters[0], denied) != 0)
 			return "it is not counted as denied, or not in its direction";
-		bool asked = vm->log_count == 2 && strcmp(vm->logs[0], "spefw denied-name ") == 0;
-		if (!packet->mid_stream && asked != (!j->inbound && asks(policy, j, packet)))
-			return "the daemon is asked for a fresh answer, or is not, wrongly";
+		bool reported = vm->log_count == 2 && strcmp(vm->logs[0], "spefw denied-name ") == 0;
+		if (!packet->mid_stream && reported != (!j->inbound && is_reported(policy, j, packet)))
+			return "the denial is copied for a fresh answer, or is not, wrongly";
 		return NULL;
 	}
 }
@@ -268,7 +268,7 @@ static bool is_outbound_mid_stream(const struct policy *policy, const struct pac
 	       (addr_compare(&opened.source, &packet->target) == 0) == inbound;
 }
 
-/* What was cut is answered by a reset, whatever the flows say; where the sets lack something, nothing passes by an
+/* What was cut is answered by a reset, whatever the flows allow; where the sets lack something, nothing passes by an
  * outbound flow. */
 static const char *cut_disagreement(const struct policy *policy, const struct packet *packet, const struct judgement *j,
 				    const struct ruleset *ruleset)
@@ -655,10 +655,10 @@ static void test_interception(void **state)
 static void test_no_links(void **state)
 {
 	struct vm_packet p = tcp_packet("10.0.0.16", 1, "10.0.0.9", 993);
-	struct interface_list links[3] = { 0 };
+	struct interface_list interfaces[3] = { 0 };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct policy policy;
 	struct ruleset r;
 
@@ -672,7 +672,7 @@ static void test_no_links(void **state)
 	policy_free(&policy);
 }
 
-/* Each protected role lives behind links of its own. */
+/* Each protected role lives behind interfaces of its own. */
 static void test_links_of_two_roles(void **state)
 {
 	static const struct {
@@ -693,8 +693,8 @@ static void test_links_of_two_roles(void **state)
 	make_good_policy(&policy, PLAIN "[role IH]\nmembers = 10.0.0.20\nprotected = yes\n"
 					"[flow out]\nfrom = SERVER IH\nto = any\nprotocol = tcp\nport = 1000\n");
 	assert_int_equal(policy.role_count, 4);
-	struct interface_list links[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = links, .names = &names };
+	struct interface_list interfaces[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
+	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct vm_packet p = tcp_packet(cases[i].source, 1, "10.0.0.9", 1000);
@@ -709,12 +709,13 @@ static void test_links_of_two_roles(void **state)
 #define QUERY "spefw query "
 #define ANSWER "spefw answer "
 
-/* What the daemon sees of DNS: each role's queries by its own links, and the answers to them by those of the resolvers.
+/* What the daemon sees of DNS: each role's queries by its own interfaces, and the answers to them by those of the
+ * resolvers.
  */
 static void test_observe(void **state)
 {
 	static const struct observe_case {
-		const char *chain, *source, *target, *interface, *asked;
+		const char *chain, *source, *target, *interface, *queried;
 		uint16_t port;
 		uint32_t state, status;
 		const char *log;
@@ -775,9 +776,9 @@ static void test_observe(void **state)
 				  "[role IH]\nmembers = 10.0.0.20\nprotected = yes\n[role CAS]\nmembers = "
 				  "10.0.0.22\nprotected = yes\n");
 	assert_int_equal(policy.role_count, 5);
-	struct interface_list links[5] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 }, { dmz2, 1 } };
+	struct interface_list interfaces[5] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 }, { dmz2, 1 } };
 	struct environment around = {
-		.gateway = &gateway, .role_interfaces = links, .names = &names, .resolvers = &resolvers
+		.gateway = &gateway, .role_interfaces = interfaces, .names = &names, .resolvers = &resolvers
 	};
 	assert_int_equal(compile(&r, &policy, &around), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -787,9 +788,9 @@ static void test_observe(void **state)
 		p.interface = one->interface;
 		p.state = one->state;
 		p.status = one->status;
-		memcpy(p.original, make_addr(one->asked).bytes, 16);
+		memcpy(p.original, make_addr(one->queried).bytes, 16);
 		p.original_port = one->port;
-		p.reply = one->state == CT_ESTABLISHED && strcmp(one->asked, one->target) != 0;
+		p.reply = one->state == CT_ESTABLISHED && strcmp(one->queried, one->target) != 0;
 		struct vm_result vm = vm_run(&r, one->chain, &p);
 		const char *log = vm.log_count && strncmp(vm.logs[0], "spefw denied", 12) != 0 ? vm.logs[0] : NULL;
 		assert_null(vm.error);
@@ -880,7 +881,7 @@ static void test_name_sets(void **state)
 	}
 }
 
-/* Each allocation fails in its turn: it is told, and nothing leaks. */
+/* Each allocation fails in its turn: it is reported, and nothing leaks. */
 static void test_no_memory(void **state)
 {
 	struct policy policy;

@@ -62,7 +62,7 @@ static void run_fail(void *userdata, struct control_call *call, json_t *paramete
 {
 	(void)userdata;
 	(void)parameters;
-	control_fail(call, "org.spefw.Gateway.Failed", json_pack("{s:s}", "what", "as asked"));
+	control_fail(call, "org.spefw.Gateway.Failed", json_pack("{s:s}", "what", "as wanted"));
 }
 
 static void count_gone(void *userdata, struct control_call *call)
@@ -73,7 +73,7 @@ static void count_gone(void *userdata, struct control_call *call)
 	f->gone++;
 }
 
-/* Replies when the test says so. */
+/* Replies when the test wants it. */
 static void run_wait(void *userdata, struct control_call *call, json_t *parameters)
 {
 	struct fixture *f = userdata;
@@ -263,7 +263,7 @@ static void test_a_call(void **state)
 	SEND(f, &peer, CALL("Echo", "")); /* without parameters: an empty object */
 	expect_reply(f, &peer, "{}", false);
 	SEND(f, &peer, CALL("Fail", ""));
-	expect_error(f, &peer, "org.spefw.Gateway.Failed", "what", "as asked");
+	expect_error(f, &peer, "org.spefw.Gateway.Failed", "what", "as wanted");
 	assert_int_equal(control_clients(f->control), 1);
 	peer_free(&peer);
 	settle(f);

@@ -12,7 +12,7 @@
 
 enum section { QUESTION, ANSWER, AUTHORITY, ADDITIONAL };
 
-/* A message under construction, uncompressed unless raw bytes say otherwise. */
+/* A message under construction, uncompressed unless raw bytes are put. */
 struct builder {
 	uint8_t bytes[65536];
 	size_t length;
@@ -444,7 +444,7 @@ static void negative_lifetimes(void **state)
 	expect_read();
 	assert_int_equal(message.ttl_s, 0);
 
-	/* Addresses are there: the SOA has no say, nor have addresses where the name does not exist. */
+	/* Addresses are there: the SOA does not count, nor have addresses where the name does not exist. */
 	begin_answer_to("a.example", DNS_TYPE_A);
 	add_a("a.example", 300, 0xc0000201);
 	add_soa("example", 9, 6);

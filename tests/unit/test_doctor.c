@@ -76,12 +76,12 @@ static void test_healthy(void **state)
 static void test_forwarding(void **state)
 {
 	struct fixture *f = *state;
-	struct link_fact lan = { .name = "lan", .is_servers = true, .forwarding = 0 },
-			 adm = { .name = "adm", .forwarding = 0 }, wan = { .name = "wan", .forwarding = 1 };
+	struct interface_fact lan = { .name = "lan", .is_servers = true, .forwarding = 0 },
+			      adm = { .name = "adm", .forwarding = 0 }, wan = { .name = "wan", .forwarding = 1 };
 
-	assert_int_equal(ARRAY_PUSH(&f->facts.links, adm), 0);
-	assert_int_equal(ARRAY_PUSH(&f->facts.links, lan), 0);
-	assert_int_equal(ARRAY_PUSH(&f->facts.links, wan), 0);
+	assert_int_equal(ARRAY_PUSH(&f->facts.interfaces, adm), 0);
+	assert_int_equal(ARRAY_PUSH(&f->facts.interfaces, lan), 0);
+	assert_int_equal(ARRAY_PUSH(&f->facts.interfaces, wan), 0);
 	assert_troubles(f, "serious forwarding: IPv4 that comes by lan is not forwarded (net.ipv4.conf.lan.forwarding "
 			   "= 0): "
 			   "sysctl -w net/ipv4/conf/lan/forwarding=1, and for the next boot in /etc/sysctl.d\n"
@@ -132,7 +132,7 @@ static void test_detours(void **state)
 	struct fixture *f = *state;
 	struct addr server = make_addr("192.0.2.25");
 	struct detour_fact detour = {
-		.whom = range_of(&server), .of = "SERVER", .link = "wan2", .best = "lan", .rp_filter = 2
+		.whom = range_of(&server), .of = "SERVER", .interface = "wan2", .best = "lan", .rp_filter = 2
 	};
 
 	assert_int_equal(ARRAY_PUSH(&f->facts.detours, detour), 0);
@@ -152,7 +152,7 @@ static void add_neighbour(struct fixture *f, const char *addr, const char *inter
 	struct neighbour_fact fact = { .addr = make_addr(addr),
 				       .hardware = { 2, 0, 0, 0, 0, hardware },
 				       .hardware_length = 6 };
-	memcpy(fact.link, interface, strlen(interface));
+	memcpy(fact.interface, interface, strlen(interface));
 	assert_int_equal(ARRAY_PUSH(&f->facts.neighbours, fact), 0);
 }
 
@@ -266,7 +266,7 @@ static struct name_fact *add_name(struct fixture *f, const char *own, const char
 static void test_names(void **state)
 {
 	struct fixture *f = *state;
-	struct resolver_fact local = { .addr = make_addr("192.0.2.53"), .link = "lan" };
+	struct resolver_fact local = { .addr = make_addr("192.0.2.53"), .interface = "lan" };
 #define LOCAL                                                                                                        \
 	"warning resolver: what the server learns from its resolver 192.0.2.53 can't be observed (it is reached by " \
 	"lan as the server is: its answers do not pass this gateway): "                                              \
@@ -461,7 +461,7 @@ static void test_each(void **state)
 {
 	struct fixture *f = *state;
 	struct addr server = make_addr("192.0.2.25");
-	struct detour_fact detour = { .whom = range_of(&server), .of = "SERVER", .link = "wan2", .best = "lan" };
+	struct detour_fact detour = { .whom = range_of(&server), .of = "SERVER", .interface = "wan2", .best = "lan" };
 	static const int filters[] = { 0, 1, 2, 1, -1 };
 
 	for (size_t i = 0; i < COUNT_OF(filters); i++) {
@@ -475,7 +475,7 @@ static void test_each(void **state)
 	}
 	assert_int_equal(count_troubles(f, "a saved ruleset"), 2);
 	for (unsigned i = 0; i < 2; i++) {
-		struct resolver_fact local = { .addr = make_addr("192.0.2.53"), .link = "lan" };
+		struct resolver_fact local = { .addr = make_addr("192.0.2.53"), .interface = "lan" };
 		assert_int_equal(ARRAY_PUSH(&f->facts.local_resolvers, local), 0);
 	}
 	assert_int_equal(count_troubles(f, "what the server learns"), 2);
@@ -483,8 +483,8 @@ static void test_each(void **state)
 	assert_int_equal(count_troubles(f, "what the server learns"), 0);
 	f->policy.observe = true;
 	for (int i = 0; i < 3; i++) { /* unknown, on, off */
-		struct link_fact link = { .name = "lan", .forwarding = i == 2 ? 0 : 2 * i - 1 };
-		assert_int_equal(ARRAY_PUSH(&f->facts.links, link), 0);
+		struct interface_fact interface = { .name = "lan", .forwarding = i == 2 ? 0 : 2 * i - 1 };
+		assert_int_equal(ARRAY_PUSH(&f->facts.interfaces, interface), 0);
 	}
 	assert_int_equal(count_troubles(f, "IPv4 that comes by lan"), 1);
 	/* Whatever their order, the gravest come first; those that are as grave stay as they are. */

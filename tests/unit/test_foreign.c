@@ -88,7 +88,7 @@ static int judge(struct findings *ret, const struct foreign_tables *tables, cons
 	return r;
 }
 
-/* The handles of what is found, as "1 3"; others is freed. */
+/* The handles of what is found, as "1 3"; the tables are freed. */
 static void assert_found(struct foreign_tables *tables, const char *config, const char *expected)
 {
 	struct findings findings;
@@ -300,7 +300,7 @@ static void test_places(void **state)
 
 static char link_wan[1][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 
-/* "HANDLE! " for one that stops a flow, "HANDLE? " for one that may; 0 is the policy. others is freed. */
+/* "HANDLE! " for one that stops a flow, "HANDLE? " for one that may; 0 is the policy. The tables are freed. */
 static void assert_drops(struct foreign_tables *tables, const char *config, const char *expected)
 {
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which way packets take through other tables, and what is said of what they meet there. */
+/* Which way packets take through other tables, and what is reported of what they meet there. */
 #include "foreign_text.h"
 
 #include "core/array.h"
@@ -303,13 +303,13 @@ static void test_finding(void **state)
 	foreign_sort(&tables);
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
 		struct foreign_chain chain = { .family = keys[i].family,
-					     .table = strdup(keys[i].table),
-					     .name = strdup(keys[i].name),
-					     .priority = (int)i };
+					       .table = strdup(keys[i].table),
+					       .name = strdup(keys[i].name),
+					       .priority = (int)i };
 		struct foreign_set set = { .family = keys[i].family,
-					 .table = strdup(keys[i].table),
-					 .name = strdup(keys[i].name),
-					 .known = i == 3 };
+					   .table = strdup(keys[i].table),
+					   .name = strdup(keys[i].name),
+					   .known = i == 3 };
 		assert_int_equal(ARRAY_PUSH(&tables.chains, chain), 0);
 		assert_int_equal(ARRAY_PUSH(&tables.sets, set), 0);
 	}

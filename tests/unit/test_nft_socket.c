@@ -58,8 +58,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 		struct nlmsghdr header;
 		memcpy(&header, (const char *)part->iov_base + at, sizeof(header));
 		at += NLMSG_ALIGN(header.nlmsg_len);
-		bool refused = number == kernel.refuses, asked = header.nlmsg_flags & NLM_F_ACK;
-		if (!refused && (!asked || (is_end(&header) && !kernel.answers_ends)))
+		bool refused = number == kernel.refuses, acked = header.nlmsg_flags & NLM_F_ACK;
+		if (!refused && (!acked || (is_end(&header) && !kernel.answers_ends)))
 			continue;
 		assert_true(replies.count < REPLIES_MAX);
 		replies.sequence[replies.count] = header.nlmsg_seq;

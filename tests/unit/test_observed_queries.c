@@ -5,19 +5,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static long allocations_left = -1; /* -1: no end */
-
-static void *test_reallocate(void *block, size_t size)
-{
-	if (allocations_left == 0)
-		return NULL;
-	allocations_left -= allocations_left > 0;
-	return realloc(block, size);
-}
-
-#define realloc test_reallocate
+#include "failing.h"
 #include "core/observed_queries.c"
-#undef realloc
+#include "failing_end.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -139,7 +139,7 @@ class Machine(Lab):
 
 
 class Spefwd(Daemon):
-    """The service's spefwd, for all that asks a Daemon: status, table, names."""
+    """The service's spefwd, for all that needs a Daemon: status, table, names."""
 
     def __init__(self, machine):  # pylint: disable=super-init-not-called
         self.network = self.machine = machine

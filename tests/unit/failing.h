@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* For a test that includes the source it is about: from here on its allocator fails on request. Behind that source,
+ * #include "failing_end.h". */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static long allocations_left = -1; /* < 0: never fail */
+
+static bool may_allocate(void)
+{
+	if (allocations_left > 0)
+		allocations_left--;
+	else if (allocations_left == 0)
+		return false;
+	return true;
+}
+
+__attribute__((unused)) static void *failing_realloc(void *old, size_t size)
+{
+	return may_allocate() ? realloc(old, size) : NULL;
+}
+
+__attribute__((unused)) static void *failing_calloc(size_t count, size_t size)
+{
+	return may_allocate() ? calloc(count, size) : NULL;
+}
+
+__attribute__((unused)) static char *failing_strdup(const char *text)
+{
+	return may_allocate() ? strdup(text) : NULL;
+}
+
+#undef strdup
+#define realloc failing_realloc
+#define calloc failing_calloc
+#define strdup failing_strdup
