@@ -2,7 +2,7 @@
 #ifndef SPEFW_DOCTOR_H
 #define SPEFW_DOCTOR_H
 
-/* What on a gateway stands in the way of the flows, or of the guard: facts in, troubles out. The daemon/doctor_ files
+/* What on a gateway stands in the way of the flows, or of the guard: facts in, troubles out. The files of doctor/
  * read the facts. Texts may be anything; those of troubles are printable. */
 
 #include "bridges.h"

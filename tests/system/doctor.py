@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pty
+import pwd
 import select
 import shutil
 import signal
@@ -43,7 +44,7 @@ class Doctor:
         os.mkdir(self.etc)
         os.environ["SPEFW_DOCTOR_ETC"] = self.etc
         self.clock_error = 1000
-        self._clock = self._shim()
+        self.clock = self.shim("clock", CLOCK)
         self.authority = tls.Authority(lab.dir, "Trusted Authority")
         self.trusted = has_second_user() and tls.trust(self.authority)
         self.dns = lab.dns(NAMES)
@@ -52,10 +53,11 @@ class Doctor:
         self.daemon.wait_status(lambda status: len(self.daemon.addresses(vendor.LICENSE_NAME, status)) == 2,
                                 "the name is known")
 
-    def _shim(self):
-        source, library = os.path.join(self.lab.dir, "clock.c"), os.path.join(self.lab.dir, "clock.so")
+    def shim(self, name, text):
+        """A library for LD_PRELOAD."""
+        source, library = (os.path.join(self.lab.dir, name + end) for end in (".c", ".so"))
         with open(source, "w", encoding="ascii") as file:
-            file.write(CLOCK)
+            file.write(text)
         subprocess.run([os.environ.get("CC", "cc").split()[0], "-shared", "-fPIC", source, "-o", library], check=True)
         return library
 
@@ -65,7 +67,7 @@ class Doctor:
         return server
 
     def run(self, *args, uid=None):
-        env = dict(os.environ, LC_ALL="C", SPEFW_CLOCK_ERROR=str(self.clock_error), LD_PRELOAD=self._clock,
+        env = dict(os.environ, LC_ALL="C", SPEFW_CLOCK_ERROR=str(self.clock_error), LD_PRELOAD=self.clock,
                    ASAN_OPTIONS="detect_leaks=1:verify_asan_link_order=0")
         args += () if "-c" in args else ("-c", self.daemon.config)
         return self.lab.run("gateway", program("spefwctl"), "-s", self.daemon.socket, "doctor", *args, check=False,
@@ -142,9 +144,9 @@ def healthy(tap):
         code, found, _ = doctor.findings("-c", doctor.daemon.config)
         tap.equal((code, [one["check"] for one in found]), (1, ["config", "spefwd"]),
                   "with a bad file the rest is still looked at")
-        done = doctor.daemon.run("spefwd", "--doctor", "-c", doctor.daemon.config)
+        done = doctor.daemon.run("spefw-doctor", "-c", doctor.daemon.config)
         tap.ok(done.returncode == 1 and done.stdout.startswith("serious: the configuration can't be used: "),
-               "spefwd --doctor prints lines", done.stdout)
+               "spefw-doctor prints lines", done.stdout)
 
 
 def system(tap):
@@ -440,6 +442,73 @@ def tables(tap):
         doctor.healthy("all of them are gone")
 
 
+# Looks at the process each time that it parses a rule of the table "watched".
+WATCH = r"""#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+static int seen = -1;
+__attribute__((constructor)) static void open_seen(void)
+{
+	seen = open(getenv("WATCH_SEEN"), O_WRONLY | O_APPEND | O_CLOEXEC);
+}
+int nftnl_rule_nlmsg_parse(const struct nlmsghdr *header, void *rule)
+{
+	int (*parse)(const struct nlmsghdr *, void *) = dlsym(RTLD_NEXT, "nftnl_rule_nlmsg_parse");
+	char text[4096];
+	if (memmem(header, header->nlmsg_len, "watched", 8)) {
+		int status = open("/proc/self/status", O_RDONLY), file = open(getenv("WATCH_SECRET"), O_RDONLY);
+		int error = file < 0 ? errno : 0;
+		ssize_t length = read(status, text, sizeof(text));
+		dprintf(seen, "%.*sOpened:\t%d\n\n", (int)length, text, error);
+		close(file);
+		close(status);
+	}
+	return parse(header, rule);
+}
+"""
+
+
+def privileges(tap):
+    """While it parses the rules of others it can do nothing: the kernel's word."""
+    with Lab(tap) as lab:
+        doctor = Doctor(tap, lab)
+        seen, secret = os.path.join(lab.dir, "seen"), os.path.join(lab.dir, "secret")
+        for path in (seen, secret):
+            with open(path, "w", encoding="ascii") as file:
+                os.fchmod(file.fileno(), 0o600)
+        os.chmod(lab.dir, 0o755)
+        lab.nft("gateway", "table ip watched {\nset some { type ipv4_addr; elements = { 192.0.2.25 } }\n"
+                "chain pass {\ntype filter hook forward priority 0\ntcp dport 9 accept\n"
+                "ip daddr @some tcp dport 443 drop\n}\n}")
+        done = lab.run("gateway", program("spefw-doctor"), "--json", "-c", doctor.daemon.config, check=False,
+                       env=dict(os.environ, SPEFW_CLOCK_ERROR="1000", WATCH_SEEN=seen, WATCH_SECRET=secret,
+                                LD_PRELOAD=doctor.clock + ":" + doctor.shim("watch", WATCH),
+                                ASAN_OPTIONS="detect_leaks=1:verify_asan_link_order=0"))
+        tap.ok(done.returncode == 1 and "table ip watched, chain pass, handle 4" in done.stdout and not done.stderr,
+               "it finds a rule", (done.returncode, done.stdout, done.stderr))
+        with open(seen, encoding="ascii") as file:
+            parsed = [dict(line.split(":\t", 1) for line in one.split("\n") if ":\t" in line)
+                      for one in file.read().split("\n\n") if one]
+        tap.equal(len(parsed), 2, "each rule of another program is parsed once")
+        for key, value in (("CapPrm", "0" * 16), ("CapEff", "0" * 16), ("CapAmb", "0" * 16), ("NoNewPrivs", "1")):
+            tap.equal({one[key] for one in parsed}, {value}, "then: " + key)
+        if not has_second_user():
+            tap.skip("it is nobody", "there is no second user")
+            return
+        tap.equal({one["Uid"] for one in parsed}, {"\t".join([str(pwd.getpwnam("nobody").pw_uid)] * 4)},
+                  "then: nobody, in every respect")
+        tap.equal({one["CapBnd"] for one in parsed}, {"0" * 16}, "then: CapBnd")
+        tap.equal({one["Groups"].strip() for one in parsed}, {""}, "then: of no group")
+        tap.equal({one["Opened"] for one in parsed}, {str(errno.EACCES)}, "then: what only root can read it can't open")
+
+
 def one_by_one(tap):
     """The text of a finding, and that it goes with its cause; the gateway's own names are resolved all the while."""
     with Lab(tap) as lab:
@@ -651,7 +720,7 @@ def stand_in(tap):
         os.chmod(lab.dir, 0o755)
         folder = os.path.join(lab.dir, "programs")
         os.mkdir(folder)
-        for name in ("spefwd", "spefwctl", "spefw-resolver"):
+        for name in ("spefwctl", "spefw-doctor", "spefw-resolver"):
             shutil.copy(program(name), folder)
         with open(os.path.join(folder, "hostile.c"), "w", encoding="ascii") as file:
             file.write(STAND_IN)
@@ -664,7 +733,7 @@ def stand_in(tap):
                 with open(out, "wb") as file:
                     os.dup2(file.fileno(), 1)
                 os.environ.update(LC_ALL="C", SPEFW_CLOCK_ERROR="1000", ASAN_OPTIONS="verify_asan_link_order=0",
-                                  LD_PRELOAD=doctor._clock)  # pylint: disable=protected-access
+                                  LD_PRELOAD=doctor.clock)
                 os.execv(os.path.join(folder, "spefwctl"),
                          ["spefwctl", "-s", doctor.daemon.socket, "doctor", "--json", "-c", doctor.daemon.config])
         typed = b""
@@ -717,4 +786,4 @@ def bridge(tap):
 
 
 if __name__ == "__main__":
-    main(healthy, system, routes, bridge, resolvers, tables, one_by_one, iptables, certificates, stand_in)
+    main(healthy, system, routes, bridge, resolvers, tables, privileges, one_by_one, iptables, certificates, stand_in)
