@@ -381,6 +381,16 @@ static int take_table(int socket, const char *name, struct legacy_table *table)
 	return getsockopt(socket, level, GET_ENTRIES, table->reply, &size) < 0 ? -errno : 0;
 }
 
+void doctor_free_legacy(struct legacy_table *tables)
+{
+	while (tables) {
+		struct legacy_table *next = tables->next;
+		free(tables->reply);
+		free(tables);
+		tables = next;
+	}
+}
+
 int doctor_take_legacy(enum family family, struct legacy_table **ret)
 {
 	FILE *names = fopen(family == FAMILY_4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names", "re");
@@ -407,15 +417,9 @@ int doctor_take_legacy(enum family family, struct legacy_table **ret)
 	if (fd >= 0)
 		close(fd);
 	fclose(names);
-	return r;
-}
-
-void doctor_free_legacy(struct legacy_table *tables)
-{
-	while (tables) {
-		struct legacy_table *next = tables->next;
-		free(tables->reply);
-		free(tables);
-		tables = next;
+	if (r < 0) {
+		doctor_free_legacy(*ret);
+		*ret = NULL;
 	}
+	return r;
 }

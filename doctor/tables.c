@@ -49,14 +49,14 @@ int doctor_take_tables(struct doctor *doctor)
 	struct nft_socket nft;
 
 	int r = nft_open_reader(&nft);
-	if (r == 0) {
-		r = nft_record_foreign(&doctor->nftables, &nft);
-		nft_close(&nft);
-	}
+	if (r < 0)
+		return r;
+	r = nft_record_foreign(&doctor->nftables, &nft);
+	nft_close(&nft);
+	if (r < 0)
+		foreign_recording_free(&doctor->nftables);
 	for (enum family family = 0; family < FAMILIES && r == 0; family++)
 		r = doctor_take_legacy(family, &doctor->legacy[family]);
-	if (r < 0) /* not a part of them */
-		foreign_recording_free(&doctor->nftables);
 	return r;
 }
 
