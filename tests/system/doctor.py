@@ -442,7 +442,7 @@ def tables(tap):
         doctor.healthy("all of them are gone")
 
 
-# Looks at the process each time that it parses a rule of the table "watched".
+# Looks at the process each time that it parses a rule of the table "watched", and when a child has scanned a file.
 WATCH = r"""#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -451,38 +451,48 @@ WATCH = r"""#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
-static int seen = -1;
-__attribute__((constructor)) static void open_seen(void)
+static pid_t self;
+__attribute__((constructor)) static void note_self(void)
 {
-	seen = open(getenv("WATCH_SEEN"), O_WRONLY | O_APPEND | O_CLOEXEC);
+	self = getpid();
+}
+static void look(const char *what)
+{
+	int status = open("/proc/self/status", O_RDONLY), seen = open(getenv("WATCH_SEEN"), O_WRONLY | O_APPEND),
+	    secret = open(getenv("WATCH_SECRET"), O_RDONLY), error = secret < 0 ? errno : 0;
+	char text[4096];
+	ssize_t length = read(status, text, sizeof(text));
+	dprintf(seen, "%.*sOpened:\t%d\nWhat:\t%s\n\n", (int)length, text, error, what);
+	close(status);
+	close(seen);
+	close(secret);
 }
 int nftnl_rule_nlmsg_parse(const struct nlmsghdr *header, void *rule)
 {
 	int (*parse)(const struct nlmsghdr *, void *) = dlsym(RTLD_NEXT, "nftnl_rule_nlmsg_parse");
-	char text[4096];
-	if (memmem(header, header->nlmsg_len, "watched", 8)) {
-		int status = open("/proc/self/status", O_RDONLY), file = open(getenv("WATCH_SECRET"), O_RDONLY);
-		int error = file < 0 ? errno : 0;
-		ssize_t length = read(status, text, sizeof(text));
-		dprintf(seen, "%.*sOpened:\t%d\n\n", (int)length, text, error);
-		close(file);
-		close(status);
-	}
+	if (memmem(header, header->nlmsg_len, "watched", 8))
+		look("rule");
 	return parse(header, rule);
+}
+int fclose(FILE *stream)
+{
+	if (getpid() != self)
+		look("file");
+	return ((int (*)(FILE *))dlsym(RTLD_NEXT, "fclose"))(stream);
 }
 """
 
 
 def privileges(tap):
-    """While it parses the rules of others it can do nothing: the kernel's word."""
+    """While it parses what others wrote it can do nothing: the kernel's word."""
     with Lab(tap) as lab:
         doctor = Doctor(tap, lab)
         seen, secret = os.path.join(lab.dir, "seen"), os.path.join(lab.dir, "secret")
-        for path in (seen, secret):
+        for path, mode in ((seen, 0o666), (secret, 0o600)):
             with open(path, "w", encoding="ascii") as file:
-                os.fchmod(file.fileno(), 0o600)
+                os.fchmod(file.fileno(), mode)
+        write(doctor, "nftables.conf", "table inet mine {\n}\n")
         os.chmod(lab.dir, 0o755)
         lab.nft("gateway", "table ip watched {\nset some { type ipv4_addr; elements = { 192.0.2.25 } }\n"
                 "chain pass {\ntype filter hook forward priority 0\ntcp dport 9 accept\n"
@@ -496,7 +506,8 @@ def privileges(tap):
         with open(seen, encoding="ascii") as file:
             parsed = [dict(line.split(":\t", 1) for line in one.split("\n") if ":\t" in line)
                       for one in file.read().split("\n\n") if one]
-        tap.equal(len(parsed), 2, "each rule of another program is parsed once")
+        tap.equal([one["What"] for one in parsed], ["file", "rule", "rule"],
+                  "a saved ruleset, and each rule of another program, is parsed once")
         for key, value in (("CapPrm", "0" * 16), ("CapEff", "0" * 16), ("CapAmb", "0" * 16), ("NoNewPrivs", "1")):
             tap.equal({one[key] for one in parsed}, {value}, "then: " + key)
         if not has_second_user():
