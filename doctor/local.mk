@@ -2,10 +2,10 @@
 # What on this gateway stands in the way: reads the facts, and has core judge them.
 pkglibexec_PROGRAMS += spefw-doctor
 spefw_doctor_SOURCES = \
-	doctor/doctor.c doctor/doctor.h doctor/drop.c doctor/legacy.c doctor/links.c doctor/main.c \
+	doctor/doctor.c doctor/doctor.h doctor/drop.c doctor/legacy.c doctor/links.c doctor/log.c doctor/main.c \
 	doctor/names.c doctor/system.c doctor/tables.c doctor/tls.c \
 	daemon/clock.c daemon/clock.h \
-	daemon/log.c daemon/log.h \
+	daemon/log.h \
 	daemon/timer.c daemon/timer.h \
 	daemon/net/bridges.c daemon/net/bridges.h \
 	daemon/net/environment.c daemon/net/environment.h \

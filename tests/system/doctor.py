@@ -692,9 +692,11 @@ STAND_IN = """#define _GNU_SOURCE
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-int main(void)
+int main(int argc, char **argv)
 {
 	char line[200], bounding[64] = "?";
+	int is_tls = strcmp(argv[0], "spefw-tls") == 0;
+	FILE *out = is_tls ? stdout : fopen(SEEN, "w");
 	FILE *status = fopen("/proc/self/status", "r");
 	while (status && fgets(line, sizeof(line), status))
 		sscanf(line, "CapBnd: %60s", bounding);
@@ -705,23 +707,74 @@ int main(void)
 	for (int fd = 0; fd < 1024; fd++)
 		if (isatty(fd))
 			no_tty = 0;
-	pid_t child = fork();
+	pid_t child = is_tls ? fork() : -1; /* the other one sets that limit itself */
 	int no_child = child < 0 ? errno : 0;
 	if (child == 0)
 		setsid();
-	if (child != 0)
-		printf("result unreachable\\nwhy terminal %d, child %d, session %d, bounding %s\\n", no_tty, no_child,
+	(void)argc;
+	if (child != 0 && out)
+		fprintf(out, "result unreachable\\nwhy terminal %d, child %d, session %d, bounding %s\\n", no_tty, no_child,
 		       getsid(0) == getpid(), bounding);
-	fflush(stdout);
-	close(STDOUT_FILENO);
+	if (out)
+		fclose(out);
 	for (;;)
 		pause();
 }
 """
 
 
+def take_over(doctor, program_name, seen):
+    """Copies of the programs, of which one is the hostile one; the folder."""
+    folder = os.path.join(doctor.lab.dir, program_name + ".d")
+    os.mkdir(folder)
+    for name in {"spefwctl", "spefw-doctor", "spefw-resolver", "spefw-tls"} - {program_name}:
+        shutil.copy(program(name), folder)
+    with open(os.path.join(folder, "hostile.c"), "w", encoding="ascii") as file:
+        file.write(STAND_IN)
+    subprocess.run([os.environ.get("CC", "cc").split()[0], "-DSEEN=\"%s\"" % seen, os.path.join(folder, "hostile.c"),
+                    "-o", os.path.join(folder, program_name)], check=True)
+    return folder
+
+
+def on_terminal(doctor, folder):
+    """spefwctl doctor of this folder on a terminal of its own: exit status, standard output, what came to the
+    terminal."""
+    out = os.path.join(folder, "out")
+    with doctor.lab.inside("gateway"):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            with open(out, "wb") as file:
+                os.dup2(file.fileno(), 1)
+            os.environ.update(LC_ALL="C", SPEFW_CLOCK_ERROR="1000", ASAN_OPTIONS="verify_asan_link_order=0",
+                              LD_PRELOAD=doctor.clock)
+            os.execv(os.path.join(folder, "spefwctl"),
+                     ["spefwctl", "-s", doctor.daemon.socket, "doctor", "--json", "-c", doctor.daemon.config])
+    typed = b""
+    try:
+        while select.select([terminal], [], [], HANG)[0]:
+            typed += os.read(terminal, 4096)
+        os.kill(pid, signal.SIGKILL)
+    except OSError:  # nobody has it open any more
+        pass
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    with open(out, encoding="utf-8") as file:
+        return code, file.read(), typed
+
+
+def runs(path):
+    """Whether this program runs, by whatever name."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink("/proc/%s/exe" % pid) == path:
+                return True
+        except OSError:
+            pass
+    return False
+
+
 def stand_in(tap):
-    """A hostile spefw-tls: it has no terminal, no children, nothing to become more by,
+    """A hostile spefw-tls, and a hostile spefw-resolver: it has no terminal, no children, nothing to become more by,
     and it is gone when doctor is."""
     with Lab(tap) as lab:
         doctor = Doctor(tap, lab)
@@ -729,35 +782,11 @@ def stand_in(tap):
             tap.skip("a hostile spefw-tls", "it needs a second user, and the trust store of Debian: as root")
             return
         os.chmod(lab.dir, 0o755)
-        folder = os.path.join(lab.dir, "programs")
-        os.mkdir(folder)
-        for name in ("spefwctl", "spefw-doctor", "spefw-resolver"):
-            shutil.copy(program(name), folder)
-        with open(os.path.join(folder, "hostile.c"), "w", encoding="ascii") as file:
-            file.write(STAND_IN)
-        subprocess.run([os.environ.get("CC", "cc").split()[0], os.path.join(folder, "hostile.c"), "-o",
-                        os.path.join(folder, "spefw-tls")], check=True)
-        out = os.path.join(lab.dir, "out")
-        with lab.inside("gateway"):
-            pid, terminal = pty.fork()
-            if pid == 0:
-                with open(out, "wb") as file:
-                    os.dup2(file.fileno(), 1)
-                os.environ.update(LC_ALL="C", SPEFW_CLOCK_ERROR="1000", ASAN_OPTIONS="verify_asan_link_order=0",
-                                  LD_PRELOAD=doctor.clock)
-                os.execv(os.path.join(folder, "spefwctl"),
-                         ["spefwctl", "-s", doctor.daemon.socket, "doctor", "--json", "-c", doctor.daemon.config])
-        typed = b""
-        try:
-            while select.select([terminal], [], [], HANG)[0]:
-                typed += os.read(terminal, 4096)
-            os.kill(pid, signal.SIGKILL)
-        except OSError:  # nobody has it open any more
-            pass
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        os.close(terminal)
-        with open(out, encoding="utf-8") as file:
-            text = file.read()
+        seen = os.path.join(lab.dir, "seen")
+        with open(seen, "w", encoding="ascii") as file:
+            os.fchmod(file.fileno(), 0o666)
+        folder = take_over(doctor, "spefw-tls", seen)
+        code, text, typed = on_terminal(doctor, folder)
         tap.ok(code == 0, "doctor ends", (code, text))
         notes = [one["evidence"] for one in json.loads(text or '{"findings": []}')["findings"] if one["check"] == "tls"]
         tap.ok(notes and all("terminal %d, child %d, session 1, bounding 0000000000000000" %
@@ -766,6 +795,17 @@ def stand_in(tap):
                (notes, text))
         tap.equal(typed, b"", "nothing came to the terminal, and no input was made up")
         tap.equal(reader_of_certificates(lab), None, "it is gone")
+
+        folder = take_over(doctor, "spefw-resolver", seen)
+        code, text, typed = on_terminal(doctor, folder)
+        tap.ok(code in (0, 1) and "no answer" in text, "doctor ends with a spefw-resolver that is silent", (code, text))
+        with open(seen, encoding="ascii") as file:
+            said = file.read()
+        tap.ok("terminal %d, " % errno.ENXIO in said and "session 1, bounding 0000000000000000" in said,
+               "a hostile spefw-resolver has no terminal, leads its session, and can become nothing", said)
+        tap.ok(all(line.startswith(b"spefw-doctor: spefw-resolver ended (") for line in typed.splitlines()),
+               "nothing but that came to the terminal, and no input was made up", typed)
+        tap.ok(not runs(os.path.join(folder, "spefw-resolver")), "it is gone")
 
 
 def bridge(tap):
