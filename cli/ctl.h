@@ -20,6 +20,7 @@ struct policy_file;
 struct ctl_environment {
 	FILE *out, *err;
 	const char *spefwd; /* the program to run where no daemon answers */
+	const char *doctor; /* spefw-doctor */
 	bool root;
 };
 

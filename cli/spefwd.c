@@ -18,7 +18,7 @@ enum { OUTPUT_MAX = 512 * 1024 };
 
 extern char **environ;
 
-char *spefwd_find(void)
+char *spefwd_find(const char *name, const char *folder)
 {
 	char self[4096], *path = NULL;
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -26,13 +26,13 @@ char *spefwd_find(void)
 	if (length > 0) {
 		self[length] = '\0';
 		char *slash = strrchr(self, '/');
-		if (slash && asprintf(&path, "%.*s/spefwd", (int)(slash - self), self) < 0)
+		if (slash && asprintf(&path, "%.*s/%s", (int)(slash - self), self, name) < 0)
 			return NULL;
 		if (path && access(path, X_OK) == 0)
 			return path;
 		free(path);
 	}
-	return strdup(SBINDIR "/spefwd");
+	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
 /* The process, or a negative errno. */

@@ -4,10 +4,11 @@
 
 #include <jansson.h>
 
-/* spefwd as a program that does one thing and ends, where no daemon runs. */
+/* Programs that do one thing and end: spefwd where no daemon runs, spefw-doctor. */
 
-/* The spefwd beside this executable, or the installed one. The caller frees it; NULL without memory. */
-char *spefwd_find(void);
+/* The program of this name beside this executable, or the one that is installed in this folder. The caller frees it;
+ * NULL without memory. */
+char *spefwd_find(const char *name, const char *folder);
 
 enum { SPEFWD_TIMEOUT_S = 10, DOCTOR_TIMEOUT_S = 60 };
 

@@ -87,7 +87,7 @@ const struct verb verbs[] = {
 	  .about = "What on this gateway stands in the way of the flows, or lets packets pass by the guard: a line "
 		   "a finding, worst first, with its severity, what it is, evidence and a remedy. Where there is "
 		   "none, one line reports that.\n"
-		   "As root it runs `spefwd --doctor` with the configuration in `/etc/spefw/spefw.ini`, or in "
+		   "As root it runs `spefw-doctor` with the configuration in `/etc/spefw/spefw.ini`, or in "
 		   "<FILE>, and adds the reasons for which the daemon is not healthy; it works without a daemon, "
 		   "too. Where the daemon runs on another file by its own account, a line reports it, and no path "
 		   "is taken from its answer. For another user it has the daemon's reasons alone, and a note of "

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the running daemon knows, beside what `spefwd --doctor` sees of the system. */
+/* What the running daemon knows, beside what spefw-doctor sees of the system. */
 
 static void add_finding(json_t *list, const char *severity, const char *check, const char *what, const char *evidence,
 			const char *remedy)
@@ -23,7 +23,7 @@ static bool has_code(const json_t *reason, enum health_code code)
 	return strcmp(json_text_of(reason, "code"), health_kinds[code].name) == 0;
 }
 
-/* Rules of other tables, and bridges that carry packets past the guard: --doctor has found them as well. */
+/* Rules of other tables, and bridges that carry packets past the guard: spefw-doctor has found them as well. */
 static bool is_found_by_doctor(const json_t *reason)
 {
 	return has_code(reason, HEALTH_FOREIGN_RULE) || has_code(reason, HEALTH_BRIDGE);
@@ -82,10 +82,10 @@ static void compare_config(json_t *list, const json_t *status, const char *confi
 	json_decref(looked_at);
 }
 
-/* --doctor's findings into the list. An exit status, or -1: go on. */
+/* spefw-doctor's findings into the list. An exit status, or -1: go on. */
 static int look(const struct ctl *ctl, const char *config, json_t *list)
 {
-	const char *const arguments[] = { ctl->environment->spefwd, "--doctor", "--json", "-c", config, NULL };
+	const char *const arguments[] = { ctl->environment->doctor, "--json", "-c", config, NULL };
 	char *output = NULL;
 
 	int r = spefwd_run(arguments, DOCTOR_TIMEOUT_S, &output);
@@ -99,10 +99,10 @@ static int look(const struct ctl *ctl, const char *config, json_t *list)
 	}
 	json_decref(seen);
 	if (r < 0)
-		ctl_error(ctl, "the gateway could not be looked at: %s: %s", ctl->environment->spefwd, strerror(-r));
+		ctl_error(ctl, "the gateway could not be looked at: %s: %s", ctl->environment->doctor, strerror(-r));
 	else
-		ctl_error(ctl, "the gateway could not be looked at: %s --doctor failed with status %d",
-			  ctl->environment->spefwd, r);
+		ctl_error(ctl, "the gateway could not be looked at: %s failed with status %d", ctl->environment->doctor,
+			  r);
 	return EXIT_FAILED;
 }
 

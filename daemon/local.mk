@@ -91,7 +91,7 @@ spefwd_SOURCES = \
 	daemon/net/spawn.c daemon/net/spawn.h \
 	daemon/nft/cut.c daemon/nft/cut.h \
 	daemon/nft/encode.c daemon/nft/encode.h \
-	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_rule.c \
+	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_parts.h daemon/nft/foreign_rule.c \
 	daemon/nft/inspect.c daemon/nft/inspect.h \
 	daemon/nft/interval.c daemon/nft/interval.h \
 	daemon/nft/monitor.c daemon/nft/monitor.h \

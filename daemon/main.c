@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
 #include "control/report.h"
-#include "doctor/doctor.h"
 #include "fdstore.h"
 #include "log.h"
 #include "offline.h"
@@ -19,7 +18,7 @@ enum { EXIT_USAGE = 2, EXIT_CONFIG = 78 }; /* 78: sysexits.h, and what systemd c
 /* clang-format off */
 static const char usage[] =
 	"Usage: spefwd [-c FILE] [-s SOCKET] [-d STATE_DIR]\n"
-	"       spefwd --check [-c FILE] | --inspect [--json] | --doctor [--json] [-c FILE] | --clear\n"
+	"       spefwd --check [-c FILE] | --inspect [--json] | --clear\n"
 	"\n"
 	"Guards a MailStore SPE server from the gateway in front of it.\n"
 	"\n"
@@ -28,14 +27,13 @@ static const char usage[] =
 	"  -d, --state DIR       state directory (" SHAREDSTATEDIR ")\n"
 	"      --check           judge the configuration and exit: 0 good, 1 bad\n"
 	"      --inspect         show what table is loaded and whether it guards: 0 it does, 1 it does not\n"
-	"      --doctor          show what on this gateway stands in the way: 0 nothing serious, 1 something is\n"
-	"      --json            with --inspect or --doctor: as JSON\n"
+	"      --json            with --inspect: as JSON\n"
 	"      --clear           remove the table: the server is not guarded any more\n"
 	"  -h, --help            this text\n"
 	"  -V, --version         the version\n";
 /* clang-format on */
 
-enum task { TASK_RUN, TASK_CHECK, TASK_INSPECT, TASK_DOCTOR, TASK_CLEAR };
+enum task { TASK_RUN, TASK_CHECK, TASK_INSPECT, TASK_CLEAR };
 
 struct paths {
 	const char *config, *socket, *state;
@@ -51,17 +49,11 @@ struct arguments {
 static int parse(int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "state", required_argument, NULL, 'd' },
-		{ "check", no_argument, NULL, 'k' },
-		{ "inspect", no_argument, NULL, 'i' },
-		{ "clear", no_argument, NULL, 'r' },
-		{ "doctor", no_argument, NULL, 'o' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ 0 },
+		{ "config", required_argument, NULL, 'c' }, { "socket", required_argument, NULL, 's' },
+		{ "state", required_argument, NULL, 'd' },  { "check", no_argument, NULL, 'k' },
+		{ "inspect", no_argument, NULL, 'i' },      { "clear", no_argument, NULL, 'r' },
+		{ "json", no_argument, NULL, 'j' },         { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },      { 0 },
 	};
 	int option;
 
@@ -74,7 +66,6 @@ static int parse(int argc, char **argv, struct arguments *ret)
 		case 'd': ret->paths.state = optarg; break;
 		case 'k': ret->task = TASK_CHECK; break;
 		case 'i': ret->task = TASK_INSPECT; break;
-		case 'o': ret->task = TASK_DOCTOR; break;
 		case 'r': ret->task = TASK_CLEAR; break;
 		case 'j': ret->json = true; break;
 		case 'h': fputs(usage, stdout); return 0;
@@ -248,7 +239,6 @@ int main(int argc, char **argv)
 	switch (arguments.task) {
 	case TASK_CHECK: return offline_check(arguments.paths.config);
 	case TASK_INSPECT: return offline_inspect(arguments.json);
-	case TASK_DOCTOR: return doctor_run(arguments.paths.config, arguments.json);
 	case TASK_CLEAR: return offline_clear();
 	default: return run(&arguments.paths);
 	}

@@ -14,6 +14,8 @@
 
 enum { REPORTED_MAX = 200 }; /* troubles; the rest is counted */
 
+static const char tables_unread[] = "the tables of other programs could not be looked at";
+
 static void could_not(struct doctor *doctor, const char *check, const char *what, int error)
 {
 	if (error < 0)
@@ -63,13 +65,14 @@ static int read_table(bool *ret_guards)
 	int r = nft_inspect(&found);
 
 	if (r < 0)
-		fprintf(stderr, "spefwd: %s%s\n", found.error, r == -EPERM ? " (only root can look)" : "");
+		fprintf(stderr, "spefw-doctor: %s%s\n", found.error, r == -EPERM ? " (only root can look)" : "");
 	*ret_guards = r == 0 && found.guards;
 	ruleset_free(&found.table);
 	return r;
 }
 
-static int read_all(struct doctor *doctor, const char *path)
+/* What only root can see: facts, which the kernel has made, and what others wrote, as it is. */
+static int take_all(struct doctor *doctor, const char *path, bool *ret_usable)
 {
 	int r = sd_event_new(&doctor->event);
 	if (r >= 0)
@@ -77,19 +80,31 @@ static int read_all(struct doctor *doctor, const char *path)
 	if (r < 0)
 		return r;
 	doctor->facts.gateway = links_gateway_addresses(doctor->links);
-	if (load(doctor, path) == 0) {
+	*ret_usable = load(doctor, path) == 0;
+	doctor->facts.table_guards = true; /* without a policy not known, and not what is wrong first */
+	if (*ret_usable) {
 		r = read_table(&doctor->facts.table_guards);
 		if (r < 0)
 			return r;
 		could_not(doctor, "links", "interfaces and routes could not be looked at", doctor_read_links(doctor));
-		could_not(doctor, "resolver", "names could not be looked at", doctor_read_names(doctor));
-		could_not(doctor, "drop", "the tables of other programs could not be looked at",
-			  doctor_read_tables(doctor));
-		could_not(doctor, "tls", "certificates could not be looked at", doctor_read_tls(doctor));
-	} else {
-		doctor->facts.table_guards = true; /* not known, and not what is wrong first */
+		could_not(doctor, "drop", tables_unread, doctor_take_tables(doctor));
 	}
 	doctor_read_system(doctor);
+	return 0;
+}
+
+static int read_all(struct doctor *doctor, const char *path)
+{
+	bool usable;
+
+	int r = take_all(doctor, path, &usable);
+	if (r == 0)
+		r = doctor_drop(&doctor->nobody);
+	if (r < 0 || !usable)
+		return r;
+	could_not(doctor, "resolver", "names could not be looked at", doctor_read_names(doctor));
+	could_not(doctor, "drop", tables_unread, doctor_read_tables(doctor));
+	could_not(doctor, "tls", "certificates could not be looked at", doctor_read_tls(doctor));
 	return 0;
 }
 
@@ -134,7 +149,7 @@ static int print(struct doctor *doctor, bool json)
 	char rest[80];
 
 	if (troubles->failed) {
-		fputs("spefwd: out of memory\n", stderr);
+		fputs("spefw-doctor: out of memory\n", stderr);
 		return EXIT_FAILURE;
 	}
 	if (troubles->count > REPORTED_MAX) {
@@ -166,6 +181,9 @@ static void finish(struct doctor *doctor)
 	free_interfaces(doctor->roles, doctor->file.policy.role_count);
 	free_interfaces(doctor->peers, doctor->file.policy.flow_count);
 	names_view_free(&doctor->names);
+	foreign_recording_free(&doctor->nftables);
+	for (enum family family = 0; family < FAMILIES; family++)
+		doctor_free_legacy(doctor->legacy[family]);
 	doctor_facts_free(&doctor->facts);
 	troubles_free(&doctor->troubles);
 	policy_file_free(&doctor->file);
@@ -178,13 +196,13 @@ int doctor_run(const char *config_path, bool json)
 	struct doctor doctor = { .facts = { .forwarding = { -1, -1 } } };
 
 	if (geteuid() != 0) {
-		fputs("spefwd: only root can look at all of it\n", stderr);
+		fputs("spefw-doctor: only root can look at all of it\n", stderr);
 		return EXIT_FAILURE;
 	}
 	doctor.facts.policy = &doctor.file.policy;
 	int r = read_all(&doctor, config_path);
 	if (r < 0) {
-		fprintf(stderr, "spefwd: can't look: %s\n", strerror(-r));
+		fprintf(stderr, "spefw-doctor: can't look: %s\n", strerror(-r));
 		finish(&doctor);
 		return EXIT_FAILURE;
 	}

@@ -30,7 +30,15 @@ static_assert(sizeof(struct ipt_getinfo) == sizeof(struct ip6t_getinfo), "one in
 static_assert(offsetof(struct ipt_get_entries, entrytable) == offsetof(struct ip6t_get_entries, entrytable),
 	      "one interface");
 
-/* One table, its entries one behind the other. */
+/* As the kernel gave it: its entries one behind the other. */
+struct legacy_table {
+	struct legacy_table *next;
+	enum family family;
+	struct ipt_getinfo info;
+	struct ipt_get_entries *reply;
+};
+
+/* The one that is being read. */
 struct legacy {
 	enum family family;
 	struct ipt_getinfo info;
@@ -327,55 +335,91 @@ static int take_rules(const struct legacy *legacy)
 	return r;
 }
 
-static int read_table(int socket, enum family family, const char *name, struct foreign_tables *out)
+static int read_table(const struct legacy_table *table, struct foreign_tables *out)
 {
-	int level = family == FAMILY_4 ? IPPROTO_IP : IPPROTO_IPV6;
-	struct legacy legacy = { .family = family, .out = out };
-	socklen_t size = sizeof(legacy.info);
+	struct legacy legacy = { .family = table->family,
+				 .info = table->info,
+				 .entries = (const uint8_t *)table->reply->entrytable,
+				 .out = out };
+	int r = find_chains(&legacy);
 
-	memcpy(legacy.info.name, name, strnlen(name, sizeof(legacy.info.name) - 1));
-	if (getsockopt(socket, level, GET_INFO, &legacy.info, &size) < 0)
-		return -errno;
-	if (legacy.info.size > TABLE_MAX)
-		return -EFBIG;
-	size = (socklen_t)(offsetof(struct ipt_get_entries, entrytable) + legacy.info.size);
-	struct ipt_get_entries *entries = calloc(1, size);
-	if (!entries)
-		return -ENOMEM;
-	memcpy(entries->name, legacy.info.name, sizeof(entries->name));
-	entries->size = legacy.info.size;
-	/* -EAGAIN: it was changed in between, which is reported as such. */
-	int r = getsockopt(socket, level, GET_ENTRIES, entries, &size) < 0 ? -errno : 0;
-	legacy.entries = (const uint8_t *)entries->entrytable;
-	if (r == 0)
-		r = find_chains(&legacy);
 	if (r == 0)
 		r = take_rules(&legacy);
 	free(legacy.starts.items);
-	free(entries);
 	return r;
 }
 
-int doctor_read_legacy(enum family family, struct foreign_tables *ret)
+int doctor_read_legacy(const struct legacy_table *tables, struct foreign_tables *ret)
+{
+	int r = 0;
+
+	*ret = (struct foreign_tables){ 0 };
+	for (; tables && r == 0; tables = tables->next)
+		r = read_table(tables, ret);
+	return r;
+}
+
+/* From the kernel. */
+
+static int take_table(int socket, const char *name, struct legacy_table *table)
+{
+	int level = table->family == FAMILY_4 ? IPPROTO_IP : IPPROTO_IPV6;
+	socklen_t size = sizeof(table->info);
+
+	memcpy(table->info.name, name, strnlen(name, sizeof(table->info.name) - 1));
+	if (getsockopt(socket, level, GET_INFO, &table->info, &size) < 0)
+		return -errno;
+	if (table->info.size > TABLE_MAX)
+		return -EFBIG;
+	size = (socklen_t)(offsetof(struct ipt_get_entries, entrytable) + table->info.size);
+	table->reply = calloc(1, size);
+	if (!table->reply)
+		return -ENOMEM;
+	memcpy(table->reply->name, table->info.name, sizeof(table->reply->name));
+	table->reply->size = table->info.size;
+	/* -EAGAIN: it was changed in between, which is reported as such. */
+	return getsockopt(socket, level, GET_ENTRIES, table->reply, &size) < 0 ? -errno : 0;
+}
+
+void doctor_free_legacy(struct legacy_table *tables)
+{
+	while (tables) {
+		struct legacy_table *next = tables->next;
+		free(tables->reply);
+		free(tables);
+		tables = next;
+	}
+}
+
+int doctor_take_legacy(enum family family, struct legacy_table **ret)
 {
 	FILE *names = fopen(family == FAMILY_4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names", "re");
 	char name[XT_TABLE_MAXNAMELEN + 1];
 	int r = 0;
 
-	*ret = (struct foreign_tables){ 0 };
+	*ret = NULL;
 	if (!names)
 		return errno == ENOENT ? 0 : -errno;
 	int fd = socket(family == FAMILY_4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 	if (fd < 0)
 		r = -errno;
 	for (int i = 0; i < TABLES_MAX && r == 0 && fgets(name, sizeof(name), names); i++) {
+		struct legacy_table *table = calloc(1, sizeof(*table));
+		if (!table) {
+			r = -ENOMEM;
+			break;
+		}
+		*table = (struct legacy_table){ .next = *ret, .family = family };
+		*ret = table;
 		name[strcspn(name, "\n")] = '\0';
-		r = read_table(fd, family, name, ret);
+		r = take_table(fd, name, table);
 	}
 	if (fd >= 0)
 		close(fd);
 	fclose(names);
-	if (r < 0)
-		foreign_tables_free(ret);
+	if (r < 0) {
+		doctor_free_legacy(*ret);
+		*ret = NULL;
+	}
 	return r;
 }

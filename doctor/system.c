@@ -13,12 +13,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/timex.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
 	FILE_MAX = 4 << 20, /* bytes of a saved ruleset that are looked at */
 	FILES_MAX = 64,     /* with what they include */
 	DEPTH_MAX = 8,
+	OUTPUT_MAX = 1 << 20,                 /* bytes of the patterns that a file includes */
 	UNSYNCHRONISED_US = 16 * 1000 * 1000, /* what the kernel gives when nobody sets the clock; as systemd has it */
 };
 
@@ -111,19 +113,68 @@ static char *read_text(const char *path, size_t *ret_length)
 	return text;
 }
 
+/* In a child that is nobody: which files are included must be known while they can be opened still. Patterns go to
+ * `output`, each with a NUL behind it, then the line. */
+static void write_pattern(void *userdata, const char *pattern, size_t length)
+{
+	FILE *output = userdata;
+
+	if (length && length < PATH_MAX)
+		fprintf(output, "%.*s%c", (int)length, pattern, '\0');
+}
+
+static void __attribute__((noreturn)) scan_in_child(const char *text, size_t length, int output)
+{
+	FILE *stream = fdopen(output, "w");
+	bool nobody;
+
+	if (!stream || (output > 0 && close_range(0, (unsigned)output - 1, 0) < 0) ||
+	    close_range((unsigned)output + 1, ~0u, 0) < 0 || doctor_drop(&nobody) < 0)
+		_exit(1);
+	unsigned line = saved_scan(text, length, write_pattern, stream);
+	fprintf(stream, "%u", line);
+	_exit(fclose(stream) != 0);
+}
+
+/* Until its end; what it wrote, with a NUL behind it. NULL: it failed. The caller frees it. */
+static char *scan(const char *text, size_t length, size_t *ret_size)
+{
+	char *output = calloc(1, OUTPUT_MAX + 1);
+	int ends[2], status;
+	ssize_t got = -1;
+
+	*ret_size = 0;
+	if (!output || pipe2(ends, O_CLOEXEC) < 0) {
+		free(output);
+		return NULL;
+	}
+	pid_t pid = fork();
+	if (pid == 0)
+		scan_in_child(text, length, ends[1]);
+	close(ends[1]);
+	while (pid > 0 && *ret_size < OUTPUT_MAX &&
+	       (got = read(ends[0], output + *ret_size, OUTPUT_MAX - *ret_size)) > 0)
+		*ret_size += (size_t)got;
+	close(ends[0]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (got == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return output;
+	free(output);
+	return NULL;
+}
+
 static void walk_file(struct saved_walk *walk, const char *path);
 
-static void walk_included(void *userdata, const char *pattern, size_t length)
+static void walk_included(struct saved_walk *walk, const char *pattern)
 {
-	struct saved_walk *walk = userdata;
 	char path[PATH_MAX];
 	glob_t found;
 
 	/* nft looks for what has no path in /etc. */
-	int size = snprintf(path, sizeof(path), "%s%s%.*s", *pattern == '/' ? "" : walk->etc,
-			    *pattern == '/' ? "" : "/", (int)length, pattern);
-	if (!length || size < 0 || (size_t)size >= sizeof(path) || walk->depth >= DEPTH_MAX ||
-	    glob(path, 0, NULL, &found) != 0)
+	int size = snprintf(path, sizeof(path), "%s%s%s", *pattern == '/' ? "" : walk->etc, *pattern == '/' ? "" : "/",
+			    pattern);
+	if (size < 0 || (size_t)size >= sizeof(path) || walk->depth >= DEPTH_MAX || glob(path, 0, NULL, &found) != 0)
 		return;
 	walk->depth++;
 	for (size_t i = 0; i < found.gl_pathc; i++)
@@ -134,7 +185,7 @@ static void walk_included(void *userdata, const char *pattern, size_t length)
 
 static void walk_file(struct saved_walk *walk, const char *path)
 {
-	size_t length;
+	size_t length, size;
 
 	if (walk->files >= FILES_MAX)
 		return;
@@ -142,13 +193,17 @@ static void walk_file(struct saved_walk *walk, const char *path)
 	if (!text)
 		return;
 	walk->files++;
-	unsigned line = saved_scan(text, length, walk_included, walk);
+	char *output = scan(text, length, &size), *at = output;
+	free(text);
+	for (; output && at + strlen(at) < output + size; at += strlen(at) + 1)
+		walk_included(walk, at);
+	unsigned line = output ? (unsigned)strtoul(at, NULL, 10) : 0;
 	struct saved_fact fact = { .path = line ? strdup(path) : NULL, .line = line };
 	if (fact.path)
 		make_printable(fact.path);
 	if (fact.path && ARRAY_PUSH(&walk->facts->saved, fact) < 0)
 		free(fact.path);
-	free(text);
+	free(output);
 }
 
 static void read_saved(struct doctor_facts *facts)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor/doctor.h"
 #include "core/array.h"
-#include "nft/foreign.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,30 +44,37 @@ static int judge(struct doctor *doctor, const struct foreign_tables *tables)
 	return r;
 }
 
-static int judge_nftables(struct doctor *doctor)
+int doctor_take_tables(struct doctor *doctor)
 {
-	struct foreign_tables tables = { 0 };
 	struct nft_socket nft;
 
-	int r = nft_open(&nft, -1);
-	if (r == 0)
-		r = nft_read_foreign(&nft, &tables, ~0u);
-	if (r == 0)
-		r = judge(doctor, &tables);
-	foreign_tables_free(&tables);
+	int r = nft_open_reader(&nft);
+	if (r < 0)
+		return r;
+	r = nft_record_foreign(&doctor->nftables, &nft);
 	nft_close(&nft);
+	if (r < 0)
+		foreign_recording_free(&doctor->nftables);
+	for (enum family family = 0; family < FAMILIES && r == 0; family++)
+		r = doctor_take_legacy(family, &doctor->legacy[family]);
 	return r;
 }
 
 int doctor_read_tables(struct doctor *doctor)
 {
+	struct foreign_tables tables;
+
+	if (!doctor->nftables.size)
+		return 0; /* which was reported */
 	/* Without them nothing is known of who comes by which interface. */
 	if (!doctor->roles || !doctor->peers || !doctor->names.names)
 		return -ENODATA;
-	int r = judge_nftables(doctor);
+	int r = nft_read_recorded(&doctor->nftables, &tables);
+	if (r == 0)
+		r = judge(doctor, &tables);
+	foreign_tables_free(&tables);
 	for (enum family family = 0; family < FAMILIES && r == 0; family++) {
-		struct foreign_tables tables = { 0 };
-		r = doctor_read_legacy(family, &tables);
+		r = doctor_read_legacy(doctor->legacy[family], &tables);
 		if (r == 0)
 			r = judge(doctor, &tables);
 		foreign_tables_free(&tables);

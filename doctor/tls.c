@@ -5,17 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,7 +25,6 @@ enum {
 	PEERS_MAX = 24,
 	OUTPUT_MAX = 2048,
 	PATIENCE_MS = 10000, /* a little more than it takes itself */
-	NOBODY = 65534,
 	CPU_S = 5,
 	FILES_MAX = 64,
 	MEMORY_MAX = 512 * 1024 * 1024,
@@ -47,8 +42,6 @@ struct peers {
 	struct peer *items;
 	size_t count;
 	char program[4096];
-	uid_t uid;
-	gid_t gid;
 };
 
 static bool speaks_tls(uint16_t port)
@@ -115,39 +108,11 @@ static void find_program(struct peers *peers)
 	snprintf(peers->program, sizeof(peers->program), "%s/spefw-tls", PKGLIBEXECDIR);
 }
 
-static void find_user(struct peers *peers)
-{
-	const struct passwd *nobody = getpwnam("nobody");
-
-	peers->uid = nobody ? nobody->pw_uid : NOBODY;
-	peers->gid = nobody ? nobody->pw_gid : NOBODY;
-}
-
 static void limit(int what, rlim_t value)
 {
 	const struct rlimit limit = { value, value };
 	if (setrlimit(what, &limit) < 0)
 		_exit(126);
-}
-
-/* Capabilities beyond those that this kernel knows can't be dropped. */
-static bool drop_bounding_set(void)
-{
-	for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-		if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
-			return false;
-	return true;
-}
-
-static bool become_nobody(const struct peers *peers)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
-
-	return drop_bounding_set() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && setgroups(0, NULL) == 0 &&
-	       setresgid(peers->gid, peers->gid, peers->gid) == 0 &&
-	       setresuid(peers->uid, peers->uid, peers->uid) == 0 && syscall(SYS_capset, &header, none) == 0 &&
-	       setuid(0) < 0 && geteuid() != 0;
 }
 
 static void limit_all(void)
@@ -163,7 +128,7 @@ static void limit_all(void)
 #endif
 }
 
-/* In the child. It never goes on as root. */
+/* In the child, which is nobody already. */
 static void __attribute__((noreturn)) become_peer(const struct peers *peers, const struct tls_fact *fact, int output)
 {
 	char address[ADDR_TEXT_MAX], port[8];
@@ -177,10 +142,8 @@ static void __attribute__((noreturn)) become_peer(const struct peers *peers, con
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
 	    dup2(null, STDERR_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0u, 0) < 0 || chdir("/") < 0)
 		_exit(126);
-	/* In a session of its own it has no terminal; it ends with us. A change of user clears that wish, and a limit
-	 * of processes is looked at by one: both come after it. */
-	if (setsid() < 0 || !become_nobody(peers) || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
-	    getppid() != doctor)
+	/* In a session of its own it has no terminal; it ends with us. */
+	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != doctor)
 		_exit(126);
 	limit_all();
 	execve(peers->program, arguments, environment);
@@ -280,7 +243,7 @@ static void take_output(struct doctor_facts *facts, struct peer *peer, int statu
 	char *rest = NULL;
 
 	snprintf(fact->why, sizeof(fact->why),
-		 WIFEXITED(status) && WEXITSTATUS(status) == 126 ? "privileges can't be dropped here"
+		 WIFEXITED(status) && WEXITSTATUS(status) == 126 ? "spefw-tls can't be confined here"
 								 : "spefw-tls failed");
 	for (char *line = strtok_r(peer->output, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		facts->no_trust |= strncmp(line, "result no-trust", strlen("result no-trust")) == 0;
@@ -325,13 +288,17 @@ int doctor_read_tls(struct doctor *doctor)
 	int r = find_peers(doctor);
 	if (r < 0 || !doctor->facts.tls.count)
 		return r;
+	for (size_t i = 0; !doctor->nobody && i < doctor->facts.tls.count; i++)
+		snprintf(doctor->facts.tls.items[i].why, sizeof(doctor->facts.tls.items[i].why),
+			 "privileges can't be dropped here");
+	if (!doctor->nobody)
+		return 0;
 	peers = calloc(1, sizeof(*peers));
 	if (peers)
 		peers->items = calloc(doctor->facts.tls.count, sizeof(*peers->items));
 	if (peers && peers->items) {
 		peers->count = doctor->facts.tls.count;
 		find_program(peers);
-		find_user(peers);
 		run(&doctor->facts, peers);
 	} else {
 		r = -ENOMEM;

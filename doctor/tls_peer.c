@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* spefw-tls NAME ADDRESS PORT: whose certificate answers there for the name, and whether this system trusts it. A
- * program of its own, for spefwd --doctor, which runs it without privileges: what a stranger sends is read here and
+ * program of its own, for spefw-doctor, which runs it without privileges: what a stranger sends is read here and
  * nowhere else. It writes at most four lines, "result", "subject", "issuer" and "why" with a blank and the rest, in
  * printable ASCII. */
 #include "core/addr.h"

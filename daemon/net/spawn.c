@@ -54,7 +54,7 @@ static void make_environment(char variables[ENVIRONMENT_MAX][VARIABLE_MAX], char
 	ret[count] = NULL;
 }
 
-/* Nothing but standard error, for what it logs, and the socket. */
+/* Nothing but standard error, for what it logs, and the socket. A terminal it could drive by what it writes. */
 static bool set_descriptors(int socket)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -63,8 +63,8 @@ static bool set_descriptors(int socket)
 	    far_socket = fcntl(socket, F_DUPFD_CLOEXEC, WIRE_FD + 1);
 
 	return far_null >= 0 && far_socket >= 0 && dup2(far_null, STDIN_FILENO) >= 0 &&
-	       dup2(far_null, STDOUT_FILENO) >= 0 && dup2(far_socket, WIRE_FD) >= 0 &&
-	       close_range(WIRE_FD + 1, ~0u, 0) == 0;
+	       dup2(far_null, STDOUT_FILENO) >= 0 && (!isatty(STDERR_FILENO) || dup2(far_null, STDERR_FILENO) >= 0) &&
+	       dup2(far_socket, WIRE_FD) >= 0 && close_range(WIRE_FD + 1, ~0u, 0) == 0;
 }
 
 /* What is blocked or ignored stays so over execve(). */
@@ -93,8 +93,9 @@ become_resolver(const char *path, char *const environment[], int socket, pid_t p
 {
 	char *const arguments[] = { (char *)PROGRAM, NULL };
 
-	if (!set_descriptors(socket) || chdir("/") < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
-	    getppid() != parent || !give_up_capabilities())
+	/* In a session of its own it has no terminal. */
+	if (!set_descriptors(socket) || chdir("/") < 0 || setsid() < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent || !give_up_capabilities())
 		_exit(PROCESS_NOT_PREPARED);
 	reset_signals();
 	execve(path, arguments, environment);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nft/foreign.h"
 #include "core/array.h"
+#include "nft/foreign_parts.h"
 #include "nft/interval.h"
 
 #include <assert.h>
@@ -23,8 +24,6 @@ enum {
 	ALL_ELEMENTS_MAX = 256 * 1024,
 };
 
-enum phase { READ_CHAINS, READ_SETS, READ_RULES, READ_ELEMENTS, READ_DONE };
-
 /* Which field a set is compared with. */
 struct use {
 	bool used, map;
@@ -34,7 +33,7 @@ struct use {
 struct foreign_reading {
 	struct nft_socket *socket;
 	unsigned effects;
-	enum phase phase;
+	enum foreign_phase phase;
 	bool requested;
 	int tries;
 	struct foreign_tables *out;
@@ -61,7 +60,7 @@ static void prepare_all(struct nlmsghdr *header, const void *what)
 	((struct nfgenmsg *)mnl_nlmsg_get_payload(header))->nfgen_family = NFPROTO_UNSPEC;
 }
 
-static bool is_ours(unsigned family, const char *table)
+bool nft_is_our_table(unsigned family, const char *table)
 {
 	return family == NFPROTO_INET && strcmp(table, TABLE_NAME) == 0;
 }
@@ -90,7 +89,7 @@ static int take_chain(struct foreign_tables *out, const struct nftnl_chain *pars
 	const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
 	struct foreign_chain chain = { .family = nftnl_chain_get_u32(parsed, NFTNL_CHAIN_FAMILY), .place = PLACE_NONE };
 
-	if (!table || !name || is_ours(chain.family, table))
+	if (!table || !name || nft_is_our_table(chain.family, table))
 		return 0;
 	if (out->chains.count >= NAMES_MAX) {
 		out->incomplete = true;
@@ -138,7 +137,7 @@ static int take_set(struct foreign_tables *out, const struct nftnl_set *parsed)
 		   *name = nftnl_set_get_str(parsed, NFTNL_SET_NAME);
 	struct foreign_set set = { .family = nftnl_set_get_u32(parsed, NFTNL_SET_FAMILY) };
 
-	if (!table || !name || is_ours(set.family, table))
+	if (!table || !name || nft_is_our_table(set.family, table))
 		return 0;
 	if (out->sets.count >= NAMES_MAX) {
 		out->incomplete = true;
@@ -376,13 +375,7 @@ static bool next_set(struct foreign_reading *reading)
 	return false;
 }
 
-/* What a phase requests of the kernel. */
-static const struct {
-	uint16_t type;
-	void (*prepare)(struct nlmsghdr *header, const void *what);
-	int (*each)(const struct nlmsghdr *header, void *userdata);
-	void (*restart)(void *userdata);
-} phases[] = {
+const struct foreign_request nft_foreign_requests[] = {
 	[READ_CHAINS] = { NFT_MSG_GETCHAIN, prepare_all, each_chain, restart_chains },
 	[READ_SETS] = { NFT_MSG_GETSET, prepare_all, each_set, restart_sets },
 	[READ_RULES] = { NFT_MSG_GETRULE, prepare_all, each_rule, restart_rules },
@@ -421,27 +414,44 @@ int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, s
 	return 0;
 }
 
-int nft_foreign_some(struct foreign_reading *reading)
+const struct foreign_request *nft_foreign_request(const struct foreign_reading *reading,
+						  const struct foreign_set **ret_set)
 {
-	int r = 0;
+	*ret_set = reading->set;
+	return &nft_foreign_requests[reading->phase];
+}
 
-	if (!reading->requested) {
-		phases[reading->phase].restart(reading);
-		r = nft_request_begin(reading->socket, phases[reading->phase].type, NLM_F_DUMP,
-				      phases[reading->phase].prepare, reading->set);
-		reading->requested = true;
-	}
-	if (r == 0)
-		r = nft_request_some(reading->socket, phases[reading->phase].each, reading);
-	if ((r == -EINTR || r == -ENOBUFS) && ++reading->tries < NFT_DUMP_TRIES) {
-		reading->requested = false;
-		return 1;
+int nft_foreign_end_request(struct foreign_reading *reading, int r)
+{
+	if (r == -E2BIG) {
+		reading->too_many = true;
+		reading->out->incomplete |= reading->phase != READ_ELEMENTS;
+		r = 0;
 	}
 	if (r == -ENOENT && reading->phase == READ_ELEMENTS) { /* gone meanwhile: a notice of that is under way */
 		reading->strange = true;
 		r = 0;
 	}
 	return r == 0 ? end_phase(reading) : r;
+}
+
+int nft_foreign_some(struct foreign_reading *reading)
+{
+	const struct foreign_request *request = &nft_foreign_requests[reading->phase];
+	int r = 0;
+
+	if (!reading->requested) {
+		request->restart(reading);
+		r = nft_request_begin(reading->socket, request->type, NLM_F_DUMP, request->prepare, reading->set);
+		reading->requested = true;
+	}
+	if (r == 0)
+		r = nft_request_some(reading->socket, request->each, reading);
+	if ((r == -EINTR || r == -ENOBUFS) && ++reading->tries < NFT_DUMP_TRIES) {
+		reading->requested = false;
+		return 1;
+	}
+	return nft_foreign_end_request(reading, r);
 }
 
 void nft_foreign_end(struct foreign_reading *reading)
@@ -451,19 +461,4 @@ void nft_foreign_end(struct foreign_reading *reading)
 	free(reading->raw.items);
 	free(reading->uses);
 	free(reading);
-}
-
-int nft_read_foreign(struct nft_socket *socket, struct foreign_tables *ret, unsigned effects)
-{
-	struct foreign_reading *reading = NULL;
-
-	int r = nft_foreign_begin(&reading, socket, ret, effects);
-	if (r == 0)
-		do
-			r = nft_foreign_some(reading);
-		while (r > 0);
-	nft_foreign_end(reading);
-	if (r < 0)
-		foreign_tables_free(ret);
-	return r;
 }

@@ -9,13 +9,10 @@
 
 #include <libnftnl/rule.h>
 
-/* All chains, sets and rules of all tables but ours, up to a bound (then ret->incomplete); elements of sets only where
- * some rule does one of these effects. 0 or a negative errno; then *ret is empty. foreign_tables_free() must follow. */
-int nft_read_foreign(struct nft_socket *socket, struct foreign_tables *ret, unsigned effects);
-
-/* The same in parts, over a socket with no other request meanwhile; *out is of use once nft_foreign_some() gave 0.
- * begin: 0 or -ENOMEM. some: 1 there is more, 0 that was all, or a negative errno. foreign_tables_free() and
- * nft_foreign_end() must follow. */
+/* All chains, sets and rules of all tables but ours, up to a bound (then out->incomplete); elements of sets only where
+ * some rule does one of these effects. In parts, over a socket with no other request meanwhile; *out is of use once
+ * nft_foreign_some() gave 0. begin: 0 or -ENOMEM. some: 1 there is more, 0 that was all, or a negative errno.
+ * foreign_tables_free() and nft_foreign_end() must follow. */
 struct foreign_reading;
 int nft_foreign_begin(struct foreign_reading **ret, struct nft_socket *socket, struct foreign_tables *out,
 		      unsigned effects);

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pty
+import pwd
 import select
 import shutil
 import signal
@@ -43,7 +44,7 @@ class Doctor:
         os.mkdir(self.etc)
         os.environ["SPEFW_DOCTOR_ETC"] = self.etc
         self.clock_error = 1000
-        self._clock = self._shim()
+        self.clock = self.shim("clock", CLOCK)
         self.authority = tls.Authority(lab.dir, "Trusted Authority")
         self.trusted = has_second_user() and tls.trust(self.authority)
         self.dns = lab.dns(NAMES)
@@ -52,10 +53,11 @@ class Doctor:
         self.daemon.wait_status(lambda status: len(self.daemon.addresses(vendor.LICENSE_NAME, status)) == 2,
                                 "the name is known")
 
-    def _shim(self):
-        source, library = os.path.join(self.lab.dir, "clock.c"), os.path.join(self.lab.dir, "clock.so")
+    def shim(self, name, text):
+        """A library for LD_PRELOAD."""
+        source, library = (os.path.join(self.lab.dir, name + end) for end in (".c", ".so"))
         with open(source, "w", encoding="ascii") as file:
-            file.write(CLOCK)
+            file.write(text)
         subprocess.run([os.environ.get("CC", "cc").split()[0], "-shared", "-fPIC", source, "-o", library], check=True)
         return library
 
@@ -65,7 +67,7 @@ class Doctor:
         return server
 
     def run(self, *args, uid=None):
-        env = dict(os.environ, LC_ALL="C", SPEFW_CLOCK_ERROR=str(self.clock_error), LD_PRELOAD=self._clock,
+        env = dict(os.environ, LC_ALL="C", SPEFW_CLOCK_ERROR=str(self.clock_error), LD_PRELOAD=self.clock,
                    ASAN_OPTIONS="detect_leaks=1:verify_asan_link_order=0")
         args += () if "-c" in args else ("-c", self.daemon.config)
         return self.lab.run("gateway", program("spefwctl"), "-s", self.daemon.socket, "doctor", *args, check=False,
@@ -142,9 +144,9 @@ def healthy(tap):
         code, found, _ = doctor.findings("-c", doctor.daemon.config)
         tap.equal((code, [one["check"] for one in found]), (1, ["config", "spefwd"]),
                   "with a bad file the rest is still looked at")
-        done = doctor.daemon.run("spefwd", "--doctor", "-c", doctor.daemon.config)
+        done = doctor.daemon.run("spefw-doctor", "-c", doctor.daemon.config)
         tap.ok(done.returncode == 1 and done.stdout.startswith("serious: the configuration can't be used: "),
-               "spefwd --doctor prints lines", done.stdout)
+               "spefw-doctor prints lines", done.stdout)
 
 
 def system(tap):
@@ -440,6 +442,84 @@ def tables(tap):
         doctor.healthy("all of them are gone")
 
 
+# Looks at the process each time that it parses a rule of the table "watched", and when a child has scanned a file.
+WATCH = r"""#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static pid_t self;
+__attribute__((constructor)) static void note_self(void)
+{
+	self = getpid();
+}
+static void look(const char *what)
+{
+	int status = open("/proc/self/status", O_RDONLY), seen = open(getenv("WATCH_SEEN"), O_WRONLY | O_APPEND),
+	    secret = open(getenv("WATCH_SECRET"), O_RDONLY), error = secret < 0 ? errno : 0;
+	char text[4096];
+	ssize_t length = read(status, text, sizeof(text));
+	dprintf(seen, "%.*sOpened:\t%d\nWhat:\t%s\n\n", (int)length, text, error, what);
+	close(status);
+	close(seen);
+	close(secret);
+}
+int nftnl_rule_nlmsg_parse(const struct nlmsghdr *header, void *rule)
+{
+	int (*parse)(const struct nlmsghdr *, void *) = dlsym(RTLD_NEXT, "nftnl_rule_nlmsg_parse");
+	if (memmem(header, header->nlmsg_len, "watched", 8))
+		look("rule");
+	return parse(header, rule);
+}
+int fclose(FILE *stream)
+{
+	if (getpid() != self)
+		look("file");
+	return ((int (*)(FILE *))dlsym(RTLD_NEXT, "fclose"))(stream);
+}
+"""
+
+
+def privileges(tap):
+    """While it parses what others wrote it can do nothing: the kernel's word."""
+    with Lab(tap) as lab:
+        doctor = Doctor(tap, lab)
+        seen, secret = os.path.join(lab.dir, "seen"), os.path.join(lab.dir, "secret")
+        for path, mode in ((seen, 0o666), (secret, 0o600)):
+            with open(path, "w", encoding="ascii") as file:
+                os.fchmod(file.fileno(), mode)
+        write(doctor, "nftables.conf", "table inet mine {\n}\n")
+        os.chmod(lab.dir, 0o755)
+        lab.nft("gateway", "table ip watched {\nset some { type ipv4_addr; elements = { 192.0.2.25 } }\n"
+                "chain pass {\ntype filter hook forward priority 0\ntcp dport 9 accept\n"
+                "ip daddr @some tcp dport 443 drop\n}\n}")
+        done = lab.run("gateway", program("spefw-doctor"), "--json", "-c", doctor.daemon.config, check=False,
+                       env=dict(os.environ, SPEFW_CLOCK_ERROR="1000", WATCH_SEEN=seen, WATCH_SECRET=secret,
+                                LD_PRELOAD=doctor.clock + ":" + doctor.shim("watch", WATCH),
+                                ASAN_OPTIONS="detect_leaks=1:verify_asan_link_order=0"))
+        tap.ok(done.returncode == 1 and "table ip watched, chain pass, handle 4" in done.stdout and not done.stderr,
+               "it finds a rule", (done.returncode, done.stdout, done.stderr))
+        with open(seen, encoding="ascii") as file:
+            parsed = [dict(line.split(":\t", 1) for line in one.split("\n") if ":\t" in line)
+                      for one in file.read().split("\n\n") if one]
+        tap.equal([one["What"] for one in parsed], ["file", "rule", "rule"],
+                  "a saved ruleset, and each rule of another program, is parsed once")
+        for key, value in (("CapPrm", "0" * 16), ("CapEff", "0" * 16), ("CapAmb", "0" * 16), ("NoNewPrivs", "1")):
+            tap.equal({one[key] for one in parsed}, {value}, "then: " + key)
+        if not has_second_user():
+            tap.skip("it is nobody", "there is no second user")
+            return
+        tap.equal({one["Uid"] for one in parsed}, {"\t".join([str(pwd.getpwnam("nobody").pw_uid)] * 4)},
+                  "then: nobody, in every respect")
+        tap.equal({one["CapBnd"] for one in parsed}, {"0" * 16}, "then: CapBnd")
+        tap.equal({one["Groups"].strip() for one in parsed}, {""}, "then: of no group")
+        tap.equal({one["Opened"] for one in parsed}, {str(errno.EACCES)}, "then: what only root can read it can't open")
+
+
 def one_by_one(tap):
     """The text of a finding, and that it goes with its cause; the gateway's own names are resolved all the while."""
     with Lab(tap) as lab:
@@ -612,9 +692,11 @@ STAND_IN = """#define _GNU_SOURCE
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-int main(void)
+int main(int argc, char **argv)
 {
 	char line[200], bounding[64] = "?";
+	int is_tls = strcmp(argv[0], "spefw-tls") == 0;
+	FILE *out = is_tls ? stdout : fopen(SEEN, "w");
 	FILE *status = fopen("/proc/self/status", "r");
 	while (status && fgets(line, sizeof(line), status))
 		sscanf(line, "CapBnd: %60s", bounding);
@@ -625,23 +707,74 @@ int main(void)
 	for (int fd = 0; fd < 1024; fd++)
 		if (isatty(fd))
 			no_tty = 0;
-	pid_t child = fork();
+	pid_t child = is_tls ? fork() : -1; /* the other one sets that limit itself */
 	int no_child = child < 0 ? errno : 0;
 	if (child == 0)
 		setsid();
-	if (child != 0)
-		printf("result unreachable\\nwhy terminal %d, child %d, session %d, bounding %s\\n", no_tty, no_child,
+	(void)argc;
+	if (child != 0 && out)
+		fprintf(out, "result unreachable\\nwhy terminal %d, child %d, session %d, bounding %s\\n", no_tty, no_child,
 		       getsid(0) == getpid(), bounding);
-	fflush(stdout);
-	close(STDOUT_FILENO);
+	if (out)
+		fclose(out);
 	for (;;)
 		pause();
 }
 """
 
 
+def take_over(doctor, program_name, seen):
+    """Copies of the programs, of which one is the hostile one; the folder."""
+    folder = os.path.join(doctor.lab.dir, program_name + ".d")
+    os.mkdir(folder)
+    for name in {"spefwctl", "spefw-doctor", "spefw-resolver", "spefw-tls"} - {program_name}:
+        shutil.copy(program(name), folder)
+    with open(os.path.join(folder, "hostile.c"), "w", encoding="ascii") as file:
+        file.write(STAND_IN)
+    subprocess.run([os.environ.get("CC", "cc").split()[0], "-DSEEN=\"%s\"" % seen, os.path.join(folder, "hostile.c"),
+                    "-o", os.path.join(folder, program_name)], check=True)
+    return folder
+
+
+def on_terminal(doctor, folder):
+    """spefwctl doctor of this folder on a terminal of its own: exit status, standard output, what came to the
+    terminal."""
+    out = os.path.join(folder, "out")
+    with doctor.lab.inside("gateway"):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            with open(out, "wb") as file:
+                os.dup2(file.fileno(), 1)
+            os.environ.update(LC_ALL="C", SPEFW_CLOCK_ERROR="1000", ASAN_OPTIONS="verify_asan_link_order=0",
+                              LD_PRELOAD=doctor.clock)
+            os.execv(os.path.join(folder, "spefwctl"),
+                     ["spefwctl", "-s", doctor.daemon.socket, "doctor", "--json", "-c", doctor.daemon.config])
+    typed = b""
+    try:
+        while select.select([terminal], [], [], HANG)[0]:
+            typed += os.read(terminal, 4096)
+        os.kill(pid, signal.SIGKILL)
+    except OSError:  # nobody has it open any more
+        pass
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    with open(out, encoding="utf-8") as file:
+        return code, file.read(), typed
+
+
+def runs(path):
+    """Whether this program runs, by whatever name."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink("/proc/%s/exe" % pid) == path:
+                return True
+        except OSError:
+            pass
+    return False
+
+
 def stand_in(tap):
-    """A hostile spefw-tls: it has no terminal, no children, nothing to become more by,
+    """A hostile spefw-tls, and a hostile spefw-resolver: it has no terminal, no children, nothing to become more by,
     and it is gone when doctor is."""
     with Lab(tap) as lab:
         doctor = Doctor(tap, lab)
@@ -649,35 +782,11 @@ def stand_in(tap):
             tap.skip("a hostile spefw-tls", "it needs a second user, and the trust store of Debian: as root")
             return
         os.chmod(lab.dir, 0o755)
-        folder = os.path.join(lab.dir, "programs")
-        os.mkdir(folder)
-        for name in ("spefwd", "spefwctl", "spefw-resolver"):
-            shutil.copy(program(name), folder)
-        with open(os.path.join(folder, "hostile.c"), "w", encoding="ascii") as file:
-            file.write(STAND_IN)
-        subprocess.run([os.environ.get("CC", "cc").split()[0], os.path.join(folder, "hostile.c"), "-o",
-                        os.path.join(folder, "spefw-tls")], check=True)
-        out = os.path.join(lab.dir, "out")
-        with lab.inside("gateway"):
-            pid, terminal = pty.fork()
-            if pid == 0:
-                with open(out, "wb") as file:
-                    os.dup2(file.fileno(), 1)
-                os.environ.update(LC_ALL="C", SPEFW_CLOCK_ERROR="1000", ASAN_OPTIONS="verify_asan_link_order=0",
-                                  LD_PRELOAD=doctor._clock)  # pylint: disable=protected-access
-                os.execv(os.path.join(folder, "spefwctl"),
-                         ["spefwctl", "-s", doctor.daemon.socket, "doctor", "--json", "-c", doctor.daemon.config])
-        typed = b""
-        try:
-            while select.select([terminal], [], [], HANG)[0]:
-                typed += os.read(terminal, 4096)
-            os.kill(pid, signal.SIGKILL)
-        except OSError:  # nobody has it open any more
-            pass
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        os.close(terminal)
-        with open(out, encoding="utf-8") as file:
-            text = file.read()
+        seen = os.path.join(lab.dir, "seen")
+        with open(seen, "w", encoding="ascii") as file:
+            os.fchmod(file.fileno(), 0o666)
+        folder = take_over(doctor, "spefw-tls", seen)
+        code, text, typed = on_terminal(doctor, folder)
         tap.ok(code == 0, "doctor ends", (code, text))
         notes = [one["evidence"] for one in json.loads(text or '{"findings": []}')["findings"] if one["check"] == "tls"]
         tap.ok(notes and all("terminal %d, child %d, session 1, bounding 0000000000000000" %
@@ -686,6 +795,17 @@ def stand_in(tap):
                (notes, text))
         tap.equal(typed, b"", "nothing came to the terminal, and no input was made up")
         tap.equal(reader_of_certificates(lab), None, "it is gone")
+
+        folder = take_over(doctor, "spefw-resolver", seen)
+        code, text, typed = on_terminal(doctor, folder)
+        tap.ok(code in (0, 1) and "no answer" in text, "doctor ends with a spefw-resolver that is silent", (code, text))
+        with open(seen, encoding="ascii") as file:
+            said = file.read()
+        tap.ok("terminal %d, " % errno.ENXIO in said and "session 1, bounding 0000000000000000" in said,
+               "a hostile spefw-resolver has no terminal, leads its session, and can become nothing", said)
+        tap.ok(all(line.startswith(b"spefw-doctor: spefw-resolver ended (") for line in typed.splitlines()),
+               "nothing but that came to the terminal, and no input was made up", typed)
+        tap.ok(not runs(os.path.join(folder, "spefw-resolver")), "it is gone")
 
 
 def bridge(tap):
@@ -717,4 +837,4 @@ def bridge(tap):
 
 
 if __name__ == "__main__":
-    main(healthy, system, routes, bridge, resolvers, tables, one_by_one, iptables, certificates, stand_in)
+    main(healthy, system, routes, bridge, resolvers, tables, privileges, one_by_one, iptables, certificates, stand_in)

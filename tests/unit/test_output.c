@@ -139,7 +139,7 @@ static int teardown(void **state)
 static int run(struct fixture *f, const char *const *words)
 {
 	char *argv[16] = { (char *)"spefwctl", (char *)"-s", f->socket };
-	struct ctl_environment environment = { .spefwd = f->spefwd, .root = f->root };
+	struct ctl_environment environment = { .spefwd = f->spefwd, .doctor = f->spefwd, .root = f->root };
 	size_t out_size, err_size;
 	int argc = 3;
 
@@ -496,7 +496,7 @@ static void test_doctor(void **state)
 	char *path = golden_path("status-degraded", ".json"), *reply = read_whole(path);
 
 	serve(f, (struct canned){ .parameters = reply }, false);
-	write_spefwd(f, "[ \"$*\" = '--doctor --json -c /etc/spefw/spefw.ini' ] || exit 9\n" SEEN "; exit 1");
+	write_spefwd(f, "[ \"$*\" = '--json -c /etc/spefw/spefw.ini' ] || exit 9\n" SEEN "; exit 1");
 	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"), EXIT_FAILED);
 	compare_golden("doctor-findings", ".txt", f->out);
 	assert_int_equal(RUN(f, "doctor", "--json", "-c", "/etc/spefw/spefw.ini"), EXIT_FAILED);
@@ -516,7 +516,7 @@ static void test_doctor(void **state)
 	serve(f, (struct canned){ .parameters = reply }, false);
 	assert_int_equal(RUN(f, "doctor", "-c", "/etc/spefw/spefw.ini"), EXIT_DONE);
 	assert_string_equal(f->out, "nothing stands in the way\n");
-	write_spefwd(f, "[ \"$*\" = '--doctor --json -c other.ini' ] || exit 9\necho '{\"findings\":[]}'");
+	write_spefwd(f, "[ \"$*\" = '--json -c other.ini' ] || exit 9\necho '{\"findings\":[]}'");
 	assert_int_equal(RUN(f, "doctor", "-c", "other.ini"), EXIT_DONE);
 	assert_non_null(strstr(f->out, "(/etc/spefw/spefw.ini)"));
 	write_spefwd(f, "echo broken; exit 1");
@@ -530,14 +530,14 @@ static void test_doctor(void **state)
 	serve(f,
 	      (struct canned){ .parameters = "{\"health\":\"ok\",\"config\":{\"path\":\"/tmp/\\u001b[2Jevil.ini\"}}" },
 	      false);
-	write_spefwd(f, "[ \"$*\" = '--doctor --json -c " SPEFW_CONFIG "' ] || exit 9\necho '{\"findings\":[]}'");
+	write_spefwd(f, "[ \"$*\" = '--json -c " SPEFW_CONFIG "' ] || exit 9\necho '{\"findings\":[]}'");
 	assert_int_equal(RUN(f, "doctor"), EXIT_DONE);
 	assert_non_null(strstr(f->out, "not checked: the configuration that spefwd reports as its own"));
 	assert_non_null(strstr(f->out, "evil.ini"));
 	assert_null(strchr(f->out, '\033'));
 }
 
-/* What --doctor finds by itself is not reported twice, and what means "failed" is serious: both go by the code. */
+/* What spefw-doctor finds by itself is not reported twice, and what means "failed" is serious: both go by the code. */
 static void test_doctor_goes_by_codes(void **state)
 {
 	struct fixture *f = *state;
