@@ -57,7 +57,8 @@ static void turn(void)
 	if (channel_waits_for_room())
 		fds[POLLED_CHANNEL].events |= POLLOUT;
 	fds[POLLED_NFLOG] = (struct pollfd){ .fd = observe_fd(), .events = POLLIN };
-	if (poll(fds, POLLED_SOCKETS + sockets, earlier(queries_timeout_ms(), channel_timeout_ms())) < 0) {
+	int wait_ms = earlier(earlier(queries_timeout_ms(), channel_timeout_ms()), observe_timeout_ms());
+	if (poll(fds, POLLED_SOCKETS + sockets, wait_ms) < 0) {
 		if (errno != EINTR)
 			channel_fail("can't wait: %m");
 		return;

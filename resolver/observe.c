@@ -23,8 +23,10 @@
 
 enum {
 	MESSAGE_SIZE = 256 * 1024, /* several whole packets and their attributes */
-	TURN_USEC = 2000,   /* then others have their turn, each as often as this: a flood must not starve them, nor
-			       they this */
+	/* A flood must not starve others, and not use up the time that spefwd gives: after so much of it there is a
+	 * pause, in which the kernel's buffer takes what comes. */
+	TURN_USEC = 2000,
+	PAUSE_MS = 3,
 	ALIASES_MAX = 8192, /* then those of names that are not watched are forgotten */
 	CLASS_IN = 1,
 };
@@ -40,6 +42,7 @@ struct names {
 
 static struct {
 	int fd;
+	int64_t pause_end_ms; /* of CLOCK_MONOTONIC; 0: there is none */
 	bool receiving_watch;
 	struct names names, patterns; /* sorted; as they came */
 	struct names new_names, new_patterns;
@@ -279,11 +282,21 @@ void observe_set_nflog(int fd)
 	if (observe.fd >= 0)
 		close(observe.fd);
 	observe.fd = fd;
+	observe.pause_end_ms = 0;
+}
+
+int observe_timeout_ms(void)
+{
+	int64_t left = observe.pause_end_ms - now_usec(CLOCK_MONOTONIC) / 1000;
+
+	if (left <= 0)
+		observe.pause_end_ms = 0;
+	return observe.fd >= 0 && observe.pause_end_ms ? (int)left : -1;
 }
 
 int observe_fd(void)
 {
-	return observe.fd;
+	return observe_timeout_ms() < 0 ? observe.fd : -1;
 }
 
 void observe_read(void)
@@ -298,6 +311,7 @@ void observe_read(void)
 		else if (length < 0 && errno == ENOBUFS)
 			channel_count_lost();
 		else if (length == 0 || errno != EINTR)
-			break;
+			return;
 	} while (now_usec(CLOCK_MONOTONIC) < end);
+	observe.pause_end_ms = now_usec(CLOCK_MONOTONIC) / 1000 + PAUSE_MS;
 }

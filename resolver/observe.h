@@ -9,7 +9,8 @@
 
 /* Reads this NFLOG socket from now on, which is then ours; -1: none. */
 void observe_set_nflog(int fd);
-int observe_fd(void); /* -1: none */
+int observe_fd(void);         /* to be polled; -1: none, or not now */
+int observe_timeout_ms(void); /* until it is to be polled again; -1: it is, or there is none */
 void observe_read(void);
 
 /* What is of interest: the names between these two calls, from the second one on. */

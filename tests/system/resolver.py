@@ -597,5 +597,30 @@ def no_room(tap):
                "observations were dropped, and each of them is reported or counted")
 
 
+def flood(tap):
+    """Copies without end: what spefwd wants is done meanwhile."""
+    with Network() as network:
+        Liar(network, lambda question: question.addresses(pool(4, 1)))
+        process = ResolverProcess(network, "gateway")
+        copies = Copies(process)
+        process.watch("one.example.net")
+        process.servers(DNS[4])
+        some = (Exchange().query() + Exchange().answer()) * 400
+        sender = os.fork()
+        if not sender:
+            namespaces.die_with_parent()
+            while True:
+                copies.socket.send(some)
+        reports = []
+        for number in range(100):
+            process.query(number, "name-%d.test" % number)
+            reports += process.ping(number)
+        while sum(isinstance(one, Answer) for one in reports) < 100:
+            reports.append(process.receive())
+        os.kill(sender, signal.SIGKILL)
+        os.waitpid(sender, 0)
+        tap.ok(any(isinstance(one, Observed) for one in reports), "100 queries and pings are answered during the flood")
+
+
 main(kernel_word, memory, attempts, older_sandboxes, answers, failures, several_servers, sizes_of_answers,
-     other_servers, nonsense, pairs, aliases, other_packets, kernel_copies, no_room)
+     other_servers, nonsense, pairs, aliases, other_packets, kernel_copies, no_room, flood)

@@ -22,6 +22,7 @@ UNIT_TESTS = \
 	tests/unit/test_nft_interval \
 	tests/unit/test_nft_monitor \
 	tests/unit/test_nft_socket \
+	tests/unit/test_observe \
 	tests/unit/test_observed_queries \
 	tests/unit/test_foreign \
 	tests/unit/test_gw_cut \
@@ -90,6 +91,10 @@ tests_unit_test_nft_socket_SOURCES = tests/unit/test_nft_socket.c
 tests_unit_test_nft_socket_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg,--wrap=recv
 tests_unit_test_nft_socket_LDADD = daemon/nft/socket.$(OBJEXT) daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) \
 	libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_LIBS)
+
+tests_unit_test_observe_SOURCES = tests/unit/test_observe.c
+tests_unit_test_observe_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime,--wrap=recv
+tests_unit_test_observe_LDADD = resolver/nflog_read.$(OBJEXT) resolver/observe.$(OBJEXT) libcore.a $(UNIT_LIBS)
 
 # It includes observed_queries.c, likewise.
 tests_unit_test_observed_queries_SOURCES = tests/unit/test_observed_queries.c $(UNIT_FAILING)
