@@ -3,7 +3,8 @@
 noinst_LIBRARIES += libcore.a libbase.a
 libcore_a_SOURCES = \
 	daemon/core/addr.c daemon/core/addr.h \
-	daemon/core/addrbook.c daemon/core/addrbook.h \
+	daemon/core/addrbook.c daemon/core/addrbook.h daemon/core/addrbook_parts.h \
+	daemon/core/addrbook_answers.c daemon/core/addrbook_expiry.c \
 	daemon/core/aliases.c daemon/core/aliases.h \
 	daemon/core/archive.c daemon/core/archive.h \
 	daemon/core/array.h \
@@ -17,28 +18,35 @@ libcore_a_SOURCES = \
 	daemon/core/cut_list.c daemon/core/cut_list.h \
 	daemon/core/delta.c daemon/core/delta.h \
 	daemon/core/diag.c daemon/core/diag.h \
-	daemon/core/doctor.c daemon/core/doctor.h \
+	daemon/core/doctor.c daemon/core/doctor.h daemon/core/doctor_parts.h \
+	daemon/core/doctor_names.c daemon/core/doctor_troubles.c \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
+	daemon/core/dns_wire.c daemon/core/dns_wire.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/health.c daemon/core/health.h \
 	daemon/core/hash.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \
-	daemon/core/foreign.c daemon/core/foreign.h daemon/core/foreign_boxes.c daemon/core/foreign_boxes.h \
+	daemon/core/foreign.c daemon/core/foreign.h daemon/core/foreign_parts.h \
+	daemon/core/foreign_boxes.c daemon/core/foreign_judge.c daemon/core/foreign_meet.c \
 	daemon/core/observed_queries.c daemon/core/observed_queries.h \
-	daemon/core/policy.c daemon/core/policy.h \
+	daemon/core/policy.c daemon/core/policy.h daemon/core/policy_parts.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
 	daemon/core/policy_diff.c daemon/core/policy_diff.h \
+	daemon/core/policy_flows.c daemon/core/policy_roles.c \
 	daemon/core/printable.c daemon/core/printable.h \
 	daemon/core/query_pace.c daemon/core/query_pace.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
-	daemon/core/compile.c daemon/core/compile.h \
-	daemon/core/compile_parts.h daemon/core/compile_role.c daemon/core/compile_rules.c \
+	daemon/core/compile.c daemon/core/compile.h daemon/core/compile_parts.h \
+	daemon/core/compile_base.c daemon/core/compile_flow.c daemon/core/compile_guards.c \
+	daemon/core/compile_names.c daemon/core/compile_observe.c daemon/core/compile_ports.c \
+	daemon/core/compile_role.c daemon/core/compile_rules.c daemon/core/compile_sets.c \
 	daemon/core/ruleset_text.c \
 	daemon/core/saved.c daemon/core/saved.h \
 	daemon/core/seen_packet.c daemon/core/seen_packet.h \
-	daemon/core/totals.c daemon/core/totals.h
+	daemon/core/totals.c daemon/core/totals.h \
+	daemon/core/unfit.c daemon/core/unfit.h
 libbase_a_SOURCES = \
 	daemon/config/ini.c daemon/config/ini.h \
 	daemon/net/local_addresses.c daemon/net/local_addresses.h \

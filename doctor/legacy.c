@@ -207,8 +207,8 @@ static void take_header_4(struct parsing *p, const struct ipt_ip *ip)
 {
 	take_address(p, RULE_SOURCE_4, ip->invflags & IPT_INV_SRCIP, &ip->src, &ip->smsk);
 	take_address(p, RULE_TARGET_4, ip->invflags & IPT_INV_DSTIP, &ip->dst, &ip->dmsk);
-	take_link(p, RULE_LINK, ip->invflags & IPT_INV_VIA_IN, ip->iniface, ip->iniface_mask);
-	take_link(p, RULE_OUT_LINK, ip->invflags & IPT_INV_VIA_OUT, ip->outiface, ip->outiface_mask);
+	take_link(p, RULE_IN_INTERFACE, ip->invflags & IPT_INV_VIA_IN, ip->iniface, ip->iniface_mask);
+	take_link(p, RULE_OUT_INTERFACE, ip->invflags & IPT_INV_VIA_OUT, ip->outiface, ip->outiface_mask);
 	take_protocol(p, ip->invflags & IPT_INV_PROTO, ip->proto);
 	p->rule.exact &= !(ip->flags & IPT_F_FRAG);
 }
@@ -217,8 +217,8 @@ static void take_header_6(struct parsing *p, const struct ip6t_ip6 *ip)
 {
 	take_address(p, RULE_SOURCE_6, ip->invflags & IP6T_INV_SRCIP, &ip->src, &ip->smsk);
 	take_address(p, RULE_TARGET_6, ip->invflags & IP6T_INV_DSTIP, &ip->dst, &ip->dmsk);
-	take_link(p, RULE_LINK, ip->invflags & IP6T_INV_VIA_IN, ip->iniface, ip->iniface_mask);
-	take_link(p, RULE_OUT_LINK, ip->invflags & IP6T_INV_VIA_OUT, ip->outiface, ip->outiface_mask);
+	take_link(p, RULE_IN_INTERFACE, ip->invflags & IP6T_INV_VIA_IN, ip->iniface, ip->iniface_mask);
+	take_link(p, RULE_OUT_INTERFACE, ip->invflags & IP6T_INV_VIA_OUT, ip->outiface, ip->outiface_mask);
 	if (ip->flags & IP6T_F_PROTO)
 		take_protocol(p, ip->invflags & IP6T_INV_PROTO, ip->proto);
 	p->rule.exact &= !(ip->flags & IP6T_F_TOS);

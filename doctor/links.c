@@ -107,7 +107,7 @@ static int add_interface_facts(struct doctor_facts *facts, const struct interfac
 	return 0;
 }
 
-static int read_link_facts(struct doctor *doctor)
+static int read_interface_facts(struct doctor *doctor)
 {
 	const struct policy *policy = &doctor->file.policy;
 	int r = 0;
@@ -275,7 +275,7 @@ int doctor_read_links(struct doctor *doctor)
 	if (r == 0)
 		r = read_peers(doctor);
 	if (r == 0)
-		r = read_link_facts(doctor);
+		r = read_interface_facts(doctor);
 	if (r == 0 && (!socket || nl_connect(socket, NETLINK_ROUTE) < 0))
 		r = -EIO;
 	if (r == 0)

@@ -74,9 +74,8 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 
 static bool agree(const struct name_fact *fact)
 {
-	for (size_t i = 0; i < fact->own.count; i++)
-		if (ranges_overlap(&fact->servers, &fact->own.items[i]))
-			return true;
+	if (ranges_overlap_any(&fact->servers, &fact->own))
+		return true;
 	return !fact->own.count && !fact->servers.count && !fact->own_error && !fact->servers_error;
 }
 

@@ -27,10 +27,10 @@ static int judge(struct doctor *doctor, const struct foreign_tables *tables)
 {
 	static const unsigned effects[] = { EFFECTS_STOP, EFFECTS_INTERCEPT, 1 << EFFECT_OFFLOAD, 1 << EFFECT_PORT };
 	const struct policy *policy = &doctor->file.policy;
-	struct environment around = { .gateway = doctor->facts.gateway,
-				      .role_interfaces = doctor->roles,
-				      .names = &doctor->names };
-	struct foreign_view view = { .around = &around, .peers = doctor->peers };
+	struct environment environment = { .gateway = doctor->facts.gateway,
+					   .role_interfaces = doctor->roles,
+					   .names = &doctor->names };
+	struct foreign_view view = { .environment = &environment, .peers = doctor->peers };
 	bool early = policy->early_drop && policy->mode == MODE_ENFORCE;
 	int r = 0;
 

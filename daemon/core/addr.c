@@ -387,6 +387,22 @@ bool ranges_overlap(const struct ranges *ranges, const struct range *range)
 	return item && addr_compare(&item->first, &range->last) <= 0;
 }
 
+bool ranges_cover_all(const struct ranges *wide, const struct ranges *narrow)
+{
+	for (size_t i = 0; i < narrow->count; i++)
+		if (!ranges_cover(wide, &narrow->items[i]))
+			return false;
+	return true;
+}
+
+bool ranges_overlap_any(const struct ranges *a, const struct ranges *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (ranges_overlap(a, &b->items[i]))
+			return true;
+	return false;
+}
+
 bool ranges_equal(const struct ranges *a, const struct ranges *b)
 {
 	if (a->count != b->count)

@@ -66,10 +66,12 @@ int ranges_subtract(struct ranges *ranges, const struct ranges *less);  /* both 
 int ranges_intersect(struct ranges *ranges, const struct ranges *with); /* likewise */
 
 void ranges_normalise(struct ranges *ranges);
-bool ranges_contains(const struct ranges *ranges, const struct addr *addr);  /* normalised only */
-bool ranges_cover(const struct ranges *ranges, const struct range *range);   /* normalised only: wholly inside */
-bool ranges_overlap(const struct ranges *ranges, const struct range *range); /* normalised only */
-bool ranges_equal(const struct ranges *a, const struct ranges *b);           /* normalised only */
+bool ranges_contains(const struct ranges *ranges, const struct addr *addr);    /* normalised only */
+bool ranges_cover(const struct ranges *ranges, const struct range *range);     /* normalised only: wholly inside */
+bool ranges_overlap(const struct ranges *ranges, const struct range *range);   /* normalised only */
+bool ranges_cover_all(const struct ranges *wide, const struct ranges *narrow); /* wide normalised */
+bool ranges_overlap_any(const struct ranges *a, const struct ranges *b);       /* a normalised */
+bool ranges_equal(const struct ranges *a, const struct ranges *b);             /* normalised only */
 void ranges_free(struct ranges *ranges);
 
 #endif

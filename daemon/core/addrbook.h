@@ -20,7 +20,7 @@ enum book_state {
 	BOOK_GRACE,   /* answered; some (or all) addresses are no longer in the answer and stay for grace */
 	BOOK_STALE,   /* queries fail; the last answer serves */
 	BOOK_FAILING, /* queries fail and nothing serves */
-	BOOK_EMPTY,   /* answered, and there is no address (or none was ever asked for: next_query is now) */
+	BOOK_EMPTY,   /* answered, and there is no address (or there was no query yet: the next one is due now) */
 };
 
 enum book_origin { ORIGIN_QUERIED, ORIGIN_OBSERVED, ORIGIN_REMEMBERED };
@@ -29,7 +29,7 @@ struct book_address {
 	struct addr addr;
 	enum book_origin origin;
 	int64_t confirmed_ms; /* last time an answer held it */
-	int64_t expires_ms;   /* when the book will drop it if nothing is heard; INT64_MAX never occurs */
+	int64_t expires_ms;   /* when the book will drop it unless it is confirmed; INT64_MAX never occurs */
 	int64_t held_ms; /* until when the server may use it from an observed answer, or uses it; else confirmed_ms */
 	int64_t omitted_ms; /* first answer since then that did not hold it, from when grace counts; INT64_MAX: none yet
 			     */
@@ -59,9 +59,8 @@ struct book_entry {
 	int64_t last_answer_ms; /* 0: never */
 	const char *last_error; /* "" where the last query was answered */
 	unsigned failures;      /* in a row */
-	uint64_t refused;       /* addresses refused by the sanity rules or the cap, in all */
-	uint64_t refused_mark;  /* changes with the addresses of an answer that the sanity rules refused; 0: none in the
-				   newest */
+	uint64_t refused;       /* addresses that were unfit or beyond the cap, in all */
+	uint64_t refused_mark;  /* changes with the unfit addresses of an answer; 0: none in the newest */
 };
 
 struct addrbook;
@@ -73,7 +72,7 @@ void addrbook_set_refuses(struct addrbook *book, book_refuses refuses, void *use
 
 /* The names wanted from now on; a pattern ("*.") is never due and learns from what is observed. Entries of others are
  * forgotten, new ones are due at once (many of them: the first few at once, the rest within some seconds). What is kept
- * is judged anew by allow_private and `refuses`. allow_private[i] belongs to names[i]. 0, or -ENOMEM and nothing
+ * is judged again by allow_private and `refuses`. allow_private[i] belongs to names[i]. 0, or -ENOMEM and nothing
  * changed. */
 int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count,
 		  int64_t now_ms);
@@ -100,17 +99,17 @@ int addrbook_query_by(struct addrbook *book, const char *name, enum family famil
 
 /* What a query brought. An answer with count 0 is NXDOMAIN or "no such data". *ret_changed: the set of
  * addresses (not only their times) changed. -ENOENT: no longer wanted (harmless). -ENOMEM: nothing changed.
- * An observed answer adds alone: the absence of an address in it says nothing, and it answers no query of ours. What it
- * adds is the server's for as long as its TTL runs (two minutes at least, a day at most), and no longer, unless
- * addrbook_used() says so or an answer to us has it. Of an address that we were answered it tells how long the server
- * may use it: grace counts from then. Where the cap is reached, what was confirmed longest ago gives way to what is
- * answered now: first of what was observed, and of nothing else for the sake of an observed answer. */
+ * An observed answer adds alone: the absence of an address in it means nothing, and it answers no query of ours. What
+ * it adds is the server's for as long as its TTL runs (two minutes at least, a day at most), and no longer, unless a
+ * connection uses it (addrbook_used()) or an answer to us has it. For an address that we were answered it shows how
+ * long the server may use it: grace counts from then. Where the cap is reached, what was confirmed longest ago gives
+ * way to what is answered now: first of what was observed, and of nothing else for the sake of an observed answer. */
 int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses,
 		      size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed);
 int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms);
 /* Drops what of this entry has expired; true where the set of addresses changed. index: below addrbook_count(). */
 bool addrbook_expire_entry(struct addrbook *book, size_t index, int64_t now_ms);
-/* Judges all addresses anew by `refuses` (the gateway's own may have changed); true where the set changed. */
+/* Judges all addresses again by `refuses` (the gateway's own may have changed); true where the set changed. */
 bool addrbook_recheck(struct addrbook *book);
 /* From the state directory, before the first answer. age_ms: since it was confirmed. What is older than stale, unfit or
  * over the cap is not taken, which is no error. -ENOENT, -ENOMEM. */
@@ -122,14 +121,10 @@ int addrbook_remember_observed(struct addrbook *book, const char *name, const st
 /* A connection uses it: where it was observed alone, it stays until then at least. */
 void addrbook_used(struct addrbook *book, const struct addr *addr, int64_t until_ms);
 
-/* How much longer than stale the kernel may keep an address without hearing from us. */
+/* How much longer than stale the kernel may keep an address that we do not renew. */
 int64_t name_margin_ms(int64_t stale_ms);
 
 const char *book_state_name(enum book_state state);    /* "fresh" ... */
 const char *book_origin_name(enum book_origin origin); /* "queried" ... */
-
-/* Why this address may not stand behind a name (RFC 6890), or NULL. Private ones only without allow_private.
- */
-const char *address_unfit(const struct addr *addr, bool allow_private);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef SPEFW_ALIASES_H
 #define SPEFW_ALIASES_H
 
-/* The names that the CNAMEs of a wanted name led to, by its newest answer: the server may ask for these instead. */
+/* The names that the CNAMEs of a wanted name led to, by its newest answer: the server may query these instead. */
 
 #include "addr.h"
 

@@ -64,7 +64,7 @@ struct bridge_findings {
 };
 
 /* One finding a bridge. guarded, next_hops: normalised, the latter those of default routes. before: what an earlier
- * look found; entries age when nobody speaks, so it still holds while nothing says otherwise. May be NULL. 0 or
+ * look found; entries age without traffic, so it holds until something contradicts it. May be NULL. 0 or
  * -ENOMEM. */
 int bridges_judge(struct bridge_findings *ret, const struct bridge_facts *facts, const struct ranges *guarded,
 		  const struct ranges *next_hops, const struct bridge_findings *before);

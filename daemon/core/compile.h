@@ -2,12 +2,13 @@
 #ifndef SPEFW_COMPILE_H
 #define SPEFW_COMPILE_H
 
-/* Says to the kernel what policy_judge() means. */
+/* Makes a ruleset that means what policy_judge() means. */
 
 #include "policy.h"
 #include "ruleset.h"
 
-/* The links behind which a protected role lives. none: unknown or not to be guarded, then no rule looks at links. */
+/* The interfaces behind which a protected role lives. None: unknown, or not to be guarded; then no rule looks at
+ * interfaces. */
 struct interface_list {
 	char (*names)[CONFIG_INTERFACE_MAX + 1];
 	size_t count;
@@ -17,14 +18,14 @@ struct environment {
 	const struct ranges *gateway;                 /* the gateway's own addresses, normalised */
 	const struct interface_list *role_interfaces; /* one a policy role, same index */
 	const struct names_view *names;
-	struct interface_list towards;          /* the links that routes to any protected address leave by */
+	struct interface_list towards;          /* the interfaces that routes to any protected address leave by */
 	struct interface_list own_interfaces;   /* by which packets of the gateway's own come in, besides lo */
 	const struct ranges *broadcasts;        /* of networks that hold a protected address, normalised; NULL: none */
-	const struct interface_list *resolvers; /* the links that lead to the server's resolvers; NULL as none */
+	const struct interface_list *resolvers; /* the interfaces that lead to the server's resolvers; NULL: none */
 };
 
 /* *ret is the whole table, finished (elements sorted). 0 or -ENOMEM; on error *ret is empty. */
-int compile(struct ruleset *ret, const struct policy *policy, const struct environment *around);
+int compile(struct ruleset *ret, const struct policy *policy, const struct environment *environment);
 
 /* Only the sets of names, as far as `current` has them. 0 or -ENOMEM; on error *ret is empty. */
 int compile_names(struct ruleset *ret, const struct ruleset *current, const struct policy *policy,

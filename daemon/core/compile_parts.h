@@ -2,7 +2,7 @@
 #ifndef SPEFW_COMPILE_PARTS_H
 #define SPEFW_COMPILE_PARTS_H
 
-/* What compile.c and compile_role.c share. All of it works on c->out, whose `failed` is sticky: the callers check once,
+/* What the files of the compiler share. All of it works on c->out, whose `failed` is sticky: the callers check once,
  * at the end. */
 
 #include "compile.h"
@@ -15,10 +15,13 @@ enum {
 	ANSWER_SNAPLEN = 8192, /* 256 addresses, which is all that a name may have */
 };
 
+/* As in an IP header. */
+enum { IPPROTO_ICMP_ = 1, IPPROTO_TCP_ = 6, IPPROTO_UDP_ = 17, IPPROTO_ICMPV6_ = 58 };
+
 struct compiler {
 	struct ruleset *out;
 	const struct policy *policy;
-	const struct environment *around;
+	const struct environment *environment;
 	bool early; /* early_drop in effect */
 };
 
@@ -68,5 +71,86 @@ const char *guarded_set(struct compiler *c, const struct policy_role *role, enum
 
 void add_role(struct compiler *c, const struct policy_role *role);
 void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_role *role);
+
+/* Which packets a map of ports is for. Mid-stream packets belong to connections that are not tracked: as far as ports
+ * show, they go the way of the connection's first packet, or are replies. */
+enum direction {
+	TO_ROLE,             /* new connections to the role, by inbound flows */
+	FROM_ROLE,           /* new connections from it, by outbound flows */
+	MIDSTREAM_IN,        /* mid-stream packets to the role's service ports, by inbound flows */
+	MIDSTREAM_OUT_REPLY, /* the replies to them */
+	MIDSTREAM_OUT,       /* mid-stream packets from the role to an outbound flow's port, by outbound flows */
+	MIDSTREAM_IN_REPLY,  /* the replies to them */
+};
+
+/* How each direction looks at a packet, and where what it does not allow goes. */
+struct direction_form {
+	const char *label;
+	bool opens;         /* by flows that open the role (else: that leave it) */
+	bool own_is_source; /* the role's side is the packet's source */
+	bool by_source_port;
+	bool mid_stream;  /* of a connection that is not tracked: it opens none, and none is counted */
+	const char *deny; /* NULL: reached by jump, and the caller goes on; else: reached by goto, and ends here */
+};
+
+/* One way in which a packet can match one side of a flow; several make alternatives, a rule each. */
+struct match {
+	enum { MATCH_ALL, MATCH_RANGE, MATCH_SET } kind;
+	const struct range *range;
+	const char *set;
+	bool outside; /* and not a protected address */
+};
+
+/* Addresses make one or two; names one each, and there may be many. */
+struct matches {
+	struct match *items;
+	size_t count, capacity;
+};
+
+/* compile_ports.c */
+const char *add_echo_chain(struct compiler *c, const struct policy_role *role, enum direction direction);
+bool any_flow_at(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol,
+		 uint16_t port);
+bool any_port_range(struct compiler *c, const struct policy_role *role, enum direction direction);
+void add_ports(struct compiler *c, const char *set_name, unsigned flags, uint16_t first, uint16_t last,
+	       enum action action, const char *chain);
+bool add_port_map(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol,
+		  const char *ports);
+void rule_port_map(struct compiler *c, struct chain *chain, const struct policy_role *role, enum direction direction,
+		   enum protocol protocol);
+
+/* compile_flow.c */
+void match_ranges(struct compiler *c, struct matches *matches, const struct ranges *ranges, enum family family,
+		  const char *set_base, bool shared, bool outside);
+bool own_is_all(const struct policy_role *role, const struct policy_flow *flow, const struct direction_form *form);
+void rule_match(struct compiler *c, struct rule *rule, enum field field, const struct match *match, enum family family);
+bool add_flow_rules(struct compiler *c, struct chain *chain, const struct policy_role *role,
+		    const struct policy_flow *flow, const struct direction_form *form);
+
+/* compile_names.c */
+const char *name_set_of(struct compiler *c, size_t index, enum family family);
+
+/* compile_sets.c */
+void add_counters(struct compiler *c);
+void add_interfaces(struct compiler *c, struct set *set, const struct interface_list *interfaces);
+const struct policy_role *guards_alone(struct compiler *c, enum family family, const struct range **ret);
+void add_shared_sets(struct compiler *c);
+
+/* compile_base.c */
+void add_source_routes(struct compiler *c);
+void add_base_chains(struct compiler *c);
+void add_early(struct compiler *c);
+void add_pin(struct compiler *c);
+
+/* compile_guards.c */
+void return_excepted(struct compiler *c, struct chain *chain, const enum field fields[FAMILIES]);
+void add_intercept_out(struct compiler *c);
+void add_intercept_in(struct compiler *c);
+void add_intercept_here(struct compiler *c);
+void add_guard(struct compiler *c);
+
+/* compile_observe.c */
+bool add_observe(struct compiler *c);
+void rule_observe(struct compiler *c, struct chain *chain, bool observe, const char *target);
 
 #endif

@@ -28,7 +28,7 @@ struct config_key {
 	const char *const *choices;
 	unsigned choice_count;
 	int64_t least, most;  /* numbers, and durations in ms */
-	int64_t initial;      /* the default, where a number says it: choices, yes or no, numbers, ms */
+	int64_t initial;      /* the default, where it is a number: choices, yes or no, numbers, ms */
 	const char *standard; /* how the default is called where it can't be written; mdoc where it begins with a dot */
 	const char *example;  /* of a value, for messages */
 	size_t offset;        /* of the field in struct config, config_role or config_flow */

@@ -20,7 +20,7 @@ static void *policy_field(const struct config_key *key, struct policy *policy)
 	return (char *)policy + key->policy_offset;
 }
 
-/* Choices, yes or no, numbers, durations: all that a number says. */
+/* Choices, yes or no, numbers, durations: all that is a number. */
 
 static int64_t number_of(const struct config_key *key, const void *field)
 {

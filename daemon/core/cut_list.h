@@ -50,7 +50,7 @@ int cut_list_add(struct cut_list *list, const struct cut_entry *entry);
 void cut_list_finish(struct cut_list *list);
 /* The entry of the same ends, in a finished list. NULL: none. */
 const struct cut_entry *cut_list_find(const struct cut_list *list, const struct cut_entry *entry);
-/* Keeps those for which `keep` says yes; returns how many are left out. */
+/* Keeps those for which `keep` is true; returns how many are left out. */
 size_t cut_list_filter(struct cut_list *list, bool (*keep)(void *userdata, const struct cut_entry *entry),
 		       void *userdata);
 size_t cut_list_count(const struct cut_list *list, enum family family);

@@ -68,7 +68,7 @@ static bool element_same(const struct element *a, const struct element *b)
 
 /* The elements of one set that go, come, or get another deadline. A changed verdict or end is both: goes and comes. */
 struct set_change {
-	struct pick gone, come, rearmed;
+	struct pick gone, come, renewed;
 };
 
 static int compare_set(struct set_change *change, const struct set *old, struct set *new, int64_t slack_ms)
@@ -92,7 +92,7 @@ static int compare_set(struct set_change *change, const struct set *old, struct 
 				if (r == 0)
 					r = ARRAY_PUSH(&change->come, is);
 			} else if (llabs(is->deadline_ms - was->deadline_ms) > slack_ms) {
-				r = ARRAY_PUSH(&change->rearmed, is);
+				r = ARRAY_PUSH(&change->renewed, is);
 			} else {
 				is->deadline_ms = was->deadline_ms;
 			}
@@ -174,7 +174,7 @@ static int flush_old_rules(struct work *w)
 	for (size_t i = 0; i < w->old->chains.count; i++) {
 		const struct chain *old = &w->old->chains.items[i];
 		const struct chain *new = ruleset_find_chain(w->new, old->name);
-		if (!(new ? chain_changed(old, new) : old->count > 0 || old->rules_unknown))
+		if (new && !chain_changed(old, new))
 			continue;
 		if (push(w->delta, (struct op){ .kind = OP_RULES_FLUSH, .name = old->name }) < 0)
 			return -ENOMEM;
@@ -190,7 +190,7 @@ static int change_elements(struct work *w)
 		const struct set *old = ruleset_find_set(w->old, new->name);
 		if (!old)
 			continue;
-		if (compare_set(&w->changes[i], old, new, w->options->rearm_slack_ms) < 0)
+		if (compare_set(&w->changes[i], old, new, w->options->renew_slack_ms) < 0)
 			return -ENOMEM;
 	}
 	/* Whatever goes, goes first: a map's element may hold on to a chain, and an interval may take another's place.
@@ -207,13 +207,13 @@ static int change_elements(struct work *w)
 			return -ENOMEM;
 	}
 	for (size_t i = 0; i < w->known_sets; i++) {
-		struct pick come = w->changes[i].come, rearmed = w->changes[i].rearmed;
-		w->changes[i].come = w->changes[i].rearmed = (struct pick){ 0 };
+		struct pick come = w->changes[i].come, renewed = w->changes[i].renewed;
+		w->changes[i].come = w->changes[i].renewed = (struct pick){ 0 };
 		if (push_elements(w->delta, OP_ELEMENTS_ADD, &w->new->sets.items[i], &come) < 0) {
-			free(rearmed.items);
+			free(renewed.items);
 			return -ENOMEM;
 		}
-		if (push_elements(w->delta, OP_ELEMENTS_REARM, &w->new->sets.items[i], &rearmed) < 0)
+		if (push_elements(w->delta, OP_ELEMENTS_RENEW, &w->new->sets.items[i], &renewed) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -323,7 +323,7 @@ static void free_changes(struct work *w)
 	for (size_t i = 0; w->changes && i < w->known_sets; i++) {
 		free(w->changes[i].gone.items);
 		free(w->changes[i].come.items);
-		free(w->changes[i].rearmed.items);
+		free(w->changes[i].renewed.items);
 	}
 	free(w->changes);
 }
@@ -352,9 +352,9 @@ int delta_compute(struct delta *ret, const struct ruleset *old, struct ruleset *
 	return r;
 }
 
-int delta_sets(struct delta *ret, const struct ruleset *old, struct ruleset *new, int64_t rearm_slack_ms)
+int delta_sets(struct delta *ret, const struct ruleset *old, struct ruleset *new, int64_t renew_slack_ms)
 {
-	struct delta_options options = { .exists = true, .rearm_slack_ms = rearm_slack_ms };
+	struct delta_options options = { .exists = true, .renew_slack_ms = renew_slack_ms };
 	struct work w = { .delta = ret, .old = old, .new = new, .options = &options, .known_sets = new->sets.count };
 
 	*ret = (struct delta){ 0 };

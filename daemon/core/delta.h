@@ -20,7 +20,7 @@ enum op_kind {
 	OP_RULE_ADD,        /* name: the chain; rule */
 	OP_ELEMENTS_ADD,    /* set; elements */
 	OP_ELEMENTS_DELETE, /* set; elements (their keys count) */
-	OP_ELEMENTS_REARM,  /* set; elements: another timeout for elements that are there */
+	OP_ELEMENTS_RENEW,  /* set; elements: another timeout for elements that are there */
 };
 
 struct op {
@@ -48,7 +48,7 @@ struct delta_options {
 	bool exists;            /* there is a table in the kernel; old describes it */
 	bool replace;           /* it is not to be adopted: delete it and build anew, in one batch */
 	bool claim;             /* it has lost its owner: the first batch makes us that */
-	int64_t rearm_slack_ms; /* an element's deadline is moved where it would move by more than this */
+	int64_t renew_slack_ms; /* an element's deadline is moved where it would move by more than this */
 };
 
 /* 0, -ENOMEM, or -EUCLEAN where old holds something of ours in another form: then it can only be replaced.
@@ -59,7 +59,7 @@ int delta_compute(struct delta *ret, const struct ruleset *old, struct ruleset *
 
 /* The difference of the sets of `new` alone, all of which old has; delta_take_sets() puts them into old once it is
  * committed. */
-int delta_sets(struct delta *ret, const struct ruleset *old, struct ruleset *new, int64_t rearm_slack_ms);
+int delta_sets(struct delta *ret, const struct ruleset *old, struct ruleset *new, int64_t renew_slack_ms);
 void delta_take_sets(struct ruleset *old, struct ruleset *new);
 
 /* The retired sets of `current`, to be deleted by a later batch; once it is committed, delta_retired() takes them out.

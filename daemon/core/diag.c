@@ -42,7 +42,7 @@ add(struct diags *diags, enum severity severity, const char *file, unsigned line
 		return;
 	if (diags->count == KEPT_MAX) {
 		keep(diags, severity, NULL, 0,
-		     strdup("too much is wrong to tell all of it: put the above right first"));
+		     strdup("too much is wrong to list all of it: put the above right first"));
 		return;
 	}
 	if (vasprintf(&text, format, arguments) < 0)

@@ -2,7 +2,7 @@
 #ifndef SPEFW_DNS_MESSAGE_H
 #define SPEFW_DNS_MESSAGE_H
 
-/* The one reader of DNS answers: of those that were asked for, and of those seen on their way to the server. The
+/* The one reader of DNS answers: of those to our own queries, and of those seen on their way to the server. The
  * bytes are the network's, so nothing in them is believed: every count and offset is checked, work is bounded,
  * nothing is allocated. */
 
@@ -29,13 +29,13 @@ struct dns_message {
 	uint16_t rcode; /* with the upper bits of EDNS */
 	bool truncated;
 
-	/* As asked, lower case, without the trailing dot (the root is "."). Octets that are not printable ASCII, dots
+	/* As queried, lower case, without the trailing dot (the root is "."). Octets that are not printable ASCII, dots
 	 * within a label and backslashes are \DDD: such a name never equals one that an administrator may write.
 	 * "" with type 0: an error that did not repeat the question. */
 	char question[DNS_NAME_TEXT_MAX];
 	uint16_t question_type, question_class;
 
-	unsigned aliases;                         /* links from the question to the name that the addresses belong to */
+	unsigned aliases; /* CNAMEs from the question to the name that the addresses belong to */
 	struct addr addresses[DNS_ADDRESSES_MAX]; /* of the question's type, in the order of the message, repeats
 						     included */
 	size_t address_count;
@@ -44,7 +44,7 @@ struct dns_message {
 	char alias_names[DNS_ALIASES_MAX][DNS_ALIAS_TEXT_MAX];
 
 	/* How long the answer holds: the least of aliases and addresses; without addresses the negative TTL (RFC 2308)
-	 * counts as well. 0 where nothing tells. */
+	 * counts as well. 0 where nothing shows it. */
 	uint32_t ttl_s;
 };
 
@@ -61,7 +61,7 @@ struct dns_answer {
 	uint32_t ttl_s;
 };
 
-/* What a message asks, or answers; text and case as in struct dns_message. */
+/* The question of a query or of an answer; text and case as in struct dns_message. */
 struct dns_question {
 	bool is_response;
 	uint16_t id, type, class;

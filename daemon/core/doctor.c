@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "doctor.h"
-#include "array.h"
-#include "printable.h"
+#include "doctor_parts.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The checks in their order: the machine, its interfaces, other tables. */
 
 enum {
 	FULL_PERCENT = 90,
@@ -15,71 +14,7 @@ enum {
 	STRICT = 1,       /* of rp_filter */
 };
 
-static const char *const family_words[FAMILIES] = { "IPv4", "IPv6" };
-
-const char *gravity_word(enum gravity gravity)
-{
-	static const char *const words[] = { "serious", "warning", "note" };
-	return words[gravity];
-}
-
-/* Names of interfaces and of tables are whatever somebody gave them. */
-static char *format_text(struct troubles *troubles, const char *format, va_list arguments)
-{
-	char *text;
-
-	if (vasprintf(&text, format, arguments) >= 0) {
-		make_printable(text);
-		return text;
-	}
-	troubles->failed = true;
-	return NULL;
-}
-
-static struct trouble *add(struct troubles *troubles, enum gravity gravity, const char *check, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-static void add_text(struct troubles *troubles, char **text, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* With what it is; the caller adds evidence and remedy at once. NULL without memory, which those take as well. */
-static struct trouble *add(struct troubles *troubles, enum gravity gravity, const char *check, const char *format, ...)
-{
-	struct trouble trouble = { .gravity = gravity, .check = check };
-	va_list arguments;
-
-	va_start(arguments, format);
-	trouble.what = format_text(troubles, format, arguments);
-	va_end(arguments);
-	if (trouble.what && ARRAY_PUSH(troubles, trouble) == 0)
-		return &troubles->items[troubles->count - 1];
-	free(trouble.what);
-	troubles->failed = true;
-	return NULL;
-}
-
-static void add_text(struct troubles *troubles, char **text, const char *format, ...)
-{
-	va_list arguments;
-
-	if (!text)
-		return;
-	va_start(arguments, format);
-	*text = format_text(troubles, format, arguments);
-	va_end(arguments);
-}
-
-#define EVIDENCE(troubles, trouble, ...) add_text(troubles, (trouble) ? &(trouble)->evidence : NULL, __VA_ARGS__)
-#define REMEDY(troubles, trouble, ...) add_text(troubles, (trouble) ? &(trouble)->remedy : NULL, __VA_ARGS__)
-
-void troubles_add(struct troubles *troubles, enum gravity gravity, const char *check, const char *what,
-		  const char *evidence, const char *remedy)
-{
-	struct trouble *trouble = add(troubles, gravity, check, "%s", what);
-
-	EVIDENCE(troubles, trouble, "%s", evidence);
-	if (remedy)
-		REMEDY(troubles, trouble, "%s", remedy);
-}
+const char *const family_words[FAMILIES] = { "IPv4", "IPv6" };
 
 static bool serves(const struct doctor_facts *facts, enum family family)
 {
@@ -93,7 +28,7 @@ static void judge_guard(struct troubles *out, const struct doctor_facts *facts)
 {
 	if (facts->table_guards)
 		return;
-	struct trouble *trouble = add(out, GRAVITY_SERIOUS, "guard", "nothing guards the server");
+	struct trouble *trouble = trouble_add(out, GRAVITY_SERIOUS, "guard", "nothing guards the server");
 	EVIDENCE(out, trouble, "table inet " TABLE_NAME " is not loaded, or holds no protected address");
 	REMEDY(out, trouble, "systemctl start spefwd; or, where it runs, spefwctl reload");
 }
@@ -106,7 +41,7 @@ static void judge_forwarding(struct troubles *out, const struct doctor_facts *fa
 		if (!serves(facts, family) || facts->forwarding[family] != 0)
 			continue;
 		struct trouble *trouble =
-			add(out, GRAVITY_SERIOUS, "forwarding", "%s is not forwarded", family_words[family]);
+			trouble_add(out, GRAVITY_SERIOUS, "forwarding", "%s is not forwarded", family_words[family]);
 		EVIDENCE(out, trouble, "%s = 0", keys[family]);
 		REMEDY(out, trouble, "sysctl -w %s=1, and for the next boot in /etc/sysctl.d", keys[family]);
 	}
@@ -115,8 +50,9 @@ static void judge_forwarding(struct troubles *out, const struct doctor_facts *fa
 		const struct interface_fact *interface = &facts->interfaces.items[i];
 		if (interface->forwarding != 0)
 			continue;
-		struct trouble *trouble = add(out, interface->is_servers ? GRAVITY_SERIOUS : GRAVITY_WARNING,
-					      "forwarding", "IPv4 that comes by %s is not forwarded", interface->name);
+		struct trouble *trouble =
+			trouble_add(out, interface->is_servers ? GRAVITY_SERIOUS : GRAVITY_WARNING, "forwarding",
+				    "IPv4 that comes by %s is not forwarded", interface->name);
 		EVIDENCE(out, trouble, "net.ipv4.conf.%s.forwarding = 0", interface->name);
 		REMEDY(out, trouble, "sysctl -w net/ipv4/conf/%s/forwarding=1, and for the next boot in /etc/sysctl.d",
 		       interface->name);
@@ -131,9 +67,9 @@ static void judge_detours(struct troubles *out, const struct doctor_facts *facts
 		const struct detour_fact *detour = &facts->detours.items[i];
 		if (detour->rp_filter != STRICT)
 			continue;
-		struct trouble *trouble = add(out, detour->configured ? GRAVITY_SERIOUS : GRAVITY_WARNING, "rp_filter",
-					      "what %s (%s) sends by %s is dropped", detour->of,
-					      range_format(&detour->whom, whom), detour->interface);
+		struct trouble *trouble = trouble_add(out, detour->configured ? GRAVITY_SERIOUS : GRAVITY_WARNING,
+						      "rp_filter", "what %s (%s) sends by %s is dropped", detour->of,
+						      range_format(&detour->whom, whom), detour->interface);
 		EVIDENCE(out, trouble, "rp_filter is strict (1) on %s, and the kernel's route back leaves by %s",
 			 detour->interface, detour->best);
 		REMEDY(out, trouble,
@@ -141,8 +77,6 @@ static void judge_detours(struct troubles *out, const struct doctor_facts *facts
 		       detour->interface, detour->interface);
 	}
 }
-
-/* Further addresses of the server: the same hardware address on the same interface. */
 
 static bool same_hardware(const struct neighbour_fact *a, const struct neighbour_fact *b)
 {
@@ -192,18 +126,18 @@ static void judge_neighbours(struct troubles *out, const struct doctor_facts *fa
 			continue;
 		hardware_text(one, hardware);
 		const struct policy_role *role = policy_protected_role(facts->policy, &twin->addr);
-		struct trouble *trouble =
-			add(out, GRAVITY_SERIOUS, "address", "%s seems to be an address of %s too, and is not guarded",
-			    addr_format(&one->addr, addr), role ? role->name : "the server");
+		struct trouble *trouble = trouble_add(out, GRAVITY_SERIOUS, "address",
+						      "%s seems to be an address of %s too, and is not guarded",
+						      addr_format(&one->addr, addr), role ? role->name : "the server");
 		EVIDENCE(out, trouble, "%s has it on %s, as has %s", hardware, one->interface,
 			 addr_format(&twin->addr, of));
 		REMEDY(out, trouble, "add it to %s, or take it from the machine",
 		       role && role != facts->policy->roles ? "the members of that role" : "address in [server]");
 	}
 	if (reported > REPORTED_MAX) {
-		struct trouble *trouble =
-			add(out, GRAVITY_WARNING, "address",
-			    "%zu more addresses share a protected machine's hardware address", reported - REPORTED_MAX);
+		struct trouble *trouble = trouble_add(out, GRAVITY_WARNING, "address",
+						      "%zu more addresses share a protected machine's hardware address",
+						      reported - REPORTED_MAX);
 		EVIDENCE(out, trouble, "the neighbour table");
 		REMEDY(out, trouble, "ip neighbour; is there a router or proxy ARP in between?");
 	}
@@ -215,7 +149,8 @@ static void judge_bridges(struct troubles *out, const struct doctor_facts *facts
 
 	for (size_t i = 0; i < facts->bridges.count; i++) {
 		const struct bridge_finding *finding = &facts->bridges.items[i];
-		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "bridge", "%s", bridge_finding_text(finding, what));
+		struct trouble *trouble =
+			trouble_add(out, GRAVITY_SERIOUS, "bridge", "%s", bridge_finding_text(finding, what));
 		EVIDENCE(out, trouble, "%s%s",
 			 facts->bridges.can_filter ? "net.bridge.bridge-nf-call-ip*tables is 0, on that bridge too"
 						   : "br_netfilter is not loaded",
@@ -230,9 +165,9 @@ static void judge_bridges(struct troubles *out, const struct doctor_facts *facts
 static void judge_saved(struct troubles *out, const struct doctor_facts *facts)
 {
 	for (size_t i = 0; i < facts->saved.count; i++) {
-		struct trouble *trouble = add(out, GRAVITY_SERIOUS, "saved",
-					      "a saved ruleset holds table inet " TABLE_NAME
-					      ": it can't be loaded as a whole while spefwd owns the table");
+		struct trouble *trouble = trouble_add(out, GRAVITY_SERIOUS, "saved",
+						      "a saved ruleset holds table inet " TABLE_NAME
+						      ": it can't be loaded as a whole while spefwd owns the table");
 		EVIDENCE(out, trouble, "%s:%u", facts->saved.items[i].path, facts->saved.items[i].line);
 		REMEDY(out, trouble, "take that table out of the file: spefwd builds it");
 	}
@@ -245,8 +180,8 @@ static void judge_tracking(struct troubles *out, const struct doctor_facts *fact
 	if (!most || facts->tracked < nearly)
 		return;
 	struct trouble *trouble =
-		add(out, GRAVITY_SERIOUS, "conntrack", "the connection table is %s: new connections are lost",
-		    facts->tracked < facts->tracked_max ? "nearly full" : "full");
+		trouble_add(out, GRAVITY_SERIOUS, "conntrack", "the connection table is %s: new connections are lost",
+			    facts->tracked < facts->tracked_max ? "nearly full" : "full");
 	EVIDENCE(out, trouble, "net.netfilter.nf_conntrack_count = %" PRIu64 ", nf_conntrack_max = %" PRIu64,
 		 facts->tracked, facts->tracked_max);
 	REMEDY(out, trouble, "see who floods (conntrack -L), or sysctl -w net.netfilter.nf_conntrack_max=%" PRIu64,
@@ -258,13 +193,11 @@ static void judge_clock(struct troubles *out, const struct doctor_facts *facts)
 	if (!facts->clock_known || facts->clock_synchronised)
 		return;
 	struct trouble *trouble =
-		add(out, GRAVITY_WARNING, "clock",
-		    "the clock is not synchronised: times in logs and of last known addresses may be wrong");
+		trouble_add(out, GRAVITY_WARNING, "clock",
+			    "the clock is not synchronised: times in logs and of last known addresses may be wrong");
 	EVIDENCE(out, trouble, "the kernel takes it to be wrong by up to %" PRId64 " s", facts->clock_error_ms / 1000);
 	REMEDY(out, trouble, "run a time service, as systemd-timesyncd or chrony; timedatectl shows it");
 }
-
-/* Rules of other tables. */
 
 static enum gravity gravity_of(const struct finding *finding)
 {
@@ -277,13 +210,14 @@ static struct trouble *add_finding(struct troubles *out, const struct finding *f
 	const char *does = finding->may ? "may drop it" : effect_phrase(finding->effect);
 
 	if (finding->effect == EFFECT_PORT)
-		return add(out, GRAVITY_SERIOUS, check,
-			   "a port of a guarded machine's own address is translated by another table: early_drop drops "
-			   "what comes to it");
+		return trouble_add(out, GRAVITY_SERIOUS, check,
+				   "a port of a guarded machine's own address is translated by another table: "
+				   "early_drop drops "
+				   "what comes to it");
 	if (finding->flow_count > 1)
-		return add(out, gravity_of(finding), check, "flow %s and %zu more: another table %s", finding->flow,
-			   finding->flow_count - 1, does);
-	return add(out, gravity_of(finding), check, "flow %s: another table %s", finding->flow, does);
+		return trouble_add(out, gravity_of(finding), check, "flow %s and %zu more: another table %s",
+				   finding->flow, finding->flow_count - 1, does);
+	return trouble_add(out, gravity_of(finding), check, "flow %s: another table %s", finding->flow, does);
 }
 
 /* The table in words, and the command that shows the chain. */
@@ -342,150 +276,6 @@ static void judge_foreign(struct troubles *out, const struct doctor_facts *facts
 			     "they have too many rules, or rules of an unknown kind", NULL);
 }
 
-/* Resolvers. */
-
-static void judge_resolvers(struct troubles *out, const struct doctor_facts *facts)
-{
-	char text[ADDR_TEXT_MAX];
-
-	for (size_t i = 0; i < facts->local_resolvers.count && facts->policy->name_count && facts->policy->observe &&
-			   !facts->same_resolvers;
-	     i++) {
-		const struct resolver_fact *resolver = &facts->local_resolvers.items[i];
-		struct trouble *trouble = add(out, GRAVITY_WARNING, "resolver",
-					      "what the server learns from its resolver %s can't be observed",
-					      addr_format(&resolver->addr, text));
-		EVIDENCE(out, trouble, "it is reached by %s as the server is: its answers do not pass this gateway",
-			 resolver->interface);
-		REMEDY(out, trouble,
-		       "servers = %s in [dns], so that both query the same; or let the server query one beyond this "
-		       "gateway",
-		       text);
-	}
-}
-
-static void add_addresses(struct troubles *out, char **text, const struct ranges *ranges)
-{
-	char first[RANGE_TEXT_MAX];
-
-	if (!ranges->count)
-		add_text(out, text, "no address");
-	else if (ranges->count == 1)
-		add_text(out, text, "%s", range_format(&ranges->items[0], first));
-	else
-		add_text(out, text, "%s and %zu more", range_format(&ranges->items[0], first), ranges->count - 1);
-}
-
-static void judge_name(struct troubles *out, const struct doctor_facts *facts, const struct name_fact *name)
-{
-	bool share = !name->own.count && !name->servers.count;
-	char *own = NULL, *servers = NULL;
-
-	for (size_t i = 0; i < name->own.count; i++)
-		share |= ranges_overlap(&name->servers, &name->own.items[i]);
-	if (share || name->own_error || name->servers_error)
-		return;
-	/* What is observed is learned at once. */
-	bool cured = facts->policy->observe && !facts->local_resolvers.count && name->servers.count;
-	add_addresses(out, &own, &name->own);
-	add_addresses(out, &servers, &name->servers);
-	struct trouble *trouble = add(out, cured ? GRAVITY_WARNING : GRAVITY_SERIOUS, "resolver",
-				      "%s (%s) is somebody else to the server than to this gateway", name->name,
-				      family_words[name->family]);
-	EVIDENCE(out, trouble, "the gateway's resolver answers %s, the server's %s, and they share none",
-		 own ? own : "?", servers ? servers : "?");
-	REMEDY(out, trouble, "let both query the same: servers in [dns] as resolvers in [server]");
-	free(own);
-	free(servers);
-}
-
-/* One note a side: where a resolver is silent, it is for all names. */
-static void judge_names(struct troubles *out, const struct doctor_facts *facts)
-{
-	const struct name_fact *own = NULL, *servers = NULL;
-
-	for (size_t i = 0; i < facts->names.count; i++) {
-		const struct name_fact *name = &facts->names.items[i];
-		judge_name(out, facts, name);
-		own = name->own_error && !own ? name : own;
-		servers = name->servers_error && !servers ? name : servers;
-	}
-	if (own)
-		troubles_add(out, GRAVITY_NOTE, "resolver", "the gateway's resolver could not be queried for all names",
-			     own->own_error, NULL);
-	if (servers)
-		troubles_add(out, GRAVITY_NOTE, "resolver",
-			     "the server's resolvers could not be queried for all names from here",
-			     servers->servers_error, NULL);
-}
-
-/* Certificates. */
-
-static void judge_certificate(struct troubles *out, const struct tls_fact *fact)
-{
-	char addr[ADDR_TEXT_MAX];
-
-	if (fact->result != TLS_UNTRUSTED && fact->result != TLS_OTHER_NAME)
-		return;
-	struct trouble *trouble =
-		add(out, GRAVITY_SERIOUS, "tls",
-		    "flow %s: what answers for %s port %u is %s: a proxy on the way may open the connection",
-		    fact->flow, fact->name, fact->port,
-		    fact->result == TLS_UNTRUSTED ? "nobody whom this system trusts" : "somebody else");
-	EVIDENCE(out, trouble, "%s has a certificate for \"%s\" by \"%s\": %s", addr_format(&fact->addr, addr),
-		 fact->subject, fact->issuer, fact->why);
-	REMEDY(out, trouble, "take %s out of the inspection of the proxy that has this authority", fact->name);
-}
-
-/* It answers by the other family, or that it does not was reported of that. */
-static bool is_said(const struct doctor_facts *facts, const struct tls_fact *fact)
-{
-	for (size_t i = 0; i < facts->tls.count; i++) {
-		const struct tls_fact *one = &facts->tls.items[i];
-		if (one != fact && strcmp(one->name, fact->name) == 0 && one->port == fact->port &&
-		    (one->result < TLS_UNREACHABLE || one < fact))
-			return true;
-	}
-	return false;
-}
-
-static void judge_tls(struct troubles *out, const struct doctor_facts *facts)
-{
-	char evidence[TLS_TEXT_MAX + ADDR_TEXT_MAX + 4], what[CONFIG_NAME_MAX + 80], addr[ADDR_TEXT_MAX];
-
-	for (size_t i = 0; i < facts->tls.count; i++) {
-		const struct tls_fact *fact = &facts->tls.items[i];
-		judge_certificate(out, fact);
-		if (fact->result < TLS_UNREACHABLE || is_said(facts, fact))
-			continue;
-		snprintf(what, sizeof(what), "the certificate of %s port %u could not be checked", fact->name,
-			 fact->port);
-		snprintf(evidence, sizeof(evidence), "%s: %s", addr_format(&fact->addr, addr), fact->why);
-		troubles_add(out, GRAVITY_NOTE, "tls", what, evidence, NULL);
-	}
-	if (facts->no_trust)
-		troubles_add(out, GRAVITY_NOTE, "tls", "no certificate could be judged",
-			     "this system's trust store is empty: install ca-certificates", NULL);
-}
-
-static int gravity_order(const void *a, const void *b)
-{
-	const struct trouble *x = a, *y = b;
-	return (int)x->gravity - (int)y->gravity;
-}
-
-/* Stable: the order of the checks stays. */
-void troubles_sort(struct troubles *troubles)
-{
-	for (size_t i = 1; i < troubles->count; i++) {
-		struct trouble one = troubles->items[i];
-		size_t at = i;
-		for (; at > 0 && gravity_order(&troubles->items[at - 1], &one) > 0; at--)
-			troubles->items[at] = troubles->items[at - 1];
-		troubles->items[at] = one;
-	}
-}
-
 void doctor_judge(struct troubles *ret, const struct doctor_facts *facts)
 {
 	judge_guard(ret, facts);
@@ -495,23 +285,12 @@ void doctor_judge(struct troubles *ret, const struct doctor_facts *facts)
 	judge_detours(ret, facts);
 	judge_tracking(ret, facts);
 	judge_neighbours(ret, facts);
-	judge_resolvers(ret, facts);
-	judge_names(ret, facts);
-	judge_tls(ret, facts);
+	doctor_judge_resolvers(ret, facts);
+	doctor_judge_names(ret, facts);
+	doctor_judge_tls(ret, facts);
 	judge_saved(ret, facts);
 	judge_clock(ret, facts);
 	troubles_sort(ret);
-}
-
-void troubles_free(struct troubles *troubles)
-{
-	for (size_t i = 0; i < troubles->count; i++) {
-		free(troubles->items[i].what);
-		free(troubles->items[i].evidence);
-		free(troubles->items[i].remedy);
-	}
-	free(troubles->items);
-	*troubles = (struct troubles){ 0 };
 }
 
 void doctor_facts_free(struct doctor_facts *facts)

@@ -2,8 +2,8 @@
 #ifndef SPEFW_DOCTOR_H
 #define SPEFW_DOCTOR_H
 
-/* What on a gateway stands in the way of the flows, or of the guard: facts in, troubles out. The daemon/doctor_ files
- * read the facts. Texts may be anything; those of troubles are printable. */
+/* What on a gateway stands in the way of the flows, or of the guard: facts in, troubles out. The files in doctor/ read
+ * the facts. Texts may be anything; those of troubles are printable. */
 
 #include "bridges.h"
 #include "foreign.h"
@@ -59,7 +59,7 @@ struct saved_fact {
 	unsigned line;
 };
 
-/* What the two sides' resolvers say of a name, in all rounds together. */
+/* What the two sides' resolvers answer for a name, in all rounds together. */
 struct name_fact {
 	const char *name;
 	enum family family;
@@ -114,7 +114,7 @@ struct doctor_facts {
 		struct resolver_fact *items;
 		size_t count, capacity;
 	} local_resolvers;
-	bool same_resolvers; /* the gateway asks none but the server's */
+	bool same_resolvers; /* the gateway queries none but the server's */
 	struct {
 		struct name_fact *items;
 		size_t count, capacity;

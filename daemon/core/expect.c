@@ -17,11 +17,11 @@ enum {
 	OPEN_MS = 130 * 1000, /* the kernel forgets an unanswered SYN after 120 s */
 	OFTEN_MS = 60 * 1000, /* finer than this, nobody needs to know when the last answer was */
 	GAP_MS = 60 * 1000,   /* more at once, and nobody was there to watch */
-	MOVED_MS = 2 * 1000,  /* the kernel tells whole seconds */
+	MOVED_MS = 2 * 1000,  /* the kernel gives whole seconds */
 	LINE_SIZE = CONFIG_ID_MAX + 32,
 };
 
-static const int64_t SILENT_MAX_MS = INT64_C(1000) * 60 * 60 * 24 * 3660; /* what a damaged file may say */
+static const int64_t SILENT_MAX_MS = INT64_C(1000) * 60 * 60 * 24 * 3660; /* what a damaged file may hold */
 
 static int64_t least(int64_t a, int64_t b)
 {

@@ -56,7 +56,7 @@ struct expect {
 int expect_want(struct expect *expect, const struct policy *policy);
 /* Time has passed. counts false: nothing was watched meanwhile. */
 void expect_pass(struct expect *expect, int64_t now_ms, bool counts);
-/* What the flow's counter of new connections says. */
+/* The value of the flow's counter of new connections. */
 void expect_opened(struct expectation *item, uint64_t opened, int64_t now_ms);
 /* Whether it is time to look at the connections that are there. */
 bool expect_due(const struct expect *expect, int64_t now_ms);

@@ -22,16 +22,16 @@ enum rule_field {
 	RULE_TARGET_6,
 	RULE_SOURCE_PORT,
 	RULE_TARGET_PORT,
-	RULE_LINK,     /* 16 bytes: the name of the link that the packet came in on */
-	RULE_LOCAL,    /* 1 byte: whether the target is an address of this machine (fib daddr type local) */
-	RULE_OUT_LINK, /* 16 bytes: the name of the link that it goes out by */
+	RULE_IN_INTERFACE,  /* 16 bytes: the name of the interface that the packet came in by */
+	RULE_LOCAL,         /* 1 byte: whether the target is an address of this machine (fib daddr type local) */
+	RULE_OUT_INTERFACE, /* 16 bytes: the name of the interface that it goes out by */
 	/* 4 bytes each, in the machine's order, as the kernel has them: bits of the connection's state and status, the
 	 * kind of the target. */
 	RULE_STATE,
 	RULE_STATUS,
 	RULE_TARGET_KIND,
 	RULE_FLAGS,  /* 1 byte, of TCP */
-	RULE_PACKET, /* 1 byte: to whom it is on the link; 0: us */
+	RULE_PACKET, /* 1 byte: to whom it is addressed there (PACKET_HOST and so on); 0: us */
 	RULE_FIELDS  /* something else */
 };
 
@@ -53,7 +53,7 @@ enum effect {
 	EFFECT_DNAT,     /* to another target */
 	EFFECT_TPROXY,   /* to a socket of this machine */
 	EFFECT_DUP,
-	EFFECT_FWD,   /* out by a link, past everything */
+	EFFECT_FWD,   /* out by an interface, past everything */
 	EFFECT_QUEUE, /* to a program */
 	EFFECT_NOTRACK,
 	EFFECT_DROP,    /* or reject */
@@ -122,7 +122,7 @@ struct foreign_chain {
 	enum place place;
 	int priority;
 	bool nat;                /* of type nat: it sees the packets that open connections alone */
-	bool interfaces_unknown; /* links have other names there: ports of a bridge, devices below one */
+	bool interfaces_unknown; /* interfaces have other names there: ports of a bridge, devices below one */
 	bool drops;              /* what comes to the end of a base chain */
 	bool legacy;             /* of iptables-legacy: rules have numbers, not handles */
 };
@@ -175,13 +175,12 @@ size_t foreign_find_set(const struct foreign_tables *tables, unsigned family, co
 size_t rule_field_size(enum rule_field field); /* bytes */
 void foreign_tables_free(struct foreign_tables *tables);
 
-/* Whether any rule does one of these effects, be it to whomever: nothing else needs to be known where not. */
+/* Whether any rule has one of these effects at all: where none has, nothing else needs to be known. */
 bool foreign_do_any(const struct foreign_tables *tables, unsigned effects);
 
-/* links: one a policy role, as for compile(). peers: one a policy flow, the links by which its peers come, for drops
- * alone. */
+/* environment: as for compile(). peers: one a policy flow, the interfaces by which its peers come, for drops alone. */
 struct foreign_view {
-	const struct environment *around;
+	const struct environment *environment;
 	const struct interface_list *peers; /* NULL: unknown */
 };
 /* The rules that could do one of these effects to a flow of the policy, each once. What `interception = prevent`

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "foreign_boxes.h"
+#include "foreign_parts.h"
 #include "array.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ static void set_ports(struct box *box, enum rule_field field, const struct port_
 	set_bytes(box, field, first, last);
 }
 
-/* One range of the protected side and one of the peer's: both directions, each link. */
+/* One range of the protected side and one of the peer's: both directions, each interface. */
 struct pair {
 	const struct policy_flow *flow;
 	const struct policy_role *role;
@@ -66,18 +66,18 @@ static void set_word(struct box *box, enum rule_field field, uint32_t value)
 }
 
 /* NULL: any. */
-static void set_link(struct box *box, enum rule_field field, const char *link)
+static void set_interface(struct box *box, enum rule_field field, const char *interface)
 {
 	uint8_t name[FOREIGN_KEY_MAX] = { 0 };
 
 	set_all(box, field);
-	if (!link)
+	if (!interface)
 		return;
-	memcpy(name, link, strnlen(link, FOREIGN_KEY_MAX - 1));
+	memcpy(name, interface, strnlen(interface, FOREIGN_KEY_MAX - 1));
 	set_bytes(box, field, name, name);
 }
 
-/* What is known of its connection. Where it is asked for interceptions all is open, since any packet of a flow may meet
+/* What is known of its connection. Where interceptions are looked for, all is open, since any packet of a flow may meet
  * them; a flow is stopped by what stops the packet that opens it, or the first answer. */
 static void set_connection(const struct judging *j, struct box *box)
 {
@@ -123,12 +123,12 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 		set_ports(&box, reply ? RULE_TARGET_PORT : RULE_SOURCE_PORT, stops(j) ? &usual_ports : &high_ports);
 		set_ports(&box, reply ? RULE_SOURCE_PORT : RULE_TARGET_PORT, pair->ports);
 	}
-	set_link(&box, RULE_LINK, in);
-	set_link(&box, RULE_OUT_LINK, out);
+	set_interface(&box, RULE_IN_INTERFACE, in);
+	set_interface(&box, RULE_OUT_INTERFACE, out);
 	set_byte(&box, RULE_LOCAL, j->base->place == PLACE_INPUT);
 	set_connection(j, &box);
 	if (!from_own && !j->base->interfaces_unknown)
-		box.neighbours = &j->view->around->role_interfaces[pair->role_index];
+		box.neighbours = &j->view->environment->role_interfaces[pair->role_index];
 	if (is_at_gateway(j))
 		box.holes[from_own] = stops(j) ? NULL : &pair->role->guarded;
 	else
@@ -136,7 +136,7 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 	return ARRAY_PUSH(boxes, box) < 0 ? -ENOMEM : 0;
 }
 
-/* By each link of the one side and each of the other; a side without any is open. */
+/* By each interface of the one side and each of the other; a side without any is open. */
 static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply,
 		    const struct interface_list *in, const struct interface_list *out)
 {
@@ -153,7 +153,7 @@ static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *p
 static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *pair)
 {
 	const struct interface_list *own =
-		j->base->interfaces_unknown ? NULL : &j->view->around->role_interfaces[pair->role_index];
+		j->base->interfaces_unknown ? NULL : &j->view->environment->role_interfaces[pair->role_index];
 	const struct interface_list *peers =
 		stops(j) && !j->base->interfaces_unknown && !is_at_gateway(j) && j->view->peers && pair->flow
 			? &j->view->peers[pair->flow - j->policy->flows]
@@ -203,7 +203,7 @@ static int add_ports(struct judging *j, struct boxes *boxes, struct pair *pair)
  * meant for it counts: that it takes nothing from ANY is what a gateway is like. */
 static int add_peer(struct judging *j, struct boxes *boxes, struct pair *pair, const struct range *peer)
 {
-	bool is_gateway = range_is_host(peer) && ranges_contains(j->view->around->gateway, &peer->first);
+	bool is_gateway = range_is_host(peer) && ranges_contains(j->view->environment->gateway, &peer->first);
 
 	/* Protected machines as targets are inbound, and none talks to itself. */
 	if (!pair->inbound && ranges_cover(&j->policy->protected_all, peer))
@@ -218,7 +218,7 @@ static int add_peer(struct judging *j, struct boxes *boxes, struct pair *pair, c
 /* Who is behind names is known by the addresses that they have now. */
 static int add_named(struct judging *j, struct boxes *boxes, struct pair *pair, const struct endpoint *peer)
 {
-	const struct names_view *names = j->view->around->names;
+	const struct names_view *names = j->view->environment->names;
 	int r = 0;
 
 	for (size_t i = 0; i < peer->name_count && r == 0; i++) {
@@ -235,7 +235,7 @@ static int add_named(struct judging *j, struct boxes *boxes, struct pair *pair, 
 
 static bool all_names_known(const struct judging *j, const struct endpoint *peer)
 {
-	const struct names_view *names = j->view->around->names;
+	const struct names_view *names = j->view->environment->names;
 
 	for (size_t i = 0; i < peer->name_count; i++)
 		if (peer->names[i] >= names->count ||
@@ -244,7 +244,7 @@ static bool all_names_known(const struct judging *j, const struct endpoint *peer
 	return true;
 }
 
-/* A name may be anywhere, where it is asked for interceptions; of very many ranges the ends have to do. */
+/* Where interceptions are looked for, a name may be anywhere; of very many ranges the ends have to do. */
 static int add_peers(struct judging *j, struct boxes *boxes, struct pair *pair)
 {
 	const struct endpoint *peer = pair->inbound ? &pair->flow->from : &pair->flow->to;

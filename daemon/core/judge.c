@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The meaning of the product. compile.c says the same to the kernel, rule by rule. */
+/* The meaning of the product. The compile files make rules of it that mean the same. */
 
 static bool names_hold(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
 {
@@ -32,30 +32,22 @@ bool endpoint_is_source(const struct endpoint *endpoint, const struct names_view
 	return endpoint->any || ranges_contains(&endpoint->ranges, addr) || names_hold(endpoint, names, addr);
 }
 
-bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint, const struct names_view *names,
-			const struct addr *addr)
+static bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint,
+			       const struct names_view *names, const struct addr *addr)
 {
 	if (ranges_contains(&policy->protected_all, addr))
 		return ranges_contains(&endpoint->opens, addr);
 	return endpoint_is_source(endpoint, names, addr);
 }
 
-static bool ranges_meet(const struct ranges *a, const struct ranges *b)
-{
-	for (size_t i = 0; i < b->count; i++)
-		if (ranges_overlap(a, &b->items[i]))
-			return true;
-	return false;
-}
-
 bool flow_opens_role(const struct policy_flow *flow, const struct policy_role *role)
 {
-	return flow->enabled && ranges_meet(&flow->to.opens, &role->guarded);
+	return flow->enabled && ranges_overlap_any(&flow->to.opens, &role->guarded);
 }
 
 bool flow_leaves_role(const struct policy_flow *flow, const struct policy_role *role)
 {
-	return flow->enabled && (flow->from.any || ranges_meet(&flow->from.ranges, &role->guarded));
+	return flow->enabled && (flow->from.any || ranges_overlap_any(&flow->from.ranges, &role->guarded));
 }
 
 bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint16_t port)
@@ -70,7 +62,7 @@ bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint1
 	return false;
 }
 
-bool role_is_ephemeral(const struct policy_role *role, uint16_t port)
+static bool role_is_ephemeral(const struct policy_role *role, uint16_t port)
 {
 	for (size_t i = 0; i < role->ephemeral_count; i++)
 		if (port >= role->ephemeral[i].first && port <= role->ephemeral[i].last)

@@ -12,7 +12,7 @@
 char *lines_end(FILE *out, char **text);
 
 /* The first line of text, without its end, goes into line, for sscanf(), which measures all that follows. It is ""
- * where it has no room, or was cut off at the end of a damaged file. Returns where the next one begins. */
+ * where it has no room, or is incomplete at the end of a damaged file. Returns where the next one begins. */
 const char *lines_next(const char *text, char *line, size_t size);
 
 #endif

@@ -43,7 +43,7 @@ static void forget_old(struct observed_queries *queries, int64_t now_ms)
 	memmove(queries->items, queries->items + old, queries->count * sizeof(*queries->items));
 }
 
-/* One server that asks without end takes the place of none but its own queries. */
+/* A server that sends queries without end takes the place of its own queries alone. */
 static void make_room(struct observed_queries *queries, const struct addr *server)
 {
 	size_t at = 0;

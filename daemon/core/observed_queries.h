@@ -13,15 +13,17 @@
 #include <stdint.h>
 
 enum {
-	OBSERVED_QUERIES_MAX = 512,    /* that wait for an answer; of wanted names alone, so this is a lot */
-	OBSERVED_QUERY_MS = 10 * 1000, /* how long an answer may take: a client has asked again by then, or given up */
+	OBSERVED_QUERIES_MAX = 512, /* that wait for an answer; of wanted names alone, so this is a lot */
+	OBSERVED_QUERY_MS =
+		10 * 1000, /* how long an answer may take: a client has repeated its query by then, or given up */
 	OBSERVED_WRONG_MAX =
 		16, /* answers that fit but for id or question; then somebody is guessing, and the query is forgotten */
 	OBSERVED_NAME_MAX = 254, /* bytes, with NUL: a host name that an administrator may write */
 };
 
 /* A query, or the question of an answer. Where the gateway has redirected the query, the resolver is who got it: both
- * directions have that one where they are copied, and the rules that copy them have looked at whom the server asked. */
+ * directions have that one where they are copied, and the rules that copy them have looked at the resolver that the
+ * server's query was for. */
 struct observed_question {
 	struct addr server, resolver;
 	uint16_t port, resolver_port; /* the server's, the resolver's */

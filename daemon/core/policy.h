@@ -94,7 +94,7 @@ struct policy {
  * Index: policy name, then family. */
 struct name_address {
 	struct addr addr;
-	int64_t deadline_ms; /* CLOCK_BOOTTIME: until when the kernel may keep it without hearing from us */
+	int64_t deadline_ms; /* CLOCK_BOOTTIME: until when the kernel may keep it unless it is renewed */
 };
 
 struct name_addresses {
@@ -112,24 +112,21 @@ struct names_view {
 int policy_from_config(struct policy *ret, const struct config *config, struct diags *diags);
 void policy_free(struct policy *policy);
 
-/* Protected addresses that are the gateway's own would lock it: they are left out of what is guarded, anew at each
- * call. *ret_changed: something guarded before is not now, or the other way round; else the policy is left alone.
- * 0 or -ENOMEM (then as before). */
+/* Protected addresses that are the gateway's own would lock it: they are left out of what is guarded; each call begins
+ * from all of them. *ret_changed: something guarded before is not now, or the other way round; else the policy is left
+ * alone. 0 or -ENOMEM (then as before). */
 int policy_leave_out(struct policy *policy, const struct ranges *gateway, bool *ret_changed);
 /* The protected address that is one of these, or NULL: what policy_leave_out() would leave out. */
 const struct addr *policy_own_address(const struct policy *policy, const struct ranges *gateway);
 
-/* As a packet's source, or as its target. */
+/* Whether packets from this address are the endpoint's. */
 bool endpoint_is_source(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr);
-bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint, const struct names_view *names,
-			const struct addr *addr);
 
 /* A flow is judged among the inbound ones of a protected role where it opens one of the role's addresses, and can
  * send from the role where its source covers one. */
 bool flow_opens_role(const struct policy_flow *flow, const struct policy_role *role);
 bool flow_leaves_role(const struct policy_flow *flow, const struct policy_role *role);
 bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint16_t port);
-bool role_is_ephemeral(const struct policy_role *role, uint16_t port);
 
 const struct policy_role *policy_protected_role(const struct policy *policy, const struct addr *addr);
 const struct policy_flow *policy_flow(const struct policy *policy, const char *id);
@@ -165,12 +162,12 @@ struct judgement {
 };
 
 /* The meaning of the product. Pure. The compiled ruleset must agree with it on every packet.
- * In audit mode it tells what enforce would do. */
+ * In audit mode the verdict is what enforce would do. */
 struct judgement policy_judge(const struct policy *policy, const struct names_view *names, const struct packet *packet);
 
 /* The connection that the policy takes a mid-stream packet for, as it was opened: *ret, with its sides in place. False
- * where it takes it for none: neither end has a port that tells. Whether it is allowed is another question. ret may be
- * the packet itself. */
+ * where it takes it for none: neither end has a port that shows it. Whether it is allowed is another question. ret may
+ * be the packet itself. */
 bool policy_opened(const struct policy *policy, const struct packet *packet, struct packet *ret);
 
 void names_view_free(struct names_view *view);

@@ -181,18 +181,14 @@ void warn_covered(struct diags *diags, const struct policy *policy, const struct
 /* Whether every connection that `narrow` allows is allowed by `wide` as well. */
 static bool endpoint_covers(const struct endpoint *wide, const struct endpoint *narrow, bool target)
 {
-	if (target) {
-		for (size_t i = 0; i < narrow->opens.count; i++)
-			if (!ranges_cover(&wide->opens, &narrow->opens.items[i]))
-				return false;
-	}
+	if (target && !ranges_cover_all(&wide->opens, &narrow->opens))
+		return false;
 	if (wide->any)
 		return true;
 	if (narrow->any)
 		return false;
-	for (size_t i = 0; i < narrow->ranges.count; i++)
-		if (!ranges_cover(&wide->ranges, &narrow->ranges.items[i]))
-			return false;
+	if (!ranges_cover_all(&wide->ranges, &narrow->ranges))
+		return false;
 	for (size_t i = 0; i < narrow->name_count; i++) {
 		bool found = false;
 		for (size_t j = 0; j < wide->name_count; j++)

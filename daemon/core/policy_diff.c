@@ -13,8 +13,8 @@ struct output {
 	void *userdata;
 };
 
-static void say(const struct output *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(const struct output *out, const char *format, ...)
+static void report(const struct output *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void report(const struct output *out, const char *format, ...)
 {
 	char text[3 * TEXT_MAX];
 	va_list arguments;
@@ -95,9 +95,9 @@ static void say_flow(const struct output *out, const char *what, const struct po
 {
 	char from[TEXT_MAX], to[TEXT_MAX], ports[TEXT_MAX], protocols[24];
 
-	say(out, "flow %s: %s: %s -> %s %s%s%s", flow->id, what, endpoint_text(&flow->from, from, sizeof(from)),
-	    endpoint_text(&flow->to, to, sizeof(to)), ports_text(flow, ports, sizeof(ports)),
-	    flow->port_count ? "/" : "", protocols_text(flow->protocols, protocols));
+	report(out, "flow %s: %s: %s -> %s %s%s%s", flow->id, what, endpoint_text(&flow->from, from, sizeof(from)),
+	       endpoint_text(&flow->to, to, sizeof(to)), ports_text(flow, ports, sizeof(ports)),
+	       flow->port_count ? "/" : "", protocols_text(flow->protocols, protocols));
 }
 
 static void say_endpoint(const struct output *out, const char *kind, const char *id, const char *side,
@@ -108,10 +108,10 @@ static void say_endpoint(const struct output *out, const char *kind, const char 
 	endpoint_text(old, before, sizeof(before));
 	endpoint_text(new, after, sizeof(after));
 	if (strcmp(before, after) != 0)
-		say(out, "%s %s: %s %s, was %s", kind, id, side, after, before);
+		report(out, "%s %s: %s %s, was %s", kind, id, side, after, before);
 	else if (new->word_count > ENDPOINT_WORDS &&new->words[ENDPOINT_WORDS][0] ==
 		 '(') /* else a role changed, which is reported of the role */
-		say(out, "%s %s: %s %s, others than before", kind, id, side, after);
+		report(out, "%s %s: %s %s, others than before", kind, id, side, after);
 }
 
 /* The keys of a section whose values are compared as they are. owner: "flow ID: ", or "". */
@@ -124,16 +124,16 @@ static void diff_values(const struct output *out, enum config_section section, c
 		if (key->change == CHANGE_RESOLVED || methods->equal(key, old, new))
 			continue;
 		if (key->change == CHANGE_NOTED) {
-			say(out, "%s%s: changed", owner, key->name);
+			report(out, "%s%s: changed", owner, key->name);
 			continue;
 		}
 		methods->text(key, old, before);
 		methods->text(key, new, after);
 		if (*owner)
-			say(out, "%s%s %s, was %s", owner, key->name, *after ? after : key->standard,
-			    *before ? before : key->standard);
+			report(out, "%s%s %s, was %s", owner, key->name, *after ? after : key->standard,
+			       *before ? before : key->standard);
 		else
-			say(out, "%s: %s -> %s", key->name, before, after);
+			report(out, "%s: %s -> %s", key->name, before, after);
 	}
 }
 
@@ -143,17 +143,17 @@ static void diff_flow(const struct output *out, const struct policy *old_policy,
 	char before[TEXT_MAX], after[TEXT_MAX], owner[CONFIG_ID_MAX + 8];
 
 	if (old->enabled != new->enabled)
-		say(out, "flow %s: %s -> %s", new->id, old->enabled ? "on" : "off", new->enabled ? "on" : "off");
+		report(out, "flow %s: %s -> %s", new->id, old->enabled ? "on" : "off", new->enabled ? "on" : "off");
 	snprintf(owner, sizeof(owner), "flow %s: ", new->id);
 	diff_values(out, CONFIG_FLOW, owner, old, new);
 	if (!old->enabled && !new->enabled)
 		return;
 	if (!ports_equal(old, new))
-		say(out, "flow %s: port %s, was %s", new->id, ports_text(new, after, sizeof(after)),
-		    ports_text(old, before, sizeof(before)));
+		report(out, "flow %s: port %s, was %s", new->id, ports_text(new, after, sizeof(after)),
+		       ports_text(old, before, sizeof(before)));
 	if (old->protocols != new->protocols)
-		say(out, "flow %s: protocol %s, was %s", new->id, protocols_text(new->protocols, after),
-		    protocols_text(old->protocols, before));
+		report(out, "flow %s: protocol %s, was %s", new->id, protocols_text(new->protocols, after),
+		       protocols_text(old->protocols, before));
 	if (!endpoint_equal(old_policy, &old->from, new_policy, &new->from))
 		say_endpoint(out, "flow", new->id, "from", &old->from, &new->from);
 	if (!endpoint_equal(old_policy, &old->to, new_policy, &new->to))
@@ -175,15 +175,15 @@ static void diff_flows(const struct output *out, const struct policy *old, const
 }
 
 /* The networks of one list that the other lacks: counted, and the first ones named. */
-static void say_missing(const struct output *out, const char *role, char sign, const struct ranges *list,
-			const struct ranges *other)
+static void report_missing(const struct output *out, const char *role, char sign, const struct ranges *list,
+			   const struct ranges *other)
 {
 	struct ranges rest = { 0 };
 	char text[TEXT_MAX] = "", one[RANGE_TEXT_MAX];
 
 	if (ranges_add_all(&rest, list) < 0 || ranges_subtract(&rest, other) < 0) {
 		ranges_free(&rest);
-		say(out, "role %s: changed", role);
+		report(out, "role %s: changed", role);
 		return;
 	}
 	for (size_t i = 0; i < rest.count && i < LISTED_MAX; i++) {
@@ -192,9 +192,9 @@ static void say_missing(const struct output *out, const char *role, char sign, c
 		append(text, sizeof(text), " ", signed_text);
 	}
 	if (rest.count > LISTED_MAX)
-		say(out, "role %s: %s and %zu more", role, text, rest.count - LISTED_MAX);
+		report(out, "role %s: %s and %zu more", role, text, rest.count - LISTED_MAX);
 	else if (rest.count)
-		say(out, "role %s: %s", role, text);
+		report(out, "role %s: %s", role, text);
 	ranges_free(&rest);
 }
 
@@ -210,25 +210,25 @@ static void diff_ephemeral(const struct output *out, const struct policy_role *w
 	char before[TEXT_MAX], after[TEXT_MAX];
 
 	if (was->is_protected && role->is_protected && !ephemeral_equal(was, role))
-		say(out, "role %s: ephemeral_ports %s, was %s", role->name,
-		    port_list(role->ephemeral, role->ephemeral_count, after, sizeof(after)),
-		    port_list(was->ephemeral, was->ephemeral_count, before, sizeof(before)));
+		report(out, "role %s: ephemeral_ports %s, was %s", role->name,
+		       port_list(role->ephemeral, role->ephemeral_count, after, sizeof(after)),
+		       port_list(was->ephemeral, was->ephemeral_count, before, sizeof(before)));
 }
 
 static void diff_role(const struct output *out, const struct policy *old, const struct policy_role *was,
 		      const struct policy *new, const struct policy_role *role)
 {
 	if (was->is_protected != role->is_protected)
-		say(out, "role %s: %s", role->name, role->is_protected ? "now protected" : "no longer protected");
+		report(out, "role %s: %s", role->name, role->is_protected ? "now protected" : "no longer protected");
 	if (was->members.any != role->members.any)
-		say(out, "role %s: %s", role->name, role->members.any ? "now ANY" : "no longer ANY");
+		report(out, "role %s: %s", role->name, role->members.any ? "now ANY" : "no longer ANY");
 	for (size_t i = 0; i < role->members.name_count; i++) {
 		bool found = false;
 		for (size_t j = 0; j < was->members.name_count; j++)
 			found |= strcmp(new->names[role->members.names[i]].name,
 					old->names[was->members.names[j]].name) == 0;
 		if (!found)
-			say(out, "role %s: +%s", role->name, new->names[role->members.names[i]].name);
+			report(out, "role %s: +%s", role->name, new->names[role->members.names[i]].name);
 	}
 	for (size_t i = 0; i < was->members.name_count; i++) {
 		bool found = false;
@@ -236,10 +236,10 @@ static void diff_role(const struct output *out, const struct policy *old, const 
 			found |= strcmp(old->names[was->members.names[i]].name,
 					new->names[role->members.names[j]].name) == 0;
 		if (!found)
-			say(out, "role %s: -%s", role->name, old->names[was->members.names[i]].name);
+			report(out, "role %s: -%s", role->name, old->names[was->members.names[i]].name);
 	}
-	say_missing(out, role->name, '+', &role->members.ranges, &was->members.ranges);
-	say_missing(out, role->name, '-', &was->members.ranges, &role->members.ranges);
+	report_missing(out, role->name, '+', &role->members.ranges, &was->members.ranges);
+	report_missing(out, role->name, '-', &was->members.ranges, &role->members.ranges);
 	diff_ephemeral(out, was, role);
 }
 
@@ -257,13 +257,13 @@ static void diff_roles(const struct output *out, const struct policy *old, const
 
 	for (size_t i = 0; i < old->role_count; i++)
 		if (!find_role(new, old->roles[i].name))
-			say(out, "role %s: gone", old->roles[i].name);
+			report(out, "role %s: gone", old->roles[i].name);
 	for (size_t i = 0; i < new->role_count; i++) {
 		const struct policy_role *role = &new->roles[i], *was = find_role(old, role->name);
 		if (was)
 			diff_role(out, old, was, new, role);
 		else
-			say(out, "role %s: new: %s", role->name, endpoint_text(&role->members, text, sizeof(text)));
+			report(out, "role %s: new: %s", role->name, endpoint_text(&role->members, text, sizeof(text)));
 	}
 }
 
@@ -273,8 +273,8 @@ static void diff_names(const struct output *out, const struct policy *old, const
 		for (size_t j = 0; j < old->name_count; j++)
 			if (strcmp(new->names[i].name, old->names[j].name) == 0 &&
 			    new->names[i].allow_private != old->names[j].allow_private)
-				say(out, "name %s: private addresses %s", new->names[i].name,
-				    new->names[i].allow_private ? "allowed" : "no longer allowed");
+				report(out, "name %s: private addresses %s", new->names[i].name,
+				       new->names[i].allow_private ? "allowed" : "no longer allowed");
 }
 
 bool policy_same_value(const struct policy *a, const struct policy *b, enum config_section section, const char *name)

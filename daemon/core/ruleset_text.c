@@ -16,7 +16,7 @@ static const struct field_form {
 		AS_IPV4,
 		AS_IPV6,
 		AS_PORT,
-		AS_LINK,
+		AS_INTERFACE,
 		AS_PROTOCOL,
 		AS_ICMP,
 		AS_ICMPV6,
@@ -53,8 +53,8 @@ static const struct field_form {
 	[FIELD_CT_STATE] = { "ct state", 4, AS_NOTHING },
 	[FIELD_CT_STATUS] = { "ct status", 4, AS_NOTHING },
 	[FIELD_CT_DIRECTION] = { "ct direction", 1, AS_DIRECTION },
-	[FIELD_IIFNAME] = { "iifname", 16, AS_LINK },
-	[FIELD_OIFNAME] = { "oifname", 16, AS_LINK },
+	[FIELD_IIFNAME] = { "iifname", 16, AS_INTERFACE },
+	[FIELD_OIFNAME] = { "oifname", 16, AS_INTERFACE },
 	[FIELD_PKTTYPE] = { "meta pkttype", 1, AS_PKTTYPE },
 	[FIELD_FIB_LOCAL] = { "fib daddr type", 4, AS_NOTHING },
 	[FIELD_FIB_UNICAST] = { "fib daddr type", 4, AS_NOTHING },
@@ -122,7 +122,7 @@ static void print_key(FILE *out, int operand, const uint8_t *key)
 	case AS_IPV4:
 	case AS_IPV6: fputs(inet_ntop(operand == AS_IPV4 ? AF_INET : AF_INET6, key, text, sizeof(text)), out); break;
 	case AS_PORT: fprintf(out, "%d", key[0] << 8 | key[1]); break;
-	case AS_LINK: fprintf(out, "\"%.16s\"", (const char *)key); break;
+	case AS_INTERFACE: fprintf(out, "\"%.16s\"", (const char *)key); break;
 	case AS_PROTOCOL: print_word(out, protocols, key[0]); break;
 	case AS_ICMP: print_word(out, icmp_types, key[0]); break;
 	case AS_ICMPV6: print_word(out, icmpv6_types, key[0]); break;
@@ -227,7 +227,7 @@ static const struct {
 	[KEY_IPV4] = { "ipv4_addr", AS_IPV4 },
 	[KEY_IPV6] = { "ipv6_addr", AS_IPV6 },
 	[KEY_PORT] = { "inet_service", AS_PORT },
-	[KEY_INTERFACE] = { "ifname", AS_LINK },
+	[KEY_INTERFACE] = { "ifname", AS_INTERFACE },
 	[KEY_ICMPV6_TYPE] = { "icmpv6_type", AS_ICMPV6 },
 	[KEY_PROTOCOL] = { "inet_proto", AS_PROTOCOL },
 	[KEY_CUT_4] = { "ipv4_addr . inet_service . ipv4_addr . inet_service", AS_NOTHING },

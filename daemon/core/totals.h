@@ -11,7 +11,7 @@
 struct total {
 	char name[64];
 	uint64_t packets, bytes;           /* ever */
-	uint64_t seen_packets, seen_bytes; /* what the kernel's counter said last */
+	uint64_t seen_packets, seen_bytes; /* the value of the kernel's counter last time */
 };
 
 struct totals {
@@ -19,15 +19,15 @@ struct totals {
 	size_t count, capacity;
 };
 
-/* What the kernel says now. A counter that went back was reset: what it says is new. One whose name is too long is
+/* The kernel's value now. A counter that went back was reset: all of its value is new. One whose name is too long is
  * passed over. 0 or -ENOMEM. */
 int totals_see(struct totals *totals, const char *name, uint64_t packets, uint64_t bytes);
 /* The kernel's counters are about to begin at zero. */
 void totals_restart(struct totals *totals);
 const struct total *totals_find(const struct totals *totals, const char *name); /* NULL: never seen */
 
-/* boot: the identity of this boot. What the kernel said last counts only where it is the same still: with another
- * boot the counters began anew. text: NULL without memory, to be freed. What can't be read is passed over. */
+/* boot: the identity of this boot. The kernel's last values count only in the same boot: another one began at zero.
+ * text: NULL without memory, to be freed. What can't be read is passed over. */
 char *totals_text(const struct totals *totals, const char *boot);
 int totals_from_text(struct totals *ret, const char *text, const char *boot); /* 0 or -ENOMEM */
 void totals_free(struct totals *totals);

@@ -22,7 +22,7 @@ enum {
 
 /* A counter of what should not happen. */
 struct alarm {
-	uint64_t packets; /* what it said last */
+	uint64_t packets; /* its value last time */
 	int64_t grown_ms; /* when it last grew; 0: never, or what made it grow is gone */
 };
 

@@ -28,7 +28,7 @@ void cut_set_repeated(struct cut *cut);
 
 /* What a cut goes by. */
 struct cut_rules {
-	const struct policy *policy, *before; /* in force; in force until now, which tells what a connection is that was
+	const struct policy *policy, *before; /* in force; in force until now, which shows what a connection is that was
 						 seen from the middle on, or NULL */
 	const struct names_view *held;        /* of policy */
 };

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* What the objects say, and whom it concerns. */
+/* What the objects report, and whom it concerns. */
 
 void health_changed(struct gateway *gateway)
 {
@@ -257,6 +257,6 @@ void on_network_changed(void *userdata)
 		cut_require(gateway->cut, "the guarded addresses changed");
 	apply(gateway);
 	foreign_set_changed(gateway->foreign); /* what passes by which interface may have changed */
-	/* DNS may answer now, or say something else. */
+	/* DNS may answer now, or differently. */
 	names_query_all(gateway->names);
 }

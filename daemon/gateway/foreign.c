@@ -114,7 +114,7 @@ static int begin(struct foreign *foreign)
 	if (r == 0)
 		r = foreign->events.environment(foreign->userdata, foreign->policy, &look->store, &look->own);
 	look->environment = environment_of(&look->store, &look->own, &look->names);
-	look->view = (struct foreign_view){ .around = &look->environment };
+	look->view = (struct foreign_view){ .environment = &look->environment };
 	return r < 0 ? r : nft_foreign_begin(&look->reading, &look->nft, &look->tables, EFFECTS_INTERCEPT);
 }
 

@@ -175,7 +175,8 @@ int gateway_start(struct gateway *gateway, int stored_fd)
 		return r == -EINVAL ? -EPROTO : r; /* the former speaks of the configuration */
 	}
 	gateway->applying = true;
-	/* The table first, from remembered addresses; DNS is asked after that. What may pass with time is tried again.
+	/* The table first, from remembered addresses; DNS is queried after that. What may pass with time is tried
+	 * again.
 	 */
 	r = apply(gateway);
 	if (r == -EPERM || r == -EOPNOTSUPP || r == -EBUSY)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
+#include "core/unfit.h"
 #include "gateway/names_parts.h"
 #include "log.h"
 #include "state_file.h"
@@ -163,7 +164,7 @@ static int follow_servers(struct names *names, const struct policy_file *old)
 		r = resolver_set_servers(names->resolver, servers->system ? NULL : servers->items, servers->count);
 	if (r < 0)
 		return r;
-	if (!first) /* others may say something else; and what the old ones failed to say must not wait any longer */
+	if (!first) /* others may answer differently; and what the old ones failed to answer must not wait */
 		addrbook_query_now(names->book, NULL, now_ms());
 	return 0;
 }
@@ -263,7 +264,7 @@ void names_query_all(struct names *names)
 {
 	int64_t now = now_ms(), earliest = names->all_queried_ms + QUERY_ALL_EVERY_MS;
 
-	/* What the last of many events changed is asked for as well, only later. */
+	/* After many events the last change is queried as well, only later. */
 	if (!names->all_due_ms)
 		names->all_due_ms = names->all_queried_ms && earliest > now ? earliest : now;
 	names_drive(names);

@@ -2,8 +2,8 @@
 #ifndef SPEFW_GATEWAY_NAMES_H
 #define SPEFW_GATEWAY_NAMES_H
 
-/* The names of the policy: who is behind them until when, and who was. It asks DNS, learns what protected machines were
- * answered, drops what has expired, and saves all that to the state directory. */
+/* The names of the policy: who is behind them until when, and who was. It queries DNS, learns what protected machines
+ * were answered, drops what has expired, and saves all that to the state directory. */
 
 #include "config/policy_file.h"
 #include "core/addrbook.h"
@@ -32,7 +32,7 @@ int names_new(struct names **ret, sd_event *event, struct helper *helper, const 
 void names_free(struct names *names); /* saves what is not on disk yet, where names_begin() was called. NULL: nothing */
 
 /* For the first time: the names of the policy are wanted, what is known of them is loaded from the state directory
- * (trouble with that is logged), and DNS will be asked. file is the one in force from then on: it must live as long,
+ * (trouble with that is logged), and DNS will be queried. file is the one in force from then on: it must live as long,
  * and may change by a reload, followed by names_follow(). 0 or a negative errno. */
 int names_begin(struct names *names, const struct policy_file *file);
 
@@ -54,11 +54,11 @@ int names_held_view(struct names *names, const struct policy *policy, struct nam
  * is not in the book, another program has added. */
 void names_remember(struct names *names, const char *name, const struct addr *addr, int64_t age_ms);
 
-/* The gateway's own addresses have changed: `refuses` says something else. True where any set of addresses changed. */
+/* The gateway's own addresses have changed: `refuses` may differ. True where any set of addresses changed. */
 bool names_recheck(struct names *names);
-/* All names are asked for: now, or where that was a short time ago, when that time is over. */
+/* All names are queried: now, or where that was a short time ago, when that time is over. */
 void names_query_all(struct names *names);
-/* Asks what is due, drops what has expired, sets the timer. */
+/* Sends the queries that are due, drops what has expired, sets the timer. */
 void names_drive(struct names *names);
 /* What is not on disk yet, if that was not saved lately. Once a minute. */
 void names_save(struct names *names);
@@ -68,12 +68,12 @@ void names_save(struct names *names);
 bool names_wants(const struct names *names, const char *question, enum family family);
 /* What a protected machine was answered by its resolver, once that was matched with its query. */
 void names_learn(struct names *names, const struct dns_answer *answer);
-/* A protected machine was denied: names that a fresh answer could help are asked for, within the budget. */
+/* A protected machine was denied: names that a fresh answer could help are queried, within the budget. */
 void names_denied(struct names *names, const struct packet *packet);
 /* Copies of packets were lost: what was lost may have been an answer or a denial. */
 void names_copies_lost(struct names *names);
 
-/* Asks for these names now (count 0: all). 0: `refreshed` will be called for waiter, later and once, unless
+/* Queries these names now (count 0: all). 0: `refreshed` will be called for waiter, later and once, unless
  * names_forget_waiter() comes before. 1: there is nothing to wait for. -ENOENT: *ret_unknown is not a name of the
  * policy; -ENOMEM. */
 int names_refresh(struct names *names, void *waiter, const char *const *wanted, size_t count, const char **ret_unknown);

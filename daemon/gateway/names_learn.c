@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
 #include "core/array.h"
+#include "core/unfit.h"
 #include "gateway/names_parts.h"
 #include "log.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the packets of protected machines tell of names: answers that they get, and denials that a fresh answer of our
+/* What the packets of protected machines show of names: answers that they get, and denials that a fresh answer of our
  * own might cure. */
 
 enum {
@@ -47,7 +48,7 @@ static int by_time(const void *a, const void *b)
 	return x->queried_ms < y->queried_ms ? -1 : x->queried_ms > y->queried_ms;
 }
 
-/* Makes them due, those first that were asked for longest ago: none more often than min_interval, all together within
+/* Makes them due, those first that were queried longest ago: none more often than min_interval, all together within
  * the budget. */
 static void query_candidates(struct names *names, struct candidates *candidates)
 {
@@ -75,7 +76,7 @@ static bool might_cure(const struct policy_flow *flow, const struct policy_role 
 	       endpoint_is_source(&flow->from, NULL, &packet->source);
 }
 
-/* On a port that a named flow covers: whoever the machine asked may know more than we do. */
+/* On a port that a named flow covers: the resolver of that machine may know more than we do. */
 void names_denied(struct names *names, const struct packet *packet)
 {
 	const struct policy *policy = &names->file->policy;
@@ -96,7 +97,7 @@ void names_denied(struct names *names, const struct packet *packet)
 	names_drive(names);
 }
 
-/* Losses come in swarms, and what was lost last counts as well. */
+/* Losses come in bursts, and what was lost last counts as well. */
 void names_copies_lost(struct names *names)
 {
 	int64_t now = now_ms(), earliest = names->losses_ms + LOSSES_EVERY_MS;

@@ -20,7 +20,7 @@ struct names {
 	const struct policy_file *file; /* in force; NULL: names_begin() was not called */
 	struct addrbook *book;
 	struct held held;       /* what every name has held, for connections that are there already */
-	struct aliases aliases; /* what else the server may ask for when it means a name */
+	struct aliases aliases; /* what else the server may query when it means a name */
 	struct resolver *resolver;
 	struct refresh *refreshes; /* callers that wait for answers */
 	struct timer *timer;

@@ -94,7 +94,7 @@ void names_forget_waiter(struct names *names, const void *waiter)
 
 static int await(struct refresh *refresh, const char *name)
 {
-	if (name[0] == '*') /* a pattern can't be asked for */
+	if (name[0] == '*') /* a pattern can't be queried */
 		return 0;
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct awaited item = { strdup(name), family };

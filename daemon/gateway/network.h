@@ -23,7 +23,7 @@ int network_environment(struct network *network, const struct policy *policy, st
  * leads there. 0 or a negative errno. */
 int network_remember(struct network *network, const struct policy *policy, const struct ruleset *found);
 
-/* Also of bridges, which are read for it, but not more often than once a second: nobody says when they learn an
+/* Also of bridges, which are read for it, but not more often than once a second: nothing notifies when they learn an
  * address. What is new is logged. */
 void network_reasons(struct network *network, const struct policy *policy, struct health *health);
 

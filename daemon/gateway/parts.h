@@ -15,7 +15,7 @@ struct gateway {
 	void *userdata;
 	int state_lock; /* descriptor: the state directory is ours alone; negative: it can't be had */
 	int64_t started_ms;
-	bool applying; /* what the objects say has consequences for the kernel from now on */
+	bool applying; /* what the objects report has consequences for the kernel from now on */
 	bool started;  /* the table is up, and the counters were read once */
 
 	struct config_store *config;
@@ -46,7 +46,7 @@ void apply_names(struct gateway *gateway, const char *name);
 size_t cut_denied(struct gateway *gateway, const char *why, const struct policy *before);
 void retry_soon(struct gateway *gateway);
 
-/* events.c: what the objects say. */
+/* events.c: what the objects report. */
 extern const struct table_events table_events;
 extern const struct helper_events helper_events;
 extern const struct names_events names_events;

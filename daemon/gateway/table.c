@@ -264,7 +264,7 @@ int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, 
 {
 	struct delta_options options = table->options;
 
-	options.rearm_slack_ms = slack_ms;
+	options.renew_slack_ms = slack_ms;
 	*ret_replaced = false;
 	table->socket.error[0] = '\0';
 	int r = table->known ? retire(table) : 0;

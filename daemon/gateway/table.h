@@ -33,7 +33,7 @@ void table_free(struct table *table); /* the kernel's table stays. NULL: nothing
 
 struct nft_socket *table_socket(struct table *table); /* valid as long as the table */
 
-/* What the kernel holds is known: as table_current() says. */
+/* What the kernel holds is known: table_current(). */
 bool table_is_known(const struct table *table);
 /* It was removed by table_remove(), and nothing was committed since. */
 bool table_is_removed(const struct table *table);
@@ -59,7 +59,7 @@ bool table_drain(struct table *table);
 /* Why the last change failed; NULL: it did not, or that is made up for. Logged where it is news. */
 void table_set_failure(struct table *table, const char *what);
 const char *table_failure(const struct table *table);       /* "" where there is none */
-const char *table_reason(const struct table *table, int r); /* the kernel's words, where it said any */
+const char *table_reason(const struct table *table, int r); /* the kernel's message, where there is one */
 
 struct table_figures {
 	uint64_t generation;     /* changes of the policy or of the table that this daemon has made */

@@ -2,7 +2,7 @@
 #ifndef SPEFW_USAGE_H
 #define SPEFW_USAGE_H
 
-/* Flows with `expect`: when they were last used. Live connections are read where core/expect says that it is time to.
+/* Flows with `expect`: when they were last used. Live connections are read when core/expect finds it time to.
  * Nothing of it is in the table: a rule that sees answers would have to stand before the fast path, and notices of
  * connection tracking come for every connection of the gateway, or not at all. */
 

@@ -364,11 +364,8 @@ static int add_links_of(const struct links *links, const struct range *range, st
 static int take_interest(struct links *links, const struct ranges *addresses)
 {
 	struct ranges wider = { 0 };
-	bool covered = true;
 
-	for (size_t i = 0; i < addresses->count; i++)
-		covered &= ranges_cover(&links->interest, &addresses->items[i]);
-	if (covered)
+	if (ranges_cover_all(&links->interest, addresses))
 		return 0;
 	int r = ranges_add_all(&wider, &links->interest);
 	if (r == 0)

@@ -368,7 +368,7 @@ static int encode_elements(struct nft_batch *batch, const struct op *op, enum el
 }
 
 /* Kernels that can't move a timeout in place get the element again; in this order no packet misses it. */
-static int encode_rearm(struct nft_batch *batch, const struct op *op)
+static int encode_renew(struct nft_batch *batch, const struct op *op)
 {
 	if (batch->abilities.timeout_update)
 		return encode_elements(batch, op, ELEMENT_UPDATE);
@@ -393,7 +393,7 @@ static int encode_op(struct nft_batch *batch, const struct op *op)
 	case OP_RULE_ADD: return encode_rule_add(batch, op);
 	case OP_ELEMENTS_ADD: return encode_elements(batch, op, ELEMENT_ADD);
 	case OP_ELEMENTS_DELETE: return encode_elements(batch, op, ELEMENT_DELETE);
-	case OP_ELEMENTS_REARM: return encode_rearm(batch, op);
+	case OP_ELEMENTS_RENEW: return encode_renew(batch, op);
 	}
 	return -EINVAL;
 }

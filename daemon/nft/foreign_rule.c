@@ -236,15 +236,15 @@ static void take_meta(struct parsing *p, const struct nftnl_expr *expr)
 	switch (key) {
 	case NFT_META_NFPROTO: content->field = RULE_FAMILY; break;
 	case NFT_META_L4PROTO: content->field = RULE_PROTOCOL; break;
-	case NFT_META_IIFNAME: content->field = RULE_LINK; break;
-	case NFT_META_OIFNAME: content->field = RULE_OUT_LINK; break;
+	case NFT_META_IIFNAME: content->field = RULE_IN_INTERFACE; break;
+	case NFT_META_OIFNAME: content->field = RULE_OUT_INTERFACE; break;
 	case NFT_META_IIF:
 		content->kind = HOLDS_LINK_INDEX;
-		content->field = RULE_LINK;
+		content->field = RULE_IN_INTERFACE;
 		break;
 	case NFT_META_OIF:
 		content->kind = HOLDS_LINK_INDEX;
-		content->field = RULE_OUT_LINK;
+		content->field = RULE_OUT_INTERFACE;
 		break;
 	case NFT_META_PKTTYPE: content->field = RULE_PACKET; break;
 	case NFT_META_PROTOCOL: content->kind = HOLDS_ETHERTYPE; break;

@@ -50,13 +50,13 @@ static void make_ruleset(struct ruleset *ret, const struct policy *policy)
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
 	struct interface_list *interfaces = calloc(policy->role_count, sizeof(*interfaces));
-	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 
 	must(interfaces != NULL, "out of memory");
 	for (size_t i = 0; i < policy->role_count; i++)
 		if (policy->roles[i].is_protected)
 			interfaces[i] = (struct interface_list){ lan, 1 };
-	must(compile(ret, policy, &around) == 0, "compile");
+	must(compile(ret, policy, &environment) == 0, "compile");
 	free(interfaces);
 }
 

@@ -53,8 +53,8 @@ static void judge_foreign(const struct foreign_tables *tables)
 	struct interface_list interfaces = { 0 };
 	struct ranges none = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &none, .role_interfaces = &interfaces, .names = &names };
-	struct foreign_view view = { .around = &around };
+	struct environment environment = { .gateway = &none, .role_interfaces = &interfaces, .names = &names };
+	struct foreign_view view = { .environment = &environment };
 	struct findings findings = { 0 };
 	struct judging *judging;
 	char text[64];

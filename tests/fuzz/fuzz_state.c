@@ -2,6 +2,7 @@
 /* The file of addresses, as a worn disk may give it back. Each line of the input gets its right checksum unless it ends
  * in '!', or no input would come further than that. What was read and is written reads as the same again. */
 #include "../../daemon/state_file.c"
+#include "core/unfit.h"
 
 #include <errno.h>
 #include <stdbool.h>

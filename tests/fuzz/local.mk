@@ -14,14 +14,15 @@ FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/co
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config/ini.c daemon/core/addr.c daemon/core/config.c \
 	daemon/core/config_keys.c daemon/core/config_members.c daemon/core/config_read.c daemon/core/config_text.c \
 	daemon/core/config_types.c daemon/core/config_values.c daemon/core/diag.c daemon/core/printable.c
-FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c
+FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c \
+	daemon/core/dns_wire.c
 # They include the readers, for sockets that are not real.
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h \
 	daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c
 FUZZ_LEGACY_SOURCES = tests/fuzz/fuzz_legacy.c tests/fuzz/fuzz_policy.h daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
 FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h \
-	tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c daemon/nft/rule_parsing.c \
-	daemon/nft/xt_rule.c
+	tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c \
+	daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
 FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c \
 	daemon/core/lines.c daemon/core/totals.c
@@ -31,8 +32,9 @@ FUZZ_RESOLVER_SOURCES = tests/fuzz/fuzz_resolver_records.c daemon/gateway/observ
 FUZZ_ROUTES_SOURCES = tests/fuzz/fuzz_routes.c tests/fuzz/library_faults.h daemon/log.c
 FUZZ_ROUTES_LIBS = libcore.a $(NLROUTE_LIBS) $(SYSTEMD_LIBS)
 FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/core/addr.c daemon/core/dns_message.c \
-	daemon/core/observed_queries.c daemon/core/seen_packet.c resolver/nflog_read.c
-FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/core/addr.c daemon/core/addrbook.c daemon/core/lines.c
+	daemon/core/dns_wire.c daemon/core/observed_queries.c daemon/core/seen_packet.c resolver/nflog_read.c
+FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/core/addr.c daemon/core/addrbook.c \
+	daemon/core/addrbook_answers.c daemon/core/addrbook_expiry.c daemon/core/lines.c daemon/core/unfit.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/core/printable.c daemon/control/wire.c
 
 tests_fuzz_replay_archive_SOURCES = tests/fuzz/replay.c $(FUZZ_ARCHIVE_SOURCES)

@@ -208,9 +208,9 @@ static void make_ruleset(struct golden *g, const char *conf)
 
 	char resolver_interface[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 	const struct interface_list resolvers = { resolver_interface, 1 };
-	struct environment around = { &g->gateway,       g->interfaces,  &g->names, g->towards,
-				      g->own_interfaces, &g->broadcasts, &resolvers };
-	require_memory(compile(&g->ruleset, &g->policy, &around) == 0);
+	struct environment environment = { &g->gateway,       g->interfaces,  &g->names, g->towards,
+					   g->own_interfaces, &g->broadcasts, &resolvers };
+	require_memory(compile(&g->ruleset, &g->policy, &environment) == 0);
 }
 
 static void print_text(const struct golden *g)

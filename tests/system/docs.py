@@ -12,7 +12,7 @@ from lab import DNS, LICENSE, Lab, Tap, namespaces, program, vendor, wait_for  #
 from lab.daemon import BUILD, TOP, sanitizer_report  # noqa: E402
 
 PAGES = ("spefwd.8", "spefwctl.8", "spefw.ini.5")
-MARKDOWN = ("README.md", "NEWS", "doc/architecture.md")
+MARKDOWN = ("README.md", "NEWS", "CONTRIBUTING.md", "SECURITY.md", "doc/architecture.md")
 # What an example leaves out, for it to be a whole configuration.
 ENVIRONMENT = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n\n[role ADM]\nmembers = 203.0.113.0/24\n\n"
 # What no check of the file can find before it is on the machine.
@@ -262,17 +262,48 @@ def references(tap):
                    "README names the package " + package)
 
 
+def rooms(text):
+    """What the tables of rooms list, as paths without an ending."""
+    listed = set()
+    for title, body in re.findall(r"^### (.*)\n((?:(?!##).*\n)*)", text, re.M):
+        folder = title.split(":")[0]
+        base = "daemon" if "," in folder else folder
+        if "| file |" in body:
+            for row in re.findall(r"^\| ([\w/]+(?:, [\w/]+)*) \|", body.split("|--", 1)[1], re.M):
+                listed |= {"%s/%s" % (base, name) for name in row.split(", ")}
+    return listed
+
+
+def sources(*folders):
+    """Files of C below these folders, without their endings, but for what the files of one room share."""
+    found = set()
+    for top in folders:
+        for folder, _, names in os.walk(os.path.join(TOP, top)):
+            found |= {os.path.splitext(os.path.relpath(os.path.join(folder, name), TOP))[0]
+                      for name in names if re.search(r"\.[ch]$", name) and not re.search(r"(^|_)parts\.h$", name)}
+    return found
+
+
 def structure(tap):
     """doc/architecture.md knows each source file of the programs, and none that is not there."""
     text = text_of("doc/architecture.md")
-    named = set(re.findall(r"`((?:\w[\w.-]*/)+[\w.-]*)`", text))
-    absent = [path for path in sorted(named) if not os.path.exists(os.path.join(TOP, path))]
-    tap.equal(absent, [], "what it names exists")
+    for path in ("doc/architecture.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"`((?:\w[\w.-]*/)+[\w.-]*)`", text_of(path)))
+        absent = [name for name in sorted(named) if not os.path.exists(os.path.join(TOP, name))]
+        tap.equal(absent, [], "%s: what it names exists" % path)
+    listed = rooms(text)
+    there = sources(*{path.split("/")[0] for path in listed})
+    tap.ok(len(listed) > 100, "it has tables of rooms", len(listed))
+    tap.equal(sorted(there - listed), [], "it has a row for each file of the programs")
+    tap.equal([name for name in sorted(listed - there) if not os.path.exists(os.path.join(TOP, name + ".h"))], [],
+              "it has a file for each row")
     words = {os.path.splitext(word)[0] for word in re.findall(r"[\w.-]*\w", text)}
-    for folder in ("daemon", "daemon/core", "cli", "include/spefw", "tests/lab"):
-        sources = {os.path.splitext(name)[0]
-                   for name in os.listdir(os.path.join(TOP, folder)) if re.search(r"^[a-z].*\.(c|h|py|varlink)$", name)}
-        tap.equal(sorted(sources - words), [], "it knows all of %s/" % folder)
+    for folder in ("include/spefw", "tests/lab"):
+        inside = {os.path.splitext(name)[0]
+                  for name in os.listdir(os.path.join(TOP, folder)) if re.search(r"^[a-z].*\.(h|py|varlink)$", name)}
+        tap.equal(sorted(inside - words), [], "it knows all of %s/" % folder)
+
+
 
 def built_in(tap, daemon):
     """The table of flows in spefw.ini(5) is the daemon's."""

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """policy_judge() and the kernel agree on every port: each TCP and UDP port, each pair of peers, both directions, both
-families; and on mid-stream packets of lost connections, swept over the ports of either side."""
+families; and on mid-stream packets of lost connections, swept over the ports of either side. Before that, where
+nothing filters, all arrives."""
 import os
 import random
 import sys
@@ -145,6 +146,17 @@ def try_policy(tap, title, thorough, **config):
               title + ": the judge and the kernel agree on each of %d packets" % totals["probes"])
 
 
+def nothing_filters(tap):
+    """Without a table, whatever is sent arrives, however much of it reaches the gateway from several machines."""
+    with JudgeLab(tap) as lab:
+        for kind in ("syn", "push", "udp"):
+            probes = [(kind, [ADDRESS[family][machine]], [ADDRESS[family]["gateway"]], OWN, "1-%d" % count)
+                      for family in FAMILIES for machine, count in (("server", 100), ("admin", 1000))]
+            totals, remarks = lab.probe(*probes)
+            tap.equal((totals["probes"], totals["other"], totals["again"], totals["mismatches"], remarks),
+                      (2200, 2200, 0, 0, []), kind + ": all of it arrives at once")
+
+
 def everything(tap):
     """The vendor's flows, a second protected role, narrowed and custom flows."""
     try_policy(tap, "early drop, prevent", True, flows=FLOWS, gateway="early_drop = yes\ninterception = prevent")
@@ -159,4 +171,4 @@ def without_help(tap):
 
 
 if __name__ == "__main__":
-    main(everything, without_help)
+    main(nothing_filters, everything, without_help)

@@ -187,13 +187,15 @@ static void send_batch(struct judge *judge)
 	for (size_t i = 0; i < judge->batch_count;) {
 		size_t count = 0;
 		uint8_t from = judge->batch[i].from;
-		for (; i < judge->batch_count && count < WIRE_BURST && judge->batch[i].from == from; i++) {
+		for (; i < judge->batch_count && count < WIRE_BURST && to_gateway < WIRE_BURST &&
+		       judge->batch[i].from == from;
+		     i++) {
 			packets[count] = judge->batch[i].packet;
 			packets[count++].id = (uint32_t)judge->nonce << 16 | (uint32_t)i;
 			to_gateway += judge->batch[i].to == 0;
 		}
 		wire_send(&judge->wire, from, packets, count);
-		if (to_gateway > WIRE_BURST / 2) {
+		if (to_gateway == WIRE_BURST) {
 			settle(judge);
 			to_gateway = 0;
 		}
@@ -259,11 +261,16 @@ static void try_once(struct judge *judge, struct finding *ret)
 	*ret = (struct finding){ 0 };
 	judge->nonce++;
 	judge->altered = 0;
+	wire_receive(&judge->wire, on_arrival, judge); /* what others have sent meanwhile goes out of the way */
+	wire_lost(&judge->wire);
 	for (size_t i = 0; i < judge->batch_count; i++)
 		judge->batch[i].arrived = false;
 	wire_flush_conntrack(&judge->wire);
 	wire_read_counters(&judge->wire, &before);
 	send_batch(judge);
+	size_t lost = wire_lost(&judge->wire);
+	if (lost)
+		wire_fail("%zu packets found no room in a receive buffer", lost);
 	wire_read_counters(&judge->wire, &after);
 	for (size_t i = 0; i < judge->batch_count; i++) {
 		ret->missing += judge->batch[i].passes && !judge->batch[i].arrived;

@@ -11,6 +11,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/sock_diag.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -41,6 +42,7 @@ struct machine {
 	struct sockaddr_ll gateway[FAMILIES];
 	/* The gateway: raw sockets. What they receive has passed the input hook. */
 	int raw_send[FAMILIES], raw_receive[FAMILIES][RAW_PROTOCOLS];
+	uint32_t raw_dropped[FAMILIES][RAW_PROTOCOLS]; /* as last read */
 };
 
 void wire_fail(const char *format, ...)
@@ -495,6 +497,31 @@ void wire_receive(struct wire *wire, wire_arrival arrival, void *userdata)
 	for (enum family family = 0; family < FAMILIES; family++)
 		for (size_t i = 0; i < RAW_PROTOCOLS; i++)
 			drain_raw(wire, family, i, arrival, userdata);
+}
+
+size_t wire_lost(struct wire *wire)
+{
+	struct machine *gateway = wire->machines[0];
+	size_t lost = 0;
+
+	for (size_t i = 1; i < wire->machine_count; i++) {
+		struct tpacket_stats stats; /* since they were last read */
+		socklen_t size = sizeof(stats);
+		must(getsockopt(wire->machines[i]->receive, SOL_PACKET, PACKET_STATISTICS, &stats, &size),
+		     "PACKET_STATISTICS");
+		lost += stats.tp_drops;
+	}
+	for (enum family family = 0; family < FAMILIES; family++) {
+		for (size_t i = 0; i < RAW_PROTOCOLS; i++) {
+			uint32_t info[SK_MEMINFO_VARS] = { 0 };
+			socklen_t size = sizeof(info);
+			must(getsockopt(gateway->raw_receive[family][i], SOL_SOCKET, SO_MEMINFO, info, &size),
+			     "SO_MEMINFO");
+			lost += info[SK_MEMINFO_DROPS] - gateway->raw_dropped[family][i];
+			gateway->raw_dropped[family][i] = info[SK_MEMINFO_DROPS];
+		}
+	}
+	return lost;
 }
 
 bool wire_wait(struct wire *wire, int milliseconds)

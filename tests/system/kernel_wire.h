@@ -16,8 +16,10 @@
 enum {
 	MACHINES_MAX = 8,
 	MACHINE_NAME_MAX = 16,
-	WIRE_BYTES = 64,  /* the longest packet made here: an IPv6 header, TCP's, and no more */
-	WIRE_BURST = 256, /* to the gateway itself: what a socket's receive buffer surely holds */
+	WIRE_BYTES = 64, /* the longest packet made here: an IPv6 header, TCP's, and no more */
+	/* To the gateway itself, from one wire_receive() to the next: half of what a socket's receive buffer holds by
+	 * default. */
+	WIRE_BURST = 128,
 };
 
 enum wire_kind {
@@ -77,6 +79,8 @@ void wire_end(struct wire *wire);
 void wire_send(struct wire *wire, size_t machine, const struct wire_packet *packets, size_t count);
 /* Calls arrival for each packet of ours that has arrived anywhere. */
 void wire_receive(struct wire *wire, wire_arrival arrival, void *userdata);
+/* How many packets, of whomever, have found no room in a receive buffer since the last call: those never arrive. */
+size_t wire_lost(struct wire *wire);
 /* Waits until something can be received; false after the time. */
 bool wire_wait(struct wire *wire, int milliseconds);
 

@@ -212,7 +212,7 @@ static int change_elements(struct draft *draft, const struct op *op)
 				return -ENOENT;
 			*found = set->items[--set->count];
 		} else if (found) {
-			if (op->kind == OP_ELEMENTS_REARM)
+			if (op->kind == OP_ELEMENTS_RENEW)
 				found->deadline_ms = op->elements[i]->deadline_ms;
 			else if (found->action != op->elements[i]->action)
 				return -EEXIST;
@@ -244,7 +244,7 @@ static int take_op(struct draft *draft, const struct op *op)
 	case OP_RULE_ADD: return add_rule(draft, op);
 	case OP_ELEMENTS_ADD:
 	case OP_ELEMENTS_DELETE:
-	case OP_ELEMENTS_REARM: return change_elements(draft, op);
+	case OP_ELEMENTS_RENEW: return change_elements(draft, op);
 	}
 	return -EINVAL;
 }

@@ -176,7 +176,7 @@ static void read_condition(struct foreign_tables *tables, const char *kind, bool
 	} else if (strcmp(kind, "in") == 0 || strcmp(kind, "out") == 0) {
 		memcpy(condition.first, word, strlen(word));
 		memcpy(condition.last, word, strlen(word));
-		add_condition(tables, condition, *kind == 'i' ? RULE_LINK : RULE_OUT_LINK);
+		add_condition(tables, condition, *kind == 'i' ? RULE_IN_INTERFACE : RULE_OUT_INTERFACE);
 	} else {
 		for (size_t i = 0; i < COUNT_OF(bits); i++)
 			if (strcmp(bits[i].name, word) == 0)
@@ -295,8 +295,8 @@ void assert_findings(const char *config, const char *names, unsigned effects, co
 		peers[i] = (struct interface_list){ wan[i], 2 };
 	}
 	struct names_view view = make_names(&policy, names);
-	struct environment around = { .gateway = &gateway, .role_interfaces = own, .names = &view };
-	const struct foreign_view foreign = { &around, peers };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = own, .names = &view };
+	const struct foreign_view foreign = { &environment, peers };
 	read_tables(&others, tables);
 	/* In one go, and step by step. */
 	for (size_t steps = 1; steps <= 1000000; steps += 999999) {

@@ -2,7 +2,7 @@
 #ifndef SPEFW_TEST_FOREIGN_TEXT_H
 #define SPEFW_TEST_FOREIGN_TEXT_H
 
-/* For tests of foreign.c: other tables as text, one line each:
+/* For tests of foreign_judge.c: other tables as text, one line each:
  *
  *   chain NAME PLACE PRIORITY [nat] [drops] [unknown] [ip|ip6]
  *   set NAME ADDRESSES...             (ascending)

@@ -50,10 +50,10 @@ EXTRA_DIST += tests/unit/no-cmocka tests/golden-cli
 tests_unit_test_addr_SOURCES = tests/unit/test_addr.c
 tests_unit_test_addr_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
-# It includes addrbook.c, for an allocator that fails on request.
+# It includes the files of the address book, for an allocator that fails on request.
 UNIT_FAILING = tests/unit/failing.h tests/unit/failing_end.h
 tests_unit_test_addrbook_SOURCES = tests/unit/test_addrbook.c $(UNIT_FAILING)
-tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) daemon/core/unfit.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_archive_SOURCES = tests/unit/test_archive.c
 tests_unit_test_archive_LDADD = daemon/core/archive.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
@@ -75,7 +75,8 @@ tests_unit_test_control_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/
 	daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
-tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
+tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/dns_wire.$(OBJEXT) \
+	daemon/core/addr.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_held_SOURCES = tests/unit/test_held.c
 tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
@@ -117,7 +118,8 @@ tests_unit_test_seen_packet_LDADD = daemon/core/seen_packet.$(OBJEXT) daemon/cor
 
 tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.c
 tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
-	daemon/core/addrbook.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
+	daemon/core/addrbook.$(OBJEXT) daemon/core/addrbook_answers.$(OBJEXT) \
+	daemon/core/addrbook_expiry.$(OBJEXT) daemon/core/unfit.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
 tests_unit_test_totals_SOURCES = tests/unit/test_totals.c
 tests_unit_test_totals_LDADD = daemon/core/totals.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)

@@ -140,13 +140,13 @@ int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct 
 	allocations_left = left;
 	char wan[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 	const struct interface_list resolvers = { wan, 1 };
-	struct environment around = { .gateway = &gateway,
-				      .role_interfaces = interfaces,
-				      .names = names ? names : &no_names,
-				      .towards = { lan, 1 },
-				      .broadcasts = &broadcasts,
-				      .resolvers = &resolvers };
-	int r = compile(ret, policy, &around);
+	struct environment environment = { .gateway = &gateway,
+					   .role_interfaces = interfaces,
+					   .names = names ? names : &no_names,
+					   .towards = { lan, 1 },
+					   .broadcasts = &broadcasts,
+					   .resolvers = &resolvers };
+	int r = compile(ret, policy, &environment);
 	ranges_free(&gateway);
 	ranges_free(&broadcasts);
 	return r;

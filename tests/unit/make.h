@@ -40,5 +40,6 @@ int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct 
  * in the end fails the program. */
 extern long allocations_left;
 extern unsigned long allocations_refused; /* so far */
+extern int allocations_recover;           /* the n-th one fails, and no other */
 
 #endif

@@ -13,6 +13,8 @@
 /* The book is compiled into this test with an allocator that fails on request. */
 #include "failing.h"
 #include "core/addrbook.c"
+#include "core/addrbook_answers.c"
+#include "core/addrbook_expiry.c"
 #include "failing_end.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
@@ -962,10 +964,16 @@ static void bounds(void **state)
 	expect_interval(book, 5 * MINUTE, true, 2 * SECOND);
 	expect_interval(book, 5 * MINUTE + 58 * SECOND, true, MINUTE);
 	expect_interval(book, 5 * MINUTE + HOUR, true, MINUTE);
+	/* The limits that it has already make the next one come no sooner. */
+	answer(book, 300, 3 * (int64_t)HOUR - MINUTE, "192.0.2.1", NULL);
+	int64_t next = entry_of(book).next_query_ms;
+	addrbook_set_limits(book, &limits);
+	assert_int_equal(entry_of(book).next_query_ms, next);
 	/* It never spins. */
 	addrbook_set_limits(book, &brief);
 	expect_interval(book, 3 * (int64_t)HOUR, false, 100);
 	addrbook_free(book);
+	addrbook_free(NULL);
 
 	/* What the server was answered it may use for two minutes at least, for a day at most. */
 	static const struct {
@@ -1176,5 +1184,8 @@ int main(void)
 		cmocka_unit_test(thirty_days),
 	};
 
-	return cmocka_run_group_tests_name("addrbook", tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("addrbook", tests, NULL, NULL);
+	if (blocks_in_use)
+		print_error("%ld blocks of memory were not freed\n", blocks_in_use);
+	return failed || blocks_in_use;
 }

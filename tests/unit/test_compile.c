@@ -658,13 +658,13 @@ static void test_no_links(void **state)
 	struct interface_list interfaces[3] = { 0 };
 	struct ranges gateway = { 0 };
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct policy policy;
 	struct ruleset r;
 
 	(void)state;
 	make_good_policy(&policy, PLAIN);
-	assert_int_equal(compile(&r, &policy, &around), 0);
+	assert_int_equal(compile(&r, &policy, &environment), 0);
 	p.interface = "whatever";
 	assert_counted(&r, "forward", &p, ACTION_ACCEPT, "flow-imaps-out");
 	assert_null(ruleset_find_set(&r, "SERVER_interfaces"));
@@ -694,8 +694,8 @@ static void test_links_of_two_roles(void **state)
 					"[flow out]\nfrom = SERVER IH\nto = any\nprotocol = tcp\nport = 1000\n");
 	assert_int_equal(policy.role_count, 4);
 	struct interface_list interfaces[4] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 2 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
-	assert_int_equal(compile(&r, &policy, &around), 0);
+	struct environment environment = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+	assert_int_equal(compile(&r, &policy, &environment), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct vm_packet p = tcp_packet(cases[i].source, 1, "10.0.0.9", 1000);
 		p.interface = cases[i].interface;
@@ -777,10 +777,10 @@ static void test_observe(void **state)
 				  "10.0.0.22\nprotected = yes\n");
 	assert_int_equal(policy.role_count, 5);
 	struct interface_list interfaces[5] = { { lan, 1 }, { 0 }, { 0 }, { dmz, 1 }, { dmz2, 1 } };
-	struct environment around = {
+	struct environment environment = {
 		.gateway = &gateway, .role_interfaces = interfaces, .names = &names, .resolvers = &resolvers
 	};
-	assert_int_equal(compile(&r, &policy, &around), 0);
+	assert_int_equal(compile(&r, &policy, &environment), 0);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		const struct observe_case *one = &cases[i];
 		struct vm_packet p = tcp_packet(one->source, 50000, one->target, 53);

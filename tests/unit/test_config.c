@@ -905,7 +905,7 @@ static void test_diags(void **state)
 		diag_error(&diags, "a", i, "wrong");
 	assert_int_equal(diags.errors, 30000);
 	assert_int_equal(diags.count, 10001);
-	assert_string_equal(diags.items[10000].text, "too much is wrong to tell all of it: put the above right first");
+	assert_string_equal(diags.items[10000].text, "too much is wrong to list all of it: put the above right first");
 	diags_free(&diags);
 }
 

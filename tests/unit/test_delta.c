@@ -116,7 +116,7 @@ static void model_elements(struct ruleset *model, const struct op *op)
 			assert_non_null(there); /* ENOENT */
 			assert_memory_equal(there->last, element.last, KEY_SIZE_MAX);
 			*there = set->items[--set->count];
-		} else if (op->kind == OP_ELEMENTS_REARM) {
+		} else if (op->kind == OP_ELEMENTS_RENEW) {
 			assert_non_null(there);
 			there->deadline_ms = element.deadline_ms;
 		} else {
@@ -158,7 +158,7 @@ static void model_apply(struct ruleset *model, const struct op *op)
 	case OP_RULE_ADD: model_rule_add(model, op); break;
 	case OP_ELEMENTS_ADD:
 	case OP_ELEMENTS_DELETE:
-	case OP_ELEMENTS_REARM: model_elements(model, op); break;
+	case OP_ELEMENTS_RENEW: model_elements(model, op); break;
 	default: break;
 	}
 	assert_false(model->failed);
@@ -262,7 +262,7 @@ static void assert_prepares(const struct delta *delta, const struct ruleset *old
 			assert_null(ruleset_find_chain(old, op->name));
 		if (op->kind == OP_ELEMENTS_ADD)
 			assert_null(ruleset_find_set(old, op->set->name));
-		assert_true(op->kind != OP_ELEMENTS_DELETE && op->kind != OP_ELEMENTS_REARM &&
+		assert_true(op->kind != OP_ELEMENTS_DELETE && op->kind != OP_ELEMENTS_RENEW &&
 			    op->kind != OP_SET_DELETE);
 	}
 	for (size_t i = delta->prepare; i < delta->count;
@@ -273,7 +273,7 @@ static void assert_prepares(const struct delta *delta, const struct ruleset *old
 static void step(struct ruleset *model, const struct ruleset *old, struct ruleset *new, int64_t slack_ms,
 		 struct delta *ret)
 {
-	const struct delta_options options = { .exists = true, .rearm_slack_ms = slack_ms };
+	const struct delta_options options = { .exists = true, .renew_slack_ms = slack_ms };
 
 	assert_int_equal(delta_compute(ret, old, new, &options), 0);
 	assert_prepares(ret, old);
@@ -437,7 +437,7 @@ static void set_deadlines(struct ruleset *ruleset, const char *name, int64_t dea
 		set->items[i].deadline_ms = deadline_ms;
 }
 
-static void test_rearm(void **state)
+static void test_renew(void **state)
 {
 	static const char name[] = "name_my.mailstore.com_4";
 	static const struct {
@@ -457,7 +457,7 @@ static void test_rearm(void **state)
 		set_deadlines(&new, name, cases[i].to);
 		model_from(&model, &old);
 		step(&model, &old, &new, 100, &delta);
-		assert_int_equal(count_ops(&delta, OP_ELEMENTS_REARM), cases[i].moved);
+		assert_int_equal(count_ops(&delta, OP_ELEMENTS_RENEW), cases[i].moved);
 		assert_int_equal(delta.count, cases[i].moved);
 		/* What is not worth moving stays in the books as the kernel has it, so that many small steps add up. */
 		assert_int_equal(ruleset_find_set(&new, name)->items[0].deadline_ms,
@@ -643,7 +643,7 @@ int main(void)
 		cmocka_unit_test(test_a_walk),
 		cmocka_unit_test(test_only_the_difference),
 		cmocka_unit_test(test_split_and_merge),
-		cmocka_unit_test(test_rearm),
+		cmocka_unit_test(test_renew),
 		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_rules_unknown),
 		cmocka_unit_test(test_replace),

@@ -31,9 +31,9 @@ static void assert_same(const struct ruleset *a, const struct ruleset *b)
 }
 
 /* "-1 +2" elements; anything but elements fails. */
-static void count_elements(const struct delta *delta, size_t *ret_gone, size_t *ret_come, size_t *ret_rearmed)
+static void count_elements(const struct delta *delta, size_t *ret_gone, size_t *ret_come, size_t *ret_renewed)
 {
-	*ret_gone = *ret_come = *ret_rearmed = 0;
+	*ret_gone = *ret_come = *ret_renewed = 0;
 	for (size_t i = 0; i < delta->count; i++) {
 		const struct op *op = &delta->items[i];
 		assert_string_equal(op->name, op->set->name);
@@ -41,11 +41,11 @@ static void count_elements(const struct delta *delta, size_t *ret_gone, size_t *
 		switch (op->kind) {
 		case OP_ELEMENTS_DELETE: *ret_gone += op->element_count; break;
 		case OP_ELEMENTS_ADD: *ret_come += op->element_count; break;
-		case OP_ELEMENTS_REARM: *ret_rearmed += op->element_count; break;
+		case OP_ELEMENTS_RENEW: *ret_renewed += op->element_count; break;
 		default: fail_msg("op %d", (int)op->kind);
 		}
 	}
-	assert_int_equal(delta->elements, *ret_gone + *ret_come + *ret_rearmed);
+	assert_int_equal(delta->elements, *ret_gone + *ret_come + *ret_renewed);
 	assert_int_equal(delta->rules, 0);
 }
 
@@ -71,16 +71,16 @@ static void test_short_way(void **state)
 					  after = make_names(&policy, names_texts[to]);
 			struct ruleset current, whole, sets;
 			struct delta delta;
-			size_t gone, come, rearmed;
+			size_t gone, come, renewed;
 			assert_int_equal(make_ruleset(&current, &policy, &before), 0);
 			assert_int_equal(make_ruleset(&whole, &policy, &after), 0);
 			assert_int_equal(compile_names(&sets, &current, &policy, &after), 0);
 			assert_int_equal(sets.chains.count + sets.counters.count, 0);
 			assert_int_equal(sets.sets.count, 4);
 			assert_int_equal(delta_sets(&delta, &current, &sets, 0), 0);
-			count_elements(&delta, &gone, &come, &rearmed);
+			count_elements(&delta, &gone, &come, &renewed);
 			assert_int_equal(count_addresses(&before) - gone + come, count_addresses(&after));
-			assert_int_equal(rearmed, 0);
+			assert_int_equal(renewed, 0);
 			if (from == to)
 				assert_int_equal(delta.count, 0);
 			delta_take_sets(&current, &sets);
@@ -102,7 +102,7 @@ static void test_deadlines(void **state)
 	struct policy policy, more;
 	struct ruleset current, sets;
 	struct delta delta;
-	size_t gone, come, rearmed;
+	size_t gone, come, renewed;
 
 	(void)state;
 	make_good_policy(&policy, BASE);
@@ -117,9 +117,9 @@ static void test_deadlines(void **state)
 		assert_int_equal(compile_names(&sets, &current, &more, &after), 0);
 		assert_null(ruleset_find_set(&sets, "name_more.example.net_4"));
 		assert_int_equal(delta_sets(&delta, &current, &sets, slack), 0);
-		count_elements(&delta, &gone, &come, &rearmed);
+		count_elements(&delta, &gone, &come, &renewed);
 		assert_int_equal(gone + come, 0);
-		assert_int_equal(rearmed, slack == 499);
+		assert_int_equal(renewed, slack == 499);
 		assert_int_equal(ruleset_find_set(&sets, "name_my.mailstore.com_4")->items[0].deadline_ms,
 				 slack == 499 ? 1000500 : 1000000);
 		delta_free(&delta);

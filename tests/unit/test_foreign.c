@@ -69,7 +69,7 @@ static void add_link(struct foreign_tables *tables, bool negate, const char *nam
 {
 	uint8_t bytes[16] = { 0 };
 	memcpy(bytes, name, strlen(name));
-	add_condition(tables, RULE_LINK, negate, bytes, bytes);
+	add_condition(tables, RULE_IN_INTERFACE, negate, bytes, bytes);
 }
 
 static int judge(struct findings *ret, const struct foreign_tables *tables, const char *config)
@@ -77,11 +77,11 @@ static int judge(struct findings *ret, const struct foreign_tables *tables, cons
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct interface_list interfaces[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
 	struct policy policy;
 
 	make_good_policy(&policy, config);
-	struct foreign_view view = { .around = &around };
+	struct foreign_view view = { .environment = &environment };
 	int r = foreign_judge(ret, tables, &policy, &view, EFFECTS_INTERCEPT);
 	policy_free(&policy);
 	ranges_free(&gateway);
@@ -306,8 +306,8 @@ static void assert_drops(struct foreign_tables *tables, const char *config, cons
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct interface_list interfaces[8] = { { link_lan, 1 } }, peers[64];
 	struct names_view names = { 0 };
-	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
-	struct foreign_view view = { &around, peers };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+	struct foreign_view view = { &environment, peers };
 	struct findings findings;
 	struct policy policy;
 	char text[200] = "";
@@ -390,7 +390,7 @@ static void test_policies(void **state)
 		add_rule(&o, base, EFFECT_NONE, WAY_DONE);
 		uint8_t name[16] = { 0 };
 		memcpy(name, cases[i].accept ? "lan" : "adm", 3);
-		add_condition(&o, RULE_OUT_LINK, false, name, name);
+		add_condition(&o, RULE_OUT_INTERFACE, false, name, name);
 		assert_drops(&o, REPORT, cases[i].found);
 	}
 	/* The gateway's own name server. */
@@ -534,7 +534,7 @@ static void random_probe(struct probe *probe)
 	memcpy(probe->values[RULE_TARGET_4], make_addr(inbound ? "192.0.2.25" : peer).bytes, 4);
 	probe->values[RULE_TARGET_PORT][0] = port >> 8;
 	probe->values[RULE_TARGET_PORT][1] = port & 0xff;
-	memcpy(probe->values[RULE_LINK], inbound ? "wan" : "lan", 3);
+	memcpy(probe->values[RULE_IN_INTERFACE], inbound ? "wan" : "lan", 3);
 }
 
 static void test_nothing_is_missed(void **state)
@@ -577,8 +577,8 @@ static void judge_in_parts(struct findings *ret, const struct foreign_tables *ta
 	struct ranges gateway = make_ranges("192.0.2.1 198.51.100.1 2001:db8:2::1");
 	struct names_view names = { 0 };
 	struct interface_list interfaces[8] = { { link_lan, 1 } };
-	struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
-	struct foreign_view view = { .around = &around };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+	struct foreign_view view = { .environment = &environment };
 	struct judging *judging;
 	struct policy policy;
 	int r;
@@ -706,13 +706,15 @@ static void test_no_memory(void **state)
 		struct ranges gateway = make_ranges("192.0.2.1");
 		struct names_view names = { 0 };
 		struct interface_list interfaces[8] = { { link_lan, 1 } };
-		struct environment around = { .gateway = &gateway, .role_interfaces = interfaces, .names = &names };
+		struct environment environment = { .gateway = &gateway,
+						   .role_interfaces = interfaces,
+						   .names = &names };
 		struct policy policy;
 
 		make_good_policy(&policy, REPORT);
 		random_rules(&o);
 		allocations_left = n;
-		int r = foreign_judge(&findings, &o, &policy, &(struct foreign_view){ .around = &around },
+		int r = foreign_judge(&findings, &o, &policy, &(struct foreign_view){ .environment = &environment },
 				      EFFECTS_INTERCEPT);
 		allocations_left = -1;
 		done = r == 0;

@@ -2,6 +2,9 @@
 /* Which packets of which flows the chains of other tables see. */
 #include "foreign_text.h"
 
+/* The only flow of single addresses on both sides that comes before the resolvers': the first of all. */
+#define FIRST "[flow license-out]\nto = any\nenabled = no\n[flow console-in]\nfrom = 203.0.113.7\n"
+
 struct one_case {
 	const char *rule, *expected;
 };
@@ -102,6 +105,18 @@ static void test_one_address(void **state)
 	     { "from 192.0.2.27 drop", "2! drop one-out" }, { "from 192.0.2.25 dport 25 drop", "" },
 	     { "from 192.0.2.25 drop", "2! drop one-in" }, { "dport 8470 drop", "2! drop one-in" },
 	     { "dport 25 drop", "2! drop one-out" }, { "from 192.0.2.26 drop", "" });
+}
+
+/* The one that comes first of all, and the last. */
+static void test_first_and_last(void **state)
+{
+	static const char config[] = HEAD ADMINS FIRST WEB;
+
+	(void)state;
+	EACH(config, "", EFFECTS_STOP, "forward 0", { "dport 8470 drop", "2! drop console-in" },
+	     { "dport 443 drop", "2! drop web-out" }, { "drop", "2! drop console-in+1" });
+	EACH(config, "", EFFECTS_INTERCEPT, "prerouting -300", { "dport 8470 redirect", "2! redirect console-in" },
+	     { "dport 443 redirect", "2! redirect web-out" });
 }
 
 /* That some peers of ANY are stopped is what block lists do. */
@@ -354,6 +369,9 @@ static void test_closed_ports(void **state)
 			"192.0.2.25\n"
 			"b: dport 80 dnat 192.0.2.25\nc: dport 80 dnat 192.0.2.25",
 			"6! port ");
+	/* The flow that comes first of all is one of those that open. */
+	EACH(HEAD ADMINS FIRST, "", 1 << EFFECT_PORT, "prerouting -100 nat", { "dport 8470 dnat 192.0.2.25", "" },
+	     { "dport 8471 dnat 192.0.2.25", PORT });
 	/* Nothing is open there, and no pin keeps the ports of that. */
 	EACH("[server]\naddress = 192.0.2.25\n[gateway]\npreset = none\n" ADMINS, "", 1 << EFFECT_PORT,
 	     "prerouting -100 nat", { "dport 1 dnat 192.0.2.25", PORT }, { "dport 65535 dnat 192.0.2.25", PORT });
@@ -362,13 +380,21 @@ static void test_closed_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_opening_and_answer), cmocka_unit_test(test_tracking),
-		cmocka_unit_test(test_addresses),          cmocka_unit_test(test_one_address),
-		cmocka_unit_test(test_some_of_any),        cmocka_unit_test(test_names),
-		cmocka_unit_test(test_many_ranges),        cmocka_unit_test(test_interfaces),
-		cmocka_unit_test(test_at_gateway),         cmocka_unit_test(test_ping),
-		cmocka_unit_test(test_intercepting),       cmocka_unit_test(test_dns_is_no_channel),
-		cmocka_unit_test(test_never_passing),      cmocka_unit_test(test_closed_ports),
+		cmocka_unit_test(test_opening_and_answer),
+		cmocka_unit_test(test_tracking),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_one_address),
+		cmocka_unit_test(test_first_and_last),
+		cmocka_unit_test(test_some_of_any),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_many_ranges),
+		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_at_gateway),
+		cmocka_unit_test(test_ping),
+		cmocka_unit_test(test_intercepting),
+		cmocka_unit_test(test_dns_is_no_channel),
+		cmocka_unit_test(test_never_passing),
+		cmocka_unit_test(test_closed_ports),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

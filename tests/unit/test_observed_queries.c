@@ -221,6 +221,30 @@ static void test_bound(void **state)
 	observed_queries_free(&queries);
 }
 
+/* Where all are another server's, the oldest of those gives way; the one that needs room is there. */
+static void test_another_server(void **state)
+{
+	struct observed_queries queries = { 0 };
+	struct observed_question question = usual(), other = usual();
+
+	(void)state;
+	for (unsigned i = 0; i < OBSERVED_QUERIES_MAX; i++) {
+		question.id = (uint16_t)i;
+		question.port = (uint16_t)(1000 + i / 60000);
+		add(&queries, &question, i / 100);
+	}
+	other.server = parse("192.0.2.26");
+	add(&queries, &other, OBSERVED_QUERIES_MAX / 100);
+	assert_int_equal(queries.count, OBSERVED_QUERIES_MAX);
+	assert_true(observed_queries_take(&queries, &other, OBSERVED_QUERIES_MAX / 100));
+	question.port = 1000;
+	question.id = 0;
+	assert_false(observed_queries_take(&queries, &question, OBSERVED_QUERIES_MAX / 100));
+	question.id = 1;
+	assert_true(observed_queries_take(&queries, &question, OBSERVED_QUERIES_MAX / 100));
+	observed_queries_free(&queries);
+}
+
 static void test_memory(void **state)
 {
 	struct observed_queries queries = { 0 };
@@ -239,9 +263,9 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_once),         cmocka_unit_test(test_time),    cmocka_unit_test(test_each_part),
-		cmocka_unit_test(test_side_by_side), cmocka_unit_test(test_guesses), cmocka_unit_test(test_bound),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_once),           cmocka_unit_test(test_time),    cmocka_unit_test(test_each_part),
+		cmocka_unit_test(test_side_by_side),   cmocka_unit_test(test_guesses), cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_another_server), cmocka_unit_test(test_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

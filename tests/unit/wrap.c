@@ -7,6 +7,7 @@
 
 long allocations_left = -1;
 unsigned long allocations_refused;
+int allocations_recover;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -101,6 +102,8 @@ static int may_allocate(void)
 {
 	if (allocations_left == 0) {
 		allocations_refused++;
+		if (allocations_recover)
+			allocations_left = -1;
 		return 0;
 	}
 	if (allocations_left > 0)

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef SPEFW_FOREIGN_BOXES_H
-#define SPEFW_FOREIGN_BOXES_H
+#ifndef SPEFW_FOREIGN_PARTS_H
+#define SPEFW_FOREIGN_PARTS_H
 
-/* What foreign.c and foreign_boxes.c share.
+/* What the files that judge other tables share.
  *
  * Flows are boxes: an interval of each field that a rule may look at. A rule meets a box where each of its conditions
  * has something in common with it. Boxes go through the chains as packets would; one that a rule takes wholly, and by
- * what is known, goes no further. In doubt a rule meets: what is reported may then be harmless, but nothing is missed.
- */
+ * what is known, goes no further. In doubt a rule meets: what is found may then be harmless, but nothing is missed. */
 
 #include "foreign.h"
 
@@ -19,7 +18,7 @@ struct box {
 	uint8_t family; /* enum family */
 	uint8_t first[RULE_FIELDS][FOREIGN_KEY_MAX], last[RULE_FIELDS][FOREIGN_KEY_MAX];
 	const struct ranges *holes[2];           /* what the source and the target are not; NULL: nothing */
-	const struct interface_list *neighbours; /* links that it does not come by; NULL: none */
+	const struct interface_list *neighbours; /* interfaces that it does not come by; NULL: none */
 	uint8_t state;
 	bool whole;    /* all of the box that it is a part of */
 	bool any_peer; /* the peer may be anybody */
@@ -53,12 +52,12 @@ struct judging {
 	struct findings *out;
 	const struct foreign_chain *base;
 	size_t base_index, next_chain;
-	bool *leads;                /* of each chain: it comes to a effect */
+	bool *leads;                /* of each chain: it leads to an effect */
 	bool *map_leads;            /* likewise, of each set that is a map */
 	size_t *first_rule;         /* of each chain; rules of one chain need not stand together */
 	size_t *next_rule;          /* of each rule: the next one of its chain, and one; 0: none */
-	size_t *reported;           /* of each rule: its finding, and one */
-	size_t policy_reported;     /* likewise, of the base chain's policy */
+	size_t *finding_of;         /* of each rule: its finding, and one */
+	size_t policy_finding;      /* likewise, of the base chain's policy */
 	struct ranges not_targets;  /* of traffic that passes: the gateway's own addresses, and the like */
 	struct ranges *not_sources; /* likewise, of each role */
 	struct boxes boxes;         /* of the base chain */
@@ -71,5 +70,22 @@ struct judging {
 
 /* The flows as the base chain sees them. 0 or -ENOMEM. */
 int add_boxes(struct judging *j, struct boxes *boxes);
+
+/* How much of a box a rule meets. */
+struct share {
+	bool all;
+	bool peers; /* where not: it is some peers of ANY that it meets, and nothing else is open */
+};
+
+/* foreign.c */
+bool is_looked_for(unsigned effects, unsigned effect);
+
+/* foreign_meet.c */
+size_t first_element_from(const struct foreign_set *set, const uint8_t *value, size_t size);
+bool meets_rule(struct judging *j, const struct box *box, const struct foreign_rule *rule, struct share *ret);
+bool meets_element(struct judging *j, const struct box *box, const struct foreign_rule *rule,
+		   const struct set_element *element, struct share *ret);
+struct box part_of(const struct judging *j, const struct box *box, const struct foreign_rule *rule,
+		   const struct set_element *element, struct share share);
 
 #endif

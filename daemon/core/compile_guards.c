@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "compile_parts.h"
+
+/* Guards: forged sources, and connections that another table intercepts. */
+
+static void rule_intercepted(struct compiler *c, struct rule *rule)
+{
+	rule_counter(c, rule, "intercepted");
+	rule_log(c, rule, "spefw intercepted ");
+	if (c->policy->interception == INTERCEPTION_BLOCK)
+		rule_drop(c, rule);
+}
+
+static void return_dns(struct compiler *c, struct chain *chain)
+{
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_tcp_port(c, rule, FIELD_TCP_DPORT, DNS_PORT);
+	rule_action(c, rule, ACTION_RETURN, NULL);
+}
+
+/* What nat_except lists is meant. */
+void return_excepted(struct compiler *c, struct chain *chain, const enum field fields[FAMILIES])
+{
+	for (enum family family = 0; family < FAMILIES; family++) {
+		if (!ranges_have(&c->policy->nat_except, family))
+			continue;
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, fields[family], false, ruleset_string(c->out, "nat_except_%c", family_digit(family)));
+		rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+}
+
+/* The server's connection was redirected by another table. To one of the gateway's own addresses it is an ordinary
+ * port forward, what nat_except lists is meant, and DNS is for the network to answer; anything else is an interception.
+ */
+void add_intercept_out(struct compiler *c)
+{
+	static const enum field original[FAMILIES] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
+	struct chain *chain = ruleset_chain(c->out, "intercept_out");
+
+	return_dns(c, chain);
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, original[family], false, ruleset_string(c->out, "gateway_%c", family_digit(family)));
+		rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+	return_excepted(c, chain, original);
+	rule_intercepted(c, chain_rule(c->out, chain));
+}
+
+/* A connection that was opened to the server and now goes elsewhere. */
+void add_intercept_in(struct compiler *c)
+{
+	static const enum field original[] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
+	struct chain *chain = ruleset_chain(c->out, "intercept_in");
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		const char *set = ruleset_string(c->out, "protected_%c", family_digit(family));
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, original[family], false, set);
+		rule_in(c, rule, daddr_field(family), true, set);
+		rule_intercepted(c, rule);
+	}
+}
+
+/* A connection that some other machine's address was opened to, and that a socket of the gateway takes: tproxy. It
+ * leaves no trace in the connection, but only it brings such a packet to input. */
+void add_intercept_here(struct compiler *c)
+{
+	static const enum field target[FAMILIES] = { FIELD_IP_DADDR, FIELD_IP6_DADDR };
+	struct chain *chain = ruleset_chain(c->out, "intercept_here");
+
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, daddr_field(family), false,
+			ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_intercepted(c, rule);
+		if (c->policy->interception != INTERCEPTION_BLOCK)
+			rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+	return_dns(c, chain);
+	return_excepted(c, chain, target);
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, saddr_field(family), false,
+			ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_intercepted(c, rule);
+	}
+}
+
+/* A source that is the gateway's own, on a packet that came by a wire. (Own broadcasts and multicasts do come back by
+ * their interface, and go to no protected address.) */
+static void add_own_source(struct compiler *c, struct chain *chain)
+{
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, saddr_field(family), false,
+			ruleset_string(c->out, "gateway_%c", family_digit(family)));
+		rule_in(c, rule, daddr_field(family), false,
+			ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_in(c, rule, FIELD_IIFNAME, true, "own_interfaces");
+		rule_counter(c, rule, "spoofed");
+		rule_drop(c, rule);
+	}
+}
+
+/* While no interface of a role is known, its guard is left out: an empty set must never cut the server off. */
+void add_guard(struct compiler *c)
+{
+	struct chain *chain = ruleset_chain(c->out, "guard");
+	size_t roles = 0;
+
+	add_own_source(c, chain);
+	for (size_t r = 0; r < c->policy->role_count; r++)
+		roles += c->policy->roles[r].is_protected;
+	for (size_t r = 0; r < c->policy->role_count; r++) {
+		const struct policy_role *role = &c->policy->roles[r];
+		if (!role->is_protected || !c->environment->role_interfaces[r].count)
+			continue;
+		for (enum family family = 0; family < FAMILIES; family++) {
+			if (!ranges_have(&role->guarded, family))
+				continue;
+			struct rule *rule = chain_rule(c->out, chain);
+			if (roles == 1)
+				rule_in(c, rule, saddr_field(family), false,
+					ruleset_string(c->out, "protected_%c", family_digit(family)));
+			else
+				rule_in(c, rule, saddr_field(family), false, guarded_set(c, role, family));
+			rule_in(c, rule, FIELD_IIFNAME, true, ruleset_string(c->out, "%s_interfaces", role->name));
+			rule_counter(c, rule, "spoofed");
+			rule_drop(c, rule);
+		}
+	}
+	if (c->policy->interception != INTERCEPTION_OFF) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
+		rule_action(c, rule, ACTION_JUMP, "intercept_in");
+	}
+}
