@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netlink.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,7 +45,8 @@ static struct {
 	int fd;
 	int64_t pause_end_ms; /* of CLOCK_MONOTONIC; 0: there is none */
 	bool receiving_watch;
-	struct names names, patterns; /* sorted; as they came */
+	struct names names, patterns;
+	void *tree; /* of tsearch(): of `names` */
 	struct names new_names, new_patterns;
 	struct aliases aliases;
 	struct observed_queries queries; /* of names that are watched */
@@ -62,6 +64,21 @@ static void free_names(struct names *names)
 {
 	free(names->items);
 	*names = (struct names){ 0 };
+}
+
+static void keep_name(void *name)
+{
+	(void)name; /* it is in an array */
+}
+
+/* Not by qsort(), which in glibc before 2.39 wants to know how much memory the machine has, and the sandbox ends us. */
+static void index_names(void)
+{
+	tdestroy(observe.tree, keep_name);
+	observe.tree = NULL;
+	for (size_t i = 0; i < observe.names.count; i++)
+		if (!tsearch(&observe.names.items[i], &observe.tree, compare))
+			channel_fail("out of memory");
 }
 
 void observe_watch_begin(void)
@@ -93,14 +110,12 @@ void observe_watch_end(void)
 	observe.names = observe.new_names;
 	observe.patterns = observe.new_patterns;
 	observe.new_names = observe.new_patterns = (struct names){ 0 };
-	if (observe.names.count > 0)
-		qsort(observe.names.items, observe.names.count, sizeof(struct watched), compare);
+	index_names();
 }
 
 static bool is_watched(const char *name)
 {
-	return observe.names.count > 0 &&
-	       bsearch(name, observe.names.items, observe.names.count, sizeof(struct watched), compare);
+	return tfind(name, &observe.tree, compare);
 }
 
 /* "*.example.com" is every name below example.com. */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
@@ -131,7 +132,6 @@ static const int harmless[] = {
 	SCMP_SYS(close),
 	SCMP_SYS(connect),
 	SCMP_SYS(getsockname),
-	SCMP_SYS(getsockopt),
 	/* Time and memory. */
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_gettime64),
@@ -175,24 +175,58 @@ static int allow_sockets(scmp_filter_ctx filter)
 	return r;
 }
 
+/* What c-ares does with its own. */
+static int allow_options(scmp_filter_ctx filter)
+{
+	static const int options[] = { TCP_NODELAY, TCP_FASTOPEN_CONNECT };
+	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET, 0),
+				 SCMP_A2(SCMP_CMP_EQ, SO_ERROR, 0));
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
+				     SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0),
+				     SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)options[i], 0));
+	return r;
+}
+
+/* Flags of standard error and of the socket to spefwd are not set: spefwd has the former as well. A descriptor behind
+ * them has one of these bits; the kernel looks at 32 of the argument's 64, where a comparison would look at all. */
+static int allow_set_flags(scmp_filter_ctx filter, int call)
+{
+	int r = 0;
+
+	for (scmp_datum_t bit = WIRE_FD + 1; bit < QUERIES_SOCKETS_MAX && r == 0; bit *= 2)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2, SCMP_A0(SCMP_CMP_MASKED_EQ, bit, bit),
+				     SCMP_A1(SCMP_CMP_EQ, F_SETFL, 0));
+	return r;
+}
+
+static int allow_flags(scmp_filter_ctx filter)
+{
+	static const int calls[] = { SCMP_SYS(fcntl), SCMP_SYS(fcntl64) }, commands[] = { F_GETFD, F_SETFD, F_GETFL };
+	int r = 0;
+
+	for (size_t i = 0; i < 2 && r == 0; i++) {
+		for (size_t c = 0; c < sizeof(commands) / sizeof(commands[0]) && r == 0; c++)
+			r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 1,
+					     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[c], 0));
+		if (r == 0)
+			r = allow_set_flags(filter, calls[i]);
+	}
+	return r;
+}
+
 static int allow_some(scmp_filter_ctx filter)
 {
-	static const int commands[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL };
 	static const int memory[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2), SCMP_SYS(mprotect) };
 	int r = allow_sockets(filter);
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && r == 0; i++) {
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i], 0));
-		if (r == 0)
-			r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl64), 1,
-					     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i], 0));
-	}
+	if (r == 0)
+		r = allow_options(filter);
+	if (r == 0)
+		r = allow_flags(filter);
 	for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]) && r == 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, memory[i], 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
-				     SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0));
 	return r;
 }
 

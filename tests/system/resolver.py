@@ -101,8 +101,8 @@ def attempt(network, thing, parts=None):
 
 def attempts(tap):
     """Each thing is done by the same program without a sandbox, and is the end of it with one."""
-    things = ["open", "stat", "netlink", "unix", "raw", "bind", "device", "shell", "kill", "fork", "prctl", "peek",
-              "limit", "namespace", "code", "turn-to-code"]
+    things = ["open", "stat", "netlink", "unix", "raw", "bind", "device", "congestion", "flags", "shell", "kill", "fork",
+              "prctl", "peek", "limit", "namespace", "code", "turn-to-code"]
     with Network() as network:
         for thing in things:
             tap.equal(attempt(network, thing, NOTHING), 42 if thing == "shell" else "done",
@@ -460,6 +460,9 @@ def pairs(tap):
         process.watch("two.example.net")
         tap.equal(copies.give(usual.query(), usual.answer(), Exchange("a.example.com").query(),
                               Exchange("a.example.com").answer()), [], "what is watched no more")
+        process.watch(*["name-%d.example.net" % number for number in range(500, 0, -1)])
+        last = Exchange("name-1.example.net")
+        tap.equal(copies.give(last.query(), last.answer()), [last.seen()], "one of many names")
 
 
 def counts(process):

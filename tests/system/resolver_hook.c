@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,6 +59,19 @@ static long try_device(void)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	return fd < 0 ? fd : setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2);
+}
+
+static long try_congestion(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd < 0 ? fd : setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
+/* Others may have the same file description, spefwd for one. */
+static long try_flags(void)
+{
+	/* The kernel takes the lower half for the descriptor. */
+	return syscall(SYS_fcntl, (1UL << 32) + STDERR_FILENO, F_SETFL, O_NONBLOCK);
 }
 
 static long try_shell(void)
@@ -131,7 +145,8 @@ const char *test_hook(const char *name)
 		{ "hook-open.test", try_open },       { "hook-stat.test", try_stat },
 		{ "hook-netlink.test", try_netlink }, { "hook-unix.test", try_unix },
 		{ "hook-raw.test", try_raw },         { "hook-bind.test", try_bind },
-		{ "hook-device.test", try_device },   { "hook-shell.test", try_shell },
+		{ "hook-device.test", try_device },   { "hook-congestion.test", try_congestion },
+		{ "hook-flags.test", try_flags },     { "hook-shell.test", try_shell },
 		{ "hook-kill.test", try_kill },       { "hook-fork.test", try_fork },
 		{ "hook-prctl.test", try_prctl },     { "hook-peek.test", try_peek },
 		{ "hook-limit.test", try_limit },     { "hook-namespace.test", try_namespace },
