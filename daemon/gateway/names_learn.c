@@ -145,15 +145,16 @@ static void log_learned(const struct book_entry *entry, const struct addr *befor
 	log_info("%s: learned from an answer to the server: %s", entry->name, text);
 }
 
-/* True where the set of addresses changed. */
-static bool learn(struct names *names, const char *name, const struct dns_answer *answer)
+/* 0 or a negative errno. *ret_changed: whether the set of addresses did. */
+static int learn(struct names *names, const char *name, const struct dns_answer *answer, bool at_once,
+		 bool *ret_changed)
 {
 	struct addr before[BOOK_ADDRESSES_MAX];
 	struct book_entry entry;
 	bool changed = false;
 
 	if (addrbook_find(names->book, name, answer->family, &entry) < 0)
-		return false;
+		return -ENOENT;
 	uint64_t mark = entry.refused_mark;
 	size_t before_count = entry.address_count;
 	for (size_t i = 0; i < before_count; i++)
@@ -163,17 +164,19 @@ static bool learn(struct names *names, const char *name, const struct dns_answer
 	if (r == -ENOMEM)
 		log_error("out of memory: an answer for %s is lost", name);
 	if (r < 0)
-		return false;
+		return r;
 	/* The server has its answer already, and its SYN is on the way. What is confirmed alone lives on as well. */
-	names->events.changed(names->userdata, name);
+	if (at_once)
+		names->events.changed(names->userdata, name);
 	names->learned++;
 	names->unsaved = true;
+	*ret_changed |= changed;
 	if (addrbook_find(names->book, name, answer->family, &entry) < 0)
-		return changed;
+		return 0;
 	names_log_refused(names, &entry, mark, answer->addresses, answer->count);
 	if (changed)
 		log_learned(&entry, before, before_count);
-	return changed;
+	return 0;
 }
 
 /* "*.example.com" is every name below example.com. */
@@ -230,9 +233,14 @@ void names_learn(struct names *names, const struct dns_answer *answer)
 {
 	struct taught at = { 0 };
 	bool changed = false;
+	size_t learned = 0;
 
 	for (const char *name; (name = next_taught(names, answer->question, answer->family, &at));)
-		changed |= learn(names, name, answer);
+		learned += learn(names, name, answer, learned == 0, &changed) == 0;
+	/* One answer may teach all names, by an alias of theirs: those behind the first one go to the kernel together.
+	 */
+	if (learned > 1)
+		names->events.changed(names->userdata, NULL);
 	if (!changed)
 		return;
 	names_save_soon(names);

@@ -25,8 +25,10 @@ enum {
 	BACK_OFF_MAX_MS = 60 * 1000,
 	GOOD_LIFE_MS = 60 * 1000, /* then the next death is the first one again */
 	TURN_RECORDS = 64,        /* then others have their turn, each as often as this */
+	TURN_MS = 10,             /* one record may be work for many names */
 	LATE_RECORDS = 512,       /* more than its socket holds: the answer to a ping may be behind others */
-	RATE = 2000,              /* records a second; twice the copies that the rules let through */
+	LATE_MS = 1000,
+	RATE = 2000, /* records a second; twice the copies that the rules let through */
 	BURST = 2000,
 	THROTTLE_MS = 20,
 	QUEUE_BYTES_MAX = 16 * 1024 * 1024,
@@ -294,15 +296,17 @@ static void take_record(struct helper *helper, const struct wire_head *record, s
 	}
 }
 
-/* At most so many records. */
-static void receive(struct helper *helper, int64_t records)
+/* At most so many records, and none after so much time. */
+static void receive(struct helper *helper, int64_t records, int64_t limit_ms)
 {
 	static union {
 		struct wire_counts aligned;
 		char bytes[WIRE_RECORD_MAX + 1]; /* what is longer is known by that */
 	} buffer;
 
-	while (records > 0 && runs(helper)) {
+	int64_t end_ms = now_ms() + limit_ms;
+
+	while (records > 0 && runs(helper) && now_ms() < end_ms) {
 		ssize_t length = recv(helper->process.fd, &buffer, sizeof(buffer), MSG_DONTWAIT);
 		if (length < 0 && errno == EINTR)
 			continue;
@@ -350,7 +354,7 @@ static int on_socket(sd_event_source *source, int fd, uint32_t events, void *use
 	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return 0;
 	refill(helper);
-	receive(helper, helper->allowance < TURN_RECORDS ? helper->allowance : TURN_RECORDS);
+	receive(helper, helper->allowance < TURN_RECORDS ? helper->allowance : TURN_RECORDS, TURN_MS);
 	if (helper->allowance > 0 || helper->state == STATE_ENDING)
 		return 0;
 	helper->throttled = true;
@@ -391,7 +395,7 @@ static void beat(struct helper *helper)
 static void check_life(struct helper *helper)
 {
 	if (helper->ping_open) /* we may have been the slow one */
-		receive(helper, LATE_RECORDS);
+		receive(helper, LATE_RECORDS, LATE_MS);
 	if (helper->state != STATE_READY)
 		return;
 	timer_set(helper->timer, HELPER_BEAT_MS);

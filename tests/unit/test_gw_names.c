@@ -993,6 +993,12 @@ static void test_learn_by_alias(void **state)
 	fake_resolver_answer_by(one, FAMILY_4, "other.example.com", "198.51.100.1", 300);
 	assert_false(names_wants(names, "cdn.example.com", FAMILY_4));
 	assert_true(names_wants(names, "other.example.com", FAMILY_4));
+	/* What one answer teaches many names goes to the kernel at most twice. */
+	until_asked(one, FAMILY_4);
+	fake_resolver_answer_by(one, FAMILY_4, "x.example.org", "198.51.100.1", 300);
+	events[0] = '\0';
+	learn("x.example.org", FAMILY_4, "198.51.100.30", 60);
+	assert_events("changed one.example.net=198.51.100.1,198.51.100.30;changed all;");
 	/* A source is not learned by its aliases either. */
 	fake_resolver_answer_by(peer, FAMILY_4, "mail.example.com", "198.51.100.90", 300);
 	assert_false(names_wants(names, "mail.example.com", FAMILY_4));

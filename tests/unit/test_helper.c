@@ -26,6 +26,7 @@ static struct resolver *resolver;
 static char events[16384]; /* what the clients and the owner of the helper heard */
 static unsigned packets;   /* records of the other part */
 static const char *packet_error;
+static int64_t packet_ms; /* what one of them takes */
 static bool free_when_done;
 static sd_event_source *rival; /* somebody else who always has something to do */
 
@@ -295,6 +296,7 @@ static const char *on_packet(void *userdata, const struct wire_head *record)
 	assert_ptr_equal(userdata, &packets);
 	assert_true(record->kind == WIRE_DENIAL || record->kind == WIRE_OBSERVED || record->kind == WIRE_COUNTS);
 	packets++;
+	fake_time_pass(packet_ms);
 	return packet_error;
 }
 
@@ -313,6 +315,7 @@ static int set_up(void **state)
 	events[0] = '\0';
 	packets = 0;
 	packet_error = NULL;
+	packet_ms = 0;
 	free_when_done = false;
 	system_error = 0;
 	if (helper_new(&helper, event, &helper_events, &helper) < 0 ||
@@ -1166,6 +1169,26 @@ static void test_flood(void **state)
 	helper_detach(helper, HELPER_PACKETS);
 }
 
+/* Records that take long: others wait as little for them. */
+static void test_slow_records(void **state)
+{
+	struct wire_denial denial = good_denial();
+
+	(void)state;
+	helper_attach(helper, HELPER_PACKETS, &packet_client, &packets);
+	begin();
+	run();
+	denial.head.length = sizeof(denial);
+	while (try_bytes(&denial, sizeof(denial)))
+		;
+	packet_ms = 4;
+	assert_true(sd_event_run(event, 0) > 0);
+	assert_int_equal(packets, 3);
+	assert_true(sd_event_run(event, 0) > 0);
+	assert_int_equal(packets, 6);
+	helper_detach(helper, HELPER_PACKETS);
+}
+
 static void query_many(void)
 {
 	char name[32];
@@ -1307,7 +1330,8 @@ int main(void)
 		TEST(test_restart),   TEST(test_back_off),        TEST(test_ends),        TEST(test_closing),
 		TEST(test_heartbeat), TEST(test_our_own_delay),   TEST(test_query_hangs), TEST(test_wrong_sizes),
 		TEST(test_kinds),     TEST(test_versions),        TEST(test_lies),        TEST(test_packets),
-		TEST(test_flood),     TEST(test_full_socket),     TEST(test_bound),       TEST(test_memory),
+		TEST(test_flood),     TEST(test_slow_records),    TEST(test_full_socket), TEST(test_bound),
+		TEST(test_memory),
 	};
 
 	if (sd_event_new(&event) < 0)
