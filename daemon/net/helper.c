@@ -32,8 +32,9 @@ enum {
 	BURST = 2000,
 	THROTTLE_MS = 20,
 	QUEUE_BYTES_MAX = 16 * 1024 * 1024,
-	CPU_S = 10,   /* of processor time at once, and ... */
-	CPU_PART = 2, /* ... half of the time that it lives */
+	CPU_MS = 10 * 1000,       /* of processor time at first, and ... */
+	CPU_PART = 2,             /* ... half of the time that it lives, of which ... */
+	CPU_SAVED_MS = 60 * 1000, /* ... it may save so much */
 	FAILURE_MAX = 160,
 };
 
@@ -65,8 +66,9 @@ struct helper {
 	sd_event_source *socket_source, *end_source;
 	struct timer *timer; /* by state: the next start, the end of patience, the next beat */
 	int64_t started_ms, next_start_ms, back_off_ms;
-	bool was_ready;      /* one of them was */
-	bool landlock_noted; /* that there is none was logged */
+	int64_t cpu_ms, cpu_from_ms; /* processor time it may take in all, and when that was so */
+	bool was_ready;              /* one of them was */
+	bool landlock_noted;         /* that there is none was logged */
 
 	char failure[FAILURE_MAX];        /* why the last one ended; "": none has, or this one lives well since then */
 	char logged_failure[FAILURE_MAX]; /* the same again is no news */
@@ -367,10 +369,14 @@ static int on_socket(sd_event_source *source, int fd, uint32_t events, void *use
 
 static void allow_cpu(struct helper *helper)
 {
-	int64_t lived_ms = now_ms() - helper->started_ms;
+	int64_t now = now_ms(), used_ms = process_cpu_ms(&helper->process);
 
+	helper->cpu_ms += (now - helper->cpu_from_ms) / CPU_PART;
+	helper->cpu_from_ms = now;
+	if (used_ms >= 0 && helper->cpu_ms > used_ms + CPU_SAVED_MS)
+		helper->cpu_ms = used_ms + CPU_SAVED_MS;
 	/* Where that is refused it ends one day, and is started again. */
-	process_allow_cpu(&helper->process, (unsigned)(CPU_S + lived_ms / 1000 / CPU_PART));
+	process_allow_cpu(&helper->process, (unsigned)(helper->cpu_ms / 1000));
 }
 
 static void beat(struct helper *helper)
@@ -493,7 +499,8 @@ static void start(struct helper *helper)
 		return;
 	}
 	helper->state = STATE_STARTING;
-	helper->started_ms = helper->allowance_ms = now_ms();
+	helper->started_ms = helper->allowance_ms = helper->cpu_from_ms = now_ms();
+	helper->cpu_ms = CPU_MS;
 	helper->allowance = BURST;
 	helper->throttled = false;
 	timer_set(helper->timer, START_MS);

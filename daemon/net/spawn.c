@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PROGRAM "spefw-resolver"
@@ -67,6 +68,16 @@ static bool set_descriptors(int socket)
 	       dup2(far_socket, WIRE_FD) >= 0 && close_range(WIRE_FD + 1, ~0u, 0) == 0;
 }
 
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno != ENXIO;
+	close(fd);
+	return true;
+}
+
 /* What is blocked or ignored stays so over execve(). */
 static void reset_signals(void)
 {
@@ -93,8 +104,10 @@ become_resolver(const char *path, char *const environment[], int socket, pid_t p
 {
 	char *const arguments[] = { (char *)PROGRAM, NULL };
 
-	/* In a session of its own it has no terminal. */
-	if (!set_descriptors(socket) || chdir("/") < 0 || setsid() < 0 ||
+	/* In a session of its own it has no terminal. Where it has none anyway it stays in ours: the scheduler gives
+	 * each session its own share, and a SYN that comes right behind an answer would find its way shut twice as
+	 * often. */
+	if (!set_descriptors(socket) || chdir("/") < 0 || (has_terminal() && setsid() < 0) ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent || !give_up_capabilities())
 		_exit(PROCESS_NOT_PREPARED);
 	reset_signals();
@@ -155,6 +168,19 @@ int process_reap(struct process *process)
 		close(process->pidfd);
 	*process = (struct process){ .fd = -1, .pidfd = -1 };
 	return status;
+}
+
+int64_t process_cpu_ms(const struct process *process)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	int r = clock_getcpuclockid(process->pid, &clock);
+	if (r != 0)
+		return -r;
+	if (clock_gettime(clock, &used) < 0)
+		return -errno;
+	return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
 }
 
 int process_allow_cpu(const struct process *process, unsigned seconds)

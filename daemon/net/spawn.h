@@ -5,6 +5,7 @@
 /* The process of spefw-resolver: without a capability, with nothing open but the socket that we talk by. Unit tests
  * link a process of their own (tests/unit/fake_spawn.c). */
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct process {
@@ -18,6 +19,8 @@ int process_start(struct process *ret);
 void process_kill(const struct process *process);
 /* Waits for its end, which has come or is about to; both descriptors are closed. Returns the status of waitpid(2). */
 int process_reap(struct process *process);
+/* Processor time that it has used, or a negative errno. */
+int64_t process_cpu_ms(const struct process *process);
 /* So much processor time in all, before the kernel ends it. 0 or a negative errno. */
 int process_allow_cpu(const struct process *process, unsigned seconds);
 

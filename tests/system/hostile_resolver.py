@@ -185,6 +185,11 @@ def resolver_pid(daemon):
     return wait_for(lambda: resolver_pids(daemon), "spefw-resolver is there")[0]
 
 
+def terminal_of(pid):
+    with open("/proc/%d/stat" % pid, encoding="ascii") as file:
+        return file.read().rpartition(")")[2].split()[4]
+
+
 def is_noticed(daemon, why, what):
     """Waits until health has it; returns that status."""
     return daemon.wait_status(lambda status: any(why in text for text in daemon.reasons(status, "resolver")), what,
@@ -338,6 +343,10 @@ def death(tap):
         waiter.start()
         wait_for(lambda: len([one for one in stage.liar.queries[before:] if one[0] == SLOW]) >= 2, "it is queried")
         pid = resolver_pid(daemon)
+        terminal = [terminal_of(process) for process in (daemon.process.pid, pid)]
+        tap.equal((terminal[1], os.getsid(pid)),
+                  ("0", os.getsid(daemon.process.pid) if terminal[0] == "0" else pid),
+                  "it has no terminal, and a session of its own only where spefwd has one")
         with Statuses(daemon) as statuses:
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda: "resolver" in statuses.codes, "health has it")

@@ -11,6 +11,7 @@
 
 int fake_spawn_error, fake_spawn_fd = -1;
 unsigned fake_spawns, fake_spawn_cpu_s;
+int64_t fake_spawn_used_ms;
 bool fake_spawn_runs, fake_spawn_killed, fake_spawn_immortal, fake_spawn_inherited;
 static int ended_fd, status;
 static bool ended;
@@ -20,6 +21,7 @@ void fake_spawn_reset(void)
 	assert_false(fake_spawn_runs);
 	fake_spawn_error = 0;
 	fake_spawns = fake_spawn_cpu_s = 0;
+	fake_spawn_used_ms = 0;
 	fake_spawn_killed = fake_spawn_immortal = fake_spawn_inherited = false;
 }
 
@@ -79,6 +81,12 @@ int process_reap(struct process *process)
 	*process = (struct process){ .fd = -1, .pidfd = -1 };
 	fake_spawn_runs = false;
 	return status;
+}
+
+int64_t process_cpu_ms(const struct process *process)
+{
+	assert_int_equal(process->pid, 4711);
+	return fake_spawn_used_ms;
 }
 
 int process_allow_cpu(const struct process *process, unsigned seconds)

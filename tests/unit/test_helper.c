@@ -684,6 +684,11 @@ static void test_heartbeat(void **state)
 	live(MINUTE);
 	assert_int_equal(fake_spawns, 1);
 	assert_in_range(fake_spawn_cpu_s, 10 + 25, 10 + 30); /* half of what it lives */
+	live(10 * MINUTE);
+	assert_int_equal(fake_spawn_cpu_s, 60); /* which is not saved up for ever */
+	fake_spawn_used_ms = 50 * SECOND;
+	live(10 * SECOND);
+	assert_in_range(fake_spawn_cpu_s, 60 + 2, 60 + 5);
 	assert_string_equal(reason(), "");
 	/* It stops. */
 	pass(5 * SECOND); /* this ping is not answered */
