@@ -75,9 +75,7 @@ static bool has_terminal(void)
 
 static void drop_credentials(void)
 {
-	/* In a session of its own it has no terminal; it may lead one already. Where it has none anyway it stays in
-	 * that of spefwd: the scheduler gives each session its own share, and a SYN that comes right behind an answer
-	 * would find its way shut twice as often. */
+	/* spefwd starts it without a terminal; whoever else starts it may not. It may lead a session already. */
 	if (has_terminal() && setsid() < 0 && getsid(0) != getpid())
 		channel_fail("no session of its own: %m");
 	limit_all();
