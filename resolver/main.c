@@ -29,7 +29,12 @@ static void take_record(const struct channel_record *record)
 	case WIRE_WATCH: observe_watch(record->watch.name); break;
 	case WIRE_WATCH_END: observe_watch_end(); break;
 	case WIRE_NFLOG: observe_set_nflog(record->fd); break;
-	case WIRE_PING: channel_send_pong(record->beat.number); break;
+	case WIRE_PING:
+		/* What was copied before it is reported before its answer. */
+		if (observe_fd() >= 0)
+			observe_read();
+		channel_send_pong(record->beat.number);
+		break;
 	}
 }
 

@@ -317,7 +317,8 @@ int observe_fd(void)
 void observe_read(void)
 {
 	static _Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
-	int64_t end = now_usec(CLOCK_MONOTONIC) + TURN_USEC;
+	/* Of its own time: who had to wait for the processor needs no pause. */
+	int64_t end = now_usec(CLOCK_THREAD_CPUTIME_ID) + TURN_USEC;
 
 	do {
 		ssize_t length = recv(observe.fd, buffer, sizeof(buffer), MSG_DONTWAIT);
@@ -327,6 +328,6 @@ void observe_read(void)
 			channel_count_lost();
 		else if (length == 0 || errno != EINTR)
 			return;
-	} while (now_usec(CLOCK_MONOTONIC) < end);
+	} while (now_usec(CLOCK_THREAD_CPUTIME_ID) < end);
 	observe.pause_end_ms = now_usec(CLOCK_MONOTONIC) / 1000 + PAUSE_MS;
 }

@@ -64,8 +64,21 @@ static void drop_capabilities(void)
 		channel_fail("capabilities can't be dropped");
 }
 
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno != ENXIO;
+	close(fd);
+	return true;
+}
+
 static void drop_credentials(void)
 {
+	/* spefwd starts it without a terminal; whoever else starts it may not. It may lead a session already. */
+	if (has_terminal() && setsid() < 0 && getsid(0) != getpid())
+		channel_fail("no session of its own: %m");
 	limit_all();
 	drop_capabilities();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

@@ -68,16 +68,6 @@ static bool set_descriptors(int socket)
 	       dup2(far_socket, WIRE_FD) >= 0 && close_range(WIRE_FD + 1, ~0u, 0) == 0;
 }
 
-static bool has_terminal(void)
-{
-	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno != ENXIO;
-	close(fd);
-	return true;
-}
-
 /* What is blocked or ignored stays so over execve(). */
 static void reset_signals(void)
 {
@@ -99,15 +89,25 @@ static bool give_up_capabilities(void)
 	return true;
 }
 
+/* In a session of its own it has none. Where there is none anyway it stays in ours: the scheduler gives each session a
+ * share of its own, and a SYN that comes right behind an answer would find its way shut twice as often. */
+static bool leave_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENXIO)
+		return true;
+	if (fd >= 0)
+		close(fd);
+	return setsid() >= 0;
+}
+
 static void __attribute__((noreturn))
 become_resolver(const char *path, char *const environment[], int socket, pid_t parent)
 {
 	char *const arguments[] = { (char *)PROGRAM, NULL };
 
-	/* In a session of its own it has no terminal. Where it has none anyway it stays in ours: the scheduler gives
-	 * each session its own share, and a SYN that comes right behind an answer would find its way shut twice as
-	 * often. */
-	if (!set_descriptors(socket) || chdir("/") < 0 || (has_terminal() && setsid() < 0) ||
+	if (!leave_terminal() || !set_descriptors(socket) || chdir("/") < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent || !give_up_capabilities())
 		_exit(PROCESS_NOT_PREPARED);
 	reset_signals();

@@ -52,6 +52,9 @@ def kernel_word(tap):
             tap.equal([status["NoNewPrivs"], status["Seccomp"]], ["1", "2"], who + "no new privileges, seccomp")
             tap.equal(status["Threads"], "1", who + "one thread")
             tap.equal(os.stat("/proc/%d/environ" % pid).st_uid, 0, who + "not dumpable: its files in /proc are root's")
+            with open("/proc/%d/stat" % pid, encoding="ascii") as file:
+                fields = file.read().rpartition(")")[2].split()
+            tap.equal(fields[4], "0", who + "it has no terminal")
             with open("/proc/%d/limits" % pid, encoding="ascii") as file:
                 limits = {line[:26].strip(): line[26:].split()[:2] for line in file}
             tap.equal([limits["Max " + what] for what in ("core file size", "file size", "processes", "open files")],
