@@ -177,6 +177,13 @@ static int send_now(struct helper *helper, const void *record, size_t length, in
 	return errno == EINTR || errno == ENOBUFS ? -EAGAIN : -errno;
 }
 
+/* A record is lost, and with it what it asked for. Of an end that has come the event loop will hear. */
+static void give_up_sending(struct helper *helper, int error)
+{
+	if (error != -EPIPE && error != -ECONNRESET)
+		end_process(helper, "it could not be sent all that it must know");
+}
+
 static void enqueue(struct helper *helper, const void *record, size_t length, int fd)
 {
 	struct queued *queued =
@@ -208,15 +215,21 @@ void helper_send(struct helper *helper, void *record, size_t length, int fd)
 	int r = helper->queue ? -EAGAIN : send_now(helper, record, length, fd);
 	if (r == -EAGAIN)
 		enqueue(helper, record, length, fd);
-	/* Else its end will be noticed by the event loop. */
+	else if (r < 0)
+		give_up_sending(helper, r);
 }
 
 static void send_queue(struct helper *helper)
 {
 	while (helper->queue) {
 		struct queued *queued = helper->queue;
-		if (send_now(helper, queued->bytes, queued->length, queued->fd) == -EAGAIN)
+		int r = send_now(helper, queued->bytes, queued->length, queued->fd);
+		if (r == -EAGAIN)
 			break;
+		if (r < 0)
+			give_up_sending(helper, r);
+		if (!runs(helper))
+			return;
 		helper->queue = queued->next;
 		helper->queue_bytes -= queued->length;
 		free_queued(queued);

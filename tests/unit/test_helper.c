@@ -1265,6 +1265,19 @@ static void test_full_socket(void **state)
 	assert_false(fake_spawn_killed);
 }
 
+/* What can't be sent is not lost without a word: the next one is sent all of it. */
+static void test_not_sent(void **state)
+{
+	struct wire_plain plain = { .head.kind = WIRE_NFLOG };
+
+	(void)state;
+	begin();
+	run();
+	helper_send(helper, &plain, sizeof(plain), 1 << 20); /* no descriptor */
+	assert_true(fake_spawn_killed);
+	assert_non_null(strstr(reason(), "it could not be sent all that it must know"));
+}
+
 /* There is a bound for what waits at one time, and none for what has waited. */
 static void test_bound(void **state)
 {
@@ -1335,8 +1348,8 @@ int main(void)
 		TEST(test_restart),   TEST(test_back_off),        TEST(test_ends),        TEST(test_closing),
 		TEST(test_heartbeat), TEST(test_our_own_delay),   TEST(test_query_hangs), TEST(test_wrong_sizes),
 		TEST(test_kinds),     TEST(test_versions),        TEST(test_lies),        TEST(test_packets),
-		TEST(test_flood),     TEST(test_slow_records),    TEST(test_full_socket), TEST(test_bound),
-		TEST(test_memory),
+		TEST(test_flood),     TEST(test_slow_records),    TEST(test_full_socket), TEST(test_not_sent),
+		TEST(test_bound),     TEST(test_memory),
 	};
 
 	if (sd_event_new(&event) < 0)
