@@ -101,8 +101,8 @@ def attempt(network, thing, parts=None):
 
 def attempts(tap):
     """Each thing is done by the same program without a sandbox, and is the end of it with one."""
-    things = ["open", "stat", "netlink", "unix", "raw", "bind", "device", "congestion", "flags", "shell", "kill", "fork",
-              "prctl", "peek", "limit", "namespace", "code", "turn-to-code"]
+    things = ["open", "stat", "netlink", "unix", "raw", "bind", "device", "congestion", "flags", "shell", "kill",
+              "fork", "prctl", "peek", "limit", "namespace", "code", "turn-to-code"]
     with Network() as network:
         for thing in things:
             tap.equal(attempt(network, thing, NOTHING), 42 if thing == "shell" else "done",
