@@ -94,7 +94,8 @@ class Daemon:
 
     def start(self, wait=True):
         """Returns once the daemon's table guards and its socket answers."""
-        argv = [os.path.join(self.programs, "spefwd"), "-c", self.config, "-s", self.socket, "-d", self.state] + self.args
+        argv = [os.path.join(self.programs, "spefwd"), "-c", self.config, "-s", self.socket,
+                "-d", self.state] + self.args
         self.process = self.network.start("gateway", *argv, env=self._environment())
         self._logs.append(self.process.log)
         if wait:

@@ -713,7 +713,8 @@ int main(int argc, char **argv)
 		setsid();
 	(void)argc;
 	if (child != 0 && out)
-		fprintf(out, "result unreachable\\nwhy terminal %d, child %d, session %d, bounding %s\\n", no_tty, no_child,
+		fprintf(out, "result unreachable\\nwhy terminal %d, child %d, session %d, bounding %s\\n", no_tty,
+			no_child,
 		       getsid(0) == getpid(), bounding);
 	if (out)
 		fclose(out);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""spefwd, when spefw-resolver dies, hangs, or is somebody else's: packets pass, calls are answered, sets hold what names
-may have, health tells it, and another one is started."""
+"""spefwd, when spefw-resolver dies, hangs, or is somebody else's: packets pass, calls are answered, sets hold what
+names may have, health tells it, and another one is started."""
 import os
 import shutil
 import signal
@@ -297,7 +297,8 @@ def lies(tap):
         daemon = stage.daemon
         stage.hostile("lies")
         os.kill(resolver_pid(daemon), signal.SIGKILL)
-        wait_for(lambda: "the answer 127.0.0.1" in daemon.log() and "the answer ::1" in daemon.log(), "its lies are heard")
+        wait_for(lambda: "the answer 127.0.0.1" in daemon.log() and "the answer ::1" in daemon.log(),
+                 "its lies are heard")
         daemon.wait_status(lambda status: status["observed"]["learned"] > 0, "what it says was observed is heard")
         for name in (NAME, SOURCE, SLOW):
             number = stage.truth[name]
@@ -328,7 +329,8 @@ def flood(tap):
                      (statuses.answered, 1000 * statuses.slowest))
         tap.equal(statuses.failed, [], "each call is answered")
         wait_for(lambda: time.monotonic() - stage.starts()[0][0] > 20, "that goes on for some time")
-        tap.equal(len(stage.starts()), 1, "it is the same process: timers of spefwd went on, and it was given its turns")
+        tap.equal(len(stage.starts()), 1,
+                  "it is the same process: timers of spefwd went on, and it was given its turns")
         stage.good("after the flood")
 
 

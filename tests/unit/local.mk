@@ -231,7 +231,8 @@ tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_
 # All of them together.
 UNIT_TESTS += tests/unit/test_gw_gateway
 tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
-	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) daemon/gateway/apply.c \
+	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) \
+	daemon/gateway/apply.c \
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/gateway.c daemon/gateway/names.c \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c \
@@ -280,6 +281,7 @@ tests_unit_test_resolv_conf_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_resolv_conf_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 UNIT_TESTS += tests/unit/test_helper
 tests_unit_test_helper_SOURCES = tests/unit/test_helper.c tests/unit/fake_spawn.c tests/unit/fake_spawn.h \
-	$(UNIT_FAKE_LOG) $(UNIT_FAKE_TIME) daemon/net/helper.c daemon/net/helper_records.c daemon/net/resolver.c $(UNIT_MAKE_SOURCES)
+	$(UNIT_FAKE_LOG) $(UNIT_FAKE_TIME) daemon/net/helper.c daemon/net/helper_records.c daemon/net/resolver.c \
+	$(UNIT_MAKE_SOURCES)
 tests_unit_test_helper_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_helper_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
