@@ -647,6 +647,17 @@ static void observed_remembered(void **state)
 	assert_int_equal(entry.addresses[0].expires_ms, HOUR);
 	assert_int_equal(entry.addresses[1].expires_ms, DAY);
 	addrbook_free(book);
+
+	/* It is older than what is observed at the same time, and gives way to that. */
+	book = new_book(one_name, 1, 1000);
+	for (unsigned i = 0; i < BOOK_ADDRESSES_MAX; i++) {
+		struct addr addr = numbered(i);
+		assert_int_equal(addrbook_remember_observed(book, NAME, &addr, HOUR, 1000), 0);
+	}
+	answer_many(book, ORIGIN_OBSERVED, 3000, 1, 1000);
+	assert_non_null(find(book, "198.51.11.184"));
+	assert_int_equal(entry_of(book).address_count, BOOK_ADDRESSES_MAX);
+	addrbook_free(book);
 }
 
 static void asks_by(void **state)

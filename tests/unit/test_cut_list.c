@@ -92,7 +92,7 @@ static bool keep_even(void *userdata, const struct cut_entry *entry)
 	return entry->peer_port % 2 == 0;
 }
 
-/* Ten thousand in any order, some of them twice: each is found, none twice, and both families are counted. */
+/* Ten thousand in any order, some of them three times: each is found, none twice, and both families are counted. */
 static void test_list(void **state)
 {
 	struct cut_list list = { 0 };
@@ -104,8 +104,11 @@ static void test_list(void **state)
 		struct cut_entry entry = entry_of(n % 200, (uint16_t)(n / 200), n % 3 == 0, n);
 		assert_int_equal(cut_list_add(&list, &entry), 0);
 		if (n % 10 == 0) {
-			entry.deadline_ms += 5; /* the later one counts */
+			entry.deadline_ms += 5; /* the latest one counts, whenever it was added */
 			entry.opener = CUT_UNKNOWN;
+			assert_int_equal(cut_list_add(&list, &entry), 0);
+			entry.deadline_ms -= 2;
+			entry.opener = CUT_BY_OWN;
 			assert_int_equal(cut_list_add(&list, &entry), 0);
 		}
 	}

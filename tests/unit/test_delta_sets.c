@@ -132,6 +132,33 @@ static void test_deadlines(void **state)
 	policy_free(&more);
 }
 
+/* An element that leads to another chain is another one; the name of the same chain may be another string. */
+static void test_verdicts(void **state)
+{
+	char same[] = "first";
+	const char *const chains[] = { same, "second" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(chains); i++) {
+		struct ruleset current = { 0 }, sets = { 0 };
+		struct element element = { .first = { 0, 80 }, .last = { 0, 80 }, .action = ACTION_JUMP };
+		struct delta delta;
+		size_t gone, come, renewed;
+		element.chain = "first";
+		set_add(&current, ruleset_set(&current, "ports", KEY_PORT, SET_VERDICTS), &element);
+		element.chain = chains[i];
+		set_add(&sets, ruleset_set(&sets, "ports", KEY_PORT, SET_VERDICTS), &element);
+		assert_int_equal(delta_sets(&delta, &current, &sets, 0), 0);
+		count_elements(&delta, &gone, &come, &renewed);
+		assert_int_equal(gone, i);
+		assert_int_equal(come, i);
+		assert_int_equal(renewed, 0);
+		delta_free(&delta);
+		ruleset_free(&sets);
+		ruleset_free(&current);
+	}
+}
+
 /* How much changes, for reports. */
 static void test_figures(void **state)
 {
@@ -204,10 +231,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_short_way),
-		cmocka_unit_test(test_deadlines),
-		cmocka_unit_test(test_figures),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_short_way), cmocka_unit_test(test_deadlines), cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_figures),   cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

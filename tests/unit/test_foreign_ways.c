@@ -202,6 +202,15 @@ static void test_nesting(void **state)
 		strcat(text, "b: jump c1");
 		assert_findings(HEAD CONSOLE, "", EFFECTS_STOP, text, cases[i].expected);
 	}
+	/* The other way round, each pass over the rules learns of one chain more: there is an end to that. */
+	char text[4000] = "chain b forward 0\n";
+	for (int c = 1; c <= 40; c++)
+		sprintf(text + strlen(text), "chain c%d none 0\n", c);
+	strcat(text, "b: jump c1\n");
+	for (int c = 1; c < 40; c++)
+		sprintf(text + strlen(text), "c%d: jump c%d\n", c, c + 1);
+	strcat(text, "c40: drop\nb: dport 8470 drop");
+	assert_findings(HEAD CONSOLE, "", EFFECTS_STOP, text, "83! drop console-in");
 }
 
 /* Each allocation fails in its turn: nothing is left over, and nothing is half. */

@@ -39,7 +39,7 @@ static void add(struct observed_queries *queries, const struct observed_question
 static void test_once(void **state)
 {
 	struct observed_queries queries = { 0 };
-	struct observed_question question = usual();
+	struct observed_question question = usual(), other = usual();
 
 	(void)state;
 	assert_false(observed_queries_take(&queries, &question, 0));
@@ -55,6 +55,15 @@ static void test_once(void **state)
 	assert_int_equal(queries.count, 1);
 	assert_true(observed_queries_take(&queries, &question, 6));
 	assert_false(observed_queries_take(&queries, &question, 6));
+	/* Also where another one is before it. */
+	other.id++;
+	add(&queries, &other, 7);
+	add(&queries, &question, 8);
+	add(&queries, &question, 9);
+	assert_int_equal(queries.count, 2);
+	assert_true(observed_queries_take(&queries, &question, 10));
+	assert_true(observed_queries_take(&queries, &other, 10));
+	assert_int_equal(queries.count, 0);
 	observed_queries_free(&queries);
 }
 

@@ -496,20 +496,26 @@ static void test_leave_out(void **state)
 	assert_ptr_equal(role(&policy, "IH")->guarded.items, guarded);
 	assert_ptr_equal(policy.protected_all.items, all);
 
-	/* Without memory it is as it was. */
+	/* Without memory all roles are as they were. */
+	struct ranges servers = make_ranges("192.0.2.25");
 	for (long n = 0;; n++) {
 		allocations_left = n;
-		int r = policy_leave_out(&policy, &none, &changed);
+		int r = policy_leave_out(&policy, &servers, &changed);
 		allocations_left = -1;
 		if (r == 0)
 			break;
 		assert_int_equal(r, -ENOMEM);
 		assert_false(changed);
 		assert_ranges(&policy.protected_all, "192.0.2.25 192.0.2.32 192.0.2.34/31");
+		assert_ranges(&role(&policy, "SERVER")->guarded, "192.0.2.25");
 		assert_ranges(&role(&policy, "IH")->guarded, "192.0.2.32 192.0.2.34/31");
 	}
 	assert_true(changed);
+	assert_ranges(&policy.protected_all, "192.0.2.32/30");
+	assert_int_equal(policy_leave_out(&policy, &none, &changed), 0);
+	assert_true(changed);
 	assert_ranges(&policy.protected_all, "192.0.2.25 192.0.2.32/30");
+	ranges_free(&servers);
 	ranges_free(&gateway);
 	policy_free(&policy);
 }

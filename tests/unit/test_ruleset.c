@@ -65,6 +65,8 @@ static void test_building(void **state)
 	(void)state;
 	ruleset_counter(&ruleset, ruleset_string(&ruleset, "in_%d", 7));
 	ruleset_counter(&ruleset, "out");
+	assert_string_equal(ruleset_string(&ruleset, "%s", ""), ""); /* no failure */
+	assert_false(ruleset.failed);
 	ruleset_set(&ruleset, "first", KEY_PORT, SET_INTERVAL);
 	ruleset_set(&ruleset, "second", KEY_PORT, 0);
 	ruleset_chain(&ruleset, "one");
