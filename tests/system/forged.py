@@ -427,7 +427,8 @@ def crowded(tap):
                                     "what was too much is counted")
         tap.ok(status["health"] == "degraded" and "unobserved" in daemon.reason_codes(status),
                "and makes health degraded", status["reasons"])
-        tap.ok(status["observed"]["unsolicited"] >= 1000, "the rest fitted no query", status["observed"])
+        status = daemon.wait_status(lambda status: status["observed"]["unsolicited"] >= 1000, "the rest is read")
+        tap.ok(status["observed"]["learned"] == seen["learned"] + 1, "and fitted no query", status["observed"])
         done = daemon.ctl("metrics").stdout
         tap.ok('spefw_observed_total{kind="unseen"} %d' % status["observed"]["unseen"] in done, "metrics has it")
 
