@@ -216,7 +216,7 @@ int resolver_query(struct resolver *resolver, const char *name, enum family fami
 	if (!query)
 		return -ENOMEM;
 	*query = (struct query){ .id = ++resolver->last_id, .family = family };
-	memcpy(query->name, name, strlen(name));
+	memcpy(query->name, name, strlen(name) + 1);
 	*resolver->waiting_end = query;
 	resolver->waiting_end = &query->next;
 	send_query(resolver, query);

@@ -199,8 +199,8 @@ int fuzz_one(const uint8_t *data, size_t size)
 {
 	static const struct resolver_events resolver_events = { .done = on_done };
 	static const struct observer_events observer_events = { wants, on_answered, on_denied, on_lost };
-	struct resolver *resolver;
-	struct observer *observer;
+	struct resolver *resolver = NULL;
+	struct observer *observer = NULL;
 	size_t records = 0;
 
 	must(resolver_new(&resolver, NULL, NULL, &resolver_events, NULL) == 0 &&

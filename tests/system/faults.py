@@ -287,6 +287,9 @@ def deaf(tap):
         return
     with Lab(tap) as lab:
         daemon = begin(tap, lab, lab.config())
+        # When spefw-resolver gets ready, the group is tried again: that is over once it has answered something.
+        daemon.wait_status(lambda status: all(name["last_error"] or name["addresses"] for name in status["names"]),
+                           "spefw-resolver is ready")
         daemon.arm(LISTEN_FAILS, 1)
         daemon.reload(lab.config(gateway="log_group = 7"))
         tap.equal(daemon.disarm()[1], 1, "injected")

@@ -1028,19 +1028,19 @@ static void test_packets(void **state)
 	static const char *const malformed = "an observed answer with malformed addresses";
 	struct wire_denial denial;
 	struct wire_counts counts = { .head.kind = WIRE_COUNTS, .unasked = UINT32_MAX };
-	struct {
+	union {
 		struct wire_observed head;
-		struct wire_address address;
-	} seen, good = { { .head.kind = WIRE_OBSERVED,
-			   .server = v4("192.0.2.25"),
-			   .resolver = v4("192.0.2.53"),
-			   .ttl_s = 60,
-			   .count = 1,
-			   .family = 6,
-			   .question = "a.test" },
-			 v4("2001:db8::1") };
+		char bytes[sizeof(struct wire_observed) + sizeof(struct wire_address)];
+	} seen, good = { .head = { .head.kind = WIRE_OBSERVED,
+				   .server = v4("192.0.2.25"),
+				   .resolver = v4("192.0.2.53"),
+				   .ttl_s = 60,
+				   .count = 1,
+				   .family = 6,
+				   .question = "a.test" } };
 
 	(void)state;
+	good.head.addresses[0] = v4("2001:db8::1");
 	/* Without anybody for it. */
 	begin();
 	counts.unasked = 1;
@@ -1084,7 +1084,7 @@ static void test_packets(void **state)
 	BAD(seen.head.family = 7, malformed);
 	BAD(seen.head.reserved = 1, malformed);
 	BAD(seen.head.reserved_2 = 1, malformed);
-	BAD(seen.address = v4("198.51.100.1"), malformed);
+	BAD(seen.head.addresses[0] = v4("198.51.100.1"), malformed);
 	BAD(seen.head.question[0] = '\0', "an observed answer with a malformed question");
 	BAD(seen.head.question[0] = '\n', "an observed answer with a malformed question");
 	BAD(memset(seen.head.question, 'a', WIRE_NAME_MAX), "an observed answer with a malformed question");
