@@ -505,8 +505,10 @@ static void test_freed_by_an_answer(void **state)
 	assert_int_equal(resolver_query(resolver, "b.test", FAMILY_4), 0);
 	uint32_t a = next_query("a.test", FAMILY_4), b = next_query("b.test", FAMILY_4);
 	struct wire_answer *record;
-	send_bytes(record, make_answer(&record, a, FAMILY_4, "", "", 5));
-	send_bytes(record, make_answer(&record, b, FAMILY_4, "", "", 5));
+	size_t length = make_answer(&record, a, FAMILY_4, "", "", 5);
+	send_bytes(record, length);
+	length = make_answer(&record, b, FAMILY_4, "", "", 5);
+	send_bytes(record, length);
 	run();
 	assert_null(resolver);
 	assert_events("a.test 4 ttl 5;"); /* and nobody is there for the other one */
