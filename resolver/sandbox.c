@@ -51,7 +51,9 @@ static void limit_all(void)
 #endif
 }
 
-/* In the service's sandbox nobody may call capset(2); there nothing is left to be given up. */
+/* In the service's sandbox nobody may call capset(2). There spefwd has cleared the ambient set, so nothing is permitted
+ * or effective; what is still inheritable goes only to a program that it would execute, which it can't, and by no means
+ * without that program's file saying so. */
 static void drop_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -60,7 +62,10 @@ static void drop_capabilities(void)
 
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	syscall(SYS_capset, &header, none);
-	if (syscall(SYS_capget, &header, data) < 0 || memcmp(data, none, sizeof(none)) != 0)
+	int r = syscall(SYS_capget, &header, data) < 0 ? -errno : 0;
+	for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3 && r == 0; i++)
+		r = data[i].permitted || data[i].effective ? -EPERM : 0;
+	if (r < 0)
 		channel_fail("capabilities can't be dropped");
 }
 
