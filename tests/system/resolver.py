@@ -430,7 +430,8 @@ def pairs(tap):
         tap.equal(copies.give(usual.query(), usual.answer()), [], "nothing is watched yet")
         process.watch("one.example.net", "two.example.net", "*.example.com")
         tap.equal(copies.give(usual.query(), usual.answer()), [usual.seen()], "an answer to a query")
-        tap.equal(copies.give(usual.answer()), [Counts(1, 0, 0)], "the same one again is counted alone")
+        tap.equal(copies.give(usual.answer()) + counts(process), [Counts(1, 0, 0)],
+                  "the same one again is counted alone")
         for other in (Exchange("TWO.Example.Net", AAAA, 6), Exchange("two.example.net", AAAA, 4, ident=9),
                       Exchange("deep.www.example.com")):
             tap.equal(copies.give(other.query(), other.answer()), [other.seen()],
