@@ -56,7 +56,7 @@ int table_remove(struct table *table, bool *ret_removed);
 /* Takes all notices that are there now. True if there were any of our table, or some were lost. */
 bool table_drain(struct table *table);
 
-/* Why the last change failed; NULL: it did not, or that is made up for. Logged where it is news. */
+/* Why the last change failed; NULL: it did not, or a later one worked. Logged where it is news. */
 void table_set_failure(struct table *table, const char *what);
 const char *table_failure(const struct table *table);       /* "" where there is none */
 const char *table_reason(const struct table *table, int r); /* the kernel's message, where there is one */

@@ -442,7 +442,7 @@ def cut_later(tap):
                 tap.ok((cut < len(doomed)) == bool(reasons),
                        "request %d fails: status shows what is not cut yet" % number,
                        (cut, reasons))
-                daemon.wait_status(lambda now: not daemon.reasons(now, "cut-incomplete"), "it is made up for")
+                daemon.wait_status(lambda now: not daemon.reasons(now, "cut-incomplete"), "all of them are cut")
             tap.equal(through(doomed, kept), [], "request %d: what is denied is cut, what is allowed goes on" % number)
             for one in doomed + kept:
                 one.close()

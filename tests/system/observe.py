@@ -351,7 +351,7 @@ def drops(lab):
 
 
 def overrun(tap):
-    """More packets than spefwd could read: the answer that was lost with them is made up for by a query."""
+    """More packets than spefwd could read: a query brings what the lost answer would have taught."""
     name, number = "lost" + DOMAIN, [1]
     filler = [record(b"\xc0\x0c", A, address_bytes(pool(4, 900)))] * 2000
     with Lab(tap) as lab:
