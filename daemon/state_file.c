@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ADDRESSES_FILE "addresses"
@@ -22,18 +23,39 @@ enum {
 	LINE_MAX_BYTES = 384, /* name, address, second, checksum, and the spaces between */
 	CHECKSUM_DIGITS = 16,
 	NAME_MAX_BYTES = 253,
+	LOCK_FD_MIN = 200, /* above what is open when spefw-resolver is started for the first time */
+	LOCK_PAUSE_MS = 20,
+	LOCK_TRIES = 100, /* two seconds */
 };
+
+/* A child that closes its descriptors in their order closes this one last: once the lock can be had, the sockets of a
+ * killed daemon are closed, too. */
+static int open_last(const char *directory)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int last = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, LOCK_FD_MIN);
+
+	if (last < 0)
+		return fd < 0 ? -errno : fd;
+	close(fd);
+	return last;
+}
 
 int state_lock(const char *directory)
 {
-	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
+	int fd = open_last(directory), r = fd < 0 ? fd : -EBUSY;
 
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return fd;
-	int r = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	close(fd);
+	for (int tries = 0; r == -EBUSY && tries < LOCK_TRIES; tries++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return fd;
+		if (errno != EWOULDBLOCK)
+			r = -errno;
+		else
+			nanosleep(&pause, NULL);
+	}
+	if (fd >= 0)
+		close(fd);
 	return r;
 }
 

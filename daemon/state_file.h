@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 /* Makes this process the only one that uses the directory, until the descriptor is closed or the process ends, however
- * that happens (flock(2) on the directory: it needs no room on a full disk). Returns the descriptor; -EBUSY: another
- * process has it; or another negative errno (-ENOENT: there is no such directory). */
+ * that happens (flock(2) on the directory: it needs no room on a full disk). Waits up to two seconds for it: a spefwd
+ * that was killed while it started spefw-resolver leaves the descriptor to that process for a moment. Returns the
+ * descriptor; -EBUSY: another process has it; or another negative errno (-ENOENT: there is no such directory). */
 int state_lock(const char *directory);
 
 /* The file of the addresses, "addresses": a line of the format's name and version, one line an address, a line with

@@ -55,6 +55,13 @@ static void make_environment(char variables[ENVIRONMENT_MAX][VARIABLE_MAX], char
 	ret[count] = NULL;
 }
 
+/* At once: if the daemon is killed now, the next one waits for its lock and its sockets, which this process has, too. */
+static bool close_others(int socket)
+{
+	return (socket <= STDERR_FILENO + 1 || close_range(STDERR_FILENO + 1, (unsigned)socket - 1, 0) == 0) &&
+	       close_range((unsigned)socket + 1, ~0u, 0) == 0;
+}
+
 /* Nothing but standard error, for what it logs, and the socket. A terminal it could drive by what it writes. */
 static bool set_descriptors(int socket)
 {
@@ -107,7 +114,7 @@ become_resolver(const char *path, char *const environment[], int socket, pid_t p
 {
 	char *const arguments[] = { (char *)PROGRAM, NULL };
 
-	if (!leave_terminal() || !set_descriptors(socket) || chdir("/") < 0 ||
+	if (!close_others(socket) || !leave_terminal() || !set_descriptors(socket) || chdir("/") < 0 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent || !give_up_capabilities())
 		_exit(PROCESS_NOT_PREPARED);
 	reset_signals();

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One daemon a state directory: a second one ends before it writes anything;
 and only what was in force is kept for a later start."""
+import fcntl
 import hashlib
 import os
 import shutil
 import signal
 import sys
+import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import LICENSE, Daemon, Lab, main, vendor, wait_for  # noqa: E402
@@ -93,6 +95,23 @@ def free_again(tap):
             tap.ok(guarded(lab), "started again after %s" % number.name)
 
 
+def left_over(tap):
+    """A daemon that was killed while it started its helper leaves the lock to that process for a moment: the next one
+    waits."""
+    with Lab(tap) as lab:
+        lab.serve("server", tcp=[443, 3389, 8470])
+        daemon = Daemon(lab, lab.config())
+        directory = os.open(daemon.state, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        daemon.start(wait=False)
+        time.sleep(0.5) # it waits meanwhile, however slow this machine is
+        tap.equal(daemon.process.poll(), None, "it waits")
+        os.close(directory)
+        wait_for(lambda: os.path.exists(daemon.socket), "it has started")
+        daemon.wait_status(lambda status: status["generation"] > 0, "it answers")
+        tap.ok(guarded(lab), "guarded")
+
+
 def no_directory(tap):
     """Without a state directory, or with one that is no directory: it guards, and reports what it can't do."""
     with Lab(tap) as lab:
@@ -114,4 +133,4 @@ def no_directory(tap):
 
 
 if __name__ == "__main__":
-    main(second_daemons, free_again, no_directory)
+    main(second_daemons, free_again, left_over, no_directory)
