@@ -65,6 +65,7 @@ spefwd_SOURCES = \
 	daemon/control/methods.c daemon/control/methods.h \
 	daemon/control/report.c daemon/control/report.h \
 	daemon/control/clients.c \
+	daemon/control/peer.c daemon/control/peer.h \
 	daemon/control/server.c daemon/control/server.h daemon/control/server_parts.h \
 	daemon/gateway/apply.c daemon/gateway/parts.h \
 	daemon/gateway/config_store.c daemon/gateway/config_store.h \

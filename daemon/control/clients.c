@@ -176,6 +176,7 @@ static void client_take(struct client *client)
 	} else {
 		*call = (struct control_call){
 			.client = client,
+			.peer = { client->uid, client->pid },
 			.more = request.more,
 			.oneway = request.oneway,
 			.userdata = control->userdata,
@@ -325,6 +326,7 @@ static int client_new(struct control *control, int fd)
 		.control = control,
 		.fd = fd,
 		.uid = peer.uid,
+		.pid = peer.pid,
 		.privileged = privileged,
 		.since = now_us(control),
 	};

@@ -111,6 +111,11 @@ void control_reply_more(struct control_call *call, json_t *parameters)
 	json_decref(message);
 }
 
+struct control_peer control_call_peer(const struct control_call *call)
+{
+	return call->peer;
+}
+
 void control_on_gone(struct control_call *call, void (*gone)(void *userdata, struct control_call *call))
 {
 	call->gone = gone;

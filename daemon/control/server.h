@@ -4,6 +4,8 @@
 
 /* The Varlink server on the control socket. It knows messages, clients and their rights, and nothing of firewalls. */
 
+#include "control/peer.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,6 +65,8 @@ void control_hang_up(struct control_call *call);
 /* One reply of many: only where control_wants_more(). */
 bool control_wants_more(const struct control_call *call);
 void control_reply_more(struct control_call *call, json_t *parameters);
+/* Who calls, until the call has ended. */
+struct control_peer control_call_peer(const struct control_call *call);
 /* Called when the client goes before the call has ended; the call is then invalid. */
 void control_on_gone(struct control_call *call, void (*gone)(void *userdata, struct control_call *call));
 

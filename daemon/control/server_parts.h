@@ -21,6 +21,7 @@ struct client {
 	int fd;
 	sd_event_source *source;
 	uid_t uid;
+	pid_t pid;
 	bool privileged;
 	struct wire_buffer in, out;
 	struct control_call *call; /* the one that runs: the next waits for its end */
@@ -49,6 +50,7 @@ struct control {
 
 struct control_call {
 	struct client *client; /* NULL: gone */
+	struct control_peer peer;
 	bool more, oneway;
 	void *userdata;
 	void (*gone)(void *userdata, struct control_call *call);

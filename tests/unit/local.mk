@@ -70,8 +70,8 @@ tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_LDADD = $(UNIT_CONFIG_OBJECTS) $(INIH_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_control_SOURCES = tests/unit/test_control.c
-tests_unit_test_control_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/server.$(OBJEXT) \
-	daemon/control/wire.$(OBJEXT) \
+tests_unit_test_control_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/peer.$(OBJEXT) \
+	daemon/control/server.$(OBJEXT) daemon/control/wire.$(OBJEXT) \
 	daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c

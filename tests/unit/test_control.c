@@ -65,6 +65,14 @@ static void run_fail(void *userdata, struct control_call *call, json_t *paramete
 	control_fail(call, "org.spefw.Gateway.Failed", json_pack("{s:s}", "what", "as wanted"));
 }
 
+static void run_who(void *userdata, struct control_call *call, json_t *parameters)
+{
+	struct control_peer peer = control_call_peer(call);
+	(void)userdata;
+	(void)parameters;
+	control_reply(call, json_pack("{s:I, s:I}", "uid", (json_int_t)peer.uid, "pid", (json_int_t)peer.pid));
+}
+
 static void count_gone(void *userdata, struct control_call *call)
 {
 	struct fixture *f = userdata;
@@ -84,9 +92,13 @@ static void run_wait(void *userdata, struct control_call *call, json_t *paramete
 }
 
 static const struct control_method methods[] = {
-	{ "org.spefw.Gateway.Echo", false, run_echo }, { "org.spefw.Gateway.Change", true, run_change },
-	{ "org.spefw.Gateway.Big", false, run_big },   { "org.spefw.Gateway.Fail", false, run_fail },
-	{ "org.spefw.Gateway.Wait", false, run_wait }, { 0 },
+	{ "org.spefw.Gateway.Echo", false, run_echo },
+	{ "org.spefw.Gateway.Change", true, run_change },
+	{ "org.spefw.Gateway.Big", false, run_big },
+	{ "org.spefw.Gateway.Fail", false, run_fail },
+	{ "org.spefw.Gateway.Wait", false, run_wait },
+	{ "org.spefw.Gateway.Who", false, run_who },
+	{ 0 },
 };
 
 static int setup(void **state)
@@ -867,6 +879,38 @@ static void test_what_stands_in_the_way(void **state)
 	unlink(lock);
 }
 
+static void test_who_calls(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = peer_new(f);
+	char expected[80];
+
+	snprintf(expected, sizeof(expected), "{\"uid\": %lu, \"pid\": %ld}", (unsigned long)geteuid(), (long)getpid());
+	SEND(f, &peer, CALL("Who", ""));
+	expect_reply(f, &peer, expected, false);
+	peer_free(&peer);
+}
+
+static void test_names_of_users(void **state)
+{
+	struct fixture *f = *state;
+	char path[96], text[PEER_TEXT_MAX];
+
+	snprintf(path, sizeof(path), "%s/passwd", f->directory);
+	assert_string_equal(peer_text_by(path, 0, text), "uid 0"); /* no such file */
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("# no entry\n+::::::\nroot:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:\nevil\033[2J:x:7:7::/:\n"
+	      "a-name-that-is-far-longer-than-any-name-of-a-user-can-be:x:8:8::/:\nbroken:x\n",
+	      file);
+	fclose(file);
+	assert_string_equal(peer_text_by(path, 0, text), "root (uid 0)");
+	assert_string_equal(peer_text_by(path, 7, text), "evil?[2J (uid 7)");
+	assert_string_equal(peer_text_by(path, 8, text), "a-name-that-is-far-longer-than-a (uid 8)");
+	assert_string_equal(peer_text_by(path, 4294967295U, text), "uid 4294967295");
+	unlink(path);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -898,6 +942,8 @@ int main(void)
 		TEST(test_no_descriptors_left),
 		TEST(test_socket_mode_and_lock),
 		TEST(test_what_stands_in_the_way),
+		TEST(test_who_calls),
+		TEST(test_names_of_users),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
