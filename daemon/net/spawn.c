@@ -55,7 +55,7 @@ static void make_environment(char variables[ENVIRONMENT_MAX][VARIABLE_MAX], char
 	ret[count] = NULL;
 }
 
-/* At once: if the daemon is killed now, the next one waits for its lock and its sockets, which this process has, too. */
+/* At once: if the daemon is killed now, the next one waits for its lock and sockets, which this process has, too. */
 static bool close_others(int socket)
 {
 	return (socket <= STDERR_FILENO + 1 || close_range(STDERR_FILENO + 1, (unsigned)socket - 1, 0) == 0) &&
