@@ -97,7 +97,8 @@ spefwd_SOURCES = \
 	daemon/nft/interval.c daemon/nft/interval.h \
 	daemon/nft/monitor.c daemon/nft/monitor.h \
 	daemon/nft/probe.c \
-	daemon/nft/read.c daemon/nft/read.h daemon/nft/read_parts.h daemon/nft/read_sets.c \
+	daemon/nft/read.c daemon/nft/read.h daemon/nft/read_parts.h daemon/nft/read_rules.c \
+	daemon/nft/read_sets.c \
 	daemon/nft/rule.c \
 	daemon/nft/rule_parsing.c daemon/nft/rule_parsing.h daemon/nft/xt_rule.c \
 	daemon/nft/socket.c daemon/nft/socket.h

@@ -19,7 +19,8 @@ spefw_doctor_SOURCES = \
 	daemon/nft/foreign_recorded.c daemon/nft/foreign_recorded.h \
 	daemon/nft/inspect.c daemon/nft/inspect.h \
 	daemon/nft/interval.c daemon/nft/interval.h \
-	daemon/nft/read.c daemon/nft/read.h daemon/nft/read_parts.h daemon/nft/read_sets.c \
+	daemon/nft/read.c daemon/nft/read.h daemon/nft/read_parts.h daemon/nft/read_rules.c \
+	daemon/nft/read_sets.c \
 	daemon/nft/rule.c \
 	daemon/nft/rule_parsing.c daemon/nft/rule_parsing.h daemon/nft/xt_rule.c \
 	daemon/nft/socket.c daemon/nft/socket.h

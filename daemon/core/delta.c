@@ -256,6 +256,18 @@ static int keep_old_objects(struct work *w)
 	return w->new->failed ? -ENOMEM : 0;
 }
 
+/* Rules that stay have the handles that they had. */
+static void keep_handles(const struct ruleset *old, struct ruleset *new)
+{
+	for (size_t i = 0; i < new->chains.count; i++) {
+		struct chain *is = &new->chains.items[i];
+		const struct chain *was = ruleset_find_chain(old, is->name);
+		bool same = was && !chain_changed(was, is);
+		for (size_t r = 0; same && r < is->count; r++)
+			is->items[r].handle = was->items[r].handle;
+	}
+}
+
 static bool same_forms(const struct ruleset *old, const struct ruleset *new)
 {
 	for (size_t i = 0; i < new->sets.count; i++) {
@@ -315,6 +327,7 @@ static int change_table(struct work *w)
 		r = add_rules_of_new_chains(w, true);
 	if (r == 0)
 		r = delete_old_chains(w);
+	keep_handles(w->old, w->new);
 	return r;
 }
 

@@ -53,7 +53,8 @@ struct delta_options {
 
 /* 0, -ENOMEM, or -EUCLEAN where old holds something of ours in another form: then it can only be replaced.
  * An empty delta: nothing to send. What the kernel keeps for now is entered into `new`: counters that no flow has any
- * more, sets to be retired (rules of the outgoing generation may still look into them), deadlines not worth moving. */
+ * more, sets to be retired (rules of the outgoing generation may still look into them), deadlines not worth moving, and
+ * the handles of rules that stay. */
 int delta_compute(struct delta *ret, const struct ruleset *old, struct ruleset *new,
 		  const struct delta_options *options);
 

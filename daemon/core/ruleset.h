@@ -133,6 +133,7 @@ struct term {
 struct rule {
 	struct term *items;
 	size_t count, capacity;
+	uint64_t handle; /* the kernel's; 0: not known, or not there yet */
 };
 
 enum hook { HOOK_NONE, HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT };
@@ -188,7 +189,7 @@ void ruleset_free(struct ruleset *ruleset);
 size_t key_size(enum key_type type);                                                /* bytes */
 size_t field_size(enum field field);                                                /* bytes of the operand */
 int element_compare(const struct element *a, const struct element *b, size_t size); /* by first */
-bool rule_equal(const struct rule *a, const struct rule *b);
+bool rule_equal(const struct rule *a, const struct rule *b);                        /* whatever their handles are */
 
 /* The ruleset as nft would read it ("table inet spefw { ... }"). now_ms: for timeouts. The caller frees it; NULL
  * without memory. */

@@ -168,6 +168,34 @@ const struct ruleset *table_current(const struct table *table)
 	return &table->current;
 }
 
+static int read_handles(struct table *table, struct chain *chain)
+{
+	uint64_t *handles = calloc(chain->count, sizeof(*handles));
+
+	int r = handles ? nft_read_handles(&table->socket, chain->name, handles, chain->count) : -ENOMEM;
+	for (size_t i = 0; r == 0 && i < chain->count; i++)
+		chain->items[i].handle = handles[i];
+	free(handles);
+	return r;
+}
+
+int table_rule_handle(struct table *table, const char *name, size_t index, uint64_t *ret)
+{
+	struct chain *chain = ruleset_find_chain(&table->current, name);
+
+	table->socket.error[0] = '\0';
+	if (chain && chain->count && index == TABLE_LAST_RULE)
+		index = chain->count - 1;
+	if (!chain || index >= chain->count || table->removed)
+		return -ENOENT;
+	if (!table->known)
+		return -ESTALE;
+	int r = chain->items[index].handle ? 0 : read_handles(table, chain);
+	if (r == 0)
+		*ret = chain->items[index].handle;
+	return r;
+}
+
 /* Whether a table that is there can be adopted, and what that takes. */
 static int judge_table(struct table *table, const struct nft_table_info *info)
 {

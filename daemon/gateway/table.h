@@ -8,6 +8,7 @@
 #include "core/ruleset.h"
 #include "nft/socket.h"
 
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 struct table;
@@ -38,6 +39,13 @@ bool table_is_known(const struct table *table);
 /* It was removed by table_remove(), and nothing was committed since. */
 bool table_is_removed(const struct table *table);
 const struct ruleset *table_current(const struct table *table);
+
+/* The kernel's handle of a rule of table_current(): of the one at `index` (from 0) of this chain, or of its last one
+ * (TABLE_LAST_RULE). Rules that were written a moment ago have none yet: the first call for a chain reads it, later
+ * ones know it. 0; -ENOENT: no such chain or rule, or there is no table; -ESTALE: the kernel's chain is not what was
+ * thought, another program has changed it a moment ago; or another negative errno, whose table_reason() there is. */
+#define TABLE_LAST_RULE SIZE_MAX
+int table_rule_handle(struct table *table, const char *chain, size_t index, uint64_t *ret);
 
 /* Finds out what the kernel holds, and whether that can be adopted or is to be replaced. 0 or a negative errno (-EBUSY:
  * another program owns the table). */

@@ -30,6 +30,8 @@ int nft_read_info(struct nft_socket *socket, struct nft_table_info *ret);
 int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_ms, bool *ret_foreign);
 /* Whether the table only counts: what its deny chain ends with. */
 int nft_read_audit(struct nft_socket *socket, bool *ret_audit);
+/* The handles of all rules of a chain of our table, in their order. -ESTALE where it has not just so many. */
+int nft_read_handles(struct nft_socket *socket, const char *chain, uint64_t *ret, size_t count);
 int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret); /* free(ret->items) is the caller's */
 
 #endif

@@ -174,6 +174,18 @@ int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now, 
 	return 0;
 }
 
+int nft_read_handles(struct nft_socket *socket, const char *name, uint64_t *ret, size_t count)
+{
+	const struct chain *chain = ruleset_find_chain(&fake_nft.table, name);
+	int r = fake_nft_begin(FAKE_NFT_READ_HANDLES);
+
+	if (r == 0 && (!chain || chain->count != count))
+		r = -ESTALE;
+	for (size_t i = 0; r == 0 && i < count; i++)
+		ret[i] = chain->items[i].handle;
+	return fake_nft_error(socket, r);
+}
+
 void fake_nft_count(const char *counter, uint64_t packets, uint64_t bytes)
 {
 	size_t i = 0;

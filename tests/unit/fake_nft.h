@@ -20,6 +20,7 @@ enum fake_nft_call {
 	FAKE_NFT_READ_INFO,
 	FAKE_NFT_READ_TABLE,
 	FAKE_NFT_READ_COUNTERS,
+	FAKE_NFT_READ_HANDLES,
 	FAKE_NFT_MONITOR, /* made */
 	FAKE_NFT_CUT_READ,
 	FAKE_NFT_CUT_ADD,
@@ -47,6 +48,7 @@ extern struct fake_nft {
 	bool fails_late;                /* a commit that fails is in force nevertheless: its reply was lost */
 	size_t calls[FAKE_NFT_CALLS];   /* so far, failed ones too */
 	size_t batches;                 /* commits that are in force */
+	uint64_t handle;                /* the last one given to a rule */
 	int open;                       /* sockets, monitors and readings: 0 when all objects are freed */
 	int64_t monitor_priority;
 

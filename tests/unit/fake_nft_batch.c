@@ -38,6 +38,7 @@ static void copy_rule(struct ruleset *out, struct chain *chain, const struct rul
 {
 	struct rule *copy = chain_rule(out, chain);
 
+	copy->handle = rule->handle;
 	for (size_t i = 0; i < rule->count; i++) {
 		struct term term = rule->items[i];
 		term.name = copy_name(out, term.name);
@@ -188,6 +189,7 @@ static int add_rule(struct draft *draft, const struct op *op)
 			return -ENOENT;
 	}
 	copy_rule(&draft->table, chain, op->rule);
+	chain->items[chain->count - 1].handle = ++fake_nft.handle;
 	return 0;
 }
 

@@ -771,6 +771,72 @@ static void test_without_memory(void **state)
 	table_free(table);
 }
 
+static const struct chain *kernel_chain(const char *name)
+{
+	const struct chain *chain = ruleset_find_chain(&fake_nft.table, name);
+
+	assert_non_null(chain);
+	assert_true(chain->count > 1);
+	return chain;
+}
+
+/* Known once the chain was read, and as long as its rules stay. */
+static void test_handles(void **state)
+{
+	struct table *table = a_table();
+	uint64_t handle = 0, first;
+	bool replaced;
+
+	(void)state;
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ENOENT);
+	bring_up(table, NAMED, "");
+	const struct chain *judge = kernel_chain("judge");
+	for (size_t i = 0; i < judge->count; i++) {
+		assert_int_equal(table_rule_handle(table, "judge", i, &handle), 0);
+		assert_true(handle);
+		assert_int_equal(handle, judge->items[i].handle);
+	}
+	first = judge->items[0].handle;
+	assert_int_equal(table_rule_handle(table, "judge", TABLE_LAST_RULE, &handle), 0);
+	assert_int_equal(handle, judge->items[judge->count - 1].handle);
+	assert_int_equal(fake_nft.calls[FAKE_NFT_READ_HANDLES], 1);
+	assert_int_equal(table_rule_handle(table, "judge", judge->count, &handle), -ENOENT);
+	assert_int_equal(table_rule_handle(table, "nobody", 0, &handle), -ENOENT);
+	/* another policy, in which these rules stay */
+	assert_int_equal(commit(table, MORE, "", &replaced), 0);
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), 0);
+	assert_int_equal(handle, first);
+	assert_int_equal(fake_nft.calls[FAKE_NFT_READ_HANDLES], 1);
+	table_free(table);
+}
+
+static void test_handles_fail(void **state)
+{
+	struct table *table = a_table();
+	uint64_t handle = 0;
+	bool removed;
+
+	(void)state;
+	bring_up(table, NAMED, "");
+	fake_nft_fail(FAKE_NFT_READ_HANDLES, 0, 1, -EPERM);
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -EPERM);
+	assert_non_null(strstr(table_reason(table, -EPERM), strerror(EPERM)));
+	allocations_left = 0;
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ENOMEM);
+	allocations_left = -1;
+	/* another program was faster than its notice */
+	struct chain *judge = ruleset_find_chain(&fake_nft.table, "judge");
+	judge->count--;
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ESTALE);
+	judge->count++;
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), 0);
+	fake_nft_notice("a rule was deleted");
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ESTALE);
+	assert_int_equal(table_remove(table, &removed), 0);
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ENOENT);
+	table_free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -788,6 +854,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_faster_than_its_notice, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_changed_by_others, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_drained, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_handles, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_handles_fail, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_removed, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_failure, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_opening_fails, reset, nothing_left),
