@@ -8,10 +8,10 @@ libctl_a_SOURCES = \
 	cli/help.c \
 	cli/metrics.h \
 	cli/output.h cli/output_json.c cli/output_text.c \
-	cli/screen.c cli/screen.h \
+	cli/paragraph.c cli/screen.c cli/screen.h \
 	cli/spefwd.c cli/spefwd.h \
 	cli/table.c \
-	cli/text_status.c \
+	cli/text_details.c cli/text_status.c \
 	cli/verbs.c \
 	cli/verbs_change.c cli/verbs_doctor.c cli/verbs_init.c cli/verbs_metrics.c \
 	cli/verbs_offline.c cli/verbs_read.c \

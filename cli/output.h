@@ -38,6 +38,10 @@ void text_metrics(const struct ctl *ctl, const json_t *status); /* NULL: no daem
 
 /* The parts of output_text. */
 void text_not_running(const struct ctl *ctl, const json_t *inspect, const char *unknown);
+void text_details(const struct ctl *ctl, const json_t *status);
+/* "* spefw WORD: rest                 right" */
+void text_verdict(const struct ctl *ctl, enum tone tone, const char *word, const char *rest, const char *right);
+bool status_is_cleared(const json_t *status); /* the table was removed on request */
 
 /* Adds the strings of an array, with commas, `max` at most: "a, b, +3 more". */
 void text_add_list(struct text *text, const json_t *array, size_t max);

@@ -9,9 +9,20 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* By the environment alone: setlocale() would read files for it. */
+static bool is_utf8(void)
+{
+	static const char *const variables[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+	const char *locale = NULL;
+
+	for (size_t i = 0; i < 3 && !(locale && *locale); i++)
+		locale = getenv(variables[i]);
+	return locale && (strcasestr(locale, "UTF-8") || strcasestr(locale, "UTF8"));
+}
+
 struct screen screen_of(FILE *file)
 {
-	struct screen screen = { .file = file };
+	struct screen screen = { .file = file, .utf8 = is_utf8() };
 	struct winsize size;
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 	int fd = fileno(file);
@@ -121,18 +132,33 @@ void text_free(struct text *text)
 	*text = (struct text){ 0 };
 }
 
-char *format_seconds(int64_t seconds, char buffer[32])
+static const struct {
+	int64_t length;
+	char letter;
+} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+
+static size_t unit_of(int64_t seconds)
 {
-	static const struct {
-		int64_t length;
-		char letter;
-	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
 	size_t i = 0;
 
-	if (seconds < 0)
-		seconds = 0;
 	while (units[i].length > 1 && seconds < units[i].length)
 		i++;
+	return i;
+}
+
+char *format_age(int64_t seconds, char buffer[32])
+{
+	size_t i = unit_of(seconds);
+
+	snprintf(buffer, 32, "%" PRId64 "%c", seconds < 0 ? 0 : seconds / units[i].length, units[i].letter);
+	return buffer;
+}
+
+char *format_seconds(int64_t seconds, char buffer[32])
+{
+	if (seconds < 0)
+		seconds = 0;
+	size_t i = unit_of(seconds);
 	int64_t rest = i < 3 ? seconds % units[i].length / units[i + 1].length : 0;
 	int n = snprintf(buffer, 32, "%" PRId64 "%c", seconds / units[i].length, units[i].letter);
 	if (rest && n > 0 && n < 24)

@@ -13,6 +13,7 @@ struct screen {
 	FILE *file;
 	unsigned width; /* columns; 0: no terminal, nothing is shortened */
 	bool terminal, colour;
+	bool utf8; /* by the locale: can show more than ASCII */
 };
 
 enum tone { TONE_PLAIN, TONE_STRONG, TONE_FAINT, TONE_GOOD, TONE_WARNING, TONE_BAD };
@@ -39,16 +40,44 @@ void text_free(struct text *text);
 
 /* In buffer, which is returned. */
 char *format_seconds(int64_t seconds, char buffer[32]); /* "6d 23h", "45s" */
+char *format_age(int64_t seconds, char buffer[32]);     /* "6d", "45s" */
 char *format_count(int64_t count, char buffer[32]);     /* "88,120" */
+
+/* Paragraphs: whole words, what is too long goes on below. */
+enum { WRAP_WIDTH = 80 };
+size_t screen_width(const struct screen *screen); /* columns; WRAP_WIDTH where it is no terminal */
+/* How many bytes of harmless text go on one line: up to a space. A word that is too long stays whole. */
+size_t text_line(const char *text, size_t width);
+/* So many bytes of harmless text. How wide they are. */
+size_t screen_bytes(const struct screen *screen, enum tone tone, const char *text, size_t count);
+/* The text from this column on, further lines from `indent` on; `right` (a hint, or "") at the right, on the last line
+ * or on one of its own; the end of the line. */
+void screen_paragraph(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text,
+		      enum tone right_tone, const char *right);
+
+/* "  Label   what is so                                     -> what to run": a screen of such lines. */
+enum { FACTS_MAX = 16 };
+struct facts {
+	struct fact {
+		const char *label, *next; /* not owned; next: "" */
+		enum tone tone;
+		char *text;
+	} items[FACTS_MAX];
+	size_t count;
+	bool failed; /* without memory */
+};
+void facts_add(struct facts *facts, const char *label, enum tone tone, const struct text *text);
+/* Frees what they hold. */
+void facts_print(struct facts *facts, const struct screen *screen);
 
 enum column_kind {
 	COLUMN_PLAIN,
 	COLUMN_RIGHT,   /* numbers */
-	COLUMN_ELASTIC, /* gives way where the terminal is narrow */
-	COLUMN_WRAPPED, /* the last one only: goes on below itself, at spaces */
+	COLUMN_ELASTIC, /* where the terminal is narrow it goes on below itself, at spaces */
+	COLUMN_WRAPPED, /* the last one only: likewise, also where there is no terminal */
 };
 
-enum { COLUMNS_MAX = 8, WRAP_WIDTH = 80 };
+enum { COLUMNS_MAX = 8 };
 
 struct table {
 	size_t columns;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAP = 2, ELASTIC_LEAST = 8, WRAPPED_LEAST = 16 };
+enum { GAP = 2, WRAPPED_LEAST = 16 };
 
 void table_init(struct table *table, const char *kinds)
 {
@@ -70,13 +70,32 @@ static size_t sum(const size_t *widths, size_t columns)
 	return total;
 }
 
-/* Takes from the widest elastic column, one character at a time, until all fits or none can give. */
-static void shrink(const struct table *table, size_t *widths, size_t limit)
+static bool gives_way(const struct table *table, size_t column)
+{
+	return table->kinds[column] == COLUMN_ELASTIC || table->kinds[column] == COLUMN_WRAPPED;
+}
+
+static size_t longest_word(const char *text)
+{
+	size_t longest = 0;
+
+	while (*text) {
+		size_t width = 0;
+		for (; *text && *text != ' '; text++)
+			width += (*text & 0xc0) != 0x80;
+		text += strspn(text, " ");
+		longest = width > longest ? width : longest;
+	}
+	return longest;
+}
+
+/* Takes from the widest column that gives way, one character at a time, until all fits or none can give. */
+static void shrink(const struct table *table, size_t *widths, const size_t *least, size_t limit)
 {
 	while (sum(widths, table->columns) > limit) {
 		size_t widest = table->columns;
 		for (size_t i = 0; i < table->columns; i++)
-			if (table->kinds[i] == COLUMN_ELASTIC && widths[i] > ELASTIC_LEAST &&
+			if (gives_way(table, i) && widths[i] > least[i] &&
 			    (widest == table->columns || widths[i] > widths[widest]))
 				widest = i;
 		if (widest == table->columns)
@@ -87,113 +106,64 @@ static void shrink(const struct table *table, size_t *widths, size_t limit)
 
 static void measure(const struct table *table, const struct screen *screen, size_t *widths)
 {
-	size_t last = table->columns - 1;
+	size_t least[COLUMNS_MAX] = { 0 }, last = table->columns - 1;
 	bool wrapped = table->kinds[last] == COLUMN_WRAPPED;
 
 	memset(widths, 0, COLUMNS_MAX * sizeof(*widths));
 	for (size_t i = 0; i < table->count; i++) {
-		size_t column = i % table->columns, width = text_width(table->cells[i].text);
+		size_t column = i % table->columns, width = text_width(table->cells[i].text),
+		       word = longest_word(table->cells[i].text);
 		if (width > widths[column])
 			widths[column] = width;
+		if (word > least[column])
+			least[column] = word;
 	}
-	if (wrapped) {
-		size_t limit = screen->width ? screen->width : WRAP_WIDTH;
-		widths[last] = WRAPPED_LEAST;
-		shrink(table, widths, limit);
-		size_t others = sum(widths, table->columns) - widths[last];
-		widths[last] = limit > others + WRAPPED_LEAST ? limit - others : WRAPPED_LEAST;
-	} else if (screen->width) {
-		shrink(table, widths, screen->width);
-	}
+	if (wrapped && least[last] < WRAPPED_LEAST && widths[last] > WRAPPED_LEAST)
+		least[last] = WRAPPED_LEAST;
+	if (wrapped || screen->width)
+		shrink(table, widths, least, screen_width(screen));
 }
 
-/* Bytes of the first `width` characters. */
-static size_t bytes_of(const char *text, size_t width)
+static bool is_empty(const char *const *rest, size_t from, size_t columns)
 {
-	const char *at = text;
-
-	while (*at && width--) {
-		at++;
-		while ((*at & 0xc0) == 0x80)
-			at++;
-	}
-	return (size_t)(at - text);
-}
-
-/* How many bytes of text go on one line: up to a space, or else as many as fit. */
-static size_t line_of(const char *text, size_t width)
-{
-	size_t fits = bytes_of(text, width), at = fits;
-
-	if (!text[fits])
-		return fits;
-	while (at > 0 && text[at] != ' ')
-		at--;
-	return at ? at : fits;
-}
-
-static void print_bytes(const struct screen *screen, enum tone tone, const char *text, size_t count)
-{
-	char *part = strndup(text, count);
-
-	screen_text(screen, tone, part ? part : "?");
-	free(part);
-}
-
-static void print_wrapped(const struct screen *screen, const struct cell *cell, size_t indent, size_t width)
-{
-	const char *text = cell->text;
-
-	for (;;) {
-		size_t count = line_of(text, width);
-		print_bytes(screen, cell->tone, text, count);
-		text += count;
-		while (*text == ' ')
-			text++;
-		if (!*text)
-			return;
-		fprintf(screen->file, "\n%*s", (int)indent, "");
-	}
-}
-
-static void print_short(const struct screen *screen, const struct cell *cell, size_t width)
-{
-	if (text_width(cell->text) <= width) {
-		screen_text(screen, cell->tone, cell->text);
-		return;
-	}
-	print_bytes(screen, cell->tone, cell->text, bytes_of(cell->text, width - 3));
-	screen_text(screen, cell->tone, "...");
-}
-
-/* Nothing but spaces to come: the line ends without them. */
-static bool rest_is_empty(const struct table *table, const struct cell *row, size_t from)
-{
-	for (size_t i = from; i < table->columns; i++)
-		if (row[i].text[0])
+	for (size_t i = from; i < columns; i++)
+		if (rest[i][0])
 			return false;
 	return true;
+}
+
+/* The next line of a row: of each cell as much as its column has room for, nothing behind the last one. */
+static void print_line(const struct table *table, const struct screen *screen, const struct cell *row,
+		       const size_t *widths, const char **rest)
+{
+	int pad = 0;
+
+	for (size_t i = 0; i < table->columns && !is_empty(rest, i, table->columns); i++) {
+		size_t count = text_line(rest[i], widths[i]);
+		char *part = strndup(rest[i], count);
+		size_t width = part ? text_width(part) : 1;
+		int room = width < widths[i] ? (int)(widths[i] - width) : 0;
+		bool right = table->kinds[i] == COLUMN_RIGHT;
+		fprintf(screen->file, "%*s", count ? pad + (right ? room : 0) : 0, "");
+		screen_text(screen, row[i].tone, part ? part : "?");
+		pad = count ? GAP + (right ? 0 : room) : pad + (int)widths[i] + GAP;
+		free(part);
+		rest[i] += count;
+		rest[i] += strspn(rest[i], " ");
+	}
+	putc('\n', screen->file);
 }
 
 static void print_row(const struct table *table, const struct screen *screen, const struct cell *row,
 		      const size_t *widths)
 {
-	size_t indent = 0;
+	const char *rest[COLUMNS_MAX];
 
-	for (size_t i = 0; i < table->columns && !rest_is_empty(table, row, i); i++) {
-		size_t width = text_width(row[i].text);
-		int pad = width < widths[i] ? (int)(widths[i] - width) : 0;
-		if (table->kinds[i] == COLUMN_RIGHT)
-			fprintf(screen->file, "%*s", pad, "");
-		if (table->kinds[i] == COLUMN_WRAPPED)
-			print_wrapped(screen, &row[i], indent, widths[i]);
-		else
-			print_short(screen, &row[i], widths[i]);
-		if (!rest_is_empty(table, row, i + 1))
-			fprintf(screen->file, "%*s", (table->kinds[i] == COLUMN_RIGHT ? 0 : pad) + GAP, "");
-		indent += widths[i] + GAP;
-	}
-	putc('\n', screen->file);
+	for (size_t i = 0; i < table->columns; i++)
+		rest[i] = row[i].text;
+	do
+		print_line(table, screen, row, widths, rest);
+	while (!is_empty(rest, 0, table->columns));
 }
 
 int table_print(struct table *table, const struct screen *screen)

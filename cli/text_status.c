@@ -1,466 +1,385 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "output.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One screen, 80 by 24 for an ordinary server: what is longer is cut short, with the verb that shows all. */
-enum { REASONS = 5, OFF = 4, NAMES = 6, ADDRESSES = 3, SERVERS = 6 };
+/* The verdict first, then why, then ten lines at most that each name the verb which shows more: a healthy gateway fits
+ * 24 lines, whatever it has. What a daemon's reply does not have is left out. */
+enum { REASONS = 5, SERVERS = 4, REASON_INDENT = 4, VERDICT_INDENT = 2, WEEK_S = 7 * 86400 };
 
-static void print_line(const struct ctl *ctl, enum tone tone, const char *text)
+static const char *plural(int64_t count)
 {
-	screen_text(&ctl->screen, tone, text);
-	putc('\n', ctl->screen.file);
+	return count == 1 ? "" : "s";
 }
 
-static void print_health(const struct ctl *ctl, const json_t *reply)
+void text_verdict(const struct ctl *ctl, enum tone tone, const char *word, const char *rest, const char *right)
 {
-	const char *health = json_text_of(reply, "health");
-	const json_t *reasons = json_object_get(reply, "reasons");
-	size_t count = json_array_size(reasons);
-	struct table table;
+	struct text verdict = { 0 };
+	bool good = tone == TONE_GOOD, utf8 = ctl->screen.utf8;
 
-	fputs("spefw is ", ctl->screen.file);
-	print_line(ctl, tone_of_state(health), *health ? health : "of unknown health");
-	table_init(&table, "pw");
-	for (size_t i = 0; i < count && i < REASONS; i++) {
-		table_cell(&table, TONE_PLAIN, "  -");
-		table_cell(&table, tone_of_state(health), "%s", json_text_of(json_array_get(reasons, i), "text"));
+	text_add(&verdict, "%s spefw %s", utf8 ? (good ? "\u25cf" : "\u25b2") : (good ? "*" : "!"), word);
+	screen_text(&ctl->screen, tone, text_of(&verdict));
+	fputs(": ", ctl->screen.file);
+	screen_paragraph(&ctl->screen, text_width(text_of(&verdict)) + 2, VERDICT_INDENT, TONE_PLAIN, rest, TONE_PLAIN,
+			 right);
+	if (verdict.failed)
+		ctl_error(ctl, "out of memory");
+	text_free(&verdict);
+}
+
+/* After clear, until the next reload: neither the mode nor a flow is in force. */
+bool status_is_cleared(const json_t *status)
+{
+	const json_t *reasons = json_object_get(status, "reasons");
+	bool cleared = json_truth_of(status, "removed");
+
+	for (size_t i = 0; i < json_array_size(reasons); i++)
+		cleared |= strcmp(json_text_of(json_array_get(reasons, i), "code"), "table-removed") == 0;
+	return cleared;
+}
+
+static bool is_audit(const json_t *status)
+{
+	return strcmp(json_text_of(status, "mode"), "audit") == 0;
+}
+
+/* What becomes of the server's packets, in this order: nothing is claimed that is not so. */
+static void add_guarded(struct text *text, const json_t *status)
+{
+	const json_t *server = json_object_get(status, "server");
+	bool failed = strcmp(json_text_of(status, "health"), "failed") == 0;
+
+	if (status_is_cleared(status)) {
+		text_add(text, "guards nothing, the table was removed");
+	} else if (json_array_size(server) == 0) {
+		text_add(text, "guards no address");
+	} else {
+		text_add(text, failed ? "not known to guard " : is_audit(status) ? "audits " : "guards ");
+		text_add_list(text, server, SERVERS);
+		if (is_audit(status))
+			text_add(text, ", denies nothing");
 	}
-	if (count > REASONS) {
-		table_cell(&table, TONE_PLAIN, "%s", "");
-		table_cell(&table, TONE_PLAIN, "... and %zu more, see spefwctl status --json", count - REASONS);
-	}
-	ctl_print_table(ctl, &table);
-	putc('\n', ctl->screen.file);
 }
 
-static void add_label(struct table *table, const char *label)
+static void print_verdict(const struct ctl *ctl, const json_t *status)
 {
-	table_cell(table, TONE_STRONG, "%-7s", label);
+	const char *health = json_text_of(status, "health");
+	struct text guarded = { 0 }, right = { 0 };
+	char uptime[32];
+
+	add_guarded(&guarded, status);
+	if (!status_is_cleared(status) && !is_audit(status) && *json_text_of(status, "mode"))
+		text_add(&right, "%s, ", json_text_of(status, "mode"));
+	text_add(&right, "up %s", format_age(json_number_of(status, "uptime_s"), uptime));
+	text_verdict(ctl, tone_of_state(health), *health ? health : "of unknown health", text_of(&guarded),
+		     text_of(&right));
+	text_free(&guarded);
+	text_free(&right);
 }
 
-static void add_server(struct table *table, const json_t *reply)
+static void print_reason(const struct ctl *ctl, const json_t *reason, enum tone tone)
 {
-	const json_t *server = json_object_get(reply, "server");
-	struct text text = { 0 };
+	const char *remedy = json_text_of(reason, "remedy");
+	struct text arrow = { 0 };
 
-	text_add_list(&text, server, SERVERS);
-	table->failed |= text.failed;
-	add_label(table, "Server");
-	if (json_array_size(server))
-		table_cell(table, TONE_PLAIN, "%s", text_of(&text));
-	else
-		table_cell(table, TONE_BAD, "no address is guarded");
-	text_free(&text);
-}
-
-static void add_mode(struct table *table, const json_t *reply)
-{
-	const char *mode = json_text_of(reply, "mode");
-	bool audit = strcmp(mode, "audit") == 0;
-	char generation[32], uptime[32];
-
-	add_label(table, "Mode");
-	table_cell(table, audit ? TONE_WARNING : TONE_PLAIN, "%s%s, generation %s, spefwd %s up %s", mode,
-		   audit ? " (denies nothing)" : "", format_count(json_number_of(reply, "generation"), generation),
-		   json_text_of(reply, "version"), format_seconds(json_number_of(reply, "uptime_s"), uptime));
-}
-
-/* "2026-11-25T02:44:10Z" reads better with a space; anything else stays as it is. */
-static void add_time(struct text *text, const char *when)
-{
-	if (strlen(when) == 20 && when[10] == 'T' && when[19] == 'Z')
-		text_add(text, "%.10s %.8s UTC", when, when + 11);
-	else
-		text_add(text, "%s", when);
-}
-
-static void add_config(struct table *table, const json_t *reply)
-{
-	const json_t *config = json_object_get(reply, "config");
-	bool matches = json_truth_of(config, "matches_disk");
-	struct text text = { 0 };
-
-	text_add(&text, "%s, loaded ", json_text_of(config, "path"));
-	add_time(&text, json_text_of(config, "loaded_at"));
-	text_add(&text, matches ? ", as on disk" : ", NOT as on disk");
-	table->failed |= text.failed;
-	add_label(table, "Config");
-	table_cell(table, matches ? TONE_PLAIN : TONE_WARNING, "%s", text_of(&text));
-	text_free(&text);
-}
-
-static void add_guards(struct table *table, const json_t *reply)
-{
-	const json_t *guards = json_object_get(reply, "guards");
-	int64_t intercepted = json_number_of(guards, "intercepted"), spoofed = json_number_of(guards, "spoofed");
-	int64_t routed = json_number_of(guards, "source_routed");
-	char seen[32], fake[32], repaired[32], count[32], source_routed[64] = "";
-
-	if (routed)
-		snprintf(source_routed, sizeof(source_routed), "source-routed: %s; ", format_count(routed, count));
-
-	add_label(table, "Guards");
-	table_cell(table, intercepted || spoofed || routed ? TONE_WARNING : TONE_PLAIN,
-		   "interception: %s, %s seen; spoofed: %s; %searly drop: %s", json_text_of(reply, "interception"),
-		   format_count(intercepted, seen), format_count(spoofed, fake), source_routed,
-		   json_truth_of(reply, "early_drop") ? "on" : "off");
-	add_label(table, "Table");
-	table_cell(table, TONE_PLAIN, "%s; repaired: %s",
-		   strcmp(json_text_of(reply, "ownership"), "owner") == 0 ? "owned, no other program can change it"
-									  : "watched, what others change is restored",
-		   format_count(json_number_of(guards, "repaired"), repaired));
-}
-
-static void add_denied(struct table *table, const json_t *reply)
-{
-	const json_t *denied = json_object_get(reply, "denied"), *queries = json_object_get(reply, "denial_queries");
-	char hour[32], in[32], out[32], early[32], invalid[32], limit[32];
-
-	add_label(table, "Denied");
-	if (json_truth_of(queries, "exhausted")) {
-		table_cell(table, TONE_WARNING,
-			   "%s in the last hour; DNS queries because of them: used up, %s a minute",
-			   format_count(json_number_of(denied, "last_hour"), hour),
-			   format_count(json_number_of(queries, "limit_a_minute"), limit));
+	if (!*json_text_of(reason, "text"))
 		return;
-	}
-	table_cell(table, TONE_PLAIN, "%s in the last hour; in all %s in, %s out, %s early, %s invalid",
-		   format_count(json_number_of(denied, "last_hour"), hour),
-		   format_count(json_number_of(denied, "in"), in), format_count(json_number_of(denied, "out"), out),
-		   format_count(json_number_of(denied, "early"), early),
-		   format_count(json_number_of(denied, "invalid"), invalid));
+	if (*remedy)
+		text_add(&arrow, "-> %s", remedy);
+	fputs("  - ", ctl->screen.file);
+	screen_paragraph(&ctl->screen, REASON_INDENT, REASON_INDENT, tone, json_text_of(reason, "text"), TONE_STRONG,
+			 text_of(&arrow));
+	text_free(&arrow);
 }
 
-/* Nothing, on a gateway that never lost or cut a connection. */
-static void add_mid_stream(struct table *table, const json_t *reply)
+static void print_reasons(const struct ctl *ctl, const json_t *status)
 {
-	const json_t *mid_stream = json_object_get(reply, "mid_stream");
-	int64_t passed = json_number_of(mid_stream, "passed"), cut = json_number_of(mid_stream, "cut"),
-		remembered = json_number_of(mid_stream, "remembered");
-	char passed_text[32], cut_text[32], remembered_text[32];
+	const json_t *reasons = json_object_get(status, "reasons");
+	enum tone tone = tone_of_state(json_text_of(status, "health"));
+	size_t count = json_array_size(reasons), shown = ctl->values[OPTION_VERBOSE] ? count : REASONS;
+	char more[64];
 
-	if (!passed && !cut && !remembered)
+	for (size_t i = 0; i < count && i < shown; i++)
+		print_reason(ctl, json_array_get(reasons, i), tone);
+	if (count <= shown)
 		return;
-	add_label(table, "Mid-stream packets");
-	table_cell(table, json_truth_of(mid_stream, "full") ? TONE_WARNING : TONE_PLAIN,
-		   "%s of lost connections passed; %s of cut ones reset; %s cut and remembered%s",
-		   format_count(passed, passed_text), format_count(cut, cut_text),
-		   format_count(remembered, remembered_text),
-		   json_truth_of(mid_stream, "full") ? ", not all of them" : "");
+	snprintf(more, sizeof(more), "and %zu more", count - shown);
+	fputs("  - ", ctl->screen.file);
+	screen_paragraph(&ctl->screen, REASON_INDENT, REASON_INDENT, TONE_PLAIN, more, TONE_FAINT,
+			 "-> spefwctl status -v");
 }
 
-static void print_facts(const struct ctl *ctl, const json_t *reply)
+/* With the verb that shows more, if this program has it. */
+static void add_fact(struct facts *facts, const char *label, enum tone tone, struct text *text, const char *verb)
 {
-	struct table table;
+	static const char *const hints[][2] = { { "drops", "-> spefwctl drops" },
+						{ "doctor", "-> spefwctl doctor" },
+						{ "names", "-> spefwctl names" },
+						{ "flows", "-> spefwctl flows" },
+						{ "status", "-> spefwctl status -v" } };
 
-	table_init(&table, "pw");
-	add_server(&table, reply);
-	add_mode(&table, reply);
-	add_config(&table, reply);
-	add_guards(&table, reply);
-	add_denied(&table, reply);
-	add_mid_stream(&table, reply);
-	ctl_print_table(ctl, &table);
-	putc('\n', ctl->screen.file);
+	facts_add(facts, label, tone, text);
+	text_free(text);
+	for (size_t i = 0; verb && i < sizeof(hints) / sizeof(hints[0]); i++)
+		for (size_t v = 0; v < verb_count; v++)
+			if (strcmp(hints[i][0], verb) == 0 && strcmp(verbs[v].name, verb) == 0)
+				facts->items[facts->count - 1].next = hints[i][1];
 }
 
-enum direction { DIRECTION_IN, DIRECTION_OUT, DIRECTION_OTHER, DIRECTIONS };
-
-static bool has_word(const json_t *list, const char *word)
+static void add_blocked(struct facts *facts, const json_t *status)
 {
-	for (size_t i = 0; i < json_array_size(list); i++)
-		if (strcmp(json_text(json_array_get(list, i)), word) == 0)
-			return true;
-	return false;
-}
-
-static enum direction direction_of(const json_t *flow)
-{
-	const char *section = json_text_of(flow, "section");
-
-	if (strcmp(section, "inbound") == 0 || has_word(json_object_get(flow, "to"), "SERVER"))
-		return DIRECTION_IN;
-	if (strcmp(section, "outbound") == 0 || has_word(json_object_get(flow, "from"), "SERVER"))
-		return DIRECTION_OUT;
-	return DIRECTION_OTHER;
-}
-
-static bool same_route(const json_t *a, const json_t *b)
-{
-	return direction_of(a) == direction_of(b) &&
-	       json_equal(json_object_get(a, "from"), json_object_get(b, "from")) &&
-	       json_equal(json_object_get(a, "to"), json_object_get(b, "to"));
-}
-
-static bool is_open(const json_t *flow)
-{
-	return json_truth_of(flow, "enabled");
-}
-
-/* The first open flow of its route stands for all of them. */
-static bool stands_for_route(const json_t *flows, size_t index)
-{
-	const json_t *flow = json_array_get(flows, index);
-
-	if (!is_open(flow))
-		return false;
-	for (size_t i = 0; i < index; i++)
-		if (is_open(json_array_get(flows, i)) && same_route(json_array_get(flows, i), flow))
-			return false;
-	return true;
-}
-
-static int compare_ports(const void *a, const void *b)
-{
-	const char *const *left = a, *const *right = b;
-	unsigned long l = strtoul(*left, NULL, 10), r = strtoul(*right, NULL, 10);
-
-	return l != r ? (l > r) - (l < r) : strcmp(*left, *right);
-}
-
-/* All ports that the flows of one route have with one protocol, each once. */
-static void add_route_ports(struct text *text, const json_t *flows, const json_t *route, const char *protocol)
-{
-	const char *ports[256];
-	size_t count = 0;
-
-	for (size_t i = 0; i < json_array_size(flows); i++) {
-		const json_t *flow = json_array_get(flows, i), *list = json_object_get(flow, "ports");
-		if (!is_open(flow) || !same_route(flow, route) || strcmp(json_text_of(flow, "protocol"), protocol) != 0)
-			continue;
-		for (size_t p = 0; p < json_array_size(list) && count < 256; p++)
-			ports[count++] = json_text(json_array_get(list, p));
-	}
-	qsort(ports, count, sizeof(ports[0]), compare_ports);
-	text_add(text, "%s%s", text->length ? "; " : "", protocol);
-	for (size_t i = 0; i < count; i++)
-		if (i == 0 || strcmp(ports[i], ports[i - 1]) != 0)
-			text_add(text, " %s", ports[i]);
-}
-
-static void add_route(struct table *table, const json_t *flows, const json_t *route, const char *label)
-{
-	struct text way = { 0 }, ports = { 0 };
-	const char *done[8];
-	size_t done_count = 0;
-
-	text_add_list(&way, json_object_get(route, "from"), 2);
-	text_add(&way, " -> ");
-	text_add_list(&way, json_object_get(route, "to"), 2);
-	for (size_t i = 0; i < json_array_size(flows); i++) {
-		const json_t *flow = json_array_get(flows, i);
-		const char *protocol = json_text_of(flow, "protocol");
-		bool again = !is_open(flow) || !same_route(flow, route) || done_count == 8;
-		for (size_t d = 0; !again && d < done_count; d++)
-			again = strcmp(done[d], protocol) == 0;
-		if (again)
-			continue;
-		done[done_count++] = protocol;
-		add_route_ports(&ports, flows, route, protocol);
-	}
-	table->failed |= way.failed || ports.failed;
-	add_label(table, label);
-	table_cell(table, TONE_PLAIN, "%s", text_of(&way));
-	table_cell(table, TONE_PLAIN, "%s", text_of(&ports));
-	text_free(&way);
-	text_free(&ports);
-}
-
-static void print_more(const struct ctl *ctl, size_t count, const char *verb)
-{
-	char text[64];
-
-	if (!count)
-		return;
-	snprintf(text, sizeof(text), "         ... and %zu more, see spefwctl %s", count, verb);
-	print_line(ctl, TONE_FAINT, text);
-}
-
-static void print_off(const struct ctl *ctl, const json_t *flows)
-{
+	const json_t *blocked = json_object_get(status, "blocked"), *looked = json_object_get(blocked, "looked_s");
+	size_t count = json_array_size(json_object_get(blocked, "findings"));
 	struct text text = { 0 };
-	struct table table;
-	size_t count = 0;
+	char ago[32];
 
-	for (size_t i = 0; i < json_array_size(flows); i++) {
-		const json_t *flow = json_array_get(flows, i);
-		if (is_open(flow))
-			continue;
-		if (count++ < OFF)
-			text_add(&text, "%s%s (%s)", text.length ? ", " : "", json_text_of(flow, "id"),
-				 json_text_of(flow, "off"));
-	}
-	if (count > OFF)
-		text_add(&text, ", and %zu more, see spefwctl flows", count - OFF);
-	if (count) {
-		table_init(&table, "pw");
-		add_label(&table, "Off");
-		table_cell(&table, TONE_FAINT, "%s", text_of(&text));
-		table.failed |= text.failed;
-		ctl_print_table(ctl, &table);
-	}
-	text_free(&text);
-}
-
-/* Each direction has its own share of the screen. */
-static void print_routes(const struct ctl *ctl, const json_t *flows)
-{
-	static const struct {
-		const char *label;
-		size_t most;
-	} shares[DIRECTIONS] = { { "In", 5 }, { "Out", 5 }, { "Other", 2 } };
-	size_t routes = 0, hidden = 0;
-	struct table table;
-
-	table_init(&table, "pew");
-	for (int direction = 0; direction < DIRECTIONS; direction++) {
-		size_t shown = 0;
-		for (size_t i = 0; i < json_array_size(flows); i++) {
-			const json_t *flow = json_array_get(flows, i);
-			if (direction_of(flow) != (enum direction)direction || !stands_for_route(flows, i))
-				continue;
-			routes++;
-			if (shown < shares[direction].most)
-				add_route(&table, flows, flow, shown++ ? "" : shares[direction].label);
-			else
-				hidden++;
-		}
-	}
-	if (routes == 0) {
-		add_label(&table, "Flows");
-		table_cell(&table, TONE_WARNING, "none is open");
-		table_cell(&table, TONE_PLAIN, "%s", "");
-	}
-	ctl_print_table(ctl, &table);
-	print_more(ctl, hidden, "flows");
-	print_off(ctl, flows);
-}
-
-/* How long the shortest-lived address stays without another answer. */
-static int64_t least_expiry(const json_t *addresses)
-{
-	int64_t least = INT64_MAX;
-
-	for (size_t i = 0; i < json_array_size(addresses); i++) {
-		int64_t expires = json_number_of(json_array_get(addresses, i), "expires_in_s");
-		if (expires < least)
-			least = expires;
-	}
-	return least;
-}
-
-static void add_name_addresses(struct text *text, const json_t *name)
-{
-	const json_t *addresses = json_object_get(name, "addresses");
-	size_t count = json_array_size(addresses), shown = count <= ADDRESSES + 1 ? count : ADDRESSES;
-	const char *error = json_text_of(name, "last_error");
-	char expires[32];
-
-	/* A name that lives on old addresses is among the reasons. */
-	if (count == 0)
-		text_add(text, "no address%s%s", *error ? ": " : "", error);
-	for (size_t i = 0; i < shown; i++)
-		text_add(text, "%s%s", i ? ", " : "", json_text_of(json_array_get(addresses, i), "address"));
-	if (shown < count)
-		text_add(text, ", +%zu more", count - shown);
+	if (!json_is_object(blocked))
+		return;
+	text_add(&text, "by other tables: ");
 	if (count)
-		text_add(text, " (for %s)", format_seconds(least_expiry(addresses), expires));
+		text_add(&text, "%zu rule%s", count, plural((int64_t)count));
+	else
+		text_add(&text, json_is_integer(looked) ? "nothing" : "not looked at yet");
+	if (json_is_integer(looked))
+		text_add(&text, " (looked %s ago)", format_age(json_integer_value(looked), ago));
+	add_fact(facts, "Blocked", count ? TONE_WARNING : TONE_PLAIN, &text, count ? "doctor" : NULL);
 }
 
-static void add_name(struct table *table, const json_t *name, const char *label, bool again)
+static void add_denied(struct facts *facts, const json_t *status)
 {
-	const char *state = json_text_of(name, "state");
+	const json_t *denied = json_object_get(status, "denied"),
+		     *sources = json_object_get(denied, "last_hour_sources"),
+		     *administrators = json_object_get(denied, "last_hour_administrators");
+	int64_t count = json_number_of(denied, "last_hour");
+	struct text text = { 0 };
+	char number[32];
+
+	if (count)
+		text_add(&text, "%s attempt%s in the last hour", format_count(count, number), plural(count));
+	else
+		text_add(&text, "nothing in the last hour");
+	if (count && json_integer_value(sources) > 0)
+		text_add(&text, " by %s source%s", format_count(json_integer_value(sources), number),
+			 plural(json_integer_value(sources)));
+	if (count && json_is_integer(administrators))
+		text_add(&text, "; administrators: %s", format_count(json_integer_value(administrators), number));
+	add_fact(facts, is_audit(status) ? "Would deny" : "Denied",
+		 json_integer_value(administrators) > 0 ? TONE_WARNING : TONE_PLAIN, &text, count ? "drops" : NULL);
+}
+
+static void add_config(struct facts *facts, const json_t *status)
+{
+	const json_t *config = json_object_get(status, "config"), *age = json_object_get(config, "loaded_s");
+	bool matches = json_truth_of(config, "matches_disk"), cleared = status_is_cleared(status);
+	struct text text = { 0 };
+	char ago[32];
+
+	text_add(&text, "%s", json_text_of(config, "path"));
+	if (cleared)
+		text_add(&text, ", not in force");
+	else if (json_is_integer(age))
+		text_add(&text, ", loaded %s ago", format_age(json_integer_value(age), ago));
+	text_add(&text, matches ? ", as on disk" : ", not as on disk");
+	add_fact(facts, "Config", matches ? TONE_PLAIN : TONE_WARNING, &text, NULL);
+}
+
+/* Of both families of a name, the worse one counts; an address in one of them is enough. */
+struct name_counts {
+	size_t ok, stale, failing, empty;
+};
+
+static void count_name(struct name_counts *counts, const json_t *names, size_t from, size_t to)
+{
+	bool stale = false, failing = false;
+	size_t addresses = 0;
+
+	for (size_t i = from; i < to; i++) {
+		const json_t *name = json_array_get(names, i);
+		stale |= strcmp(json_text_of(name, "state"), "stale") == 0;
+		failing |= strcmp(json_text_of(name, "state"), "failing") == 0;
+		addresses += json_array_size(json_object_get(name, "addresses"));
+	}
+	if (failing)
+		counts->failing++;
+	else if (stale)
+		counts->stale++;
+	else if (addresses == 0)
+		counts->empty++;
+	else
+		counts->ok++;
+}
+
+static struct name_counts count_names(const json_t *names)
+{
+	struct name_counts counts = { 0 };
+	size_t count = json_array_size(names);
+
+	for (size_t from = 0, to; from < count; from = to) {
+		const char *name = json_text_of(json_array_get(names, from), "name");
+		for (to = from + 1; to < count && strcmp(json_text_of(json_array_get(names, to), "name"), name) == 0;)
+			to++;
+		count_name(&counts, names, from, to);
+	}
+	return counts;
+}
+
+static void add_count(struct text *text, size_t count, const char *word)
+{
+	if (count)
+		text_add(text, "%s%zu %s", text->length ? ", " : "", count, word);
+}
+
+static void add_names(struct facts *facts, const json_t *status)
+{
+	const json_t *names = json_object_get(status, "names");
+	struct name_counts counts = count_names(names);
 	struct text text = { 0 };
 
-	add_name_addresses(&text, name);
-	table->failed |= text.failed;
-	add_label(table, label);
-	table_cell(table, TONE_PLAIN, "%s", again ? "" : json_text_of(name, "name"));
-	table_cell(table, TONE_PLAIN, "%s", json_text_of(name, "family"));
-	table_cell(table, tone_of_state(state), "%s", state);
-	table_cell(table, TONE_PLAIN, "%s", text_of(&text));
+	add_count(&text, counts.ok, "ok");
+	add_count(&text, counts.stale, "stale");
+	add_count(&text, counts.failing, "failing");
+	add_count(&text, counts.empty, "without an address");
+	if (json_array_size(names))
+		add_fact(facts, "Names", counts.stale || counts.failing || counts.empty ? TONE_WARNING : TONE_PLAIN,
+			 &text, "names");
 	text_free(&text);
 }
 
-static bool in_trouble(const json_t *name)
+static void add_flows(struct facts *facts, const json_t *status)
 {
-	const char *state = json_text_of(name, "state");
-	return strcmp(state, "failing") == 0 || strcmp(state, "stale") == 0;
+	const json_t *flows = json_object_get(status, "flows"), *recorded = json_object_get(status, "recorded_s");
+	size_t open = 0, used = 0, off = 0;
+	struct text text = { 0 };
+	char since[32];
+
+	for (size_t i = 0; i < json_array_size(flows); i++) {
+		const json_t *flow = json_array_get(flows, i), *last = json_object_get(flow, "last_used_s");
+		bool enabled = json_truth_of(flow, "enabled");
+		open += enabled;
+		off += !enabled;
+		used += enabled && json_is_integer(last) && json_integer_value(last) < WEEK_S;
+	}
+	if (open)
+		text_add(&text, "%zu open", open);
+	else
+		text_add(&text, "none is open");
+	if (open && json_integer_value(recorded) >= WEEK_S)
+		text_add(&text, ", %zu used this week", used);
+	else if (open && json_is_integer(recorded))
+		text_add(&text, ", %zu used in the last %s", used, format_age(json_integer_value(recorded), since));
+	if (open && off)
+		text_add(&text, ", %zu off", off);
+	add_fact(facts, "Flows", open ? TONE_PLAIN : TONE_WARNING, &text, "flows");
 }
 
-/* Where not all have room, those in trouble come first. */
-static void print_names(const struct ctl *ctl, const json_t *names)
+/* What a healthy gateway has none of. */
+static void add_guards(struct facts *facts, const json_t *status)
 {
-	size_t count = json_array_size(names), shown = 0;
-	const char *before = "";
-	struct table table;
+	static const char *const kinds[][2] = { { "intercepted", "intercepted" },
+						{ "spoofed", "spoofed" },
+						{ "source_routed", "source-routed" } };
+	const json_t *guards = json_object_get(status, "guards");
+	struct text text = { 0 };
+	char number[32];
 
-	table_init(&table, "peppw");
-	for (int round = 0; round < 2; round++) {
-		for (size_t i = 0; i < count; i++) {
-			const json_t *name = json_array_get(names, i);
-			if ((count > NAMES && in_trouble(name) != (round == 0)) || (count <= NAMES && round == 1) ||
-			    shown == NAMES)
-				continue;
-			add_name(&table, name, shown ? "" : "Names", strcmp(before, json_text_of(name, "name")) == 0);
-			before = json_text_of(name, "name");
-			shown++;
-		}
+	for (size_t i = 0; i < 3; i++) {
+		int64_t count = json_number_of(guards, kinds[i][0]);
+		if (count)
+			text_add(&text, "%s%s %s", text.length ? ", " : "", format_count(count, number), kinds[i][1]);
 	}
-	if (count)
-		putc('\n', ctl->screen.file);
-	ctl_print_table(ctl, &table);
-	print_more(ctl, count - shown, "names");
+	if (text.length)
+		add_fact(facts, "Guards", TONE_WARNING, &text, "status");
+	text_free(&text);
+}
+
+static void add_table(struct facts *facts, const json_t *status)
+{
+	int64_t repaired = json_number_of(json_object_get(status, "guards"), "repaired");
+	struct text text = { 0 };
+	char number[32];
+
+	text_add(&text, strcmp(json_text_of(status, "ownership"), "owner") == 0
+				? "owned"
+				: "watched, changes by others are undone");
+	if (repaired == 1)
+		text_add(&text, ", repaired once");
+	else if (repaired)
+		text_add(&text, ", repaired %s times", format_count(repaired, number));
+	text_add(&text, ", generation %s", format_count(json_number_of(status, "generation"), number));
+	add_fact(facts, "Table", TONE_PLAIN, &text, NULL);
 }
 
 void text_status(const struct ctl *ctl, const json_t *reply)
 {
-	print_health(ctl, reply);
-	print_facts(ctl, reply);
-	print_routes(ctl, json_object_get(reply, "flows"));
-	print_names(ctl, json_object_get(reply, "names"));
+	bool cleared = status_is_cleared(reply);
+	struct facts facts = { 0 };
+
+	print_verdict(ctl, reply);
+	print_reasons(ctl, reply);
+	if (!cleared) {
+		add_blocked(&facts, reply);
+		add_denied(&facts, reply);
+	}
+	add_config(&facts, reply);
+	add_names(&facts, reply);
+	if (!cleared) {
+		add_flows(&facts, reply);
+		if (!ctl->values[OPTION_VERBOSE])
+			add_guards(&facts, reply);
+		add_table(&facts, reply);
+	}
+	bool failed = facts.failed;
+	facts_print(&facts, &ctl->screen);
+	if (failed)
+		ctl_error(ctl, "out of memory");
+	if (ctl->values[OPTION_VERBOSE])
+		text_details(ctl, reply);
 }
 
-static void describe_table(struct table *table, const json_t *inspect)
+/* What the kernel holds without a daemon, for the verdict. */
+static enum tone describe_table(struct text *text, const json_t *inspect)
 {
 	const json_t *addresses = json_object_get(inspect, "protected");
-	struct text list = { 0 };
 
-	text_add_list(&list, addresses, SERVERS);
-	table->failed |= list.failed;
-	if (!json_truth_of(inspect, "loaded"))
-		table_cell(table, TONE_BAD, "not loaded: nothing is protected");
-	else if (strcmp(json_text_of(inspect, "mode"), "audit") == 0)
-		table_cell(table, TONE_WARNING, "is in audit mode, which denies nothing, for %s", text_of(&list));
-	else if (json_truth_of(inspect, "foreign"))
-		table_cell(table, TONE_BAD, "changed by another program: whether it still protects is not known");
-	else if (!json_truth_of(inspect, "guards"))
-		table_cell(table, TONE_BAD, "loaded, but it does not guard: nothing is protected");
-	else
-		table_cell(table, TONE_GOOD, "still protects %s", text_of(&list));
-	text_free(&list);
+	if (!json_truth_of(inspect, "loaded")) {
+		text_add(text, "nothing is guarded, there is no table");
+		return TONE_BAD;
+	}
+	if (strcmp(json_text_of(inspect, "mode"), "audit") == 0) {
+		text_add(text, "its table denies nothing (audit mode), for ");
+		text_add_list(text, addresses, SERVERS);
+		return TONE_WARNING;
+	}
+	if (json_truth_of(inspect, "foreign")) {
+		text_add(text, "its table was changed by another program, whether it still guards is not known");
+		return TONE_BAD;
+	}
+	if (!json_truth_of(inspect, "guards")) {
+		text_add(text, "nothing is guarded, its table is loaded and does not guard");
+		return TONE_BAD;
+	}
+	text_add(text, "its table still guards ");
+	text_add_list(text, addresses, SERVERS);
+	return TONE_WARNING;
 }
 
 void text_not_running(const struct ctl *ctl, const json_t *inspect, const char *unknown)
 {
-	struct table table;
+	struct text text = { 0 }, names = { 0 };
+	struct facts facts = { 0 };
+	enum tone tone = TONE_BAD;
 
-	fputs("spefw is ", ctl->screen.file);
-	print_line(ctl, TONE_BAD, "not running");
-	putc('\n', ctl->screen.file);
-	table_init(&table, "pw");
-	add_label(&table, "Table");
 	if (inspect)
-		describe_table(&table, inspect);
+		tone = describe_table(&text, inspect);
 	else
-		table_cell(&table, TONE_WARNING, "%s", unknown);
+		text_add(&text, "%s", unknown);
+	text_verdict(ctl, tone, "not running", text_of(&text), "-> systemctl start spefwd");
 	if (inspect && json_truth_of(inspect, "guards")) {
-		add_label(&table, "Names");
-		table_cell(&table, TONE_PLAIN, "are no longer followed: their last addresses run out in time");
+		text_add(&names, "not followed: their last addresses run out in time");
+		add_fact(&facts, "Names", TONE_PLAIN, &names, NULL);
 	}
-	add_label(&table, "Start");
-	table_cell(&table, TONE_PLAIN, "systemctl start spefwd");
-	ctl_print_table(ctl, &table);
+	facts_print(&facts, &ctl->screen);
+	text_free(&text);
 }

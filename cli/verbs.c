@@ -13,6 +13,7 @@ const struct option_kind option_kinds[OPTIONS] = {
 	[OPTION_CONFIG] = { "config", 'c', "FILE", "configuration to check, to go by, or to write", SPEFW_CONFIG,
 			    false },
 	[OPTION_JSON] = { "json", 0, NULL, "print JSON", NULL, true },
+	[OPTION_VERBOSE] = { "verbose", 'v', NULL, "all that there is", NULL, false },
 	[OPTION_SERVER] = { "server", 0, "LIST", "addresses of the server, for init", NULL, false },
 	[OPTION_ADM] = { "adm", 0, "LIST", "networks of the administrators, for init", NULL, false },
 	[OPTION_RESOLVERS] = { "resolvers", 0, "LIST", "DNS servers of the server, for init", NULL, false },
@@ -23,12 +24,14 @@ const struct option_kind option_kinds[OPTIONS] = {
 
 const struct verb verbs[] = {
 	{ .name = "status",
-	  .help = "one screen: health, flows, names, guards, denials",
-	  .about = "One screen: health and the reasons where it is not ok, mode, generation and configuration, "
-		   "guards, denials, what is open in which direction, and the names with their addresses. The time "
-		   "behind the addresses of a name is how long they stay without another answer.\n"
+	  .help = "one screen: health and why, what to run next",
+	  .about = "One screen: health, and where it is not ok the reasons, each with what mends it; then what was "
+		   "denied, the configuration, the names, the flows, and the table, with the verbs that show more. "
+		   "With `--verbose` all that there is: figures, what is open in which direction, and the addresses "
+		   "of the names.\n"
 		   "Without a daemon the table may be there still, as `spefwd` does not remove it when it ends. As "
-		   "root, `status` shows whether it protects the server.\n",
+		   "root, `status` shows whether it guards the server.\n",
+	  .options = OF(VERBOSE),
 	  .method = SPEFW_METHOD("Status"),
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_status,

@@ -263,13 +263,16 @@ static json_t *report_config(const struct gateway *gateway, const struct health 
 {
 	const struct policy_file *file = config_store_file(gateway_config(gateway));
 	bool matches = !health_has(health, HEALTH_CONFIG_CHANGED) && !health_has(health, HEALTH_CONFIG_REFUSED);
+	int64_t uptime_s = gateway_uptime_ms(gateway) / 1000, age_s = time(NULL) - file->loaded_at;
 	char when[32];
 	struct tm parts;
 
+	/* The clock may have been set since; nothing was loaded before the daemon began. */
+	age_s = age_s < 0 ? 0 : age_s > uptime_s ? uptime_s : age_s;
 	gmtime_r(&file->loaded_at, &parts);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
-	return json_pack("{s:o, s:s, s:b}", "path", json_printable(file->path), "loaded_at", when, "matches_disk",
-			 matches);
+	return json_pack("{s:o, s:s, s:I, s:b}", "path", json_printable(file->path), "loaded_at", when, "loaded_s",
+			 (json_int_t)age_s, "matches_disk", matches);
 }
 
 static json_t *report_reasons(const struct health *health)

@@ -41,10 +41,14 @@ def verbs(tap):
         done = daemon.ctl("stauts", check=False)
         tap.ok("status" in done.stderr, "the nearest verb is named", done.stderr)
         done = daemon.ctl("status")
-        for word in ("192.0.2.25", "2001:db8:2::25", vendor.LICENSE_NAME, LICENSE[0][4], "enforce"):
+        for word in ("192.0.2.25", "2001:db8:2::25", "enforce", "generation", "1 ok"):
             tap.ok(word in done.stdout, "status shows " + word, done.stdout)
         tap.ok("\033" not in done.stdout, "no colours in a pipe")
-        tap.ok(len(done.stdout.split("\n")) <= 50, "one screen", done.stdout)
+        tap.ok(done.stdout.count("\n") <= 10, "ten lines at most where all is well", done.stdout)
+        tap.note(done.stdout)
+        done = daemon.ctl("status", "-v")
+        for word in (vendor.LICENSE_NAME, LICENSE[0][4], "interception = ", "SERVER -> ANY"):
+            tap.ok(word in done.stdout, "status -v shows " + word, done.stdout)
         tap.note(done.stdout)
         for verb in ("status", "flows", "names", "reload", "refresh"):
             done = daemon.ctl(verb, "--json")

@@ -75,8 +75,8 @@ def options_in_page(name):
         for word in tag.split():
             if word == "Ar":
                 break
-            if word == "Fl":
-                flag = True
+            if word in ("Fl", "Oc"):
+                flag = word == "Fl"
             elif flag and re.match(r"-?\w", word):
                 options.add("-" + word)
             elif word != ",":
@@ -342,7 +342,8 @@ def shape(screen):
     screen = re.sub(r"\S*/spefw\.ini", "PATH", screen)
     screen = re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", screen)
     screen = re.sub(r"\bspefwd \d\S+", "VERSION", screen)
-    screen = re.sub(r"(owned|watched), [^;]*", "OWNERSHIP", screen)  # as the kernel can
+    screen = re.sub(r"owned|watched, changes by others are undone", "OWNERSHIP", screen)  # as the kernel can
+    screen = re.sub("[*\u25cf]", "MARK", screen)  # as the locale can
     screen = re.sub(r"\b\d+[dhms](?: \d+[hms])?(?!\w)", "SPAN", screen)
     screen = re.sub(r"(?<![\w.:])\d[\d,]*(?![\w.:/])", "N", screen)
     return screen.split()

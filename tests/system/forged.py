@@ -473,8 +473,8 @@ def storm(tap):
         tap.ok(not any(struct.pack("!HH", AAAA, 1) in kind for kind in kinds), "for the family that was denied")
         limit = status["denial_queries"]
         tap.ok(limit["exhausted"] and limit["refused"] > 0, "status shows that it is used up", limit)
-        tap.ok("used up, %d a minute" % limit["limit_a_minute"] in daemon.ctl("status").stdout, "so does spefwctl",
-               daemon.ctl("status").stdout)
+        tap.ok("used up, %d a minute" % limit["limit_a_minute"] in daemon.ctl("status", "-v").stdout,
+               "so does spefwctl", daemon.ctl("status", "-v").stdout)
         tap.equal(status["health"], "ok", "which is no fault")
 
 

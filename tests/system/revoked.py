@@ -127,8 +127,8 @@ def reload_closes(tap):
         tap.ok(seen["mid_stream"]["cut"] >= 2 * len(doomed) and seen["mid_stream"]["remembered"] == len(doomed)
                and not seen["mid_stream"]["full"],
                "status counts their mid-stream packets, and what is remembered", seen["mid_stream"])
-        tap.ok("%d cut and remembered" % len(doomed) in " ".join(daemon.ctl("status", check=False).stdout.split()),
-               "spefwctl status shows it")
+        shown = daemon.ctl("status", "-v", check=False).stdout
+        tap.ok("%d cut and remembered" % len(doomed) in " ".join(shown.split()), "spefwctl status shows it", shown)
         tap.ok('spefw_mid_stream_total{kind="cut"} %d' %
                seen["mid_stream"]["cut"] in daemon.ctl("metrics", check=False).stdout, "metrics, too")
         close(doomed)

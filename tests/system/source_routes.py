@@ -125,7 +125,7 @@ def ipv4(tap):
         tries.judge("audit mode: a loose source route passes, and is counted", "server", "counted", 4,
                     lambda protocol, segment: source_routed(LSRR, HERE[4], [SERVER[4]], protocol, segment), UDP, 161)
         text = lab.daemon.ctl("status", check=False).stdout
-        tap.ok("source-routed: " in text, "status shows them", text)
+        tap.ok(" source-routed" in text, "status shows them", text)
 
 
 def timestamped(target, protocol, segment):

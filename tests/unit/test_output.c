@@ -199,18 +199,94 @@ static void compare_golden(const char *name, const char *ending, const char *tex
 	free(path);
 }
 
+/* What a terminal of this width would show. The child is as it would be without it. */
+static void run_on_terminal(struct fixture *f, unsigned short width, const char *const *words, char *ret, size_t size)
+{
+	struct winsize window = { .ws_row = 24, .ws_col = width };
+	char *argv[16] = { (char *)"spefwctl", (char *)"-s", f->socket };
+	struct ctl_environment environment = { .err = stderr, .spefwd = f->spefwd, .root = f->root };
+	int master, slave, argc = 3;
+	size_t length = 0;
+	ssize_t n;
+
+	for (; *words; words++)
+		argv[argc++] = (char *)*words;
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, &window), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(master);
+		environment.out = fdopen(slave, "w");
+		ctl_run(&environment, argc, argv);
+		fclose(environment.out);
+		_exit(0);
+	}
+	close(slave);
+	while ((n = read(master, ret + length, size - 1 - length)) > 0)
+		length += (size_t)n;
+	ret[length] = '\0';
+	close(master);
+	waitpid(pid, NULL, 0);
+	for (char *from = ret, *to = ret;; from++) {
+		if (*from != '\r')
+			*to++ = *from;
+		if (!*from)
+			break;
+	}
+}
+
+#define ON_TERMINAL(f, width, ret, ...) \
+	run_on_terminal(f, width, (const char *const[]){ __VA_ARGS__, NULL }, ret, sizeof(ret))
+
+/* Of a screen as the same words show it on terminals: a file of its own, NAME.80.txt, where it is another. */
+static void compare_terminals(struct fixture *f, const char *name, const char *const *words)
+{
+	static const struct {
+		unsigned short width;
+		const char *ending;
+	} terminals[] = { { 80, ".80.txt" }, { 132, ".132.txt" } };
+	static char text[1 << 16];
+
+	setenv("NO_COLOR", "1", 1);
+	for (size_t i = 0; i < 2; i++) {
+		char *path = golden_path(name, terminals[i].ending);
+		run_on_terminal(f, terminals[i].width, words, text, sizeof(text));
+		assert_null(strchr(text, '\033'));
+		if (strcmp(text, f->out) != 0)
+			compare_golden(name, terminals[i].ending, text);
+		else if (getenv("UPDATE_GOLDEN"))
+			unlink(path);
+		else
+			assert_int_equal(access(path, F_OK), -1);
+		free(path);
+	}
+	unsetenv("NO_COLOR");
+}
+
+/* words: with a NULL at the end. `reply` names the file with the reply. */
+static void check_screen(struct fixture *f, const char *name, const char *reply, const char *const *words, int status)
+{
+	char *path = golden_path(reply, ".json"), *json = read_whole(path);
+
+	assert_non_null(json);
+	serve(f, (struct canned){ .parameters = json }, false);
+	assert_int_equal(run(f, words), status);
+	compare_golden(name, ".txt", f->out);
+	compare_terminals(f, name, words);
+	stop_serving(f);
+	free(json);
+	free(path);
+}
+
 static void check_golden(struct fixture *f, const char *name, int expected_status)
 {
 	char *path = golden_path(name, ".json"), *reply = read_whole(path);
 	char verb[32];
 
 	snprintf(verb, sizeof(verb), "%.*s", (int)strcspn(name, "-"), name);
-	assert_non_null(reply);
-	serve(f, (struct canned){ .parameters = reply }, false);
-	assert_int_equal(RUN(f, verb), expected_status);
-	compare_golden(name, ".txt", f->out);
+	check_screen(f, name, name, (const char *const[]){ verb, NULL }, expected_status);
 
 	/* JSON is the reply itself, its keys in their order. */
+	serve(f, (struct canned){ .parameters = reply }, false);
 	assert_int_equal(RUN(f, "--json", verb), expected_status);
 	json_t *sent = json_loads(reply, 0, NULL), *printed = json_loads(f->out, 0, NULL);
 	assert_true(json_equal(sent, printed));
@@ -232,6 +308,17 @@ static void test_status(void **state)
 	check_golden(f, "status-ok", EXIT_DONE);
 	check_golden(f, "status-degraded", EXIT_FAILED);
 	check_golden(f, "status-crowded", EXIT_DONE);
+	check_golden(f, "status-blocked", EXIT_FAILED);
+	check_golden(f, "status-cleared", EXIT_FAILED);
+	check_screen(f, "status-ok-verbose", "status-ok", (const char *const[]){ "status", "-v", NULL }, EXIT_DONE);
+	check_screen(f, "status-blocked-verbose", "status-blocked",
+		     (const char *const[]){ "status", "--verbose", NULL }, EXIT_FAILED);
+	check_screen(f, "status-cleared-verbose", "status-cleared", (const char *const[]){ "status", "-v", NULL },
+		     EXIT_FAILED);
+	setenv("LC_ALL", "C", 1);
+	check_screen(f, "status-ok-ascii", "status-ok", (const char *const[]){ "status", NULL }, EXIT_DONE);
+	check_screen(f, "status-blocked-ascii", "status-blocked", (const char *const[]){ "status", NULL }, EXIT_FAILED);
+	setenv("LC_ALL", "C.UTF-8", 1);
 }
 
 static size_t count_lines(const char *text, size_t *ret_widest)
@@ -250,13 +337,16 @@ static size_t count_lines(const char *text, size_t *ret_widest)
 
 static void test_status_fits_a_screen(void **state)
 {
-	static const char *const names[] = { "status-ok", "status-degraded" };
+	static const struct {
+		const char *name;
+		size_t lines;
+	} screens[] = { { "status-ok-ascii", 10 }, { "status-crowded", 10 }, { "status-blocked-ascii", 24 } };
 	size_t widest;
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		char *path = golden_path(names[i], ".txt"), *text = read_whole(path);
-		assert_in_range(count_lines(text, &widest), 10, 24);
+	for (size_t i = 0; i < 3; i++) {
+		char *path = golden_path(screens[i].name, ".txt"), *text = read_whole(path);
+		assert_in_range(count_lines(text, &widest), 5, screens[i].lines);
 		assert_in_range(widest, 60, 80);
 		free(text);
 		free(path);
@@ -269,7 +359,11 @@ static void test_status_of_a_hostile_daemon(void **state)
 
 	check_golden(f, "status-hostile", EXIT_FAILED);
 	check_golden(f, "status-empty", EXIT_FAILED);
-	char *path = golden_path("status-hostile", ".txt"), *text = read_whole(path);
+	setenv("LC_ALL", "C", 1);
+	check_screen(f, "status-hostile-ascii", "status-hostile", (const char *const[]){ "status", "-v", NULL },
+		     EXIT_FAILED);
+	setenv("LC_ALL", "C.UTF-8", 1);
+	char *path = golden_path("status-hostile-ascii", ".txt"), *text = read_whole(path);
 	for (const char *c = text; *c; c++)
 		assert_true(*c == '\n' || (*c >= ' ' && *c < 0x7f));
 	free(text);
@@ -455,25 +549,27 @@ static void test_status_without_daemon(void **state)
 			"25\"],\"mode\":\"enforce\",\"owner\":true}'");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	compare_golden("status-not-running", ".txt", f->out);
+	compare_terminals(f, "status-not-running", (const char *const[]){ "status", NULL });
 	assert_int_equal(RUN(f, "status", "--json"), EXIT_NOT_RUNNING);
 	compare_golden("status-not-running", ".out.json", f->out);
 	f->root = false;
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	compare_golden("status-not-running-user", ".txt", f->out);
+	compare_terminals(f, "status-not-running-user", (const char *const[]){ "status", NULL });
 	f->root = true;
 	write_spefwd(f, "echo '{\"loaded\":false,\"guards\":false}'; exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
-	assert_non_null(strstr(f->out, "not loaded: nothing is protected"));
+	assert_non_null(strstr(f->out, "nothing is guarded, there is no table"));
 	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false}'; exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
-	assert_non_null(strstr(f->out, "does not guard"));
+	assert_non_null(strstr(f->out, "is loaded and does not guard"));
 	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false,\"foreign\":true}'; exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	assert_non_null(strstr(f->out, "changed by another program"));
 	write_spefwd(f, "echo '{\"loaded\":true,\"guards\":false,\"mode\":\"audit\",\"protected\":[\"192.0.2.25\"]}'; "
 			"exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
-	assert_non_null(strstr(f->out, "audit mode, which denies nothing, for 192.0.2.25"));
+	assert_non_null(strstr(f->out, "denies nothing (audit mode), for 192.0.2.25"));
 	write_spefwd(f, "echo broken; exit 1");
 	assert_int_equal(RUN(f, "status"), EXIT_NOT_RUNNING);
 	assert_non_null(strstr(f->out, "not known"));
@@ -695,35 +791,6 @@ static void test_check(void **state)
 	assert_true(strlen(f->err) > 0);
 }
 
-/* What a terminal of this width would show. */
-static void run_on_terminal(struct fixture *f, unsigned short width, char *const *words, int count, char *ret,
-			    size_t size)
-{
-	struct winsize window = { .ws_row = 24, .ws_col = width };
-	char *argv[8] = { (char *)"spefwctl", (char *)"-s", f->socket };
-	struct ctl_environment environment = { .err = stderr, .spefwd = f->spefwd };
-	int master, slave;
-	size_t length = 0;
-	ssize_t n;
-
-	assert_int_equal(openpty(&master, &slave, NULL, NULL, &window), 0);
-	pid_t pid = fork();
-	if (pid == 0) {
-		close(master);
-		environment.out = fdopen(slave, "w");
-		memcpy(argv + 3, words, (size_t)count * sizeof(*argv));
-		ctl_run(&environment, count + 3, argv);
-		fclose(environment.out);
-		_exit(0);
-	}
-	close(slave);
-	while ((n = read(master, ret + length, size - 1 - length)) > 0)
-		length += (size_t)n;
-	ret[length] = '\0';
-	close(master);
-	waitpid(pid, NULL, 0);
-}
-
 static void check_width(const char *text, size_t width)
 {
 	size_t at = 0;
@@ -738,36 +805,29 @@ static void test_terminal(void **state)
 {
 	struct fixture *f = *state;
 	char *path = golden_path("status-ok", ".json"), *reply = read_whole(path);
-	char *status[] = { (char *)"status" }, *json[] = { (char *)"--json", (char *)"status" };
 	static char text[1 << 16];
 
 	serve(f, (struct canned){ .parameters = reply }, false);
 	setenv("TERM", "xterm", 1);
 	unsetenv("NO_COLOR");
-	run_on_terminal(f, 80, status, 1, text, sizeof(text));
-	assert_non_null(strstr(text, "spefw is \033[1;32mok\033[0m"));
-	run_on_terminal(f, 80, json, 2, text, sizeof(text));
+	ON_TERMINAL(f, 80, text, "status");
+	assert_non_null(strstr(text, "\033[1;32m\u25cf spefw ok\033[0m"));
+	ON_TERMINAL(f, 80, text, "--json", "status");
 	assert_null(strchr(text, '\033'));
-	assert_non_null(strstr(text, "{\r\n  \"health\": \"ok\"")); /* indented */
-	setenv("NO_COLOR", "1", 1);
-	run_on_terminal(f, 60, status, 1, text, sizeof(text));
-	assert_null(strchr(text, '\033'));
-	assert_non_null(strstr(text, "spefw is ok"));
-	check_width(text, 60);
-	unsetenv("NO_COLOR");
+	assert_non_null(strstr(text, "{\n  \"health\": \"ok\"")); /* indented */
 	setenv("TERM", "dumb", 1);
-	run_on_terminal(f, 80, status, 1, text, sizeof(text));
+	ON_TERMINAL(f, 80, text, "status");
 	assert_null(strchr(text, '\033'));
+	setenv("TERM", "xterm", 1);
+	setenv("LC_ALL", "C", 1);
+	setenv("NO_COLOR", "1", 1);
+	ON_TERMINAL(f, 60, text, "status");
+	assert_null(strchr(text, '\033'));
+	assert_non_null(strstr(text, "* spefw ok"));
+	check_width(text, 60);
+	setenv("LC_ALL", "C.UTF-8", 1);
+	unsetenv("NO_COLOR");
 	stop_serving(f);
-	free(reply);
-	free(path);
-
-	char *flows[] = { (char *)"flows" };
-	path = golden_path("flows-ok", ".json");
-	reply = read_whole(path);
-	serve(f, (struct canned){ .parameters = reply }, false);
-	run_on_terminal(f, 80, flows, 1, text, sizeof(text));
-	check_width(text, 80);
 	free(reply);
 	free(path);
 }
@@ -843,5 +903,6 @@ int main(void)
 		cmocka_unit_test(test_harmless_text),
 		cmocka_unit_test(test_formats),
 	};
+	setenv("LC_ALL", "C.UTF-8", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
