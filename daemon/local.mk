@@ -17,6 +17,7 @@ libcore_a_SOURCES = \
 	daemon/core/config_values.c daemon/core/config_values.h \
 	daemon/core/cut_list.c daemon/core/cut_list.h \
 	daemon/core/delta.c daemon/core/delta.h \
+	daemon/core/denial.h \
 	daemon/core/diag.c daemon/core/diag.h \
 	daemon/core/doctor.c daemon/core/doctor.h daemon/core/doctor_parts.h \
 	daemon/core/doctor_names.c daemon/core/doctor_troubles.c \

@@ -120,6 +120,12 @@ void channel_report(const void *record)
 	channel.counts.dropped++;
 }
 
+void channel_offer(const void *record)
+{
+	if (!channel.kept)
+		send_now(record);
+}
+
 void channel_count_unasked(void)
 {
 	channel.counts.unasked++;

@@ -35,6 +35,8 @@ void channel_send_pong(uint64_t number);
 void channel_send_answer(const void *record);
 /* An observation. */
 void channel_report(const void *record);
+/* One that may be lost, and is not counted then. */
+void channel_offer(const void *record);
 
 void channel_count_unasked(void);
 void channel_count_lost(void);

@@ -18,9 +18,14 @@
 #include <unistd.h>
 
 /* Of the rules that copy. */
-#define PREFIX_DENIED "spefw denied-name "
 #define PREFIX_QUERY "spefw query "
 #define PREFIX_ANSWER "spefw answer "
+static const char *const denial_prefixes[DENIAL_KINDS] = {
+	[DENIAL_IN] = "spefw denied-in ",
+	[DENIAL_OUT] = "spefw denied-out ",
+	[DENIAL_EARLY] = "spefw denied-early ",
+	[DENIAL_NAME] = "spefw denied-name ",
+};
 
 enum {
 	MESSAGE_SIZE = 256 * 1024, /* several whole packets and their attributes */
@@ -30,6 +35,9 @@ enum {
 	PAUSE_MS = 3,
 	ALIASES_MAX = 8192, /* then those of names that are not watched are forgotten */
 	CLASS_IN = 1,
+	/* Of denials that are but to be shown: each chain of ours copies 20 a second, and there may be very many. */
+	SHOWN_A_SECOND = 100,
+	SHOWN_BURST = 200,
 };
 
 struct watched {
@@ -50,6 +58,7 @@ static struct {
 	struct names new_names, new_patterns;
 	struct aliases aliases;
 	struct observed_queries queries; /* of names that are watched */
+	int64_t shown_ms;                /* of CLOCK_MONOTONIC: until then denials to be shown are paid for */
 } observe = { .fd = -1 };
 
 /* Which names. */
@@ -258,7 +267,20 @@ static void take_answer(const struct seen_packet *seen)
 		report_answer(&question, &message);
 }
 
-static void take_denial(const struct packet *packet, uint8_t hook)
+/* What exceeds it is in the kernel's counters alone. */
+static bool may_show(void)
+{
+	int64_t now = now_usec(CLOCK_MONOTONIC) / 1000;
+
+	if (observe.shown_ms < now)
+		observe.shown_ms = now;
+	if (observe.shown_ms - now >= SHOWN_BURST * 1000 / SHOWN_A_SECOND)
+		return false;
+	observe.shown_ms += 1000 / SHOWN_A_SECOND;
+	return true;
+}
+
+static void take_denial(const struct packet *packet, enum denial_kind kind, uint8_t hook)
 {
 	struct wire_denial denial = {
 		.head = { WIRE_DENIAL, sizeof(denial) },
@@ -269,10 +291,15 @@ static void take_denial(const struct packet *packet, uint8_t hook)
 		.protocol = (uint8_t)packet->protocol,
 		.mid_stream = packet->mid_stream,
 		.hook = hook,
+		.kind = (uint8_t)kind,
 	};
 
-	if (hook < NF_INET_NUMHOOKS)
+	if (hook >= NF_INET_NUMHOOKS)
+		return;
+	if (kind == DENIAL_NAME)
 		channel_report(&denial);
+	else if (may_show())
+		channel_offer(&denial);
 }
 
 static void on_seen(void *userdata, const struct nflog_copy *copy)
@@ -286,8 +313,9 @@ static void on_seen(void *userdata, const struct nflog_copy *copy)
 		take_query(&seen);
 	else if (strcmp(copy->prefix, PREFIX_ANSWER) == 0)
 		take_answer(&seen);
-	else if (strcmp(copy->prefix, PREFIX_DENIED) == 0)
-		take_denial(&seen.packet, copy->hook);
+	for (enum denial_kind kind = 0; kind < DENIAL_KINDS; kind++)
+		if (strcmp(copy->prefix, denial_prefixes[kind]) == 0)
+			take_denial(&seen.packet, kind, copy->hook);
 }
 
 /* The socket. */

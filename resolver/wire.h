@@ -9,6 +9,7 @@
 
 #include "core/addr.h"
 #include "core/config.h"
+#include "core/denial.h"
 #include "core/dns_message.h"
 
 #include <stdint.h>
@@ -40,7 +41,7 @@ enum wire_kind {
 	WIRE_ANSWER,
 	WIRE_FAILURE,
 	WIRE_OBSERVED, /* what a protected machine was answered, matched with its query */
-	WIRE_DENIAL,   /* a packet of a protected machine that was denied */
+	WIRE_DENIAL,   /* a packet from or to a protected machine that was denied */
 	WIRE_COUNTS,   /* what was seen and is not reported one by one, since the last of these */
 	WIRE_PONG,
 };
@@ -134,7 +135,7 @@ struct wire_denial {
 	uint8_t protocol;   /* enum protocol */
 	uint8_t mid_stream; /* 0 or 1 */
 	uint8_t hook;       /* of netfilter, NF_INET_... */
-	uint8_t reserved;
+	uint8_t kind;       /* enum denial_kind */
 };
 
 struct wire_counts {

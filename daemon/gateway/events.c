@@ -129,10 +129,12 @@ static void on_observed_answer(void *userdata, const struct dns_answer *answer)
 	names_learn(gateway->names, answer);
 }
 
-static void on_denied(void *userdata, const struct packet *packet)
+static void on_denied(void *userdata, const struct denial *denial)
 {
 	struct gateway *gateway = userdata;
-	names_denied(gateway->names, packet);
+
+	if (denial->kind == DENIAL_NAME)
+		names_denied(gateway->names, &denial->packet);
 }
 
 static void on_copies_lost(void *userdata)

@@ -5,6 +5,7 @@
 #include "net/nflog.h"
 
 #include <errno.h>
+#include <linux/netfilter.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,16 +76,18 @@ static void take_answer(struct observer *observer, const struct wire_observed *r
 
 static void take_denial(struct observer *observer, const struct wire_denial *record)
 {
-	struct packet packet = { .source = wire_address_read(&record->source),
-				 .target = wire_address_read(&record->target),
-				 .protocol = record->protocol,
-				 .source_port = record->source_port,
-				 .target_port = record->target_port,
-				 .mid_stream = record->mid_stream };
+	struct denial denial = { .packet = { .source = wire_address_read(&record->source),
+					     .target = wire_address_read(&record->target),
+					     .protocol = record->protocol,
+					     .source_port = record->source_port,
+					     .target_port = record->target_port,
+					     .mid_stream = record->mid_stream },
+				 .kind = record->kind,
+				 .from_gateway = record->hook == NF_INET_LOCAL_OUT };
 
-	if (policy_protected_role(observer->policy, &packet.source) ||
-	    policy_protected_role(observer->policy, &packet.target))
-		observer->events.denied(observer->userdata, &packet);
+	if (policy_protected_role(observer->policy, &denial.packet.source) ||
+	    policy_protected_role(observer->policy, &denial.packet.target))
+		observer->events.denied(observer->userdata, &denial);
 }
 
 static void take_counts(struct observer *observer, const struct wire_counts *record)

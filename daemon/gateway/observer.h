@@ -3,8 +3,9 @@
 #define SPEFW_OBSERVER_H
 
 /* Packets that our rules copy, as spefw-resolver reports them: answers that protected machines got to what they had
- * queried; and denials that a fresh answer might cure. */
+ * queried; and denials. */
 
+#include "core/denial.h"
 #include "core/dns_message.h"
 #include "core/health.h"
 #include "core/policy.h"
@@ -17,8 +18,8 @@ struct observer_events {
 	bool (*wants)(void *userdata, const char *question, enum family family);
 	/* A protected machine was answered what it had queried, and that is wanted. */
 	void (*answered)(void *userdata, const struct dns_answer *answer);
-	/* A packet from or to a protected machine was denied where a flow to a name might have let it pass. */
-	void (*denied)(void *userdata, const struct packet *packet);
+	/* A packet from or to a protected machine was denied. DENIAL_NAME: a flow to a name might have let it pass. */
+	void (*denied)(void *userdata, const struct denial *denial);
 	/* Copies were lost for want of room. */
 	void (*lost)(void *userdata);
 };

@@ -113,7 +113,7 @@ static const char *denial_error(const struct wire_denial *denial, size_t length)
 	    !is_address(&denial->target, denial->source.family) || denial->protocol > PROTOCOLS ||
 	    (!ports && (denial->source_port || denial->target_port)) || denial->mid_stream > 1 ||
 	    (denial->mid_stream && denial->protocol != PROTOCOL_TCP) || denial->hook >= NF_INET_NUMHOOKS ||
-	    denial->reserved)
+	    denial->kind >= DENIAL_KINDS)
 		return "a malformed denial";
 	return NULL;
 }

@@ -151,10 +151,13 @@ static bool is_server(const struct addr *addr)
 	return memcmp(addr->bytes, addr->family == FAMILY_4 ? four : six, sizeof(six)) == 0;
 }
 
-static void on_denied(void *userdata, const struct packet *packet)
+static void on_denied(void *userdata, const struct denial *denial)
 {
+	const struct packet *packet = &denial->packet;
+
 	(void)userdata;
 	reported++;
+	must(denial->kind < DENIAL_KINDS);
 	must(packet->source.family == packet->target.family && packet->source.family < FAMILIES);
 	must(is_server(&packet->source) || is_server(&packet->target));
 	must(packet->protocol <= PROTOCOLS && (!packet->mid_stream || packet->protocol == PROTOCOL_TCP));

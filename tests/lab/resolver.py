@@ -20,7 +20,7 @@ Ready = collections.namedtuple("Ready", "version landlock")
 Answer = collections.namedtuple("Answer", "id ttl family addresses aliases")
 Failure = collections.namedtuple("Failure", "id error")
 Observed = collections.namedtuple("Observed", "server resolver ttl family question addresses")
-Denial = collections.namedtuple("Denial", "source target source_port target_port protocol mid_stream hook")
+Denial = collections.namedtuple("Denial", "source target source_port target_port protocol mid_stream hook kind")
 Counts = collections.namedtuple("Counts", "unasked lost dropped")
 Pong = collections.namedtuple("Pong", "number")
 
@@ -69,7 +69,7 @@ def parse(data):
             return Observed(*_addresses(data, 8, 2), ttl, family, text_of(data[56:56 + NAME_MAX]),
                             _addresses(data, 312, count))
     if kind == DENIAL and length == 56:
-        return Denial(*_addresses(data, 8, 2), *struct.unpack_from("=HHBBB", data, 48))
+        return Denial(*_addresses(data, 8, 2), *struct.unpack_from("=HHBBBB", data, 48))
     if kind == COUNTS and length == 32:
         return Counts(*struct.unpack_from("=QQQ", data, 8))
     if kind == PONG and length == 16:

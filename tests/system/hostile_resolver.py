@@ -66,7 +66,7 @@ if mode == "close":
 if mode == "end":
     sys.exit(7)
 denial = struct.pack("=II", 68, 56) + address("192.0.2.25") + address("198.18.200.1") + struct.pack(
-    "=HHBBBx", 50000, %(port)d, 0, 0, 2)
+    "=HHBBBB", 50000, %(port)d, 0, 0, 2, 3)
 sock.setblocking(mode != "flood")
 while True:
     try:

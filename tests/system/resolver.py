@@ -24,7 +24,8 @@ from lab.resolver import Answer, Counts, Denial, Failure, Observed, ResolverProc
 HOOK = "tests/system/resolver_hook"
 # Parts of its sandbox (resolver/sandbox.h).
 NOTHING, CREDENTIALS, LANDLOCK = 0, 1, 2
-DENIED, QUERY, ANSWER = "spefw denied-name ", "spefw query ", "spefw answer "
+DENIALS = ["spefw denied-%s " % kind for kind in ("in", "out", "early", "name")]
+DENIED, QUERY, ANSWER = DENIALS[3], "spefw query ", "spefw answer "
 SERVER, RESOLVER = {4: "192.0.2.25", 6: "2001:db8:2::25"}, DNS
 
 
@@ -515,11 +516,17 @@ def other_packets(tap):
         copies = Copies(process)
         for over in FAMILIES:
             tap.equal(copies.give(copy(DENIED, syn(over))),
-                      [Denial(SERVER[over], pool(over, 9), 50000, 443, 0, 0, 2)], "a denial over IPv%d" % over)
-        tap.equal(copies.give(copy(DENIED, syn(4, 16), hook=3)), [Denial(SERVER[4], pool(4, 9), 50000, 443, 0, 1, 3)],
-                  "of TCP that opens nothing, at another hook")
+                      [Denial(SERVER[over], pool(over, 9), 50000, 443, 0, 0, 2, 3)], "a denial over IPv%d" % over)
+        tap.equal(copies.give(copy(DENIED, syn(4, 16), hook=3)),
+                  [Denial(SERVER[4], pool(4, 9), 50000, 443, 0, 1, 3, 3)], "of TCP that opens nothing, at another hook")
         echo = ip_packet(SERVER[4], pool(4, 9), 1, b"\x08\0\0\0\0\0\0\0")
-        tap.equal(copies.give(copy(DENIED, echo)), [Denial(SERVER[4], pool(4, 9), 0, 0, 2, 0, 2)], "of an echo request")
+        tap.equal(copies.give(copy(DENIED, echo)), [Denial(SERVER[4], pool(4, 9), 0, 0, 2, 0, 2, 3)],
+                  "of an echo request")
+        tap.equal([one.kind for one in copies.give(*[copy(prefix, syn(4)) for prefix in DENIALS])], [0, 1, 2, 3],
+                  "of each kind")
+        shown = len(copies.give(*[copy(DENIALS[1], syn(4)) for _ in range(1000)]))
+        tap.ok(100 <= shown <= 900, "those that are but to be shown come at a bounded rate", shown)
+        tap.equal(len(copies.give(*[copy(DENIED, syn(4)) for _ in range(300)])), 300, "and no other is lost by that")
         good = copy(DENIED, syn(4))
         message = struct.pack("=IHHII", len(good), 4 << 8 | 1, 0, 0, 0)
         tap.equal(copies.give(copy("spefw other ", syn(4)), copy("", syn(4)), copy(DENIED, b"\x45\0\0"),
@@ -565,7 +572,7 @@ def kernel_copies(tap):
             sender.setblocking(False)
             sender.connect_ex(("198.51.100.80", 443))
             one = process.receive()
-            tap.equal(one, Denial(SERVER[4], "198.51.100.80", sender.getsockname()[1], 443, 0, 0, 2), "and a denial")
+            tap.equal(one, Denial(SERVER[4], "198.51.100.80", sender.getsockname()[1], 443, 0, 0, 2, 3), "and a denial")
 
 
 def no_room(tap):

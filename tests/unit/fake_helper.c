@@ -186,7 +186,7 @@ void fake_helper_observe(const char *server, const char *question, enum family f
 	assert_null(fake_helper_give(record, length));
 }
 
-void fake_helper_deny(const struct packet *packet)
+void fake_helper_deny(const struct packet *packet, enum denial_kind kind, uint8_t hook)
 {
 	struct wire_denial record = { .head.kind = WIRE_DENIAL,
 				      .source = wire_address_of(&packet->source),
@@ -194,7 +194,9 @@ void fake_helper_deny(const struct packet *packet)
 				      .source_port = packet->source_port,
 				      .target_port = packet->target_port,
 				      .protocol = (uint8_t)packet->protocol,
-				      .mid_stream = packet->mid_stream };
+				      .mid_stream = packet->mid_stream,
+				      .hook = hook,
+				      .kind = (uint8_t)kind };
 
 	assert_null(fake_helper_give(&record, sizeof(record)));
 }

@@ -24,7 +24,7 @@ const char *fake_helper_give(void *record, size_t length);
 /* Addresses are separated by blanks. */
 void fake_helper_observe(const char *server, const char *question, enum family family, const char *addresses,
 			 uint32_t ttl_s);
-void fake_helper_deny(const struct packet *packet);
+void fake_helper_deny(const struct packet *packet, enum denial_kind kind, uint8_t hook);
 void fake_helper_count(uint64_t unasked, uint64_t lost, uint64_t dropped);
 /* The heads, for records of the test's own. */
 struct wire_observed *fake_observed(const char *server, const char *question, enum family family, const char *addresses,

@@ -14,6 +14,7 @@
 #include "gateway/gateway.h"
 
 #include <errno.h>
+#include <linux/netfilter.h>
 #include <unistd.h>
 
 #define SERVER "[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"
@@ -651,7 +652,10 @@ static void test_denial(void **state)
 	answer_license();
 	fake_time_pass(31 * SECOND);
 	assert_false(fake_resolver_asked(LICENSE, FAMILY_4));
-	fake_helper_deny(&packet);
+	fake_helper_deny(&packet, DENIAL_OUT, NF_INET_FORWARD);
+	fake_time_pass(1);
+	assert_false(fake_resolver_asked(LICENSE, FAMILY_4));
+	fake_helper_deny(&packet, DENIAL_NAME, NF_INET_FORWARD);
 	fake_time_pass(1);
 	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
 	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.77", 300);

@@ -6,6 +6,7 @@
 #include "make.h"
 
 #include <errno.h>
+#include <linux/netfilter.h>
 
 #define TEXT                                                                                          \
 	"[gateway]\npreset = none\nlog_group = 5\n[server]\naddress = 192.0.2.25 2001:db8::25\n"      \
@@ -60,12 +61,15 @@ static void answered(void *userdata, const struct dns_answer *answer)
 	note(";");
 }
 
-static void denied(void *userdata, const struct packet *packet)
+static void denied(void *userdata, const struct denial *denial)
 {
+	static const char *const kinds[DENIAL_KINDS] = { "in", "out", "early", "name" };
+	const struct packet *packet = &denial->packet;
 	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
 
 	assert_ptr_equal(userdata, events);
-	note("denied %s %s > %s %u;", packet->protocol < PROTOCOLS ? protocol_name(packet->protocol) : "other",
+	note("denied-%s %s%s %s > %s %u;", kinds[denial->kind], denial->from_gateway ? "own " : "",
+	     packet->protocol < PROTOCOLS ? protocol_name(packet->protocol) : "other",
 	     addr_format(&packet->source, source), addr_format(&packet->target, target), packet->target_port);
 }
 
@@ -211,17 +215,17 @@ static void test_denial(void **state)
 
 	(void)state;
 	observer_follow(observer, &policy);
-	fake_helper_deny(&packet);
-	assert_events("denied tcp 192.0.2.25 > 198.51.100.9 443;");
+	fake_helper_deny(&packet, DENIAL_NAME, NF_INET_FORWARD);
+	assert_events("denied-name tcp 192.0.2.25 > 198.51.100.9 443;");
 	packet.protocol = PROTOCOL_ICMP_ECHO;
 	packet.source_port = packet.target_port = 0;
-	fake_helper_deny(&packet);
-	assert_events("denied icmp-echo 192.0.2.25 > 198.51.100.9 0;");
+	fake_helper_deny(&packet, DENIAL_OUT, NF_INET_FORWARD);
+	assert_events("denied-out icmp-echo 192.0.2.25 > 198.51.100.9 0;");
 	packet = (struct packet){ make_addr("2001:db8::9"), make_addr("2001:db8::25"), PROTOCOLS, 0, 0, false };
-	fake_helper_deny(&packet);
-	assert_events("denied other 2001:db8::9 > 2001:db8::25 0;");
+	fake_helper_deny(&packet, DENIAL_IN, NF_INET_LOCAL_OUT);
+	assert_events("denied-in own other 2001:db8::9 > 2001:db8::25 0;");
 	packet.target = make_addr("2001:db8::26");
-	fake_helper_deny(&packet);
+	fake_helper_deny(&packet, DENIAL_EARLY, NF_INET_PRE_ROUTING);
 	assert_events("");
 }
 

@@ -1078,7 +1078,7 @@ static void test_packets(void **state)
 	BAD(denial.mid_stream = 2, "a malformed denial");
 	BAD((denial.protocol = PROTOCOL_UDP, denial.mid_stream = 1), "a malformed denial");
 	BAD(denial.hook = NF_INET_NUMHOOKS, "a malformed denial");
-	BAD(denial.reserved = 1, "a malformed denial");
+	BAD(denial.kind = DENIAL_KINDS, "a malformed denial");
 	BAD(denial.target.bytes[4] = 1, "a malformed denial");
 	BAD(seen.head.server.family = 0, malformed);
 	BAD(seen.head.resolver = v4("2001:db8::53"), malformed);

@@ -22,7 +22,8 @@
 enum { TURN_USEC = 2000, PAUSE_MS = 3 };
 
 static int64_t clock_usec, usec_a_message;
-static unsigned denials, unasked, lost;
+static unsigned denials, shown, unasked, lost;
+static const char *prefix;
 /* What recv() gives, one after the other: 0 a denial, else an errno; the last one again and again. */
 static const int *script;
 static size_t script_at, script_count;
@@ -56,7 +57,7 @@ static size_t put_denial(uint8_t *bytes)
 	size_t length = NLMSG_HDRLEN + sizeof(struct nfgenmsg);
 
 	memset(bytes, 0, 256);
-	length += put_attribute(bytes + length, NFULA_PREFIX, "spefw denied-name ", sizeof("spefw denied-name "));
+	length += put_attribute(bytes + length, NFULA_PREFIX, prefix, strlen(prefix) + 1);
 	length += put_attribute(bytes + length, NFULA_PAYLOAD, syn, sizeof(syn));
 	header.nlmsg_len = (uint32_t)length;
 	memcpy(bytes, &header, sizeof(header));
@@ -81,13 +82,23 @@ struct wire_address channel_address(const struct addr *addr)
 	return address;
 }
 
-void channel_report(const void *record)
+static void check(const struct wire_denial *denial, bool name)
 {
-	const struct wire_denial *denial = record;
-
 	assert_int_equal(denial->head.kind, WIRE_DENIAL);
 	assert_int_equal(denial->target_port, 80);
+	assert_int_equal(denial->kind == DENIAL_NAME, name);
+}
+
+void channel_report(const void *record)
+{
+	check(record, true);
 	denials++;
+}
+
+void channel_offer(const void *record)
+{
+	check(record, false);
+	shown++;
 }
 
 void channel_count_unasked(void)
@@ -111,7 +122,8 @@ static int set_up(void **state)
 	(void)state;
 	clock_usec = 1000 * 1000000LL;
 	usec_a_message = 0;
-	denials = unasked = lost = 0;
+	denials = shown = unasked = lost = 0;
+	prefix = "spefw denied-name ";
 	observe_set_nflog(dup(STDERR_FILENO));
 	return 0;
 }
@@ -168,6 +180,32 @@ static void without_end(void **state)
 	assert_int_equal(denials, 2 * TURN_USEC / 500);
 }
 
+/* What is but shown is bounded: a burst, and then so many a second; what a name might cure is not. */
+static void bounded_rate(void **state)
+{
+	static const int some[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, EAGAIN };
+	static const char *const prefixes[] = { "spefw denied-in ", "spefw denied-out ", "spefw denied-early " };
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		prefix = prefixes[i % 3];
+		read_some(some, sizeof(some) / sizeof(some[0]));
+	}
+	assert_int_equal(shown, 200);
+	clock_usec += 100 * 1000;
+	for (int i = 0; i < 3; i++)
+		read_some(some, sizeof(some) / sizeof(some[0]));
+	assert_int_equal(shown, 210);
+	prefix = "spefw denied-name ";
+	for (int i = 0; i < 60; i++)
+		read_some(some, sizeof(some) / sizeof(some[0]));
+	assert_int_equal(denials, 600);
+	assert_int_equal(shown, 210);
+	prefix = "spefw denied";
+	read_some(some, sizeof(some) / sizeof(some[0]));
+	assert_int_equal(denials + shown, 810);
+}
+
 /* A socket that was taken away needs no pause, and a new one begins at once. */
 static void another_socket(void **state)
 {
@@ -186,7 +224,8 @@ static void another_socket(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = { TEST(all_of_it), TEST(without_end), TEST(another_socket) };
+	const struct CMUnitTest tests[] = { TEST(all_of_it), TEST(without_end), TEST(bounded_rate),
+					    TEST(another_socket) };
 
 	return cmocka_run_group_tests_name("observe", tests, NULL, NULL);
 }
