@@ -45,8 +45,9 @@ static void add_reasons(json_t *list, const json_t *status, bool looked)
 		const json_t *reason = json_array_get(reasons, i);
 		if (looked && is_found_by_doctor(reason))
 			continue;
+		const char *remedy = json_text_of(reason, "remedy");
 		add_finding(list, is_serious(reason) ? "serious" : "warning", "spefwd", json_text_of(reason, "text"),
-			    "spefwd's own health", "see spefwctl status");
+			    "spefwd's own health", *remedy ? remedy : "see spefwctl status");
 	}
 }
 

@@ -208,6 +208,10 @@ static void put_reasons(void)
 	for (int i = 0; i < HEALTH_CODES; i++) {
 		printf(".It Cm %s Pq %s\n", health_kinds[i].name, health_kinds[i].failed ? "failed" : "degraded");
 		put_text(health_kinds[i].meaning);
+		if (!health_kinds[i].remedy[0])
+			continue;
+		puts("Remedy:");
+		put_text(health_kinds[i].remedy);
 	}
 }
 

@@ -281,8 +281,8 @@ static json_t *report_reasons(const struct health *health)
 
 	for (size_t i = 0; i < health->reasons.count; i++) {
 		const struct health_reason *reason = &health->reasons.items[i];
-		json_array_append_new(list, json_pack("{s:s, s:s}", "code", health_kinds[reason->code].name, "text",
-						      reason->text));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s*}", "code", health_kinds[reason->code].name,
+						      "text", reason->text, "remedy", reason->remedy));
 	}
 	return list;
 }

@@ -6,28 +6,66 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const struct health_kind health_kinds[HEALTH_CODES] = {
-#define HEALTH_KIND(code, name, failed, meaning) { name, failed, meaning },
+#define HEALTH_KIND(code, name, failed, meaning, remedy) { name, failed, meaning, remedy },
 	HEALTH_REASONS(HEALTH_KIND)
 #undef HEALTH_KIND
 };
 
+/* The remedy of the table for a terminal: without backquotes, and with value for what is between angles (NULL: nothing
+ * is).
+ */
+static char *remedy_text(const char *remedy, const char *value)
+{
+	const char *open = strchr(remedy, '<'), *rest = open ? strchr(open, '>') + 1 : "";
+	char *text = NULL;
+
+	if (asprintf(&text, "%.*s%s%s", (int)strcspn(remedy, "<"), remedy, value ? value : "", rest) < 0)
+		return NULL;
+	char *to = text;
+	for (const char *from = text; *from; from++)
+		if (*from != '`')
+			*to++ = *from;
+	*to = '\0';
+	make_printable(text);
+	return text;
+}
+
+static char *formatted(const char *format, va_list arguments)
+{
+	char *text;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		return NULL;
+	make_printable(text);
+	return text;
+}
+
 void health_add(struct health *health, enum health_code code, const char *format, ...)
 {
-	struct health_reason reason = { .code = code };
+	const char *remedy = health_kinds[code].remedy;
+	bool whole = remedy[0] && !strchr(remedy, '<');
 	va_list arguments;
 
 	va_start(arguments, format);
-	int length = vasprintf(&reason.text, format, arguments);
+	struct health_reason reason = { code, formatted(format, arguments), whole ? remedy_text(remedy, NULL) : NULL };
 	va_end(arguments);
-	if (length >= 0)
-		make_printable(reason.text);
-	if (length >= 0 && ARRAY_PUSH(&health->reasons, reason) == 0)
+	if (reason.text && (reason.remedy || !whole) && ARRAY_PUSH(&health->reasons, reason) == 0)
 		return;
-	if (length >= 0)
-		free(reason.text);
+	free(reason.text);
+	free(reason.remedy);
 	health->out_of_memory = true;
+}
+
+void health_fill(struct health *health, const char *value)
+{
+	if (!health->reasons.count)
+		return;
+	struct health_reason *reason = &health->reasons.items[health->reasons.count - 1];
+	free(reason->remedy);
+	reason->remedy = remedy_text(health_kinds[reason->code].remedy, value);
 }
 
 bool health_has(const struct health *health, enum health_code code)
@@ -48,8 +86,10 @@ const char *health_word(const struct health *health)
 
 void health_free(struct health *health)
 {
-	for (size_t i = 0; i < health->reasons.count; i++)
+	for (size_t i = 0; i < health->reasons.count; i++) {
 		free(health->reasons.items[i].text);
+		free(health->reasons.items[i].remedy);
+	}
 	free(health->reasons.items);
 	*health = (struct health){ 0 };
 }

@@ -197,12 +197,15 @@ void config_store_reasons(const struct config_store *store, const struct ranges 
 		health_add(health, HEALTH_CONFIG_REFUSED,
 			   removed ? "%s was refused" : "%s was refused: the old policy is in force", store->path);
 	else if (!config_store_matches_disk(store))
-		health_add(health, HEALTH_CONFIG_CHANGED, "%s was changed and is not loaded: spefwctl reload",
-			   store->path);
-	if (own_address)
+		health_add(health, HEALTH_CONFIG_CHANGED, "%s was changed and is not loaded", store->path);
+	if (own_address) {
 		health_add(health, HEALTH_OWN_ADDRESS, "%s is this gateway's own address: it is not guarded",
 			   addr_format(own_address, text));
-	if (store->save_failed)
+		health_fill(health, text);
+	}
+	if (store->save_failed) {
 		health_add(health, HEALTH_CONFIG_UNSAVED,
 			   "the configuration can't be kept in %s for a start with a bad file", store->state);
+		health_fill(health, store->state);
+	}
 }

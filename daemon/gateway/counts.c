@@ -202,6 +202,8 @@ void counts_reasons(const struct counts *counts, struct health *health)
 			   "more DNS packets of the server than are looked at (%d a second): %llu so far were not: "
 			   "names and patterns may lack addresses",
 			   OBSERVED_A_SECOND, (unsigned long long)counts->unobserved.packets);
-	if (counts->save_failed)
+	if (counts->save_failed) {
 		health_add(health, HEALTH_STATE_UNSAVED, "the counters can't be saved in %s", counts->state);
+		health_fill(health, counts->state);
+	}
 }

@@ -410,8 +410,10 @@ void names_reasons(const struct names *names, struct health *health)
 
 	if (names->not_followed)
 		health_add(health, HEALTH_NAMES_NOT_FOLLOWED, "the names of the policy are not followed yet");
-	if (names->save_failed)
+	if (names->save_failed) {
 		health_add(health, HEALTH_STATE_UNSAVED, "the addresses can't be saved in %s", names->state);
+		health_fill(health, names->state);
+	}
 	for (size_t i = 0; i < addrbook_count(names->book); i++) {
 		addrbook_entry(names->book, i, &entry);
 		entry_reason(names, &entry, health);

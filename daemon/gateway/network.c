@@ -159,8 +159,8 @@ void network_reasons(struct network *network, const struct policy *policy, struc
 	read_bridges_if_due(network, policy);
 	for (size_t i = 0; i < network->bridges.count; i++) {
 		const struct bridge_finding *finding = &network->bridges.items[i];
-		health_add(health, HEALTH_BRIDGE, "%s: %s", bridge_finding_text(finding, what),
-			   bridge_remedy_text(&network->bridges, finding, remedy));
+		health_add(health, HEALTH_BRIDGE, "%s", bridge_finding_text(finding, what));
+		health_fill(health, bridge_remedy_text(&network->bridges, finding, remedy));
 	}
 	if (network->bridges_unreadable)
 		health_add(health, HEALTH_BRIDGES_UNREADABLE,

@@ -190,8 +190,7 @@ void observer_reasons(const struct observer *observer, struct health *health)
 {
 	if (observer->error == -EBUSY)
 		health_add(health, HEALTH_NFLOG_TAKEN,
-			   "NFLOG group %u is taken by another program: denials and DNS answers are not seen: choose "
-			   "another log_group",
+			   "NFLOG group %u is taken by another program: denials and DNS answers are not seen",
 			   observer->group);
 	else if (observer->error < 0)
 		health_add(health, HEALTH_NFLOG_FAILED,

@@ -390,7 +390,7 @@ void table_reasons(const struct table *table, struct health *health)
 {
 	if (table->removed)
 		health_add(health, HEALTH_TABLE_REMOVED,
-			   "the table was removed on request: spefwctl reload brings it back");
+			   "the table was removed on request: nothing is guarded until the next reload");
 	else if (table->failure[0])
 		health_add(health, table->known ? HEALTH_CHANGE_FAILED : HEALTH_TABLE_OUTDATED, "%s", table->failure);
 }

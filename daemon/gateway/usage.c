@@ -242,7 +242,9 @@ void usage_reasons(const struct usage *usage, struct health *health)
 	if (usage->connections_unreadable)
 		health_add(health, HEALTH_CONNECTIONS_UNREADABLE,
 			   "connections can't be read: whether expected flows are used is not known");
-	if (usage->save_failed)
+	if (usage->save_failed) {
 		health_add(health, HEALTH_STATE_UNSAVED, "how long flows were silent can't be saved in %s",
 			   usage->state);
+		health_fill(health, usage->state);
+	}
 }

@@ -79,7 +79,7 @@ FILE *__wrap_open_memstream(char **ret_text, size_t *ret_length)
 	return memstream_fails ? NULL : __real_open_memstream(ret_text, ret_length);
 }
 
-const char *reasons_text(struct health *health)
+static const char *listed(struct health *health, bool remedies)
 {
 	static char text[REASONS_ROOM];
 	size_t length = 0;
@@ -88,10 +88,22 @@ const char *reasons_text(struct health *health)
 	assert_false(health->out_of_memory);
 	for (size_t i = 0; i < health->reasons.count; i++) {
 		const struct health_reason *reason = &health->reasons.items[i];
-		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s: %s\n",
-					   health_kinds[reason->code].name, reason->text);
+		const char *said = remedies ? reason->remedy : reason->text;
+		if (said)
+			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s: %s\n",
+						   health_kinds[reason->code].name, said);
 		assert_true(length < sizeof(text));
 	}
 	health_free(health);
 	return text;
+}
+
+const char *reasons_text(struct health *health)
+{
+	return listed(health, false);
+}
+
+const char *remedies_text(struct health *health)
+{
+	return listed(health, true);
 }

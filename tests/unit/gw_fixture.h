@@ -26,5 +26,7 @@ extern bool memstream_fails;
 
 /* Each reason on a line as "code: text"; health is freed. Valid until the next call. */
 const char *reasons_text(struct health *health);
+/* Likewise, as "code: remedy", those that have one. */
+const char *remedies_text(struct health *health);
 
 #endif

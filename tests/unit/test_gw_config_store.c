@@ -58,6 +58,14 @@ static const char *reasons(bool removed)
 	return reasons_text(&health);
 }
 
+static const char *remedies(void)
+{
+	struct health health = { 0 };
+
+	config_store_reasons(store, &own, false, &health);
+	return remedies_text(&health);
+}
+
 #define assert_reasons(removed, ...)                                 \
 	do {                                                         \
 		char expected_[512];                                 \
@@ -145,6 +153,7 @@ static void test_last_good(void **state)
 	assert_false(config_store_matches_disk(store));
 	assert_reasons(false, "config-refused: %s was refused: the old policy is in force\n", path);
 	assert_reasons(true, "config-refused: %s was refused\n", path);
+	assert_string_equal(remedies(), "config-refused: spefwctl check\n");
 	config_store_set_in_force(store);
 
 	assert_int_equal(reload(GOOD), 0);
@@ -220,7 +229,7 @@ static void test_changed_on_disk(void **state)
 	assert_reasons(false, "%s", "");
 	directory_write("admins.txt", "203.0.113.0/25\n");
 	assert_false(config_store_matches_disk(store));
-	assert_reasons(false, "config-changed: %s was changed and is not loaded: spefwctl reload\n", path);
+	assert_reasons(false, "config-changed: %s was changed and is not loaded\n", path);
 	directory_write("admins.txt", "203.0.113.128/25\n"); /* and back */
 	assert_reasons(false, "%s", "");
 	assert_int_equal(unlink(path), 0);

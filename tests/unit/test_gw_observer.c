@@ -164,8 +164,7 @@ static void test_taken(void **state)
 	assert_int_equal(fake_log_lines, 1);
 	assert_true(fake_log_has("NFLOG group 5 is taken by another program: denials and DNS answers are not seen"));
 	assert_string_equal(reason(HEALTH_NFLOG_TAKEN),
-			    "NFLOG group 5 is taken by another program: denials and DNS answers are not seen: choose "
-			    "another log_group");
+			    "NFLOG group 5 is taken by another program: denials and DNS answers are not seen");
 	/* It fails for another reason by now: that is another reason, and no news for the log. */
 	fake_nflog_error = -ENOBUFS;
 	observer_retry(observer);

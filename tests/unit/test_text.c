@@ -256,6 +256,10 @@ static void test_health(void **state)
 	assert_int_equal(health.reasons.items[0].code, HEALTH_NAME_STALE);
 	assert_string_equal(health.reasons.items[0].text, "a.example.net is stale");
 	assert_string_equal(health_kinds[HEALTH_NAME_STALE].name, "name-stale");
+	assert_string_equal(health.reasons.items[1].remedy, "spefwctl reload"); /* without its marks */
+	assert_null(health.reasons.items[2].remedy);                            /* not filled in yet */
+	health_fill(&health, "sysctl\x1b -w");
+	assert_string_equal(health.reasons.items[2].remedy, "sysctl? -w");
 	health_add(&health, HEALTH_BRIDGE, "%s", "");
 	assert_int_equal(health.reasons.count, 4);
 	assert_false(health.out_of_memory);
@@ -271,6 +275,17 @@ static void test_health(void **state)
 		assert_int_equal(health.reasons.count, 0);
 		assert_string_equal(health_word(&health), "degraded");
 		health_free(&health);
+	}
+	health_fill(&health, "nothing was added");
+	health_add(&health, HEALTH_STATE_UNSAVED, "unsaved");
+	health_fill(&health, "/var");
+	assert_string_equal(health.reasons.items[0].remedy, "free disk space in /var");
+	health_add(&health, HEALTH_CHANGE_FAILED, "for ever");
+	assert_null(health.reasons.items[1].remedy); /* there is none */
+	health_free(&health);
+	for (size_t i = 0; i < HEALTH_CODES; i++) {
+		const char *open = strchr(health_kinds[i].remedy, '<'), *close = open ? strchr(open, '>') : NULL;
+		assert_true(!open || (close && !strchr(close, '<')));
 	}
 	/* Codes are for programs: each has a name of its own. */
 	for (size_t i = 0; i < HEALTH_CODES; i++)
