@@ -43,6 +43,10 @@ void text_details(const struct ctl *ctl, const json_t *status);
 void text_verdict(const struct ctl *ctl, enum tone tone, const char *word, const char *rest, const char *right);
 bool status_is_cleared(const json_t *status); /* the table was removed on request */
 
+/* Connections that were cut, one a line; and one of them. */
+void text_cut(const struct ctl *ctl, int64_t count, const json_t *connections);
+void text_add_cut(struct text *text, const json_t *connection);
+
 /* Adds the strings of an array, with commas, `max` at most: "a, b, +3 more". */
 void text_add_list(struct text *text, const json_t *array, size_t max);
 enum tone tone_of_state(const char *state);

@@ -284,6 +284,7 @@ void text_reload(const struct ctl *ctl, const json_t *reply)
 	if (cut > 0)
 		fprintf(ctl->screen.file, "cut: %" PRId64 " connection%s that the new policy denies\n", cut,
 			cut == 1 ? "" : "s");
+	text_cut(ctl, cut, json_object_get(reply, "cut_connections"));
 }
 
 void text_clear(const struct ctl *ctl, const json_t *reply)

@@ -173,6 +173,7 @@ static void add_config(struct facts *facts, const json_t *status)
 {
 	const json_t *config = json_object_get(status, "config"), *age = json_object_get(config, "loaded_s");
 	bool matches = json_truth_of(config, "matches_disk"), cleared = status_is_cleared(status);
+	const char *by = json_text_of(config, "loaded_by");
 	struct text text = { 0 };
 	char ago[32];
 
@@ -180,7 +181,7 @@ static void add_config(struct facts *facts, const json_t *status)
 	if (cleared)
 		text_add(&text, ", not in force");
 	else if (json_is_integer(age))
-		text_add(&text, ", loaded %s ago", format_age(json_integer_value(age), ago));
+		text_add(&text, ", loaded %s ago%s%s", format_age(json_integer_value(age), ago), *by ? " by " : "", by);
 	text_add(&text, matches ? ", as on disk" : ", not as on disk");
 	add_fact(facts, "Config", matches ? TONE_PLAIN : TONE_WARNING, &text, NULL);
 }

@@ -38,7 +38,8 @@ const struct verb verbs[] = {
 	  .run = verb_status },
 	{ .name = "reload",
 	  .help = "read the configuration again and apply it",
-	  .about = "Reads the configuration again, applies it in one transaction, and prints what changed. Where "
+	  .about = "Reads the configuration again, applies it in one transaction, and prints what changed, "
+		   "and the first 20 connections that it cut: whose, by which flow, and why. Where "
 		   "the file has errors they are printed, nothing changes, and the exit status is 1. For root.\n",
 	  .method = SPEFW_METHOD("Reload"),
 	  .timeout_s = LONG_TIMEOUT_S,

@@ -15,6 +15,7 @@ libcore_a_SOURCES = \
 	daemon/core/config_members.c daemon/core/config_read.c daemon/core/config_text.c \
 	daemon/core/config_types.c daemon/core/config_types.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
+	daemon/core/cut_cause.c daemon/core/cut_cause.h \
 	daemon/core/cut_list.c daemon/core/cut_list.h \
 	daemon/core/delta.c daemon/core/delta.h \
 	daemon/core/denial.h \
@@ -65,6 +66,7 @@ spefwd_SOURCES = \
 	daemon/timer.c daemon/timer.h \
 	daemon/control/methods.c daemon/control/methods.h \
 	daemon/control/report.c daemon/control/report.h \
+	daemon/control/report_cut.c daemon/control/report_cut.h \
 	daemon/control/clients.c \
 	daemon/control/peer.c daemon/control/peer.h \
 	daemon/control/server.c daemon/control/server.h daemon/control/server_parts.h \
@@ -72,6 +74,7 @@ spefwd_SOURCES = \
 	daemon/gateway/config_store.c daemon/gateway/config_store.h \
 	daemon/gateway/counts.c daemon/gateway/counts.h \
 	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_parts.h daemon/gateway/cut_memory.c \
+	daemon/gateway/cut_shown.c \
 	daemon/gateway/events.c \
 	daemon/gateway/foreign.c daemon/gateway/foreign.h \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h \
@@ -80,6 +83,7 @@ spefwd_SOURCES = \
 	daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
 	daemon/gateway/network.c daemon/gateway/network.h \
 	daemon/gateway/observer.c daemon/gateway/observer.h \
+	daemon/gateway/requests.c \
 	daemon/gateway/table.c daemon/gateway/table.h \
 	daemon/gateway/usage.c daemon/gateway/usage.h \
 	daemon/net/bridges.c daemon/net/bridges.h \

@@ -97,11 +97,12 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	struct diags diags = { 0 };
+	static const struct requester by = { .text = "signal" };
 	struct reload_result result = { 0 };
 
 	(void)source;
 	(void)info;
-	gateway_reload(userdata, &diags, &result);
+	gateway_reload(userdata, &by, &diags, &result);
 	diags_free(&diags);
 	return 0;
 }

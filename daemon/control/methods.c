@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
 #include "control/report.h"
+#include "control/report_cut.h"
 #include "control/wire.h"
 
 #include <errno.h>
@@ -47,6 +48,12 @@ static void run_names(void *userdata, struct control_call *call, json_t *paramet
 	reply_or_fail(call, report_names(service->gateway));
 }
 
+struct requester method_requester(const struct control_call *call, char text[PEER_TEXT_MAX])
+{
+	uid_t uid = control_call_peer(call).uid;
+	return (struct requester){ peer_text(uid, text), true, uid };
+}
+
 static void add_line(void *userdata, const char *text)
 {
 	json_array_append_new(userdata, json_printable(text));
@@ -72,15 +79,20 @@ static void run_reload(void *userdata, struct control_call *call, json_t *parame
 	json_t *changes = json_array();
 	struct reload_result result = { .line = add_line, .userdata = changes };
 	uint64_t before = table_figures(table).generation;
+	char text[PEER_TEXT_MAX];
+	struct requester by = method_requester(call, text);
 
 	(void)parameters;
-	int r = gateway_reload(service->gateway, &diags, &result);
+	int r = gateway_reload(service->gateway, &by, &diags, &result);
 	uint64_t generation = table_figures(table).generation;
 	if (r == 0)
-		reply_or_hang_up(call, json_pack("{s:b, s:I, s:O, s:I, s:o}", "changed",
+		reply_or_hang_up(call, json_pack("{s:b, s:I, s:O, s:I, s:o, s:o}", "changed",
 						 generation != before || json_array_size(changes) > 0, "generation",
 						 (json_int_t)generation, "changes", changes, "cut",
-						 (json_int_t)result.cut, "warnings", diag_list(&diags, DIAG_WARNING)));
+						 (json_int_t)result.cut.count, "cut_connections",
+						 report_cut(config_store_policy(gateway_config(service->gateway)),
+							    &result.cut),
+						 "warnings", diag_list(&diags, DIAG_WARNING)));
 	else if (r == -EINVAL && diags_failed(&diags))
 		control_fail(call, NAMED("ConfigInvalid"), json_pack("{s:o}", "errors", diag_list(&diags, DIAG_ERROR)));
 	else
@@ -106,9 +118,11 @@ void method_refreshed(struct service *service, struct control_call *call)
 static void refresh(struct service *service, struct control_call *call, const char *const *names, size_t count)
 {
 	const char *unknown = "";
+	char text[PEER_TEXT_MAX];
+	struct requester by = method_requester(call, text);
 
 	control_on_gone(call, forget_waiter);
-	int r = gateway_refresh(service->gateway, call, names, count, &unknown);
+	int r = gateway_refresh(service->gateway, &by, call, names, count, &unknown);
 	if (r == 1)
 		control_reply(call, report_names(service->gateway));
 	else if (r == -ENOENT)
@@ -141,10 +155,12 @@ static void run_refresh(void *userdata, struct control_call *call, json_t *param
 static void run_clear(void *userdata, struct control_call *call, json_t *parameters)
 {
 	const struct service *service = userdata;
+	char text[PEER_TEXT_MAX];
+	struct requester by = method_requester(call, text);
 	bool removed;
 
 	(void)parameters;
-	int r = gateway_clear(service->gateway, &removed);
+	int r = gateway_clear(service->gateway, &by, &removed);
 	if (r == 0)
 		reply_or_hang_up(call, json_pack("{s:b}", "removed", removed));
 	else

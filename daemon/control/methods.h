@@ -15,6 +15,9 @@ struct service {
 
 extern const struct control_method methods[];
 
+/* Who calls; text has room for what it points to. */
+struct requester method_requester(const struct control_call *call, char text[PEER_TEXT_MAX]);
+
 /* For gateway_events.refreshed: answers the call that waits. */
 void method_refreshed(struct service *service, struct control_call *call);
 

@@ -271,8 +271,9 @@ static json_t *report_config(const struct gateway *gateway, const struct health 
 	age_s = age_s < 0 ? 0 : age_s > uptime_s ? uptime_s : age_s;
 	gmtime_r(&file->loaded_at, &parts);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
-	return json_pack("{s:o, s:s, s:I, s:b}", "path", json_printable(file->path), "loaded_at", when, "loaded_s",
-			 (json_int_t)age_s, "matches_disk", matches);
+	const char *by = gateway_loaded_by(gateway);
+	return json_pack("{s:o, s:s, s:I, s:b, s:s*}", "path", json_printable(file->path), "loaded_at", when,
+			 "loaded_s", (json_int_t)age_s, "matches_disk", matches, "loaded_by", *by ? by : NULL);
 }
 
 static json_t *report_reasons(const struct health *health)

@@ -129,7 +129,7 @@ int apply(struct gateway *gateway)
 	config_store_set_in_force(gateway->config);
 	const char *why = cut_pending_reason(gateway->cut);
 	if (why)
-		cut_denied(gateway, why, NULL);
+		cut_denied(gateway, why, NULL, NULL);
 	return 0;
 }
 
@@ -177,24 +177,29 @@ void apply_names(struct gateway *gateway, const char *name)
 	apply(gateway); /* the long way, which reads the kernel where need be */
 }
 
-size_t cut_denied(struct gateway *gateway, const char *why, const struct policy *before)
+void cut_denied(struct gateway *gateway, const char *why, const struct policy *before, struct cut_result *ret)
 {
-	struct names_view held = { 0 };
-	struct cut_rules rules = { config_store_policy(gateway->config), before, &held };
-	size_t count = 0;
+	struct names_view held = { 0 }, held_before = { 0 };
+	struct cut_rules rules = { config_store_policy(gateway->config), before, &held, &held_before };
+	struct cut_result result = { 0 };
 
 	if (table_is_removed(gateway->table)) {
 		cut_cancel(gateway->cut);
-		return 0;
+	} else {
+		cut_require(gateway->cut, why);
+		int r = names_held_view(gateway->names, rules.policy, &held);
+		/* Without memory for it, it is but not known which flow a connection had. */
+		if (r == 0 && before && names_held_view(gateway->names, before, &held_before) < 0)
+			held_before = (struct names_view){ 0 };
+		if (r == 0)
+			r = cut_run(gateway->cut, &rules, why, &result);
+		names_view_free(&held);
+		names_view_free(&held_before);
+		if (r < 0)
+			retry_soon(gateway);
 	}
-	cut_require(gateway->cut, why);
-	int r = names_held_view(gateway->names, rules.policy, &held);
-	if (r == 0)
-		r = cut_run(gateway->cut, &rules, why, &count);
-	names_view_free(&held);
-	if (r < 0)
-		retry_soon(gateway);
-	return count;
+	if (ret)
+		*ret = result;
 }
 
 void gateway_repair_last(struct gateway *gateway)
@@ -214,18 +219,7 @@ void gateway_repair_last(struct gateway *gateway)
 		 * once may flush twice. */
 		pause_ms(LAST_PAUSE_MS);
 		if (why)
-			cut_denied(gateway, why, NULL);
+			cut_denied(gateway, why, NULL, NULL);
 		cut_set_repeated(gateway->cut);
 	}
-}
-
-int gateway_clear(struct gateway *gateway, bool *ret_removed)
-{
-	int r = table_remove(gateway->table, ret_removed);
-
-	if (r < 0)
-		return r;
-	cut_forget_all(gateway->cut);
-	usage_set_removed(gateway->usage, true);
-	return 0;
 }

@@ -58,6 +58,7 @@ struct cutter {
 	const struct cut_rules *rules;
 	struct cut_list fresh; /* what is to be remembered of those that are cut */
 	int status;
+	struct cut_result *result;
 };
 
 static void note_cut(struct cutter *cutter, const struct packet *packet)
@@ -97,8 +98,10 @@ static bool is_denied(void *userdata, const struct tracked *tracked)
 	/* Who opened a connection that was picked up is not known: it is what the policy took it for that let it in,
 	 * and without that it is judged by what would let it in again. */
 	packet.mid_stream = tracked->picked_up;
-	if (packet.mid_stream && was_cut(cutter, &packet))
+	if (packet.mid_stream && was_cut(cutter, &packet)) {
+		cut_show(cutter->result, rules, &packet, true);
 		return true;
+	}
 	if (packet.mid_stream && rules->before)
 		policy_opened(rules->before, &packet, &packet);
 	struct judgement judgement = policy_judge(rules->policy, rules->held, &packet);
@@ -108,6 +111,7 @@ static bool is_denied(void *userdata, const struct tracked *tracked)
 		policy_opened(rules->policy, &packet, &packet);
 	if (packet.protocol == PROTOCOL_TCP)
 		note_cut(cutter, &packet);
+	cut_show(cutter->result, rules, &packet, false);
 	return true;
 }
 
@@ -120,21 +124,22 @@ static void remember(void *userdata)
 	cut_remember(cutter->cut, &cutter->fresh, cutter->status == 0);
 }
 
-int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, size_t *ret_count)
+int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, struct cut_result *ret)
 {
-	struct cutter cutter = { .cut = cut, .rules = rules };
+	struct cutter cutter = { .cut = cut, .rules = rules, .result = ret };
 
-	*ret_count = 0;
+	*ret = (struct cut_result){ 0 };
 	if (rules->policy->mode == MODE_AUDIT) {
 		cut->pending_reason = NULL;
 		cut->failed = false;
 		return 0;
 	}
 	cut_forget(cut, rules);
-	int r = conntrack_cut(&rules->policy->protected_all, is_denied, remember, &cutter, ret_count);
+	int r = conntrack_cut(&rules->policy->protected_all, is_denied, remember, &cutter, &ret->count);
 	cut_list_free(&cutter.fresh);
-	if (*ret_count)
-		log_notice("%s: %zu connections that the policy denies were cut", why, *ret_count);
+	if (ret->shown > ret->count)
+		ret->shown = ret->count;
+	cut_log(ret, rules->policy, why);
 	if (r < 0 && !cut->failed)
 		log_error("connections that the policy denies could not all be cut yet: %s", strerror(-r));
 	cut->failed = r < 0;

@@ -6,6 +6,7 @@
  * these have no room for waits; until nothing does, a mark in the kernel lets no mid-stream packet pass by an outbound
  * flow. */
 
+#include "core/cut_cause.h"
 #include "core/cut_list.h"
 #include "core/health.h"
 #include "core/policy.h"
@@ -30,12 +31,27 @@ void cut_set_repeated(struct cut *cut);
 struct cut_rules {
 	const struct policy *policy, *before; /* in force; in force until now, which shows what a connection is that was
 						 seen from the middle on, or NULL */
-	const struct names_view *held;        /* of policy */
+	const struct names_view *held, *held_before; /* of each; NULL: nobody */
 };
 
-/* Deletes the connections that the policy denies, and forgets those which it allows again. Nothing in audit mode.
- * *ret_count: how many were cut. 0 or a negative errno: then it is to be tried again (cut_pending_reason()). */
-int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, size_t *ret_count);
+/* A connection that was cut. What it points to is the policy's. */
+struct cut_connection {
+	struct packet packet; /* as it was opened, as far as that is known */
+	struct cut_cause cause;
+};
+
+enum { CUT_SHOWN_MAX = 20 };
+
+struct cut_result {
+	size_t count;                               /* all that were cut */
+	struct cut_connection items[CUT_SHOWN_MAX]; /* the first of them */
+	size_t shown;                               /* how many these are; one may have ended by itself meanwhile */
+};
+
+/* Deletes the connections that the policy denies, and forgets those which it allows again. Nothing in audit mode. The
+ * first ones are logged. 0 or a negative errno: then it is to be tried again (cut_pending_reason()); *ret is what was
+ * cut in any case. */
+int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, struct cut_result *ret);
 /* There is no table: nothing is to be cut. */
 void cut_cancel(struct cut *cut);
 

@@ -21,6 +21,11 @@ struct cut {
 	bool names_changed;         /* some of them may be allowed by now */
 };
 
+/* cut_shown.c. stays_so: it was cut before. */
+void cut_show(struct cut_result *result, const struct cut_rules *rules, const struct packet *packet, bool stays_so);
+void cut_log(const struct cut_result *result, const struct policy *policy, const char *why);
+
+/* cut_memory.c */
 /* The entry of the same ends. NULL: that was not cut. */
 const struct cut_entry *cut_find(const struct cut *cut, const struct cut_entry *entry);
 /* Before the entries of these connections are deleted; fresh is finished. whole: there are no others for which there

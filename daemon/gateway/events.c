@@ -57,7 +57,7 @@ static void on_table_settled(void *userdata, int r)
 		retry_soon(gateway);
 	/* Or their packets were in another program's queue. */
 	if (why)
-		cut_denied(gateway, why, NULL);
+		cut_denied(gateway, why, NULL, NULL);
 	cut_set_repeated(gateway->cut);
 }
 

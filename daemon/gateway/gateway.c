@@ -102,7 +102,7 @@ static void review_cut(struct gateway *gateway)
 {
 	const struct policy *policy = config_store_policy(gateway->config);
 	struct names_view held = { 0 };
-	struct cut_rules rules = { policy, NULL, &held };
+	struct cut_rules rules = { policy, NULL, &held, NULL };
 
 	if (!table_is_known(gateway->table) || table_is_removed(gateway->table))
 		return;
@@ -216,18 +216,31 @@ static int take_over(struct gateway *gateway, struct config_candidate *candidate
 	return 0;
 }
 
-int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_result *ret)
+struct change_reader {
+	struct changes changes;
+	const struct reload_result *result;
+};
+
+static void read_change(void *userdata, const char *text)
 {
+	struct change_reader *reader = userdata;
+
+	changes_add(&reader->changes, text);
+	if (reader->result->line)
+		reader->result->line(reader->result->userdata, text);
+}
+
+int gateway_reload(struct gateway *gateway, const struct requester *by, struct diags *diags, struct reload_result *ret)
+{
+	struct change_reader reader = { .result = ret };
 	struct config_candidate candidate;
 
 	int r = config_store_read(gateway->config, &candidate, network_own_addresses(gateway->network), diags);
 	if (r == 0) {
-		if (ret->line)
-			policy_diff(&config_store_file(gateway->config)->policy, &candidate.file.policy, ret->line,
-				    ret->userdata);
+		policy_diff(&config_store_file(gateway->config)->policy, &candidate.file.policy, read_change, &reader);
 		r = take_over(gateway, &candidate);
 		if (r == 0) {
-			ret->cut = cut_denied(gateway, "the policy changed", &candidate.file.policy);
+			cut_denied(gateway, "the policy changed", &candidate.file.policy, &ret->cut);
 			config_store_keep(gateway->config, &candidate.archive); /* a disk may be slow */
 			if (names_follow(gateway->names, &candidate.file) < 0)
 				retry_soon(gateway);
@@ -238,18 +251,9 @@ int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_r
 	diags_log(diags);
 	config_store_set_refused(gateway->config, r < 0);
 	health_changed(gateway);
-	if (r < 0)
-		log_error("%s is not in force: the old policy stays", gateway->paths.config);
-	else
-		log_notice("%s is in force, generation %llu", gateway->paths.config,
-			   (unsigned long long)table_figures(gateway->table).generation);
+	note_reload(gateway, by, r == 0, &reader.changes);
+	changes_free(&reader.changes);
 	return r;
-}
-
-int gateway_refresh(struct gateway *gateway, void *waiter, const char *const *names, size_t count,
-		    const char **ret_unknown)
-{
-	return names_refresh(gateway->names, waiter, names, count, ret_unknown);
 }
 
 void gateway_forget_waiter(struct gateway *gateway, const void *waiter)
@@ -267,6 +271,11 @@ int gateway_socket(const struct gateway *gateway)
 int gateway_read_counters(struct gateway *gateway)
 {
 	return counts_read(gateway->counts);
+}
+
+const char *gateway_loaded_by(const struct gateway *gateway)
+{
+	return gateway->loaded_by;
 }
 
 int64_t gateway_uptime_ms(const struct gateway *gateway)

@@ -41,27 +41,35 @@ int gateway_start(struct gateway *gateway, int stored_fd);
 void gateway_free(struct gateway *gateway);        /* the table stays. NULL: nothing */
 int gateway_socket(const struct gateway *gateway); /* the descriptor of the socket that owns the table */
 
+/* Who asks for a change, for the journal and for those who watch. */
+struct requester {
+	const char *text; /* "root (uid 0)", "signal" */
+	bool has_uid;
+	uid_t uid;
+};
+
 struct reload_result {
 	void (*line)(void *userdata, const char *text); /* gets each change, before it is made; may be NULL */
 	void *userdata;
-	size_t cut; /* connections that the new policy denies, and that were cut */
+	struct cut_result cut; /* connections that the new policy denies */
 };
 
 /* Reads the configuration again and applies it. 0 or a negative errno, with the errors in diags (-EINVAL) or in
  * table_failure(); the old policy then stays in force. */
-int gateway_reload(struct gateway *gateway, struct diags *diags, struct reload_result *ret);
+int gateway_reload(struct gateway *gateway, const struct requester *by, struct diags *diags, struct reload_result *ret);
 /* As names_refresh(). */
-int gateway_refresh(struct gateway *gateway, void *waiter, const char *const *names, size_t count,
-		    const char **ret_unknown);
+int gateway_refresh(struct gateway *gateway, const struct requester *by, void *waiter, const char *const *names,
+		    size_t count, const char **ret_unknown);
 void gateway_forget_waiter(struct gateway *gateway, const void *waiter);
 /* Removes the table; until the next reload nothing is guarded. *ret_removed: there was one. 0 or a negative errno. */
-int gateway_clear(struct gateway *gateway, bool *ret_removed);
+int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed);
 /* Before the daemon ends: what other programs have changed up to now is repaired, and what came through meanwhile is
  * cut. */
 void gateway_repair_last(struct gateway *gateway);
 
 /* For reports. What they return is valid until the next event. */
-int gateway_read_counters(struct gateway *gateway); /* 0 or a negative errno */
+int gateway_read_counters(struct gateway *gateway);           /* 0 or a negative errno */
+const char *gateway_loaded_by(const struct gateway *gateway); /* who asked for what is in force; "": a start */
 int64_t gateway_uptime_ms(const struct gateway *gateway);
 const struct config_store *gateway_config(const struct gateway *gateway);
 const struct counts *gateway_counts(const struct gateway *gateway);

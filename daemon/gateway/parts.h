@@ -8,6 +8,8 @@
 #include "gateway/network.h"
 #include "timer.h"
 
+enum { REQUESTER_MAX = 64, CHANGES_SHOWN = 20 };
+
 struct gateway {
 	sd_event *event;
 	struct gateway_paths paths;
@@ -17,6 +19,8 @@ struct gateway {
 	int64_t started_ms;
 	bool applying; /* what the objects report has consequences for the kernel from now on */
 	bool started;  /* the table is up, and the counters were read once */
+
+	char loaded_by[REQUESTER_MAX]; /* who asked for the policy in force; "": a start */
 
 	struct config_store *config;
 	struct network *network;
@@ -34,6 +38,16 @@ struct gateway {
 	struct timer *retry_timer, *minute_timer;
 };
 
+/* requests.c: who asked for what. */
+/* What a reload changes, as far as the journal shows it. */
+struct changes {
+	char *lines[CHANGES_SHOWN]; /* owned; NULL: no memory */
+	size_t count;               /* also of those that are not shown */
+};
+void changes_add(struct changes *changes, const char *line);
+void changes_free(struct changes *changes);
+void note_reload(struct gateway *gateway, const struct requester *by, bool done, const struct changes *changes);
+
 /* apply.c */
 /* Brings the kernel to what is wanted now. 0 or a negative errno (then it is tried again later). */
 int apply(struct gateway *gateway);
@@ -42,8 +56,9 @@ int apply_policy(struct gateway *gateway, const struct policy *policy);
 /* The addresses of one name of the policy in force alone, or of all (NULL): whatever the size of the policy, and with a
  * thousand names, it must not take long. */
 void apply_names(struct gateway *gateway, const char *name);
-/* Cuts what the policy in force denies. before: the policy that was in force, or NULL. Returns how many. */
-size_t cut_denied(struct gateway *gateway, const char *why, const struct policy *before);
+/* Cuts what the policy in force denies. before: the policy that was in force, or NULL. *ret: what was cut; ret may be
+ * NULL. */
+void cut_denied(struct gateway *gateway, const char *why, const struct policy *before, struct cut_result *ret);
 void retry_soon(struct gateway *gateway);
 
 /* events.c: what the objects report. */

@@ -3,6 +3,7 @@
 """What the policy denies is cut, also when it was open before: those connections, and no others."""
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -25,6 +26,11 @@ FORWARD = """table inet nat {
 	}
 }
 """
+
+
+def count_cuts(daemon):
+    """How often the journal has that connections were cut."""
+    return len(re.findall(r"that the policy denies (?:was|were) cut", daemon.log()))
 
 
 class Scene(Peers):
@@ -103,6 +109,14 @@ def flow_ends(tap):
         again = daemon.reload(lab.config(flows=flows + "[flow crl]\nenabled = no\n"))
         doomed = [session for session in sessions if session.port == 80]
         tap.equal(again["cut"], len(doomed), "%s: reload reports how many it cut" % again["changes"])
+        tap.equal(sorted((one["source_role"], one["target"], one["protocol"], one["port"], one["flow"], one["had"],
+                          one["why"]) for one in again["cut_connections"]),
+                  sorted(("SERVER", session.near.getpeername()[0], "tcp", 80, "crl", True, "flow-off")
+                         for session in doomed),
+                  "and whose they were, and why")
+        tap.ok("reload by root (uid 0): " in daemon.log() and ": flow crl: on -> off" in daemon.log() and
+               "cut SERVER -> %s tcp/80 (crl): the flow is off" % doomed[0].near.getpeername()[0] in daemon.log(),
+               "the journal has who asked, what changed, and which were cut")
         judge(tap, doomed, [session for session in sessions if session not in doomed], str(again["changes"]))
 
 
@@ -275,7 +289,7 @@ def under_way(tap):
         with Queue("gateway", 3) as queue:
             for family in FAMILIES:
                 daemon.reload(lab.config(adm=WIDE))
-                before, late = daemon.log().count("that the policy denies were cut"), []
+                before, late = count_cuts(daemon), []
                 opener = threading.Thread(
                     target=lambda family=family, late=late: late.append(scene.session("client", family, 8470)))
                 opener.start()
@@ -284,7 +298,7 @@ def under_way(tap):
                           "IPv%d: at the reload there is nothing to cut" % family)
                 queue.release(held)
                 opener.join()
-                wait_for(lambda before=before: daemon.log().count("that the policy denies were cut") > before,
+                wait_for(lambda before=before: count_cuts(daemon) > before,
                          "it is cut")
                 judge(tap, late, fences, "IPv%d: opened meanwhile" % family)
                 late[0].close()

@@ -185,6 +185,7 @@ tests_unit_test_gw_table_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_table_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_cut_SOURCES = tests/unit/test_gw_cut.c $(UNIT_FAKE_CONNTRACK) $(UNIT_FAKE_LOG) $(UNIT_FAKE_NFT) \
 	$(UNIT_FAKE_TIME) daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_memory.c \
+	daemon/gateway/cut_shown.c \
 	daemon/gateway/cut_parts.h $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_cut_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_cut_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
@@ -234,6 +235,7 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) \
 	daemon/gateway/apply.c \
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
+	daemon/gateway/cut_shown.c daemon/gateway/requests.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/gateway.c daemon/gateway/names.c \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c \
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \

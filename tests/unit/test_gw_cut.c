@@ -26,12 +26,13 @@ struct in_force {
 };
 
 static struct nft_socket nft;
+static struct cut_result result; /* of the last run() */
 
 static void put_in_force(struct in_force *in_force, const char *config, const char *names)
 {
 	make_good_policy(&in_force->policy, config);
 	in_force->held = make_names(&in_force->policy, names);
-	in_force->rules = (struct cut_rules){ &in_force->policy, NULL, &in_force->held };
+	in_force->rules = (struct cut_rules){ &in_force->policy, NULL, &in_force->held, NULL };
 }
 
 static void end_in_force(struct in_force *in_force)
@@ -97,10 +98,8 @@ static void track_denied(uint16_t first_port, size_t count)
 
 static size_t run(struct cut *cut, const struct in_force *in_force)
 {
-	size_t count = 99;
-
-	assert_int_equal(cut_run(cut, &in_force->rules, "the policy changed", &count), 0);
-	return count;
+	assert_int_equal(cut_run(cut, &in_force->rules, "the policy changed", &result), 0);
+	return result.count;
 }
 
 static struct cut_entry entry_of(uint16_t peer_port)
@@ -186,16 +185,81 @@ static void test_cut(void **state)
 	cut_free(cut);
 }
 
+/* The words of the first that was cut by the rules in *now, and allowed by those in *before. */
+static const char *why_cut(struct in_force *before, const char *now)
+{
+	static char text[200];
+	struct in_force in_force;
+	struct cut *cut = a_cut();
+
+	put_in_force(&in_force, now, "");
+	in_force.rules.before = before ? &before->policy : NULL;
+	in_force.rules.held_before = before ? &before->held : NULL;
+	assert_int_equal(run(cut, &in_force), 1);
+	assert_int_equal(result.shown, 1);
+	cut_cause_text(&result.items[0].cause, text, sizeof(text));
+	end_in_force(&in_force);
+	cut_free(cut);
+	return text;
+}
+
+/* Whose it was, and what of that is no longer so. */
+static void test_why(void **state)
+{
+	struct in_force *web = *state, ftp;
+
+	fake_log_reset();
+	track("198.51.100.1", 40000, "192.0.2.25", 3389);
+	assert_string_equal(why_cut(web, BASE), "the flow is not in the file any more");
+	assert_true(fake_log_has("cut 198.51.100.1 -> SERVER tcp/3389 (web): the flow is not in the file any more"));
+	track("198.51.100.1", 40000, "192.0.2.25", 3389);
+	assert_string_equal(why_cut(web, WEB "enabled = no\n"), "the flow is off");
+	track("198.51.100.1", 40000, "192.0.2.25", 3389);
+	assert_string_equal(why_cut(web, BASE "[flow web]\nfrom = 198.51.100.2 198.51.100.3\nto = SERVER\n"
+					      "protocol = tcp\nport = 3389\n"),
+			    "source not in 198.51.100.2 198.51.100.3 any more");
+	track("198.51.100.1", 40000, "192.0.2.25", 3389);
+	assert_string_equal(why_cut(web, BASE "[flow web]\nfrom = 198.51.100.1\nto = SERVER\nprotocol = tcp\n"
+					      "port = 3390\n"),
+			    "not a port of the flow any more");
+	put_in_force(&ftp, NAMED, "a.example.net 198.51.100.50");
+	track("192.0.2.25", 40000, "198.51.100.50", 990);
+	assert_string_equal(why_cut(&ftp, NAMED), "target not in a.example.net any more");
+	assert_true(fake_log_has("cut SERVER -> 198.51.100.50 tcp/990 (ftp): target not in a.example.net any more"));
+	end_in_force(&ftp);
+	/* It had none: then the nearest. */
+	track("198.51.100.9", 40000, "192.0.2.25", 3389);
+	assert_string_equal(why_cut(NULL, WEB), "source not in 198.51.100.1");
+	track("198.51.100.9", 40000, "192.0.2.25", 22);
+	assert_string_equal(why_cut(web, WEB), "no flow opens this port");
+	assert_string_equal(result.items[0].cause.flow, "");
+	assert_false(result.items[0].cause.had);
+}
+
+/* However many are cut. */
+static void test_the_first_are_shown(void **state)
+{
+	struct cut *cut = a_cut();
+
+	track_denied(1, 30);
+	track_denied(1, 10); /* a dump may show them twice */
+	fake_log_reset();
+	assert_int_equal(run(cut, *state), 40);
+	assert_int_equal(result.shown, CUT_SHOWN_MAX);
+	assert_int_equal(result.items[19].packet.source_port, 20);
+	assert_int_equal(fake_log_count("cut 198.51.100.9 -> SERVER tcp/3389 (web): source not in 198.51.100.1"), 20);
+	assert_true(fake_log_has("cut: and 20 more"));
+	cut_free(cut);
+}
+
 static void test_audit(void **state)
 {
 	struct cut *cut = a_cut();
 	struct in_force audit;
-	size_t count = 99;
-
 	put_in_force(&audit, AUDIT, "");
 	track_denied(40000, 1);
 	fake_conntrack_error = -EPERM;
-	assert_int_equal(cut_run(cut, &((struct in_force *)*state)->rules, "x", &count), -EPERM);
+	assert_int_equal(cut_run(cut, &((struct in_force *)*state)->rules, "x", &result), -EPERM);
 	fake_conntrack_error = 0;
 	assert_string_equal(cut_pending_reason(cut), "x");
 	assert_int_equal(run(cut, &audit), 0);
@@ -214,13 +278,12 @@ static void test_cut_fails(void **state)
 {
 	struct in_force *in_force = *state;
 	struct cut *cut = a_cut();
-	size_t count;
 
 	track_denied(40000, 2);
 	fake_conntrack_error = -EINTR;
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(cut_run(cut, &in_force->rules, "the table was adopted", &count), -EINTR);
-		assert_int_equal(count, 0);
+		assert_int_equal(cut_run(cut, &in_force->rules, "the table was adopted", &result), -EINTR);
+		assert_int_equal(result.count, 0);
 		assert_string_equal(cut_pending_reason(cut), "the table was adopted");
 		assert_int_equal(fake_log_lines, 1); /* once */
 		assert_reasons(cut, true, 1, HEALTH_CUT_INCOMPLETE, "could not all be cut yet");
@@ -231,7 +294,7 @@ static void test_cut_fails(void **state)
 	assert_reasons(cut, true, 0, 0, "");
 	/* and where the table is removed there is nothing to cut, now or once more */
 	fake_conntrack_error = -EINTR;
-	assert_int_equal(cut_run(cut, &in_force->rules, "x", &count), -EINTR);
+	assert_int_equal(cut_run(cut, &in_force->rules, "x", &result), -EINTR);
 	cut_cancel(cut);
 	assert_null(cut_pending_reason(cut));
 	assert_null(cut_repeat_reason(cut));
@@ -651,12 +714,11 @@ static void test_without_memory(void **state)
 		fake_time_pass(DAY);
 		track_denied(40006, 6); /* the first one of them again */
 		refused = allocations_refused;
-		size_t count;
 		allocations_left = left++;
-		int r = cut_run(cut, &in_force->rules, "x", &count);
+		int r = cut_run(cut, &in_force->rules, "x", &result);
 		allocations_left = -1;
 		assert_int_equal(r, 0);
-		assert_int_equal(count, 6);
+		assert_int_equal(result.count, 6);
 		assert_int_equal(fake_conntrack_count(), 0);
 		for (uint16_t port = 40000; port < 40012; port++)
 			assert_true(in_kernel(port) || fake_nft.marked_until_ms);
@@ -744,6 +806,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_cut, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_audit, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_why, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_the_first_are_shown, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_cut_fails, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_mid_stream, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_was_cut, reset, nothing_left),

@@ -27,6 +27,7 @@
 enum { NOW = 1000, WALL = 1700000000, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 static struct gateway *gateway;
+static const struct requester by = { "root (uid 0)", true, 0 };
 static size_t health_changes;
 static void *answered;
 
@@ -150,10 +151,10 @@ static int reload(const char *config, size_t *ret_cut)
 	struct reload_result result = { 0 };
 
 	directory_write("spefw.ini", config);
-	int r = gateway_reload(gateway, &diags, &result);
+	int r = gateway_reload(gateway, &by, &diags, &result);
 	diags_free(&diags);
 	if (ret_cut)
-		*ret_cut = result.cut;
+		*ret_cut = result.cut.count;
 	return r;
 }
 
@@ -272,9 +273,15 @@ static void test_reload(void **state)
 	uint64_t generation = table_figures(gateway_table(gateway)).generation;
 	directory_write("spefw.ini", NARROW);
 	assert_true(has_reason("config-changed"));
-	assert_int_equal(gateway_reload(gateway, &diags, &result), 0);
+	fake_log_reset();
+	assert_int_equal(gateway_reload(gateway, &by, &diags, &result), 0);
 	assert_non_null(strstr(lines, "ADM"));
-	assert_int_equal(result.cut, 1); /* the console alone was for administrators */
+	assert_true(fake_log_has("reload by root (uid 0): "));
+	assert_true(fake_log_has(": role ADM: "));
+	assert_true(fake_log_has("the policy changed: 1 connection that the policy denies was cut"));
+	assert_true(fake_log_has("cut 203.0.113.5 -> SERVER tcp/8470 (console-in): source not in ADM any more"));
+	assert_string_equal(gateway_loaded_by(gateway), "root (uid 0)");
+	assert_int_equal(result.cut.count, 1); /* the console alone was for administrators */
 	assert_int_equal(fake_conntrack_count(), 1);
 	assert_true(table_figures(gateway_table(gateway)).generation > generation);
 	assert_string_equal(reasons(), "");
@@ -286,7 +293,10 @@ static void test_reload(void **state)
 	fake_time_pass(2 * SECOND);
 	assert_int_equal(fake_nft.batches, batches);
 
+	fake_log_reset();
 	assert_int_equal(reload(BAD, NULL), -EINVAL);
+	assert_true(fake_log_has("reload by root (uid 0): "));
+	assert_true(fake_log_has("not in force: the old policy stays"));
 	assert_int_equal(fake_nft.batches, batches);
 	assert_true(has_reason("config-refused"));
 }
@@ -392,7 +402,7 @@ static void test_clear(void **state)
 	(void)state;
 	start();
 	answer_license();
-	assert_int_equal(gateway_clear(gateway, &removed), 0);
+	assert_int_equal(gateway_clear(gateway, &by, &removed), 0);
 	assert_true(removed);
 	assert_false(fake_nft.exists);
 	assert_true(has_reason("table-removed"));
@@ -410,7 +420,7 @@ static void test_clear(void **state)
 	assert_true(fake_nft.exists);
 	assert_false(has_reason("table-removed"));
 	fake_nft_fail(FAKE_NFT_READ_INFO, 0, 1, -EIO);
-	assert_int_equal(gateway_clear(gateway, &removed), -EIO);
+	assert_int_equal(gateway_clear(gateway, &by, &removed), -EIO);
 	assert_false(has_reason("table-removed"));
 }
 
@@ -688,10 +698,10 @@ static void test_refresh(void **state)
 	(void)state;
 	start();
 	answer_license();
-	assert_int_equal(gateway_refresh(gateway, &waiter, unknown, 1, &ret_unknown), -ENOENT);
+	assert_int_equal(gateway_refresh(gateway, &by, &waiter, unknown, 1, &ret_unknown), -ENOENT);
 	assert_string_equal(ret_unknown, "no.example.net");
-	assert_int_equal(gateway_refresh(gateway, &waiter, names, 1, &ret_unknown), 0);
-	assert_int_equal(gateway_refresh(gateway, &gone, names, 1, &ret_unknown), 0);
+	assert_int_equal(gateway_refresh(gateway, &by, &waiter, names, 1, &ret_unknown), 0);
+	assert_int_equal(gateway_refresh(gateway, &by, &gone, names, 1, &ret_unknown), 0);
 	gateway_forget_waiter(gateway, &gone);
 	assert_null(answered);
 	fake_time_pass(0);
@@ -761,7 +771,7 @@ static void test_state_directory(void **state)
 	struct diags diags = { 0 };
 	struct reload_result result = { 0 };
 	assert_true(has_reason("state-unsaved"));
-	assert_int_equal(gateway_reload(gateway, &diags, &result), 0);
+	assert_int_equal(gateway_reload(gateway, &by, &diags, &result), 0);
 	diags_free(&diags);
 	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
 	fake_time_pass(MINUTE);

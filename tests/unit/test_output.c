@@ -387,6 +387,7 @@ static void test_changes(void **state)
 
 	check_golden(f, "reload-changed", EXIT_DONE);
 	check_golden(f, "reload-unchanged", EXIT_DONE);
+	check_golden(f, "reload-cut", EXIT_DONE);
 	check_golden(f, "refresh-ok", EXIT_DONE);
 	serve(f, (struct canned){ .parameters = "{\"removed\":true}" }, false);
 	assert_int_equal(RUN(f, "clear", "--yes"), EXIT_DONE);

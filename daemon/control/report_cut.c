@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/report_cut.h"
+#include "control/wire.h"
+
+/* The protected role that has the address; none: no member. */
+static void add_role(json_t *out, const char *key, const struct policy *policy, const struct addr *addr)
+{
+	const struct policy_role *role = policy_protected_role(policy, addr);
+
+	if (role)
+		json_object_set_new(out, key, json_string(role->name));
+}
+
+static json_t *words_of(const struct endpoint *endpoint)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; endpoint && i < endpoint->word_count; i++)
+		json_array_append_new(list, json_printable(endpoint->words[i]));
+	return list;
+}
+
+static json_t *report_one(const struct policy *policy, const struct cut_connection *item)
+{
+	const struct packet *packet = &item->packet;
+	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
+	json_t *out = json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "source", addr_format(&packet->source, source),
+				"target", addr_format(&packet->target, target), "protocol",
+				packet->protocol < PROTOCOLS ? protocol_name(packet->protocol) : "other", "had",
+				item->cause.had, "why", cut_why_name(item->cause.why), "not_in",
+				words_of(item->cause.not_in));
+
+	if (!out)
+		return NULL;
+	add_role(out, "source_role", policy, &packet->source);
+	add_role(out, "target_role", policy, &packet->target);
+	if (packet->target_port)
+		json_object_set_new(out, "port", json_integer(packet->target_port));
+	if (item->cause.flow[0])
+		json_object_set_new(out, "flow", json_string(item->cause.flow));
+	return out;
+}
+
+json_t *report_cut(const struct policy *policy, const struct cut_result *result)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < result->shown; i++) {
+		if (json_array_append_new(list, report_one(policy, &result->items[i])) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}

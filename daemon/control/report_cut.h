@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_REPORT_CUT_H
+#define SPEFW_REPORT_CUT_H
+
+/* Connections that were cut, as the JSON of CutConnection. A new reference, or NULL without memory. */
+
+#include "gateway/cut.h"
+
+#include <jansson.h>
+
+json_t *report_cut(const struct policy *policy, const struct cut_result *result);
+
+#endif

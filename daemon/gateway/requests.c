@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/parts.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is asked of the gateway, and the journal's line of who asked for it. */
+
+enum { LINE_ROOM = 1500 }; /* bytes of a line about what changed: the journal's own have some more */
+
+void changes_add(struct changes *changes, const char *line)
+{
+	if (changes->count < CHANGES_SHOWN)
+		changes->lines[changes->count] = strdup(line);
+	changes->count++;
+}
+
+void changes_free(struct changes *changes)
+{
+	for (size_t i = 0; i < CHANGES_SHOWN; i++)
+		free(changes->lines[i]);
+	*changes = (struct changes){ 0 };
+}
+
+/* "a; b; and 3 more", of whole items alone. */
+static char *join(const char *const *items, size_t shown, size_t count, char *buffer, size_t size)
+{
+	size_t length = 0, i;
+
+	buffer[0] = '\0';
+	for (i = 0; i < shown && items[i]; i++) {
+		int more = snprintf(buffer + length, size - length, "%s%s", length ? "; " : "", items[i]);
+		if (more < 0 || (size_t)more >= size - length - sizeof("; and 4294967295 more"))
+			break;
+		length += (size_t)more;
+	}
+	buffer[length] = '\0';
+	if (i < count)
+		snprintf(buffer + length, size - length, "%s%zu more", length ? "; and " : "", count - i);
+	return buffer;
+}
+
+void note_reload(struct gateway *gateway, const struct requester *by, bool done, const struct changes *changes)
+{
+	char text[LINE_ROOM];
+
+	if (!done) {
+		log_error("reload by %s: %s is not in force: the old policy stays", by->text, gateway->paths.config);
+		return;
+	}
+	snprintf(gateway->loaded_by, sizeof(gateway->loaded_by), "%s", by->text);
+	join((const char *const *)changes->lines, changes->count < CHANGES_SHOWN ? changes->count : CHANGES_SHOWN,
+	     changes->count, text, sizeof(text));
+	log_notice("reload by %s: %s is in force, generation %llu: %s", by->text, gateway->paths.config,
+		   (unsigned long long)table_figures(gateway->table).generation,
+		   changes->count ? text : "nothing changed");
+}
+
+int gateway_refresh(struct gateway *gateway, const struct requester *by, void *waiter, const char *const *names,
+		    size_t count, const char **ret_unknown)
+{
+	char text[LINE_ROOM];
+	int r = names_refresh(gateway->names, waiter, names, count, ret_unknown);
+
+	if (r >= 0)
+		log_notice("refresh by %s: %s", by->text,
+			   count ? join(names, count < CHANGES_SHOWN ? count : CHANGES_SHOWN, count, text, sizeof(text))
+				 : "all names");
+	return r;
+}
+
+int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed)
+{
+	log_notice("clear by %s", by->text);
+	int r = table_remove(gateway->table, ret_removed);
+	if (r < 0)
+		return r;
+	cut_forget_all(gateway->cut);
+	usage_set_removed(gateway->usage, true);
+	return 0;
+}
