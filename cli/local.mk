@@ -12,8 +12,9 @@ libctl_a_SOURCES = \
 	cli/spefwd.c cli/spefwd.h \
 	cli/table.c \
 	cli/text_cut.c cli/text_details.c cli/text_status.c \
+	cli/text_explain.c \
 	cli/verbs.c \
-	cli/verbs_change.c cli/verbs_doctor.c cli/verbs_init.c cli/verbs_metrics.c \
+	cli/verbs_change.c cli/verbs_doctor.c cli/verbs_explain.c cli/verbs_init.c cli/verbs_metrics.c \
 	cli/verbs_offline.c cli/verbs_read.c \
 	cli/wait.c cli/wait.h
 

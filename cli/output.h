@@ -30,6 +30,7 @@ bool json_truth_of(const json_t *object, const char *key);     /* false */
 /* What the table of verbs names. */
 void text_status(const struct ctl *ctl, const json_t *reply);
 void text_flows(const struct ctl *ctl, const json_t *reply);
+void text_explain(const struct ctl *ctl, const json_t *reply);
 void text_names(const struct ctl *ctl, const json_t *reply);
 void text_reload(const struct ctl *ctl, const json_t *reply);
 void text_clear(const struct ctl *ctl, const json_t *reply);

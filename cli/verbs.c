@@ -86,6 +86,23 @@ const struct verb verbs[] = {
 	  .timeout_s = LONG_TIMEOUT_S,
 	  .text = text_names,
 	  .run = verb_refresh },
+	{ .name = "explain",
+	  .arguments = "SRC DST[:PORT] [PROTO]",
+	  .arguments_max = 3,
+	  .help = "what happens to such a connection, and why",
+	  .about = "What happens to a new connection from <SRC> to <DST>, and why: the verdict, the flow that allows "
+		   "it, or else the nearest flow and what exactly that misses, the line of the configuration, and "
+		   "the chain of the table in which the packet ends.\n"
+		   "<SRC> and <DST> are addresses, roles such as `server`, or names that a flow uses, which stand "
+		   "for the addresses behind them. An IPv6 address with a port has brackets around it. <PROTO> is "
+		   "`tcp` where it is not given, `udp`, or `icmp-echo` (also `ping`), which has no port.\n"
+		   "The answer is that of the running daemon. With `-c` it is that of <FILE> alone, without a "
+		   "daemon; names have no addresses then. The exit status is 0 whatever the verdict is.\n",
+	  .options = OF(CONFIG),
+	  .method = SPEFW_METHOD("Explain"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_explain,
+	  .run = verb_explain },
 	{ .name = "doctor",
 	  .help = "what on this gateway stands in the way",
 	  .about = "What on this gateway stands in the way of the flows, or lets packets pass by the guard: a line "

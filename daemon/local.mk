@@ -25,6 +25,7 @@ libcore_a_SOURCES = \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/dns_wire.c daemon/core/dns_wire.h \
 	daemon/core/expect.c daemon/core/expect.h \
+	daemon/core/explain.c daemon/core/explain.h daemon/core/explain_question.c \
 	daemon/core/health.c daemon/core/health.h \
 	daemon/core/hash.h \
 	daemon/core/held.c daemon/core/held.h \
@@ -32,6 +33,7 @@ libcore_a_SOURCES = \
 	daemon/core/lines.c daemon/core/lines.h \
 	daemon/core/foreign.c daemon/core/foreign.h daemon/core/foreign_parts.h \
 	daemon/core/foreign_boxes.c daemon/core/foreign_judge.c daemon/core/foreign_meet.c \
+	daemon/core/nearest.c daemon/core/nearest.h \
 	daemon/core/observed_queries.c daemon/core/observed_queries.h \
 	daemon/core/policy.c daemon/core/policy.h daemon/core/policy_parts.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
@@ -45,6 +47,7 @@ libcore_a_SOURCES = \
 	daemon/core/compile_names.c daemon/core/compile_observe.c daemon/core/compile_ports.c \
 	daemon/core/compile_role.c daemon/core/compile_rules.c daemon/core/compile_sets.c \
 	daemon/core/ruleset_text.c \
+	daemon/core/ruleset_walk.c daemon/core/ruleset_walk.h \
 	daemon/core/saved.c daemon/core/saved.h \
 	daemon/core/seen_packet.c daemon/core/seen_packet.h \
 	daemon/core/totals.c daemon/core/totals.h \
@@ -53,6 +56,8 @@ libbase_a_SOURCES = \
 	daemon/config/ini.c daemon/config/ini.h \
 	daemon/net/local_addresses.c daemon/net/local_addresses.h \
 	daemon/config/policy_file.c daemon/config/policy_file.h \
+	daemon/control/flow_json.c daemon/control/flow_json.h \
+	daemon/control/report_explain.c daemon/control/report_explain.h \
 	daemon/control/wire.c daemon/control/wire.h
 
 sbin_PROGRAMS += spefwd
@@ -65,6 +70,7 @@ spefwd_SOURCES = \
 	daemon/state_file.c daemon/state_file.h \
 	daemon/timer.c daemon/timer.h \
 	daemon/control/methods.c daemon/control/methods.h \
+	daemon/control/methods_explain.c daemon/control/methods_explain.h \
 	daemon/control/report.c daemon/control/report.h \
 	daemon/control/report_cut.c daemon/control/report_cut.h \
 	daemon/control/clients.c \

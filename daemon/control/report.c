@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/report.h"
+#include "control/flow_json.h"
 #include "core/config_types.h"
 #include "core/policy_diff.h"
 #include "core/query_pace.h"
@@ -16,26 +17,6 @@
 static json_int_t packets(const struct gateway *gateway, const char *counter)
 {
 	return (json_int_t)counts_packets(gateway_counts(gateway), counter);
-}
-
-static json_t *endpoint_words(const struct endpoint *endpoint)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < endpoint->word_count; i++)
-		json_array_append_new(list, json_printable(endpoint->words[i]));
-	return list;
-}
-
-static json_t *flow_ports(const struct policy_flow *flow)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < flow->port_count; i++) {
-		const struct port_range *range = &flow->ports[i];
-		json_array_append_new(list, range->first == range->last
-						    ? json_sprintf("%u", range->first)
-						    : json_sprintf("%u-%u", range->first, range->last));
-	}
-	return list;
 }
 
 /* The keys that a flow's JSON has as they are, by the table of keys; no member where the key has no value. */
@@ -61,9 +42,9 @@ static json_t *report_flow(const struct gateway *gateway, const struct policy_fl
 
 	snprintf(counter, sizeof(counter), "flow-%s", flow->id);
 	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:I}", "id", flow->id, "section",
-				section_name(flow->section), "from", endpoint_words(&flow->from), "to",
-				endpoint_words(&flow->to), "protocol", protocols_text(flow->protocols, protocols),
-				"ports", flow_ports(flow), "connections", packets(gateway, counter));
+				section_name(flow->section), "from", endpoint_json(&flow->from), "to",
+				endpoint_json(&flow->to), "protocol", protocols_text(flow->protocols, protocols),
+				"ports", ports_json(flow), "connections", packets(gateway, counter));
 	add_values(out, flow);
 	if (flow->off)
 		json_object_set_new(out, "off", json_string(flow->off));
@@ -185,7 +166,7 @@ static json_t *role_list(const struct policy *policy)
 
 	for (size_t i = 0; i < policy->role_count; i++) {
 		const struct policy_role *role = &policy->roles[i];
-		json_t *words = role->members.any ? json_pack("[s]", "ANY") : endpoint_words(&role->members);
+		json_t *words = role->members.any ? json_pack("[s]", "ANY") : endpoint_json(&role->members);
 		json_array_append_new(list,
 				      json_pack("{s:s, s:b, s:o, s:I}", "name", role->name, "protected",
 						role->is_protected, "members", words, "count",

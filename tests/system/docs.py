@@ -349,6 +349,15 @@ def shape(screen):
     return screen.split()
 
 
+def explained(tap, daemon):
+    """What spefwctl(8) shows of explain is what it prints with README's first configuration."""
+    shown = [text for _, text, _ in blocks_of("doc/spefwctl.8") if text.startswith("# spefwctl explain ")]
+    tap.ok(shown, "spefwctl(8) has an example of explain")
+    for text in shown:
+        command, _, wanted = text.partition("\n")
+        tap.equal(daemon.ctl(*command.split()[2:]).stdout, wanted, command)
+
+
 def screen(tap):
     """README's first configuration runs, and its picture of spefwctl status is what comes of it."""
     whole = [text for _, text, _ in blocks_of("README.md") if re.search(r"^\[server\]", text, re.M)]
@@ -369,6 +378,7 @@ def screen(tap):
         tap.equal(done.returncode, 0, "spefwctl status: healthy")
         tap.equal(shape(shown[0].partition("\n")[2]), shape(done.stdout),
                   "README's screen is what spefwctl status prints")
+        explained(tap, daemon)
         built_in(tap, daemon)
         defaults(tap, daemon)
 

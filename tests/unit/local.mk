@@ -15,6 +15,7 @@ UNIT_TESTS = \
 	tests/unit/test_dns_message \
 	tests/unit/test_doctor \
 	tests/unit/test_expect \
+	tests/unit/test_explain \
 	tests/unit/test_gw_names \
 	tests/unit/test_gw_observer \
 	tests/unit/test_held \
@@ -155,6 +156,9 @@ tests_unit_test_doctor_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_expect_SOURCES = tests/unit/test_expect.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_expect_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_expect_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_explain_SOURCES = tests/unit/test_explain.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_explain_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_explain_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_judge_SOURCES = tests/unit/test_judge.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_judge_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)

@@ -2,6 +2,7 @@
 /* The compiled ruleset means what policy_judge() decides: shown with random policies in a world of few addresses and
  * ports, packet by packet, in an interpreter of rulesets (vm.c). SPEFW_SEED and SPEFW_ROUNDS in the environment change
  * the dice. */
+#include "core/explain.h"
 #include "make.h"
 #include "vm.h"
 
@@ -293,6 +294,43 @@ static const char *cut_disagreement(const struct policy *policy, const struct pa
 		       : NULL;
 }
 
+/* What explain has to say of a new connection is what the chains do, and the nearest flow lacks something exactly where
+ * none allows it. */
+static const char *explain_disagreement(const struct policy *policy, const struct names_view *names,
+					const struct packet *packet, const struct judgement *j,
+					const struct ruleset *ruleset)
+{
+	struct explain_view view = { policy, names, ruleset };
+	struct vm_packet vm_packet = vm_packet_of(packet);
+	struct vm_result vm = { .action = ACTION_ACCEPT };
+	struct explanation e;
+	bool allowed = false;
+
+	if (packet->mid_stream)
+		return NULL;
+	for (size_t i = 0; i < policy->flow_count; i++)
+		allowed |= !flow_misses(policy, names, &policy->flows[i], packet);
+	if (j->verdict != VERDICT_NOT_OURS && allowed != (j->verdict == VERDICT_ALLOW))
+		return "a flow lacks nothing where none allows it, or the other way round";
+	explain_packet(&view, packet, &e);
+	if (!e.walked || e.differs || e.hook != HOOK_FORWARD || e.exception || e.verdict != j->verdict)
+		return "the explanation's verdict is another one";
+	if ((e.nearest.flow != NULL) != (e.nearest.misses != 0) || (j->verdict != VERDICT_DENY && e.nearest.flow))
+		return "the nearest flow lacks nothing";
+	if (e.nearest.others && !e.nearest.flow)
+		return "no flow is near where one has the port";
+	if (policy->early_drop)
+		vm = vm_run(ruleset, "early", &vm_packet);
+	if (vm.action == ACTION_ACCEPT)
+		vm = vm_run(ruleset, "forward", &vm_packet);
+	if (e.walk.action != vm.action || (e.walk.chain == NULL) != vm.fell_through)
+		return "the walk ends otherwise";
+	if (vm.counter_count ? !e.walk.counter || strcmp(e.walk.counter, vm.counters[vm.counter_count - 1]) != 0
+			     : e.walk.counter != NULL)
+		return "the walk is counted otherwise";
+	return NULL;
+}
+
 struct tally {
 	size_t policies, allowed, denied, answers, other;
 };
@@ -320,6 +358,8 @@ static bool compare(const struct policy *policy, const struct names_view *names,
 		const char *what = disagreement(policy, &packet, &j, &vm);
 		if (!what)
 			what = cut_disagreement(policy, &packet, &j, ruleset);
+		if (!what)
+			what = explain_disagreement(policy, names, &packet, &j, ruleset);
 		if (!what && policy->early_drop) {
 			vm = vm_run(ruleset, "early", &vm_packet);
 			what = early_disagreement(&j, &packet, &vm);

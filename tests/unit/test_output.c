@@ -61,6 +61,7 @@ static void run_server(const char *path, struct canned *canned, bool privileged,
 		{ "org.spefw.Gateway.Status", privileged, run_canned },
 		{ "org.spefw.Gateway.Flows", privileged, run_canned },
 		{ "org.spefw.Gateway.Names", privileged, run_canned },
+		{ "org.spefw.Gateway.Explain", privileged, run_canned },
 		{ "org.spefw.Gateway.Reload", privileged, run_canned },
 		{ "org.spefw.Gateway.Refresh", privileged, run_canned },
 		{ "org.spefw.Gateway.Clear", privileged, canned->parameters ? run_canned : run_silent },
@@ -283,11 +284,14 @@ static void check_golden(struct fixture *f, const char *name, int expected_statu
 	char verb[32];
 
 	snprintf(verb, sizeof(verb), "%.*s", (int)strcspn(name, "-"), name);
-	check_screen(f, name, name, (const char *const[]){ verb, NULL }, expected_status);
+	/* Most verbs need no arguments. */
+	bool ends = strcmp(verb, "explain") == 0;
+	const char *const words[] = { "--json", verb, ends ? "server" : NULL, "192.0.2.53:53", NULL };
+	check_screen(f, name, name, words + 1, expected_status);
 
 	/* JSON is the reply itself, its keys in their order. */
 	serve(f, (struct canned){ .parameters = reply }, false);
-	assert_int_equal(RUN(f, "--json", verb), expected_status);
+	assert_int_equal(run(f, words), expected_status);
 	json_t *sent = json_loads(reply, 0, NULL), *printed = json_loads(f->out, 0, NULL);
 	assert_true(json_equal(sent, printed));
 	char *one = json_dumps(sent, 0), *other = json_dumps(printed, 0);
@@ -379,6 +383,76 @@ static void test_flows_and_names(void **state)
 	check_golden(f, "names-ok", EXIT_DONE);
 	check_golden(f, "names-trouble", EXIT_DONE);
 	check_golden(f, "names-none", EXIT_DONE);
+}
+
+static void test_explain(void **state)
+{
+	static const char *const names[] = { "explain-allowed", "explain-denied",    "explain-audit",
+					     "explain-removed", "explain-naming",    "explain-port",
+					     "explain-several", "explain-unguarded", "explain-ignored",
+					     "explain-file",    "explain-hostile" };
+	struct fixture *f = *state;
+	size_t widest;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		check_golden(f, names[i], EXIT_DONE);
+		char *path = golden_path(names[i], ".txt"), *text = read_whole(path);
+		assert_in_range(count_lines(text, &widest), 2, 24);
+		assert_in_range(widest, 1, 80);
+		for (const char *c = text; *c; c++)
+			assert_true(*c == '\n' || (*c >= ' ' && *c < 0x7f));
+		free(text);
+		free(path);
+	}
+	serve(f,
+	      (struct canned){ .error = "org.spefw.Gateway.QuestionInvalid",
+			       .parameters = "{\"what\":\"sever is nothing: did you mean SERVER?\"}" },
+	      false);
+	assert_int_equal(RUN(f, "explain", "10.0.0.1", "sever:443"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: sever is nothing: did you mean SERVER?\n");
+	stop_serving(f);
+	assert_int_equal(RUN(f, "explain", "10.0.0.1", "server:443"), EXIT_NOT_RUNNING);
+	assert_non_null(strstr(f->err, "or explain the file alone by -c /"));
+	assert_int_equal(RUN(f, "explain", "10.0.0.1"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: from where, and to where? spefwctl explain 10.0.0.1 SERVER:443\n");
+	assert_int_equal(RUN(f, "explain"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "explain", "a", "b", "c", "d"), EXIT_USAGE);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	assert_int_equal(fputs(text, file) < 0, 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Of a file alone, without a daemon. */
+static void test_explain_file(void **state)
+{
+	static const char text[] = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n"
+				   "[role ADM]\nmembers = 203.0.113.0/24\n";
+	struct fixture *f = *state;
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/t.ini", f->directory);
+	write_file(path, text);
+	assert_int_equal(RUN(f, "-c", path, "explain", "203.0.113.7", "server:8470"), EXIT_DONE);
+	assert_string_equal(f->out, "ALLOWED by spefw (console-in)\n"
+				    "  packet  203.0.113.7 -> 192.0.2.25 tcp/8470\n"
+				    "  flow    console-in: ADM -> SERVER tcp/8470 (built in)\n"
+				    "  rule    table inet spefw, chain SERVER_in_tcp_8470\n"
+				    "By the file alone: names have no addresses here.\n");
+	assert_int_equal(RUN(f, "-c", path, "--json", "explain", "10.0.0.1", "server", "ping"), EXIT_DONE);
+	assert_non_null(strstr(f->out, "\"verdict\": \"denied\", \"reason\": \"peer\""));
+	assert_int_equal(RUN(f, "-c", path, "--json", "explain", "10.0.0.1", "server"), EXIT_FAILED);
+	assert_non_null(strstr(f->out, "\"error\": \"org.spefw.Gateway.QuestionInvalid\""));
+	write_file(path, "[server]\n");
+	assert_int_equal(RUN(f, "-c", path, "explain", "10.0.0.1", "server:443"), EXIT_FAILED);
+	assert_non_null(strstr(f->err, "is not usable: see spefwctl check "));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(RUN(f, "-c", path, "explain", "10.0.0.1", "server:443"), EXIT_FAILED);
 }
 
 static void test_changes(void **state)
@@ -886,6 +960,8 @@ int main(void)
 		TEST(test_status_of_a_hostile_daemon),
 		TEST(test_flows_and_names),
 		TEST(test_changes),
+		TEST(test_explain),
+		TEST(test_explain_file),
 		TEST(test_errors_of_the_daemon),
 		TEST(test_strange_answers),
 		TEST(test_silent_daemon),

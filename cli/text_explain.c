@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "output.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* The verdict first, then what it goes by, a row each. */
+
+enum { LIST_MAX = 4 };
+
+static const char *file_name(const json_t *reply)
+{
+	const char *path = json_text_of(reply, "config"), *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+static void add_row(struct table *table, const char *label, struct text *text)
+{
+	table->failed |= text->failed;
+	table_cell(table, TONE_FAINT, "  %s", label);
+	table_cell(table, TONE_PLAIN, "%s", text_of(text));
+	text_free(text);
+}
+
+/* "tcp/443", "tcp/udp 53", "icmp-echo". */
+static void add_ports(struct text *text, const json_t *flow)
+{
+	const char *protocol = json_text_of(flow, "protocol");
+	const json_t *ports = json_object_get(flow, "ports");
+
+	text_add(text, "%s", protocol);
+	if (json_array_size(ports))
+		text_add(text, "%s", strchr(protocol, '/') ? " " : "/");
+	text_add_list(text, ports, LIST_MAX);
+}
+
+static void add_place(struct text *text, const json_t *reply, const json_t *of)
+{
+	bool built_in = json_truth_of(of, "built_in");
+	int64_t line = json_number_of(of, "line");
+
+	if (line)
+		text_add(text, " (%s:%" PRId64 "%s)", file_name(reply), line, built_in ? "; built in" : "");
+	else if (built_in)
+		text_add(text, " (built in)");
+}
+
+static void flow_row(struct table *table, const json_t *reply, const json_t *result)
+{
+	const json_t *flow = json_object_get(result, "flow");
+	bool allowed = strcmp(json_text_of(result, "verdict"), "allowed") == 0;
+	struct text text = { 0 };
+
+	if (!flow)
+		return;
+	text_add(&text, "%s: ", json_text_of(flow, "id"));
+	text_add_list(&text, json_object_get(flow, "from"), LIST_MAX);
+	text_add(&text, " -> ");
+	text_add_list(&text, json_object_get(flow, "to"), LIST_MAX);
+	text_add(&text, " ");
+	add_ports(&text, flow);
+	add_place(&text, reply, flow);
+	add_row(table, allowed ? "flow" : "nearest", &text);
+}
+
+/* What was asked of: "tcp/8470". */
+static void add_asked(struct text *text, const json_t *reply)
+{
+	int64_t port = json_number_of(reply, "port");
+
+	text_add(text, "%s", json_text_of(reply, "protocol"));
+	if (port)
+		text_add(text, "/%" PRId64, port);
+}
+
+/* One end of the packets, each address once where it is the same in those that follow it. */
+static void add_ends(struct text *text, const json_t *packets, const char *end)
+{
+	size_t shown = 0, more = 0;
+	const char *before = "";
+
+	for (size_t i = 0; i < json_array_size(packets); i++) {
+		const char *address = json_text_of(json_array_get(packets, i), end);
+		if (strcmp(address, before) == 0)
+			continue;
+		before = address;
+		if (shown == LIST_MAX)
+			more++;
+		else
+			text_add(text, "%s%s", shown++ ? ", " : "", address);
+	}
+	if (more)
+		text_add(text, ", +%zu more", more);
+}
+
+static void packet_row(struct table *table, const json_t *reply, const json_t *result)
+{
+	const json_t *packets = json_object_get(result, "packets");
+	struct text text = { 0 };
+
+	add_ends(&text, packets, "source");
+	text_add(&text, " -> ");
+	add_ends(&text, packets, "target");
+	text_add(&text, " ");
+	add_asked(&text, reply);
+	add_row(table, "packet", &text);
+}
+
+/* "10.32.0.50 is not in ADM (spefw.ini:15): 10.30.0.0/24, 10.31.0.0/24". */
+static void add_missed_end(struct text *text, const json_t *reply, const json_t *result, const json_t *miss,
+			   const char *end)
+{
+	const json_t *packets = json_object_get(result, "packets"), *members = json_object_get(miss, "members"),
+		     *addresses = json_object_get(miss, "addresses");
+
+	add_ends(text, packets, end);
+	text_add(text, "%s ", json_array_size(packets) > 1 ? ": not in" : " is not in");
+	text_add_list(text, json_object_get(miss, "has"), LIST_MAX);
+	add_place(text, reply, miss);
+	if (json_array_size(members)) {
+		text_add(text, ": ");
+		text_add_list(text, members, LIST_MAX);
+	}
+	if (json_array_size(addresses)) {
+		text_add(text, "; behind the names now: ");
+		text_add_list(text, addresses, LIST_MAX);
+	}
+}
+
+/* ANY, or a network around it. */
+static void add_naming(struct text *text, const json_t *result, const json_t *miss)
+{
+	const char *role = json_text_of(result, "role");
+	const json_t *has = json_object_get(miss, "has"), *members = json_object_get(miss, "members");
+	bool any = strcmp(json_text(json_array_get(json_array_size(members) ? members : has, 0)), "ANY") == 0;
+
+	text_add(text, "%s is protected: only a flow to %s itself opens it, and this one is to ", role, role);
+	text_add_list(text, has, LIST_MAX);
+	if (any)
+		text_add(text, "%s which is every address that is not protected",
+			 json_array_size(members) ? " (ANY)," : ",");
+}
+
+static void add_miss(struct text *text, const json_t *reply, const json_t *result, const json_t *miss)
+{
+	const char *what = json_text_of(miss, "what");
+	const json_t *has = json_object_get(miss, "has");
+
+	if (strcmp(what, "source") == 0 || strcmp(what, "target") == 0) {
+		add_missed_end(text, reply, result, miss, what);
+	} else if (strcmp(what, "naming") == 0) {
+		add_naming(text, result, miss);
+	} else if (strcmp(what, "off") == 0) {
+		text_add(text, "the flow is off: ");
+		text_add_list(text, has, LIST_MAX);
+	} else if (strcmp(what, "port") == 0) {
+		text_add(text, "port %" PRId64 " is not its: ", json_number_of(reply, "port"));
+		text_add_list(text, has, LIST_MAX);
+	} else {
+		text_add(text, "%s is not its protocol: ", json_text_of(reply, "protocol"));
+		text_add_list(text, has, LIST_MAX);
+	}
+}
+
+static void miss_rows(struct table *table, const json_t *reply, const json_t *result)
+{
+	const json_t *misses = json_object_get(result, "misses");
+
+	for (size_t i = 0; i < json_array_size(misses); i++) {
+		struct text text = { 0 };
+		add_miss(&text, reply, result, json_array_get(misses, i));
+		add_row(table, i ? "" : "misses", &text);
+	}
+}
+
+/* Where the flows do not show it. */
+static void why_row(struct table *table, const json_t *reply, const json_t *result)
+{
+	const char *reason = json_text_of(result, "reason"), *role = json_text_of(result, "role");
+	struct text text = { 0 };
+
+	if (strcmp(reason, "broadcast") == 0) {
+		text_add(&text, "the broadcast address of a network with a guarded machine");
+	} else if (strcmp(reason, "ignored") == 0) {
+		text_add(&text, "broadcasts and multicasts of a guarded machine end here, and are no denials");
+	} else if (strcmp(reason, "no_flow") == 0) {
+		text_add(&text, "no flow has ");
+		add_asked(&text, reply);
+		text_add(&text, " %s %s", json_truth_of(result, "inbound") ? "to" : "from", role);
+	} else {
+		return;
+	}
+	add_row(table, "why", &text);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), tail = strlen(end);
+
+	return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static void rule_row(struct table *table, const json_t *result)
+{
+	const json_t *chains = json_object_get(result, "chains");
+	size_t count = json_array_size(chains);
+	const char *last = json_text(json_array_get(chains, count - 1));
+	bool denied = strcmp(json_text_of(result, "verdict"), "denied") == 0;
+	struct text text = { 0 };
+
+	if (!count || strcmp(json_text_of(result, "verdict"), "unguarded") == 0)
+		return;
+	text_add(&text, "table inet spefw, chain ");
+	if (ends_with(last, "_early"))
+		text_add(&text, "%s, before connection tracking", last);
+	else if (denied && count > 1)
+		text_add(&text, "%s, end; %s", json_text(json_array_get(chains, count - 2)), last);
+	else
+		text_add(&text, "%s", last);
+	add_row(table, "rule", &text);
+}
+
+static void note_row(struct table *table, const char *note)
+{
+	struct text text = { 0 };
+
+	text_add(&text, "%s", note);
+	add_row(table, "note", &text);
+}
+
+static void note_rows(struct table *table, const json_t *result)
+{
+	const char *hook = json_text_of(result, "hook");
+
+	if (strcmp(hook, "output") == 0)
+		note_row(table, "this gateway itself is the source");
+	else if (strcmp(hook, "input") == 0)
+		note_row(table, "this gateway itself is the target");
+	if (json_truth_of(result, "differs"))
+		note_row(table, "the rules in the kernel decide otherwise: see spefwctl status, and reload");
+}
+
+static void print_verdict(const struct ctl *ctl, const json_t *reply, const json_t *result)
+{
+	const char *verdict = json_text_of(result, "verdict"), *reason = json_text_of(result, "reason"),
+		   *flow = json_text_of(json_object_get(result, "flow"), "id");
+	bool allowed = strcmp(verdict, "allowed") == 0, denied = strcmp(verdict, "denied") == 0;
+	bool audit = strcmp(json_text_of(reply, "mode"), "audit") == 0;
+	struct text text = { 0 };
+	enum tone tone = allowed ? TONE_GOOD : denied ? TONE_BAD : TONE_PLAIN;
+
+	if (json_truth_of(reply, "removed")) {
+		text_add(&text, "NOT GUARDED: the table is removed, until spefwctl reload");
+		text_add(&text, denied && !audit ? "; then DENIED" : "");
+		tone = TONE_WARNING;
+	} else if (allowed) {
+		text_add(&text, "ALLOWED by spefw (%s)", flow);
+	} else if (!denied) {
+		text_add(&text, "NOT GUARDED: neither end is a guarded machine, spefw leaves it alone");
+	} else if (audit) {
+		text_add(&text, "ALLOWED, as audit denies nothing; enforce would deny it");
+		tone = TONE_WARNING;
+	} else {
+		text_add(&text, "%s by spefw", strcmp(reason, "ignored") == 0 ? "DROPPED" : "DENIED");
+	}
+	screen_text(&ctl->screen, tone, text_of(&text));
+	putc('\n', ctl->screen.file);
+	text_free(&text);
+}
+
+void text_explain(const struct ctl *ctl, const json_t *reply)
+{
+	const json_t *results = json_object_get(reply, "results");
+
+	for (size_t i = 0; i < json_array_size(results); i++) {
+		const json_t *result = json_array_get(results, i);
+		struct table table;
+		if (i)
+			putc('\n', ctl->screen.file);
+		print_verdict(ctl, reply, result);
+		table_init(&table, "pw");
+		packet_row(&table, reply, result);
+		why_row(&table, reply, result);
+		flow_row(&table, reply, result);
+		miss_rows(&table, reply, result);
+		rule_row(&table, result);
+		note_rows(&table, result);
+		ctl_print_table(ctl, &table);
+	}
+	if (!json_truth_of(reply, "names_known")) {
+		screen_text(&ctl->screen, TONE_FAINT, "By the file alone: names have no addresses here.");
+		putc('\n', ctl->screen.file);
+	}
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/report_explain.h"
+#include "control/flow_json.h"
+#include "control/wire.h"
+#include "core/policy_diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MEMBERS_MAX = 8 };
+
+/* Who is behind the endpoint's names now, some of them. */
+static json_t *behind_names(const struct endpoint *endpoint, const struct names_view *names)
+{
+	json_t *list = json_array();
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; names && i < endpoint->name_count; i++) {
+		for (enum family family = 0; endpoint->names[i] < names->count && family < FAMILIES; family++) {
+			const struct name_addresses *addresses = &names->names[endpoint->names[i]][family];
+			for (size_t a = 0; a < addresses->count && json_array_size(list) < MEMBERS_MAX; a++)
+				json_array_append_new(list, json_string(addr_format(&addresses->items[a].addr, text)));
+		}
+	}
+	return list;
+}
+
+/* The one role that the endpoint names, or NULL. */
+static const struct policy_role *only_role(const struct policy *policy, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; endpoint->word_count == 1 && i < policy->role_count; i++)
+		if (strcmp(policy->roles[i].name, endpoint->words[0]) == 0)
+			return &policy->roles[i];
+	return NULL;
+}
+
+static json_t *miss_of_endpoint(const struct explain_view *view, const char *what, const struct endpoint *endpoint)
+{
+	const struct policy_role *role = only_role(view->policy, endpoint);
+	json_t *out = json_pack("{s:s, s:o, s:o, s:o}", "what", what, "has", endpoint_json(endpoint), "members",
+				role && role->members.any ? json_pack("[s]", "ANY")
+				: role                    ? endpoint_json(&role->members)
+							  : json_array(),
+				"addresses", behind_names(endpoint, view->names));
+
+	if (role && role->line)
+		json_object_set_new(out, "line", json_integer(role->line));
+	return out;
+}
+
+static json_t *miss_of_word(const char *what, json_t *has)
+{
+	return json_pack("{s:s, s:o, s:[], s:[]}", "what", what, "has", has, "members", "addresses");
+}
+
+static json_t *miss_list(const struct explain_view *view, const struct nearest *nearest)
+{
+	const struct policy_flow *flow = nearest->flow;
+	json_t *list = json_array();
+	char protocols[24];
+
+	if (nearest->misses & MISS_OFF)
+		json_array_append_new(list, miss_of_word("off", json_pack("[s]", flow->off)));
+	if (nearest->misses & MISS_PROTOCOL)
+		json_array_append_new(list, miss_of_word("protocol",
+							 json_pack("[s]", protocols_text(flow->protocols, protocols))));
+	if (nearest->misses & MISS_PORT)
+		json_array_append_new(list, miss_of_word("port", ports_json(flow)));
+	if (nearest->misses & MISS_SOURCE)
+		json_array_append_new(list, miss_of_endpoint(view, "source", &flow->from));
+	if (nearest->misses & MISS_TARGET)
+		json_array_append_new(list, miss_of_endpoint(view, "target", &flow->to));
+	if (nearest->misses & MISS_NAMING)
+		json_array_append_new(list, miss_of_endpoint(view, "naming", &flow->to));
+	return list;
+}
+
+static json_t *flow_json(const struct policy_flow *flow)
+{
+	char protocols[24];
+	json_t *out = json_pack("{s:s, s:o, s:o, s:s, s:o, s:b}", "id", flow->id, "from", endpoint_json(&flow->from),
+				"to", endpoint_json(&flow->to), "protocol", protocols_text(flow->protocols, protocols),
+				"ports", ports_json(flow), "built_in", flow->section != SECTION_CUSTOM);
+
+	if (flow->line)
+		json_object_set_new(out, "line", json_integer(flow->line));
+	return out;
+}
+
+static const char *reason_word(const struct explanation *e)
+{
+	if (e->exception)
+		return e->exception == EXCEPTION_BROADCAST ? "broadcast" : "ignored";
+	switch (e->judgement.verdict) {
+	case VERDICT_ALLOW: return "flow";
+	case VERDICT_DENY:
+		/* The judge takes a flow from ANY to the protected side for one that leaves it, too. */
+		return e->judgement.reason == REASON_WRONG_PEER && e->nearest.others ? "peer" : "no_flow";
+	default: return "unguarded";
+	}
+}
+
+static const char *verdict_word(enum verdict verdict)
+{
+	return verdict == VERDICT_ALLOW ? "allowed" : verdict == VERDICT_DENY ? "denied" : "unguarded";
+}
+
+static const char *hook_word(enum hook hook)
+{
+	return hook == HOOK_INPUT ? "input" : hook == HOOK_OUTPUT ? "output" : "forward";
+}
+
+static void add_walk(json_t *out, const struct walk *walk)
+{
+	json_t *chains = json_array();
+
+	for (size_t i = 0; i < walk->path_count; i++)
+		json_array_append_new(chains, json_printable(walk->path[i]));
+	json_object_set_new(out, "chains", chains);
+	json_object_set_new(out, "effect", json_string(walk->action == ACTION_ACCEPT ? "accept" : "drop"));
+	if (walk->counter)
+		json_object_set_new(out, "counter", json_printable(walk->counter));
+}
+
+static json_t *packet_json(const struct packet *packet)
+{
+	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
+
+	return json_pack("{s:s, s:s}", "source", addr_format(&packet->source, source), "target",
+			 addr_format(&packet->target, target));
+}
+
+static json_t *explanation_json(const struct explain_view *view, const struct packet *packet,
+				const struct explanation *e)
+{
+	const struct policy_flow *flow = e->verdict == VERDICT_ALLOW ? e->judgement.flow : e->nearest.flow;
+	json_t *out = json_pack("{s:[o], s:s, s:s, s:o, s:s, s:b}", "packets", packet_json(packet), "verdict",
+				verdict_word(e->verdict), "reason", reason_word(e), "misses",
+				miss_list(view, &e->nearest), "hook", hook_word(e->hook), "differs", e->differs);
+
+	if (e->judgement.role) {
+		json_object_set_new(out, "role", json_string(e->judgement.role->name));
+		json_object_set_new(out, "inbound", json_boolean(e->judgement.inbound));
+	}
+	if (flow)
+		json_object_set_new(out, "flow", flow_json(flow));
+	if (e->walked)
+		add_walk(out, &e->walk);
+	return out;
+}
+
+/* One story more, or one packet more of a story that is there. */
+static int add_packet(const struct explain_view *view, const struct explain_context *context,
+		      const struct packet *packet, struct explanation *told, json_t *list)
+{
+	struct explanation e;
+	size_t i = 0;
+
+	explain_packet(view, packet, &e);
+	while (i < json_array_size(list) && !explanation_equal(&told[i], &e))
+		i++;
+	if (i < json_array_size(list))
+		return json_array_append_new(json_object_get(json_array_get(list, i), "packets"), packet_json(packet));
+	json_t *out = explanation_json(view, packet, &e);
+	if (out && context->add)
+		context->add(context->userdata, out, packet, &e);
+	told[i] = e;
+	return json_array_append_new(list, out);
+}
+
+static json_t *result_list(const struct explain_view *view, const struct question *question,
+			   const struct explain_context *context)
+{
+	struct explanation *told = calloc(QUESTION_PACKETS_MAX, sizeof(*told));
+	json_t *list = json_array();
+	int r = told ? 0 : -1;
+
+	for (size_t s = 0; r == 0 && s < question->sources.count; s++) {
+		for (size_t t = 0; r == 0 && t < question->targets.count; t++) {
+			struct packet packet = { .source = question->sources.items[s],
+						 .target = question->targets.items[t],
+						 .protocol = question->protocol,
+						 .source_port =
+							 question->protocol == PROTOCOL_ICMP_ECHO ? 0 : EPHEMERAL_FIRST,
+						 .target_port = question->port };
+			if (packet.source.family == packet.target.family)
+				r = add_packet(view, context, &packet, told, list);
+		}
+	}
+	free(told);
+	if (r == 0)
+		return list;
+	json_decref(list);
+	return NULL;
+}
+
+json_t *report_explain(const struct explain_view *view, const struct question *question,
+		       const struct explain_context *context)
+{
+	json_t *out = json_pack("{s:o, s:s, s:b, s:b, s:s, s:o}", "config", json_printable(context->config), "mode",
+				mode_name(view->policy->mode), "removed", context->removed, "names_known",
+				view->names != NULL, "protocol", protocol_name(question->protocol), "results",
+				result_list(view, question, context));
+
+	if (out && question->port)
+		json_object_set_new(out, "port", json_integer(question->port));
+	return out;
+}
