@@ -11,14 +11,13 @@
 /* What went wrong on the way, and what to do. */
 static int fail_call(const struct ctl *ctl, int error)
 {
+	const char *socket = ctl_value(ctl, OPTION_SOCKET);
+
 	switch (-error) {
 	case ENOENT:
 	case ECONNREFUSED: return EXIT_NOT_RUNNING;
 	case EACCES:
-	case EPERM:
-		ctl_error(ctl, "%s: permission denied: run it as root, or join the group spefw",
-			  ctl_value(ctl, OPTION_SOCKET));
-		return EXIT_PERMISSION;
+	case EPERM: return ctl_denied(ctl, ctl->verb->root ? NULL : "join the group spefw: usermod -aG spefw USER");
 	case ETIMEDOUT:
 		ctl_error(ctl, "spefwd has not answered for %us: see journalctl -u spefwd", ctl->verb->timeout_s);
 		return EXIT_FAILED;
@@ -27,10 +26,9 @@ static int fail_call(const struct ctl *ctl, int error)
 		return EXIT_FAILED;
 	case EBADMSG:
 	case EMSGSIZE:
-		ctl_error(ctl, "what answers on %s is not spefwd: is it the right socket?",
-			  ctl_value(ctl, OPTION_SOCKET));
+		ctl_error(ctl, "what answers on %s is not spefwd: is it the right socket?", socket);
 		return EXIT_FAILED;
-	default: ctl_error(ctl, "%s: %s", ctl_value(ctl, OPTION_SOCKET), strerror(-error)); return EXIT_FAILED;
+	default: ctl_error(ctl, "%s: %s", socket, strerror(-error)); return EXIT_FAILED;
 	}
 }
 
@@ -44,34 +42,65 @@ static void report_invalid(const struct ctl *ctl, const json_t *parameters)
 		  "nothing was changed, the policy before is still in force: correct the file, see spefwctl check");
 }
 
+static void report_name(const struct ctl *ctl, const json_t *parameters)
+{
+	ctl_error(ctl, "no flow uses the name %s: spefwctl names lists those that are used",
+		  json_text_of(parameters, "name"));
+}
+
+static void report_old_daemon(const struct ctl *ctl, const json_t *parameters)
+{
+	(void)parameters;
+	ctl_error(ctl, "the running spefwd does not know this verb: is it older? restart it: systemctl restart spefwd");
+}
+
+static void report_parameter(const struct ctl *ctl, const json_t *parameters)
+{
+	(void)parameters;
+	ctl_error(ctl, "spefwd does not take these arguments: see spefwctl %s --help", ctl->verb->name);
+}
+
+/* The daemon's own words, which say what the kernel or the system refused. */
+static void report_failed(const struct ctl *ctl, const json_t *parameters)
+{
+	const char *what = json_text_of(parameters, "what");
+
+	if (*what)
+		ctl_error(ctl, "%s", what);
+	else
+		ctl_error(ctl, "spefwd could not do that: see journalctl -u spefwd");
+}
+
+/* An error of the daemon, in an administrator's words. Others are as Failed. */
+static const struct {
+	const char *error;
+	void (*report)(const struct ctl *ctl, const json_t *parameters);
+} replies[] = {
+	{ SPEFW_ERROR("ConfigInvalid"), report_invalid },
+	{ SPEFW_ERROR("NameUnknown"), report_name },
+	{ VARLINK_SERVICE ".MethodNotFound", report_old_daemon },
+	{ VARLINK_SERVICE ".InvalidParameter", report_parameter },
+};
+
 static int fail_reply(const struct ctl *ctl, const struct wire_reply *reply)
 {
-	const char *what = json_text_of(reply->parameters, "what");
-
-	if (strcmp(reply->error, SPEFW_ERROR("PermissionDenied")) == 0) {
-		ctl_error(ctl, "permission denied%s%s: run it as root", *what ? ": " : "", what);
-		return EXIT_PERMISSION;
-	}
-	if (strcmp(reply->error, SPEFW_ERROR("ConfigInvalid")) == 0)
-		report_invalid(ctl, reply->parameters);
-	else if (strcmp(reply->error, SPEFW_ERROR("NameUnknown")) == 0)
-		ctl_error(ctl, "no flow uses the name %s: spefwctl names lists those that are used",
-			  json_text_of(reply->parameters, "name"));
-	else if (strcmp(reply->error, VARLINK_SERVICE ".MethodNotFound") == 0)
-		ctl_error(ctl, "the running spefwd does not know this verb: is it older? restart it: systemctl "
-			       "restart spefwd");
-	else
-		ctl_error(ctl, "%s", *what ? what : reply->error);
+	if (strcmp(reply->error, SPEFW_ERROR("PermissionDenied")) == 0)
+		return ctl_denied(ctl, NULL);
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
+		if (strcmp(replies[i].error, reply->error) == 0) {
+			replies[i].report(ctl, reply->parameters);
+			return EXIT_FAILED;
+		}
+	report_failed(ctl, reply->parameters);
 	return EXIT_FAILED;
 }
 
-int ctl_call(struct ctl *ctl, json_t *parameters, json_t **ret)
+static int call_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
 {
 	struct wire_reply reply;
 	json_t *message;
 
-	int r = client_call(ctl_value(ctl, OPTION_SOCKET), ctl->verb->method, parameters, ctl->verb->timeout_s,
-			    &message);
+	int r = client_call(ctl_value(ctl, OPTION_SOCKET), method, parameters, ctl->verb->timeout_s, &message);
 	if (r < 0)
 		return fail_call(ctl, r);
 	r = wire_read_reply(message, &reply);
@@ -89,12 +118,22 @@ int ctl_call(struct ctl *ctl, json_t *parameters, json_t **ret)
 	return r;
 }
 
-int ctl_need(struct ctl *ctl, json_t *parameters, json_t **ret)
+int ctl_call(struct ctl *ctl, json_t *parameters, json_t **ret)
 {
-	int status = ctl_call(ctl, parameters, ret);
+	return call_method(ctl, ctl->verb->method, parameters, ret);
+}
+
+int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
+{
+	int status = call_method(ctl, method, parameters, ret);
 
 	if (status == EXIT_NOT_RUNNING)
 		ctl_error(ctl, "spefwd is not running (nobody listens on %s): systemctl start spefwd",
 			  ctl_value(ctl, OPTION_SOCKET));
 	return status;
+}
+
+int ctl_need(struct ctl *ctl, json_t *parameters, json_t **ret)
+{
+	return ctl_need_method(ctl, ctl->verb->method, parameters, ret);
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERBS_MAX = 64 };
+enum { VERBS_MAX = 64, WORDS_SHOWN = 12 };
 
 void ctl_error(const struct ctl *ctl, const char *format, ...)
 {
@@ -23,6 +23,37 @@ void ctl_error(const struct ctl *ctl, const char *format, ...)
 	fputs("spefwctl: ", ctl->environment->err);
 	text_print_line(ctl->environment->err, text ? text : "out of memory");
 	free(text);
+}
+
+/* As a shell takes it. */
+static void add_word(struct text *text, const char *word)
+{
+	size_t plain = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-");
+
+	if (*word && !word[plain]) {
+		text_add(text, " %s", word);
+		return;
+	}
+	text_add(text, " '");
+	for (; *word; word++)
+		text_add(text, "%.*s", *word == '\'' ? 4 : 1, *word == '\'' ? "'\\''" : word);
+	text_add(text, "'");
+}
+
+int ctl_denied(const struct ctl *ctl, const char *alternative)
+{
+	struct text command = { 0 };
+
+	for (size_t i = 0; i < ctl->word_count && i < WORDS_SHOWN; i++)
+		add_word(&command, ctl->words[i]);
+	if (ctl->environment->root)
+		ctl_error(ctl, "permission denied, though by root: see journalctl -u spefwd");
+	else
+		ctl_error(ctl, "permission denied: sudo spefwctl%s%s%s%s", text_of(&command),
+			  ctl->word_count > WORDS_SHOWN ? " ..." : "", alternative ? ", or " : "",
+			  alternative ? alternative : "");
+	text_free(&command);
+	return EXIT_PERMISSION;
 }
 
 const char *ctl_value(const struct ctl *ctl, enum ctl_option option)
@@ -45,13 +76,18 @@ static int refuse_verb(const struct ctl *ctl, const char *name)
 	return EXIT_USAGE;
 }
 
-/* EXIT_DONE, and ctl->verb is set. */
-static int choose_verb(struct ctl *ctl, const char *name)
+const struct verb *verb_find(const char *name)
 {
 	for (size_t i = 0; i < verb_count; i++)
 		if (strcmp(verbs[i].name, name) == 0)
-			ctl->verb = &verbs[i];
-	return ctl->verb ? EXIT_DONE : refuse_verb(ctl, name);
+			return &verbs[i];
+	return NULL;
+}
+
+int ctl_choose_verb(const struct ctl *ctl, const char *name, const struct verb **ret)
+{
+	*ret = verb_find(name);
+	return *ret ? EXIT_DONE : refuse_verb(ctl, name);
 }
 
 static int run_verb(struct ctl *ctl)
@@ -89,7 +125,7 @@ static int run_words(struct ctl *ctl, char **words, size_t count)
 		help_print(ctl);
 		return EXIT_DONE;
 	}
-	int status = choose_verb(ctl, words[0]);
+	int status = ctl_choose_verb(ctl, words[0], &ctl->verb);
 	if (status != EXIT_DONE)
 		return status;
 	if (ctl->values[OPTION_HELP]) {
@@ -129,6 +165,22 @@ static int option_of(int value)
 	return -1;
 }
 
+/* Of a long one, its value left aside. */
+static void refuse_option(const struct ctl *ctl, const char *given)
+{
+	const char *names[OPTIONS];
+	char word[64];
+
+	for (int i = 0; i < OPTIONS; i++)
+		names[i] = option_kinds[i].name;
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(given, "="), given);
+	const char *nearest = strncmp(word, "--", 2) == 0 ? diag_nearest(word + 2, names, OPTIONS) : NULL;
+	if (nearest)
+		ctl_error(ctl, "unknown option %s: did you mean --%s?", word, nearest);
+	else
+		ctl_error(ctl, "unknown option %s: see spefwctl --help", word);
+}
+
 static int read_options(struct ctl *ctl, int argc, char **argv)
 {
 	struct option options[OPTIONS + 1];
@@ -146,8 +198,11 @@ static int read_options(struct ctl *ctl, int argc, char **argv)
 			ctl_error(ctl, "%s needs a value: see spefwctl --help", argv[optind - 1]);
 		else if (optopt > 0 && optopt < OPTION_BASE)
 			ctl_error(ctl, "unknown option -%c: see spefwctl --help", optopt);
+		else if (optopt >= OPTION_BASE)
+			ctl_error(ctl, "--%s takes no value: see spefwctl --help",
+				  option_kinds[optopt - OPTION_BASE].name);
 		else
-			ctl_error(ctl, "unknown option %s: see spefwctl --help", argv[optind - 1]);
+			refuse_option(ctl, argv[optind - 1]);
 		if (option < 0)
 			return EXIT_USAGE;
 	}
@@ -167,9 +222,19 @@ int ctl_run(const struct ctl_environment *environment, int argc, char **argv)
 {
 	struct ctl ctl = { .environment = environment, .screen = screen_of(environment->out) };
 
+	char **words = calloc((size_t)argc + 1, sizeof(*words));
+	if (!words) {
+		ctl_error(&ctl, "out of memory");
+		return EXIT_FAILED;
+	}
+	/* getopt moves the options ahead. */
+	for (int i = 1; i < argc; i++)
+		words[ctl.word_count++] = argv[i];
+	ctl.words = words;
 	int status = read_options(&ctl, argc, argv);
 	ctl.output = ctl.values[OPTION_JSON] ? &output_json : &output_text;
 	if (status == EXIT_DONE)
 		status = run_words(&ctl, argv + optind, (size_t)(argc - optind));
+	free(words);
 	return finish_output(&ctl, status);
 }

@@ -51,11 +51,14 @@ struct option_kind {
 
 struct verb {
 	const char *name;
-	const char *arguments; /* as a synopsis shows them: "[FILE]" is completed by files, "[NAME...]" by names */
+	/* As a synopsis shows them. The completions offer files for FILE, for others what verb_list() has. */
+	const char *arguments;
 	size_t arguments_max;
 	const char *help;           /* one line */
 	const char *about;          /* paragraphs, each ended by a newline */
+	const char *example;        /* a whole command; tests run it */
 	unsigned options, required; /* 1U << OPTION_: its own; those that it can't do without */
+	bool root;                  /* changes something: it is for root alone */
 	const char *method;         /* of the daemon, for ctl_call(); NULL: it calls none */
 	unsigned timeout_s;
 	/* A reply of that method, or what else the verb has to show, for people. With --json it is printed as it is. */
@@ -73,6 +76,8 @@ struct ctl {
 	struct screen screen;
 	const struct output *output;
 	const struct verb *verb;
+	char *const *words; /* the whole command but for the program */
+	size_t word_count;
 	const char *values[OPTIONS]; /* as given; "" of an option without an argument; NULL: not given */
 	char *const *arguments;      /* after the verb */
 	size_t argument_count;
@@ -84,6 +89,13 @@ int ctl_run(const struct ctl_environment *environment, int argc, char **argv);
 /* One line on standard error. */
 void ctl_error(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* "permission denied: sudo spefwctl VERB ..., ALTERNATIVE" (or NULL) on standard error. EXIT_PERMISSION. */
+int ctl_denied(const struct ctl *ctl, const char *alternative);
+/* By its name; NULL: there is none. */
+const struct verb *verb_find(const char *name);
+/* The same, or it reports the nearest one: EXIT_USAGE. */
+int ctl_choose_verb(const struct ctl *ctl, const char *name, const struct verb **ret);
+
 /* As given, or the usual one. */
 const char *ctl_value(const struct ctl *ctl, enum ctl_option option);
 
@@ -92,6 +104,7 @@ const char *ctl_value(const struct ctl *ctl, enum ctl_option option);
 int ctl_call(struct ctl *ctl, json_t *parameters, json_t **ret);
 /* The same for verbs that need the daemon: reports that, too. */
 int ctl_need(struct ctl *ctl, json_t *parameters, json_t **ret);
+int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret); /* another method */
 
 /* Reads and judges a configuration by the daemon's own code: the two can't differ. 0, or negative errno. */
 int ctl_read_policy(const char *path, struct policy_file *file, struct diags *diags);
@@ -100,8 +113,10 @@ int ctl_read_policy(const char *path, struct policy_file *file, struct diags *di
 void help_print(const struct ctl *ctl);
 void help_print_verb(const struct ctl *ctl, const struct verb *verb);
 
-int verb_show(
-	struct ctl *ctl); /* calls the method, without parameters, and shows the reply: any verb that but prints */
+/* Calls the method, without parameters, and shows the reply: any verb that but prints. */
+int verb_show(struct ctl *ctl);
+int verb_help(struct ctl *ctl);
+int verb_list(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
 int verb_refresh(struct ctl *ctl);
 int verb_clear(struct ctl *ctl);

@@ -83,7 +83,7 @@ void help_print(const struct ctl *ctl)
 	struct table table;
 
 	fputs("Usage: spefwctl [-s PATH] [--json] VERB [ARGUMENTS]\n"
-	      "       spefwctl VERB --help\n"
+	      "       spefwctl help VERB\n"
 	      "\n"
 	      "Shows and steers spefwd, the guard of a MailStore SPE server.\n"
 	      "\n",
@@ -102,8 +102,8 @@ void help_print(const struct ctl *ctl)
 	putc('\n', ctl->screen.file);
 	print_options(ctl, NULL);
 	fputs("\n"
-	      "Exit: 0 done or healthy, 1 failed or not healthy, 2 usage, 3 spefwd is not running,\n"
-	      "4 permission denied. See spefwctl(8).\n",
+	      "Exit status: 0 done or healthy, 1 failed or not healthy, 2 usage,\n"
+	      "3 spefwd is not running, 4 permission denied. See spefwctl(8).\n",
 	      ctl->screen.file);
 }
 
@@ -115,5 +115,20 @@ void help_print_verb(const struct ctl *ctl, const struct verb *verb)
 	fprintf(ctl->screen.file, "Usage: spefwctl %s\n\n", text_of(&synopsis));
 	text_free(&synopsis);
 	print_about(ctl, verb->about);
+	fprintf(ctl->screen.file, "Example:\n  # %s\n\n", verb->example);
 	print_options(ctl, verb);
+}
+
+int verb_help(struct ctl *ctl)
+{
+	const struct verb *verb = NULL;
+
+	if (ctl->argument_count == 0) {
+		help_print(ctl);
+		return EXIT_DONE;
+	}
+	int status = ctl_choose_verb(ctl, ctl->arguments[0], &verb);
+	if (status == EXIT_DONE)
+		help_print_verb(ctl, verb);
+	return status;
 }

@@ -14,8 +14,14 @@ libctl_a_SOURCES = \
 	cli/text_cut.c cli/text_details.c cli/text_status.c \
 	cli/text_explain.c \
 	cli/verbs.c \
-	cli/verbs_change.c cli/verbs_doctor.c cli/verbs_explain.c cli/verbs_init.c cli/verbs_metrics.c \
-	cli/verbs_offline.c cli/verbs_read.c \
+	cli/verbs_change.c \
+	cli/verbs_doctor.c \
+	cli/verbs_explain.c \
+	cli/verbs_init.c \
+	cli/verbs_list.c \
+	cli/verbs_metrics.c \
+	cli/verbs_offline.c \
+	cli/verbs_read.c \
 	cli/wait.c cli/wait.h
 
 bin_PROGRAMS += spefwctl

@@ -114,18 +114,19 @@ static void print_reasons(const struct ctl *ctl, const json_t *status)
 /* With the verb that shows more, if this program has it. */
 static void add_fact(struct facts *facts, const char *label, enum tone tone, struct text *text, const char *verb)
 {
-	static const char *const hints[][2] = { { "drops", "-> spefwctl drops" },
-						{ "doctor", "-> spefwctl doctor" },
-						{ "names", "-> spefwctl names" },
-						{ "flows", "-> spefwctl flows" },
-						{ "status", "-> spefwctl status -v" } };
+	static const struct {
+		const char *verb, *hint;
+	} hints[] = {
+		{ "drops", "-> spefwctl drops" },      { "doctor", "-> spefwctl doctor" },
+		{ "names", "-> spefwctl names" },      { "flows", "-> spefwctl flows" },
+		{ "status", "-> spefwctl status -v" },
+	};
 
 	facts_add(facts, label, tone, text);
 	text_free(text);
-	for (size_t i = 0; verb && i < sizeof(hints) / sizeof(hints[0]); i++)
-		for (size_t v = 0; v < verb_count; v++)
-			if (strcmp(hints[i][0], verb) == 0 && strcmp(verbs[v].name, verb) == 0)
-				facts->items[facts->count - 1].next = hints[i][1];
+	for (size_t i = 0; verb && verb_find(verb) && i < sizeof(hints) / sizeof(hints[0]); i++)
+		if (strcmp(hints[i].verb, verb) == 0)
+			facts->items[facts->count - 1].next = hints[i].hint;
 }
 
 static void add_blocked(struct facts *facts, const json_t *status)

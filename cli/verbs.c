@@ -31,6 +31,7 @@ const struct verb verbs[] = {
 		   "of the names.\n"
 		   "Without a daemon the table may be there still, as `spefwd` does not remove it when it ends. As "
 		   "root, `status` shows whether it guards the server.\n",
+	  .example = "spefwctl status",
 	  .options = OF(VERBOSE),
 	  .method = SPEFW_METHOD("Status"),
 	  .timeout_s = TIMEOUT_S,
@@ -41,6 +42,8 @@ const struct verb verbs[] = {
 	  .about = "Reads the configuration again, applies it in one transaction, and prints what changed, "
 		   "and the first 20 connections that it cut: whose, by which flow, and why. Where "
 		   "the file has errors they are printed, nothing changes, and the exit status is 1. For root.\n",
+	  .example = "spefwctl reload",
+	  .root = true,
 	  .method = SPEFW_METHOD("Reload"),
 	  .timeout_s = LONG_TIMEOUT_S,
 	  .text = text_reload,
@@ -52,6 +55,7 @@ const struct verb verbs[] = {
 	  .about = "Judges a configuration without the daemon, with the code that the daemon itself uses. Errors "
 		   "and warnings go to standard error, one a line: file, line number, what is wrong, what would be "
 		   "right. A summary goes to standard output. The exit status is 1 where there are errors.\n",
+	  .example = "spefwctl check /etc/spefw/spefw.ini",
 	  .options = OF(CONFIG),
 	  .run = verb_check },
 	{ .name = "flows",
@@ -60,6 +64,7 @@ const struct verb verbs[] = {
 		   "that opened a connection, answered or not), or why it is off. Flows with `expect`: how often "
 		   "each is to be used, and how long ago a connection of it was last answered (of the time that "
 		   "`spefwd` ran). The comments of flows, and the roles.\n",
+	  .example = "spefwctl flows",
 	  .method = SPEFW_METHOD("Flows"),
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_flows,
@@ -72,6 +77,7 @@ const struct verb verbs[] = {
 		   "The states: `fresh` (all addresses are in the last answer), `grace` (some are no longer), "
 		   "`stale` (queries fail, the last answer serves), `failing` (queries fail and nothing serves), "
 		   "`empty` (DNS answers that there is no address).\n",
+	  .example = "spefwctl names",
 	  .method = SPEFW_METHOD("Names"),
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_names,
@@ -82,6 +88,8 @@ const struct verb verbs[] = {
 	  .help = "resolve names now and wait for the answers",
 	  .about = "Resolves these names, or all, waits for the answers, and prints them as `names` does. The exit "
 		   "status is 1 where a query was not answered. For root.\n",
+	  .example = "spefwctl refresh my.mailstore.com",
+	  .root = true,
 	  .method = SPEFW_METHOD("Refresh"),
 	  .timeout_s = LONG_TIMEOUT_S,
 	  .text = text_names,
@@ -98,6 +106,7 @@ const struct verb verbs[] = {
 		   "`tcp` where it is not given, `udp`, or `icmp-echo` (also `ping`), which has no port.\n"
 		   "The answer is that of the running daemon. With `-c` it is that of <FILE> alone, without a "
 		   "daemon; names have no addresses then. The exit status is 0 whatever the verdict is.\n",
+	  .example = "spefwctl explain 198.51.100.7 server:8470",
 	  .options = OF(CONFIG),
 	  .method = SPEFW_METHOD("Explain"),
 	  .timeout_s = TIMEOUT_S,
@@ -115,6 +124,7 @@ const struct verb verbs[] = {
 		   "that.\n"
 		   "The exit status is 1 where a finding is `serious`; a `warning` is of what may be in the way. "
 		   "What could not be looked at is marked `not checked`, and is no finding.\n",
+	  .example = "spefwctl doctor",
 	  .options = OF(CONFIG),
 	  .method = SPEFW_METHOD("Status"),
 	  .timeout_s = TIMEOUT_S,
@@ -124,6 +134,7 @@ const struct verb verbs[] = {
 	  .help = "OpenMetrics text for node_exporter",
 	  .about = "Prints OpenMetrics text, for the textfile directory of node_exporter. Without a daemon it "
 		   "prints `spefw_up 0` and exits with 3. With `--json` it is `status`.\n",
+	  .example = "spefwctl metrics",
 	  .method = SPEFW_METHOD("Status"),
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_metrics,
@@ -133,6 +144,7 @@ const struct verb verbs[] = {
 	  .about = "Writes a first configuration, in audit mode, with the flows in comments that a Windows server "
 		   "may need beside the vendor's: remote desktop, domain, updates. It judges what it wrote, and "
 		   "never overwrites a file. The lists are addresses and networks, separated by commas.\n",
+	  .example = "spefwctl init --server 192.0.2.25 --adm 192.0.2.0/24 --resolvers 192.0.2.53",
 	  .options = OF(SERVER) | OF(ADM) | OF(RESOLVERS) | OF(CONFIG),
 	  .required = OF(SERVER),
 	  .run = verb_init },
@@ -140,11 +152,31 @@ const struct verb verbs[] = {
 	  .help = "remove the table: nothing is protected then",
 	  .about = "Removes the table: nothing is protected from then on. A running daemon stays, and its health "
 		   "is failed until the next `reload`. Also works without a daemon. For root.\n",
+	  .example = "spefwctl clear --yes",
+	  .root = true,
 	  .options = OF(YES),
 	  .required = OF(YES),
 	  .method = SPEFW_METHOD("Clear"),
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_clear,
 	  .run = verb_clear },
+	{ .name = "list",
+	  .arguments = "[KIND]",
+	  .arguments_max = 1,
+	  .help = "flows, names and the like, one a line",
+	  .about = "The words of one kind, one a line, for scripts and for the completion of the shell: `flows`, "
+		   "`names`, `roles`, `verbs`, or the `kinds` that there are. Without a daemon there are `verbs` and "
+		   "`kinds` alone.\n",
+	  .example = "spefwctl list flows",
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_list,
+	  .run = verb_list },
+	{ .name = "help",
+	  .arguments = "[VERB]",
+	  .arguments_max = 1,
+	  .help = "this list, or the help of one verb",
+	  .about = "Prints the list of verbs and options, or the help of one verb, as `VERB --help` does.\n",
+	  .example = "spefwctl help reload",
+	  .run = verb_help },
 };
 const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);

@@ -3,6 +3,7 @@
 #include "output.h"
 #include "spefwd.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +18,28 @@ static bool any_error(const json_t *reply)
 	return false;
 }
 
+/* As the daemon has them: in lower case, without the dot at the end. The caller's; NULL without memory. */
+static char *plain_name(const char *given)
+{
+	char *name = strdup(given);
+	size_t length = name ? strlen(name) : 0;
+
+	for (size_t i = 0; i < length; i++)
+		name[i] = (char)tolower((unsigned char)name[i]);
+	if (length > 1 && name[length - 1] == '.')
+		name[length - 1] = '\0';
+	return name;
+}
+
 static json_t *names_wanted(const struct ctl *ctl)
 {
 	json_t *names = json_array();
 
 	for (size_t i = 0; names && i < ctl->argument_count; i++) {
-		if (json_array_append_new(names, json_string(ctl->arguments[i])) < 0) {
+		char *name = plain_name(ctl->arguments[i]);
+		int r = json_array_append_new(names, name ? json_string(name) : NULL);
+		free(name);
+		if (r < 0) {
 			json_decref(names);
 			return NULL;
 		}
@@ -30,29 +47,30 @@ static json_t *names_wanted(const struct ctl *ctl)
 	return json_pack("{s:o}", "names", names);
 }
 
-static bool is_wanted(const struct ctl *ctl, const char *name)
+/* wanted: NULL for all. */
+static bool is_wanted(const json_t *wanted, const char *name)
 {
-	for (size_t i = 0; i < ctl->argument_count; i++)
-		if (strcmp(ctl->arguments[i], name) == 0)
+	for (size_t i = 0; i < json_array_size(wanted); i++)
+		if (strcmp(json_text(json_array_get(wanted, i)), name) == 0)
 			return true;
-	return ctl->argument_count == 0;
+	return !wanted;
 }
 
 /* The daemon replies with all names: another one's trouble is none of the caller's. NULL without memory. */
-static json_t *only_wanted(const struct ctl *ctl, const json_t *reply)
+static json_t *only_wanted(const json_t *wanted, const json_t *reply)
 {
 	const json_t *names = json_object_get(reply, "names");
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < json_array_size(names); i++)
-		if (is_wanted(ctl, json_text_of(json_array_get(names, i), "name")))
+		if (is_wanted(wanted, json_text_of(json_array_get(names, i), "name")))
 			json_array_append(list, json_array_get(names, i));
 	return json_pack("{s:o}", "names", list);
 }
 
 int verb_refresh(struct ctl *ctl)
 {
-	json_t *parameters = NULL, *reply = NULL;
+	json_t *parameters = NULL, *names = NULL, *reply = NULL;
 
 	if (ctl->argument_count) {
 		parameters = names_wanted(ctl);
@@ -60,9 +78,10 @@ int verb_refresh(struct ctl *ctl)
 			ctl_error(ctl, "the names are not valid text: spefwctl names lists those that are used");
 			return EXIT_USAGE;
 		}
+		names = json_incref(json_object_get(parameters, "names"));
 	}
 	int status = ctl_need(ctl, parameters, &reply);
-	json_t *wanted = status == EXIT_DONE ? only_wanted(ctl, reply) : NULL;
+	json_t *wanted = status == EXIT_DONE ? only_wanted(names, reply) : NULL;
 	if (wanted) {
 		ctl->output->reply(ctl, wanted);
 		if (any_error(wanted)) {
@@ -76,6 +95,7 @@ int verb_refresh(struct ctl *ctl)
 	}
 	json_decref(wanted);
 	json_decref(reply);
+	json_decref(names);
 	return status;
 }
 
@@ -84,11 +104,8 @@ static int clear_without_daemon(struct ctl *ctl)
 	char *output = NULL;
 	int r;
 
-	if (!ctl->environment->root) {
-		ctl_error(ctl, "spefwd is not running, and removing the table is for root alone: run spefwctl clear "
-			       "--yes as root");
-		return EXIT_PERMISSION;
-	}
+	if (!ctl->environment->root)
+		return ctl_denied(ctl, NULL);
 	json_t *before = spefwd_inspect(ctl->environment->spefwd, &r);
 	bool loaded = !before || json_truth_of(before, "loaded");
 	json_decref(before);

@@ -130,10 +130,8 @@ int verb_doctor(struct ctl *ctl)
 	const char *config = ctl_value(ctl, OPTION_CONFIG);
 
 	if (r == EXIT_NOT_RUNNING && !ctl->environment->root) {
-		ctl_error(ctl, "spefwd is not running, and only root can look at the system: run spefwctl doctor as "
-			       "root");
 		json_decref(list);
-		return EXIT_PERMISSION;
+		return ctl_denied(ctl, NULL);
 	}
 	if (r != EXIT_DONE && r != EXIT_NOT_RUNNING && !ctl->environment->root) {
 		json_decref(list);

@@ -91,6 +91,15 @@ static int judge(struct ctl *ctl, const char *path)
 	return r;
 }
 
+/* By errno. */
+static int cant_write(const struct ctl *ctl, const char *path)
+{
+	if (errno == EACCES || errno == EPERM)
+		return ctl_denied(ctl, NULL);
+	ctl_error(ctl, "can't write %s: %m", path);
+	return EXIT_FAILED;
+}
+
 /* A name that exists already is never overwritten: link(2) refuses. */
 static int give_name(struct ctl *ctl, const char *temporary, const char *path)
 {
@@ -99,8 +108,8 @@ static int give_name(struct ctl *ctl, const char *temporary, const char *path)
 	if (errno == EEXIST)
 		ctl_error(ctl, "%s is there already: edit it, or write another with -c FILE", path);
 	else
-		ctl_error(ctl, "can't write %s: %m", path);
-	return errno == EACCES || errno == EPERM ? EXIT_PERMISSION : EXIT_FAILED;
+		return cant_write(ctl, path);
+	return EXIT_FAILED;
 }
 
 static int write_file(struct ctl *ctl, const char *path)
@@ -117,10 +126,8 @@ static int write_file(struct ctl *ctl, const char *path)
 	}
 	int fd = mkostemp(temporary, O_CLOEXEC);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!file) {
-		ctl_error(ctl, "can't write %s: %m", path);
-		return errno == EACCES || errno == EPERM ? EXIT_PERMISSION : EXIT_FAILED;
-	}
+	if (!file)
+		return cant_write(ctl, path);
 	/* The daemon reads it as another user; nothing in it is a secret. */
 	int status = write_text(ctl, file) == 0 && fchmod(fd, 0644) == 0 ? EXIT_DONE : EXIT_FAILED;
 	if (status != EXIT_DONE)

@@ -11,16 +11,16 @@ static json_t *inspect(const struct ctl *ctl, char *buffer, size_t size)
 	int status;
 
 	if (!ctl->environment->root) {
-		snprintf(buffer, size, "only root can see whether it still protects: run spefwctl status as root");
+		snprintf(buffer, size, "only root can see whether its table still guards: sudo spefwctl status");
 		return NULL;
 	}
 	json_t *table = spefwd_inspect(ctl->environment->spefwd, &status);
 	if (!table && status < 0)
-		snprintf(buffer, size, "whether the table still protects is not known: %s: %s",
-			 ctl->environment->spefwd, strerror(-status));
+		snprintf(buffer, size, "whether its table still guards is not known: %s: %s", ctl->environment->spefwd,
+			 strerror(-status));
 	else if (!table)
 		snprintf(buffer, size,
-			 "whether the table still protects is not known: %s --inspect failed with status %d",
+			 "whether its table still guards is not known: %s --inspect failed with status %d",
 			 ctl->environment->spefwd, status);
 	return table;
 }
@@ -41,9 +41,11 @@ static int status_without_daemon(const struct ctl *ctl)
 	char unknown[256] = "";
 	json_t *table = inspect(ctl, unknown, sizeof(unknown));
 
+	/* For people, the screen has what to do. */
 	ctl->output->not_running(ctl, table, unknown);
-	ctl_error(ctl, "spefwd is not running (nobody listens on %s): systemctl start spefwd",
-		  ctl_value(ctl, OPTION_SOCKET));
+	if (ctl->values[OPTION_JSON])
+		ctl_error(ctl, "spefwd is not running (nobody listens on %s): systemctl start spefwd",
+			  ctl_value(ctl, OPTION_SOCKET));
 	json_decref(table);
 	return EXIT_NOT_RUNNING;
 }

@@ -136,15 +136,20 @@ static void put_option_list(unsigned options, bool optional)
 	}
 }
 
-/* "[FILE]" as `Oo Ar file Oc`, "[NAME...]" as `Oo Ar name ... Oc`. */
+/* "[FILE]" as `Oo Ar file Oc`, "[NAME...]" as `Oo Ar name ... Oc`, "DST[:PORT]" as `Ar dst[:port]`. */
 static void put_arguments(const char *arguments)
 {
-	size_t length = strspn(arguments + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-
-	fputs(" Oo Ar ", stdout);
-	for (size_t i = 1; i <= length; i++)
-		putchar(tolower((unsigned char)arguments[i]));
-	fputs(arguments[1 + length] == '.' ? " ... Oc" : " Oc", stdout);
+	while (*arguments) {
+		bool optional = *arguments == '[';
+		size_t all = strcspn(arguments, " "), length = all - 2 * optional;
+		const char *word = arguments + optional;
+		bool many = length > 3 && strncmp(word + length - 3, "...", 3) == 0;
+		fputs(optional ? " Oo Ar " : " Ar ", stdout);
+		for (size_t i = 0; i < length - (many ? 3 : 0); i++)
+			putchar(tolower((unsigned char)word[i]));
+		printf("%s%s", many ? " ..." : "", optional ? " Oc" : "");
+		arguments += all + strspn(arguments + all, " ");
+	}
 }
 
 static void put_verbs(void)
@@ -158,6 +163,10 @@ static void put_verbs(void)
 			put_arguments(verb->arguments);
 		putchar('\n');
 		put_text(verb->about);
+		fputs(".Pp\n.Dl # ", stdout);
+		for (const char *at = verb->example; *at; at++) /* a minus, not a hyphen */
+			fputs(*at == '-' ? "\\-" : (const char[]){ *at, '\0' }, stdout);
+		putchar('\n');
 	}
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Completion of spefwctl in bash, by `spefwctl --help` and `spefwctl VERB --help`: there is no second list to keep.
+# Completion of spefwctl in bash, by `spefwctl --help`, `spefwctl VERB --help` and `spefwctl list`: there is no second
+# list to keep. What a daemon knows is offered where one runs.
 
 # The first words of the help's indented lines.
 _spefwctl_verbs() {
@@ -12,17 +13,29 @@ _spefwctl_options() {
 	"$@" --help 2>/dev/null | sed -nE 's/^ {2,6}((-[a-z]), )?(--[a-z][a-z-]*)( ([A-Z]+))?(  .*)?$/\2 \3 \5/p'
 }
 
+# USAGE NUMBER: of which kind that argument is, by the usage's first line: FLOW of "connections [-v] [FLOW]".
+_spefwctl_argument() {
+	sed -E 's/^Usage: [^ ]* [^ ]*//; s/ \[?--?[a-z-]+( [A-Z]+)?\]?//g' <<<"$1" | tr -d '[]' |
+		awk -v number="$2" '{ word = number <= NF ? $number : $NF ~ /[.][.][.]$/ ? $NF : ""
+			sub(/[.]+$/, "", word); print word }'
+}
+
 _spefwctl() {
-	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} verb='' kind='' words='' usage options i
+	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} verb='' kind='' words='' usage options i number=1
+	local daemon=()
 	options=$(_spefwctl_options "$program")
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*)
 			# What follows an option may be its argument, of the kind that its name shows.
 			kind=$(sed -nE "s/^(.* )?${COMP_WORDS[i]//[^a-z-]/.} (.* )?([A-Z]+)\$/\3/p" <<<" $options")
+			[ "$kind" != PATH ] || daemon=(-s "${COMP_WORDS[i + 1]}")
 			[ -z "$kind" ] || i=$((i + 1))
 			;;
-		*) [ -n "$verb" ] || verb=${COMP_WORDS[i]} ;;
+		*)
+			[ -z "$verb" ] || number=$((number + 1))
+			[ -n "$verb" ] || verb=${COMP_WORDS[i]}
+			;;
 		esac
 	done
 	if [ "$i" -eq "$COMP_CWORD" ]; then
@@ -35,10 +48,7 @@ _spefwctl() {
 			# Options that it can't do without, or its arguments.
 			usage=$("$program" "$verb" --help 2>/dev/null | sed -n 1p)
 			words=$(grep -oE ' --[a-z][a-z-]*' <<<"$usage")
-			[[ $usage != *' [FILE]' ]] || kind=FILE
-			# At a terminal, the first words of the table's lines; what holds no dot is its head.
-			[[ $usage != *' [NAME...]' ]] ||
-				words=$("$program" names 2>/dev/null | sed -n 's/^\([^ ]*[.][^ ]*\) .*/\1/p' | sort -u)
+			kind=$(_spefwctl_argument "$usage" "$number")
 			;;
 		esac
 	fi
@@ -47,9 +57,11 @@ _spefwctl() {
 	FILE | PATH)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
 		;;
-	*) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word") ;;
+	[A-Z]*) words="$words $("$program" "${daemon[@]}" list "$kind" 2>/dev/null)" ;;
 	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 
 complete -F _spefwctl spefwctl

@@ -75,7 +75,12 @@ def verbs(tap):
         done = daemon.ctl("check", daemon.config, check=False)
         tap.ok(done.returncode == 1 and daemon.config + ":" in done.stderr, "check of a bad file: 1 and FILE:LINE",
                (done.returncode, done.stdout, done.stderr))
+        for word in (vendor.LICENSE_NAME.upper() + ".", vendor.LICENSE_NAME + "."):
+            done = daemon.ctl("refresh", word)
+            tap.ok(LICENSE[0][4] in done.stdout, "refresh takes %s" % word, done.stdout)
+        completion(tap, daemon)
         daemon.stop()
+        tap.equal(offers(daemon, "refresh", ""), [], "without a daemon bash offers no names, and no error")
         for words in (["status"], ["status", "--json"], ["reload"], ["flows"], ["names"], ["refresh"]):
             done = daemon.ctl(*words, check=False)
             tap.ok(done.returncode == 3, "without a daemon, %s: exit 3" % " ".join(words),
@@ -88,6 +93,24 @@ def verbs(tap):
         done = daemon.ctl("check", daemon.config, check=False)
         tap.equal((done.returncode, done.stdout), (1, daemon.config + ": not usable, 12000 errors\n"),
                   "check counts more errors than it shows")
+
+
+def offers(daemon, *words):
+    """What bash offers for the last of these words."""
+    script = ('. "$1"; COMP_WORDS=("${@:2}") COMP_CWORD=$(($# - 2)); _spefwctl; printf "%s\\n" "${COMPREPLY[@]}"')
+    done = daemon.network.run("gateway", "bash", "-c", script, "bash",
+                              os.path.join(TOP, "packaging", "completion", "spefwctl.bash"), program("spefwctl"),
+                              "-s", daemon.socket, *words)
+    return done.stderr.split() + done.stdout.split()
+
+
+def completion(tap, daemon):
+    """What the daemon knows is completed."""
+    tap.equal(offers(daemon, "refresh", "my."), [vendor.LICENSE_NAME], "bash offers names that are used")
+    tap.equal(offers(daemon, "refresh", vendor.LICENSE_NAME, ""), [vendor.LICENSE_NAME], "also as a further one")
+    tap.equal(daemon.ctl("list", "flows").stdout.split(), [flow["id"] for flow in daemon.call("Flows")["flows"]],
+              "list flows lists them")
+    tap.equal(daemon.ctl("list", "roles").stdout.split(), ["SERVER", "ADM", "CA"], "list roles, too")
 
 
 def who_may(tap):
@@ -114,8 +137,9 @@ def who_may(tap):
         generation = daemon.status()["generation"]
         for words in (["reload"], ["clear", "--yes"]):
             done = as_another(*words, gid=group)
-            tap.ok(done.returncode == 4 and one_line(done.stderr), "but not %s: exit 4" % words[0],
-                   (done.returncode, done.stderr))
+            tap.equal((done.returncode, done.stderr), (4, "spefwctl: permission denied: sudo spefwctl -s %s %s\n" %
+                                                       (daemon.socket, " ".join(words))),
+                      "but not %s: exit 4, and what to run" % words[0])
         tap.ok(daemon.status()["generation"] == generation and daemon.table(), "nothing changed")
 
 

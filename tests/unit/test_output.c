@@ -480,7 +480,7 @@ static void test_changes(void **state)
 	      (struct canned){ .parameters = "{\"names\":[{\"name\":\"a.b\",\"last_error\":\"SERVFAIL\"},{\"name\":\"c."
 					     "d\",\"last_error\":\"\"}]}" },
 	      false);
-	assert_int_equal(RUN(f, "refresh", "c.d"), EXIT_DONE);
+	assert_int_equal(RUN(f, "refresh", "C.d."), EXIT_DONE);
 	assert_non_null(strstr(f->out, "c.d"));
 	assert_null(strstr(f->out, "a.b"));
 	assert_int_equal(RUN(f, "refresh", "c.d", "a.b"), EXIT_FAILED);
@@ -513,8 +513,14 @@ static void test_errors_of_the_daemon(void **state)
 	stop_serving(f);
 	serve(f, (struct canned){ .parameters = "{}" }, true);
 	assert_int_equal(RUN(f, "reload"), EXIT_PERMISSION);
-	assert_string_equal(f->err, "spefwctl: permission denied: org.spefw.Gateway.Reload is for root alone: run it "
-				    "as root\n");
+	char expected[192];
+	snprintf(expected, sizeof(expected), "spefwctl: permission denied, though by root: see journalctl -u spefwd\n");
+	assert_string_equal(f->err, expected);
+	f->root = false;
+	assert_int_equal(RUN(f, "refresh", "--json", "it's"), EXIT_PERMISSION);
+	snprintf(expected, sizeof(expected),
+		 "spefwctl: permission denied: sudo spefwctl -s %s refresh --json 'it'\\''s'\n", f->socket);
+	assert_string_equal(f->err, expected);
 }
 
 /* Something else listens there: what it sends is not taken for an answer. */
@@ -766,6 +772,16 @@ static void test_clear_without_daemon(void **state)
 	assert_int_equal(RUN(f, "clear", "--yes"), EXIT_PERMISSION);
 }
 
+static void check_width(const char *text, size_t width)
+{
+	size_t at = 0;
+
+	for (; *text; text++) {
+		at = *text == '\n' || *text == '\r' ? 0 : at + 1;
+		assert_true(at <= width);
+	}
+}
+
 static void test_usage(void **state)
 {
 	struct fixture *f = *state;
@@ -779,10 +795,19 @@ static void test_usage(void **state)
 	assert_int_equal(RUN(f, "check", "x", "-c", "y"), EXIT_USAGE);
 	assert_int_equal(RUN(f, "--frobnicate", "status"), EXIT_USAGE);
 	assert_string_equal(f->err, "spefwctl: unknown option --frobnicate: see spefwctl --help\n");
+	assert_int_equal(RUN(f, "--jsn", "status"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: unknown option --jsn: did you mean --json?\n");
+	assert_int_equal(RUN(f, "status", "--sokcet=/x"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: unknown option --sokcet: did you mean --socket?\n");
+	assert_int_equal(RUN(f, "status", "--json=yes"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: --json takes no value: see spefwctl --help\n");
+	assert_int_equal(RUN(f, "status", "-x"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: unknown option -x: see spefwctl --help\n");
 	assert_int_equal(RUN(f, "status", "-s"), EXIT_USAGE);
 	assert_int_equal(RUN(f, "--help"), EXIT_DONE);
 	assert_string_equal(f->err, "");
 	assert_non_null(strstr(f->out, "clear --yes"));
+	check_width(f->out, 80);
 	assert_int_equal(RUN(f, "--version"), EXIT_DONE);
 	assert_string_equal(f->out, "spefwctl " PACKAGE_VERSION "\n");
 }
@@ -803,12 +828,59 @@ static void test_help_of_verbs(void **state)
 		assert_in_range(widest, 60, 80);
 		assert_null(strpbrk(f->out, "`<>"));
 		assert_non_null(strstr(f->out, "--socket PATH"));
+		assert_int_equal(strncmp(verbs[i].example, "spefwctl ", 9), 0);
+		assert_int_equal(strncmp(verbs[i].example + 9, verbs[i].name, strlen(verbs[i].name)), 0);
+		assert_non_null(strstr(f->out, verbs[i].example));
+		char *help = strdup(f->out);
+		assert_int_equal(RUN(f, "help", verbs[i].name), EXIT_DONE);
+		assert_string_equal(f->out, help);
+		free(help);
 		assert_int_equal(strstr(f->out, "--server LIST") != NULL, strcmp(verbs[i].name, "init") == 0);
 		assert_non_null(verbs[i].run);
 		assert_int_equal(verbs[i].required & ~verbs[i].options, 0);
 		assert_true(!verbs[i].method || (verbs[i].timeout_s && verbs[i].text));
 	}
 	assert_int_equal(RUN(f, "statsu", "--help"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "help", "statsu"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: unknown verb statsu: did you mean status?\n");
+	assert_int_equal(RUN(f, "--help"), EXIT_DONE);
+	char *help = strdup(f->out);
+	assert_int_equal(RUN(f, "help"), EXIT_DONE);
+	assert_string_equal(f->out, help);
+	free(help);
+}
+
+static void test_lists(void **state)
+{
+	struct fixture *f = *state;
+	char *path = golden_path("flows-ok", ".json"), *reply = read_whole(path);
+
+	serve(f, (struct canned){ .parameters = reply }, false);
+	assert_int_equal(RUN(f, "list", "flows"), EXIT_DONE);
+	assert_int_equal(strncmp(f->out, "crl\npop3-out\n", 13), 0);
+	assert_int_equal(RUN(f, "list", "FLOW", "--json"), EXIT_DONE);
+	assert_int_equal(strncmp(f->out, "{\"flows\": [\"crl\", ", 18), 0);
+	assert_int_equal(RUN(f, "list", "roles"), EXIT_DONE);
+	assert_string_equal(f->out, "SERVER\nADM\nCA\nPARTNERS\n");
+	stop_serving(f);
+	free(reply);
+	free(path);
+	path = golden_path("names-trouble", ".json");
+	reply = read_whole(path);
+	serve(f, (struct canned){ .parameters = reply }, false);
+	assert_int_equal(RUN(f, "list", "names"), EXIT_DONE);
+	assert_string_equal(f->out, "my.mailstore.com\noutlook.office365.com\n");
+	stop_serving(f);
+	free(reply);
+	free(path);
+	assert_int_equal(RUN(f, "list", "flows"), EXIT_NOT_RUNNING);
+	assert_string_equal(f->out, "");
+	assert_int_equal(RUN(f, "list", "verbs"), EXIT_DONE);
+	assert_int_equal(strncmp(f->out, "status\nreload\n", 14), 0);
+	assert_int_equal(RUN(f, "list"), EXIT_USAGE);
+	assert_string_equal(f->err,
+			    "spefwctl: which list? spefwctl list has these: flows, names, roles, kinds, verbs\n");
+	assert_int_equal(RUN(f, "list", "flow"), EXIT_USAGE);
 }
 
 static void test_metrics(void **state)
@@ -864,16 +936,6 @@ static void test_check(void **state)
 	unlink(path);
 	assert_int_equal(RUN(f, "check", path), EXIT_FAILED);
 	assert_true(strlen(f->err) > 0);
-}
-
-static void check_width(const char *text, size_t width)
-{
-	size_t at = 0;
-
-	for (; *text; text++) {
-		at = *text == '\n' || *text == '\r' ? 0 : at + 1;
-		assert_true(at <= width);
-	}
 }
 
 static void test_terminal(void **state)
@@ -973,6 +1035,7 @@ int main(void)
 		TEST(test_clear_without_daemon),
 		TEST(test_usage),
 		TEST(test_help_of_verbs),
+		TEST(test_lists),
 		TEST(test_metrics),
 		TEST(test_check),
 		TEST(test_terminal),
