@@ -14,14 +14,16 @@ spefw_doctor_SOURCES = \
 	daemon/net/resolv_conf.c daemon/net/resolv_conf.h \
 	daemon/net/resolver.c daemon/net/resolver.h \
 	daemon/net/spawn.c daemon/net/spawn.h \
+	daemon/nft/decode.c daemon/nft/decode.h \
 	daemon/nft/encode.c daemon/nft/encode.h \
+	daemon/nft/expressions.c daemon/nft/expressions.h \
 	daemon/nft/foreign.c daemon/nft/foreign.h daemon/nft/foreign_parts.h daemon/nft/foreign_rule.c \
 	daemon/nft/foreign_recorded.c daemon/nft/foreign_recorded.h \
 	daemon/nft/inspect.c daemon/nft/inspect.h \
 	daemon/nft/interval.c daemon/nft/interval.h \
 	daemon/nft/read.c daemon/nft/read.h daemon/nft/read_parts.h daemon/nft/read_rules.c \
 	daemon/nft/read_sets.c \
-	daemon/nft/rule.c \
+	daemon/nft/places.h daemon/nft/rule.c \
 	daemon/nft/rule_parsing.c daemon/nft/rule_parsing.h daemon/nft/xt_rule.c \
 	daemon/nft/socket.c daemon/nft/socket.h
 spefw_doctor_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) $(SYSTEMD_LIBS) \

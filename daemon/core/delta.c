@@ -159,22 +159,12 @@ static int fill_new_sets(struct work *w)
 	return 0;
 }
 
-static bool chain_changed(const struct chain *old, const struct chain *new)
-{
-	if (old->rules_unknown || old->count != new->count)
-		return true;
-	for (size_t i = 0; i < new->count; i++)
-		if (!rule_equal(&old->items[i], &new->items[i]))
-			return true;
-	return false;
-}
-
 static int flush_old_rules(struct work *w)
 {
 	for (size_t i = 0; i < w->old->chains.count; i++) {
 		const struct chain *old = &w->old->chains.items[i];
 		const struct chain *new = ruleset_find_chain(w->new, old->name);
-		if (new && !chain_changed(old, new))
+		if (new &&chain_rules_equal(old, new))
 			continue;
 		if (push(w->delta, (struct op){ .kind = OP_RULES_FLUSH, .name = old->name }) < 0)
 			return -ENOMEM;
@@ -224,7 +214,7 @@ static int add_changed_rules(struct work *w)
 	for (size_t i = 0; i < w->new->chains.count; i++) {
 		const struct chain *new = &w->new->chains.items[i];
 		const struct chain *old = ruleset_find_chain(w->old, new->name);
-		if (old && chain_changed(old, new) && push_rules(w->delta, new) < 0)
+		if (old && !chain_rules_equal(old, new) && push_rules(w->delta, new) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -262,7 +252,7 @@ static void keep_handles(const struct ruleset *old, struct ruleset *new)
 	for (size_t i = 0; i < new->chains.count; i++) {
 		struct chain *is = &new->chains.items[i];
 		const struct chain *was = ruleset_find_chain(old, is->name);
-		bool same = was && !chain_changed(was, is);
+		bool same = was && chain_rules_equal(was, is);
 		for (size_t r = 0; same && r < is->count; r++)
 			is->items[r].handle = was->items[r].handle;
 	}

@@ -173,3 +173,13 @@ bool rule_equal(const struct rule *a, const struct rule *b)
 			return false;
 	return true;
 }
+
+bool chain_rules_equal(const struct chain *a, const struct chain *b)
+{
+	if (a->altered || b->altered || a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!rule_equal(&a->items[i], &b->items[i]))
+			return false;
+	return true;
+}

@@ -142,8 +142,8 @@ struct chain {
 	const char *name;
 	enum hook hook; /* HOOK_NONE: not a base chain */
 	int priority;
-	bool nat;           /* a base chain of type nat; else filter */
-	bool rules_unknown; /* as read from the kernel: rules are there, but were not looked at */
+	bool nat;     /* a base chain of type nat; else filter */
+	bool altered; /* as read from the kernel: some of the rules are not of our making; they have no terms */
 	struct rule *items;
 	size_t count, capacity;
 };
@@ -190,6 +190,7 @@ size_t key_size(enum key_type type);                                            
 size_t field_size(enum field field);                                                /* bytes of the operand */
 int element_compare(const struct element *a, const struct element *b, size_t size); /* by first */
 bool rule_equal(const struct rule *a, const struct rule *b);                        /* whatever their handles are */
+bool chain_rules_equal(const struct chain *a, const struct chain *b);
 
 /* The ruleset as nft would read it ("table inet spefw { ... }"). now_ms: for timeouts. The caller frees it; NULL
  * without memory. */

@@ -167,7 +167,7 @@ static void run_chain(struct walker *w, const char *name, unsigned depth)
 {
 	const struct chain *chain = name ? ruleset_find_chain(w->ruleset, name) : NULL;
 
-	if (!chain || chain->rules_unknown || depth > DEPTH_MAX) {
+	if (!chain || chain->altered || depth > DEPTH_MAX) {
 		w->unknown = true;
 		return;
 	}

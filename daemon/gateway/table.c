@@ -170,12 +170,16 @@ const struct ruleset *table_current(const struct table *table)
 
 static int read_handles(struct table *table, struct chain *chain)
 {
-	uint64_t *handles = calloc(chain->count, sizeof(*handles));
+	struct ruleset found;
 
-	int r = handles ? nft_read_handles(&table->socket, chain->name, handles, chain->count) : -ENOMEM;
+	int r = nft_read_chain(&table->socket, chain->name, &found);
+	if (r < 0)
+		return r;
+	const struct chain *there = &found.chains.items[0];
+	r = chain_rules_equal(there, chain) ? 0 : -ESTALE;
 	for (size_t i = 0; r == 0 && i < chain->count; i++)
-		chain->items[i].handle = handles[i];
-	free(handles);
+		chain->items[i].handle = there->items[i].handle;
+	ruleset_free(&found);
 	return r;
 }
 
@@ -224,6 +228,16 @@ static int judge_table(struct table *table, const struct nft_table_info *info)
 	return 0;
 }
 
+/* Such rules are written again, in chains that stay: no packet is lost over that. */
+static void log_altered_chains(const struct ruleset *found)
+{
+	for (size_t i = 0; i < found->chains.count; i++)
+		if (found->chains.items[i].altered)
+			log_notice("chain %s of table inet " TABLE_NAME
+				   " holds rules that are not of our making: its rules are written again",
+				   found->chains.items[i].name);
+}
+
 int table_read(struct table *table)
 {
 	struct nft_table_info info;
@@ -249,6 +263,8 @@ int table_read(struct table *table)
 	table->options.replace = foreign;
 	if (foreign)
 		log_notice("table inet " TABLE_NAME " holds what is not of our making: it is replaced");
+	else
+		log_altered_chains(&table->current);
 	return 0;
 }
 

@@ -50,6 +50,7 @@ struct nftnl_set *nft_make_set(const char *name);
 /* One rule, for the golden tests; NULL without memory. nftnl_rule_free() is the caller's. */
 struct nftnl_rule *nft_encode_rule(const char *chain, const struct rule *rule);
 uint32_t nft_verdict(enum action action);  /* as the kernel counts them */
+enum action nft_action(uint32_t verdict);  /* the other way; ACTION_NONE: none of ours */
 uint32_t nft_key_type(enum key_type type); /* as nft counts them */
 
 #endif

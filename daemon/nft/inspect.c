@@ -24,6 +24,24 @@ static bool table_guards(const struct ruleset *table)
 	return addresses;
 }
 
+static bool has_foreign_rules(const struct ruleset *table)
+{
+	for (size_t i = 0; i < table->chains.count; i++)
+		if (table->chains.items[i].altered)
+			return true;
+	return false;
+}
+
+/* What its deny chain ends with. */
+static bool table_audits(const struct ruleset *table)
+{
+	const struct chain *deny = ruleset_find_chain(table, "deny_in");
+	const struct rule *last = deny && deny->count ? &deny->items[deny->count - 1] : NULL;
+
+	return last && last->count && last->items[last->count - 1].kind == TERM_ACTION &&
+	       last->items[last->count - 1].action == ACTION_ACCEPT;
+}
+
 int nft_inspect(struct nft_inspection *ret)
 {
 	struct nft_socket nft;
@@ -34,10 +52,11 @@ int nft_inspect(struct nft_inspection *ret)
 		r = nft_read_info(&nft, &ret->info);
 	if (r == 0 && ret->info.exists)
 		r = nft_read_table(&nft, &ret->table, 0, &ret->foreign);
-	if (r == 0 && ret->info.exists)
+	if (r == 0 && ret->info.exists) {
+		ret->foreign |= has_foreign_rules(&ret->table);
 		ret->guards = !ret->foreign && table_guards(&ret->table);
-	if (r == 0 && ret->guards)
-		r = nft_read_audit(&nft, &ret->audit);
+		ret->audit = ret->guards && table_audits(&ret->table);
+	}
 	snprintf(ret->error, sizeof(ret->error), "%s", r < 0 ? nft.error : "");
 	nft_close(&nft);
 	return r;

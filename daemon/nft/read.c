@@ -7,9 +7,7 @@
 #include <errno.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
-#include <libnftnl/expr.h>
 #include <libnftnl/object.h>
-#include <libnftnl/rule.h>
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
@@ -216,54 +214,15 @@ static int each_chain(const struct nlmsghdr *header, void *userdata)
 		struct chain *chain =
 			ruleset_chain(reading->out, ruleset_string(reading->out, "%s",
 								   nftnl_chain_get_str(parsed, NFTNL_CHAIN_NAME)));
-		if (chain) {
-			chain->rules_unknown = true;
-			if (nftnl_chain_is_set(parsed, NFTNL_CHAIN_HOOKNUM)) {
-				chain->hook = hook_of(nftnl_chain_get_u32(parsed, NFTNL_CHAIN_HOOKNUM));
-				chain->priority = nftnl_chain_get_s32(parsed, NFTNL_CHAIN_PRIO);
-				const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
-				chain->nat = type && strcmp(type, "nat") == 0;
-			}
+		if (chain && nftnl_chain_is_set(parsed, NFTNL_CHAIN_HOOKNUM)) {
+			chain->hook = hook_of(nftnl_chain_get_u32(parsed, NFTNL_CHAIN_HOOKNUM));
+			chain->priority = nftnl_chain_get_s32(parsed, NFTNL_CHAIN_PRIO);
+			const char *type = nftnl_chain_get_str(parsed, NFTNL_CHAIN_TYPE);
+			chain->nat = type && strcmp(type, "nat") == 0;
 		}
 	}
 	nftnl_chain_free(parsed);
 	return MNL_CB_OK;
-}
-
-static void prepare_deny_rules(struct nlmsghdr *header, const void *what)
-{
-	(void)what;
-	nft_put_name(header, NFTA_RULE_TABLE, TABLE_NAME);
-	nft_put_name(header, NFTA_RULE_CHAIN, "deny_in");
-}
-
-static int take_verdict(struct nftnl_expr *expr, void *userdata)
-{
-	bool *audit = userdata;
-	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
-
-	if (name && strcmp(name, "immediate") == 0 && nftnl_expr_is_set(expr, NFTNL_EXPR_IMM_VERDICT))
-		*audit = (int32_t)nftnl_expr_get_u32(expr, NFTNL_EXPR_IMM_VERDICT) == NF_ACCEPT;
-	return 0;
-}
-
-static int each_deny_rule(const struct nlmsghdr *header, void *userdata)
-{
-	struct nftnl_rule *rule = nftnl_rule_alloc();
-
-	if (!rule)
-		return MNL_CB_ERROR;
-	if (nftnl_rule_nlmsg_parse(header, rule) == 0)
-		nftnl_expr_foreach(rule, take_verdict, userdata);
-	nftnl_rule_free(rule);
-	return MNL_CB_OK;
-}
-
-int nft_read_audit(struct nft_socket *socket, bool *ret_audit)
-{
-	*ret_audit = false;
-	return nft_request(socket, NFT_MSG_GETRULE, NLM_F_DUMP, prepare_deny_rules, NULL, each_deny_rule, ret_audit,
-			   NULL);
 }
 
 /* What else there may be in a table: objects, of which ours are counters; flowtables. */
@@ -321,6 +280,8 @@ int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_m
 	*ret = (struct ruleset){ 0 };
 	int r = nft_request(socket, NFT_MSG_GETCHAIN, NLM_F_DUMP, prepare_chains, NULL, each_chain, &reading,
 			    restart_chains);
+	if (r == 0)
+		r = nft_read_rules(socket, &reading);
 	if (r == 0)
 		r = nft_read_sets(socket, &reading);
 	if (r == 0)

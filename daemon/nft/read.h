@@ -2,7 +2,7 @@
 #ifndef SPEFW_NFT_READ_H
 #define SPEFW_NFT_READ_H
 
-/* What is in the kernel: our table as a ruleset, with rules that are known to be there but not looked at. */
+/* What is in the kernel: our table as a ruleset. */
 
 #include "core/ruleset.h"
 #include "nft/socket.h"
@@ -26,12 +26,12 @@ struct nft_counters {
 
 /* All: 0 or a negative errno; a table that is not there is no error (info.exists false, or an empty list). */
 int nft_read_info(struct nft_socket *socket, struct nft_table_info *ret);
-/* *ret_foreign: it holds something that is not of our making, or that was altered beyond what can be compared. */
+/* *ret_foreign: it holds something that is not of our making, or that was altered beyond what can be compared. Of rules
+ * that is said by their chain (altered). */
 int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_ms, bool *ret_foreign);
-/* Whether the table only counts: what its deny chain ends with. */
-int nft_read_audit(struct nft_socket *socket, bool *ret_audit);
-/* The handles of all rules of a chain of our table, in their order. -ESTALE where it has not just so many. */
-int nft_read_handles(struct nft_socket *socket, const char *chain, uint64_t *ret, size_t count);
+/* *ret has this chain alone, and of that its rules alone; none where the kernel has no such chain. ruleset_free() is
+ * the caller's. */
+int nft_read_chain(struct nft_socket *socket, const char *name, struct ruleset *ret);
 int nft_read_counters(struct nft_socket *socket, struct nft_counters *ret); /* free(ret->items) is the caller's */
 
 #endif

@@ -2,7 +2,8 @@
 #ifndef SPEFW_NFT_READ_PARTS_H
 #define SPEFW_NFT_READ_PARTS_H
 
-/* What the readers of our table share: read.c the table, its chains and the rest, read_sets.c its sets. */
+/* What the readers of our table share: read.c the table, its chains and the rest, read_rules.c its rules,
+ * read_sets.c its sets. */
 
 #include "core/ruleset.h"
 #include "nft/interval.h"
@@ -29,6 +30,8 @@ bool nft_is_ours(const char *table, const char *name);
 /* Whether a message that the library can't parse is about our table. */
 bool nft_names_our_table(const struct nlmsghdr *header);
 
+/* All rules, into the chains of reading->out. 0 or a negative errno. */
+int nft_read_rules(struct nft_socket *socket, struct reading *reading);
 /* All sets, with the elements of those that are not SET_KEPT, into reading->out. 0 or a negative errno. */
 int nft_read_sets(struct nft_socket *socket, struct reading *reading);
 

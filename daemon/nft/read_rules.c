@@ -1,53 +1,106 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "nft/decode.h"
 #include "nft/read.h"
 #include "nft/read_parts.h"
 
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
+#include <string.h>
 
-/* The rules of our table. */
+/* The rules of our table, term by term. */
 
-struct handles {
-	uint64_t *items;
-	size_t wanted, count;
+struct rules {
+	struct ruleset *out;
+	struct chain *chain; /* of the last rule: they come chain by chain */
+	struct nft_batch batch;
+	bool foreign; /* a rule of no chain that there was */
 };
 
 static void prepare_rules(struct nlmsghdr *header, const void *chain)
 {
 	nft_put_name(header, NFTA_RULE_TABLE, TABLE_NAME);
-	nft_put_name(header, NFTA_RULE_CHAIN, chain);
+	if (chain)
+		nft_put_name(header, NFTA_RULE_CHAIN, chain);
 }
 
-static void restart_handles(void *userdata)
+static void restart_rules(void *userdata)
 {
-	((struct handles *)userdata)->count = 0;
-}
+	struct rules *rules = userdata;
 
-static int each_handle(const struct nlmsghdr *header, void *userdata)
-{
-	struct handles *handles = userdata;
-	const struct nlattr *attribute;
-
-	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(attribute) != NFTA_RULE_HANDLE || mnl_attr_validate(attribute, MNL_TYPE_U64) < 0)
-			continue;
-		if (handles->count < handles->wanted)
-			handles->items[handles->count] = be64toh(mnl_attr_get_u64(attribute));
-		handles->count++;
-		break;
+	for (size_t i = 0; i < rules->out->chains.count; i++) {
+		struct chain *chain = &rules->out->chains.items[i];
+		for (size_t r = 0; r < chain->count; r++)
+			free(chain->items[r].items);
+		chain->count = 0;
+		chain->altered = false;
 	}
-	return MNL_CB_OK;
+	rules->foreign = false;
 }
 
-int nft_read_handles(struct nft_socket *socket, const char *chain, uint64_t *ret, size_t count)
+static int take_rule(struct rules *rules, const struct nlmsghdr *header)
 {
-	struct handles handles = { .items = ret, .wanted = count };
+	struct nft_expressions expressions;
+	bool whole = nft_take_apart(header, &expressions);
 
-	int r = nft_request(socket, NFT_MSG_GETRULE, NLM_F_DUMP, prepare_rules, chain, each_handle, &handles,
-			    restart_handles);
-	if (r == 0 && handles.count != count)
-		r = -ESTALE;
-	return r == -ENOENT ? -ESTALE : r;
+	if (expressions.table && strcmp(expressions.table, TABLE_NAME) != 0)
+		return 0;
+	if (!rules->chain || !expressions.chain || strcmp(rules->chain->name, expressions.chain) != 0)
+		rules->chain = expressions.chain ? ruleset_find_chain(rules->out, expressions.chain) : NULL;
+	if (!rules->chain) {
+		rules->foreign = true;
+		return 0;
+	}
+	struct rule *rule = chain_rule(rules->out, rules->chain);
+	if (!rule)
+		return -ENOMEM;
+	int r = whole ? nft_decode_rule(rules->out, &expressions, &rules->batch, rule) : -EBADMSG;
+	rules->chain->altered |= r == -EBADMSG;
+	return r == -EBADMSG ? 0 : r;
+}
+
+static int each_rule(const struct nlmsghdr *header, void *userdata)
+{
+	int r = take_rule(userdata, header);
+
+	if (r == 0)
+		return MNL_CB_OK;
+	errno = -r;
+	return MNL_CB_ERROR;
+}
+
+/* Of one chain, or of all (NULL), into those that *out has. */
+static int read_rules(struct nft_socket *socket, struct ruleset *out, const char *chain, bool *ret_foreign)
+{
+	static const struct nft_abilities any;
+	struct rules rules = { .out = out };
+
+	int r = nft_batch_begin(&rules.batch, &any, 0, 0);
+	if (r == 0)
+		r = nft_request(socket, NFT_MSG_GETRULE, NLM_F_DUMP, prepare_rules, chain, each_rule, &rules,
+				restart_rules);
+	nft_batch_free(&rules.batch);
+	*ret_foreign = rules.foreign;
+	return r;
+}
+
+int nft_read_rules(struct nft_socket *socket, struct reading *reading)
+{
+	bool foreign;
+
+	int r = read_rules(socket, reading->out, NULL, &foreign);
+	reading->foreign |= foreign;
+	return r;
+}
+
+int nft_read_chain(struct nft_socket *socket, const char *name, struct ruleset *ret)
+{
+	bool foreign;
+
+	*ret = (struct ruleset){ 0 };
+	ruleset_chain(ret, ruleset_string(ret, "%s", name));
+	int r = ret->failed ? -ENOMEM : read_rules(socket, ret, name, &foreign);
+	if (r < 0)
+		ruleset_free(ret);
+	return r;
 }

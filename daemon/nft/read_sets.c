@@ -116,18 +116,6 @@ static int each_set(const struct nlmsghdr *header, void *userdata)
 	return MNL_CB_OK;
 }
 
-static enum action action_of(uint32_t verdict)
-{
-	switch ((int32_t)verdict) {
-	case NF_ACCEPT: return ACTION_ACCEPT;
-	case NF_DROP: return ACTION_DROP;
-	case NFT_RETURN: return ACTION_RETURN;
-	case NFT_JUMP: return ACTION_JUMP;
-	case NFT_GOTO: return ACTION_GOTO;
-	default: return ACTION_NONE;
-	}
-}
-
 /* A key of another size; statements, comments, references, other flags (catch-all), and verdicts or timeouts that we
  * never give. */
 static bool is_foreign_element(const struct set *set, struct nftnl_set_elem *parsed)
@@ -150,7 +138,7 @@ static bool is_foreign_element(const struct set *set, struct nftnl_set_elem *par
 	if (flags & NFT_SET_ELEM_INTERVAL_END)
 		return !(set->flags & SET_INTERVAL);
 	return expires != ((set->flags & SET_TIMEOUT) != 0) || verdict != ((set->flags & SET_VERDICTS) != 0) ||
-	       (verdict && action_of(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT)) == ACTION_NONE);
+	       (verdict && nft_action(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT)) == ACTION_NONE);
 }
 
 static int take_element(struct nftnl_set_elem *parsed, void *userdata)
@@ -172,7 +160,7 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 	if (reading->set->flags & SET_VERDICTS && !raw.edge.end &&
 	    nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_VERDICT)) {
 		const char *chain = nftnl_set_elem_get_str(parsed, NFTNL_SET_ELEM_CHAIN);
-		raw.element.action = action_of(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT));
+		raw.element.action = nft_action(nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_VERDICT));
 		raw.element.chain = chain ? ruleset_string(reading->out, "%s", chain) : NULL;
 	}
 	if (reading->set->flags & SET_TIMEOUT && nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_EXPIRATION))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nft/encode.h"
+#include "nft/places.h"
 
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
@@ -17,6 +18,18 @@ uint32_t nft_verdict(enum action action)
 		[ACTION_JUMP] = NFT_JUMP,    [ACTION_GOTO] = NFT_GOTO,
 	};
 	return (uint32_t)codes[action];
+}
+
+enum action nft_action(uint32_t verdict)
+{
+	switch ((int32_t)verdict) {
+	case NF_ACCEPT: return ACTION_ACCEPT;
+	case NF_DROP: return ACTION_DROP;
+	case NFT_RETURN: return ACTION_RETURN;
+	case NFT_JUMP: return ACTION_JUMP;
+	case NFT_GOTO: return ACTION_GOTO;
+	default: return ACTION_NONE;
+	}
 }
 
 /* Expressions. While a rule is made, `failed` remembers that one could not be had. */
@@ -103,12 +116,7 @@ static void mask(struct rule_builder *b, const void *bits, size_t length)
 	data(b, expr, NFTNL_EXPR_BITWISE_XOR, zero, length);
 }
 
-/* Where a field is, and what must be asserted before it can be read. */
-static const struct place {
-	enum { IN_NETWORK, IN_TRANSPORT, IN_META, IN_CT, IN_FIB, IN_EXTENSION } where;
-	uint32_t offset_or_key;
-	uint8_t nfproto, l4proto;
-} places[FIELDS] = {
+const struct nft_place nft_places[FIELDS] = {
 	[FIELD_IP_SADDR] = { IN_NETWORK, 12, NFPROTO_IPV4, 0 },
 	[FIELD_IP_DADDR] = { IN_NETWORK, 16, NFPROTO_IPV4, 0 },
 	[FIELD_IP6_SADDR] = { IN_NETWORK, 8, NFPROTO_IPV6, 0 },
@@ -148,11 +156,11 @@ static void load_extension(struct rule_builder *b, enum field field)
 	struct nftnl_expr *expr = expression(b, "exthdr");
 	u32(expr, NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1);
 	if (expr)
-		nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, (uint8_t)places[field].offset_or_key);
-	u32(expr, NFTNL_EXPR_EXTHDR_OFFSET, field == FIELD_SEGMENTS_LEFT ? 3 : 0);
+		nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, (uint8_t)nft_places[field].offset_or_key);
+	u32(expr, NFTNL_EXPR_EXTHDR_OFFSET, field == FIELD_SEGMENTS_LEFT ? SEGMENTS_LEFT_AT : 0);
 	u32(expr, NFTNL_EXPR_EXTHDR_LEN, 1);
 	u32(expr, NFTNL_EXPR_EXTHDR_OP,
-	    places[field].nfproto == NFPROTO_IPV4 ? NFT_EXTHDR_OP_IPV4 : NFT_EXTHDR_OP_IPV6);
+	    nft_places[field].nfproto == NFPROTO_IPV4 ? NFT_EXTHDR_OP_IPV4 : NFT_EXTHDR_OP_IPV6);
 	u32(expr, NFTNL_EXPR_EXTHDR_FLAGS, field == FIELD_SEGMENTS_LEFT ? 0 : NFT_EXTHDR_F_PRESENT);
 }
 
@@ -167,7 +175,7 @@ static void assert_protocol(struct rule_builder *b, uint32_t key, uint8_t wanted
 
 static void load_field(struct rule_builder *b, enum field field, size_t size)
 {
-	const struct place *place = &places[field];
+	const struct nft_place *place = &nft_places[field];
 
 	assert_protocol(b, NFT_META_NFPROTO, place->nfproto, &b->nfproto);
 	assert_protocol(b, NFT_META_L4PROTO, place->l4proto, &b->l4proto);
@@ -287,10 +295,10 @@ static void load_joined(struct rule_builder *b, enum field joined)
 				source_first ? target : source, source_first ? FIELD_TCP_DPORT : FIELD_TCP_SPORT };
 	uint32_t at = 0; /* in words of four bytes; nft calls whole 16 bytes by their older names */
 
-	assert_protocol(b, NFT_META_NFPROTO, places[fields[0]].nfproto, &b->nfproto);
+	assert_protocol(b, NFT_META_NFPROTO, nft_places[fields[0]].nfproto, &b->nfproto);
 	assert_protocol(b, NFT_META_L4PROTO, 6, &b->l4proto);
 	for (int i = 0; i < 4; i++) {
-		const struct place *place = &places[fields[i]];
+		const struct nft_place *place = &nft_places[fields[i]];
 		uint32_t size = (uint32_t)field_size(fields[i]);
 		load_payload_to(b, at % 4 ? NFT_REG32_00 + at : NFT_REG_1 + at / 4,
 				place->where == IN_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER,
@@ -343,7 +351,7 @@ static void encode_pin(struct rule_builder *b, const struct term *term)
 	load_field(b, term->field, field_size(term->field));
 	struct nftnl_expr *expr = expression(b, "nat");
 	u32(expr, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
-	u32(expr, NFTNL_EXPR_NAT_FAMILY, places[term->field].nfproto);
+	u32(expr, NFTNL_EXPR_NAT_FAMILY, nft_places[term->field].nfproto);
 	u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
 }
 

@@ -37,26 +37,71 @@ static void check_elements(const struct ruleset *ruleset)
 	}
 }
 
+/* What was decoded can be made into a rule again. */
+static void check_rules(const struct ruleset *ruleset)
+{
+	for (size_t i = 0; i < ruleset->chains.count; i++) {
+		const struct chain *chain = &ruleset->chains.items[i];
+		for (size_t r = 0; r < chain->count; r++) {
+			struct nftnl_rule *rule = nft_encode_rule(chain->name, &chain->items[r]);
+			if (!rule)
+				abort();
+			nftnl_rule_free(rule);
+		}
+	}
+}
+
 static void read_table(void)
 {
 	struct nft_socket socket;
 	struct nft_table_info info;
 	struct ruleset ruleset;
 	struct nft_counters counters;
-	bool foreign, audit;
+	bool foreign;
 
 	if (nft_open(&socket, -1) < 0)
 		abort();
 	nft_read_info(&socket, &info);
 	if (nft_read_table(&socket, &ruleset, 1000, &foreign) == 0) {
 		check_elements(&ruleset);
+		check_rules(&ruleset);
 		char *text = ruleset_text(&ruleset, 0);
 		free(text);
 		ruleset_free(&ruleset);
 	}
-	nft_read_audit(&socket, &audit);
 	if (nft_read_counters(&socket, &counters) == 0)
 		free(counters.items);
+	nft_close(&socket);
+}
+
+/* Those of record_netlink.py. */
+static void read_chains(void)
+{
+	static const char *const names[] = { "forward",
+					     "input",
+					     "guard",
+					     "judge",
+					     "deny_in",
+					     "not_new",
+					     "source_routes",
+					     "intercept_here",
+					     "SERVER_in_tcp_443",
+					     "cut_in",
+					     "pin",
+					     "early_syn",
+					     "observe" };
+	struct nft_socket socket;
+
+	if (nft_open(&socket, -1) < 0)
+		abort();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct ruleset ruleset;
+		if (nft_read_chain(&socket, names[i], &ruleset) < 0)
+			continue;
+		check_rules(&ruleset);
+		free(ruleset_text(&ruleset, 0));
+		ruleset_free(&ruleset);
+	}
 	nft_close(&socket);
 }
 
@@ -158,11 +203,12 @@ static void read_verdicts(void)
 
 int fuzz_one(const uint8_t *bytes, size_t size)
 {
-	static void (*const readers[])(void) = { read_table, hear_changes, cut_connections, read_verdicts, read_cut };
+	static void (*const readers[])(void) = { read_table,    hear_changes, cut_connections,
+						 read_verdicts, read_cut,     read_chains };
 
 	if (!size)
 		return 0;
 	begin_input(bytes + 1, size - 1);
-	readers[bytes[0] % 5]();
+	readers[bytes[0] % 6]();
 	return 0;
 }

@@ -18,7 +18,8 @@ FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/
 	daemon/core/dns_wire.c
 # They include the readers, for sockets that are not real.
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h \
-	daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c
+	daemon/nft/decode.c daemon/nft/encode.c daemon/nft/expressions.c daemon/nft/interval.c daemon/nft/read_rules.c \
+	daemon/nft/rule.c
 FUZZ_LEGACY_SOURCES = tests/fuzz/fuzz_legacy.c tests/fuzz/fuzz_policy.h daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
 FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h \
 	tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c \

@@ -10,7 +10,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import ADDRESS, FAMILIES, LICENSE, NARROW, Lab, main, netlink, vendor, wait_for  # noqa: E402
 
 FOLDER = os.path.abspath(sys.argv.pop())
-TABLE, CONNECTIONS, CHANGES, VERDICTS, CUT = b"\0", b"\2", b"\1", b"\3", b"\4"  # the readers of fuzz_nft_read
+# The readers of fuzz_nft_read, and the chains of the last one.
+TABLE, CONNECTIONS, CHANGES, VERDICTS, CUT, CHAINS = b"\0", b"\2", b"\1", b"\3", b"\4", b"\5"
+CHAIN_NAMES = ("forward", "input", "guard", "judge", "deny_in", "not_new", "source_routes", "intercept_here",
+               "SERVER_in_tcp_443", "cut_in", "pin", "early_syn", "observe")
+
 
 
 OTHERS = {
@@ -116,20 +120,28 @@ def others_of(name):
 
 
 def table_of(daemon, name):
-    """Every answer that reading the table takes, in its order."""
+    """Every answer that reading the table takes, in its order; of the rules those of one chain."""
     def ask(kind, *payload, dump=True):
         return netlink.ask("gateway", kind, netlink.attribute(1, "spefw"), *payload, dump=dump)
     counters = ask(netlink.GETOBJ)
-    datagrams = ask(netlink.GETTABLE, dump=False) + ask(netlink.GETCHAIN)
+    datagrams = (ask(netlink.GETTABLE, dump=False) + ask(netlink.GETCHAIN)
+                 + ask(netlink.GETRULE, netlink.attribute(2, "deny_in")))
     sets = ask(netlink.GETSET)
     datagrams += sets
     for _, _, payload in [message for datagram in sets for message in netlink.messages(datagram)]:
         found = dict(netlink.attributes(payload))
         if 2 in found and not found[2].startswith(b"cut_"):
             datagrams += ask(netlink.GETSETELEM, netlink.attribute(2, found[2]))
-    datagrams += (counters + ask(netlink.GETFLOWTABLE) + counters
-                  + ask(netlink.GETRULE, netlink.attribute(2, "deny_in")) + counters)
+    datagrams += counters + ask(netlink.GETFLOWTABLE) + counters + counters
     write("nft/" + name, TABLE, datagrams)
+
+
+def chains_of(name):
+    """The rules of these chains, one after the other."""
+    write("nft/" + name, CHAINS,
+          [one for chain in CHAIN_NAMES
+           for one in netlink.ask("gateway", netlink.GETRULE, netlink.attribute(1, "spefw"),
+                                  netlink.attribute(2, chain))])
 
 
 def record(tap):
@@ -142,6 +154,7 @@ def record(tap):
         daemon = lab.spefwd(lab.config())
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
         table_of(daemon, "table")
+        chains_of("chains")
         for family in FAMILIES:
             lab.connect("client", ADDRESS[family]["server"], 443).close()
         write("nft/connections", CONNECTIONS, [one for family in (2, 2, 10, 10) for one in netlink.ask(
@@ -159,6 +172,13 @@ def record(tap):
         write("nft/changes", CHANGES, monitor.datagrams)
         table_of(daemon, "table-narrow")
         daemon.stop()
+        # Rules that are not ours among ours, each chain with another.
+        lab.nft("gateway", "".join("insert rule inet spefw %s %s\n" % one for one in (
+            ("forward", "counter accept comment \"mine\""), ("input", "meta skuid 0 log flags all accept"),
+            ("guard", "ip saddr 192.0.2.0-192.0.2.9 tcp dport { 1, 2 } reject"), ("judge", "quota over 1 mbytes drop"),
+            ("deny_in", "limit rate over 1 mbytes/hour drop"), ("not_new", "ct mark set 5 notrack"),
+            ("source_routes", "rt type 0 drop"), ("pin", "dnat ip to 192.0.2.1"))))
+        chains_of("chains-altered")
         daemon.run("spefwd", "--clear")
         lab.nft("gateway", "table inet spefw { chain odd { type filter hook postrouting priority 0; policy drop; }\n"
                 "set pairs { type ipv4_addr . inet_service; }\n"

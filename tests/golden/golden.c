@@ -3,6 +3,7 @@
  *   golden text FILE.conf      the ruleset in nft's words
  *   golden bytecode FILE.conf  its rules as the kernel gets them, printed as `nft --debug=netlink` does
  *   golden load FILE.conf      nothing is printed: the table is loaded into the kernel of this network namespace
+ *   golden read FILE.conf      that table is read back, and must be the ruleset, term by term; what differs is printed
  * FILE.input, where it is there, gives more of the environment, a line each:
  *   gateway ADDRESS...         the gateway's own addresses (else 192.0.2.1 198.51.100.1)
  *   interfaces ROLE [NAME...]  the interfaces behind which a protected role lives (else lan)
@@ -13,6 +14,7 @@
 #include "config/ini.h"
 #include "core/compile.h"
 #include "nft/encode.h"
+#include "nft/read.h"
 #include "nft/socket.h"
 
 #include <stdarg.h>
@@ -250,6 +252,54 @@ static void load(struct golden *g)
 	delta_free(&delta);
 }
 
+/* Each rule with its handle, and no two with the same. Returns how many differ. */
+static int compare_rules(const struct chain *wanted, const struct chain *found)
+{
+	int differences = 0;
+
+	if (found->altered || found->count != wanted->count) {
+		printf("chain %s: %zu rules%s, not %zu\n", wanted->name, found->count,
+		       found->altered ? ", not all of our making" : "", wanted->count);
+		differences++;
+	}
+	for (size_t i = 0; i < wanted->count && i < found->count; i++) {
+		const struct rule *rule = &found->items[i];
+		if (rule_equal(rule, &wanted->items[i]) && rule->handle &&
+		    (i == 0 || rule->handle > found->items[i - 1].handle))
+			continue;
+		printf("chain %s: rule %zu is another one: %zu terms, handle %llu\n", wanted->name, i + 1, rule->count,
+		       (unsigned long long)rule->handle);
+		differences++;
+	}
+	return differences;
+}
+
+static void read_back(struct golden *g)
+{
+	const struct delta_options options = { .exists = true, .renew_slack_ms = INT64_MAX };
+	struct nft_socket socket;
+	struct ruleset found;
+	struct delta delta;
+	bool foreign;
+	int differences = 0;
+
+	if (nft_open(&socket, -1) < 0 || nft_read_table(&socket, &found, 0, &foreign) < 0)
+		die("%s", socket.error);
+	nft_close(&socket);
+	for (size_t i = 0; i < g->ruleset.chains.count; i++) {
+		const struct chain *chain = ruleset_find_chain(&found, g->ruleset.chains.items[i].name);
+		if (!chain)
+			die("chain %s: is not there", g->ruleset.chains.items[i].name);
+		differences += compare_rules(&g->ruleset.chains.items[i], chain);
+	}
+	require_memory(delta_compute(&delta, &found, &g->ruleset, &options) == 0);
+	if (foreign || differences || delta.count)
+		die("what was read is another table:%s %d rules, %zu changes to be sent", foreign ? " foreign," : "",
+		    differences, delta.count);
+	delta_free(&delta);
+	ruleset_free(&found);
+}
+
 static void golden_free(struct golden *g)
 {
 	for (size_t i = 0; i < g->policy.role_count; i++)
@@ -270,7 +320,7 @@ int main(int argc, char **argv)
 	struct golden g = { 0 };
 
 	if (argc != 3 || strlen(argv[2]) <= strlen(".conf"))
-		die("usage: golden text|bytecode|load FILE.conf");
+		die("usage: golden text|bytecode|load|read FILE.conf");
 	make_ruleset(&g, argv[2]);
 	if (strcmp(argv[1], "text") == 0)
 		print_text(&g);
@@ -278,6 +328,8 @@ int main(int argc, char **argv)
 		print_bytecode(&g);
 	else if (strcmp(argv[1], "load") == 0)
 		load(&g);
+	else if (strcmp(argv[1], "read") == 0)
+		read_back(&g);
 	else
 		die("unknown: %s", argv[1]);
 	golden_free(&g);

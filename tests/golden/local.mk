@@ -4,7 +4,9 @@ check_PROGRAMS += tests/golden/golden
 TESTS += tests/golden/run
 EXTRA_DIST += tests/golden/run
 tests_golden_golden_SOURCES = tests/golden/golden.c
-tests_golden_golden_LDADD = daemon/nft/encode.$(OBJEXT) daemon/nft/rule.$(OBJEXT) daemon/nft/socket.$(OBJEXT) \
+tests_golden_golden_LDADD = daemon/nft/decode.$(OBJEXT) daemon/nft/encode.$(OBJEXT) daemon/nft/expressions.$(OBJEXT) \
+	daemon/nft/interval.$(OBJEXT) daemon/nft/read.$(OBJEXT) daemon/nft/read_rules.$(OBJEXT) \
+	daemon/nft/read_sets.$(OBJEXT) daemon/nft/rule.$(OBJEXT) daemon/nft/socket.$(OBJEXT) \
 	libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(INIH_LIBS) $(JANSSON_LIBS)
 
 # Rewrites the rulesets: read the difference before it is committed.

@@ -169,21 +169,24 @@ int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now, 
 	if (r < 0)
 		return fake_nft_error(socket, r);
 	long left = fake_nft_pause_failing();
-	fake_nft_copy(ret, &fake_nft.table, false);
+	fake_nft_copy(ret, &fake_nft.table);
 	fake_nft_resume_failing(left);
 	return 0;
 }
 
-int nft_read_handles(struct nft_socket *socket, const char *name, uint64_t *ret, size_t count)
+int nft_read_chain(struct nft_socket *socket, const char *name, struct ruleset *ret)
 {
-	const struct chain *chain = ruleset_find_chain(&fake_nft.table, name);
-	int r = fake_nft_begin(FAKE_NFT_READ_HANDLES);
+	struct chain *chain = ruleset_find_chain(&fake_nft.table, name), none = { .name = name };
+	struct ruleset one = { .chains = { .items = chain ? chain : &none, .count = 1 } };
 
-	if (r == 0 && (!chain || chain->count != count))
-		r = -ESTALE;
-	for (size_t i = 0; r == 0 && i < count; i++)
-		ret[i] = chain->items[i].handle;
-	return fake_nft_error(socket, r);
+	*ret = (struct ruleset){ 0 };
+	int r = fake_nft_begin(FAKE_NFT_READ_CHAIN);
+	if (r < 0)
+		return fake_nft_error(socket, r);
+	long left = fake_nft_pause_failing();
+	fake_nft_copy(ret, &one);
+	fake_nft_resume_failing(left);
+	return 0;
 }
 
 void fake_nft_count(const char *counter, uint64_t packets, uint64_t bytes)

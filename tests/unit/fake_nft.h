@@ -20,7 +20,7 @@ enum fake_nft_call {
 	FAKE_NFT_READ_INFO,
 	FAKE_NFT_READ_TABLE,
 	FAKE_NFT_READ_COUNTERS,
-	FAKE_NFT_READ_HANDLES,
+	FAKE_NFT_READ_CHAIN,
 	FAKE_NFT_MONITOR, /* made */
 	FAKE_NFT_CUT_READ,
 	FAKE_NFT_CUT_ADD,
@@ -32,7 +32,7 @@ enum fake_nft_call {
 };
 
 extern struct fake_nft {
-	/* Our table; `table` with its rules, of which nft_read_table() shows only that they are there. */
+	/* Our table. */
 	bool exists;
 	uint32_t flags, owner;
 	int layout;

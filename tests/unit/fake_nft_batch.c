@@ -46,19 +46,19 @@ static void copy_rule(struct ruleset *out, struct chain *chain, const struct rul
 	}
 }
 
-static void copy_chain(struct ruleset *out, const struct chain *chain, bool with_rules)
+static void copy_chain(struct ruleset *out, const struct chain *chain)
 {
 	struct chain *copy = ruleset_chain(out, copy_name(out, chain->name));
 
 	copy->hook = chain->hook;
 	copy->priority = chain->priority;
 	copy->nat = chain->nat;
-	copy->rules_unknown = !with_rules;
-	for (size_t i = 0; with_rules && i < chain->count; i++)
+	copy->altered = chain->altered;
+	for (size_t i = 0; i < chain->count; i++)
 		copy_rule(out, copy, &chain->items[i]);
 }
 
-void fake_nft_copy(struct ruleset *out, const struct ruleset *from, bool with_rules)
+void fake_nft_copy(struct ruleset *out, const struct ruleset *from)
 {
 	*out = (struct ruleset){ 0 };
 	for (size_t i = 0; i < from->counters.count; i++)
@@ -66,7 +66,7 @@ void fake_nft_copy(struct ruleset *out, const struct ruleset *from, bool with_ru
 	for (size_t i = 0; i < from->sets.count; i++)
 		copy_set(out, &from->sets.items[i], now_ms());
 	for (size_t i = 0; i < from->chains.count; i++)
-		copy_chain(out, &from->chains.items[i], with_rules);
+		copy_chain(out, &from->chains.items[i]);
 	fake_nft_must(ruleset_finish(out) == 0);
 }
 
@@ -146,6 +146,7 @@ static void free_rules(struct chain *chain)
 	for (size_t i = 0; i < chain->count; i++)
 		free(chain->items[i].items);
 	chain->count = 0;
+	chain->altered = false;
 }
 
 static int change_chain(struct draft *draft, const struct op *op)
@@ -156,7 +157,7 @@ static int change_chain(struct draft *draft, const struct op *op)
 		struct chain empty = *op->chain;
 		empty.count = 0;
 		if (!chain)
-			copy_chain(&draft->table, &empty, true);
+			copy_chain(&draft->table, &empty);
 		return 0;
 	}
 	if (!chain)
@@ -258,7 +259,7 @@ int fake_nft_take(const struct op *ops, size_t count)
 	};
 	int r = 0;
 
-	fake_nft_copy(&draft.table, &fake_nft.table, true);
+	fake_nft_copy(&draft.table, &fake_nft.table);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = take_op(&draft, &ops[i]);
 	fake_nft_must(!draft.table.failed);

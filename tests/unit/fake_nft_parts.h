@@ -17,7 +17,7 @@ long fake_nft_pause_failing(void);
 void fake_nft_resume_failing(long left);
 
 /* *out is the same ruleset, finished, without elements that have run out. */
-void fake_nft_copy(struct ruleset *out, const struct ruleset *from, bool with_rules);
+void fake_nft_copy(struct ruleset *out, const struct ruleset *from);
 /* All of it is in force, or nothing: 0 or a negative errno, as of nf_tables. */
 int fake_nft_take(const struct op *ops, size_t count);
 

@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	tests/unit/test_gw_observer \
 	tests/unit/test_held \
 	tests/unit/test_judge \
+	tests/unit/test_nft_decode \
 	tests/unit/test_nft_interval \
 	tests/unit/test_nft_monitor \
 	tests/unit/test_nft_socket \
@@ -82,6 +83,11 @@ tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/cor
 tests_unit_test_held_SOURCES = tests/unit/test_held.c
 tests_unit_test_held_LDADD = daemon/core/held.$(OBJEXT) daemon/core/lines.$(OBJEXT) daemon/core/addr.$(OBJEXT) \
 	$(UNIT_LIBS)
+
+tests_unit_test_nft_decode_SOURCES = tests/unit/test_nft_decode.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_nft_decode_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_nft_decode_LDADD = daemon/nft/decode.$(OBJEXT) daemon/nft/encode.$(OBJEXT) \
+	daemon/nft/expressions.$(OBJEXT) daemon/nft/rule.$(OBJEXT) $(NFTNL_LIBS) $(MNL_LIBS) $(UNIT_MAKE_LIBS)
 
 tests_unit_test_nft_interval_SOURCES = tests/unit/test_nft_interval.c
 tests_unit_test_nft_interval_LDADD = daemon/nft/interval.$(OBJEXT) $(UNIT_LIBS)

@@ -504,8 +504,8 @@ static void test_kept(void **state)
 	ruleset_free(&model);
 }
 
-/* As the kernel is read: rules are there, but not known. They are written again, in chains that stay. */
-static void test_rules_unknown(void **state)
+/* Rules that are not of our making: their chains' are written again, in chains that stay. */
+static void test_altered_rules(void **state)
 {
 	struct ruleset old, new, model;
 	struct delta delta;
@@ -514,16 +514,46 @@ static void test_rules_unknown(void **state)
 	make(&old, policies[0].text, "");
 	make(&new, policies[0].text, "");
 	model_from(&model, &old);
-	for (size_t i = 0; i < old.chains.count; i++)
-		old.chains.items[i].rules_unknown = true;
+	ruleset_find_chain(&old, "judge")->altered = true;
+	ruleset_find_chain(&old, "deny_in")->altered = true;
 	step(&model, &old, &new, 0, &delta);
-	assert_int_equal(count_ops(&delta, OP_RULES_FLUSH), old.chains.count);
-	assert_int_equal(count_ops(&delta, OP_CHAIN_ADD), 0);
-	assert_int_equal(count_ops(&delta, OP_ELEMENTS_ADD), 0);
+	assert_int_equal(count_ops(&delta, OP_RULES_FLUSH), 2);
+	assert_int_equal(count_ops(&delta, OP_RULE_ADD),
+			 ruleset_find_chain(&new, "judge")->count + ruleset_find_chain(&new, "deny_in")->count);
+	assert_int_equal(delta.count, count_ops(&delta, OP_RULES_FLUSH) + count_ops(&delta, OP_RULE_ADD));
 	delta_free(&delta);
 	ruleset_free(&old);
 	ruleset_free(&new);
 	ruleset_free(&model);
+}
+
+/* Of chains whose rules are the same; not one of the others'. */
+static void test_handles_stay(void **state)
+{
+	const struct delta_options options = { .exists = true };
+	struct ruleset old, new;
+	struct delta delta;
+	uint64_t handle = 100;
+
+	(void)state;
+	make(&old, policies[0].text, "");
+	make(&new, policies[0].text, "");
+	for (size_t c = 0; c < old.chains.count; c++)
+		for (size_t i = 0; i < old.chains.items[c].count; i++)
+			old.chains.items[c].items[i].handle = handle++;
+	struct chain *judge = ruleset_find_chain(&old, "judge"), *deny = ruleset_find_chain(&new, "deny_in");
+	judge->items[0].items[0].negate = !judge->items[0].items[0].negate;
+	assert_int_equal(delta_compute(&delta, &old, &new, &options), 0);
+	assert_int_equal(count_ops(&delta, OP_RULES_FLUSH), 1);
+	assert_true(deny->count);
+	for (size_t i = 0; i < deny->count; i++)
+		assert_int_equal(deny->items[i].handle, ruleset_find_chain(&old, "deny_in")->items[i].handle);
+	judge = ruleset_find_chain(&new, "judge");
+	for (size_t i = 0; i < judge->count; i++)
+		assert_int_equal(judge->items[i].handle, 0);
+	delta_free(&delta);
+	ruleset_free(&old);
+	ruleset_free(&new);
 }
 
 static void test_replace(void **state)
@@ -649,7 +679,8 @@ int main(void)
 		cmocka_unit_test(test_split_and_merge),
 		cmocka_unit_test(test_renew),
 		cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_rules_unknown),
+		cmocka_unit_test(test_altered_rules),
+		cmocka_unit_test(test_handles_stay),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_claim),
 		cmocka_unit_test(test_other_form),

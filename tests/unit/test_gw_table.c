@@ -202,11 +202,52 @@ static void test_adopted(void **state)
 	assert_int_equal(reported.ending + reported.restarted, 0);
 	table_free(table);
 
+	/* as it was left, it is taken over without a change */
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(open_table(&table, fd), 0);
+	uint64_t handle = 0;
+	size_t batches = fake_nft.batches;
+	bring_up(table, NAMED, "a.example.net 198.51.100.1 198.51.100.2");
+	assert_int_equal(fake_nft.batches, batches);
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), 0);
+	assert_int_equal(handle, ruleset_find_chain(&fake_nft.table, "judge")->items[0].handle);
+	assert_int_equal(fake_nft.calls[FAKE_NFT_READ_CHAIN], 0);
 	assert_int_equal(mnl_socket_get_fd(table_socket(table)->writer), fd);
 	table_free(table);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+/* What was done to the rules of an orphan is mended, and no other rule is written. */
+static void test_altered_orphan(void **state)
+{
+	uint64_t last = 0;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		struct table *table = a_table();
+		fake_nft.owner = 0;
+		bring_up(table, NAMED, "");
+		table_free(table);
+		fake_nft.owner = 0;
+		struct chain *judge = ruleset_find_chain(&fake_nft.table, "judge");
+		if (i == 1)
+			free(judge->items[--judge->count].items);
+		else if (i == 2)
+			judge->items[0].count--;
+		else if (i == 3)
+			judge->altered = true;
+		else if (i == 4)
+			judge->items[0].items[0].kind = TERM_ACTION;
+		last = fake_nft.handle;
+		fake_log_reset();
+		table = a_table();
+		bring_up(table, NAMED, "");
+		assert_kernel(NAMED, "");
+		judge = ruleset_find_chain(&fake_nft.table, "judge");
+		assert_int_equal(fake_nft.handle - last, i ? judge->count : 0);
+		assert_int_equal(fake_log_has("chain judge"), i == 3);
+		table_free(table);
+	}
 }
 
 static void test_another_owner(void **state)
@@ -799,14 +840,14 @@ static void test_handles(void **state)
 	first = judge->items[0].handle;
 	assert_int_equal(table_rule_handle(table, "judge", TABLE_LAST_RULE, &handle), 0);
 	assert_int_equal(handle, judge->items[judge->count - 1].handle);
-	assert_int_equal(fake_nft.calls[FAKE_NFT_READ_HANDLES], 1);
+	assert_int_equal(fake_nft.calls[FAKE_NFT_READ_CHAIN], 1);
 	assert_int_equal(table_rule_handle(table, "judge", judge->count, &handle), -ENOENT);
 	assert_int_equal(table_rule_handle(table, "nobody", 0, &handle), -ENOENT);
 	/* another policy, in which these rules stay */
 	assert_int_equal(commit(table, MORE, "", &replaced), 0);
 	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), 0);
 	assert_int_equal(handle, first);
-	assert_int_equal(fake_nft.calls[FAKE_NFT_READ_HANDLES], 1);
+	assert_int_equal(fake_nft.calls[FAKE_NFT_READ_CHAIN], 1);
 	table_free(table);
 }
 
@@ -818,17 +859,20 @@ static void test_handles_fail(void **state)
 
 	(void)state;
 	bring_up(table, NAMED, "");
-	fake_nft_fail(FAKE_NFT_READ_HANDLES, 0, 1, -EPERM);
+	fake_nft_fail(FAKE_NFT_READ_CHAIN, 0, 1, -EPERM);
 	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -EPERM);
 	assert_non_null(strstr(table_reason(table, -EPERM), strerror(EPERM)));
-	allocations_left = 0;
-	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ENOMEM);
-	allocations_left = -1;
 	/* another program was faster than its notice */
 	struct chain *judge = ruleset_find_chain(&fake_nft.table, "judge");
 	judge->count--;
 	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ESTALE);
 	judge->count++;
+	judge->items[0].items[0].negate = !judge->items[0].items[0].negate;
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ESTALE);
+	judge->items[0].items[0].negate = !judge->items[0].items[0].negate;
+	judge->altered = true;
+	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ESTALE);
+	judge->altered = false;
 	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), 0);
 	fake_nft_notice("a rule was deleted");
 	assert_int_equal(table_rule_handle(table, "judge", 0, &handle), -ESTALE);
@@ -842,6 +886,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_built, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_adopted, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_altered_orphan, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_another_owner, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_replaced, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_another_form, reset, nothing_left),
