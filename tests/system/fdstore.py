@@ -8,7 +8,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import ADDRESS, FAMILIES, Lab, main, wait_for  # noqa: E402
-from lab.checks import OBJECTS, DeniedStreams, content, guarded, handles, with_all_and_none  # noqa: E402
+from lab.checks import DeniedStreams, content, guarded, handles, with_all_and_none  # noqa: E402
 from lab.manager import ManagedDaemon  # noqa: E402
 from lab.netlink import table_owner  # noqa: E402
 
@@ -27,8 +27,7 @@ def kept_over_kills(tap):
         owner = daemon.status()["ownership"] == "owner"
         wait_for(lambda: daemon.stored, "FDSTORE=1")
         tap.equal(list(daemon.stored), ["nftables"], "the daemon leaves its socket with the manager")
-        before, numbers, port = content(daemon.table()), handles(
-            daemon, OBJECTS), table_owner("gateway")
+        before, numbers, port = content(daemon.table()), handles(daemon), table_owner("gateway")
         tap.ok(bool(port[1]) == owner, "the table has an owner where the kernel can", port)
         kept = {family: lab.connect("client", ADDRESS[family]["server"], 143) for family in FAMILIES}
         with DeniedStreams() as traffic:
@@ -42,14 +41,14 @@ def kept_over_kills(tap):
                     lab.run("gateway", "nft", "flush", "ruleset")
                 daemon.start()
                 tap.equal(table_owner("gateway"), port, "start %d: the owner is the same" % number)
-                tap.ok(handles(daemon, OBJECTS) == numbers
-                       and content(daemon.table()) == before, "start %d: adopted as it was" % number)
+                tap.ok(handles(daemon) == numbers and content(daemon.table()) == before,
+                       "start %d: adopted as it was, down to the rules" % number)
                 tap.equal(list(daemon.stored), ["nftables"], "start %d: one socket is stored" % number)
                 # Many commits and a crash at once: replies of the dead daemon's commit wait in the socket that the next
                 # one gets.
                 daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n" if number % 2 else ""))
                 tap.ok(daemon.reload()["changed"], "start %d: it may change the table" % number)
-                before, numbers = content(daemon.table()), handles(daemon, OBJECTS)
+                before, numbers = content(daemon.table()), handles(daemon)
         tap.equal(traffic.leaked, 0, "no denied SYN came through")
         tap.ok(all(connection.echo() for connection in kept.values()) and guarded(lab),
                "connections go on, and it guards")

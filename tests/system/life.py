@@ -28,10 +28,10 @@ def killed(tap):
         daemon = lab.spefwd(lab.config(flows=NARROW))
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
         tap.ok(guarded(lab), "the daemon guards")
-        before, counts = handles(daemon, OBJECTS), counters(daemon.table())
+        before, counts = handles(daemon), counters(daemon.table())
         kept = {family: lab.connect("client", ADDRESS[family]["server"], 443) for family in FAMILIES}
         daemon.kill()
-        tap.equal(handles(daemon, OBJECTS), before, "killed: the table stays")
+        tap.equal(handles(daemon), before, "killed: the table stays")
         tap.ok(guarded(lab), "killed: the table filters")
         tap.equal(daemon.ctl("status", check=False).returncode, 3, "killed: spefwctl status: not running (3)")
         done = daemon.run("spefwd", "--inspect")
@@ -40,8 +40,8 @@ def killed(tap):
         tap.note(done.stdout)
         seen = counters(daemon.table())
         daemon.start()
-        tap.equal(handles(daemon, OBJECTS), before,
-                  "started again: chains, sets, maps and counters are the same, not new ones")
+        tap.equal(handles(daemon), before,
+                  "started again: chains, rules, sets, maps and counters are the same, not new ones")
         now = counters(daemon.table())
         tap.ok(all(now[name] >= seen[name] >= counts[name] for name in counts) and now["flow-https-in"] >= 4,
                "counters go on", (counts, seen, now))
@@ -92,12 +92,11 @@ def stopped(tap):
 
         def content():
             return [one for one in frozen(daemon.table()) if "table" not in one]
-        before, numbers = content(), handles(daemon, OBJECTS)
+        before, numbers = content(), handles(daemon)
         tap.ok(before and guarded(lab), "the table stays and filters")
         daemon.start()
         tap.ok(guarded(lab), "started again, it guards")
-        # Rules are written again at a start, since others may have changed them; what holds state is not.
-        tap.equal(handles(daemon, OBJECTS), numbers, "chains, sets, maps and counters are the same, not new ones")
+        tap.equal(handles(daemon), numbers, "chains, rules, sets, maps and counters are the same, not new ones")
         after = content()
         tap.ok(after == before, "not one rule or element differs",
                "\n".join("%s" % one for one in before + after if one not in before or one not in after))

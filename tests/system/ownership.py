@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import (  # noqa: E402
     ADDRESS, FAMILIES, LICENSE, NARROW, Daemon, Lab, NotReady, counters, main, vendor, wait_for)
 from lab.checks import (  # noqa: E402
-    OBJECTS, DeniedStreams, content, differences, guarded, handles, repaired, with_all_and_none)
+    DeniedStreams, content, differences, guarded, handles, repaired, with_all_and_none)
 from lab.netlink import Monitor, table_owner  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
@@ -194,7 +194,7 @@ def adopted(tap):
         lab.dns(NAMES)
         lab.serve("server", tcp=[143, 443, 8470, 3389])
         daemon = lab.spefwd(lab.config(flows=NARROW))
-        before, numbers = settled(daemon), handles(daemon, OBJECTS)
+        before, numbers = settled(daemon), handles(daemon)
         flags, port = table_owner("gateway")
         owner = daemon.status()["ownership"] == "owner"
         tap.equal((flags, port is not None), (6, True) if owner else (0, False), "flags and owner of the table")
@@ -206,7 +206,7 @@ def adopted(tap):
             seen = counters(daemon.table())
             tap.equal(table_owner("gateway"), (flags & ~2, None) if owner else (0, None), "killed: an orphan")
             daemon.start()
-            tap.equal(handles(daemon, OBJECTS), numbers, "started: nothing was replaced")
+            tap.equal(handles(daemon), numbers, "started: nothing was replaced, and no rule was written")
             tap.equal(differences(before, content(daemon.table())), "", "every rule and element is as it was")
             now = counters(daemon.table())
             tap.ok(all(now[name] >= count for name, count in seen.items()), "counters go on", (seen, now))
@@ -228,6 +228,52 @@ def adopted(tap):
         daemon.start()
         tap.equal(differences(before, content(daemon.table())), "",
                   "what strangers did to the orphan is gone after a start")
+        tap.ok(guarded(lab), "guarded")
+
+
+def first_rule(daemon, chain):
+    """Of a chain: its handle."""
+    return handles(daemon)["rule", chain][0]
+
+
+# What a stranger does to the rules of an orphan: (what it is, the chain, for nft). %d: the handle of its first rule.
+ALTERED_RULES = (
+    ("a rule more", "forward", "insert rule inet spefw forward accept"),
+    ("a rule less", "judge", "delete rule inet spefw judge handle %d"),
+    ("all rules gone", "deny_in", "flush chain inet spefw deny_in"),
+    ("another verdict", "guard", "replace rule inet spefw guard handle %d accept"),
+    ("one of our own at another place", "input", "add rule inet spefw input ct state established accept"),
+    ("a comment", "deny_out", "insert rule inet spefw deny_out accept comment \"mine\""),
+    ("what we never make", "not_new", "insert rule inet spefw not_new meta skuid 0 quota 1 mbytes notrack"),
+    ("a limit in front", "judge", "insert rule inet spefw judge limit rate 1/hour accept"),
+)
+
+
+def altered_rules(tap):
+    """Rules of an orphan are altered: found at the start, and only the chain's where they are written again."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        lab.serve("server", tcp=[143, 443, 8470, 3389])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        before = settled(daemon)
+        with DeniedStreams() as traffic:
+            for title, chain, command in ALTERED_RULES:
+                numbers = handles(daemon)
+                daemon.kill()
+                command = command % first_rule(daemon, chain) if "%d" in command else command
+                done = lab.run("gateway", "nft", "-f", "-", text=command, check=False)
+                if done.returncode:
+                    tap.skip(title, "this nft or kernel refuses it: " + done.stderr.strip())
+                with Monitor("gateway") as monitor:
+                    daemon.start()
+                tap.equal(differences(before, content(daemon.table())), "", title + ": mended")
+                after = handles(daemon)
+                tap.equal(sorted(one for one in set(numbers) | set(after) if numbers.get(one) != after.get(one)),
+                          [("rule", chain)], title + ": no other chain's rules were written")
+                tap.equal([event[:2] for events in monitor.transactions() for event in events
+                           if event.what.startswith(("table deleted", "chain", "set"))], [],
+                          title + ": no chain, set or table came or went")
+        tap.note("denied SYNs that came through in between: %d of %d" % (traffic.leaked, traffic.sent))
         tap.ok(guarded(lab), "guarded")
 
 
@@ -258,4 +304,4 @@ def two_daemons(tap):
 
 
 if __name__ == "__main__":
-    main(*with_all_and_none(strangers, quick_repairs, deaf, counters_reset, adopted, two_daemons))
+    main(*with_all_and_none(strangers, quick_repairs, deaf, counters_reset, adopted, altered_rules, two_daemons))
