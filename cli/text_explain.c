@@ -207,17 +207,18 @@ static void rule_row(struct table *table, const json_t *result)
 	size_t count = json_array_size(chains);
 	const char *last = json_text(json_array_get(chains, count - 1));
 	bool denied = strcmp(json_text_of(result, "verdict"), "denied") == 0;
+	int64_t handle = json_number_of(result, "handle");
 	struct text text = { 0 };
 
 	if (!count || strcmp(json_text_of(result, "verdict"), "unguarded") == 0)
 		return;
 	text_add(&text, "table inet spefw, chain ");
-	if (ends_with(last, "_early"))
-		text_add(&text, "%s, before connection tracking", last);
-	else if (denied && count > 1)
-		text_add(&text, "%s, end; %s", json_text(json_array_get(chains, count - 2)), last);
-	else
-		text_add(&text, "%s", last);
+	if (denied && count > 1 && !ends_with(last, "_early"))
+		text_add(&text, "%s, end; ", json_text(json_array_get(chains, count - 2)));
+	text_add(&text, "%s", last);
+	if (handle)
+		text_add(&text, " handle %" PRId64, handle);
+	text_add(&text, "%s", ends_with(last, "_early") ? " (early_drop)" : "");
 	add_row(table, "rule", &text);
 }
 

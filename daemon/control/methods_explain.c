@@ -13,12 +13,25 @@ static void fail(struct control_call *call, int error)
 	control_fail(call, SPEFW_ERROR("Failed"), json_pack("{s:s}", "what", strerror(-error)));
 }
 
+/* In which rule of the kernel it ends, where that is known. */
+static void add_handle(void *userdata, json_t *out, const struct packet *packet, const struct explanation *explanation)
+{
+	const struct walk *walk = &explanation->walk;
+	uint64_t handle;
+
+	(void)packet;
+	if (explanation->walked && walk->chain && gateway_rule_handle(userdata, walk->chain, walk->rule, &handle) == 0)
+		json_object_set_new(out, "handle", json_integer((json_int_t)handle));
+}
+
 static void explain(const struct service *service, struct control_call *call, const struct explain_view *view,
 		    const char *const words[3])
 {
-	const struct gateway *gateway = service->gateway;
+	struct gateway *gateway = service->gateway;
 	struct explain_context context = { .config = config_store_file(gateway_config(gateway))->path,
-					   .removed = table_is_removed(gateway_table(gateway)) };
+					   .removed = table_is_removed(gateway_table(gateway)),
+					   .add = add_handle,
+					   .userdata = gateway };
 	struct question question;
 	char why[QUESTION_WHY_MAX];
 

@@ -323,6 +323,11 @@ const struct usage *gateway_usage(const struct gateway *gateway)
 	return gateway->usage;
 }
 
+int gateway_rule_handle(struct gateway *gateway, const char *chain, size_t index, uint64_t *ret)
+{
+	return table_rule_handle(gateway->table, chain, index, ret);
+}
+
 void gateway_reasons(struct gateway *gateway, struct health *ret)
 {
 	const struct policy *policy = config_store_policy(gateway->config);

@@ -79,6 +79,8 @@ const struct names *gateway_names(const struct gateway *gateway);
 const struct observer *gateway_observer(const struct gateway *gateway);
 const struct table *gateway_table(const struct gateway *gateway);
 const struct usage *gateway_usage(const struct gateway *gateway);
+/* As table_rule_handle(). */
+int gateway_rule_handle(struct gateway *gateway, const char *chain, size_t index, uint64_t *ret);
 /* All reasons why it is not healthy, those that matter most first. health_free() must follow. */
 void gateway_reasons(struct gateway *gateway, struct health *ret);
 

@@ -114,6 +114,42 @@ def sweeps(kind, source, target, thorough):
             yield stray, [source], [target], edges[:40], edges[:40]
 
 
+def sample(family):
+    """A few thousand packets that open connections: of all kinds, from and to all, with ports at edges and others."""
+    dice = random.Random(family)
+    server = ADDRESS[family]["server"]
+    for _, peer in list(peers(family)) + [("a name, without a flow", EXCHANGE[family])]:
+        for source, target in ((peer, server), (server, peer)):
+            ports = dice.sample(port_edges(), 60) + dice.sample(range(1, 65536), 20) + vendor.PORTS
+            yield "syn", [source], [target], OWN, sorted(set(ports))
+            yield "udp", [source], [target], OWN, sorted(set(dice.sample(ports, 30)) | {53, 123, 514, 5000})
+            yield "echo", [source], [target], OWN, OWN
+    # What is not ours, and of one protected role to the outside.
+    yield "syn", [ADDRESS[family]["client"]], [ADDRESS[family]["admin"]], OWN, "440-445"
+    yield "syn", [IH[family]], [ADDRESS[family]["client"]], OWN, sorted(set(dice.sample(port_edges(), 40)))
+
+
+def explained(tap, lab, daemon, title):
+    """What Explain replies of a packet is what the kernel does with it: whether it arrives, and what counts it."""
+    kinds = {"syn": "tcp", "udp": "udp", "echo": "icmp-echo"}
+    wrong, tally = [], Totals()
+    for family in FAMILIES:
+        for kind, source, target, port, arrived, counter in lab.each(*sample(family)):
+            host = "[%s]" % target if kind != "echo" and family == 6 else target
+            question = {"source": source, "target": "%s:%d" % (host, port) if kind != "echo" else host,
+                        "protocol": kinds[kind]}
+            result = daemon.call("Explain", question)["results"][0]
+            told = (result["verdict"] != "denied", result.get("counter"), result["differs"],
+                    "flow-%s" % result["flow"]["id"] if result["verdict"] == "allowed" else counter)
+            tally.add({result["verdict"]: 1, "packets": 1})
+            if told != (arrived, counter, False, counter):
+                wrong.append("%s: told %s, the kernel: %s, %s" % (question, told, arrived, counter))
+    tap.note("%s: explained: %s" % (title, tally))
+    tap.equal(wrong[:10], [], title + ": Explain tells what the kernel does, of each of %d packets" % tally["packets"])
+    tap.ok(tally["allowed"] > 100 and tally["denied"] > 1000 and tally["unguarded"] > 5,
+           title + ": each verdict was to be seen", tally)
+
+
 def try_policy(tap, title, thorough, **config):
     totals = Totals()
     with JudgeLab(tap) as lab:
@@ -140,6 +176,7 @@ def try_policy(tap, title, thorough, **config):
                         totals.add(sum_up)
                         tap.ok(sum_up["mismatches"] == 0 and sum_up["denied"], label,
                                "\n".join(["%s" % sum_up] + remarks))
+        explained(tap, lab, daemon, title)
     tap.note("%s: %s" % (title, totals))
     tap.ok(totals["allowed"] > 10000 and totals["denied"] > 1000000, title + ": both verdicts were to be seen")
     tap.equal(totals["mismatches"], 0,

@@ -131,14 +131,33 @@ class JudgeLab(Lab):
         well, _, remarks = self.answer()
         return None if well else remarks
 
-    def probe(self, *probes, one_of=1):
-        """Sends the probes, each (kind, sources, targets, source ports, target ports); of what no policy touches, one
-        of so many. (totals, remarks)."""
+    def _note(self, probes):
         for kind, sources, targets, source_ports, target_ports in probes:
             self.send("probe %s %s %s %s %s" % (kind, ",".join(sources), ",".join(targets), ports(source_ports),
                                                 ports(target_ports)))
             if not self.answer()[0]:
                 raise Failed("kernel_judge refuses a probe")
+
+    def each(self, *probes):
+        """Sends each packet of the probes by itself: a list of (kind, source, target, target port, whether it arrived,
+        the counter that counted it or None)."""
+        self._note(probes)
+        self.send("each")
+        self._judge.stdin.flush()
+        found = []
+        for line in self._judge.stdout:
+            words = line.split()
+            if words[0] == "ok":
+                return found
+            if words[0] == "=":
+                found.append((words[1], words[2], words[4], int(words[5]), words[6] == "yes",
+                              words[7] if words[7] != "-" else None))
+        raise Failed("kernel_judge ended: %s" % self._judge.wait())
+
+    def probe(self, *probes, one_of=1):
+        """Sends the probes, each (kind, sources, targets, source ports, target ports); of what no policy touches, one
+        of so many. (totals, remarks)."""
+        self._note(probes)
         self.send("run %d" % one_of)
         _, rest, remarks = self.answer()
         words = rest.split()

@@ -4,13 +4,22 @@
  * whether it arrives, and looks at what the table of spefwd has counted for it. Commands come on standard input, one a
  * line, and each is answered by a line "ok ..." or "no ..."; what disagrees is shown in lines "# ..." before it.
  *
- *   machine NAME [INTERFACE]         a network namespace; the first is the gateway; INTERFACE: its own towards it
- *   place RANGE NAME                 behind which machine these addresses are; the smallest range counts; "nowhere":
- * not to be probed marker SOURCE TARGET             addresses whose packets no policy touches load FILE the
- * configuration that spefwd has in force; "no": it is refused name NAME ADDRESS...             the addresses that
- * spefwd has for a name of it probe KIND SOURCES TARGETS SOURCE-PORTS TARGET-PORTS    notes each combination (lists
- * with commas, ports also as A-B) run [N]                          sends what was noted; of what no policy touches, one
- * of N alone
+ * machine NAME [INTERFACE]: a network namespace; the first is the gateway. INTERFACE: its own towards it
+ *
+ * place RANGE NAME: behind which machine these addresses are; the smallest range counts; "nowhere": not to be probed
+ *
+ * marker SOURCE TARGET: addresses whose packets no policy touches
+ *
+ * load FILE: the configuration that spefwd has in force; "no": it is refused
+ *
+ * name NAME ADDRESS...: the addresses that spefwd has for a name of it
+ *
+ * probe KIND SOURCES TARGETS SOURCE-PORTS TARGET-PORTS: notes each combination (lists with commas, ports also as A-B)
+ *
+ * run [N]: sends what was noted; of what no policy touches, one of N alone
+ *
+ * each: sends what was noted one by one, and prints what the kernel did with each, whatever the judge says:
+ * "= KIND SOURCE SOURCE-PORT TARGET TARGET-PORT yes|no COUNTER"; COUNTER: what counted it, or -
  *
  * Each batch begins without any tracked connection and holds no packet that belongs to the connection of another one. A
  * packet counts as denied where the table counted it as denied and it did not arrive: one that is lost on its way is
@@ -254,11 +263,9 @@ static void compare_counters(const struct judge *judge, const struct wire_counte
 	}
 }
 
-static void try_once(struct judge *judge, struct finding *ret)
+/* The batch, once, with the counters before and after it. */
+static void send_once(struct judge *judge, struct wire_counters *before, struct wire_counters *after)
 {
-	struct wire_counters before, after;
-
-	*ret = (struct finding){ 0 };
 	judge->nonce++;
 	judge->altered = 0;
 	wire_receive(&judge->wire, on_arrival, judge); /* what others have sent meanwhile goes out of the way */
@@ -266,12 +273,20 @@ static void try_once(struct judge *judge, struct finding *ret)
 	for (size_t i = 0; i < judge->batch_count; i++)
 		judge->batch[i].arrived = false;
 	wire_flush_conntrack(&judge->wire);
-	wire_read_counters(&judge->wire, &before);
+	wire_read_counters(&judge->wire, before);
 	send_batch(judge);
 	size_t lost = wire_lost(&judge->wire);
 	if (lost)
 		wire_fail("%zu packets found no room in a receive buffer", lost);
-	wire_read_counters(&judge->wire, &after);
+	wire_read_counters(&judge->wire, after);
+}
+
+static void try_once(struct judge *judge, struct finding *ret)
+{
+	struct wire_counters before, after;
+
+	*ret = (struct finding){ 0 };
+	send_once(judge, &before, &after);
 	for (size_t i = 0; i < judge->batch_count; i++) {
 		ret->missing += judge->batch[i].passes && !judge->batch[i].arrived;
 		ret->leaked += !judge->batch[i].passes && judge->batch[i].arrived;
@@ -459,6 +474,50 @@ static void do_run(struct judge *judge, unsigned one_of)
 	printf("ok probes %lu allowed %lu denied %lu other %lu again %lu mismatches %lu\n", judge->totals.probes,
 	       judge->totals.allowed, judge->totals.denied, judge->totals.other, judge->totals.again,
 	       judge->totals.mismatches);
+}
+
+/* What counted more than before; NULL: nothing did. */
+static const char *moved(const struct wire_counters *before, const struct wire_counters *after)
+{
+	for (size_t i = 0; i < after->count; i++)
+		if (after->items[i].packets != wire_count(before, after->items[i].name))
+			return after->items[i].name;
+	return NULL;
+}
+
+/* What neither arrives nor is counted was lost on its way: it is sent again. */
+static void tell_one(struct judge *judge, struct probe *probe)
+{
+	const struct wire_packet *packet = &probe->packet;
+	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
+	struct wire_counters before, after;
+	const char *counter = NULL;
+
+	judge->batch = probe;
+	judge->batch_count = 1;
+	for (int i = 0; i < TRIES; i++) {
+		send_once(judge, &before, &after);
+		counter = moved(&before, &after);
+		if (probe->arrived || counter)
+			break;
+	}
+	printf("= %s %s %u %s %u %s %s\n", wire_kind_name(packet->kind), addr_format(&packet->source, source),
+	       packet->source_port, addr_format(&packet->target, target), packet->target_port,
+	       probe->arrived ? "yes" : "no", counter ? counter : "-");
+}
+
+static void do_each(struct judge *judge)
+{
+	size_t count = judge->count;
+
+	sort_probes(judge);
+	wire_begin(&judge->wire);
+	for (size_t i = 0; i < judge->count; i++)
+		tell_one(judge, &judge->probes[i]);
+	wire_end(&judge->wire);
+	wire_flush_conntrack(&judge->wire);
+	judge->count = 0;
+	printf("ok %zu\n", count);
 }
 
 /* Commands */
@@ -661,6 +720,8 @@ static void do_command(struct judge *judge, char **words, size_t count)
 	} else if (strcmp(words[0], "run") == 0) {
 		int one_of = count > 1 ? atoi(words[1]) : 1;
 		do_run(judge, one_of > 1 ? (unsigned)one_of : 1);
+	} else if (strcmp(words[0], "each") == 0) {
+		do_each(judge);
 	} else {
 		wire_fail("what is %s?", words[0]);
 	}
