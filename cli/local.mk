@@ -11,7 +11,7 @@ libctl_a_SOURCES = \
 	cli/paragraph.c cli/screen.c cli/screen.h \
 	cli/spefwd.c cli/spefwd.h \
 	cli/table.c \
-	cli/text_cut.c cli/text_details.c cli/text_status.c \
+	cli/text_cut.c cli/text_details.c cli/text_names.c cli/text_status.c \
 	cli/text_explain.c \
 	cli/verbs.c \
 	cli/verbs_change.c \

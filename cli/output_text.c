@@ -184,88 +184,11 @@ void text_flows(const struct ctl *ctl, const json_t *reply)
 	}
 }
 
-static void add_address(struct table *table, const json_t *address)
-{
-	char expires[32];
-
-	table_cell(table, TONE_PLAIN, "%s", json_text_of(address, "address"));
-	/* An address of a former answer lives on for grace, or while DNS fails. */
-	table_cell(table, TONE_PLAIN, "%s%s", json_text_of(address, "origin"),
-		   json_truth_of(address, "in_answer") ? "" : " (gone)");
-	table_cell(table, TONE_PLAIN, "%s", format_seconds(json_number_of(address, "expires_in_s"), expires));
-}
-
-static void add_name(struct table *table, const json_t *name, bool again)
-{
-	const json_t *addresses = json_object_get(name, "addresses");
-	const char *state = json_text_of(name, "state");
-	size_t count = json_array_size(addresses);
-	char next[32];
-
-	table_cell(table, TONE_PLAIN, "%s", again ? "" : json_text_of(name, "name"));
-	table_cell(table, TONE_PLAIN, "%s", json_text_of(name, "family"));
-	table_cell(table, tone_of_state(state), "%s", state);
-	table_cell(table, TONE_PLAIN, "%s", format_seconds(json_number_of(name, "next_query_in_s"), next));
-	for (size_t i = 0; i < count; i++) {
-		for (int blank = 0; i > 0 && blank < 4; blank++)
-			table_cell(table, TONE_PLAIN, "%s", "");
-		add_address(table, json_array_get(addresses, i));
-	}
-	for (int blank = 0; count == 0 && blank < 3; blank++)
-		table_cell(table, TONE_FAINT, "%s", blank ? "" : "none");
-}
-
-/* What a table has no room for: one line where there is more. */
-static void print_name_note(const struct ctl *ctl, const json_t *name)
-{
-	const char *error = json_text_of(name, "last_error");
-	int64_t refused = json_number_of(name, "refused");
-	const json_t *answered = json_object_get(name, "last_answer_s");
-	struct text note = { 0 };
-	char when[32];
-
-	if (!*error && !refused)
-		return;
-	text_add(&note, "%s (%s):", json_text_of(name, "name"), json_text_of(name, "family"));
-	if (*error && json_is_integer(answered))
-		text_add(&note, " %s, last answered %s ago", error, format_seconds(json_integer_value(answered), when));
-	else if (*error)
-		text_add(&note, " %s, never answered", error);
-	if (refused)
-		text_add(&note, "%s %s answered addresses refused", *error ? ";" : "", format_count(refused, when));
-	screen_text(&ctl->screen, *error ? TONE_WARNING : TONE_PLAIN, text_of(&note));
-	putc('\n', ctl->screen.file);
-	text_free(&note);
-}
-
-void text_names(const struct ctl *ctl, const json_t *reply)
-{
-	static const char *const titles[] = { "NAME", "FAMILY", "STATE", "NEXT", "ADDRESS", "ORIGIN", "EXPIRES" };
-	const json_t *names = json_object_get(reply, "names");
-	const char *before = "";
-	struct table table;
-
-	if (json_array_size(names) == 0) {
-		fputs("no flow uses a name\n", ctl->screen.file);
-		return;
-	}
-	table_init(&table, "epppppp");
-	table_titles(&table, titles);
-	for (size_t i = 0; i < json_array_size(names); i++) {
-		const json_t *name = json_array_get(names, i);
-		add_name(&table, name, strcmp(before, json_text_of(name, "name")) == 0);
-		before = json_text_of(name, "name");
-	}
-	ctl_print_table(ctl, &table);
-	for (size_t i = 0; i < json_array_size(names); i++)
-		print_name_note(ctl, json_array_get(names, i));
-}
-
 void text_reload(const struct ctl *ctl, const json_t *reply)
 {
 	const json_t *changes = json_object_get(reply, "changes"), *warnings = json_object_get(reply, "warnings");
 	size_t count = json_array_size(changes);
-	char generation[32];
+	char generation[32], number[32];
 
 	for (size_t i = 0; i < json_array_size(warnings); i++)
 		text_print_line(ctl->environment->err, json_text(json_array_get(warnings, i)));
@@ -277,13 +200,12 @@ void text_reload(const struct ctl *ctl, const json_t *reply)
 			count == 1 ? "" : "s");
 	for (size_t i = 0; i < count; i++) {
 		fputs("  ", ctl->screen.file);
-		screen_text(&ctl->screen, TONE_PLAIN, json_text(json_array_get(changes, i)));
-		putc('\n', ctl->screen.file);
+		screen_line(&ctl->screen, 2, 4, TONE_PLAIN, json_text(json_array_get(changes, i)));
 	}
 	int64_t cut = json_number_of(reply, "cut");
 	if (cut > 0)
-		fprintf(ctl->screen.file, "cut: %" PRId64 " connection%s that the new policy denies\n", cut,
-			cut == 1 ? "" : "s");
+		fprintf(ctl->screen.file, "cut: %s connection%s that the new policy denies\n",
+			format_count(cut, number), cut == 1 ? "" : "s");
 	text_cut(ctl, cut, json_object_get(reply, "cut_connections"));
 }
 
@@ -346,19 +268,26 @@ static void print_finding(const struct ctl *ctl, const json_t *finding)
 	bool serious = strcmp(severity, "serious") == 0, note = strcmp(severity, "note") == 0;
 	struct text line = { 0 };
 
-	screen_text(&ctl->screen,
-		    serious ? TONE_BAD
-		    : note  ? TONE_FAINT
-			    : TONE_WARNING,
-		    note ? "not checked" : severity);
+	const char *word = note ? "not checked" : severity;
+
+	screen_text(&ctl->screen, serious ? TONE_BAD : note ? TONE_FAINT : TONE_WARNING, word);
 	text_add(&line, ": %s", json_text_of(finding, "what"));
 	if (*evidence)
 		text_add(&line, " (%s)", evidence);
 	if (*remedy)
 		text_add(&line, ": %s", remedy);
-	screen_text(&ctl->screen, TONE_PLAIN, text_of(&line));
-	putc('\n', ctl->screen.file);
+	screen_line(&ctl->screen, text_width(word), 2, TONE_PLAIN, text_of(&line));
 	text_free(&line);
+}
+
+/* What could not be looked at comes first: the rest is to be read with that in mind. */
+static void print_findings(const struct ctl *ctl, const json_t *findings, bool notes)
+{
+	for (size_t i = 0; i < json_array_size(findings); i++) {
+		const json_t *finding = json_array_get(findings, i);
+		if ((strcmp(json_text_of(finding, "severity"), "note") == 0) == notes)
+			print_finding(ctl, finding);
+	}
 }
 
 void text_doctor(const struct ctl *ctl, const json_t *report)
@@ -368,12 +297,13 @@ void text_doctor(const struct ctl *ctl, const json_t *report)
 
 	for (size_t i = 0; i < count; i++)
 		notes += strcmp(json_text_of(json_array_get(findings, i), "severity"), "note") == 0;
-	if (notes == count) {
-		screen_text(&ctl->screen, TONE_GOOD, "nothing stands in the way");
-		putc('\n', ctl->screen.file);
-	}
-	for (size_t i = 0; i < count; i++)
-		print_finding(ctl, json_array_get(findings, i));
+	print_findings(ctl, findings, true);
+	print_findings(ctl, findings, false);
+	if (notes < count)
+		return;
+	screen_text(&ctl->screen, notes ? TONE_PLAIN : TONE_GOOD,
+		    notes ? "nothing stands in the way in what could be looked at" : "nothing stands in the way");
+	putc('\n', ctl->screen.file);
 }
 
 static void text_reply(const struct ctl *ctl, const json_t *reply)

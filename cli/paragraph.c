@@ -46,8 +46,9 @@ size_t screen_bytes(const struct screen *screen, enum tone tone, const char *tex
 	return width;
 }
 
-/* Where it ends. */
-static size_t print_words(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text)
+/* Where it ends; counts further lines. */
+static size_t print_words(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text,
+			  size_t *lines)
 {
 	size_t width = screen_width(screen);
 
@@ -61,35 +62,50 @@ static size_t print_words(const struct screen *screen, size_t column, size_t ind
 			return column;
 		fprintf(screen->file, "\n%*s", (int)indent, "");
 		column = indent;
+		++*lines;
 	}
 }
 
-static void print_right(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text)
+static void print_right(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text,
+			size_t *lines)
 {
 	size_t width = screen_width(screen), wide = text_width(text), edge = width < RIGHT_EDGE ? width : RIGHT_EDGE;
 
 	if (column + GAP + wide > width) {
 		putc('\n', screen->file);
 		column = 0;
+		++*lines;
 	}
 	if (column + GAP + wide <= edge)
 		fprintf(screen->file, "%*s", (int)(edge - wide - column), "");
 	else
 		fprintf(screen->file, "%*s", (int)(column ? GAP : indent), "");
-	print_words(screen, column ? column + GAP : indent, indent, tone, text);
+	print_words(screen, column ? column + GAP : indent, indent, tone, text, lines);
 }
 
-void screen_paragraph(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text,
-		      enum tone right_tone, const char *right)
+size_t screen_paragraph(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text,
+			enum tone right_tone, const char *right)
 {
 	char *harmless = text_harmless(text), *harmless_right = text_harmless(right);
+	size_t lines = 1;
 
-	column = print_words(screen, column, indent, tone, harmless ? harmless : "?");
+	column = print_words(screen, column, indent, tone, harmless ? harmless : "?", &lines);
 	if (harmless_right && *harmless_right)
-		print_right(screen, column, indent, right_tone, harmless_right);
+		print_right(screen, column, indent, right_tone, harmless_right, &lines);
 	putc('\n', screen->file);
 	free(harmless);
 	free(harmless_right);
+	return lines;
+}
+
+void screen_line(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text)
+{
+	if (screen->width) {
+		screen_paragraph(screen, column, indent, tone, text, TONE_PLAIN, "");
+		return;
+	}
+	screen_text(screen, tone, text);
+	putc('\n', screen->file);
 }
 
 void facts_add(struct facts *facts, const char *label, enum tone tone, const struct text *text)

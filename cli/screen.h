@@ -51,9 +51,13 @@ size_t text_line(const char *text, size_t width);
 /* So many bytes of harmless text. How wide they are. */
 size_t screen_bytes(const struct screen *screen, enum tone tone, const char *text, size_t count);
 /* The text from this column on, further lines from `indent` on; `right` (a hint, or "") at the right, on the last line
- * or on one of its own; the end of the line. */
-void screen_paragraph(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text,
-		      enum tone right_tone, const char *right);
+ * or on one of its own; the end of the line. How many lines. */
+size_t screen_paragraph(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text,
+			enum tone right_tone, const char *right);
+
+/* A line that stays one where there is no terminal, to be found by grep; on one it goes on below, behind `indent`
+ * columns. `column`: what stands there already. */
+void screen_line(const struct screen *screen, size_t column, size_t indent, enum tone tone, const char *text);
 
 /* "  Label   what is so                                     -> what to run": a screen of such lines. */
 enum { FACTS_MAX = 16 };

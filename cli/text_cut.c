@@ -64,8 +64,7 @@ void text_cut(const struct ctl *ctl, int64_t count, const json_t *connections)
 		struct text line = { 0 };
 		text_add_cut(&line, json_array_get(connections, i));
 		fputs("  ", ctl->screen.file);
-		screen_text(&ctl->screen, TONE_PLAIN, text_of(&line));
-		putc('\n', ctl->screen.file);
+		screen_line(&ctl->screen, 2, 4, TONE_PLAIN, text_of(&line));
 		text_free(&line);
 	}
 	if (count > (int64_t)shown && shown)

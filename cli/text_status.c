@@ -7,7 +7,7 @@
 
 /* The verdict first, then why, then ten lines at most that each name the verb which shows more: a healthy gateway fits
  * 24 lines, whatever it has. What a daemon's reply does not have is left out. */
-enum { REASONS = 5, SERVERS = 4, REASON_INDENT = 4, VERDICT_INDENT = 2, WEEK_S = 7 * 86400 };
+enum { REASON_LINES = 8, SERVERS = 4, REASON_INDENT = 4, VERDICT_INDENT = 2, WEEK_S = 7 * 86400 };
 
 static const char *plural(int64_t count)
 {
@@ -79,33 +79,36 @@ static void print_verdict(const struct ctl *ctl, const json_t *status)
 	text_free(&right);
 }
 
-static void print_reason(const struct ctl *ctl, const json_t *reason, enum tone tone)
+/* How many lines. */
+static size_t print_reason(const struct ctl *ctl, const json_t *reason, enum tone tone)
 {
 	const char *remedy = json_text_of(reason, "remedy");
 	struct text arrow = { 0 };
 
 	if (!*json_text_of(reason, "text"))
-		return;
+		return 0;
 	if (*remedy)
 		text_add(&arrow, "-> %s", remedy);
 	fputs("  - ", ctl->screen.file);
-	screen_paragraph(&ctl->screen, REASON_INDENT, REASON_INDENT, tone, json_text_of(reason, "text"), TONE_STRONG,
-			 text_of(&arrow));
+	size_t lines = screen_paragraph(&ctl->screen, REASON_INDENT, REASON_INDENT, tone, json_text_of(reason, "text"),
+					TONE_STRONG, text_of(&arrow));
 	text_free(&arrow);
+	return lines;
 }
 
+/* As many as leave the verdict and the rest on a screen of 24 lines. */
 static void print_reasons(const struct ctl *ctl, const json_t *status)
 {
 	const json_t *reasons = json_object_get(status, "reasons");
 	enum tone tone = tone_of_state(json_text_of(status, "health"));
-	size_t count = json_array_size(reasons), shown = ctl->values[OPTION_VERBOSE] ? count : REASONS;
+	size_t count = json_array_size(reasons), i = 0;
 	char more[64];
 
-	for (size_t i = 0; i < count && i < shown; i++)
-		print_reason(ctl, json_array_get(reasons, i), tone);
-	if (count <= shown)
+	for (size_t lines = 0; i < count && (lines < REASON_LINES || ctl->values[OPTION_VERBOSE]); i++)
+		lines += print_reason(ctl, json_array_get(reasons, i), tone);
+	if (i == count)
 		return;
-	snprintf(more, sizeof(more), "and %zu more", count - shown);
+	snprintf(more, sizeof(more), "and %zu more", count - i);
 	fputs("  - ", ctl->screen.file);
 	screen_paragraph(&ctl->screen, REASON_INDENT, REASON_INDENT, TONE_PLAIN, more, TONE_FAINT,
 			 "-> spefwctl status -v");

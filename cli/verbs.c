@@ -73,7 +73,8 @@ const struct verb verbs[] = {
 	  .help = "each name: state, addresses, when they expire",
 	  .about = "Each name that a flow uses, by address family: its state, when it is queried next, its "
 		   "addresses, where each was learned, and when it expires. `(gone)` marks an address that is no "
-		   "longer in the answer and stays for a while. Below, the last error of a name.\n"
+		   "longer in the answer and stays for a while. Below, the last error, and answered addresses that "
+		   "were refused.\n"
 		   "The states: `fresh` (all addresses are in the last answer), `grace` (some are no longer), "
 		   "`stale` (queries fail, the last answer serves), `failing` (queries fail and nothing serves), "
 		   "`empty` (DNS answers that there is no address).\n",

@@ -13,9 +13,9 @@
 static void add_finding(json_t *list, const char *severity, const char *check, const char *what, const char *evidence,
 			const char *remedy)
 {
-	json_array_append_new(list,
-			      json_pack("{s:s, s:s, s:o, s:o, s:s*}", "severity", severity, "check", check, "what",
-					json_printable(what), "evidence", json_printable(evidence), "remedy", remedy));
+	json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o*}", "severity", severity, "check", check,
+					      "what", json_printable(what), "evidence", json_printable(evidence),
+					      "remedy", remedy ? json_printable(remedy) : NULL));
 }
 
 static bool has_code(const json_t *reason, enum health_code code)
