@@ -230,6 +230,19 @@ static void note_row(struct table *table, const char *note)
 	add_row(table, "note", &text);
 }
 
+static void interfaces_row(struct table *table, const json_t *result)
+{
+	const json_t *interfaces = json_object_get(result, "interfaces");
+	struct text text = { 0 };
+
+	if (!json_array_size(interfaces))
+		return;
+	text_add(&text, "if it comes in by ");
+	text_add_list(&text, interfaces, LIST_MAX);
+	text_add(&text, "; from elsewhere it is dropped as spoofed");
+	add_row(table, "note", &text);
+}
+
 static void note_rows(struct table *table, const json_t *result)
 {
 	const char *hook = json_text_of(result, "hook");
@@ -238,6 +251,7 @@ static void note_rows(struct table *table, const json_t *result)
 		note_row(table, "this gateway itself is the source");
 	else if (strcmp(hook, "input") == 0)
 		note_row(table, "this gateway itself is the target");
+	interfaces_row(table, result);
 	if (json_truth_of(result, "differs"))
 		note_row(table, "the rules in the kernel decide otherwise: see spefwctl status, and reload");
 }

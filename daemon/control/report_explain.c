@@ -122,6 +122,18 @@ static void add_walk(json_t *out, const struct walk *walk)
 		json_object_set_new(out, "counter", json_printable(walk->counter));
 }
 
+static json_t *interface_list(const struct set *set)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < set->count; i++) {
+		char name[KEY_SIZE_MAX + 1] = "";
+		memcpy(name, set->items[i].first, KEY_SIZE_MAX);
+		json_array_append_new(list, json_printable(name));
+	}
+	return list;
+}
+
 static json_t *packet_json(const struct packet *packet)
 {
 	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
@@ -144,6 +156,8 @@ static json_t *explanation_json(const struct explain_view *view, const struct pa
 	}
 	if (flow)
 		json_object_set_new(out, "flow", flow_json(flow));
+	if (e->interfaces)
+		json_object_set_new(out, "interfaces", interface_list(e->interfaces));
 	if (e->walked)
 		add_walk(out, &e->walk);
 	return out;

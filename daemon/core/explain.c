@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "explain.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool set_has(const struct ruleset *ruleset, const char *base, const struct addr *addr)
@@ -47,6 +48,17 @@ static enum hook hook_of(const struct ruleset *ruleset, const struct packet *pac
 	return set_has(ruleset, "gateway", &packet->target) ? HOOK_INPUT : HOOK_FORWARD;
 }
 
+static const struct set *interfaces_of(const struct explain_view *view, const struct packet *packet)
+{
+	const struct policy_role *role = policy_protected_role(view->policy, &packet->source);
+	char name[CONFIG_ID_MAX + 16];
+
+	if (!role || !view->ruleset)
+		return NULL;
+	snprintf(name, sizeof(name), "%s_interfaces", role->name);
+	return ruleset_find_set(view->ruleset, name);
+}
+
 /* In audit mode all is accepted, and the counters alone show what was meant. */
 static bool differs(const struct explain_view *view, const struct explanation *e)
 {
@@ -62,7 +74,8 @@ void explain_packet(const struct explain_view *view, const struct packet *packet
 {
 	*ret = (struct explanation){ .judgement = policy_judge(view->policy, view->names, packet),
 				     .exception = exception_of(view, packet),
-				     .hook = hook_of(view->ruleset, packet) };
+				     .hook = hook_of(view->ruleset, packet),
+				     .interfaces = interfaces_of(view, packet) };
 	ret->verdict = ret->exception ? VERDICT_DENY : ret->judgement.verdict;
 	if (ret->exception)
 		return; /* whether the packet comes to input or forward is not its address's to show */
@@ -75,8 +88,9 @@ void explain_packet(const struct explain_view *view, const struct packet *packet
 bool explanation_equal(const struct explanation *a, const struct explanation *b)
 {
 	return a->verdict == b->verdict && a->exception == b->exception && a->hook == b->hook &&
-	       a->differs == b->differs && a->judgement.reason == b->judgement.reason &&
-	       a->judgement.role == b->judgement.role && a->judgement.flow == b->judgement.flow &&
-	       a->nearest.flow == b->nearest.flow && a->nearest.misses == b->nearest.misses && a->walked == b->walked &&
-	       a->walk.chain == b->walk.chain && a->walk.rule == b->walk.rule;
+	       a->differs == b->differs && a->interfaces == b->interfaces &&
+	       a->judgement.reason == b->judgement.reason && a->judgement.role == b->judgement.role &&
+	       a->judgement.flow == b->judgement.flow && a->nearest.flow == b->nearest.flow &&
+	       a->nearest.misses == b->nearest.misses && a->walked == b->walked && a->walk.chain == b->walk.chain &&
+	       a->walk.rule == b->walk.rule;
 }

@@ -46,8 +46,9 @@ struct explanation {
 	enum exception exception;
 	enum verdict verdict; /* the judgement's, or by the exception: VERDICT_DENY */
 	enum hook hook;
-	bool walked;  /* walk is known */
-	bool differs; /* the chains decide otherwise: they are not what they should be */
+	const struct set *interfaces; /* by which the source has to come in, else it is spoofed; NULL: by any */
+	bool walked;                  /* walk is known */
+	bool differs;                 /* the chains decide otherwise: they are not what they should be */
 	struct walk walk;
 };
 

@@ -4,6 +4,7 @@
 # does that, and runs them.
 REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
 	tests/fuzz/replay_nft_foreign tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_reply \
+	tests/fuzz/replay_question \
 	tests/fuzz/replay_resolver_records \
 	tests/fuzz/replay_routes tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
@@ -25,6 +26,8 @@ FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tes
 	tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c \
 	daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
+FUZZ_QUESTION_SOURCES = tests/fuzz/fuzz_question.c
+FUZZ_QUESTION_LIBS = libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
 FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c \
 	daemon/core/lines.c daemon/core/totals.c
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
@@ -54,6 +57,9 @@ tests_fuzz_replay_nft_foreign_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_replay_nft_read_SOURCES = tests/fuzz/replay.c $(FUZZ_NFT_SOURCES)
 tests_fuzz_replay_nft_read_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"nft"'
 tests_fuzz_replay_nft_read_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_replay_question_SOURCES = tests/fuzz/replay.c $(FUZZ_QUESTION_SOURCES)
+tests_fuzz_replay_question_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"question"'
+tests_fuzz_replay_question_LDADD = $(FUZZ_QUESTION_LIBS)
 tests_fuzz_replay_records_SOURCES = tests/fuzz/replay.c $(FUZZ_RECORDS_SOURCES)
 tests_fuzz_replay_records_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"records"'
 tests_fuzz_replay_records_LDADD = libcore.a
@@ -77,6 +83,7 @@ tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_legacy \
 	tests/fuzz/fuzz_nft_foreign tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_records tests/fuzz/fuzz_reply \
+	tests/fuzz/fuzz_question \
 	tests/fuzz/fuzz_resolver_records \
 	tests/fuzz/fuzz_routes tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
 FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
@@ -96,6 +103,9 @@ tests_fuzz_fuzz_nft_foreign_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_fuzz_nft_read_SOURCES = tests/fuzz/slow.c $(FUZZ_NFT_SOURCES)
 tests_fuzz_fuzz_nft_read_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_nft_read_LDADD = $(FUZZ_NFT_LIBS)
+tests_fuzz_fuzz_question_SOURCES = tests/fuzz/slow.c $(FUZZ_QUESTION_SOURCES)
+tests_fuzz_fuzz_question_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_question_LDADD = $(FUZZ_QUESTION_LIBS)
 tests_fuzz_fuzz_records_SOURCES = tests/fuzz/slow.c $(FUZZ_RECORDS_SOURCES)
 tests_fuzz_fuzz_records_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_records_LDADD = libcore.a

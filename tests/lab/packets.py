@@ -76,6 +76,7 @@ class RawSender:
         with namespaces.inside(machine):
             if self.family == 4:
                 self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
                 self.socket.connect((dst, 0))
             else:
                 # IPPROTO_RAW carries a header of one's own for IPv6 as well.

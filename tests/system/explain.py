@@ -183,6 +183,30 @@ def each_kind(tap):
                 compare(tap, lab, tracer, family, case)
 
 
+def beside_the_flows(tap):
+    """Broadcasts of a guarded machine, and to its network from afar; what comes by another interface than it should."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        daemon = lab.spefwd(lab.config(flows=FLOWS))
+        known(daemon)
+        lab.sysctl("gateway", "ipv4/conf/all/bc_forwarding", 1)
+        lab.sysctl("gateway", "ipv4/conf/wan2/bc_forwarding", 1)
+        lab.sysctl("gateway", "ipv4/conf/wan2/rp_filter", 0)
+        lab.sysctl("gateway", "ipv4/conf/all/rp_filter", 0)
+        tracer = Tracer(lab)
+        server, client = ADDRESS[4]["server"], ADDRESS[4]["client"]
+        for source, machine, target, reason, chain in ((server, "server", "192.0.2.255", "ignored", "noise"),
+                                                       (client, "client", "192.0.2.255", "broadcast", "deny_in")):
+            result = ask(daemon, source, target, 137, "udp")["results"][0]
+            end = tracer.follow(machine, source, target, 137, "udp")
+            tap.equal((result["verdict"], result["reason"], end[0], end[2]), ("denied", reason, chain, "drop"),
+                      "from %s to %s: %s" % (machine, target, reason))
+        result = ask(daemon, server, MAIL[4], 993, "tcp")["results"][0]
+        tap.equal((result["verdict"], result["interfaces"]), ("allowed", ["lan"]), "where the server may come in")
+        tap.equal(tracer.follow("client", server, MAIL[4], 993, "tcp")[::2], ("guard", "drop"),
+                  "its address from elsewhere is spoofed")
+
+
 def audit(tap):
     """In audit mode all passes, and the verdict is what enforce would do. After clear nothing is guarded."""
     with Lab(tap) as lab:
@@ -249,4 +273,4 @@ def words(tap):
 
 
 if __name__ == "__main__":
-    main(each_kind, audit, words)
+    main(each_kind, beside_the_flows, audit, words)

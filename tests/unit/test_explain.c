@@ -151,6 +151,47 @@ static void test_hooks(void **state)
 	}
 }
 
+/* What a guarded machine sends has to come by its own interfaces; what goes to broadcast addresses has rules of its
+ * own.
+ */
+static void test_exceptions(void **state)
+{
+	static const struct {
+		const char *source, *target;
+		enum verdict verdict;
+		enum exception exception;
+		bool guarded;
+	} cases[] = {
+		{ "192.0.2.25", "224.0.0.251", DENY, EXCEPTION_IGNORED, true },
+		{ "2001:db8:2::25", "ff02::fb", DENY, EXCEPTION_IGNORED, true },
+		{ "192.0.2.25", "255.255.255.255", DENY, EXCEPTION_IGNORED, true },
+		{ "192.0.2.25", "192.0.2.255", DENY, EXCEPTION_IGNORED, true },
+		{ "198.51.100.7", "192.0.2.255", DENY, EXCEPTION_BROADCAST, false },
+		{ "198.51.100.7", "224.0.0.251", VERDICT_NOT_OURS, EXCEPTION_NONE, false },
+		{ "198.51.100.7", "192.0.2.254", VERDICT_NOT_OURS, EXCEPTION_NONE, false },
+		{ "198.51.100.7", "192.0.2.25", DENY, EXCEPTION_NONE, false },
+		{ "192.0.2.25", "239.0.0.1", DENY, EXCEPTION_IGNORED, true },
+		{ "192.0.2.25", "240.0.0.1", DENY, EXCEPTION_NONE, true },
+	};
+	struct set *set = ruleset_find_set(&ruleset, "broadcasts_4");
+	struct element element = { .first = { 192, 0, 2, 255 }, .last = { 192, 0, 2, 255 } };
+
+	(void)state;
+	assert_non_null(set);
+	set_add(&ruleset, set, &element);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct packet packet = {
+			make_addr(cases[i].source), make_addr(cases[i].target), PROTOCOL_UDP, 50000, 9, false
+		};
+		struct explanation e;
+		explain_packet(&view, &packet, &e);
+		assert_int_equal(e.verdict, cases[i].verdict);
+		assert_int_equal(e.exception, cases[i].exception);
+		assert_int_equal(e.interfaces != NULL, cases[i].guarded);
+		assert_false(e.differs);
+	}
+}
+
 /* How many addresses each end of a question has. */
 static void test_words(void **state)
 {
@@ -299,9 +340,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_packets),   cmocka_unit_test(test_hooks),  cmocka_unit_test(test_words),
-		cmocka_unit_test(test_refused),   cmocka_unit_test(test_bounds), cmocka_unit_test(test_file_alone),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_packets),   cmocka_unit_test(test_hooks),      cmocka_unit_test(test_words),
+		cmocka_unit_test(test_refused),   cmocka_unit_test(test_bounds),     cmocka_unit_test(test_file_alone),
+		cmocka_unit_test(test_no_memory), cmocka_unit_test(test_exceptions),
 	};
 
 	return cmocka_run_group_tests(tests, make_world, free_world);
