@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FETCH_TIMEOUT_S = 2 };
+
 /* What went wrong on the way, and what to do. */
 static int fail_call(const struct ctl *ctl, int error)
 {
@@ -42,10 +44,23 @@ static void report_invalid(const struct ctl *ctl, const json_t *parameters)
 		  "nothing was changed, the policy before is still in force: correct the file, see spefwctl check");
 }
 
+/* "no flow uses the name my.mailstor.com: did you mean my.mailstore.com?", by what `list` has of this argument. */
+static void report_unknown(const struct ctl *ctl, const char *argument, const char *what, const char *word,
+			   const char *hint)
+{
+	char *nearest = list_nearest(ctl, argument, word);
+
+	if (nearest)
+		ctl_error(ctl, "%s %s: did you mean %s?", what, word, nearest);
+	else
+		ctl_error(ctl, "%s %s: %s", what, word, hint);
+	free(nearest);
+}
+
 static void report_name(const struct ctl *ctl, const json_t *parameters)
 {
-	ctl_error(ctl, "no flow uses the name %s: spefwctl names lists those that are used",
-		  json_text_of(parameters, "name"));
+	report_unknown(ctl, "NAME", "no flow uses the name", json_text_of(parameters, "name"),
+		       "spefwctl names lists those that are used");
 }
 
 static void report_old_daemon(const struct ctl *ctl, const json_t *parameters)
@@ -121,6 +136,18 @@ static int call_method(struct ctl *ctl, const char *method, json_t *parameters, 
 int ctl_call(struct ctl *ctl, json_t *parameters, json_t **ret)
 {
 	return call_method(ctl, ctl->verb->method, parameters, ret);
+}
+
+json_t *ctl_fetch(const struct ctl *ctl, const char *method)
+{
+	struct wire_reply reply;
+	json_t *message = NULL, *parameters = NULL;
+
+	if (client_call(ctl_value(ctl, OPTION_SOCKET), method, NULL, FETCH_TIMEOUT_S, &message) == 0 &&
+	    wire_read_reply(message, &reply) == 0 && !reply.error)
+		parameters = json_incref(reply.parameters);
+	json_decref(message);
+	return parameters;
 }
 
 int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)

@@ -106,6 +106,11 @@ int ctl_call(struct ctl *ctl, json_t *parameters, json_t **ret);
 int ctl_need(struct ctl *ctl, json_t *parameters, json_t **ret);
 int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret); /* another method */
 
+/* The reply of a method without parameters, or NULL: for a hint, so nothing is reported and it does not wait long. */
+json_t *ctl_fetch(const struct ctl *ctl, const char *method);
+/* The word nearest to this one among those that `list` has for an argument, as "FLOW"; NULL: none. The caller's. */
+char *list_nearest(const struct ctl *ctl, const char *argument, const char *word);
+
 /* Reads and judges a configuration by the daemon's own code: the two can't differ. 0, or negative errno. */
 int ctl_read_policy(const char *path, struct policy_file *file, struct diags *diags);
 

@@ -2,6 +2,7 @@
 #include "ctl.h"
 #include "output.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Lists of words, one a line: for scripts, and for the completions, which name a kind as a synopsis does. */
@@ -36,6 +37,37 @@ static void add_own(json_t *list, size_t kind)
 		add_word(list, verbs[i].name);
 }
 
+static void add_items(json_t *list, size_t kind, const json_t *reply)
+{
+	const json_t *items = reply ? json_object_get(reply, kinds[kind].list) : NULL;
+
+	for (size_t i = 0; i < json_array_size(items); i++)
+		add_word(list, json_text_of(json_array_get(items, i), kinds[kind].member));
+}
+
+char *list_nearest(const struct ctl *ctl, const char *argument, const char *word)
+{
+	json_t *list = json_array(), *reply = NULL;
+	size_t kind = 0;
+
+	while (kind < KINDS && strcmp(kinds[kind].argument, argument) != 0)
+		kind++;
+	if (kind < KINDS && kinds[kind].method)
+		reply = ctl_fetch(ctl, kinds[kind].method);
+	if (reply)
+		add_items(list, kind, reply);
+	const char **words = calloc(json_array_size(list) + 1, sizeof(*words)), *nearest = NULL;
+	for (size_t i = 0; words && i < json_array_size(list); i++)
+		words[i] = json_text(json_array_get(list, i));
+	if (words)
+		nearest = diag_nearest(word, words, json_array_size(list));
+	char *copy = nearest ? strdup(nearest) : NULL;
+	free(words);
+	json_decref(list);
+	json_decref(reply);
+	return copy;
+}
+
 static int find_kind(const struct ctl *ctl, size_t *ret)
 {
 	struct text all = { 0 };
@@ -64,9 +96,7 @@ int verb_list(struct ctl *ctl)
 		status = ctl_need_method(ctl, kinds[kind].method, NULL, &reply);
 	else if (status == EXIT_DONE)
 		add_own(list, kind);
-	const json_t *items = reply ? json_object_get(reply, kinds[kind].list) : NULL;
-	for (size_t i = 0; i < json_array_size(items); i++)
-		add_word(list, json_text_of(json_array_get(items, i), kinds[kind].member));
+	add_items(list, kind, reply);
 	json_t *shown = status == EXIT_DONE ? json_pack("{s:O}", kinds[kind].kind, list) : NULL;
 	if (shown)
 		ctl->output->reply(ctl, shown);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Fuzz target: what answers on the control socket, to spefwctl, which may be another program's socket by mistake. The
- * first byte is how wide the screen is; the rest comes in parts, as from a socket, and is shown as a reply to each
+ * first byte is what screen it is; the rest comes in parts, as from a socket, and is shown as a reply to each
  * verb. Whatever it is, the text for people must not steer a terminal, and the one for programs must be JSON. */
 #include "ctl.h"
 #include "output.h"
@@ -12,7 +12,7 @@
 
 int fuzz_one(const uint8_t *bytes, size_t size);
 
-enum { PIECE = 97, NARROW = 0x80 };
+enum { PIECE = 97, NARROW = 0x80, VERBOSE = 0x40, UTF8 = 0x20 };
 
 /* As the reply to each verb, and as what the kernel holds without a daemon. */
 static void show(struct ctl *ctl, const json_t *reply)
@@ -47,9 +47,12 @@ static void show_both(uint8_t byte, const json_t *reply)
 		if (!out || !err)
 			abort();
 		struct ctl_environment environment = { .out = out, .err = err, .spefwd = "/nonexistent" };
-		struct ctl ctl = { .environment = &environment,
-				   .screen = { .file = out, .width = byte & NARROW ? 80 : 0 },
-				   .output = faces[face] };
+		struct ctl ctl = {
+			.environment = &environment,
+			.screen = { .file = out, .width = byte & NARROW ? 80 : 0, .utf8 = (byte & UTF8) != 0 },
+			.output = faces[face]
+		};
+		ctl.values[OPTION_VERBOSE] = byte & VERBOSE ? "" : NULL;
 		show(&ctl, reply);
 		fclose(err);
 		fclose(out);

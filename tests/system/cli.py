@@ -78,6 +78,12 @@ def verbs(tap):
         for word in (vendor.LICENSE_NAME.upper() + ".", vendor.LICENSE_NAME + "."):
             done = daemon.ctl("refresh", word)
             tap.ok(LICENSE[0][4] in done.stdout, "refresh takes %s" % word, done.stdout)
+        done = daemon.ctl("refresh", "my.mailstor.com", check=False)
+        tap.equal((done.returncode, done.stderr), (1, "spefwctl: no flow uses the name my.mailstor.com: did you mean "
+                                                   "my.mailstore.com?\n"), "the nearest name is named")
+        daemon.write(lab.config(flows=NARROW))
+        daemon.ctl("reload")
+        cleared(tap, daemon)
         completion(tap, daemon)
         daemon.stop()
         tap.equal(offers(daemon, "refresh", ""), [], "without a daemon bash offers no names, and no error")
@@ -111,6 +117,18 @@ def completion(tap, daemon):
     tap.equal(daemon.ctl("list", "flows").stdout.split(), [flow["id"] for flow in daemon.call("Flows")["flows"]],
               "list flows lists them")
     tap.equal(daemon.ctl("list", "roles").stdout.split(), ["SERVER", "ADM", "CA"], "list roles, too")
+
+
+def cleared(tap, daemon):
+    """After clear, nothing is shown of a mode that is not in force."""
+    daemon.ctl("clear", "--yes")
+    for words in (["status"], ["status", "-v"]):
+        done = daemon.ctl(*words, check=False)
+        tap.ok(done.returncode == 1 and "spefw failed: guards nothing" in done.stdout and "not in force" in done.stdout
+               and not re.search("enforce|audit|Denied|open|owned|192.0.2.25", done.stdout),
+               "cleared: %s shows what is so, and nothing else" % " ".join(words), done.stdout)
+    daemon.ctl("reload")
+    tap.equal(daemon.ctl("status", check=False).returncode, 0, "reload brings it back")
 
 
 def who_may(tap):

@@ -559,6 +559,25 @@ static void answer_with(struct fixture *f, const char *bytes, size_t count)
 	close(listener);
 }
 
+/* One server has one canned answer: what is not an answer to Names has no names. */
+static void test_nearest_word(void **state)
+{
+	struct fixture *f = *state;
+	char *path = golden_path("names-trouble", ".json"), *reply = read_whole(path);
+	struct ctl_environment environment = { .err = stderr };
+	struct ctl ctl = { .environment = &environment, .values = { [OPTION_SOCKET] = f->socket } };
+
+	assert_null(list_nearest(&ctl, "NAME", "my.mailstore.com")); /* no daemon */
+	serve(f, (struct canned){ .parameters = reply }, false);
+	char *nearest = list_nearest(&ctl, "NAME", "my.mailstor.com");
+	assert_string_equal(nearest, "my.mailstore.com");
+	free(nearest);
+	assert_null(list_nearest(&ctl, "NAME", "somewhere.example.org"));
+	assert_null(list_nearest(&ctl, "NONSENSE", "my.mailstore.com"));
+	free(reply);
+	free(path);
+}
+
 static void test_strange_answers(void **state)
 {
 	struct fixture *f = *state;
@@ -1031,6 +1050,7 @@ int main(void)
 		TEST(test_explain),
 		TEST(test_explain_file),
 		TEST(test_errors_of_the_daemon),
+		TEST(test_nearest_word),
 		TEST(test_strange_answers),
 		TEST(test_silent_daemon),
 		TEST(test_no_daemon),
