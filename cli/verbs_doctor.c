@@ -26,7 +26,8 @@ static bool has_code(const json_t *reason, enum health_code code)
 /* Rules of other tables, and bridges that carry packets past the guard: spefw-doctor has found them as well. */
 static bool is_found_by_doctor(const json_t *reason)
 {
-	return has_code(reason, HEALTH_FOREIGN_RULE) || has_code(reason, HEALTH_BRIDGE);
+	return has_code(reason, HEALTH_FOREIGN_RULE) || has_code(reason, HEALTH_BLOCKED) ||
+	       has_code(reason, HEALTH_BRIDGE);
 }
 
 static bool is_serious(const json_t *reason)

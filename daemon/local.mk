@@ -32,8 +32,10 @@ libcore_a_SOURCES = \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \
 	daemon/core/foreign.c daemon/core/foreign.h daemon/core/foreign_parts.h \
-	daemon/core/foreign_boxes.c daemon/core/foreign_judge.c daemon/core/foreign_meet.c \
+	daemon/core/foreign_boxes.c daemon/core/foreign_finding.c daemon/core/foreign_judge.c \
+	daemon/core/foreign_meet.c daemon/core/foreign_packet.c \
 	daemon/core/nearest.c daemon/core/nearest.h \
+	daemon/core/owners.c daemon/core/owners.h \
 	daemon/core/observed_queries.c daemon/core/observed_queries.h \
 	daemon/core/policy.c daemon/core/policy.h daemon/core/policy_parts.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
@@ -71,7 +73,7 @@ spefwd_SOURCES = \
 	daemon/timer.c daemon/timer.h \
 	daemon/control/methods.c daemon/control/methods.h \
 	daemon/control/methods_explain.c daemon/control/methods_explain.h \
-	daemon/control/report.c daemon/control/report.h \
+	daemon/control/report.c daemon/control/report.h daemon/control/report_blocked.c \
 	daemon/control/report_cut.c daemon/control/report_cut.h \
 	daemon/control/clients.c \
 	daemon/control/peer.c daemon/control/peer.h \
@@ -82,7 +84,8 @@ spefwd_SOURCES = \
 	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_parts.h daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c \
 	daemon/gateway/events.c \
-	daemon/gateway/foreign.c daemon/gateway/foreign.h \
+	daemon/gateway/foreign.c daemon/gateway/foreign.h daemon/gateway/foreign_parts.h \
+	daemon/gateway/foreign_explain.c daemon/gateway/foreign_look.c \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h \
 	daemon/gateway/names.c daemon/gateway/names.h daemon/gateway/names_parts.h \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c \
@@ -101,6 +104,7 @@ spefwd_SOURCES = \
 	daemon/net/resolv_conf.c daemon/net/resolv_conf.h \
 	daemon/net/resolver.c daemon/net/resolver.h \
 	daemon/net/spawn.c daemon/net/spawn.h \
+	daemon/net/way.c daemon/net/way.h \
 	daemon/nft/cut.c daemon/nft/cut.h \
 	daemon/nft/decode.c daemon/nft/decode.h \
 	daemon/nft/encode.c daemon/nft/encode.h \

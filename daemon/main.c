@@ -167,7 +167,7 @@ static int listen_on(struct service *service, sd_event *event, const char *path)
 
 static int start(struct service *service, sd_event *event, const struct paths *paths)
 {
-	static const struct gateway_events events = { on_health_changed, on_refreshed };
+	static const struct gateway_events events = { .health_changed = on_health_changed, .refreshed = on_refreshed };
 	const struct gateway_paths gateway_paths = { paths->config, paths->state };
 	int stored_fd = fdstore_take();
 

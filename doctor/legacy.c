@@ -274,6 +274,7 @@ static int take_rule(const struct legacy *legacy, const struct entry *entry, siz
 			     .table = legacy->info.name,
 			     .rule = { .chain = chain,
 				       .handle = number,
+				       .number = number,
 				       .conditions = legacy->out->conditions.count,
 				       .exact = true,
 				       .map_field = RULE_FIELDS } };

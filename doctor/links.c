@@ -3,22 +3,19 @@
 #include "core/array.h"
 #include "net/bridges.h"
 #include "net/environment.h"
+#include "net/way.h"
 
 #include <errno.h>
 #include <linux/neighbour.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/cache.h>
-#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/neighbour.h>
-#include <netlink/route/route.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	RANGES_MAX = 4096, /* of a flow's peers that are looked up */
-	DETOURS_FOR = 64,  /* ranges of a role whose ways are compared */
+	DETOURS_FOR = 64, /* ranges of a role whose ways are compared */
 	NEIGHBOURS_MAX = 8192,
 };
 
@@ -42,54 +39,6 @@ static int add_all(struct interface_list *to, const struct interface_list *from)
 		memcpy(to->names[to->count++], from->names[i], sizeof(*to->names));
 	}
 	return 0;
-}
-
-/* By which interfaces the peers of a flow come. *ret empty: by any. */
-static int add_peer_links(struct doctor *doctor, const struct endpoint *peer, struct interface_list *ret)
-{
-	struct interface_list some = { 0 };
-	int r = 0;
-
-	if (peer->any || peer->name_count)
-		r = links_of_defaults(doctor->links, &some.names, &some.count);
-	if (r == 0 && !peer->any && (!peer->name_count || some.count) && peer->ranges.count <= RANGES_MAX) {
-		r = add_all(ret, &some);
-		free(some.names);
-		some = (struct interface_list){ 0 };
-		if (r == 0)
-			r = links_towards(doctor->links, &peer->ranges, &some.names, &some.count);
-	}
-	if (r == 0)
-		r = add_all(ret, &some);
-	free(some.names);
-	return r;
-}
-
-static bool opens_any(const struct policy *policy, const struct policy_flow *flow, bool inbound)
-{
-	for (size_t i = 0; i < policy->role_count; i++)
-		if (policy->roles[i].is_protected &&
-		    (inbound ? flow_opens_role(flow, &policy->roles[i]) : flow_leaves_role(flow, &policy->roles[i])))
-			return true;
-	return false;
-}
-
-static int read_peers(struct doctor *doctor)
-{
-	const struct policy *policy = &doctor->file.policy;
-	int r = 0;
-
-	doctor->peers = calloc(policy->flow_count + 1, sizeof(*doctor->peers));
-	if (!doctor->peers)
-		return -ENOMEM;
-	for (size_t i = 0; i < policy->flow_count && r == 0; i++) {
-		const struct policy_flow *flow = &policy->flows[i];
-		if (opens_any(policy, flow, true))
-			r = add_peer_links(doctor, &flow->from, &doctor->peers[i]);
-		if (r == 0 && opens_any(policy, flow, false))
-			r = add_peer_links(doctor, &flow->to, &doctor->peers[i]);
-	}
-	return r;
 }
 
 /* Interfaces whose forwarding matters. */
@@ -119,56 +68,6 @@ static int read_interface_facts(struct doctor *doctor)
 	return r;
 }
 
-/* The kernel's way to an address. */
-
-struct best_way {
-	int index; /* of the interface; 0: none */
-	bool answered;
-};
-
-static void take_oif(struct rtnl_nexthop *hop, void *userdata)
-{
-	((struct best_way *)userdata)->index = rtnl_route_nh_get_ifindex(hop);
-}
-
-static int each_answer(struct nl_msg *message, void *userdata)
-{
-	struct rtnl_route *route = NULL;
-
-	((struct best_way *)userdata)->answered = true;
-	if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWROUTE || rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
-		return NL_OK;
-	if (rtnl_route_get_type(route) == RTN_UNICAST)
-		rtnl_route_foreach_nexthop(route, take_oif, userdata);
-	rtnl_route_put(route);
-	return NL_OK;
-}
-
-/* "": it is not known, or there is none. */
-static int best_link(struct nl_sock *socket, const struct addr *addr, char ret[CONFIG_INTERFACE_MAX + 1])
-{
-	struct rtmsg request = { .rtm_family = addr->family == FAMILY_4 ? AF_INET : AF_INET6,
-				 .rtm_dst_len = (uint8_t)addr_bits((enum family)addr->family) };
-	struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST);
-	char name[IF_NAMESIZE];
-	struct best_way way = { .index = 0 };
-	int r = -ENOMEM;
-
-	*ret = '\0';
-	if (message && nlmsg_append(message, &request, sizeof(request), NLMSG_ALIGNTO) == 0 &&
-	    nla_put(message, RTA_DST, (int)addr_size((enum family)addr->family), addr->bytes) == 0)
-		r = nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, each_answer, &way) < 0 ? -EIO : 0;
-	/* An answer and its acknowledgement, which must not be left for the next one; or an error where there is no
-	 * way. */
-	if (r == 0 && nl_send_auto(socket, message) >= 0 && nl_recvmsgs_default(socket) >= 0 && way.answered)
-		nl_wait_for_ack(socket);
-	if (message)
-		nlmsg_free(message);
-	if (r == 0 && way.index && if_indextoname((unsigned)way.index, name))
-		memcpy(ret, name, strnlen(name, CONFIG_INTERFACE_MAX) + 1);
-	return r;
-}
-
 static int add_detours(struct doctor *doctor, struct nl_sock *socket, const struct policy_role *role,
 		       const struct range *range, const struct interface_list *named)
 {
@@ -182,7 +81,7 @@ static int add_detours(struct doctor *doctor, struct nl_sock *socket, const stru
 	/* To the gateway's own address no interface leads, and it often is the first of a network. */
 	while (ranges_contains(doctor->facts.gateway, &addr) && addr_compare(&addr, &range->last) < 0)
 		addr_next(&addr);
-	int r = best_link(socket, &addr, best);
+	int r = net_way_towards(socket, &addr, best);
 	if (r == 0 && named)
 		r = add_all(&interfaces, named);
 	else if (r == 0)
@@ -269,11 +168,12 @@ int doctor_read_links(struct doctor *doctor)
 	struct nl_sock *socket = nl_socket_alloc();
 
 	int r = environment_read(doctor->links, &doctor->file.policy, &store);
-	doctor->roles = store.roles;
-	store.roles = NULL;
-	environment_free(&store);
 	if (r == 0)
-		r = read_peers(doctor);
+		r = environment_read_peers(doctor->links, &doctor->file.policy, &store);
+	doctor->roles = store.roles;
+	doctor->peers = store.peers;
+	store.roles = store.peers = NULL;
+	environment_free(&store);
 	if (r == 0)
 		r = read_interface_facts(doctor);
 	if (r == 0 && (!socket || nl_connect(socket, NETLINK_ROUTE) < 0))

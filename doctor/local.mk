@@ -14,6 +14,7 @@ spefw_doctor_SOURCES = \
 	daemon/net/resolv_conf.c daemon/net/resolv_conf.h \
 	daemon/net/resolver.c daemon/net/resolver.h \
 	daemon/net/spawn.c daemon/net/spawn.h \
+	daemon/net/way.c daemon/net/way.h \
 	daemon/nft/decode.c daemon/nft/decode.h \
 	daemon/nft/encode.c daemon/nft/encode.h \
 	daemon/nft/expressions.c daemon/nft/expressions.h \

@@ -16,7 +16,7 @@ static int append(struct findings *to, struct findings *from)
 	for (size_t i = 0; i < from->count && r == 0; i++) {
 		r = ARRAY_PUSH(to, from->items[i]) < 0 ? -ENOMEM : 0;
 		if (r == 0)
-			from->items[i].table = from->items[i].chain = NULL;
+			from->items[i].table = from->items[i].chain = from->items[i].set = NULL;
 	}
 	findings_free(from);
 	return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "doctor_parts.h"
+#include "owners.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -207,33 +208,36 @@ static enum gravity gravity_of(const struct finding *finding)
 
 static struct trouble *add_finding(struct troubles *out, const struct finding *finding, const char *check)
 {
-	const char *does = finding->may ? "may drop it" : effect_phrase(finding->effect);
+	char flows[FLOWS_TEXT_MAX];
 
 	if (finding->effect == EFFECT_PORT)
 		return trouble_add(out, GRAVITY_SERIOUS, check,
 				   "a port of a guarded machine's own address is translated by another table: "
 				   "early_drop drops "
 				   "what comes to it");
-	if (finding->flow_count > 1)
-		return trouble_add(out, gravity_of(finding), check, "flow %s and %zu more: another table %s",
-				   finding->flow, finding->flow_count - 1, does);
-	return trouble_add(out, gravity_of(finding), check, "flow %s: another table %s", finding->flow, does);
+	return trouble_add(out, gravity_of(finding), check, "%s: another table %s", finding_flows(finding, flows),
+			   finding_phrase(finding));
 }
 
-/* The table in words, and the command that shows the chain. */
-static void where(const struct finding *finding, char table[300], char look[400])
+static void add_remedy(struct troubles *out, struct trouble *trouble, const struct finding *finding)
 {
-	const char *family = finding->legacy
-				     ? finding->family == FOREIGN_FAMILY_IP6 ? "ip6tables-legacy" : "iptables-legacy"
-				     : table_family(finding->family);
+	char remedy[REMEDY_MAX], look[WHERE_MAX];
 
-	if (finding->legacy) {
-		snprintf(table, 300, "%s, table %.100s", family, finding->table);
-		snprintf(look, 400, "%s -t %.100s -L %.100s -n --line-numbers", family, finding->table, finding->chain);
-	} else {
-		snprintf(table, 300, "table %s %.100s", family, finding->table);
-		snprintf(look, 400, "nft -a list chain %s %.100s %.100s", family, finding->table, finding->chain);
-	}
+	if (finding->effect == EFFECT_PORT)
+		REMEDY(out, trouble, "early_drop = no, since it sees the port before the translation");
+	else if (finding->effect == EFFECT_OFFLOAD)
+		REMEDY(out, trouble,
+		       "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor "
+		       "seen by spefwd");
+	else if (owner_remedy(finding, remedy))
+		REMEDY(out, trouble, "%s", remedy);
+	else if (finding->effect == EFFECT_POLICY)
+		REMEDY(out, trouble,
+		       "let that chain accept what touches the protected addresses, for spefwd judges it; %s",
+		       finding_command(finding, look));
+	else
+		REMEDY(out, trouble, "take the protected addresses out of that rule; %s",
+		       finding_command(finding, look));
 }
 
 static void judge_finding(struct troubles *out, const struct finding *finding)
@@ -245,26 +249,16 @@ static void judge_finding(struct troubles *out, const struct finding *finding)
 	const char *check = finding->effect < sizeof(checks) / sizeof(checks[0]) && checks[finding->effect]
 				    ? checks[finding->effect]
 				    : "interception";
-	char table[300], look[400];
+	char table[WHERE_MAX];
 
-	where(finding, table, look);
+	finding_table(finding, table);
 	struct trouble *trouble = add_finding(out, finding, check);
 	if (finding->effect == EFFECT_POLICY)
 		EVIDENCE(out, trouble, "%s, chain %s: policy drop", table, finding->chain);
 	else
 		EVIDENCE(out, trouble, "%s, chain %s, %s %llu", table, finding->chain,
 			 finding->legacy ? "rule" : "handle", (unsigned long long)finding->handle);
-	if (finding->effect == EFFECT_PORT)
-		REMEDY(out, trouble, "early_drop = no, since it sees the port before the translation");
-	else if (finding->effect == EFFECT_OFFLOAD)
-		REMEDY(out, trouble,
-		       "leave the protected addresses out of the flowtable: what is offloaded is neither counted nor "
-		       "seen by spefwd");
-	else if (finding->effect == EFFECT_POLICY)
-		REMEDY(out, trouble,
-		       "let that chain accept what touches the protected addresses, for spefwd judges it; %s", look);
-	else
-		REMEDY(out, trouble, "take the protected addresses out of that rule; %s", look);
+	add_remedy(out, trouble, finding);
 }
 
 static void judge_foreign(struct troubles *out, const struct doctor_facts *facts)

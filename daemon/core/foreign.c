@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "foreign_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,9 +29,25 @@ const char *effect_word(enum effect effect)
 	return effect_words[effect];
 }
 
-const char *effect_phrase(enum effect effect)
+const char *finding_word(const struct finding *finding)
 {
-	return effect_phrases[effect];
+	return finding->rejects ? "reject" : effect_word(finding->effect);
+}
+
+const char *finding_phrase(const struct finding *finding)
+{
+	if (finding->may)
+		return finding->rejects ? "may reject it" : "may drop it";
+	return finding->rejects ? "rejects it" : effect_phrases[finding->effect];
+}
+
+char *finding_flows(const struct finding *finding, char buffer[FLOWS_TEXT_MAX])
+{
+	if (finding->flow_count > 1)
+		snprintf(buffer, FLOWS_TEXT_MAX, "flow %s and %zu more", finding->flow, finding->flow_count - 1);
+	else
+		snprintf(buffer, FLOWS_TEXT_MAX, "flow %s", finding->flow);
+	return buffer;
 }
 
 const char *table_family(unsigned family)
@@ -136,12 +153,17 @@ bool foreign_do_any(const struct foreign_tables *tables, unsigned effects)
 	return false;
 }
 
+void finding_free(struct finding *finding)
+{
+	free(finding->table);
+	free(finding->chain);
+	free(finding->set);
+}
+
 void findings_free(struct findings *findings)
 {
-	for (size_t i = 0; i < findings->count; i++) {
-		free(findings->items[i].table);
-		free(findings->items[i].chain);
-	}
+	for (size_t i = 0; i < findings->count; i++)
+		finding_free(&findings->items[i]);
 	free(findings->items);
 	*findings = (struct findings){ 0 };
 }
@@ -152,8 +174,9 @@ bool findings_equal(const struct findings *a, const struct findings *b)
 		return false;
 	for (size_t i = 0; i < a->count; i++) {
 		const struct finding *x = &a->items[i], *y = &b->items[i];
-		if (x->family != y->family || x->handle != y->handle || x->effect != y->effect ||
-		    strcmp(x->table, y->table) != 0 || strcmp(x->chain, y->chain) != 0 || strcmp(x->flow, y->flow) != 0)
+		if (x->family != y->family || x->handle != y->handle || x->effect != y->effect || x->may != y->may ||
+		    x->flow_count != y->flow_count || strcmp(x->table, y->table) != 0 ||
+		    strcmp(x->chain, y->chain) != 0 || strcmp(x->flow, y->flow) != 0)
 			return false;
 	}
 	return true;

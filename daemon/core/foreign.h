@@ -75,10 +75,12 @@ enum way { WAY_ON, WAY_DONE /* the base chain is through with it */, WAY_RETURN,
 struct foreign_rule {
 	size_t chain; /* index of its chain */
 	uint64_t handle;
+	size_t number;     /* its place among all rules of the chain, from 1; 0: unknown */
 	size_t conditions; /* index of the first, and how many */
 	size_t condition_count;
 	bool exact;      /* the conditions are all that it looks at */
 	bool excess;     /* it means what no ordinary packet is: too many, or from where no way leads back */
+	bool rejects;    /* EFFECT_DROP: with an answer */
 	bool has_target; /* EFFECT_DNAT: to this address; else to an unknown one */
 	struct addr target;
 	uint8_t effect;    /* enum effect */
@@ -125,6 +127,7 @@ struct foreign_chain {
 	bool interfaces_unknown; /* interfaces have other names there: ports of a bridge, devices below one */
 	bool drops;              /* what comes to the end of a base chain */
 	bool legacy;             /* of iptables-legacy: rules have numbers, not handles */
+	size_t rule_count;       /* all of them, also those that are not kept */
 };
 
 struct foreign_tables {
@@ -147,17 +150,39 @@ struct foreign_tables {
 	bool incomplete; /* there is more than was read, or could be */
 };
 
+/* Whose rule it is: core/owners.h. */
+enum owner { OWNER_NFTABLES, OWNER_IPTABLES, OWNER_FIREWALLD, OWNER_DOCKER, OWNER_FAIL2BAN, OWNER_UFW, OWNERS };
+
+/* What a rule meets of the connections that protected machines accept, and of those that they open. */
+enum {
+	MEETS_OPENING_IN = 1,
+	MEETS_OPENING_OUT = 2,
+	MEETS_ANSWER_OUT = 4, /* of what they accept */
+	MEETS_ANSWER_IN = 8,
+};
+
 struct finding {
 	char *table, *chain; /* owned */
+	char *set;           /* owned: the named set by which the rule knows the peer; NULL: none */
 	unsigned family;
 	uint64_t handle;
+	size_t number; /* of the rule in its chain; 0: unknown, or the end of the chain */
 	enum effect effect;
-	char flow[CONFIG_ID_MAX + 1]; /* the first one that it meets */
+	bool rejects; /* EFFECT_DROP: with an answer */
+	enum owner owner;
+	enum place place;
+	char flow[CONFIG_ID_MAX + 1]; /* the first one that it meets; "": of a packet */
 	char last_flow[CONFIG_ID_MAX + 1];
 	size_t flow_count; /* how many there are, about */
 	bool may;          /* EFFECT_DROP, EFFECT_POLICY: some of it, or under conditions that can't be known */
 	bool legacy;
+	uint8_t meets; /* MEETS_... */
+	/* The protected side of what it meets first, by family; and the peers that the rule speaks of. */
+	bool has_own[FAMILIES], has_peer;
+	struct range own[FAMILIES], peer;
 	size_t base, rule; /* their order: base chains, and the rules of each as they were read */
+	/* Of what may come by several interfaces: how many of these ways were stopped, one after the other. */
+	size_t ways_of, last_way, ways;
 };
 
 struct findings {
@@ -200,11 +225,34 @@ int foreign_judge_begin(struct judging **ret, struct findings *out, const struct
 int foreign_judge_some(struct judging *judging, size_t steps);
 void foreign_judge_end(struct judging *judging); /* NULL is fine */
 
+/* One packet that opens a connection, and the first answer to it. */
+struct foreign_packet {
+	struct addr source, target;        /* of one family */
+	uint8_t protocol;                  /* as in the IP header */
+	uint16_t source_port, target_port; /* of TCP and UDP; source_port 0: any that a client may take */
+	/* The interfaces that it may come by, and leave by. None: any, or not known. */
+	struct interface_list in, out;
+	bool pinned; /* TCP of a flow that `interception = prevent` keeps from translation */
+};
+/* What other tables do to it: which rules stop it, or its answer, or take it out of its way. Each once; what the first
+ * of them does may keep it from the others. Of the view the gateway's own addresses count. 0 or -ENOMEM. */
+int foreign_explain(struct findings *ret, const struct foreign_tables *tables, const struct policy *policy,
+		    const struct foreign_view *view, const struct foreign_packet *packet);
+/* Likewise in parts; packet must stay as it is, too. */
+int foreign_explain_begin(struct judging **ret, struct findings *out, const struct foreign_tables *tables,
+			  const struct policy *policy, const struct foreign_view *view,
+			  const struct foreign_packet *packet);
+
 void findings_free(struct findings *findings);
+void finding_free(struct finding *finding);
 bool findings_equal(const struct findings *a, const struct findings *b);
 
-const char *effect_word(enum effect effect);   /* "redirect", as nft has it */
-const char *effect_phrase(enum effect effect); /* what it does to a flow, as "redirects" */
-const char *table_family(unsigned family);     /* "inet" */
+const char *effect_word(enum effect effect);               /* "redirect", as nft has it */
+const char *finding_word(const struct finding *finding);   /* likewise, "reject" */
+const char *finding_phrase(const struct finding *finding); /* what it does to a flow, as "may drop it" */
+enum { FLOWS_TEXT_MAX = CONFIG_ID_MAX + 40 };
+char *finding_flows(const struct finding *finding,
+		    char buffer[FLOWS_TEXT_MAX]); /* "flow imap-in and 3 more"; returns buffer */
+const char *table_family(unsigned family);        /* "inet" */
 
 #endif

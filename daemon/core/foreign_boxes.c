@@ -98,35 +98,62 @@ static void set_connection(const struct judging *j, struct box *box)
 	set_byte(box, RULE_FLAGS, flags);
 }
 
+struct box make_box(const struct judging *j, const struct box_ends *ends)
+{
+	enum family family = (enum family)ends->source->first.family;
+	struct box box = { .reply = ends->reply,
+			   .family = (uint8_t)family,
+			   .ways = 1,
+			   .some = stops(j) && j->base->interfaces_unknown };
+
+	set_byte(&box, RULE_FAMILY, family == FAMILY_4 ? 4 : 6);
+	set_byte(&box, RULE_PROTOCOL, ends->protocol);
+	set_bytes(&box, family == FAMILY_4 ? RULE_SOURCE_4 : RULE_SOURCE_6, ends->source->first.bytes,
+		  ends->source->last.bytes);
+	set_bytes(&box, family == FAMILY_4 ? RULE_TARGET_4 : RULE_TARGET_6, ends->target->first.bytes,
+		  ends->target->last.bytes);
+	set_all(&box, RULE_SOURCE_PORT);
+	set_all(&box, RULE_TARGET_PORT);
+	if (ends->source_ports)
+		set_ports(&box, RULE_SOURCE_PORT, ends->source_ports);
+	if (ends->target_ports)
+		set_ports(&box, RULE_TARGET_PORT, ends->target_ports);
+	set_interface(&box, RULE_IN_INTERFACE, ends->from_gateway ? "" : ends->in);
+	set_interface(&box, RULE_OUT_INTERFACE, ends->out);
+	set_byte(&box, RULE_LOCAL, j->base->place == PLACE_INPUT);
+	set_connection(j, &box);
+	return box;
+}
+
+void number_ways(struct boxes *boxes, size_t first)
+{
+	for (size_t i = first; i < boxes->count; i++) {
+		boxes->items[i].ways = boxes->count - first;
+		boxes->items[i].first_way = first;
+		boxes->items[i].way = i;
+	}
+}
+
 static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply, const char *in,
 		   const char *out)
 {
 	static const struct port_range high_ports = { 1024, UINT16_MAX },
 				       usual_ports = { 49152, 60999 }; /* a client's; of Windows and of Linux */
 	bool from_own = pair->inbound == reply;
-	const struct range *source = from_own ? pair->own : pair->peer, *target = from_own ? pair->peer : pair->own;
-	enum family family = (enum family)pair->own->first.family;
-	struct box box = { .flow = pair->flow,
-			   .inbound = pair->inbound,
-			   .reply = reply,
-			   .family = (uint8_t)family,
-			   .any_peer = pair->any_peer,
-			   .some = stops(j) && j->base->interfaces_unknown };
+	const struct port_range *clients = !pair->ports ? NULL : stops(j) ? &usual_ports : &high_ports;
+	struct box box = make_box(j, &(struct box_ends){ .source = from_own ? pair->own : pair->peer,
+							 .target = from_own ? pair->peer : pair->own,
+							 .protocol = pair->protocol,
+							 .source_ports = reply ? pair->ports : clients,
+							 .target_ports = reply ? clients : pair->ports,
+							 .reply = reply,
+							 .from_gateway = j->base->place == PLACE_OUTPUT,
+							 .in = in,
+							 .out = out });
 
-	set_byte(&box, RULE_FAMILY, family == FAMILY_4 ? 4 : 6);
-	set_byte(&box, RULE_PROTOCOL, pair->protocol);
-	set_bytes(&box, family == FAMILY_4 ? RULE_SOURCE_4 : RULE_SOURCE_6, source->first.bytes, source->last.bytes);
-	set_bytes(&box, family == FAMILY_4 ? RULE_TARGET_4 : RULE_TARGET_6, target->first.bytes, target->last.bytes);
-	set_all(&box, RULE_SOURCE_PORT);
-	set_all(&box, RULE_TARGET_PORT);
-	if (pair->ports) {
-		set_ports(&box, reply ? RULE_TARGET_PORT : RULE_SOURCE_PORT, stops(j) ? &usual_ports : &high_ports);
-		set_ports(&box, reply ? RULE_SOURCE_PORT : RULE_TARGET_PORT, pair->ports);
-	}
-	set_interface(&box, RULE_IN_INTERFACE, in);
-	set_interface(&box, RULE_OUT_INTERFACE, out);
-	set_byte(&box, RULE_LOCAL, j->base->place == PLACE_INPUT);
-	set_connection(j, &box);
+	box.flow = pair->flow;
+	box.inbound = pair->inbound;
+	box.any_peer = pair->any_peer;
 	if (!from_own && !j->base->interfaces_unknown)
 		box.neighbours = &j->view->environment->role_interfaces[pair->role_index];
 	if (is_at_gateway(j))
@@ -136,16 +163,52 @@ static int add_box(struct judging *j, struct boxes *boxes, const struct pair *pa
 	return ARRAY_PUSH(boxes, box) < 0 ? -ENOMEM : 0;
 }
 
+static bool has_interface(const struct interface_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Peers by the interfaces of the protected machine itself are neighbours, whose packets don't pass: those of the
+ * others, or any. */
+static const char *peer_way(const struct interface_list *peers, const struct interface_list *own, size_t index)
+{
+	for (size_t i = 0; peers && i < peers->count; i++)
+		if ((!own || !has_interface(own, peers->names[i])) && index-- == 0)
+			return peers->names[i];
+	return NULL;
+}
+
+static size_t count_peer_ways(const struct interface_list *peers, const struct interface_list *own)
+{
+	size_t count = 0;
+
+	while (peer_way(peers, own, count))
+		count++;
+	return count ? count : 1;
+}
+
 /* By each interface of the one side and each of the other; a side without any is open. */
 static int add_ways(struct judging *j, struct boxes *boxes, const struct pair *pair, bool reply,
-		    const struct interface_list *in, const struct interface_list *out)
+		    const struct interface_list *own, const struct interface_list *peers)
 {
+	bool from_own = pair->inbound == reply,
+	     goes_out = stops(j) && (j->base->place == PLACE_FORWARD || j->base->place == PLACE_POSTROUTING);
+	bool own_counts = own && own->count && (from_own || goes_out), peers_count = !from_own || goes_out;
+	size_t own_ways = own_counts ? own->count : 1, ways = peers_count ? count_peer_ways(peers, own) : 1;
+	size_t first = boxes->count;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && (i == 0 || (in && i < in->count)); i++)
-		for (size_t o = 0; r == 0 && (o == 0 || (out && o < out->count)); o++)
-			r = add_box(j, boxes, pair, reply, in && in->count ? in->names[i] : NULL,
-				    out && out->count ? out->names[o] : NULL);
+	for (size_t o = 0; o < own_ways; o++) {
+		for (size_t p = 0; p < ways && r == 0; p++) {
+			const char *at_own = own_counts ? own->names[o] : NULL;
+			const char *at_peer = peers_count ? peer_way(peers, own, p) : NULL;
+			r = add_box(j, boxes, pair, reply, from_own ? at_own : at_peer, from_own ? at_peer : at_own);
+		}
+	}
+	number_ways(boxes, first);
 	return r;
 }
 
@@ -158,7 +221,6 @@ static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *p
 		stops(j) && !j->base->interfaces_unknown && !is_at_gateway(j) && j->view->peers && pair->flow
 			? &j->view->peers[pair->flow - j->policy->flows]
 			: NULL;
-	bool goes_out = stops(j) && (j->base->place == PLACE_FORWARD || j->base->place == PLACE_POSTROUTING);
 	int r = 0;
 
 	for (int reply = 0; reply < (j->base->nat ? 1 : 2) && r == 0; reply++) {
@@ -166,12 +228,9 @@ static int add_pair(struct judging *j, struct boxes *boxes, const struct pair *p
 		if ((j->base->place == PLACE_INPUT && !from_own) || (j->base->place == PLACE_OUTPUT && from_own))
 			continue;
 		if (j->base->place == PLACE_OUTPUT)
-			r = add_box(j, boxes, pair, reply, "", NULL);
+			r = add_box(j, boxes, pair, reply, NULL, NULL);
 		else
-			r = add_ways(j, boxes, pair, reply, from_own ? own : peers,
-				     !goes_out  ? NULL
-				     : from_own ? peers
-						: own);
+			r = add_ways(j, boxes, pair, reply, own, peers);
 	}
 	return r;
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "foreign_parts.h"
-#include "array.h"
-#include "printable.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +11,6 @@ enum {
 	DEPTH_MAX = 16,               /* as the kernel has it */
 	STEPS_MAX = 16 * 1000 * 1000, /* in all: a second or so */
 	ROUNDS_MAX = 32,              /* chains nest less deep */
-	FINDINGS_MAX = 1000,          /* all of them are compared, logged and shown */
 	PIN_PRIORITY = -199,
 };
 
@@ -28,6 +25,8 @@ static bool concerns(const struct judging *j, const struct box *box, const struc
 		return to_protected;
 	if (!is_looked_for(j->effects, rule->effect))
 		return false;
+	if (j->packet)
+		return !translates || !box->reply;
 	if (!translates && rule->effect != EFFECT_TPROXY)
 		return true;
 	/* These open no connection of their own, or they are no channel of the vendor's. */
@@ -39,72 +38,12 @@ static bool concerns(const struct judging *j, const struct box *box, const struc
 	return !(rule->effect == EFFECT_DNAT && box->inbound && to_protected);
 }
 
-/* Anything may stand in the name of another program's table: it must do no harm where it is shown. */
-static char *shown(const char *name)
-{
-	char *copy = strdup(name);
-
-	if (copy)
-		make_printable(copy);
-	return copy;
-}
-
-/* A finding of what the rule with this handle does to the box; handle 0: the end of the base chain. *found is the index
- * of the finding that is there already, and one; 0: none yet. */
-static int add_finding(struct judging *j, const struct foreign_chain *chain, uint64_t handle, enum effect effect,
-		       const struct box *box, bool may, size_t *found)
-{
-	struct finding finding = { .family = chain->family,
-				   .handle = handle,
-				   .effect = effect,
-				   .flow_count = 1,
-				   .may = may,
-				   .legacy = chain->legacy,
-				   .base = j->base_index,
-				   .rule = found == &j->policy_finding ? SIZE_MAX : (size_t)(found - j->finding_of) };
-	const char *flow = box->flow ? box->flow->id : "";
-
-	if (*found) {
-		struct finding *before = &j->out->items[*found - 1];
-		bool surer = before->may && !may;
-		/* Flows come one after the other. */
-		before->flow_count += strcmp(before->last_flow, flow) != 0;
-		before->may &= may;
-		memcpy(before->last_flow, flow, strlen(flow) + 1);
-		if (surer)
-			memcpy(before->flow, flow, strlen(flow) + 1);
-		return 0;
-	}
-	if (j->out->count >= FINDINGS_MAX) {
-		j->out->incomplete = true;
-		return 0;
-	}
-	finding.table = shown(chain->table);
-	finding.chain = shown(chain->name);
-	memcpy(finding.flow, flow, strlen(flow) + 1);
-	memcpy(finding.last_flow, flow, strlen(flow) + 1);
-	if (!finding.table || !finding.chain || ARRAY_PUSH(j->out, finding) < 0) {
-		free(finding.table);
-		free(finding.chain);
-		return -ENOMEM;
-	}
-	*found = j->out->count;
-	return 0;
-}
-
-static int add_rule_finding(struct judging *j, const struct foreign_rule *rule, enum effect effect,
-			    const struct box *box, bool may)
-{
-	return add_finding(j, &j->tables->chains.items[rule->chain], rule->handle, effect, box, may,
-			   &j->finding_of[rule - j->tables->rules.items]);
-}
-
 /* The box at a verdict that ends its way here: how much of it goes on. */
 static int end_box(struct judging *j, const struct foreign_rule *rule, struct box *box, struct share share,
 		   enum way way, bool drops)
 {
 	if (drops && is_looked_for(j->effects, EFFECT_DROP) && !box->some_peers && !share.peers) {
-		int r = add_rule_finding(j, rule, EFFECT_DROP, box, !share.all || box->some || box->doubt);
+		int r = add_finding(j, rule, EFFECT_DROP, box, !share.all || box->some || box->doubt);
 		if (r < 0)
 			return r;
 	}
@@ -136,8 +75,8 @@ static int meet_effect(struct judging *j, const struct foreign_rule *rule, const
 	if (rule->effect == EFFECT_NONE || rule->effect == EFFECT_DROP || !concerns(j, box, rule) ||
 	    !meets_rule(j, box, rule, &share))
 		return 0;
-	return add_rule_finding(j, rule, j->effects & 1 << EFFECT_PORT ? EFFECT_PORT : (enum effect)rule->effect, box,
-				false);
+	return add_finding(j, rule, j->effects & 1 << EFFECT_PORT ? EFFECT_PORT : (enum effect)rule->effect, box,
+			   false);
 }
 
 /* What of the box in the frame goes to a chain goes on in a frame above it. */
@@ -260,9 +199,9 @@ static void order_rules(struct judging *j)
 static bool is_outrun(const struct judging *j, const struct foreign_chain *chain)
 {
 	/* Ports that no flow opens are not pinned. */
-	return !(j->effects & 1 << EFFECT_PORT) && j->policy->interception == INTERCEPTION_PREVENT &&
-	       j->policy->mode == MODE_ENFORCE && chain->nat && chain->place == PLACE_PREROUTING &&
-	       chain->priority > PIN_PRIORITY;
+	return (!j->packet || j->packet->pinned) && !(j->effects & 1 << EFFECT_PORT) &&
+	       j->policy->interception == INTERCEPTION_PREVENT && j->policy->mode == MODE_ENFORCE && chain->nat &&
+	       chain->place == PLACE_PREROUTING && chain->priority > PIN_PRIORITY;
 }
 
 static bool drops_rest(const struct judging *j)
@@ -282,7 +221,7 @@ static int next_base(struct judging *j)
 		j->steps++;
 		if (j->base->place != PLACE_NONE && (j->leads[j->base_index] || drops_rest(j)) &&
 		    !is_outrun(j, j->base))
-			r = add_boxes(j, &j->boxes);
+			r = j->packet ? add_packet_boxes(j, &j->boxes) : add_boxes(j, &j->boxes);
 	}
 	j->steps += j->boxes.count;
 	return r < 0 ? r : j->boxes.count > 0;
@@ -300,7 +239,7 @@ static int leave_chain(struct judging *j)
 	j->walking = false;
 	/* What comes to the end of a base chain. */
 	if (drops_rest(j) && frame->box.state != BOX_GONE)
-		return add_finding(j, j->base, 0, EFFECT_POLICY, &frame->box, frame->box.doubt, &j->policy_finding);
+		return add_finding(j, NULL, EFFECT_POLICY, &frame->box, frame->box.doubt);
 	return 0;
 }
 
@@ -376,9 +315,20 @@ int foreign_judge_begin(struct judging **ret, struct findings *out, const struct
 	}
 	find_leads(j);
 	order_rules(j);
-	j->done = effects & EFFECTS_INTERCEPT && policy->interception == INTERCEPTION_OFF;
+	j->done = !(effects & EFFECTS_STOP) && effects & EFFECTS_INTERCEPT && policy->interception == INTERCEPTION_OFF;
 	*ret = j;
 	return 0;
+}
+
+int foreign_explain_begin(struct judging **ret, struct findings *out, const struct foreign_tables *tables,
+			  const struct policy *policy, const struct foreign_view *view,
+			  const struct foreign_packet *packet)
+{
+	int r = foreign_judge_begin(ret, out, tables, policy, view, EFFECTS_STOP | EFFECTS_INTERCEPT);
+
+	if (r == 0)
+		(*ret)->packet = packet;
+	return r;
 }
 
 static int finding_order(const void *a, const void *b)
@@ -422,16 +372,28 @@ void foreign_judge_end(struct judging *j)
 	free(j);
 }
 
-int foreign_judge(struct findings *ret, const struct foreign_tables *tables, const struct policy *policy,
-		  const struct foreign_view *view, unsigned effects)
+static int judge_all(struct judging *j, int r, struct findings *ret)
 {
-	struct judging *j = NULL;
-	int r = foreign_judge_begin(&j, ret, tables, policy, view, effects);
-
 	if (r == 0)
 		r = foreign_judge_some(j, SIZE_MAX / 2);
 	foreign_judge_end(j);
 	if (r < 0)
 		findings_free(ret);
 	return r;
+}
+
+int foreign_judge(struct findings *ret, const struct foreign_tables *tables, const struct policy *policy,
+		  const struct foreign_view *view, unsigned effects)
+{
+	struct judging *j = NULL;
+	int r = foreign_judge_begin(&j, ret, tables, policy, view, effects);
+	return judge_all(j, r, ret);
+}
+
+int foreign_explain(struct findings *ret, const struct foreign_tables *tables, const struct policy *policy,
+		    const struct foreign_view *view, const struct foreign_packet *packet)
+{
+	struct judging *j = NULL;
+	int r = foreign_explain_begin(&j, ret, tables, policy, view, packet);
+	return judge_all(j, r, ret);
 }

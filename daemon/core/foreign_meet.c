@@ -80,7 +80,8 @@ static bool takes_set(struct judging *j, const struct box *box, enum rule_field 
 	return false;
 }
 
-static bool meets_set(struct judging *j, const struct box *box, enum rule_field field, const struct foreign_set *set)
+const struct set_element *element_met(struct judging *j, const struct box *box, enum rule_field field,
+				      const struct foreign_set *set)
 {
 	size_t size = rule_field_size(field);
 
@@ -88,9 +89,9 @@ static bool meets_set(struct judging *j, const struct box *box, enum rule_field 
 	     i < set->count && memcmp(set->items[i].first, box->last[field], size) <= 0; i++) {
 		j->steps++;
 		if (meets_interval(box, field, set->items[i].first, set->items[i].last))
-			return true;
+			return &set->items[i];
 	}
-	return false;
+	return NULL;
 }
 
 /* Whether the box has the field at all: addresses of the other family, ports of a protocol without. */
@@ -140,14 +141,14 @@ static bool meets(struct judging *j, const struct box *box, const struct rule_co
 	const struct foreign_set *set = condition->set ? &j->tables->sets.items[condition->set - 1] : NULL;
 	if (set && !set->known)
 		return true;
-	bool some = set ? meets_set(j, box, field, set) : meets_interval(box, field, condition->first, condition->last);
+	bool some = set ? element_met(j, box, field, set) != NULL
+			: meets_interval(box, field, condition->first, condition->last);
 	bool all = set ? takes_set(j, box, field, set) : takes_interval(box, field, condition->first, condition->last);
 	*ret_takes = condition->negate ? !some : all;
 	return condition->negate ? !all : some;
 }
 
-/* The field that has the address of the box's peer. */
-static bool is_of_peer(const struct box *box, enum rule_field field)
+bool is_of_peer(const struct box *box, enum rule_field field)
 {
 	bool from_own = box->inbound == box->reply;
 	return from_own ? field == RULE_TARGET_4 || field == RULE_TARGET_6

@@ -20,8 +20,9 @@ struct box {
 	const struct ranges *holes[2];           /* what the source and the target are not; NULL: nothing */
 	const struct interface_list *neighbours; /* interfaces that it does not come by; NULL: none */
 	uint8_t state;
-	bool whole;    /* all of the box that it is a part of */
-	bool any_peer; /* the peer may be anybody */
+	size_t ways, first_way, way; /* of how many by different interfaces this is one; their numbers among all */
+	bool whole;                  /* all of the box that it is a part of */
+	bool any_peer;               /* the peer may be anybody */
 	/* For drops: which part of the flow it is. */
 	bool some;       /* not all, or under conditions that can't be known */
 	bool some_peers; /* some of ANY */
@@ -49,6 +50,7 @@ struct judging {
 	const struct policy *policy;
 	const struct foreign_view *view;
 	unsigned effects;
+	const struct foreign_packet *packet; /* NULL: the policy's flows */
 	struct findings *out;
 	const struct foreign_chain *base;
 	size_t base_index, next_chain;
@@ -68,8 +70,27 @@ struct judging {
 	size_t steps; /* rules, conditions, elements, boxes that were looked at */
 };
 
-/* The flows as the base chain sees them. 0 or -ENOMEM. */
+/* The flows, or the packet, as the base chain sees them. 0 or -ENOMEM. */
 int add_boxes(struct judging *j, struct boxes *boxes);
+int add_packet_boxes(struct judging *j, struct boxes *boxes);
+
+/* foreign_boxes.c */
+struct box_ends {
+	const struct range *source, *target;
+	uint8_t protocol;
+	const struct port_range *source_ports, *target_ports; /* NULL: it has none */
+	bool reply;
+	bool from_gateway;    /* it was made here: it came by no interface */
+	const char *in, *out; /* interfaces; NULL: any */
+};
+/* With what is known of its connection; the rest is the caller's. */
+struct box make_box(const struct judging *j, const struct box_ends *ends);
+/* The boxes from the first one on are one thing by several ways. */
+void number_ways(struct boxes *boxes, size_t first);
+
+/* foreign_finding.c: the rule does this to the box; NULL: the end of the base chain does. 0 or -ENOMEM. */
+int add_finding(struct judging *j, const struct foreign_rule *rule, enum effect effect, const struct box *box,
+		bool may);
 
 /* How much of a box a rule meets. */
 struct share {
@@ -82,6 +103,10 @@ bool is_looked_for(unsigned effects, unsigned effect);
 
 /* foreign_meet.c */
 size_t first_element_from(const struct foreign_set *set, const uint8_t *value, size_t size);
+/* The first element that meets the box; NULL: none. */
+const struct set_element *element_met(struct judging *j, const struct box *box, enum rule_field field,
+				      const struct foreign_set *set);
+bool is_of_peer(const struct box *box, enum rule_field field); /* the field has the peer's address */
 bool meets_rule(struct judging *j, const struct box *box, const struct foreign_rule *rule, struct share *ret);
 bool meets_element(struct judging *j, const struct box *box, const struct foreign_rule *rule,
 		   const struct set_element *element, struct share *ret);

@@ -45,8 +45,9 @@
 	REASON(INTERCEPTED, "intercepted", false, "Connections of the server were intercepted a short time ago.",     \
 	       "`spefwctl doctor`")                                                                                   \
 	REASON(UNOBSERVED, "unobserved", false, "More DNS packets of the server came lately than are read.", "")      \
-	REASON(FOREIGN_RULE, "foreign-rule", false, "A rule of another table could intercept a flow.",                \
-	       "`spefwctl doctor`")                                                                                   \
+	REASON(BLOCKED, "blocked", false,                                                                             \
+	       "Another table stops a flow, or all that an administrators' network has of it.", "<COMMAND>")          \
+	REASON(FOREIGN_RULE, "foreign-rule", false, "A rule of another table could intercept a flow.", "<COMMAND>")   \
 	REASON(FOREIGN_INCOMPLETE, "foreign-incomplete", false,                                                       \
 	       "Other tables have too many rules, or rules of an unknown kind.", "`spefwctl doctor`")                 \
 	REASON(FOREIGN_UNREAD, "foreign-unread", false, "The rules of other tables were not read yet.", "")           \

@@ -199,7 +199,7 @@ static int copy_environment(void *userdata, const struct policy *policy, struct 
 			    struct ranges *ret_own)
 {
 	struct gateway *gateway = userdata;
-	int r = network_environment(gateway->network, policy, ret);
+	int r = network_environment_of_others(gateway->network, policy, ret);
 
 	if (r == 0)
 		r = ranges_add_all(ret_own, network_own_addresses(gateway->network));
@@ -216,7 +216,15 @@ static void on_findings_gone(void *userdata)
 	counts_forget_interception(gateway->counts);
 }
 
-const struct foreign_events foreign_events = { copy_environment, on_health_changed, on_findings_gone };
+static void on_explained(void *userdata, void *waiter, int r, const struct findings *findings)
+{
+	struct gateway *gateway = userdata;
+
+	if (gateway->events.explained)
+		gateway->events.explained(gateway->userdata, waiter, r, findings);
+}
+
+const struct foreign_events foreign_events = { copy_environment, on_health_changed, on_findings_gone, on_explained };
 
 /* Interfaces and addresses. */
 

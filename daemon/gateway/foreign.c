@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "gateway/foreign.h"
 #include "clock.h"
+#include "core/owners.h"
+#include "gateway/foreign_parts.h"
 #include "log.h"
-#include "nft/foreign.h"
-#include "timer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,51 +10,44 @@
 #include <string.h>
 
 enum {
-	SETTLE_MS = 200, /* a program seldom makes one change alone */
-	EVERY_MS = 2000, /* a program that changes its tables all the time must not keep us reading */
-	SHARE = 20,      /* nor may large tables: at most a part of the time in so many */
-	SLICE_MS = 10,
-	PAUSE_MS = 5,        /* all that waits has its turn in a pause, a reply of many parts among it */
-	FIRST_SLICE_MS = 50, /* what most gateways have is judged at once */
-	STEPS_AT_ONCE = 20 * 1000,
-	PRIORITY = SD_EVENT_PRIORITY_NORMAL + 10, /* that of clients: neither of the two waits for the other's end */
+	SETTLE_MS = 200,          /* a program seldom makes one change alone */
+	EVERY_MS = 2000,          /* a program that changes its tables all the time must not keep us reading */
+	AGAIN_MS = 5 * 60 * 1000, /* elements of their sets come and go unnoticed */
+	SHARE = 20,               /* nor may large tables: at most a part of the time in so many */
 	FINDINGS_SAID = 4,
 };
 
-/* A look at them that is under way. What it judges by is a copy, but for the policy: whoever changes that ends the
- * look. */
-struct look {
-	struct nft_socket nft;
-	struct foreign_tables tables;
-	struct foreign_reading *reading; /* NULL: it is done */
-	struct environment_store store;
-	struct ranges own;
-	struct names_view names; /* none: names are not looked at */
-	struct environment environment;
-	struct foreign_view view;
-	struct judging *judging;
-	struct findings found;
-	int64_t took_ms;
-};
+/* What is looked for, one after the other. */
+enum kind { INTERCEPTIONS, BLOCKS, KINDS };
+static const unsigned effects_of[KINDS] = { EFFECTS_INTERCEPT, EFFECTS_STOP };
 
 struct foreign {
 	struct foreign_events events;
 	void *userdata;
 	const struct policy *policy; /* NULL: they were never to be read */
-	struct findings findings;
-	bool read;                  /* it was done, or tried, for this policy */
-	bool unreadable;            /* it failed */
-	struct look *look;          /* under way; NULL: none */
+	struct findings findings[KINDS];
+	bool read;         /* it was done, or tried, for this policy */
+	bool unreadable;   /* it failed */
+	struct look *look; /* under way; NULL: none */
+	enum kind judged;  /* what the look judges now */
+	struct findings found[KINDS];
+	int64_t look_ms;            /* what the look has cost so far */
 	int64_t read_ms, took_ms;   /* when a look last ended, and what it cost */
+	int64_t good_ms;            /* when one last told what there is; 0: never */
 	struct timer *settle_timer; /* when they are read because they have changed */
+	struct timer *again_timer;  /* or may have */
 	struct timer *slice_timer;  /* when the look under way goes on */
+	struct explanations *explanations;
 };
 
 char *finding_text(const struct finding *finding, char buffer[FINDING_TEXT_MAX])
 {
-	snprintf(buffer, FINDING_TEXT_MAX, "flow %s: table %s %.100s, chain %.100s, handle %llu %s", finding->flow,
-		 table_family(finding->family), finding->table, finding->chain, (unsigned long long)finding->handle,
-		 effect_phrase(finding->effect));
+	char flows[FLOWS_TEXT_MAX], handle[40] = "";
+
+	if (finding->handle)
+		snprintf(handle, sizeof(handle), ", handle %llu", (unsigned long long)finding->handle);
+	snprintf(buffer, FINDING_TEXT_MAX, "%s: table %s %.100s, chain %.100s%s %s", finding_flows(finding, flows),
+		 table_family(finding->family), finding->table, finding->chain, handle, finding_phrase(finding));
 	return buffer;
 }
 
@@ -63,7 +55,7 @@ static bool is_among(const struct findings *findings, const struct finding *find
 {
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *one = &findings->items[i];
-		if (one->handle == finding->handle && one->effect == finding->effect &&
+		if (one->handle == finding->handle && one->effect == finding->effect && one->may == finding->may &&
 		    one->family == finding->family && strcmp(one->table, finding->table) == 0 &&
 		    strcmp(one->chain, finding->chain) == 0)
 			return true;
@@ -71,6 +63,7 @@ static bool is_among(const struct findings *findings, const struct finding *find
 	return false;
 }
 
+/* What only may stop something is no news for the journal. */
 static void log_difference(const struct findings *before, const struct findings *after)
 {
 	char text[FINDING_TEXT_MAX];
@@ -79,93 +72,73 @@ static void log_difference(const struct findings *before, const struct findings 
 		log_warning(
 			"other tables have too many rules, or rules of an unknown kind: not all of them are looked at");
 	for (size_t i = 0; i < after->count; i++)
-		if (!is_among(before, &after->items[i]))
+		if (!after->items[i].may && !is_among(before, &after->items[i]))
 			log_warning("%s", finding_text(&after->items[i], text));
 	for (size_t i = 0; i < before->count; i++)
-		if (!is_among(after, &before->items[i]))
+		if (!before->items[i].may && !is_among(after, &before->items[i]))
 			log_notice("gone: %s", finding_text(&before->items[i], text));
 }
 
 static void end_look(struct foreign *foreign)
 {
-	struct look *look = foreign->look;
-
-	if (!look)
-		return;
+	if (foreign->look)
+		timer_stop(foreign->slice_timer);
+	look_free(foreign->look);
 	foreign->look = NULL;
-	timer_stop(foreign->slice_timer);
-	foreign_judge_end(look->judging);
-	nft_foreign_end(look->reading);
-	foreign_tables_free(&look->tables);
-	findings_free(&look->found);
-	environment_free(&look->store);
-	ranges_free(&look->own);
-	nft_close(&look->nft);
-	free(look);
-}
-
-static int begin(struct foreign *foreign)
-{
-	struct look *look = foreign->look = calloc(1, sizeof(*look));
-
-	if (!look)
-		return -ENOMEM;
-	int r = nft_open_reader(&look->nft);
-	if (r == 0)
-		r = foreign->events.environment(foreign->userdata, foreign->policy, &look->store, &look->own);
-	look->environment = environment_of(&look->store, &look->own, &look->names);
-	look->view = (struct foreign_view){ .environment = &look->environment };
-	return r < 0 ? r : nft_foreign_begin(&look->reading, &look->nft, &look->tables, EFFECTS_INTERCEPT);
+	for (enum kind kind = 0; kind < KINDS; kind++)
+		findings_free(&foreign->found[kind]);
+	foreign->judged = 0;
 }
 
 /* 1: there is more to do; 0: that was all; or a negative errno. */
-static int look_on(const struct policy *policy, struct look *look)
+static int look_on(struct foreign *foreign)
 {
-	if (look->judging)
-		return foreign_judge_some(look->judging, STEPS_AT_ONCE);
-	int r = nft_foreign_some(look->reading);
+	int r = look_read(foreign->look);
+
 	if (r != 0)
 		return r;
-	nft_foreign_end(look->reading);
-	look->reading = NULL;
-	r = foreign_judge_begin(&look->judging, &look->found, &look->tables, policy, &look->view, EFFECTS_INTERCEPT);
-	return r < 0 ? r : 1;
+	r = look_judge(foreign->look, effects_of[foreign->judged], NULL, &foreign->found[foreign->judged]);
+	if (r == 0 && ++foreign->judged < KINDS)
+		return 1;
+	return r;
 }
 
 /* found is the object's then. Whether it is something else than what was there. */
-static bool take_findings(struct foreign *foreign, const struct findings *found)
+static bool take_findings(struct foreign *foreign)
 {
-	bool same = findings_equal(&foreign->findings, found), gone = foreign->findings.count && !found->count;
+	struct findings *found = foreign->found, *findings = foreign->findings;
+	bool gone = findings[INTERCEPTIONS].count && !found[INTERCEPTIONS].count, changed = false;
 
-	log_difference(&foreign->findings, found);
-	findings_free(&foreign->findings);
-	foreign->findings = *found;
+	found[BLOCKS].incomplete &= !found[INTERCEPTIONS].incomplete; /* told once */
+	for (enum kind kind = 0; kind < KINDS; kind++) {
+		changed |= !findings_equal(&findings[kind], &found[kind]);
+		log_difference(&findings[kind], &found[kind]);
+		findings_free(&findings[kind]);
+		findings[kind] = found[kind];
+		found[kind] = (struct findings){ 0 };
+	}
+	foreign->good_ms = now_ms();
 	if (gone)
 		foreign->events.gone(foreign->userdata);
-	return !same;
+	return changed;
 }
 
 static void finish(struct foreign *foreign, int r)
 {
-	struct look *look = foreign->look;
-	struct findings found = { 0 };
 	bool changed = !foreign->read || foreign->unreadable != (r < 0);
 
 	foreign->read_ms = now_ms();
-	foreign->took_ms = look ? look->took_ms : 0;
+	foreign->took_ms = foreign->look_ms;
 	if (r < 0 && !foreign->unreadable)
 		log_error("the rules of other tables can't be read: %s", strerror(-r));
-	if (look && r == 0) {
-		found = look->found;
-		look->found = (struct findings){ 0 };
-	}
-	end_look(foreign);
 	foreign->unreadable = r < 0;
 	foreign->read = true;
 	if (r < 0)
 		foreign_set_changed(foreign);
 	else
-		changed |= take_findings(foreign, &found);
+		changed |= take_findings(foreign);
+	end_look(foreign);
+	timer_set(foreign->again_timer, AGAIN_MS);
 	if (changed)
 		foreign->events.changed(foreign->userdata);
 }
@@ -177,8 +150,8 @@ static void slice(struct foreign *foreign, int64_t ms)
 	int r = 1;
 
 	for (; r > 0 && now - began < ms; now = processor_ms())
-		r = look_on(foreign->policy, foreign->look);
-	foreign->look->took_ms += now - began;
+		r = look_on(foreign);
+	foreign->look_ms += now - began;
 	if (r > 0)
 		timer_set(foreign->slice_timer, PAUSE_MS);
 	else
@@ -192,12 +165,12 @@ static void on_slice(void *userdata)
 
 void foreign_read(struct foreign *foreign, const struct policy *policy)
 {
-	bool wanted = policy->interception != INTERCEPTION_OFF;
-
 	end_look(foreign);
 	foreign->policy = policy;
-	int r = wanted ? begin(foreign) : 0;
-	if (r < 0 || !wanted)
+	foreign->look_ms = 0;
+	explanations_set_policy(foreign->explanations, policy);
+	int r = look_new(&foreign->look, &foreign->events, foreign->userdata, policy);
+	if (r < 0)
 		finish(foreign, r);
 	else
 		slice(foreign, FIRST_SLICE_MS);
@@ -206,6 +179,7 @@ void foreign_read(struct foreign *foreign, const struct policy *policy)
 void foreign_cancel(struct foreign *foreign)
 {
 	end_look(foreign);
+	explanations_set_policy(foreign->explanations, NULL);
 	foreign->read = false;
 }
 
@@ -213,7 +187,7 @@ void foreign_set_changed(struct foreign *foreign)
 {
 	int64_t every = foreign->took_ms * SHARE;
 
-	if (!foreign->policy || foreign->policy->interception == INTERCEPTION_OFF)
+	if (!foreign->policy)
 		return;
 	if (timer_is_set(foreign->settle_timer)) /* it comes after a look that is under way as well */
 		return;
@@ -232,6 +206,11 @@ static void on_settled(void *userdata)
 		foreign_read(foreign, foreign->policy);
 }
 
+static void on_again(void *userdata)
+{
+	foreign_set_changed(userdata);
+}
+
 int foreign_new(struct foreign **ret, sd_event *event, const struct foreign_events *events, void *userdata)
 {
 	struct foreign *foreign = calloc(1, sizeof(*foreign));
@@ -242,6 +221,10 @@ int foreign_new(struct foreign **ret, sd_event *event, const struct foreign_even
 	int r = timer_new(&foreign->settle_timer, event, SD_EVENT_PRIORITY_NORMAL, on_settled, foreign);
 	if (r == 0)
 		r = timer_new(&foreign->slice_timer, event, PRIORITY, on_slice, foreign);
+	if (r == 0)
+		r = timer_new(&foreign->again_timer, event, SD_EVENT_PRIORITY_NORMAL, on_again, foreign);
+	if (r == 0)
+		r = explanations_new(&foreign->explanations, event, events, userdata);
 	if (r < 0) {
 		foreign_free(foreign);
 		return r;
@@ -255,36 +238,69 @@ void foreign_free(struct foreign *foreign)
 	if (!foreign)
 		return;
 	end_look(foreign);
+	explanations_free(foreign->explanations);
 	timer_free(foreign->settle_timer);
 	timer_free(foreign->slice_timer);
-	findings_free(&foreign->findings);
+	timer_free(foreign->again_timer);
+	for (enum kind kind = 0; kind < KINDS; kind++)
+		findings_free(&foreign->findings[kind]);
 	free(foreign);
+}
+
+struct explanations *foreign_explanations(struct foreign *foreign)
+{
+	return foreign->explanations;
 }
 
 const struct findings *foreign_findings(const struct foreign *foreign)
 {
-	return &foreign->findings;
+	return &foreign->findings[INTERCEPTIONS];
+}
+
+const struct findings *foreign_blocks(const struct foreign *foreign)
+{
+	return &foreign->findings[BLOCKS];
+}
+
+int64_t foreign_looked_ms(const struct foreign *foreign)
+{
+	return foreign->good_ms ? now_ms() - foreign->good_ms : -1;
+}
+
+/* Those that are certain: what only may stop a flow, or stops some of its peers, is shown beside health. */
+static void add_reasons(const struct findings *findings, enum health_code code, const char *what, struct health *health)
+{
+	char text[FINDING_TEXT_MAX], remedy[REMEDY_MAX];
+	size_t said = 0;
+
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct finding *finding = &findings->items[i];
+		if (finding->may || said++ >= FINDINGS_SAID)
+			continue;
+		health_add(health, code, "%s", finding_text(finding, text));
+		if (owner_remedy(finding, remedy))
+			health_fill(health, remedy);
+	}
+	if (said > FINDINGS_SAID)
+		health_add(health, code, "%zu more rules of other tables %s flows", said - FINDINGS_SAID, what);
 }
 
 void foreign_reasons(const struct foreign *foreign, struct health *health)
 {
-	const struct findings *findings = &foreign->findings;
-	char text[FINDING_TEXT_MAX];
+	const struct findings *findings = foreign->findings;
 
-	for (size_t i = 0; i < findings->count && i < FINDINGS_SAID; i++)
-		health_add(health, HEALTH_FOREIGN_RULE, "%s", finding_text(&findings->items[i], text));
-	if (findings->count > FINDINGS_SAID)
-		health_add(health, HEALTH_FOREIGN_RULE, "%zu more rules of other tables could intercept flows",
-			   findings->count - FINDINGS_SAID);
-	if (findings->incomplete)
+	add_reasons(&findings[BLOCKS], HEALTH_BLOCKED, "stop", health);
+	add_reasons(&findings[INTERCEPTIONS], HEALTH_FOREIGN_RULE, "could intercept", health);
+	if (findings[INTERCEPTIONS].incomplete || findings[BLOCKS].incomplete)
 		health_add(health, HEALTH_FOREIGN_INCOMPLETE,
-			   "other tables have too many rules, or rules of an unknown kind: whether they intercept "
-			   "flows is not wholly known");
+			   "other tables have too many rules, or rules of an unknown kind: whether they stop or "
+			   "intercept flows is not wholly known");
 	if (!foreign->read)
 		health_add(health, HEALTH_FOREIGN_UNREAD,
-			   "the rules of other tables are not looked at yet: whether they intercept flows is not "
-			   "known");
+			   "the rules of other tables are not looked at yet: whether they stop or intercept flows is "
+			   "not known");
 	if (foreign->unreadable)
 		health_add(health, HEALTH_FOREIGN_UNREADABLE,
-			   "the rules of other tables can't be read: whether they intercept flows is not known");
+			   "the rules of other tables can't be read: whether they stop or intercept flows is not "
+			   "known");
 }

@@ -259,6 +259,12 @@ int gateway_reload(struct gateway *gateway, const struct requester *by, struct d
 void gateway_forget_waiter(struct gateway *gateway, const void *waiter)
 {
 	names_forget_waiter(gateway->names, waiter);
+	foreign_forget_waiter(gateway->foreign, waiter);
+}
+
+int gateway_explain(struct gateway *gateway, const struct foreign_packet *packet, void *waiter)
+{
+	return foreign_explain_packet(gateway->foreign, packet, waiter);
 }
 
 /* For reports. */

@@ -28,6 +28,8 @@ struct gateway_events {
 	void (*health_changed)(void *userdata);
 	/* What this caller of gateway_refresh() waits for has been answered. */
 	void (*refreshed)(void *userdata, void *waiter);
+	/* What gateway_explain() was asked for this waiter, as foreign_events has it; NULL: nobody asks. */
+	void (*explained)(void *userdata, void *waiter, int r, const struct findings *findings);
 };
 
 /* Takes the state directory for itself, reads this gateway's interfaces and the configuration; changes nothing. Paths
@@ -60,6 +62,8 @@ int gateway_reload(struct gateway *gateway, const struct requester *by, struct d
 /* As names_refresh(). */
 int gateway_refresh(struct gateway *gateway, const struct requester *by, void *waiter, const char *const *names,
 		    size_t count, const char **ret_unknown);
+/* As foreign_explain_packet(): what other tables do to it. */
+int gateway_explain(struct gateway *gateway, const struct foreign_packet *packet, void *waiter);
 void gateway_forget_waiter(struct gateway *gateway, const void *waiter);
 /* Removes the table; until the next reload nothing is guarded. *ret_removed: there was one. 0 or a negative errno. */
 int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed);

@@ -67,6 +67,12 @@ int network_environment(struct network *network, const struct policy *policy, st
 	return environment_read(network->links, policy, ret);
 }
 
+int network_environment_of_others(struct network *network, const struct policy *policy, struct environment_store *ret)
+{
+	int r = environment_read(network->links, policy, ret);
+	return r < 0 ? r : environment_read_peers(network->links, policy, ret);
+}
+
 static int interfaces_of_set(const struct set *set, struct interface_list *ret)
 {
 	*ret = (struct interface_list){ 0 };

@@ -19,6 +19,8 @@ void network_free(struct network *network); /* NULL: nothing */
 const struct ranges *network_own_addresses(const struct network *network);
 /* 0 or a negative errno; environment_free() must follow in any case. */
 int network_environment(struct network *network, const struct policy *policy, struct environment_store *ret);
+/* Likewise, with the interfaces of the flows' peers. */
+int network_environment_of_others(struct network *network, const struct policy *policy, struct environment_store *ret);
 /* The interfaces that a table found in the kernel has for each role: while one is down, nothing else knows that it
  * leads there. 0 or a negative errno. */
 int network_remember(struct network *network, const struct policy *policy, const struct ruleset *found);

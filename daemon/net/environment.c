@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	PEERS_MAX = 4096, /* ranges of a flow's peers that are looked up */
+	WAYS_MAX = 16,    /* interfaces by which they may come; more are any */
+};
+
 static bool has_interface(const struct interface_list *list, const char *name)
 {
 	for (size_t i = 0; i < list->count; i++)
@@ -89,8 +94,65 @@ int environment_read(struct links *links, const struct policy *policy, struct en
 	return r;
 }
 
+/* By which interfaces the peers of a flow come. *ret empty: by any. */
+static int interfaces_of_peers(struct links *links, const struct endpoint *peer, struct interface_list *ret)
+{
+	struct interface_list defaults = { 0 }, towards = { 0 };
+	bool unbounded = peer->any || peer->name_count;
+	int r = 0;
+
+	if (unbounded)
+		r = links_of_defaults(links, &defaults.names, &defaults.count);
+	if (r == 0 && unbounded && !defaults.count)
+		r = links_with_address(links, &defaults.names, &defaults.count);
+	if (defaults.count > WAYS_MAX)
+		defaults.count = 0;
+	if (r == 0 && !peer->any && (!peer->name_count || defaults.count) && peer->ranges.count <= PEERS_MAX)
+		r = links_towards(links, &peer->ranges, &towards.names, &towards.count);
+	if (r == 0)
+		r = add_interfaces(ret, &defaults);
+	if (r == 0)
+		r = add_interfaces(ret, &towards);
+	free(defaults.names);
+	free(towards.names);
+	return r;
+}
+
+static bool is_of_any_role(const struct policy *policy, const struct policy_flow *flow, bool inbound)
+{
+	for (size_t i = 0; i < policy->role_count; i++)
+		if (policy->roles[i].is_protected &&
+		    (inbound ? flow_opens_role(flow, &policy->roles[i]) : flow_leaves_role(flow, &policy->roles[i])))
+			return true;
+	return false;
+}
+
+int environment_read_peers(struct links *links, const struct policy *policy, struct environment_store *store)
+{
+	int r = 0;
+
+	store->peers = calloc(policy->flow_count + 1, sizeof(*store->peers));
+	if (!store->peers)
+		return -ENOMEM;
+	store->flow_count = policy->flow_count;
+	for (size_t i = 0; i < policy->flow_count && r == 0; i++) {
+		const struct policy_flow *flow = &policy->flows[i];
+		if (is_of_any_role(policy, flow, true))
+			r = interfaces_of_peers(links, &flow->from, &store->peers[i]);
+		/* Towards a protected machine it is inbound, and its own source is the peer. */
+		bool only_inbound = !flow->to.any && !flow->to.name_count &&
+				    ranges_cover_all(&policy->protected_all, &flow->to.ranges);
+		if (r == 0 && !only_inbound && is_of_any_role(policy, flow, false))
+			r = interfaces_of_peers(links, &flow->to, &store->peers[i]);
+	}
+	return r;
+}
+
 void environment_free(struct environment_store *store)
 {
+	for (size_t i = 0; store->peers && i < store->flow_count; i++)
+		free(store->peers[i].names);
+	free(store->peers);
 	for (size_t i = 0; store->roles && i < store->count; i++)
 		free(store->roles[i].names);
 	free(store->roles);

@@ -424,6 +424,18 @@ static bool has_any_address(const struct net *net, const struct net_link *link)
 	return has_address(net, link, FAMILY_4) || has_address(net, link, FAMILY_6);
 }
 
+int links_with_address(const struct links *links, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count)
+{
+	const struct net *net = &links->net;
+	struct link_names names = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < net->links.count && r == 0; i++)
+		if (strcmp(net->links.items[i].name, "lo") != 0 && has_any_address(net, &net->links.items[i]))
+			r = add_name(&names, net->links.items[i].name);
+	return hand_over(r, &names, ret, ret_count);
+}
+
 int links_bare_bridges(const struct links *links, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count)
 {
 	const struct net *net = &links->net;

@@ -29,6 +29,8 @@ int links_towards(struct links *links, const struct ranges *addresses, char (**r
 		  size_t *ret_count);
 /* Likewise, the interfaces of all default routes. */
 int links_of_defaults(const struct links *links, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count);
+/* Likewise, all interfaces that have an address, but for lo. */
+int links_with_address(const struct links *links, char (**ret)[CONFIG_INTERFACE_MAX + 1], size_t *ret_count);
 /* Interfaces that were known to lead to these, by whoever knows: they count as long as they are down. 0 or a negative
  * errno.
  */

@@ -213,6 +213,8 @@ static void restart_rules(void *userdata)
 {
 	struct foreign_tables *out = ((struct foreign_reading *)userdata)->out;
 	out->rules.count = out->conditions.count = 0;
+	for (size_t i = 0; i < out->chains.count; i++)
+		out->chains.items[i].rule_count = 0;
 	while (out->sets.count && out->sets.items[out->sets.count - 1].family == FAMILY_OF_LIST) {
 		struct foreign_set *set = &out->sets.items[--out->sets.count];
 		free(set->table);

@@ -470,6 +470,7 @@ static void take_offload(struct parsing *p, const struct nftnl_expr *expr)
 static void take_reject(struct parsing *p, const struct nftnl_expr *expr)
 {
 	(void)expr;
+	p->rule.rejects = true;
 	do_effect(p, EFFECT_DROP, WAY_DONE);
 }
 static void take_end(struct parsing *p, const struct nftnl_expr *expr)
@@ -543,6 +544,7 @@ int nft_add_foreign_rule(struct foreign_tables *tables, const struct nftnl_rule 
 			     .table = table,
 			     .rule = { .chain = of - 1,
 				       .handle = nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE),
+				       .number = ++tables->chains.items[of - 1].rule_count,
 				       .conditions = conditions,
 				       .exact = true,
 				       .map_field = RULE_FIELDS } };

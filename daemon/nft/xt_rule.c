@@ -55,6 +55,7 @@ void xt_take_target(struct parsing *p, const char *name, uint32_t revision, cons
 		{ "MASQUERADE", EFFECT_NONE, WAY_DONE },
 	};
 
+	p->rule.rejects |= name && strcmp(name, "REJECT") == 0;
 	if (name && strcmp(name, "DNAT") == 0 && info)
 		take_xt_dnat(p, revision, info, length);
 	if (name && strcmp(name, "CT") == 0 && info && length >= sizeof(uint16_t)) {

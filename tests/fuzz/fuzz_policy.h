@@ -5,6 +5,7 @@
 /* A policy for fuzz targets that read other programs' rules, and what the daemon does with those. */
 #include "core/config.h"
 #include "core/foreign.h"
+#include "core/owners.h"
 #include "core/policy.h"
 
 #include <stdio.h>
@@ -57,7 +58,7 @@ static void judge_foreign(const struct foreign_tables *tables)
 	struct foreign_view view = { .environment = &environment };
 	struct findings findings = { 0 };
 	struct judging *judging;
-	char text[64];
+	char text[64], remedy[REMEDY_MAX], where[WHERE_MAX];
 	int r = 1;
 
 	if (!policy.role_count)
@@ -69,9 +70,12 @@ static void judge_foreign(const struct foreign_tables *tables)
 	if (r < 0)
 		abort();
 	foreign_judge_end(judging);
-	for (size_t i = 0; i < findings.count; i++)
-		snprintf(text, sizeof(text), "%s %s", effect_phrase(findings.items[i].effect),
+	for (size_t i = 0; i < findings.count; i++) {
+		owner_remedy(&findings.items[i], remedy);
+		finding_table(&findings.items[i], where);
+		snprintf(text, sizeof(text), "%s %s", finding_phrase(&findings.items[i]),
 			 table_family(findings.items[i].family));
+	}
 	findings_free(&findings);
 }
 

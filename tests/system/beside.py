@@ -151,14 +151,15 @@ def firewalld(tap):
 
 
 def firewalld_denies(tap):
-    """Zones as firewalld has them by default: it rejects what spefw allows, which is not taken for anything else."""
+    """Zones as firewalld has them by default: it rejects what spefw allows. That is found, with the one rule that does
+    it, and not taken for anything else; its remedy lets the flows pass."""
     with Lab(tap) as lab:
         fire = firewalld_here(tap, lab, ZONES)
         if not fire:
             return
         lab.dns(NAMES)
         for machine in ("server", "internet"):
-            lab.serve(machine, tcp=[443])
+            lab.serve(machine, tcp=[443, 8470])
         daemon = lab.spefwd(lab.config())
         for family in FAMILIES:
             used = {one["id"]: one["connections"] for one in daemon.status()["flows"]}
@@ -167,7 +168,19 @@ def firewalld_denies(tap):
             tap.ok(not probe.open, "IPv%d: firewalld rejects it" % family, probe.result)
             now = {one["id"]: one["connections"] for one in daemon.status()["flows"]}
             tap.ok(now["https-in"] > used["https-in"], "IPv%d: spefw lets it pass" % family)
-        no_alarm(tap, daemon, "firewalld denies: ")
+        status = daemon.wait_status(lambda now: now["blocked"]["findings"], "firewalld's rule is found")
+        [found] = status["blocked"]["findings"]
+        tap.equal([(found[key]) for key in ("family", "table", "chain", "does", "owner", "may")],
+                  ["inet", "firewalld", "filter_FORWARD", "reject", "firewalld", False],
+                  "it is named, and none of a zone that none of its interfaces is in")
+        tap.ok("handle %d\n" % found["handle"] in lab.run("gateway", "nft", "-a", "list", "chain", "inet", "firewalld",
+                                                          "filter_FORWARD").stdout.replace(" # ", "\n"),
+               "by a handle that is there", found)
+        tap.equal((status["health"], daemon.reason_codes(status), status["guards"]["repaired"]),
+                  ("degraded", ["blocked"], 0), "health says so, and nothing else")
+        lab.run("gateway", "sh", "-ec", found["remedy"], env=fire.env)
+        open_to(tap, lab, [one for one in flows_of_firewalld() if one[2] != 4443], "the remedy: ")
+        no_alarm(tap, daemon, "the remedy: ")
 
 
 # As docker 20 to 28 makes them for a container with two published ports, one of them a port of a flow.

@@ -400,7 +400,6 @@ DOCKER = ("-P FORWARD DROP", "-N DOCKER", "-N DOCKER-USER", "-A FORWARD -j DOCKE
           "-A FORWARD -o docker0 -j DOCKER", "-A FORWARD -i docker0 ! -o docker0 -j ACCEPT",
           "-A FORWARD -i docker0 -o docker0 -j ACCEPT",
           "-A DOCKER-USER -j RETURN", "-A DOCKER ! -i docker0 -o docker0 -p tcp -d 172.17.0.2 --dport 443 -j ACCEPT")
-DOCKER_HEALED = ("-I DOCKER-USER -s 192.0.2.25 -j ACCEPT", "-I DOCKER-USER -d 192.0.2.25 -j ACCEPT")
 
 
 def lines_of(text):
@@ -520,6 +519,12 @@ def privileges(tap):
         tap.equal({one["Opened"] for one in parsed}, {str(errno.EACCES)}, "then: what only root can read it can't open")
 
 
+def mend(lab, doctor):
+    """Runs the remedies of what is found."""
+    for one in doctor.findings()[1]:
+        lab.run("gateway", "sh", "-ec", one["remedy"])
+
+
 def one_by_one(tap):
     """The text of a finding, and that it goes with its cause; the gateway's own names are resolved all the while."""
     with Lab(tap) as lab:
@@ -529,12 +534,16 @@ def one_by_one(tap):
                 "ip daddr 192.0.2.25 tcp dport 443 drop\n}\n}")
         doctor.finds("a rule that drops", "drop", "serious",
                      ["flow https-in", "drops it", "table ip mine, chain pass, handle 2"],
-                     "nft -a list chain ip mine pass", printed=True)
+                     "nft insert rule ip mine pass handle 2 ip daddr 192.0.2.25 accept", printed=True)
+        mend(lab, doctor)
+        doctor.healthy("and the remedy mends it")
         lab.nft("gateway", "delete table ip mine")
         lab.nft("gateway", "table ip mine {\nchain pass {\ntype filter hook forward priority 0\npolicy drop\n}\n}")
         doctor.finds("a policy", "drop", "serious",
                      ["more: another table drops", "table ip mine, chain pass: policy drop"],
-                     "nft -a list chain ip mine pass")
+                     "nft add rule ip mine pass ip daddr 192.0.2.25 accept")
+        mend(lab, doctor)
+        doctor.healthy("the remedy mends that too")
         lab.nft("gateway", "delete table ip mine")
         doctor.healthy("they are gone")
         # A firewalld that forwards nothing but to the Internet.
@@ -544,7 +553,7 @@ def one_by_one(tap):
         tap.ok(probe.result != "open server", "beside such a firewalld, the server can't be reached", probe.result)
         found = doctor.finds("which is reported", "drop", "serious",
                              ["table inet firewalld, chain filter_FORWARD, handle"],
-                             "nft -a list chain inet firewalld filter_FORWARD")
+                             "firewall-cmd --permanent --policy spefw --add-rich-rule")
         tap.ok("flow ews-out" not in found[0]["what"] and len(found) == 1, "of what it does, nothing else", found)
         lab.nft("gateway", "add rule inet firewalld filter_FORWARD_POLICIES ip daddr 192.0.2.25 accept; "
                 "add rule inet firewalld filter_FORWARD_POLICIES ip saddr 192.0.2.25 accept\n"
@@ -577,7 +586,8 @@ def iptables(tap):
             doctor.healthy(program_name + ": empty tables")
             for line in DOCKER:
                 tap.equal(run(line).stderr, "", "%s %s" % (program_name, line))
-            doctor.finds(program_name + ": docker's policy", "drop", "serious", [where, "policy drop"], "FORWARD")
+            doctor.finds(program_name + ": docker's policy", "drop", "serious", [where, "policy drop"],
+                         "-I DOCKER-USER -d 192.0.2.25 -j ACCEPT")
             if program_name == "iptables-legacy":
                 lab.run("gateway", "ip6tables-legacy", "-w", "-A", "FORWARD", "-d", "2001:db8:2::/64", "-i", "wan",
                         "-p", "tcp", "--dport", "443", "-j", "REJECT")
@@ -585,14 +595,13 @@ def iptables(tap):
                            and one["severity"] == "serious" for one in doctor.findings()[1]),
                        "ip6tables-legacy: a rule")
                 lab.run("gateway", "ip6tables-legacy", "-w", "-F")
-            for line in DOCKER_HEALED:
-                run(line)
-            doctor.healthy(program_name + ": accepted ahead of it")
+            mend(lab, doctor)
+            doctor.healthy(program_name + ": the remedy mends it")
             run("-F DOCKER-USER")
             run("-P FORWARD ACCEPT")
             run("-A DOCKER-USER -s 192.0.2.0/24 -p tcp -m multiport --dports 25,443 -m conntrack --ctstate NEW "
                 "-j REJECT")
-            doctor.finds(program_name + ": a rule of it", "drop", "serious", ["drops it", "chain DOCKER-USER"],
+            doctor.finds(program_name + ": a rule of it", "drop", "serious", ["rejects it", "chain DOCKER-USER"],
                          "DOCKER-USER")
             run("-F DOCKER-USER")
             run("-A DOCKER-USER -m conntrack --ctstate INVALID -j DROP")

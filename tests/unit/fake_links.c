@@ -4,6 +4,7 @@
 #include "make.h"
 
 #include "core/array.h"
+#include "net/way.h"
 
 #include <errno.h>
 
@@ -26,7 +27,7 @@ static struct {
 	struct names interfaces;
 } routes[ROUTES];
 static size_t route_count;
-static struct names bare_bridges, own_packets, defaults, bridges;
+static struct names with_address, bare_bridges, own_packets, defaults, bridges;
 static struct ranges own, broadcasts, next_hops;
 static struct links *current;
 int fake_links_new_error, fake_links_error, fake_bridges_error;
@@ -87,6 +88,11 @@ void fake_links_set_towards(const char *ranges, const char *interfaces)
 	ranges_free(&routes[i].ranges);
 	routes[i].ranges = wanted;
 	routes[i].interfaces = parse_names(interfaces);
+}
+
+void fake_links_set_with_address(const char *interfaces)
+{
+	with_address = parse_names(interfaces);
 }
 
 void fake_links_set_bare_bridges(const char *interfaces)
@@ -201,10 +207,28 @@ int links_towards(struct links *links, const struct ranges *addresses, interface
 	return give(&found, ret, ret_count);
 }
 
+/* The first interface that leads there, or by default. */
+int net_way_of(const struct addr *addr, char ret[CONFIG_INTERFACE_MAX + 1])
+{
+	const char *found = defaults.count ? defaults.items[0] : "";
+
+	for (size_t i = 0; i < route_count; i++)
+		if (ranges_contains(&routes[i].ranges, addr) && routes[i].interfaces.count)
+			found = routes[i].interfaces.items[0];
+	memcpy(ret, found, strlen(found) + 1);
+	return next_error();
+}
+
 int links_of_defaults(const struct links *links, interface_name **ret, size_t *ret_count)
 {
 	(void)links;
 	return give(&defaults, ret, ret_count);
+}
+
+int links_with_address(const struct links *links, interface_name **ret, size_t *ret_count)
+{
+	(void)links;
+	return give(&with_address, ret, ret_count);
 }
 
 int links_bare_bridges(const struct links *links, interface_name **ret, size_t *ret_count)

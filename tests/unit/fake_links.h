@@ -13,6 +13,7 @@ void fake_links_reset(void); /* no interfaces, no addresses, no errors */
 void fake_links_set_own(const char *addresses);
 /* These ranges are reached by these interfaces; "" none any more. Up to 8 such routes. */
 void fake_links_set_towards(const char *ranges, const char *interfaces);
+void fake_links_set_with_address(const char *interfaces);
 void fake_links_set_bare_bridges(const char *interfaces);
 void fake_links_set_own_packets(const char *interfaces);
 void fake_links_set_defaults(const char *interfaces, const char *next_hops);

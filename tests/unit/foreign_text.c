@@ -221,6 +221,7 @@ static void read_rule(struct foreign_tables *tables, const char *chain, char *wo
 				     .map_field = RULE_FIELDS };
 	char *word;
 
+	rule.number = ++tables->chains.items[rule.chain].rule_count;
 	assert_int_equal(ARRAY_PUSH(&tables->rules, rule), 0);
 	while ((word = strsep(&words, " "))) {
 		struct foreign_rule *last = &tables->rules.items[tables->rules.count - 1];

@@ -228,6 +228,7 @@ tests_unit_test_gw_usage_SOURCES = tests/unit/test_gw_usage.c daemon/gateway/usa
 tests_unit_test_gw_usage_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_usage_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_foreign_SOURCES = tests/unit/test_gw_foreign.c daemon/gateway/foreign.c daemon/gateway/foreign.h \
+	daemon/gateway/foreign_explain.c daemon/gateway/foreign_look.c daemon/gateway/foreign_parts.h \
 	$(UNIT_FAKE_LINKS) $(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_foreign_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_foreign_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
@@ -246,7 +247,8 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	daemon/gateway/apply.c \
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c daemon/gateway/requests.c \
-	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/gateway.c daemon/gateway/names.c \
+	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/foreign_explain.c \
+	daemon/gateway/foreign_look.c daemon/gateway/gateway.c daemon/gateway/names.c \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c \
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
 	daemon/gateway/usage.c
@@ -264,6 +266,10 @@ tests_unit_test_foreign_boxes_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_foreign_ways_SOURCES = tests/unit/test_foreign_ways.c $(UNIT_FOREIGN_SOURCES)
 tests_unit_test_foreign_ways_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_ways_LDADD = $(UNIT_MAKE_LIBS)
+UNIT_TESTS += tests/unit/test_foreign_packet
+tests_unit_test_foreign_packet_SOURCES = tests/unit/test_foreign_packet.c $(UNIT_FOREIGN_SOURCES)
+tests_unit_test_foreign_packet_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_foreign_packet_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_diag_SOURCES = tests/unit/test_diag.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_diag_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_diag_LDADD = $(UNIT_MAKE_LIBS)

@@ -203,14 +203,16 @@ static void test_many_ranges(void **state)
 static void test_interfaces(void **state)
 {
 	(void)state;
-	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "forward 0", { "in wan drop", DROPS }, { "in wan-console-i drop", DROPS },
-	     { "in lan drop", DROPS }, { "in lo drop", "" }, { "in wan-x drop", "" }, { "out lan drop", DROPS },
-	     { "out wan-console-i drop", DROPS }, { "in lan out lan drop", "" }, { "in wan out wan drop", "" },
-	     { "in wan out lan sport 8470 drop", "" }, { "in lan out wan sport 8470 drop", DROPS },
+	/* What comes by one of two interfaces may come by the other. */
+	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "forward 0", { "in wan drop", MAY_DROP },
+	     { "in wan-console-i drop", MAY_DROP }, { "not in lan drop", DROPS }, { "in lan drop", DROPS },
+	     { "in lo drop", "" }, { "in wan-x drop", "" }, { "out lan drop", DROPS },
+	     { "out wan-console-i drop", MAY_DROP }, { "in lan out lan drop", "" }, { "in wan out wan drop", "" },
+	     { "in wan out lan sport 8470 drop", "" }, { "in lan out wan sport 8470 drop", MAY_DROP },
 	     { "not in wan not in wan-console-i not in lan drop", "" });
-	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "postrouting 0", { "in wan out lan drop", DROPS },
+	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "postrouting 0", { "in wan out lan drop", MAY_DROP },
 	     { "out wan9 drop", "" });
-	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "prerouting 0", { "in wan drop", DROPS }, { "out lan drop", MAY_DROP });
+	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "prerouting 0", { "in wan drop", MAY_DROP }, { "out lan drop", MAY_DROP });
 	/* Ports of a bridge have other names. */
 	EACH(HEAD CONSOLE, "", EFFECTS_STOP, "forward 0 unknown", { "in wan drop", MAY_DROP },
 	     { "in eth7 drop", MAY_DROP }, { "drop", MAY_DROP });
@@ -223,8 +225,8 @@ static void test_interfaces(void **state)
 	/* Each flow's peers come by interfaces of their own; each role is behind its own. */
 	EACH(HEAD CONSOLE WEB "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n"
 			      "[flow ih-out]\nfrom = IH\nto = ANY\nprotocol = tcp\nport = 25\n",
-	     "", EFFECTS_STOP, "forward 0", { "in wan-console-i drop", DROPS },
-	     { "in wan-web-out drop", "2! drop web-out" }, { "in wan-ih-out drop", "2! drop ih-out" },
+	     "", EFFECTS_STOP, "forward 0", { "in wan-console-i drop", MAY_DROP },
+	     { "in wan-web-out drop", "2? drop web-out" }, { "in wan-ih-out drop", "2? drop ih-out" },
 	     { "in wan-dns-out drop", "" }, { "in lan from 192.0.2.31 drop", "" },
 	     { "in lan3 from 192.0.2.31 drop", "2! drop ih-out" }, { "in lan3 from 192.0.2.25 drop", "" },
 	     { "out lan3 drop", "2! drop ih-out" }, { "drop", DROPS "+2" });

@@ -353,7 +353,28 @@ static void test_words(void **state)
 		assert_string_equal(table_family(families[i].family), families[i].word);
 	for (size_t i = 0; i < RULE_FIELDS; i++)
 		assert_int_equal(rule_field_size((enum rule_field)i), sizes[i]);
-	assert_string_equal(effect_phrase(EFFECT_DROP), "drops it");
+	static const struct {
+		struct finding finding;
+		const char *word, *phrase, *flows;
+	} findings[] = {
+		{ { .effect = EFFECT_DROP, .flow = "x", .flow_count = 1 }, "drop", "drops it", "flow x" },
+		{ { .effect = EFFECT_DROP, .rejects = true, .flow = "x", .flow_count = 2 },
+		  "reject",
+		  "rejects it",
+		  "flow x and 1 more" },
+		{ { .effect = EFFECT_DROP, .may = true, .flow = "y" }, "drop", "may drop it", "flow y" },
+		{ { .effect = EFFECT_DROP, .rejects = true, .may = true }, "reject", "may reject it", "flow " },
+		{ { .effect = EFFECT_POLICY, .flow = "x", .flow_count = 4 },
+		  "policy",
+		  "drops what it does not accept, as this",
+		  "flow x and 3 more" },
+	};
+	for (size_t i = 0; i < COUNT_OF(findings); i++) {
+		char flows[FLOWS_TEXT_MAX];
+		assert_string_equal(finding_word(&findings[i].finding), findings[i].word);
+		assert_string_equal(finding_phrase(&findings[i].finding), findings[i].phrase);
+		assert_string_equal(finding_flows(&findings[i].finding, flows), findings[i].flows);
+	}
 }
 
 /* Findings are new ones where anything that is shown of them differs. */

@@ -45,7 +45,7 @@ static void on_refreshed(void *userdata, void *waiter)
 
 static int try_new(struct gateway **ret)
 {
-	static const struct gateway_events events = { on_health_changed, on_refreshed };
+	static const struct gateway_events events = { .health_changed = on_health_changed, .refreshed = on_refreshed };
 	static char config[80], state[80];
 
 	snprintf(config, sizeof(config), "%s", directory_path("spefw.ini"));
