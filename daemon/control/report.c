@@ -311,6 +311,7 @@ json_t *report_status(struct gateway *gateway, size_t clients)
 				"interception", interception_name(policy->interception), "early_drop",
 				policy->early_drop, "ownership", table.owned ? "owner" : "monitor", "clients",
 				(json_int_t)clients);
+	json_object_set_new(out, "blocked", report_blocked(gateway));
 	health_free(&health);
 	return out;
 }

@@ -10,6 +10,7 @@
 struct gateway;
 
 json_t *report_status(struct gateway *gateway, size_t clients); /* clients: connections to the control socket */
+json_t *report_blocked(const struct gateway *gateway);          /* what other tables stop: a part of the status */
 json_t *report_flows(struct gateway *gateway);
 json_t *report_names(const struct gateway *gateway);
 /* One line of it for the service manager (STATUS=). */

@@ -209,7 +209,7 @@ static const char *reasons(void)
 	return reasons_text(&health);
 }
 
-#define RULE(handle)                                                                                            \
+#define RULE(handle)                                                                                             \
 	"foreign-rule: flow license-out and 16 more: table ip nat, chain squid, handle " handle " redirects it " \
 	"to this gateway\n"
 #define BLOCKED(handle) \
