@@ -70,8 +70,9 @@ static long try_congestion(void)
 /* Others may have the same file description, spefwd for one. */
 static long try_flags(void)
 {
-	/* The kernel takes the lower half for the descriptor. */
-	return syscall(SYS_fcntl, (1UL << 32) + STDERR_FILENO, F_SETFL, O_NONBLOCK);
+	/* Of 64 bits the kernel takes the lower half for the descriptor. */
+	unsigned long long upper = sizeof(long) == 8 ? 1ULL << 32 : 0;
+	return syscall(SYS_fcntl, (unsigned long)(upper + STDERR_FILENO), F_SETFL, O_NONBLOCK);
 }
 
 static long try_shell(void)
