@@ -36,6 +36,7 @@ libcore_a_SOURCES = \
 	daemon/core/foreign_meet.c daemon/core/foreign_packet.c \
 	daemon/core/nearest.c daemon/core/nearest.h \
 	daemon/core/owners.c daemon/core/owners.h \
+	daemon/core/names_seen.c daemon/core/names_seen.h \
 	daemon/core/observed_queries.c daemon/core/observed_queries.h \
 	daemon/core/policy.c daemon/core/policy.h daemon/core/policy_parts.h \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
@@ -73,11 +74,14 @@ spefwd_SOURCES = \
 	daemon/timer.c daemon/timer.h \
 	daemon/control/methods.c daemon/control/methods.h \
 	daemon/control/methods_explain.c daemon/control/methods_explain.h \
+	daemon/control/methods_watch.c daemon/control/methods_watch.h \
 	daemon/control/report.c daemon/control/report.h daemon/control/report_blocked.c \
 	daemon/control/report_cut.c daemon/control/report_cut.h \
+	daemon/control/report_happening.c daemon/control/report_happening.h \
 	daemon/control/clients.c \
 	daemon/control/peer.c daemon/control/peer.h \
 	daemon/control/server.c daemon/control/server.h daemon/control/server_parts.h \
+	daemon/control/watchers.c daemon/control/watchers.h \
 	daemon/gateway/apply.c daemon/gateway/parts.h \
 	daemon/gateway/config_store.c daemon/gateway/config_store.h \
 	daemon/gateway/counts.c daemon/gateway/counts.h \
@@ -87,6 +91,7 @@ spefwd_SOURCES = \
 	daemon/gateway/foreign.c daemon/gateway/foreign.h daemon/gateway/foreign_parts.h \
 	daemon/gateway/foreign_explain.c daemon/gateway/foreign_look.c \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h \
+	daemon/gateway/happenings.c daemon/gateway/happening.h \
 	daemon/gateway/names.c daemon/gateway/names.h daemon/gateway/names_parts.h \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c \
 	daemon/gateway/names_refresh.c daemon/gateway/names_view.c \

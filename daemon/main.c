@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
+#include "control/methods_watch.h"
 #include "control/report.h"
 #include "fdstore.h"
 #include "log.h"
@@ -145,13 +146,19 @@ static int watch_signals(sd_event *event, struct gateway *gateway)
 
 static void on_health_changed(void *userdata)
 {
-	const struct service *service = userdata;
+	struct service *service = userdata;
 	report_to_manager(service->gateway);
+	watch_health(service);
 }
 
 static void on_refreshed(void *userdata, void *waiter)
 {
 	method_refreshed(userdata, waiter);
+}
+
+static void on_happened(void *userdata, const struct happening *happening)
+{
+	watch_happened(userdata, happening);
 }
 
 static int listen_on(struct service *service, sd_event *event, const char *path)
@@ -167,11 +174,16 @@ static int listen_on(struct service *service, sd_event *event, const char *path)
 
 static int start(struct service *service, sd_event *event, const struct paths *paths)
 {
-	static const struct gateway_events events = { .health_changed = on_health_changed, .refreshed = on_refreshed };
+	static const struct gateway_events events = { .health_changed = on_health_changed,
+						      .refreshed = on_refreshed,
+						      .happened = on_happened };
 	const struct gateway_paths gateway_paths = { paths->config, paths->state };
 	int stored_fd = fdstore_take();
 
-	int r = gateway_new(&service->gateway, event, &gateway_paths, &events, service);
+	int r = watch_new(&service->watch, event);
+	if (r < 0)
+		return r;
+	r = gateway_new(&service->gateway, event, &gateway_paths, &events, service);
 	if (r < 0)
 		return r;
 	/* Another daemon on the same socket is found before anything is touched; any other trouble with it must not
@@ -220,6 +232,7 @@ static int run(const struct paths *paths)
 	/* Calls that wait are answered by nobody from here on. */
 	control_free(service.control);
 	gateway_free(service.gateway);
+	watch_free(service.watch);
 	sd_event_unref(event);
 	if (started == -EINVAL) {
 		log_error("%s is missing or bad, and nothing was changed: mend it (spefwctl check shows what is "

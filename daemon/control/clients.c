@@ -96,10 +96,11 @@ void control_client_update(struct client *client)
 		events = EPOLLOUT;
 	else if (!client->call && !client->eof)
 		events = EPOLLIN;
-	client_wait(client, unread                     ? WAIT_WRITE
-			    : client->call             ? WAIT_CALL
-			    : wire_length(&client->in) ? WAIT_REQUEST
-						       : WAIT_IDLE);
+	client_wait(client, client->call && client->call->room ? WAIT_CALL
+			    : unread                           ? WAIT_WRITE
+			    : client->call                     ? WAIT_CALL
+			    : wire_length(&client->in)         ? WAIT_REQUEST
+							       : WAIT_IDLE);
 	/* A hang-up is reported whatever we wait for: no more of it until the call has ended. */
 	if (sd_event_source_set_io_events(client->source, events) < 0 ||
 	    sd_event_source_set_enabled(client->source, client->hung && client->call ? SD_EVENT_OFF : SD_EVENT_ON) < 0)
@@ -205,6 +206,8 @@ static int on_client(sd_event_source *source, int fd, uint32_t events, void *use
 			client_doom(client);
 	} else if (wire_length(&client->out)) {
 		client_flush(client);
+		if (client->call && client->call->room && control_has_room(client->call))
+			client->call->room(client->call->userdata, client->call);
 	} else if (!client->call) {
 		if (!client->eof && !wire_has_message(&client->in))
 			client_receive(client);
@@ -255,7 +258,7 @@ static bool may_evict(const struct client *client, bool privileged, const uid_t 
 {
 	if (client->privileged != privileged || (uid && client->uid != *uid))
 		return false;
-	return busy || (!client->call && !wire_length(&client->out));
+	return busy || (client->call ? client->call->room != NULL : !wire_length(&client->out));
 }
 
 /* The idlest one, or NULL. uid NULL: any; busy: also one with a call or an unread reply. */

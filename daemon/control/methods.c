@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
 #include "control/methods_explain.h"
+#include "control/methods_watch.h"
 #include "control/report.h"
 #include "control/report_cut.h"
 #include "control/wire.h"
@@ -171,8 +172,13 @@ static void run_clear(void *userdata, struct control_call *call, json_t *paramet
 }
 
 const struct control_method methods[] = {
-	{ NAMED("Status"), false, run_status }, { NAMED("Flows"), false, run_flows },
-	{ NAMED("Names"), false, run_names },   { NAMED("Explain"), false, run_explain },
-	{ NAMED("Reload"), true, run_reload },  { NAMED("Refresh"), true, run_refresh },
-	{ NAMED("Clear"), true, run_clear },    { NULL, false, NULL },
+	{ NAMED("Status"), false, run_status },
+	{ NAMED("Flows"), false, run_flows },
+	{ NAMED("Names"), false, run_names },
+	{ NAMED("Explain"), false, run_explain },
+	{ NAMED("Reload"), true, run_reload },
+	{ NAMED("Refresh"), true, run_refresh },
+	{ NAMED("Clear"), true, run_clear },
+	{ NAMED("Watch"), false, method_watch },
+	{ NULL, false, NULL },
 };

@@ -11,6 +11,7 @@
 struct service {
 	struct gateway *gateway;
 	struct control *control;
+	struct watch *watch; /* methods_watch.h */
 };
 
 extern const struct control_method methods[];

@@ -257,7 +257,7 @@ static json_t *report_config(const struct gateway *gateway, const struct health 
 			 "loaded_s", (json_int_t)age_s, "matches_disk", matches, "loaded_by", *by ? by : NULL);
 }
 
-static json_t *report_reasons(const struct health *health)
+json_t *report_reasons(const struct health *health)
 {
 	json_t *list = json_array();
 

@@ -8,11 +8,13 @@
 #include <jansson.h>
 
 struct gateway;
+struct health;
 
 json_t *report_status(struct gateway *gateway, size_t clients); /* clients: connections to the control socket */
 json_t *report_blocked(const struct gateway *gateway);          /* what other tables stop: a part of the status */
 json_t *report_flows(struct gateway *gateway);
 json_t *report_names(const struct gateway *gateway);
+json_t *report_reasons(const struct health *health);
 /* One line of it for the service manager (STATUS=). */
 void report_to_manager(struct gateway *gateway);
 

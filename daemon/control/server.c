@@ -111,6 +111,16 @@ void control_reply_more(struct control_call *call, json_t *parameters)
 	json_decref(message);
 }
 
+void control_stream(struct control_call *call, void (*room)(void *userdata, struct control_call *call))
+{
+	call->room = room;
+}
+
+bool control_has_room(const struct control_call *call)
+{
+	return call->client && !call->client->doomed && !wire_length(&call->client->out);
+}
+
 struct control_peer control_call_peer(const struct control_call *call)
 {
 	return call->peer;

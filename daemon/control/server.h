@@ -65,6 +65,11 @@ void control_hang_up(struct control_call *call);
 /* One reply of many: only where control_wants_more(). */
 bool control_wants_more(const struct control_call *call);
 void control_reply_more(struct control_call *call, json_t *parameters);
+/* A call that goes on for as long as its client likes: nobody waits for it to read, and where another has to come in it
+ * goes as an idle one. `room` is called when all that was sent has left for the client. */
+void control_stream(struct control_call *call, void (*room)(void *userdata, struct control_call *call));
+/* Whether that is so now: else another reply would but lengthen its queue. */
+bool control_has_room(const struct control_call *call);
 /* Who calls, until the call has ended. */
 struct control_peer control_call_peer(const struct control_call *call);
 /* Called when the client goes before the call has ended; the call is then invalid. */

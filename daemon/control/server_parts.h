@@ -54,6 +54,7 @@ struct control_call {
 	bool more, oneway;
 	void *userdata;
 	void (*gone)(void *userdata, struct control_call *call);
+	void (*room)(void *userdata, struct control_call *call); /* of a stream; NULL: it is none */
 };
 
 /* The listener's, the timer's and the reaper's sources; on error control_free() cleans up. 0 or a negative errno. */

@@ -76,6 +76,17 @@ bool health_has(const struct health *health, enum health_code code)
 	return false;
 }
 
+_Static_assert(HEALTH_CODES <= 64, "the codes fit a mask");
+
+uint64_t health_mask(const struct health *health)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < health->reasons.count; i++)
+		mask |= UINT64_C(1) << health->reasons.items[i].code;
+	return mask;
+}
+
 const char *health_word(const struct health *health)
 {
 	for (size_t i = 0; i < health->reasons.count; i++)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* code, name in JSON, whether it means "failed" (else "degraded"), what it means (for spefwd(8)), and the one command
  * or setting that mends it, "" where there is none: what is literal stands between backquotes, what health_fill() has
@@ -110,6 +111,7 @@ void health_add(struct health *health, enum health_code code, const char *format
 /* Fills in what is between angles in the remedy of the reason that was added last; without it that has none. */
 void health_fill(struct health *health, const char *value);
 bool health_has(const struct health *health, enum health_code code);
+uint64_t health_mask(const struct health *health);    /* of its codes, 1 << code each */
 const char *health_word(const struct health *health); /* "ok", "degraded", "failed" */
 void health_free(struct health *health);
 

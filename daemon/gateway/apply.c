@@ -169,6 +169,7 @@ void apply_names(struct gateway *gateway, const char *name)
 
 	if (name && !only_name(config_store_policy(gateway->config), name, &part))
 		return;
+	happened_to_names(gateway, &part);
 	if (table_is_known(gateway->table) && !table_is_removed(gateway->table)) {
 		cut_set_names_changed(gateway->cut);
 		if (commit_names(gateway, &part) == 0)
@@ -193,6 +194,8 @@ void cut_denied(struct gateway *gateway, const char *why, const struct policy *b
 			held_before = (struct names_view){ 0 };
 		if (r == 0)
 			r = cut_run(gateway->cut, &rules, why, &result);
+		if (result.count)
+			happened(gateway, &(struct happening){ .kind = HAPPENED_CUT, .cut = &result, .text = why });
 		names_view_free(&held);
 		names_view_free(&held_before);
 		if (r < 0)

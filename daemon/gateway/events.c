@@ -23,7 +23,13 @@ void save_counts(struct gateway *gateway)
 
 static void on_table_changed(void *userdata)
 {
-	apply(userdata);
+	struct gateway *gateway = userdata;
+	struct table_figures figures = table_figures(gateway->table);
+
+	if (figures.repaired > gateway->repairs_seen)
+		happened(gateway, &(struct happening){ .kind = HAPPENED_REPAIR, .text = figures.last_repair });
+	gateway->repairs_seen = figures.repaired;
+	apply(gateway);
 }
 
 static void on_foreign_tables_changed(void *userdata)
@@ -32,6 +38,7 @@ static void on_foreign_tables_changed(void *userdata)
 
 	if (gateway->foreign)
 		foreign_set_changed(gateway->foreign);
+	happened(gateway, &(struct happening){ .kind = HAPPENED_FOREIGN });
 }
 
 static void on_counters_ending(void *userdata)

@@ -67,6 +67,7 @@ void gateway_free(struct gateway *gateway)
 		save_counts(gateway);
 	}
 	gateway->applying = gateway->started = false;
+	gateway_watch(gateway, false);
 	timer_free(gateway->retry_timer);
 	timer_free(gateway->minute_timer);
 	observer_free(gateway->observer);
@@ -240,6 +241,8 @@ int gateway_reload(struct gateway *gateway, const struct requester *by, struct d
 		policy_diff(&config_store_file(gateway->config)->policy, &candidate.file.policy, read_change, &reader);
 		r = take_over(gateway, &candidate);
 		if (r == 0) {
+			note_reload(gateway, by, true, &reader.changes);
+			happened_to_policy(gateway);
 			cut_denied(gateway, "the policy changed", &candidate.file.policy, &ret->cut);
 			config_store_keep(gateway->config, &candidate.archive); /* a disk may be slow */
 			if (names_follow(gateway->names, &candidate.file) < 0)
@@ -250,8 +253,9 @@ int gateway_reload(struct gateway *gateway, const struct requester *by, struct d
 	}
 	diags_log(diags);
 	config_store_set_refused(gateway->config, r < 0);
+	if (r < 0)
+		note_reload(gateway, by, false, &reader.changes);
 	health_changed(gateway);
-	note_reload(gateway, by, r == 0, &reader.changes);
 	changes_free(&reader.changes);
 	return r;
 }

@@ -10,6 +10,7 @@
 #include "gateway/counts.h"
 #include "gateway/cut.h"
 #include "gateway/foreign.h"
+#include "gateway/happening.h"
 #include "gateway/names.h"
 #include "gateway/observer.h"
 #include "gateway/table.h"
@@ -30,6 +31,8 @@ struct gateway_events {
 	void (*refreshed)(void *userdata, void *waiter);
 	/* What gateway_explain() was asked for this waiter, as foreign_events has it; NULL: nobody asks. */
 	void (*explained)(void *userdata, void *waiter, int r, const struct findings *findings);
+	/* While gateway_watch() is on. */
+	void (*happened)(void *userdata, const struct happening *happening);
 };
 
 /* Takes the state directory for itself, reads this gateway's interfaces and the configuration; changes nothing. Paths
@@ -42,13 +45,6 @@ int gateway_new(struct gateway **ret, sd_event *event, const struct gateway_path
 int gateway_start(struct gateway *gateway, int stored_fd);
 void gateway_free(struct gateway *gateway);        /* the table stays. NULL: nothing */
 int gateway_socket(const struct gateway *gateway); /* the descriptor of the socket that owns the table */
-
-/* Who asks for a change, for the journal and for those who watch. */
-struct requester {
-	const char *text; /* "root (uid 0)", "signal" */
-	bool has_uid;
-	uid_t uid;
-};
 
 struct reload_result {
 	void (*line)(void *userdata, const char *text); /* gets each change, before it is made; may be NULL */
@@ -65,6 +61,8 @@ int gateway_refresh(struct gateway *gateway, const struct requester *by, void *w
 /* As foreign_explain_packet(): what other tables do to it. */
 int gateway_explain(struct gateway *gateway, const struct foreign_packet *packet, void *waiter);
 void gateway_forget_waiter(struct gateway *gateway, const void *waiter);
+/* Whether somebody wants to see what happens. */
+void gateway_watch(struct gateway *gateway, bool watch);
 /* Removes the table; until the next reload nothing is guarded. *ret_removed: there was one. 0 or a negative errno. */
 int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed);
 /* Before the daemon ends: what other programs have changed up to now is repaired, and what came through meanwhile is

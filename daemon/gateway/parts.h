@@ -4,6 +4,7 @@
 
 /* What the coordinator's own files share; nobody else includes this. */
 
+#include "core/names_seen.h"
 #include "gateway/gateway.h"
 #include "gateway/network.h"
 #include "timer.h"
@@ -35,6 +36,9 @@ struct gateway {
 
 	bool elements_remembered;   /* what the kernel held at the start is known to names and network */
 	bool interfaces_unfollowed; /* a change of interfaces or of this gateway's addresses is not in the policy yet */
+	bool watched;               /* somebody wants to see what happens */
+	struct names_seen names_seen; /* what they have seen of names */
+	uint64_t repairs_seen;
 	struct timer *retry_timer, *minute_timer;
 };
 
@@ -47,6 +51,11 @@ struct changes {
 void changes_add(struct changes *changes, const char *line);
 void changes_free(struct changes *changes);
 void note_reload(struct gateway *gateway, const struct requester *by, bool done, const struct changes *changes);
+
+/* happenings.c: for those who watch. */
+void happened(struct gateway *gateway, const struct happening *happening);
+void happened_to_names(struct gateway *gateway, const struct policy *policy); /* the policy in force, or a part of it */
+void happened_to_policy(struct gateway *gateway);                             /* another one is in force */
 
 /* apply.c */
 /* Brings the kernel to what is wanted now. 0 or a negative errno (then it is tried again later). */

@@ -30,7 +30,7 @@ static char *join(const char *const *items, size_t shown, size_t count, char *bu
 	size_t length = 0, i;
 
 	buffer[0] = '\0';
-	for (i = 0; i < shown && items[i]; i++) {
+	for (i = 0; i < shown; i++) {
 		int more = snprintf(buffer + length, size - length, "%s%s", length ? "; " : "", items[i]);
 		if (more < 0 || (size_t)more >= size - length - sizeof("; and 4294967295 more"))
 			break;
@@ -44,30 +44,42 @@ static char *join(const char *const *items, size_t shown, size_t count, char *bu
 
 void note_reload(struct gateway *gateway, const struct requester *by, bool done, const struct changes *changes)
 {
+	const char *const *lines = (const char *const *)changes->lines;
+	size_t shown = 0;
 	char text[LINE_ROOM];
+	uint64_t generation = table_figures(gateway->table).generation;
 
+	while (shown < changes->count && shown < CHANGES_SHOWN && lines[shown])
+		shown++;
+	happened(gateway, &(struct happening){ .kind = HAPPENED_RELOAD,
+					       .by = by,
+					       .done = done,
+					       .generation = generation,
+					       .lines = lines,
+					       .shown = done ? shown : 0,
+					       .count = done ? changes->count : 0 });
 	if (!done) {
 		log_error("reload by %s: %s is not in force: the old policy stays", by->text, gateway->paths.config);
 		return;
 	}
 	snprintf(gateway->loaded_by, sizeof(gateway->loaded_by), "%s", by->text);
-	join((const char *const *)changes->lines, changes->count < CHANGES_SHOWN ? changes->count : CHANGES_SHOWN,
-	     changes->count, text, sizeof(text));
 	log_notice("reload by %s: %s is in force, generation %llu: %s", by->text, gateway->paths.config,
-		   (unsigned long long)table_figures(gateway->table).generation,
-		   changes->count ? text : "nothing changed");
+		   (unsigned long long)generation,
+		   changes->count ? join(lines, shown, changes->count, text, sizeof(text)) : "nothing changed");
 }
 
 int gateway_refresh(struct gateway *gateway, const struct requester *by, void *waiter, const char *const *names,
 		    size_t count, const char **ret_unknown)
 {
+	size_t shown = count < CHANGES_SHOWN ? count : CHANGES_SHOWN;
 	char text[LINE_ROOM];
 	int r = names_refresh(gateway->names, waiter, names, count, ret_unknown);
 
-	if (r >= 0)
-		log_notice("refresh by %s: %s", by->text,
-			   count ? join(names, count < CHANGES_SHOWN ? count : CHANGES_SHOWN, count, text, sizeof(text))
-				 : "all names");
+	if (r < 0)
+		return r;
+	log_notice("refresh by %s: %s", by->text, count ? join(names, shown, count, text, sizeof(text)) : "all names");
+	happened(gateway, &(struct happening){
+				  .kind = HAPPENED_REFRESH, .by = by, .lines = names, .shown = shown, .count = count });
 	return r;
 }
 
@@ -75,9 +87,11 @@ int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret
 {
 	log_notice("clear by %s", by->text);
 	int r = table_remove(gateway->table, ret_removed);
+
 	if (r < 0)
 		return r;
 	cut_forget_all(gateway->cut);
 	usage_set_removed(gateway->usage, true);
+	happened(gateway, &(struct happening){ .kind = HAPPENED_CLEAR, .by = by, .done = *ret_removed });
 	return 0;
 }

@@ -21,6 +21,7 @@ UNIT_TESTS = \
 	tests/unit/test_held \
 	tests/unit/test_judge \
 	tests/unit/test_nft_decode \
+	tests/unit/test_names_seen \
 	tests/unit/test_nft_interval \
 	tests/unit/test_nft_monitor \
 	tests/unit/test_nft_socket \
@@ -37,7 +38,8 @@ UNIT_TESTS = \
 	tests/unit/test_seen_packet \
 	tests/unit/test_state_file \
 	tests/unit/test_totals \
-	tests/unit/test_varlink_wire
+	tests/unit/test_varlink_wire \
+	tests/unit/test_watchers
 UNIT_LIBS = $(CMOCKA_LIBS)
 
 if HAVE_CMOCKA
@@ -75,6 +77,9 @@ tests_unit_test_control_SOURCES = tests/unit/test_control.c
 tests_unit_test_control_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/peer.$(OBJEXT) \
 	daemon/control/server.$(OBJEXT) daemon/control/wire.$(OBJEXT) \
 	daemon/core/printable.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
+
+tests_unit_test_watchers_SOURCES = tests/unit/test_watchers.c
+tests_unit_test_watchers_LDADD = daemon/control/watchers.$(OBJEXT) $(SYSTEMD_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_dns_message_SOURCES = tests/unit/test_dns_message.c
 tests_unit_test_dns_message_LDADD = daemon/core/dns_message.$(OBJEXT) daemon/core/dns_wire.$(OBJEXT) \
@@ -146,6 +151,10 @@ tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_config_keys_SOURCES = tests/unit/test_config_keys.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_config_keys_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_config_keys_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_names_seen_SOURCES = tests/unit/test_names_seen.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_names_seen_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_names_seen_LDADD = $(UNIT_MAKE_LIBS)
+
 tests_unit_test_cut_list_SOURCES = tests/unit/test_cut_list.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_cut_list_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_cut_list_LDADD = $(UNIT_MAKE_LIBS)
@@ -248,7 +257,7 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c daemon/gateway/requests.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/foreign_explain.c \
-	daemon/gateway/foreign_look.c daemon/gateway/gateway.c daemon/gateway/names.c \
+	daemon/gateway/foreign_look.c daemon/gateway/gateway.c daemon/gateway/happenings.c daemon/gateway/names.c \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c \
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
 	daemon/gateway/usage.c

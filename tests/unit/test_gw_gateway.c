@@ -43,9 +43,33 @@ static void on_refreshed(void *userdata, void *waiter)
 	answered = waiter;
 }
 
+static char news[4096]; /* what happened, a line each */
+
+static void on_happened(void *userdata, const struct happening *happening)
+{
+	char text[ADDR_TEXT_MAX];
+	size_t length = strlen(news);
+
+	(void)userdata;
+	length += (size_t)snprintf(news + length, sizeof(news) - length, "%d %s %d %zu", happening->kind,
+				   happening->text ? happening->text
+				   : happening->by ? happening->by->text
+						   : "",
+				   happening->done, happening->count);
+	for (size_t i = 0; i < happening->added_count; i++)
+		length += (size_t)snprintf(news + length, sizeof(news) - length, " +%s",
+					   addr_format(&happening->added[i], text));
+	for (size_t i = 0; i < happening->removed_count; i++)
+		length += (size_t)snprintf(news + length, sizeof(news) - length, " -%s",
+					   addr_format(&happening->removed[i], text));
+	snprintf(news + length, sizeof(news) - length, "\n");
+}
+
 static int try_new(struct gateway **ret)
 {
-	static const struct gateway_events events = { .health_changed = on_health_changed, .refreshed = on_refreshed };
+	static const struct gateway_events events = { .health_changed = on_health_changed,
+						      .refreshed = on_refreshed,
+						      .happened = on_happened };
 	static char config[80], state[80];
 
 	snprintf(config, sizeof(config), "%s", directory_path("spefw.ini"));
@@ -84,6 +108,7 @@ static int setup(void **state)
 	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan");
 	health_changes = 0;
 	answered = NULL;
+	news[0] = '\0';
 	return 0;
 }
 
@@ -299,6 +324,48 @@ static void test_reload(void **state)
 	assert_true(fake_log_has("not in force: the old policy stays"));
 	assert_int_equal(fake_nft.batches, batches);
 	assert_true(has_reason("config-refused"));
+}
+
+/* Who watches is told what happens; and nobody where nobody watches. */
+static void test_watch(void **state)
+{
+	static const char *const names[] = { LICENSE };
+	const char *unknown;
+	bool removed;
+	int waiter;
+
+	(void)state;
+	start();
+	answer_license();
+	connect_as("203.0.113.5", "192.0.2.25", 8470);
+	assert_int_equal(gateway_refresh(gateway, &by, &waiter, names, 1, &unknown), 0);
+	fake_time_pass(0);
+	answer_license();
+	assert_string_equal(news, "");
+	gateway_watch(gateway, true);
+	assert_int_equal(reload(NARROW, NULL), 0);
+	assert_string_equal(news, "0 root (uid 0) 1 1\n3 the policy changed 0 0\n");
+	news[0] = '\0';
+	assert_int_equal(reload(BAD, NULL), -EINVAL);
+	assert_string_equal(news, "0 root (uid 0) 0 0\n");
+	news[0] = '\0';
+	fake_nft_notice("set name_x changed by nft");
+	fake_time_pass(1);
+	assert_string_equal(news, "5 set name_x changed by nft 0 0\n");
+	news[0] = '\0';
+	assert_int_equal(gateway_refresh(gateway, &by, &waiter, names, 1, &unknown), 0);
+	assert_string_equal(news, "1 root (uid 0) 0 1\n");
+	news[0] = '\0';
+	fake_time_pass(0);
+	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.78", 60);
+	assert_string_equal(news, "4 my.mailstore.com 0 0 +198.51.100.78\n");
+	news[0] = '\0';
+	assert_int_equal(gateway_clear(gateway, &by, &removed), 0);
+	assert_string_equal(news, "2 root (uid 0) 1 0\n");
+	news[0] = '\0';
+	gateway_watch(gateway, false);
+	assert_int_equal(reload(NARROW, NULL), 0);
+	assert_string_equal(news, "");
 }
 
 /* A packet that the old rules let pass may be tracked only after the first cut. */
@@ -824,6 +891,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_kernel, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_start_fails_for_a_while, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload_is_refused_by_the_kernel, setup, teardown),
