@@ -157,10 +157,11 @@ static void add_rules(struct table *table, const char *label, const json_t *list
 		const char *remedy = json_text_of(rule, "remedy");
 		snprintf(more, sizeof(more), " and %lld more", (long long)(flows - 1));
 		table_cell(table, TONE_STRONG, "  %s", i ? "" : label);
-		table_cell(table, TONE_WARNING, "table %s %s, chain %s, handle %lld: %s, flow %s%s%s%s",
+		table_cell(table, TONE_WARNING, "table %s %s, chain %s, handle %lld: %s%s, flow %s%s%s%s",
 			   json_text_of(rule, "family"), json_text_of(rule, "table"), json_text_of(rule, "chain"),
-			   (long long)json_number_of(rule, "handle"), json_text_of(rule, "does"),
-			   json_text_of(rule, "flow"), flows > 1 ? more : "", *remedy ? " -> " : "", remedy);
+			   (long long)json_number_of(rule, "handle"), json_truth_of(rule, "may") ? "may " : "",
+			   json_text_of(rule, "does"), json_text_of(rule, "flow"), flows > 1 ? more : "",
+			   *remedy ? " -> " : "", remedy);
 	}
 }
 

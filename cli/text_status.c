@@ -132,10 +132,31 @@ static void add_fact(struct facts *facts, const char *label, enum tone tone, str
 			facts->items[facts->count - 1].next = hints[i].hint;
 }
 
+/* "2 rules, 1 may": what is certain comes first in the list, which is not all of it where there is very
+ * much. */
+static size_t add_rules(struct text *text, const json_t *blocked)
+{
+	const json_t *findings = json_object_get(blocked, "findings");
+	size_t listed = json_array_size(findings), certain = 0;
+	int64_t count = json_number_of(blocked, "count");
+	char number[32];
+
+	for (size_t i = 0; i < listed; i++)
+		certain += !json_truth_of(json_array_get(findings, i), "may");
+	int64_t may = (count > (int64_t)listed ? count : (int64_t)listed) - (int64_t)certain;
+	if (certain)
+		text_add(text, "%zu rule%s", certain, plural((int64_t)certain));
+	if (certain && may)
+		text_add(text, ", %s may", format_count(may, number));
+	else if (may)
+		text_add(text, "%s rule%s may", format_count(may, number), plural(may));
+	return certain;
+}
+
 static void add_blocked(struct facts *facts, const json_t *status)
 {
 	const json_t *blocked = json_object_get(status, "blocked"), *looked = json_object_get(blocked, "looked_s");
-	size_t count = json_array_size(json_object_get(blocked, "findings"));
+	size_t count = json_array_size(json_object_get(blocked, "findings")), certain = 0;
 	struct text text = { 0 };
 	char ago[32];
 
@@ -143,12 +164,12 @@ static void add_blocked(struct facts *facts, const json_t *status)
 		return;
 	text_add(&text, "by other tables: ");
 	if (count)
-		text_add(&text, "%zu rule%s", count, plural((int64_t)count));
+		certain = add_rules(&text, blocked);
 	else
 		text_add(&text, json_is_integer(looked) ? "nothing" : "not looked at yet");
 	if (json_is_integer(looked))
 		text_add(&text, " (looked %s ago)", format_age(json_integer_value(looked), ago));
-	add_fact(facts, "Blocked", count ? TONE_WARNING : TONE_PLAIN, &text, count ? "doctor" : NULL);
+	add_fact(facts, "Blocked", certain ? TONE_WARNING : TONE_PLAIN, &text, count ? "doctor" : NULL);
 }
 
 static void add_denied(struct facts *facts, const json_t *status)
