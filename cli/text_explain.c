@@ -256,6 +256,76 @@ static void note_rows(struct table *table, const json_t *result)
 		note_row(table, "the rules in the kernel decide otherwise: see spefwctl status, and reload");
 }
 
+/* What stops it for certain, what may, and what takes it elsewhere. */
+static const char *others_word(const json_t *result)
+{
+	static const char *const stops[] = { "drop", "reject", "policy" }, *const takes[] = { "redirect", "dnat",
+											      "tproxy", "fwd",
+											      "queue" };
+	const json_t *others = json_object_get(result, "others");
+	bool may = false, elsewhere = false;
+
+	for (size_t i = 0; i < json_array_size(others); i++) {
+		const json_t *rule = json_array_get(others, i);
+		const char *does = json_text_of(rule, "does");
+		for (size_t k = 0; k < sizeof(stops) / sizeof(stops[0]); k++) {
+			if (strcmp(does, stops[k]) == 0 && !json_truth_of(rule, "may"))
+				return ", DENIED by another table";
+			may |= strcmp(does, stops[k]) == 0;
+		}
+		for (size_t k = 0; k < sizeof(takes) / sizeof(takes[0]); k++)
+			elsewhere |= strcmp(does, takes[k]) == 0;
+	}
+	return may ? "; another table may deny it" : elsewhere ? "; another table takes it elsewhere" : "";
+}
+
+/* "inet f2b-table, chain forward, handle 4: reject, set addr-set-imap (fail2ban)", and what to run. */
+static void other_rows(struct table *table, const json_t *rule, bool first)
+{
+	const char *set = json_text_of(rule, "set"), *remedy = json_text_of(rule, "remedy"),
+		   *does = json_text_of(rule, "does");
+	int64_t handle = json_number_of(rule, "handle");
+	struct text text = { 0 }, command = { 0 };
+
+	text_add(&text, "%s %s, chain %s", json_text_of(rule, "family"), json_text_of(rule, "table"),
+		 json_text_of(rule, "chain"));
+	if (handle)
+		text_add(&text, ", handle %" PRId64, handle);
+	text_add(&text, ": %s%s%s", json_truth_of(rule, "may") ? "may " : "",
+		 strcmp(does, "policy") == 0 ? "drop at the end" : does,
+		 json_truth_of(rule, "answer") ? ", of the answer" : "");
+	if (*set)
+		text_add(&text, ", set %s", set);
+	text_add(&text, " (%s)", json_text_of(rule, "owner"));
+	add_row(table, first ? "others" : "", &text);
+	text_add(&command, "%s", *remedy ? remedy : json_text_of(rule, "look"));
+	add_row(table, *remedy ? "try" : "see", &command);
+}
+
+static void others_rows(struct table *table, const json_t *result)
+{
+	static const struct {
+		const char *code, *text;
+	} missing[] = {
+		{ "many", "other tables were not looked at, for so many packets: ask for one of them" },
+		{ "failed", "other tables can't be read at present: try again, or see spefwctl doctor" },
+		{ "unknown", "not all rules of other tables could be read: see spefwctl doctor" },
+	};
+	const json_t *others = json_object_get(result, "others");
+	const char *why = json_text_of(result, "others_missing");
+	struct text none = { 0 };
+
+	for (size_t i = 0; i < json_array_size(others); i++)
+		other_rows(table, json_array_get(others, i), i == 0);
+	if (json_is_array(others) && !json_array_size(others) && !*why) {
+		text_add(&none, "no rule of another table is in its way");
+		add_row(table, "others", &none);
+	}
+	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++)
+		if (strcmp(why, missing[i].code) == 0)
+			note_row(table, missing[i].text);
+}
+
 static void print_verdict(const struct ctl *ctl, const json_t *reply, const json_t *result)
 {
 	const char *verdict = json_text_of(result, "verdict"), *reason = json_text_of(result, "reason"),
@@ -279,7 +349,8 @@ static void print_verdict(const struct ctl *ctl, const json_t *reply, const json
 	} else {
 		text_add(&text, "%s by spefw", strcmp(reason, "ignored") == 0 ? "DROPPED" : "DENIED");
 	}
-	screen_text(&ctl->screen, tone, text_of(&text));
+	text_add(&text, "%s", others_word(result));
+	screen_text(&ctl->screen, allowed && *others_word(result) ? TONE_WARNING : tone, text_of(&text));
 	putc('\n', ctl->screen.file);
 	text_free(&text);
 }
@@ -300,6 +371,7 @@ void text_explain(const struct ctl *ctl, const json_t *reply)
 		flow_row(&table, reply, result);
 		miss_rows(&table, reply, result);
 		rule_row(&table, result);
+		others_rows(&table, result);
 		note_rows(&table, result);
 		ctl_print_table(ctl, &table);
 	}

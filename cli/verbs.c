@@ -99,14 +99,15 @@ const struct verb verbs[] = {
 	  .arguments = "SRC DST[:PORT] [PROTO]",
 	  .arguments_max = 3,
 	  .help = "what happens to such a connection, and why",
-	  .about = "What happens to a new connection from <SRC> to <DST>, and why: the verdict, the flow that allows "
-		   "it, or else the nearest flow and what exactly that misses, the line of the configuration, and "
-		   "the chain of the table in which the packet ends.\n"
-		   "<SRC> and <DST> are addresses, roles such as `server`, or names that a flow uses, which stand "
-		   "for the addresses behind them. An IPv6 address with a port has brackets around it. <PROTO> is "
-		   "`tcp` where it is not given, `udp`, or `icmp-echo` (also `ping`), which has no port.\n"
-		   "The answer is that of the running daemon. With `-c` it is that of <FILE> alone, without a "
-		   "daemon; names have no addresses then. The exit status is 0 whatever the verdict is.\n",
+	  .about = "What happens to a new connection from <SRC> to <DST>: the verdict, the flow that allows it, or the "
+		   "nearest one and what that misses, with the line of the configuration and the rule in the "
+		   "kernel; and what rules of other programs do to it or its answer, with the command that mends "
+		   "that.\n"
+		   "<SRC> and <DST> are addresses, roles such as `server`, or names that a flow uses, for the "
+		   "addresses behind them; IPv6 with a port in brackets. <PROTO> is `tcp` (where it is not given), "
+		   "`udp`, or `icmp-echo` (also `ping`), which has no port.\n"
+		   "With `-c` it is that of <FILE> alone, without a daemon; names have no addresses then. The exit "
+		   "status is 0 whatever the verdict is.\n",
 	  .example = "spefwctl explain 198.51.100.7 server:8470",
 	  .options = OF(CONFIG),
 	  .method = SPEFW_METHOD("Explain"),

@@ -31,7 +31,7 @@ static int answer(const struct ctl *ctl, const char *path, const struct explain_
 	int r = question_read(&question, view->policy, NULL, ctl->arguments[0], ctl->arguments[1],
 			      ctl->argument_count > 2 ? ctl->arguments[2] : NULL, why);
 	json_t *reply = r == 0 ? report_explain(view, &question, &context) : NULL;
-	if (reply) {
+	if (reply && report_explain_fold(reply) == 0) {
 		ctl->output->reply(ctl, reply);
 	} else if (r == -EINVAL) {
 		status = report_invalid(ctl, why);

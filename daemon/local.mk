@@ -75,6 +75,7 @@ spefwd_SOURCES = \
 	daemon/control/methods.c daemon/control/methods.h \
 	daemon/control/methods_explain.c daemon/control/methods_explain.h \
 	daemon/control/methods_watch.c daemon/control/methods_watch.h \
+	daemon/control/report_others.c daemon/control/report_others.h \
 	daemon/control/report.c daemon/control/report.h daemon/control/report_blocked.c \
 	daemon/control/report_cut.c daemon/control/report_cut.h \
 	daemon/control/report_happening.c daemon/control/report_happening.h \

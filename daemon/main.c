@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
+#include "control/methods_explain.h"
 #include "control/methods_watch.h"
 #include "control/report.h"
 #include "fdstore.h"
@@ -161,6 +162,11 @@ static void on_happened(void *userdata, const struct happening *happening)
 	watch_happened(userdata, happening);
 }
 
+static void on_explained(void *userdata, void *waiter, int r, const struct findings *findings)
+{
+	method_explained(userdata, waiter, r, findings);
+}
+
 static int listen_on(struct service *service, sd_event *event, const char *path)
 {
 	int r = control_new(&service->control, event, path, methods, service);
@@ -176,6 +182,7 @@ static int start(struct service *service, sd_event *event, const struct paths *p
 {
 	static const struct gateway_events events = { .health_changed = on_health_changed,
 						      .refreshed = on_refreshed,
+						      .explained = on_explained,
 						      .happened = on_happened };
 	const struct gateway_paths gateway_paths = { paths->config, paths->state };
 	int stored_fd = fdstore_take();

@@ -11,7 +11,8 @@
 struct service {
 	struct gateway *gateway;
 	struct control *control;
-	struct watch *watch; /* methods_watch.h */
+	struct watch *watch;           /* methods_watch.h */
+	struct explaining *explaining; /* calls of Explain that wait for other tables; methods_explain.c */
 };
 
 extern const struct control_method methods[];

@@ -4,7 +4,7 @@
 #include "control/wire.h"
 #include "core/policy_diff.h"
 
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 enum { MEMBERS_MAX = 8 };
@@ -163,49 +163,69 @@ static json_t *explanation_json(const struct explain_view *view, const struct pa
 	return out;
 }
 
-/* One story more, or one packet more of a story that is there. */
-static int add_packet(const struct explain_view *view, const struct explain_context *context,
-		      const struct packet *packet, struct explanation *told, json_t *list)
+static json_t *result_of(const struct explain_view *view, const struct packet *packet,
+			 const struct explain_context *context)
 {
 	struct explanation e;
-	size_t i = 0;
 
 	explain_packet(view, packet, &e);
-	while (i < json_array_size(list) && !explanation_equal(&told[i], &e))
-		i++;
-	if (i < json_array_size(list))
-		return json_array_append_new(json_object_get(json_array_get(list, i), "packets"), packet_json(packet));
 	json_t *out = explanation_json(view, packet, &e);
 	if (out && context->add)
 		context->add(context->userdata, out, packet, &e);
-	told[i] = e;
-	return json_array_append_new(list, out);
+	return out;
 }
 
 static json_t *result_list(const struct explain_view *view, const struct question *question,
 			   const struct explain_context *context)
 {
-	struct explanation *told = calloc(QUESTION_PACKETS_MAX, sizeof(*told));
 	json_t *list = json_array();
-	int r = told ? 0 : -1;
+	int r = list ? 0 : -1;
 
 	for (size_t s = 0; r == 0 && s < question->sources.count; s++) {
 		for (size_t t = 0; r == 0 && t < question->targets.count; t++) {
 			struct packet packet = { .source = question->sources.items[s],
 						 .target = question->targets.items[t],
 						 .protocol = question->protocol,
-						 .source_port =
-							 question->protocol == PROTOCOL_ICMP_ECHO ? 0 : EPHEMERAL_FIRST,
+						 .source_port = question->port ? EPHEMERAL_FIRST : 0,
 						 .target_port = question->port };
 			if (packet.source.family == packet.target.family)
-				r = add_packet(view, context, &packet, told, list);
+				r = json_array_append_new(list, result_of(view, &packet, context));
 		}
 	}
-	free(told);
 	if (r == 0)
 		return list;
 	json_decref(list);
 	return NULL;
+}
+
+/* All but whose story it is. */
+static bool same_story(json_t *a, json_t *b)
+{
+	json_t *ours = json_incref(json_object_get(a, "packets")), *theirs = json_incref(json_object_get(b, "packets"));
+
+	json_object_set(b, "packets", ours);
+	bool same = json_equal(a, b);
+	json_object_set_new(b, "packets", theirs);
+	json_decref(ours);
+	return same;
+}
+
+int report_explain_fold(json_t *reply)
+{
+	json_t *all = json_object_get(reply, "results"), *list = json_array();
+	int r = list ? 0 : -1;
+
+	for (size_t i = 0; r == 0 && i < json_array_size(all); i++) {
+		json_t *one = json_array_get(all, i), *same = NULL;
+		for (size_t k = 0; !same && k < json_array_size(list); k++)
+			same = same_story(json_array_get(list, k), one) ? json_array_get(list, k) : NULL;
+		r = same ? json_array_extend(json_object_get(same, "packets"), json_object_get(one, "packets"))
+			 : json_array_append(list, one);
+	}
+	if (r == 0)
+		r = json_object_set(reply, "results", list);
+	json_decref(list);
+	return r < 0 ? -ENOMEM : 0;
 }
 
 json_t *report_explain(const struct explain_view *view, const struct question *question,

@@ -85,12 +85,11 @@ void explain_packet(const struct explain_view *view, const struct packet *packet
 	ret->differs = ret->walked && differs(view, ret);
 }
 
-bool explanation_equal(const struct explanation *a, const struct explanation *b)
+bool explain_pinned(const struct policy *policy, const struct packet *packet, const struct explanation *explanation)
 {
-	return a->verdict == b->verdict && a->exception == b->exception && a->hook == b->hook &&
-	       a->differs == b->differs && a->interfaces == b->interfaces &&
-	       a->judgement.reason == b->judgement.reason && a->judgement.role == b->judgement.role &&
-	       a->judgement.flow == b->judgement.flow && a->nearest.flow == b->nearest.flow &&
-	       a->nearest.misses == b->nearest.misses && a->walked == b->walked && a->walk.chain == b->walk.chain &&
-	       a->walk.rule == b->walk.rule;
+	bool dns = !explanation->judgement.inbound && packet->target_port == DNS_PORT;
+
+	return policy->interception == INTERCEPTION_PREVENT && policy->mode == MODE_ENFORCE &&
+	       packet->protocol == PROTOCOL_TCP && explanation->verdict == VERDICT_ALLOW &&
+	       explanation->hook == HOOK_FORWARD && !dns && !ranges_contains(&policy->nat_except, &packet->target);
 }

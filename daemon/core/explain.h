@@ -60,7 +60,7 @@ struct explain_view {
 
 /* In audit mode the verdict is what enforce would do, and the walk what the rules do. */
 void explain_packet(const struct explain_view *view, const struct packet *packet, struct explanation *ret);
-/* Whether the two packets have one and the same story. */
-bool explanation_equal(const struct explanation *a, const struct explanation *b);
+/* Whether `interception = prevent` keeps this packet's connection from being translated by others. */
+bool explain_pinned(const struct policy *policy, const struct packet *packet, const struct explanation *explanation);
 
 #endif

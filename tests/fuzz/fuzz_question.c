@@ -89,6 +89,8 @@ int fuzz_one(const uint8_t *bytes, size_t size)
 	if ((r != 0 && r != -EINVAL) || !memchr(why, '\0', sizeof(why)) || (r == 0) != !*why)
 		abort();
 	json_t *reply = r == 0 ? report_explain(&view, &question, &context) : NULL;
+	if (r == 0 && (!reply || report_explain_fold(reply) < 0))
+		abort();
 	if (r == 0 && !json_array_size(json_object_get(reply, "results")))
 		abort();
 	json_decref(reply);

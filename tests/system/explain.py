@@ -7,7 +7,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import (ADDRESS, DNS, EXCHANGE, FAMILIES, LICENSE, NARROW, Lab, RawSender, Sniffer, VarlinkError, main,
-                 vendor, wait_for)  # noqa: E402
+                 probe_all, vendor, wait_for)  # noqa: E402
 from lab.varlink import Interface  # noqa: E402
 from lab.daemon import TOP  # noqa: E402
 
@@ -183,6 +183,57 @@ def each_kind(tap):
                 compare(tap, lab, tracer, family, case)
 
 
+def other_tables(tap):
+    """What other tables do to the packet, with the rule and what would mend it; and that it is so."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        daemon = lab.spefwd(lab.config(flows=FLOWS))
+        known(daemon)
+        client, server = ADDRESS[4]["client"], ADDRESS[4]["server"]
+        lab.serve("server", tcp=[143, 443, 993])
+
+        def passes(port):
+            return probe_all([("client", server, port, True)], bound=3)[0].open
+
+        def others(target="server:143", source=client):
+            result = daemon.call("Explain", {"source": source, "target": target})["results"][0]
+            tap.ok("others_missing" not in result, "other tables were read", result)
+            return result["others"]
+        tap.equal(others(), [], "nothing is in the way")
+        tap.ok(passes(143), "it passes")
+        lab.nft("gateway", """table inet f2b-table {
+	set addr-set-imap { type ipv4_addr; elements = { %s }; }
+	chain forward { type filter hook forward priority -1; tcp dport 143 ip saddr @addr-set-imap reject; }
+}
+""" % client)
+        rule, = others()
+        keys = ("family", "table", "chain", "does", "set", "answer", "owner", "may")
+        tap.equal({key: rule.get(key) for key in keys},
+                  {"family": "inet", "table": "f2b-table", "chain": "forward", "does": "reject", "set": "addr-set-imap",
+                   "answer": False, "owner": "fail2ban", "may": False}, "fail2ban's rule")
+        tap.ok("unbanip %s" % client in rule.get("remedy", ""), "its remedy", rule)
+        listed = lab.run("gateway", "nft", "-a", "list", "chain", "inet", "f2b-table", "forward").stdout
+        tap.ok(re.search(r"reject.*# handle %d$" % rule["handle"], listed, re.M), "its handle", (rule, listed))
+        text = daemon.ctl("explain", client, "server:143").stdout
+        tap.ok(text.startswith("ALLOWED by spefw (imap-in), DENIED by another table\n")
+               and "  try     fail2ban-client set imap unbanip %s\n" % client in text, "the screen", text)
+        tap.ok(not passes(143) and passes(993), "it does not pass, another does")
+        tap.equal((others("server:993"), others("server:143", ADDRESS[4]["admin"])), ([], []),
+                  "another port, another source: nothing in the way")
+        lab.run("gateway", "nft", "delete", "table", "inet", "f2b-table")
+        lab.nft("gateway", """table ip mine {
+	chain out { type filter hook forward priority 5; ip saddr %s tcp sport 443 drop; }
+}
+""" % server)
+        rule, = others("server:443")
+        tap.equal((rule["does"], rule["answer"], rule["owner"]), ("drop", True, "nftables"),
+                  "an answer that is dropped")
+        tap.ok(not passes(443), "so nothing comes of it")
+        tap.equal(others("server:143"), [], "another port's answer passes")
+        reply = daemon.call("Explain", {"source": client, "target": "ih:8463"})
+        tap.equal([len(one["others"]) for one in reply["results"]], [0], "of what spefw denies as well")
+
+
 def beside_the_flows(tap):
     """Broadcasts of a guarded machine, and to its network from afar; what comes by another interface than it should."""
     with Lab(tap) as lab:
@@ -225,7 +276,7 @@ def audit(tap):
         daemon.reload(lab.config(flows=FLOWS))
         daemon.ctl("clear", "--yes")
         done = daemon.ctl("explain", ADDRESS[4]["client"], "server:8470")
-        tap.ok(done.stdout.startswith("NOT GUARDED: the table is removed") and "rule " not in done.stdout,
+        tap.ok(done.stdout.startswith("NOT GUARDED: the table is removed") and "inet spefw" not in done.stdout,
                "after clear nothing is guarded", done.stdout)
         daemon.ctl("reload")
         text = daemon.ctl("explain", ADDRESS[4]["client"], "server:8470").stdout
@@ -268,9 +319,10 @@ def words(tap):
         done = daemon.ctl("explain", "198.51.100.140", "server:8470", check=False)
         tap.ok(done.returncode == 3 and "-c " in done.stderr, "without the daemon: 3, and what to do", done.stderr)
         done = daemon.ctl("-c", daemon.config, "explain", "198.51.100.140", "server:8470")
-        tap.equal(done.stdout, re.sub(r" handle \d+", "", live) + "By the file alone: names have no addresses here.\n",
-                  "by the file alone it is the same, but for the handle")
+        tap.equal(done.stdout, re.sub(r" handle \d+|  others .*\n", "", live)
+                  + "By the file alone: names have no addresses here.\n",
+                  "by the file alone it is the same, but for the handle and other tables")
 
 
 if __name__ == "__main__":
-    main(each_kind, beside_the_flows, audit, words)
+    main(each_kind, other_tables, beside_the_flows, audit, words)
