@@ -209,12 +209,21 @@ static int change_elements(struct work *w)
 	return 0;
 }
 
+/* Rules that stay have the handles that they had. */
+static void keep_handles(const struct chain *old, struct chain *new)
+{
+	for (size_t i = 0; i < new->count; i++)
+		new->items[i].handle = old->items[i].handle;
+}
+
 static int add_changed_rules(struct work *w)
 {
 	for (size_t i = 0; i < w->new->chains.count; i++) {
-		const struct chain *new = &w->new->chains.items[i];
+		struct chain *new = &w->new->chains.items[i];
 		const struct chain *old = ruleset_find_chain(w->old, new->name);
-		if (old && !chain_rules_equal(old, new) && push_rules(w->delta, new) < 0)
+		if (old && chain_rules_equal(old, new))
+			keep_handles(old, new);
+		else if (old && push_rules(w->delta, new) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -244,18 +253,6 @@ static int keep_old_objects(struct work *w)
 			kept->retired = true;
 	}
 	return w->new->failed ? -ENOMEM : 0;
-}
-
-/* Rules that stay have the handles that they had. */
-static void keep_handles(const struct ruleset *old, struct ruleset *new)
-{
-	for (size_t i = 0; i < new->chains.count; i++) {
-		struct chain *is = &new->chains.items[i];
-		const struct chain *was = ruleset_find_chain(old, is->name);
-		bool same = was && chain_rules_equal(was, is);
-		for (size_t r = 0; same && r < is->count; r++)
-			is->items[r].handle = was->items[r].handle;
-	}
 }
 
 static bool same_forms(const struct ruleset *old, const struct ruleset *new)
@@ -317,7 +314,6 @@ static int change_table(struct work *w)
 		r = add_rules_of_new_chains(w, true);
 	if (r == 0)
 		r = delete_old_chains(w);
-	keep_handles(w->old, w->new);
 	return r;
 }
 

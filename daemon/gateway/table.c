@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +308,7 @@ static int change_kernel(struct table *table, struct ruleset *wanted, struct del
 int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, bool *ret_replaced)
 {
 	struct delta_options options = table->options;
+	bool was_read = !table->known;
 
 	options.renew_slack_ms = slack_ms;
 	*ret_replaced = false;
@@ -320,6 +322,8 @@ int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, 
 	ruleset_free(&table->current);
 	table->current = *wanted;
 	*wanted = (struct ruleset){ 0 };
+	if (was_read)
+		malloc_trim(0); /* what was read lay below what stays */
 	table->known = true;
 	table->options = adopted;
 	table->removed = false;
