@@ -110,25 +110,80 @@ static int fail_reply(const struct ctl *ctl, const struct wire_reply *reply)
 	return EXIT_FAILED;
 }
 
-static int call_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
+/* EXIT_DONE, and *ret is the caller's; or it has been reported. */
+static int take_reply(const struct ctl *ctl, const json_t *message, bool *ret_continues, json_t **ret)
 {
 	struct wire_reply reply;
+
+	int r = wire_read_reply(message, &reply);
+	if (r < 0)
+		return fail_call(ctl, r);
+	*ret_continues = reply.continues;
+	if (reply.error) {
+		r = fail_reply(ctl, &reply);
+		ctl->output->error(ctl, reply.error, reply.parameters);
+		return r;
+	}
+	*ret = reply.parameters ? json_incref(reply.parameters) : json_object();
+	return *ret ? EXIT_DONE : fail_call(ctl, -ENOMEM);
+}
+
+static void report_not_running(const struct ctl *ctl)
+{
+	ctl_error(ctl, "spefwd is not running (nobody listens on %s): systemctl start spefwd",
+		  ctl_value(ctl, OPTION_SOCKET));
+}
+
+struct following {
+	struct ctl *ctl;
+	void (*show)(struct ctl *ctl, const json_t *reply);
+	int status;
+	bool began;
+};
+
+static bool on_reply(void *userdata, json_t *message)
+{
+	struct following *following = userdata;
+	bool continues = false;
+	json_t *reply = NULL;
+
+	following->status = take_reply(following->ctl, message, &continues, &reply);
+	following->began = true;
+	if (following->status == EXIT_DONE)
+		following->show(following->ctl, reply);
+	json_decref(reply);
+	/* Each at once; and where it can't be written, that is reported at the end. */
+	return fflush(following->ctl->environment->out) == 0 && following->status == EXIT_DONE && continues;
+}
+
+int ctl_follow(struct ctl *ctl, json_t *parameters, void (*show)(struct ctl *ctl, const json_t *reply))
+{
+	struct following following = { .ctl = ctl, .show = show };
+
+	int r = client_follow(ctl_value(ctl, OPTION_SOCKET), ctl->verb->method, parameters, ctl->verb->timeout_s,
+			      on_reply, &following);
+	if (r == -ECANCELED)
+		return EXIT_DONE;
+	if (r == -ECONNRESET && following.began) {
+		ctl_error(ctl, "spefwd has ended, or closed the connection: see journalctl -u spefwd");
+		return EXIT_NOT_RUNNING;
+	}
+	if (r < 0)
+		following.status = fail_call(ctl, r);
+	if (following.status == EXIT_NOT_RUNNING)
+		report_not_running(ctl);
+	return following.status;
+}
+
+static int call_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
+{
 	json_t *message;
+	bool continues;
 
 	int r = client_call(ctl_value(ctl, OPTION_SOCKET), method, parameters, ctl->verb->timeout_s, &message);
 	if (r < 0)
 		return fail_call(ctl, r);
-	r = wire_read_reply(message, &reply);
-	if (r < 0) {
-		r = fail_call(ctl, r);
-	} else if (reply.error) {
-		r = fail_reply(ctl, &reply);
-		ctl->output->error(ctl, reply.error, reply.parameters);
-	} else {
-		*ret = reply.parameters ? json_incref(reply.parameters) : json_object();
-		if (!*ret)
-			r = fail_call(ctl, -ENOMEM);
-	}
+	r = take_reply(ctl, message, &continues, ret);
 	json_decref(message);
 	return r;
 }
@@ -155,8 +210,7 @@ int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, jso
 	int status = call_method(ctl, method, parameters, ret);
 
 	if (status == EXIT_NOT_RUNNING)
-		ctl_error(ctl, "spefwd is not running (nobody listens on %s): systemctl start spefwd",
-			  ctl_value(ctl, OPTION_SOCKET));
+		report_not_running(ctl);
 	return status;
 }
 

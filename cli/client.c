@@ -17,6 +17,7 @@
 struct client {
 	int fd;
 	int64_t deadline_ms;
+	bool follows; /* the first reply is there: the others come when they do */
 	struct wire_buffer in, out;
 };
 
@@ -71,7 +72,8 @@ static int receive(struct client *client, json_t **ret)
 		if (n > 0)
 			wire_filled(&client->in, (size_t)n);
 		else if (errno == EAGAIN)
-			r = wait_until(client->deadline_ms, client->fd, POLLIN);
+			r = client->follows ? wait_long(client->fd)
+					    : wait_until(client->deadline_ms, client->fd, POLLIN);
 		else if (errno != EINTR)
 			r = -errno;
 		if (r < 0)
@@ -79,10 +81,11 @@ static int receive(struct client *client, json_t **ret)
 	}
 }
 
-int client_call(const char *socket, const char *method, json_t *parameters, unsigned timeout_s, json_t **ret)
+/* The first reply may be the only one. */
+static int run_call(const char *socket, json_t *call, unsigned timeout_s, bool (*got)(void *userdata, json_t *message),
+		    void *userdata)
 {
 	struct client client = { .fd = -1, .deadline_ms = wait_deadline_ms(timeout_s) };
-	json_t *call = wire_call_new(method, parameters);
 
 	int r = call ? wire_put(&client.out, call, SPEFW_REPLY_MAX) : -ENOMEM;
 	json_decref(call);
@@ -90,11 +93,41 @@ int client_call(const char *socket, const char *method, json_t *parameters, unsi
 		r = open_connection(&client, socket, timeout_s);
 	if (r == 0)
 		r = send_all(&client);
-	if (r == 0)
-		r = receive(&client, ret);
+	for (bool more = true; r == 0 && more;) {
+		json_t *message = NULL;
+		r = receive(&client, &message);
+		more = r == 0 && got(userdata, message);
+		json_decref(message);
+		client.follows = true;
+	}
 	wire_buffer_free(&client.in);
 	wire_buffer_free(&client.out);
 	if (client.fd >= 0)
 		close(client.fd);
 	return r;
+}
+
+static bool keep(void *userdata, json_t *message)
+{
+	json_t **ret = userdata;
+
+	*ret = json_incref(message);
+	return false;
+}
+
+int client_call(const char *socket, const char *method, json_t *parameters, unsigned timeout_s, json_t **ret)
+{
+	return run_call(socket, wire_call_new(method, parameters), timeout_s, keep, ret);
+}
+
+int client_follow(const char *socket, const char *method, json_t *parameters, unsigned timeout_s,
+		  bool (*got)(void *userdata, json_t *message), void *userdata)
+{
+	json_t *call = wire_call_new(method, parameters);
+
+	if (call && json_object_set_new(call, "more", json_true()) < 0) {
+		json_decref(call);
+		call = NULL;
+	}
+	return run_call(socket, call, timeout_s, got, userdata);
 }

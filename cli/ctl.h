@@ -111,6 +111,9 @@ json_t *ctl_fetch(const struct ctl *ctl, const char *method);
 /* The word nearest to this one among those that `list` has for an argument, as "FLOW"; NULL: none. The caller's. */
 char *list_nearest(const struct ctl *ctl, const char *argument, const char *word);
 
+/* Likewise for a method that goes on: `show` gets each of its replies, until the daemon ends or we are interrupted. */
+int ctl_follow(struct ctl *ctl, json_t *parameters, void (*show)(struct ctl *ctl, const json_t *reply));
+
 /* Reads and judges a configuration by the daemon's own code: the two can't differ. 0, or negative errno. */
 int ctl_read_policy(const char *path, struct policy_file *file, struct diags *diags);
 
@@ -130,5 +133,6 @@ int verb_explain(struct ctl *ctl);
 int verb_init(struct ctl *ctl);
 int verb_metrics(struct ctl *ctl);
 int verb_doctor(struct ctl *ctl);
+int verb_watch(struct ctl *ctl);
 
 #endif

@@ -11,6 +11,7 @@ libctl_a_SOURCES = \
 	cli/paragraph.c cli/screen.c cli/screen.h \
 	cli/spefwd.c cli/spefwd.h \
 	cli/table.c \
+	cli/text_watch.c \
 	cli/text_cut.c cli/text_details.c cli/text_names.c cli/text_status.c \
 	cli/text_explain.c \
 	cli/verbs.c \
@@ -22,6 +23,7 @@ libctl_a_SOURCES = \
 	cli/verbs_metrics.c \
 	cli/verbs_offline.c \
 	cli/verbs_read.c \
+	cli/verbs_watch.c \
 	cli/wait.c cli/wait.h
 
 bin_PROGRAMS += spefwctl

@@ -32,6 +32,7 @@ void text_status(const struct ctl *ctl, const json_t *reply);
 void text_flows(const struct ctl *ctl, const json_t *reply);
 void text_explain(const struct ctl *ctl, const json_t *reply);
 void text_names(const struct ctl *ctl, const json_t *reply);
+void text_event(const struct ctl *ctl, const json_t *reply);
 void text_reload(const struct ctl *ctl, const json_t *reply);
 void text_clear(const struct ctl *ctl, const json_t *reply);
 void text_list(const struct ctl *ctl, const json_t *reply);     /* {"KIND": [words]}: one a line */

@@ -132,6 +132,20 @@ const struct verb verbs[] = {
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_doctor,
 	  .run = verb_doctor },
+	{ .name = "watch",
+	  .help = "what happens, as it happens",
+	  .about = "Prints what happens, one event a line, with the local time, until it is interrupted: reloads, "
+		   "refreshes and clears with who asked for them, connections that were cut, addresses of names "
+		   "that came and went, changes of other programs to the table, which are undone, and to their "
+		   "own tables, and health. The first line is health as it is. With `--json` each is an object on "
+		   "one line.\n"
+		   "Where it is not read fast enough events are lost, and a line has their number. The exit status "
+		   "is 3 when the daemon ends.\n",
+	  .example = "spefwctl watch",
+	  .method = SPEFW_METHOD("Watch"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_event,
+	  .run = verb_watch },
 	{ .name = "metrics",
 	  .help = "OpenMetrics text for node_exporter",
 	  .about = "Prints OpenMetrics text, for the textfile directory of node_exporter. Without a daemon it "

@@ -3,7 +3,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <time.h>
+#include <unistd.h>
 
 static int64_t now_ms(void)
 {
@@ -31,4 +35,56 @@ int wait_until(int64_t deadline_ms, int fd, short events)
 		if (errno != EINTR)
 			return -errno;
 	}
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* They come while it waits, and at no other moment: none is overlooked. */
+static int take_signals(sigset_t *ret_waiting)
+{
+	static const int numbers[] = { SIGINT, SIGTERM };
+	struct sigaction action = { .sa_handler = on_interrupt };
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		sigaddset(&mask, numbers[i]);
+		if (sigaction(numbers[i], &action, NULL) < 0)
+			return -errno;
+	}
+	if (sigprocmask(SIG_BLOCK, &mask, ret_waiting) < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigdelset(ret_waiting, numbers[i]);
+	return 0;
+}
+
+int wait_long(int fd)
+{
+	static bool taken;
+	static sigset_t waiting;
+	struct pollfd polls[] = { { .fd = fd, .events = POLLIN }, { .fd = STDOUT_FILENO } };
+
+	int r = taken ? 0 : take_signals(&waiting);
+	if (r < 0)
+		return r;
+	taken = true;
+	while (!interrupted) {
+		int n = ppoll(polls, 2, NULL, &waiting);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0 && polls[0].revents)
+			return 0;
+		if (n > 0 && polls[1].revents & (POLLERR | POLLHUP))
+			return -ECANCELED;
+		if (n > 0) /* standard output is closed: whoever writes to it will see */
+			polls[1].fd = -1;
+	}
+	return -ECANCELED;
 }

@@ -9,4 +9,8 @@ int64_t wait_deadline_ms(unsigned timeout_s);
 /* Until fd is ready for these events of poll(2): 0. -ETIMEDOUT after the deadline, or another negative errno. */
 int wait_until(int64_t deadline_ms, int fd, short events);
 
+/* For as long as it takes. From the first call on SIGINT and SIGTERM do not end the program, but this: -ECANCELED, also
+ * where nobody reads standard output any more. 0: fd can be read; or another negative errno. */
+int wait_long(int fd);
+
 #endif

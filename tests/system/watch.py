@@ -3,12 +3,13 @@
 """Watch(): what happens is told as it happens, to however many; and nobody waits for any of them."""
 import json
 import os
+import re
 import signal
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import LICENSE, Lab, main, vendor  # noqa: E402
-from lab.daemon import TOP, VarlinkError, open_socket  # noqa: E402
+from lab import LICENSE, Lab, main, vendor, wait_for  # noqa: E402
+from lab.daemon import TOP, VarlinkError, open_socket, program  # noqa: E402
 from lab.sessions import Host, Session  # noqa: E402
 from lab.varlink import Interface  # noqa: E402
 
@@ -127,6 +128,39 @@ def events(tap):
                   "another one got the same")
 
 
+def lines_of(process):
+    with open(process.log, encoding="utf-8") as file:
+        return file.read().split("\n")
+
+
+def verb(tap):
+    """spefwctl watch: a line an event, and how it ends."""
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config())
+        environment = dict(os.environ, TZ="UTC")
+        text, objects = [lab.start("gateway", program("spefwctl"), "-s", daemon.socket, "watch", *args, env=environment)
+                         for args in ((), ("--json",))]
+        wait_for(lambda: lines_of(text)[1:] and lines_of(objects)[1:], "both watch")
+        daemon.write("nonsense")
+        refused(daemon)
+        wanted = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  reload by root \(uid 0\) failed: the old policy stays in force"
+        wait_for(lambda: [line for line in lines_of(text) if re.fullmatch(wanted, line)], "a line of the event")
+        wait_for(lambda: [line for line in lines_of(objects) if '"reload"' in line], "an object of the event")
+        kinds = [json.loads(line)["event"]["kind"] for line in lines_of(objects)[:-1]]
+        tap.equal([kinds[0], "reload" in kinds], ["begin", True], "with --json each line is an object")
+        tap.equal(lab.stop(text, signal.SIGINT), 0, "interrupted, it ends well")
+        tap.ok(all(re.match(r"\d{4}-", line) for line in lines_of(text)[:-1]), "and prints nothing then",
+               lines_of(text))
+        done = lab.run("gateway", "sh", "-c", "%s -s %s watch | head -n 1" % (program("spefwctl"), daemon.socket),
+                       bound=60)
+        tap.ok(done.stdout.count("\n") == 1 and not done.stderr, "it ends when nobody reads any more", done)
+        daemon.stop()
+        tap.equal(objects.wait(60), 3, "when the daemon ends, it ends with 3")
+        tap.ok("spefwctl: spefwd has ended" in "\n".join(lines_of(objects)), "and says so", lines_of(objects))
+        done = daemon.ctl("watch", check=False)
+        tap.ok(done.returncode == 3 and "spefwd is not running" in done.stderr, "without a daemon likewise", done)
+
+
 def hostile(tap):
     """As many as the daemon lets in, which read nothing or hang up: names, control and others go on."""
     with Lab(tap) as lab:
@@ -178,4 +212,4 @@ def places(tap):
 
 
 if __name__ == "__main__":
-    main(events, hostile, places)
+    main(events, verb, hostile, places)

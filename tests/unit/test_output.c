@@ -64,6 +64,7 @@ static void run_server(const char *path, struct canned *canned, bool privileged,
 		{ "org.spefw.Gateway.Explain", privileged, run_canned },
 		{ "org.spefw.Gateway.Reload", privileged, run_canned },
 		{ "org.spefw.Gateway.Refresh", privileged, run_canned },
+		{ "org.spefw.Gateway.Watch", privileged, run_canned },
 		{ "org.spefw.Gateway.Clear", privileged, canned->parameters ? run_canned : run_silent },
 		{ 0 },
 	};
@@ -468,6 +469,22 @@ static void test_explain_file(void **state)
 	assert_non_null(strstr(f->err, "is not usable: see spefwctl check "));
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(RUN(f, "-c", path, "explain", "10.0.0.1", "server:443"), EXIT_FAILED);
+}
+
+static void test_events(void **state)
+{
+	static const char *const kinds[] = { "begin",        "reload",      "reload_failed", "reload_same",
+					     "refresh",      "refresh_all", "clear",         "cut",
+					     "name",         "repair",      "foreign",       "health",
+					     "health_still", "lost",        "hostile",       "later" };
+	struct fixture *f = *state;
+	char name[64];
+
+	setenv("TZ", "UTC", 1);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(name, sizeof(name), "watch-%s", kinds[i]);
+		check_golden(f, name, EXIT_DONE);
+	}
 }
 
 static void test_changes(void **state)
@@ -1047,6 +1064,7 @@ int main(void)
 		TEST(test_status_of_a_hostile_daemon),
 		TEST(test_flows_and_names),
 		TEST(test_changes),
+		TEST(test_events),
 		TEST(test_explain),
 		TEST(test_explain_file),
 		TEST(test_errors_of_the_daemon),
