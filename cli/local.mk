@@ -29,3 +29,8 @@ libctl_a_SOURCES = \
 bin_PROGRAMS += spefwctl
 spefwctl_SOURCES = cli/main.c include/spefw/protocol.h
 spefwctl_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
+
+# For Nagios and its kin: it is run by its path there.
+plugin_PROGRAMS += check_spefw
+check_spefw_SOURCES = cli/check.c include/spefw/protocol.h
+check_spefw_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)

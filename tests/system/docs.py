@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import DNS, LICENSE, Lab, Tap, namespaces, program, vendor, wait_for  # noqa: E402
 from lab.daemon import BUILD, TOP, sanitizer_report  # noqa: E402
 
-PAGES = ("spefwd.8", "spefwctl.8", "spefw.ini.5")
+PAGES = ("spefwd.8", "spefwctl.8", "spefw.ini.5", "check_spefw.8")
 MARKDOWN = ("README.md", "NEWS", "CONTRIBUTING.md", "SECURITY.md", "doc/architecture.md")
 # What an example leaves out, for it to be a whole configuration.
 ENVIRONMENT = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n\n[role ADM]\nmembers = 203.0.113.0/24\n\n"
@@ -98,7 +98,7 @@ def verbs_in_help():
 
 def options(tap):
     """Options of --help are those of the manual page, and the other way round; likewise verbs."""
-    for name in ("spefwd", "spefwctl"):
+    for name in ("spefwd", "spefwctl", "check_spefw"):
         listed = options_in_help(name)
         tap.ok(len(listed) >= 6, "%s --help lists its options" % name, listed)
         tap.equal(sorted(options_in_page(name + ".8")), sorted(listed),
@@ -177,7 +177,7 @@ def settings(tap):
 def blocks_of(path):
     """(first line, text, expected warnings) of what is literal in a manual page or fenced in Markdown."""
     lines = text_of(path).split("\n")
-    begins, ends = (r"^\.Bd -literal.*$", r"^\.Ed$") if path.startswith("doc/spefw") else (r"^```\w*$", r"^```$")
+    begins, ends = (r"^\.Bd -literal.*$", r"^\.Ed$") if re.search(r"\.\d$", path) else (r"^```\w*$", r"^```$")
     found, block, expected, text = [], None, [], []
     for number, line in enumerate(lines, 1):
         warns = re.match(r'^(?:\.\\"|<!--) warns: (.*?)(?: -->)?$', line)
@@ -185,7 +185,7 @@ def blocks_of(path):
             found.append((block, "\n".join(text) + "\n", expected))
             block, expected, text = None, [], []
         elif block is not None:
-            text.append(plain(line) if path.startswith("doc/spefw") else line)
+            text.append(plain(line) if re.search(r"\.\d$", path) else line)
         elif warns:
             expected.append(warns.group(1))
         elif re.match(begins, line):
@@ -237,7 +237,7 @@ def references(tap):
     for name in PAGES:
         text = plain(page_of(name))
         named = set(re.findall(r"^\.Xr (\S+) (\d)", text, re.M))
-        own = {"%s.%s" % one for one in named if one[0].startswith("spefw")}
+        own = {"%s.%s" % one for one in named if "spefw" in one[0]}
         tap.equal(sorted(own - set(PAGES)), [], "%s: pages of this project that it names exist" % name)
         tap.equal(sorted(set(PAGES) - {name} - own), [], "%s: it names the other pages" % name)
         title = re.search(r"^\.Dt (\S+) (\d)", text, re.M).groups()
