@@ -27,7 +27,8 @@ struct explaining {
 	} looked[OTHERS_MAX];
 	size_t count, waiting;
 	const struct policy *policy; /* while the reply is made */
-	bool many;
+	bool others;                 /* they are asked for */
+	bool many;                   /* of packets: too many for that */
 };
 
 static void explaining_free(struct explaining *e)
@@ -109,6 +110,8 @@ static void add_more(void *userdata, json_t *out, const struct packet *packet, c
 	if (explanation->walked && walk->chain &&
 	    gateway_rule_handle(e->service->gateway, walk->chain, walk->rule, &handle) == 0)
 		json_object_set_new(out, "handle", json_integer((json_int_t)handle));
+	if (!e->others)
+		return;
 	if (e->count == OTHERS_MAX) {
 		e->many = true;
 		return;
@@ -149,7 +152,7 @@ static void look_at_others(struct explaining *e)
 }
 
 static void explain(struct service *service, struct control_call *call, const struct explain_view *view,
-		    const char *const words[3])
+		    const char *const words[3], bool others)
 {
 	struct explaining *e = calloc(1, sizeof(*e));
 	struct explain_context context = { .config = config_store_file(gateway_config(service->gateway))->path,
@@ -160,7 +163,7 @@ static void explain(struct service *service, struct control_call *call, const st
 	char why[QUESTION_WHY_MAX];
 
 	if (e)
-		*e = (struct explaining){ .service = service, .call = call, .policy = view->policy };
+		*e = (struct explaining){ .service = service, .call = call, .policy = view->policy, .others = others };
 	int r = e ? question_read(&question, view->policy, view->names, words[0], words[1], words[2], why) : -ENOMEM;
 	if (r == 0) {
 		e->reply = report_explain(view, &question, &context);
@@ -178,23 +181,35 @@ static void explain(struct service *service, struct control_call *call, const st
 	explaining_free(e);
 }
 
-void run_explain(void *userdata, struct control_call *call, json_t *parameters)
+/* NULL, or the parameter that is not what it should be. */
+static const char *read_parameters(const json_t *parameters, const char *words[3], bool *ret_others)
 {
 	static const char *const keys[] = { "source", "target", "protocol" };
+	const json_t *others = json_object_get(parameters, "others");
+
+	for (int i = 0; i < 3; i++) {
+		const json_t *value = json_object_get(parameters, keys[i]);
+		words[i] = json_string_value(value);
+		if (!words[i] && (i < 2 || (value && !json_is_null(value))))
+			return keys[i];
+	}
+	*ret_others = !json_is_false(others);
+	return others && !json_is_boolean(others) && !json_is_null(others) ? "others" : NULL;
+}
+
+void run_explain(void *userdata, struct control_call *call, json_t *parameters)
+{
 	struct service *service = userdata;
 	const struct policy *policy = config_store_policy(gateway_config(service->gateway));
 	const struct table *table = gateway_table(service->gateway);
 	const char *words[3];
 	struct names_view names;
+	bool others = true;
 
-	for (int i = 0; i < 3; i++) {
-		const json_t *value = json_object_get(parameters, keys[i]);
-		words[i] = json_string_value(value);
-		if (!words[i] && (i < 2 || (value && !json_is_null(value)))) {
-			control_fail(call, VARLINK_SERVICE ".InvalidParameter",
-				     json_pack("{s:s}", "parameter", keys[i]));
-			return;
-		}
+	const char *bad = read_parameters(parameters, words, &others);
+	if (bad) {
+		control_fail(call, VARLINK_SERVICE ".InvalidParameter", json_pack("{s:s}", "parameter", bad));
+		return;
 	}
 	int r = names_view(gateway_names(service->gateway), policy, &names);
 	if (r == 0)
@@ -202,7 +217,7 @@ void run_explain(void *userdata, struct control_call *call, json_t *parameters)
 			&(struct explain_view){ .policy = policy,
 						.names = &names,
 						.ruleset = table_is_known(table) ? table_current(table) : NULL },
-			words);
+			words, others);
 	else
 		fail(call, r);
 	names_view_free(&names);

@@ -300,7 +300,8 @@ def words(tap):
             tap.equal(sum(len(result["packets"]) for result in reply["results"]), count,
                       "%s %s: for each pair of addresses" % (source, target))
         for parameters in ({"source": "10.0.0.1"}, {"source": 1, "target": "server:1"},
-                           {"source": "10.0.0.1", "target": "server:1", "protocol": 6}):
+                           {"source": "10.0.0.1", "target": "server:1", "protocol": 6},
+                           {"source": "10.0.0.1", "target": "server:1", "others": "no"}):
             try:
                 daemon.call("Explain", parameters)
                 tap.ok(False, "refused: %s" % parameters)
@@ -314,6 +315,9 @@ def words(tap):
             done = daemon.ctl("explain", *arguments, check=False)
             tap.ok(done.returncode == status and wanted in done.stderr and done.stderr.count("\n") == 1,
                    "explain %s: %s" % (" ".join(arguments), wanted), (done.returncode, done.stderr))
+        result = daemon.call("Explain", {"source": "10.0.0.1", "target": "server:1", "others": False})["results"][0]
+        tap.ok("others" not in result and "others_missing" not in result, "other tables only where they are asked for",
+               result)
         live = daemon.ctl("explain", "198.51.100.140", "server:8470").stdout
         daemon.stop()
         done = daemon.ctl("explain", "198.51.100.140", "server:8470", check=False)

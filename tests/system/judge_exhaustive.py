@@ -137,7 +137,7 @@ def explained(tap, lab, daemon, title):
         for kind, source, target, port, arrived, counter in lab.each(*sample(family)):
             host = "[%s]" % target if kind != "echo" and family == 6 else target
             question = {"source": source, "target": "%s:%d" % (host, port) if kind != "echo" else host,
-                        "protocol": kinds[kind]}
+                        "protocol": kinds[kind], "others": False}
             result = daemon.call("Explain", question)["results"][0]
             told = (result["verdict"] != "denied", result.get("counter"), result["differs"],
                     "flow-%s" % result["flow"]["id"] if result["verdict"] == "allowed" else counter)
