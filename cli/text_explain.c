@@ -114,6 +114,10 @@ static void add_missed_end(struct text *text, const json_t *reply, const json_t 
 	const json_t *packets = json_object_get(result, "packets"), *members = json_object_get(miss, "members"),
 		     *addresses = json_object_get(miss, "addresses");
 
+	if (!json_array_size(json_object_get(miss, "has"))) {
+		text_add(text, "the flow has no %s yet", end);
+		return;
+	}
 	add_ends(text, packets, end);
 	text_add(text, "%s ", json_array_size(packets) > 1 ? ": not in" : " is not in");
 	text_add_list(text, json_object_get(miss, "has"), LIST_MAX);
@@ -152,8 +156,8 @@ static void add_miss(struct text *text, const json_t *reply, const json_t *resul
 	} else if (strcmp(what, "naming") == 0) {
 		add_naming(text, result, miss);
 	} else if (strcmp(what, "off") == 0) {
-		text_add(text, "the flow is off: ");
-		text_add_list(text, has, LIST_MAX);
+		text_add(text, "the flow is off: enabled = yes in [flow %s]",
+			 json_text_of(json_object_get(result, "flow"), "id"));
 	} else if (strcmp(what, "port") == 0) {
 		text_add(text, "port %" PRId64 " is not its: ", json_number_of(reply, "port"));
 		text_add_list(text, has, LIST_MAX);

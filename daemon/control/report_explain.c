@@ -60,7 +60,7 @@ static json_t *miss_list(const struct explain_view *view, const struct nearest *
 	char protocols[24];
 
 	if (nearest->misses & MISS_OFF)
-		json_array_append_new(list, miss_of_word("off", json_pack("[s]", flow->off)));
+		json_array_append_new(list, miss_of_word("off", json_array()));
 	if (nearest->misses & MISS_PROTOCOL)
 		json_array_append_new(list, miss_of_word("protocol",
 							 json_pack("[s]", protocols_text(flow->protocols, protocols))));

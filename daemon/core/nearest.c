@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "nearest.h"
 
-/* How far away each miss is. A flow for other peers of this port is nearer than one for another port, and what lacks
- * more than two sides of it (FAR) helps nobody. */
+#include <string.h>
+
+/* How far away each miss is. A flow that has the port is nearer than one for another port, whomever it is for; and what
+ * is farther than FAR helps nobody. */
 enum { FAR = 10 };
 
 static unsigned distance(unsigned misses)
@@ -10,7 +12,7 @@ static unsigned distance(unsigned misses)
 	static const struct {
 		unsigned miss, weight;
 	} weights[] = { { MISS_OFF, 5 },    { MISS_SOURCE, 4 },   { MISS_TARGET, 4 },
-			{ MISS_NAMING, 6 }, { MISS_PROTOCOL, 7 }, { MISS_PORT, 7 } };
+			{ MISS_NAMING, 6 }, { MISS_PROTOCOL, 9 }, { MISS_PORT, 9 } };
 	unsigned sum = 0;
 
 	for (size_t i = 0; i < sizeof(weights) / sizeof(weights[0]); i++)
@@ -47,7 +49,8 @@ static unsigned miss_of_target(const struct policy *policy, const struct names_v
 unsigned flow_misses(const struct policy *policy, const struct names_view *names, const struct policy_flow *flow,
 		     const struct packet *packet)
 {
-	unsigned misses = flow->enabled ? 0 : MISS_OFF;
+	/* Without a source, or a target, a flow is off until it has one: that is what it lacks. */
+	unsigned misses = flow->off && strcmp(flow->off, "disabled") == 0 ? MISS_OFF : 0;
 
 	if (!endpoint_is_source(&flow->from, names, &packet->source))
 		misses |= MISS_SOURCE;

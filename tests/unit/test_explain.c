@@ -15,6 +15,7 @@
 	"[flow help-in]\nfrom = HELP WIDE GONE\nto = IH\nprotocol = tcp\nport = 5900\n"                            \
 	"[flow imap-in]\nenabled = no\n[flow ews-out]\nto = graph.example.net\n[flow icewarp-out]\nenabled = no\n" \
 	"[flow near-out]\nfrom = IH\nto = 192.0.2.0/24\nprotocol = tcp\nport = 9000-9010, 9100\n"                  \
+	"[role NOBODY]\nmembers =\n[flow empty-in]\nfrom = NOBODY\nto = SERVER\nprotocol = tcp\nport = 9999\n"     \
 	"[flow log-in]\nfrom = ANY\nto = 192.0.2.42\nprotocol = udp\nport = 514\n"
 #define NAMES                                                                                                         \
 	"my.mailstore.com 198.51.100.77 2001:db8:77::1;graph.example.net 198.51.100.80 198.51.100.81 2001:db8:80::1;" \
@@ -76,6 +77,9 @@ static const struct expectation {
 	{ "192.0.2.31", "192.0.2.25:9000", NULL, DENY, "near-out", MISS_NAMING, "SERVER_early", NULL },
 	{ "192.0.2.31", "192.0.2.41:9000", NULL, DENY, "near-out", MISS_NAMING, "IH_early", NULL },
 	{ "203.0.113.9", "192.0.2.41:5900", NULL, ALLOW, "help-in", 0, "IH_in_tcp_5900", NULL },
+	{ "203.0.113.7", "192.0.2.25:9999", NULL, DENY, "empty-in", MISS_SOURCE, "SERVER_early", NULL },
+	/* a flow that has the port, for others on both sides, is nearer than one of another port */
+	{ "192.0.2.53", "192.0.2.25:5900", NULL, DENY, "help-in", MISS_SOURCE | MISS_TARGET, "SERVER_early", NULL },
 	/* too far away for any */
 	{ "198.18.0.7", "192.0.2.31:22", NULL, DENY, NULL, 0, "IH_early", NULL },
 	/* the gateway's own, and what is not ours */

@@ -406,7 +406,8 @@ static void test_explain(void **state)
 	static const char *const names[] = { "explain-allowed", "explain-denied",    "explain-audit",
 					     "explain-removed", "explain-naming",    "explain-port",
 					     "explain-several", "explain-unguarded", "explain-ignored",
-					     "explain-others",  "explain-file",      "explain-hostile" };
+					     "explain-others",  "explain-off",       "explain-file",
+					     "explain-hostile" };
 	struct fixture *f = *state;
 	size_t widest;
 
