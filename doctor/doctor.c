@@ -127,20 +127,30 @@ static void print_json(const struct troubles *troubles)
 	json_decref(out);
 }
 
-static void print_lines(const struct troubles *troubles)
+/* Notes, or the others. Returns how many there are. */
+static size_t print_those(const struct troubles *troubles, bool notes)
 {
-	bool any = false;
+	size_t count = 0;
 
-	for (size_t i = 0; i < troubles->count; i++)
-		any |= troubles->items[i].gravity != GRAVITY_NOTE;
-	if (!any)
-		puts("nothing stands in the way");
 	for (size_t i = 0; i < troubles->count; i++) {
 		const struct trouble *trouble = &troubles->items[i];
+		if ((trouble->gravity == GRAVITY_NOTE) != notes)
+			continue;
+		count++;
 		printf("%s: %s (%s)%s%s\n", gravity_word(trouble->gravity), trouble->what,
 		       trouble->evidence ? trouble->evidence : "?", trouble->remedy ? ": " : "",
 		       trouble->remedy ? trouble->remedy : "");
 	}
+	return count;
+}
+
+/* What could not be looked at comes first: of that nothing is known. */
+static void print_lines(const struct troubles *troubles)
+{
+	size_t notes = print_those(troubles, true);
+
+	if (!print_those(troubles, false))
+		puts(notes ? "nothing stands in the way in what could be looked at" : "nothing stands in the way");
 }
 
 static int print(struct doctor *doctor, bool json)

@@ -72,8 +72,11 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 	ranges_normalise(list);
 }
 
-static bool agree(const struct name_fact *fact)
+static bool agree(const struct doctor_facts *facts, const struct name_fact *fact)
 {
+	/* Without resolvers of the server's there is nobody to disagree with. */
+	if (!facts->policy->resolvers.count && fact->own.count)
+		return true;
 	if (ranges_overlap_any(&fact->servers, &fact->own))
 		return true;
 	return !fact->own.count && !fact->servers.count && !fact->own_error && !fact->servers_error;
@@ -101,7 +104,7 @@ static int wait_for_answers(struct lookups *lookups, int64_t until_ms, bool all)
 static bool all_agree(const struct doctor_facts *facts)
 {
 	for (size_t i = 0; i < facts->names.count; i++)
-		if (!agree(&facts->names.items[i]))
+		if (!agree(facts, &facts->names.items[i]))
 			return false;
 	return true;
 }
@@ -111,7 +114,7 @@ static int query_round(struct lookups *lookups)
 	struct doctor_facts *facts = &lookups->doctor->facts;
 
 	for (size_t i = 0; i < facts->names.count; i++) {
-		if (agree(&facts->names.items[i]))
+		if (agree(facts, &facts->names.items[i]))
 			continue;
 		query(&lookups->own, &facts->names.items[i]);
 		query(&lookups->servers, &facts->names.items[i]);

@@ -28,8 +28,8 @@ spefw_lab_tools() {
 	END
 }
 
-# Likewise, with what only the tests need. firewalld is for machines that are there for tests: on any other it would be
-# one more firewall, and its test counts as skipped.
+# Likewise, with what only the tests need. firewalld, fail2ban and ufw are for machines that are there for tests: on any
+# other they would be one more firewall, and their tests count as skipped.
 spefw_tools() {
 	spefw_lab_tools
 	cat <<-'END'
@@ -41,7 +41,11 @@ spefw_tools() {
 		dbus-daemon|dbus-daemon|dbus-daemon
 		squid|squid-openssl|squid
 	END
-	[ -z "${CI:-}" ] || echo "firewalld|firewalld|firewalld"
+	if [ -n "${CI:-}" ]; then
+		echo "firewalld|firewalld|firewalld"
+		echo "fail2ban-server|fail2ban|fail2ban-server"
+		echo "ufw|ufw|ufw"
+	fi
 	! command -v apt-get >/dev/null || echo "mandoc|mandoc|" # RHEL has none
 }
 
@@ -110,7 +114,7 @@ spefw_without_services() (
 		printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null && $sudo chmod 755 "$policy"
 	fi
 	DEBIAN_FRONTEND=noninteractive $sudo "$@" || exit
-	for service in unbound knot squid firewalld; do
+	for service in unbound knot squid firewalld fail2ban ufw; do
 		case " $* " in *" $service"[\ -]*) $sudo systemctl --quiet disable "$service" 2>/dev/null ;; esac
 	done
 	true

@@ -41,6 +41,8 @@ static void add_addresses(struct troubles *out, char **text, const struct ranges
 
 static void judge_name(struct troubles *out, const struct doctor_facts *facts, const struct name_fact *name)
 {
+	if (!facts->policy->resolvers.count) /* the server's side is not known */
+		return;
 	bool share = (!name->own.count && !name->servers.count) || ranges_overlap_any(&name->servers, &name->own);
 	char *own = NULL, *servers = NULL;
 
@@ -71,6 +73,9 @@ void doctor_judge_names(struct troubles *out, const struct doctor_facts *facts)
 		own = name->own_error && !own ? name : own;
 		servers = name->servers_error && !servers ? name : servers;
 	}
+	if (facts->names.count && !facts->policy->resolvers.count)
+		troubles_add(out, GRAVITY_NOTE, "resolver", "what the server's resolvers answer could not be looked at",
+			     "[server] has no resolvers", NULL);
 	if (own)
 		troubles_add(out, GRAVITY_NOTE, "resolver", "the gateway's resolver could not be queried for all names",
 			     own->own_error, NULL);

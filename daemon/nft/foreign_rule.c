@@ -290,6 +290,17 @@ static void take_limit(struct parsing *p, const struct nftnl_expr *expr)
 	p->rule.exact = false;
 }
 
+/* Packets of the flows have no extension header of IPv6. */
+static void take_exthdr(struct parsing *p, const struct nftnl_expr *expr)
+{
+	uint32_t flags = nftnl_expr_get_u32(expr, NFTNL_EXPR_EXTHDR_FLAGS);
+
+	memset(p->slots, 0, sizeof(p->slots));
+	p->rule.excess |=
+		nftnl_expr_get_u32(expr, NFTNL_EXPR_EXTHDR_OP) == NFT_EXTHDR_OP_IPV6 && !(flags & NFT_EXTHDR_F_PRESENT);
+	p->rule.exact = false;
+}
+
 static void take_connlimit(struct parsing *p, const struct nftnl_expr *expr)
 {
 	p->rule.excess |= nftnl_expr_get_u32(expr, NFTNL_EXPR_CONNLIMIT_FLAGS) & NFT_CONNLIMIT_F_INV;
@@ -490,19 +501,33 @@ static int take_expression(struct nftnl_expr *expr, void *userdata)
 		const char *name;
 		void (*take)(struct parsing *, const struct nftnl_expr *);
 	} kinds[] = {
-		{ "cmp", take_cmp },         { "range", take_range },
-		{ "meta", take_meta },       { "payload", take_payload },
-		{ "bitwise", take_bitwise }, { "fib", take_fib },
-		{ "lookup", take_lookup },   { "immediate", take_immediate },
-		{ "nat", take_nat },         { "redir", take_redir },
-		{ "tproxy", take_tproxy },   { "dup", take_dup },
-		{ "fwd", take_fwd },         { "queue", take_queue },
-		{ "notrack", take_notrack }, { "match", take_match },
-		{ "target", take_target },   { "masq", take_end },
-		{ "reject", take_reject },   { "ct", take_ct },
-		{ "limit", take_limit },     { "connlimit", take_connlimit },
-		{ "counter", take_nothing }, { "log", take_nothing },
-		{ "objref", take_nothing },  { "flow_offload", take_offload },
+		{ "cmp", take_cmp },
+		{ "range", take_range },
+		{ "meta", take_meta },
+		{ "payload", take_payload },
+		{ "bitwise", take_bitwise },
+		{ "fib", take_fib },
+		{ "lookup", take_lookup },
+		{ "immediate", take_immediate },
+		{ "nat", take_nat },
+		{ "redir", take_redir },
+		{ "tproxy", take_tproxy },
+		{ "dup", take_dup },
+		{ "fwd", take_fwd },
+		{ "queue", take_queue },
+		{ "notrack", take_notrack },
+		{ "match", take_match },
+		{ "target", take_target },
+		{ "masq", take_end },
+		{ "reject", take_reject },
+		{ "ct", take_ct },
+		{ "limit", take_limit },
+		{ "connlimit", take_connlimit },
+		{ "exthdr", take_exthdr },
+		{ "counter", take_nothing },
+		{ "log", take_nothing },
+		{ "objref", take_nothing },
+		{ "flow_offload", take_offload },
 	};
 	struct parsing *p = userdata;
 	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);

@@ -203,7 +203,10 @@ static void take_xt_state(struct parsing *p, const uint8_t *info, uint32_t lengt
 
 void xt_take_match(struct parsing *p, const char *name, uint32_t revision, const uint8_t *info, uint32_t length)
 {
-	static const char *const limits[] = { "hashlimit", "connlimit", "recent", "rpfilter" };
+	/* The last ones are extension headers of IPv6: packets of the flows have none. */
+	static const char *const limits[] = {
+		"hashlimit", "connlimit", "recent", "rpfilter", "rt", "hbh", "dst", "frag"
+	};
 
 	if (!name || !info) {
 		p->rule.exact = false;

@@ -216,9 +216,6 @@ DOCKER = """-t filter -N DOCKER
 -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 443 -j DNAT --to-destination %(to)s:443
 -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination %(to)s:80
 """
-# What docker's documentation advises whoever routes beside it.
-LET = ("-I DOCKER-USER -i lan -j ACCEPT", "-I DOCKER-USER -o lan -j ACCEPT")
-
 
 def container(lab):
     """A container: a machine on a bridge of the gateway, as docker makes them."""
@@ -244,6 +241,20 @@ def docker_rules(lab, family):
         if done.returncode:
             return "%s %s: %s" % (program, line, done.stderr.strip())
     return None
+
+
+def mend_docker(tap, lab, daemon):
+    """Docker's policies are found, and mended in the chain that its documentation has for it."""
+    status = daemon.wait_status(lambda now: len(now["blocked"]["findings"]) == 2, "docker's policies are found")
+    found = status["blocked"]["findings"]
+    tap.equal(sorted((one["family"], one["chain"], one["does"], one["owner"], one["may"]) for one in found),
+              [("ip", "FORWARD", "policy", "docker", False), ("ip6", "FORWARD", "policy", "docker", False)],
+              "docker's policies are named")
+    tap.equal(set(daemon.reason_codes(status)), {"blocked"}, "health says so, and nothing else")
+    for one in found:
+        tap.ok(" -I DOCKER-USER -d " in one["remedy"], "the remedy is for its own chain", one["remedy"])
+        lab.run("gateway", "sh", "-ec", one["remedy"].replace("iptables", "iptables-nft").replace(
+            "ip6tables", "ip6tables-nft"))
 
 
 def docker(tap):
@@ -275,9 +286,7 @@ def docker(tap):
                     probe.step()
                     tap.equal(probe.result, None, "%sIPv%d: docker's policy of FORWARD drops it" % (title, family))
                     probe.close()
-                for program in ("iptables-nft", "ip6tables-nft"):
-                    for line in LET:
-                        lab.run("gateway", program, *line.split())
+                mend_docker(tap, lab, daemon)
             for family in FAMILIES:
                 ipv = "%sIPv%d: " % (title, family)
                 open_to(tap, lab, (

@@ -299,6 +299,20 @@ def resolvers(tap):
                                                 for one in notes), "a silent resolver is a note", (found, notes))
 
 
+def no_resolvers(tap):
+    """Without resolvers in [server], nobody knows what the server's answer: no name is somebody else's."""
+    with Lab(tap) as lab:
+        text = lab.config().replace("resolvers = %s %s\n" % (DNS[4], DNS[6]), "")
+        doctor = Doctor(tap, lab, text)
+        code, found, notes = doctor.findings()
+        tap.equal((code, found, [one["evidence"] for one in notes if one["check"] == "resolver"]),
+                  (0, [], ["[server] has no resolvers"]), "no name is somebody else's; it is said why")
+        lines = doctor.daemon.run("spefw-doctor", "-c", doctor.daemon.config).stdout.split("\n")
+        tap.ok(lines[0].startswith("note: "), "what could not be looked at comes first", lines)
+        lines = doctor.run().stdout.split("\n")
+        tap.ok(lines[0].startswith("not checked: "), "also by spefwctl", lines)
+
+
 def base(rules, kind="filter", hook="forward", priority="0", policy="accept"):
     return "chain base { type %s hook %s priority %s; policy %s; %s; }" % (kind, hook, priority, policy, rules)
 
@@ -344,6 +358,7 @@ RULES = (
     ("inet", "chain bad { drop; } " + base("ip saddr { 198.18.0.1, 198.18.0.2 } jump bad"), None),
     ("inet", base("tcp dport 443 ct state new limit rate over 100/second drop"), None),
     ("inet", base("tcp dport 443 ct count over 100 drop"), None),
+    ("ip6", base("rt type 0 drop"), None),
     ("inet", base("fib saddr . iif oif missing drop", hook="prerouting", priority="-150"), None),
     ("inet", base("fib daddr type { broadcast, anycast, multicast } drop; fib daddr type broadcast drop; "
                   "meta pkttype multicast drop", hook="prerouting", priority="-150"), None),
@@ -847,4 +862,5 @@ def bridge(tap):
 
 
 if __name__ == "__main__":
-    main(healthy, system, routes, bridge, resolvers, tables, privileges, one_by_one, iptables, certificates, stand_in)
+    main(healthy, system, routes, bridge, resolvers, no_resolvers, tables, privileges, one_by_one, iptables,
+         certificates, stand_in)

@@ -501,6 +501,25 @@ static void test_each(void **state)
 	troubles_free(&troubles);
 }
 
+/* Without resolvers of the server's nobody is somebody else to it. */
+static void test_no_resolvers(void **state)
+{
+	struct fixture *f = *state;
+	size_t count = f->policy.resolvers.count;
+
+	f->policy.resolvers.count = 0;
+	assert_troubles(f, "");
+	add_name(f, "198.51.100.77", "");
+	add_name(f, "", "");
+	assert_troubles(f, "note resolver: what the server's resolvers answer could not be looked at ([server] has no "
+			   "resolvers)\n");
+	f->facts.names.items[1].own_error = "timeout";
+	assert_troubles(f, "note resolver: what the server's resolvers answer could not be looked at ([server] has no "
+			   "resolvers)\nnote resolver: the gateway's resolver could not be queried for all names "
+			   "(timeout)\n");
+	f->policy.resolvers.count = count;
+}
+
 /* One note a side, be it the first name or a later one that was not answered. */
 static void test_silent_resolvers(void **state)
 {
@@ -603,24 +622,15 @@ static void test_no_memory(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_healthy),
-					    TEST(test_forwarding),
-					    TEST(test_system),
-					    TEST(test_detours),
-					    TEST(test_neighbours),
-					    TEST(test_findings),
-					    TEST(test_names),
-					    TEST(test_certificates),
-					    TEST(test_bridges),
-					    cmocka_unit_test(test_harmless),
-					    TEST(test_no_memory),
-					    TEST(test_twins),
-					    TEST(test_twin_of_a_role),
-					    TEST(test_more_findings),
-					    TEST(test_tracking),
-					    TEST(test_each),
-					    TEST(test_silent_resolvers),
-					    TEST(test_unreachable),
-					    TEST(test_filtering_bridge) };
+	const struct CMUnitTest tests[] = { TEST(test_healthy),        TEST(test_forwarding),
+					    TEST(test_system),         TEST(test_detours),
+					    TEST(test_neighbours),     TEST(test_findings),
+					    TEST(test_names),          TEST(test_certificates),
+					    TEST(test_bridges),        cmocka_unit_test(test_harmless),
+					    TEST(test_no_memory),      TEST(test_twins),
+					    TEST(test_twin_of_a_role), TEST(test_more_findings),
+					    TEST(test_tracking),       TEST(test_each),
+					    TEST(test_no_resolvers),   TEST(test_silent_resolvers),
+					    TEST(test_unreachable),    TEST(test_filtering_bridge) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
