@@ -85,6 +85,7 @@ spefwd_SOURCES = \
 	daemon/control/watchers.c daemon/control/watchers.h \
 	daemon/gateway/apply.c daemon/gateway/parts.h \
 	daemon/gateway/config_store.c daemon/gateway/config_store.h \
+	daemon/gateway/generation.c daemon/gateway/generation.h \
 	daemon/gateway/counts.c daemon/gateway/counts.h \
 	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_parts.h daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c \

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct reading {
 	struct policy_file *file;
@@ -29,9 +30,12 @@ static int read_archived(const struct archive *archive, const char *path, char *
 	return 0;
 }
 
-static int note_source(struct policy_file *file, const char *path, const char *bytes, size_t length)
+/* error: what reading it came to. */
+static int note_source(struct policy_file *file, const char *path, const char *bytes, size_t length, int error)
 {
-	struct source_file source = { .path = strdup(path), .hash = hash_bytes(HASH_START, bytes, length) };
+	struct source_file source = { .path = strdup(path),
+				      .hash = hash_bytes(HASH_START, bytes, length),
+				      .error = error };
 
 	if (source.path && ARRAY_PUSH(&file->sources, source) == 0)
 		return 0;
@@ -48,8 +52,8 @@ static int read_and_note(void *userdata, const char *path, char **ret_bytes, siz
 	int r = source->archive ? read_archived(source->archive, path, ret_bytes, ret_length)
 				: config_read_disk(NULL, path, ret_bytes, ret_length);
 	if (r < 0)
-		return r;
-	r = note_source(reading->file, path, *ret_bytes, *ret_length);
+		return note_source(reading->file, path, "", 0, r) < 0 ? -ENOMEM : r;
+	r = note_source(reading->file, path, *ret_bytes, *ret_length, 0);
 	if (r == 0 && source->copy)
 		r = archive_add(source->copy, path, *ret_bytes, *ret_length);
 	if (r < 0)
@@ -91,6 +95,11 @@ int policy_file_load(struct policy_file *ret, const char *path, const struct pol
 		ret->loaded_at = time(NULL);
 	config_free(&config);
 	diags_sort(diags);
+	if (r == -EINVAL && source->refused) {
+		policy_free(&ret->policy);
+		*source->refused = *ret;
+		*ret = (struct policy_file){ 0 };
+	}
 	if (r < 0)
 		policy_file_free(ret);
 	return r;
@@ -101,19 +110,53 @@ bool policy_file_same_servers(const struct policy_file *a, const struct policy_f
 	return policy_same_value(&a->policy, &b->policy, CONFIG_DNS, "servers");
 }
 
+static bool is_unchanged(const struct source_file *source)
+{
+	char *bytes;
+	size_t length;
+
+	int r = config_read_disk(NULL, source->path, &bytes, &length);
+	if (r < 0)
+		return r == source->error;
+	bool same = !source->error && hash_bytes(HASH_START, bytes, length) == source->hash;
+	free(bytes);
+	return same;
+}
+
 bool policy_file_unchanged(const struct policy_file *file)
 {
-	for (size_t i = 0; i < file->sources.count; i++) {
-		char *bytes;
-		size_t length;
-		if (config_read_disk(NULL, file->sources.items[i].path, &bytes, &length) < 0)
+	for (size_t i = 0; i < file->sources.count; i++)
+		if (!is_unchanged(&file->sources.items[i]))
 			return false;
-		bool same = hash_bytes(HASH_START, bytes, length) == file->sources.items[i].hash;
-		free(bytes);
-		if (!same)
-			return false;
-	}
 	return true;
+}
+
+static bool is_missing(const struct source_file *source)
+{
+	return access(source->path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+const char *policy_file_missing(const struct policy_file *file)
+{
+	for (size_t i = 0; i < file->sources.count; i++) {
+		if (is_missing(&file->sources.items[i]))
+			return file->sources.items[i].path;
+		if (i == 0 && !is_unchanged(&file->sources.items[i]))
+			return NULL;
+	}
+	return NULL;
+}
+
+uint64_t policy_file_hash(const struct policy_file *file)
+{
+	uint64_t hash = HASH_START;
+
+	for (size_t i = 0; i < file->sources.count; i++) {
+		const struct source_file *source = &file->sources.items[i];
+		hash = hash_bytes(hash, source->path, strlen(source->path) + 1);
+		hash = hash_bytes(hash, &source->hash, sizeof(source->hash));
+	}
+	return hash;
 }
 
 void policy_file_free(struct policy_file *file)

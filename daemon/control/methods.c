@@ -80,21 +80,20 @@ static void run_reload(void *userdata, struct control_call *call, json_t *parame
 	struct diags diags = { 0 };
 	json_t *changes = json_array();
 	struct reload_result result = { .line = add_line, .userdata = changes };
-	uint64_t before = table_figures(table).generation;
+	const struct config_store *config = gateway_config(service->gateway);
+	uint64_t before = config_store_generation(config);
 	char text[PEER_TEXT_MAX];
 	struct requester by = method_requester(call, text);
 
 	(void)parameters;
 	int r = gateway_reload(service->gateway, &by, &diags, &result);
-	uint64_t generation = table_figures(table).generation;
+	uint64_t generation = config_store_generation(config);
 	if (r == 0)
-		reply_or_hang_up(call, json_pack("{s:b, s:I, s:O, s:I, s:o, s:o}", "changed",
-						 generation != before || json_array_size(changes) > 0, "generation",
-						 (json_int_t)generation, "changes", changes, "cut",
+		reply_or_hang_up(call, json_pack("{s:b, s:I, s:O, s:I, s:o, s:o}", "changed", generation != before,
+						 "generation", (json_int_t)generation, "changes", changes, "cut",
 						 (json_int_t)result.cut.count, "cut_connections",
-						 report_cut(config_store_policy(gateway_config(service->gateway)),
-							    &result.cut),
-						 "warnings", diag_list(&diags, DIAG_WARNING)));
+						 report_cut(config_store_policy(config), &result.cut), "warnings",
+						 diag_list(&diags, DIAG_WARNING)));
 	else if (r == -EINVAL && diags_failed(&diags))
 		control_fail(call, NAMED("ConfigInvalid"), json_pack("{s:o}", "errors", diag_list(&diags, DIAG_ERROR)));
 	else

@@ -243,11 +243,15 @@ static json_t *report_denial_queries(const struct gateway *gateway)
 static json_t *report_config(const struct gateway *gateway, const struct health *health)
 {
 	const struct policy_file *file = config_store_file(gateway_config(gateway));
-	bool matches = !health_has(health, HEALTH_CONFIG_CHANGED) && !health_has(health, HEALTH_CONFIG_REFUSED);
+	static const enum health_code others[] = { HEALTH_CONFIG_CHANGED, HEALTH_CONFIG_REFUSED, HEALTH_CONFIG_MISSING,
+						   HEALTH_CONFIG_KEPT };
+	bool matches = !table_is_removed(gateway_table(gateway)) || config_store_matches_disk(gateway_config(gateway));
 	int64_t uptime_s = gateway_uptime_ms(gateway) / 1000, age_s = time(NULL) - file->loaded_at;
 	char when[32];
 	struct tm parts;
 
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		matches &= !health_has(health, others[i]);
 	/* The clock may have been set since; nothing was loaded before the daemon began. */
 	age_s = age_s < 0 ? 0 : age_s > uptime_s ? uptime_s : age_s;
 	gmtime_r(&file->loaded_at, &parts);
@@ -269,19 +273,36 @@ json_t *report_reasons(const struct health *health)
 	return list;
 }
 
-void report_to_manager(struct gateway *gateway)
+/* In one line, the verdict first; nothing of a table that is not there, or not known. */
+static char *manager_text(struct gateway *gateway, const struct health *health)
 {
 	const struct policy *policy = config_store_policy(gateway_config(gateway));
 	const struct ranges *guarded = &policy->roles[0].guarded;
-	char server[RANGE_TEXT_MAX] = "nothing";
+	const char *first = health->reasons.count ? health->reasons.items[0].text : NULL, *word = health_word(health);
+	char server[RANGE_TEXT_MAX] = "nothing", *text;
+	int r;
+
+	if (guarded->count)
+		range_format(&guarded->items[0], server);
+	if (table_is_removed(gateway_table(gateway)) || strcmp(word, "failed") == 0)
+		r = asprintf(&text, "STATUS=%s: %s", word, first ? first : "out of memory");
+	else
+		r = asprintf(&text, "STATUS=%s, %s %s%s%s%s%s", word, policy->mode == MODE_AUDIT ? "audits" : "guards",
+			     server, guarded->count > 1 ? " and more" : "",
+			     policy->mode == MODE_AUDIT ? ", denies nothing" : "", first ? ": " : "",
+			     first ? first : "");
+	return r < 0 ? NULL : text;
+}
+
+void report_to_manager(struct gateway *gateway)
+{
 	struct health health;
 
 	gateway_reasons(gateway, &health);
-	if (guarded->count)
-		range_format(&guarded->items[0], server);
-	const char *first = health.reasons.count ? health.reasons.items[0].text : NULL;
-	sd_notifyf(0, "STATUS=%s, %s %s%s%s%s", health_word(&health), policy->mode == MODE_AUDIT ? "audits" : "guards",
-		   server, guarded->count > 1 ? " and more" : "", first ? ": " : "", first ? first : "");
+	char *text = manager_text(gateway, &health);
+	if (text)
+		sd_notify(0, text);
+	free(text);
 	health_free(&health);
 }
 
@@ -301,7 +322,7 @@ json_t *report_status(struct gateway *gateway, size_t clients)
 				"s:b, s:s, s:I}",
 				"health", health_word(&health), "reasons", report_reasons(&health), "mode",
 				mode_name(policy->mode), "version", PACKAGE_VERSION, "generation",
-				(json_int_t)table.generation, "uptime_s",
+				(json_int_t)config_store_generation(gateway_config(gateway)), "uptime_s",
 				(json_int_t)(gateway_uptime_ms(gateway) / 1000), "server",
 				range_list(&policy->roles[0].guarded), "config", report_config(gateway, &health),
 				"flows", flow_list(gateway), "names", name_list(gateway), "denied",
@@ -311,6 +332,8 @@ json_t *report_status(struct gateway *gateway, size_t clients)
 				"interception", interception_name(policy->interception), "early_drop",
 				policy->early_drop, "ownership", table.owned ? "owner" : "monitor", "clients",
 				(json_int_t)clients);
+	json_object_set_new(out, "removed", json_boolean(table_is_removed(gateway_table(gateway))));
+	json_object_set_new(out, "commits", json_integer((json_int_t)table.commits));
 	json_object_set_new(out, "blocked", report_blocked(gateway));
 	health_free(&health);
 	return out;

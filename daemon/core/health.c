@@ -43,6 +43,12 @@ static char *formatted(const char *format, va_list arguments)
 	return text;
 }
 
+static void release(struct health_reason *reason)
+{
+	free(reason->text);
+	free(reason->remedy);
+}
+
 void health_add(struct health *health, enum health_code code, const char *format, ...)
 {
 	const char *remedy = health_kinds[code].remedy;
@@ -54,8 +60,7 @@ void health_add(struct health *health, enum health_code code, const char *format
 	va_end(arguments);
 	if (reason.text && (reason.remedy || !whole) && ARRAY_PUSH(&health->reasons, reason) == 0)
 		return;
-	free(reason.text);
-	free(reason.remedy);
+	release(&reason);
 	health->out_of_memory = true;
 }
 
@@ -66,6 +71,19 @@ void health_fill(struct health *health, const char *value)
 	struct health_reason *reason = &health->reasons.items[health->reasons.count - 1];
 	free(reason->remedy);
 	reason->remedy = remedy_text(health_kinds[reason->code].remedy, value);
+}
+
+void health_keep(struct health *health, bool (*wanted)(enum health_code code))
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < health->reasons.count; i++) {
+		if (wanted(health->reasons.items[i].code))
+			health->reasons.items[kept++] = health->reasons.items[i];
+		else
+			release(&health->reasons.items[i]);
+	}
+	health->reasons.count = kept;
 }
 
 bool health_has(const struct health *health, enum health_code code)
@@ -97,10 +115,8 @@ const char *health_word(const struct health *health)
 
 void health_free(struct health *health)
 {
-	for (size_t i = 0; i < health->reasons.count; i++) {
-		free(health->reasons.items[i].text);
-		free(health->reasons.items[i].remedy);
-	}
+	for (size_t i = 0; i < health->reasons.count; i++)
+		release(&health->reasons.items[i]);
 	free(health->reasons.items);
 	*health = (struct health){ 0 };
 }

@@ -22,6 +22,14 @@
 	REASON(COUNTERS_UNREADABLE, "counters-unreadable", true, "The kernel's counters can't be read.", "")          \
 	REASON(CONFIG_CHANGED, "config-changed", false, "A configuration file was changed and is not loaded.",        \
 	       "`spefwctl reload`")                                                                                   \
+	REASON(CONFIG_MISSING, "config-missing", false,                                                               \
+	       "A configuration file is missing; the policy that was read from it, or a kept copy of it, is in "      \
+	       "force.",                                                                                              \
+	       "put <FILE> back, then `spefwctl reload`")                                                             \
+	REASON(CONFIG_KEPT, "config-kept", false,                                                                     \
+	       "A kept copy of the configuration is in force since the start, not as on disk, which may be good by "  \
+	       "now.",                                                                                                \
+	       "`spefwctl reload`")                                                                                   \
 	REASON(CONFIG_REFUSED, "config-refused", false,                                                               \
 	       "The configuration file was refused; the old policy is in force.", "`spefwctl check`")                 \
 	REASON(CONFIG_UNSAVED, "config-unsaved", false,                                                               \
@@ -110,6 +118,8 @@ void health_add(struct health *health, enum health_code code, const char *format
 	__attribute__((format(printf, 3, 4)));
 /* Fills in what is between angles in the remedy of the reason that was added last; without it that has none. */
 void health_fill(struct health *health, const char *value);
+/* Drops the reasons of other codes. */
+void health_keep(struct health *health, bool (*wanted)(enum health_code code));
 bool health_has(const struct health *health, enum health_code code);
 uint64_t health_mask(const struct health *health);    /* of its codes, 1 << code each */
 const char *health_word(const struct health *health); /* "ok", "degraded", "failed" */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/config_store.h"
 #include "core/diag.h"
+#include "gateway/generation.h"
 #include "log.h"
 #include "state_file.h"
 
@@ -14,11 +15,13 @@ enum { LAST_GOOD_MAX = 256 * 1024 * 1024 }; /* bytes, of all its files */
 
 struct config_store {
 	const char *path, *state;
-	struct policy_file file; /* in force, and the files it came from */
-	bool in_force;           /* the kernel has held it, or an earlier one of this daemon's */
-	bool refused;            /* what is on disk is not the policy in force */
-	bool save_failed;        /* it could not be kept for a start with a bad file */
-	char *unsaved;           /* what is to be kept; or NULL */
+	struct policy_file file;    /* in force, and the files it came from */
+	struct policy_file refused; /* the files that were read last, where they were not good; no policy */
+	struct generation generation;
+	bool in_force;    /* the kernel has held it, or an earlier one of this daemon's */
+	bool kept;        /* it is the last good one, from the state directory */
+	bool save_failed; /* it could not be kept for a start with a bad file */
+	char *unsaved;    /* what is to be kept; or NULL */
 	size_t unsaved_length;
 };
 
@@ -28,7 +31,7 @@ int config_store_new(struct config_store **ret, const char *path, const char *st
 
 	if (!store)
 		return -ENOMEM;
-	*store = (struct config_store){ .path = path, .state = state };
+	*store = (struct config_store){ .path = path, .state = state, .generation = generation_load(state) };
 	*ret = store;
 	return 0;
 }
@@ -38,6 +41,7 @@ void config_store_free(struct config_store *store)
 	if (!store)
 		return;
 	policy_file_free(&store->file);
+	policy_file_free(&store->refused);
 	free(store->unsaved);
 	free(store);
 }
@@ -54,7 +58,10 @@ void diags_log(const struct diags *diags)
 
 void config_store_save(struct config_store *store)
 {
-	if (!store->unsaved || !store->in_force)
+	if (!store->in_force)
+		return;
+	generation_save(&store->generation);
+	if (!store->unsaved)
 		return;
 	int r = state_save(store->state, LAST_GOOD_FILE, store->unsaved, store->unsaved_length);
 	if (r < 0 && !store->save_failed)
@@ -84,7 +91,9 @@ void config_store_set_in_force(struct config_store *store)
 {
 	if (store->in_force)
 		return;
+	uint64_t files = policy_file_hash(&store->file);
 	store->in_force = true;
+	generation_set(&store->generation, files, files != store->generation.files);
 	config_store_save(store);
 }
 
@@ -110,7 +119,7 @@ static int load_last_good(struct config_store *store)
 		log_error("the last good configuration in %s can't be used either: %s", store->state, strerror(-r));
 	archive_free(&archive);
 	diags_free(&diags);
-	store->refused = true;
+	store->kept = true;
 	return r;
 }
 
@@ -120,8 +129,8 @@ int config_store_load(struct config_store *store, const struct ranges *own)
 	struct diags diags = { 0 };
 	bool changed;
 
-	int r = policy_file_load(&store->file, store->path, &(struct policy_source){ .copy = &archive, .gateway = own },
-				 &diags);
+	struct policy_source source = { .copy = &archive, .gateway = own, .refused = &store->refused };
+	int r = policy_file_load(&store->file, store->path, &source, &diags);
 	diags_log(&diags);
 	diags_free(&diags);
 	if (r == 0)
@@ -132,14 +141,15 @@ int config_store_load(struct config_store *store, const struct ranges *own)
 	return r < 0 ? r : config_store_leave_out(store, own, &changed);
 }
 
-int config_store_read(const struct config_store *store, struct config_candidate *ret, const struct ranges *own,
+int config_store_read(struct config_store *store, struct config_candidate *ret, const struct ranges *own,
 		      struct diags *diags)
 {
+	struct policy_source source = { .copy = &ret->archive, .gateway = own, .refused = &store->refused };
 	bool changed;
 
 	*ret = (struct config_candidate){ .archive = { 0 } };
-	int r = policy_file_load(&ret->file, store->path,
-				 &(struct policy_source){ .copy = &ret->archive, .gateway = own }, diags);
+	policy_file_free(&store->refused);
+	int r = policy_file_load(&ret->file, store->path, &source, diags);
 	if (r == 0)
 		r = policy_leave_out(&ret->file.policy, own, &changed);
 	if (r < 0)
@@ -153,18 +163,28 @@ void config_candidate_free(struct config_candidate *candidate)
 	archive_free(&candidate->archive);
 }
 
-void config_store_take(struct config_store *store, struct config_candidate *candidate)
+void config_store_take(struct config_store *store, struct config_candidate *candidate, bool another)
 {
+	bool moved = another || !store->in_force || !store->generation.files;
+
+	generation_set(&store->generation, policy_file_hash(&candidate->file), moved);
 	struct policy_file before = store->file;
 
 	store->file = candidate->file;
 	candidate->file = before;
 	store->in_force = true;
+	store->kept = false;
 }
 
-void config_store_set_refused(struct config_store *store, bool refused)
+void config_store_clear(struct config_store *store)
 {
-	store->refused = refused;
+	generation_set(&store->generation, 0, store->generation.files);
+	generation_save(&store->generation);
+}
+
+uint64_t config_store_generation(const struct config_store *store)
+{
+	return store->generation.number;
 }
 
 const struct policy_file *config_store_file(const struct config_store *store)
@@ -182,22 +202,59 @@ int config_store_leave_out(struct config_store *store, const struct ranges *own,
 	return policy_leave_out(&store->file.policy, own, ret_changed);
 }
 
+/* What is on disk, as it is now. A file that would be refused is no match, though it may be what is in force. */
+static bool is_refused(const struct config_store *store)
+{
+	return store->refused.sources.count && policy_file_unchanged(&store->refused);
+}
+
 bool config_store_matches_disk(const struct config_store *store)
 {
-	return !store->refused && policy_file_unchanged(&store->file);
+	return !is_refused(store) && policy_file_unchanged(&store->file);
+}
+
+static void disk_reason(const struct config_store *store, struct health *health)
+{
+	bool refused = is_refused(store);
+
+	if (!refused && policy_file_unchanged(&store->file))
+		return;
+	const char *missing = policy_file_missing(refused ? &store->refused : &store->file);
+	const char *serves = store->kept ? "a kept copy is in force" : "the old policy stays in force";
+	if (missing) {
+		health_add(health, HEALTH_CONFIG_MISSING, "%s is missing: %s", missing, serves);
+		health_fill(health, missing);
+	} else if (refused) {
+		health_add(health, HEALTH_CONFIG_REFUSED, "%s was refused: %s", store->path, serves);
+	} else if (store->kept) {
+		health_add(health, HEALTH_CONFIG_KEPT, "a kept copy of %s is in force, not as on disk", store->path);
+	} else {
+		health_add(health, HEALTH_CONFIG_CHANGED, "%s was changed and is not loaded", store->path);
+	}
+}
+
+/* What keeps the next reload from working, where nothing is in force. */
+static void reload_reason(const struct config_store *store, struct health *health)
+{
+	if (!is_refused(store))
+		return;
+	const char *missing = policy_file_missing(&store->refused);
+	health_add(health, missing ? HEALTH_CONFIG_MISSING : HEALTH_CONFIG_REFUSED,
+		   missing ? "%s is missing" : "%s was refused", missing ? missing : store->path);
+	if (missing)
+		health_fill(health, missing);
 }
 
 void config_store_reasons(const struct config_store *store, const struct ranges *own, bool removed,
 			  struct health *health)
 {
-	const struct addr *own_address = policy_own_address(&store->file.policy, own);
+	const struct addr *own_address = removed ? NULL : policy_own_address(&store->file.policy, own);
 	char text[ADDR_TEXT_MAX];
 
-	if (store->refused)
-		health_add(health, HEALTH_CONFIG_REFUSED,
-			   removed ? "%s was refused" : "%s was refused: the old policy is in force", store->path);
-	else if (!config_store_matches_disk(store))
-		health_add(health, HEALTH_CONFIG_CHANGED, "%s was changed and is not loaded", store->path);
+	if (removed)
+		reload_reason(store, health);
+	else
+		disk_reason(store, health);
 	if (own_address) {
 		health_add(health, HEALTH_OWN_ADDRESS, "%s is this gateway's own address: it is not guarded",
 			   addr_format(own_address, text));

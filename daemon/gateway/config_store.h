@@ -24,15 +24,19 @@ void config_store_free(struct config_store *store); /* NULL: nothing */
  * errno. */
 int config_store_load(struct config_store *store, const struct ranges *own);
 
-/* Reads the file anew. 0; -EINVAL with the errors in diags; or another negative errno. config_candidate_free() must
- * follow a 0. */
-int config_store_read(const struct config_store *store, struct config_candidate *ret, const struct ranges *own,
+/* Reads the file anew. 0; -EINVAL with the errors in diags, and a reason of health as long as the files stay so; or
+ * another negative errno. config_candidate_free() must follow a 0. */
+int config_store_read(struct config_store *store, struct config_candidate *ret, const struct ranges *own,
 		      struct diags *diags);
 void config_candidate_free(struct config_candidate *candidate);
-/* The kernel holds the candidate's policy: it is in force, and candidate->file is what was in force before. */
-void config_store_take(struct config_store *store, struct config_candidate *candidate);
-/* What the last config_store_read() came to, for health: the file on disk is not what is in force. */
-void config_store_set_refused(struct config_store *store, bool refused);
+/* The kernel holds the candidate's policy: it is in force, and candidate->file is what was in force before. another: it
+ * means something else than the one before. */
+void config_store_take(struct config_store *store, struct config_candidate *candidate, bool another);
+/* The table was removed: no policy is in force. The one that was stays here, for the next start or reload. */
+void config_store_clear(struct config_store *store);
+/* The number of the policy in force: one more for each that came into force, or went by config_store_clear(), since the
+ * state directory was made. */
+uint64_t config_store_generation(const struct config_store *store);
 
 /* The kernel holds the policy that was loaded: only now may it be kept as a good one. */
 void config_store_set_in_force(struct config_store *store);

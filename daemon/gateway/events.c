@@ -7,6 +7,8 @@
 
 /* What the objects report, and whom it concerns. */
 
+enum { HEALTH_SOON_MS = 1000 };
+
 void health_changed(struct gateway *gateway)
 {
 	if (gateway->started)
@@ -122,7 +124,17 @@ static void on_names_saved(void *userdata)
 	config_store_save(gateway->config);
 }
 
-const struct names_events names_events = { on_names_changed, is_our_own, on_refreshed, on_names_saved };
+/* A thousand names may follow, and what health is has to be found out by reading files. */
+static void on_name_state_changed(void *userdata)
+{
+	struct gateway *gateway = userdata;
+
+	if (gateway->started && !timer_is_set(gateway->health_timer))
+		timer_set(gateway->health_timer, HEALTH_SOON_MS);
+}
+
+const struct names_events names_events = { on_names_changed, is_our_own, on_refreshed, on_names_saved,
+					   on_name_state_changed };
 
 static bool is_wanted(void *userdata, const char *question, enum family family)
 {

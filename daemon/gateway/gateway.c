@@ -70,6 +70,7 @@ void gateway_free(struct gateway *gateway)
 	gateway_watch(gateway, false);
 	timer_free(gateway->retry_timer);
 	timer_free(gateway->minute_timer);
+	timer_free(gateway->health_timer);
 	observer_free(gateway->observer);
 	usage_free(gateway->usage);
 	names_free(gateway->names);
@@ -127,6 +128,11 @@ static void on_minute(void *userdata)
 	timer_set(gateway->minute_timer, MINUTE_MS);
 }
 
+static void on_health_due(void *userdata)
+{
+	health_changed(userdata);
+}
+
 static int make_objects(struct gateway *gateway, int stored_fd)
 {
 	sd_event *event = gateway->event;
@@ -153,6 +159,8 @@ static int make_objects(struct gateway *gateway, int stored_fd)
 		r = timer_new(&gateway->retry_timer, event, SD_EVENT_PRIORITY_NORMAL, on_retry, gateway);
 	if (r == 0)
 		r = timer_new(&gateway->minute_timer, event, SD_EVENT_PRIORITY_NORMAL, on_minute, gateway);
+	if (r == 0)
+		r = timer_new(&gateway->health_timer, event, SD_EVENT_PRIORITY_NORMAL, on_health_due, gateway);
 	if (r == 0)
 		r = names_begin(gateway->names, config_store_file(gateway->config));
 	return r;
@@ -193,7 +201,7 @@ int gateway_start(struct gateway *gateway, int stored_fd)
 }
 
 /* The kernel gets the candidate's policy; in force is then that, and candidate has the one before. */
-static int take_over(struct gateway *gateway, struct config_candidate *candidate)
+static int take_over(struct gateway *gateway, struct config_candidate *candidate, bool another)
 {
 	const struct policy *policy = config_store_policy(gateway->config);
 	char what[200];
@@ -211,7 +219,7 @@ static int take_over(struct gateway *gateway, struct config_candidate *candidate
 	}
 	foreign_cancel(gateway->foreign);
 	usage_set_removed(gateway->usage, false);
-	config_store_take(gateway->config, candidate);
+	config_store_take(gateway->config, candidate, another);
 	config_store_set_in_force(gateway->config);
 	table_set_failure(gateway->table, NULL);
 	return 0;
@@ -238,8 +246,8 @@ int gateway_reload(struct gateway *gateway, const struct requester *by, struct d
 
 	int r = config_store_read(gateway->config, &candidate, network_own_addresses(gateway->network), diags);
 	if (r == 0) {
-		policy_diff(&config_store_file(gateway->config)->policy, &candidate.file.policy, read_change, &reader);
-		r = take_over(gateway, &candidate);
+		policy_diff(config_store_policy(gateway->config), &candidate.file.policy, read_change, &reader);
+		r = take_over(gateway, &candidate, reader.changes.count > 0);
 		if (r == 0) {
 			note_reload(gateway, by, true, &reader.changes);
 			happened_to_policy(gateway);
@@ -252,7 +260,6 @@ int gateway_reload(struct gateway *gateway, const struct requester *by, struct d
 		config_candidate_free(&candidate);
 	}
 	diags_log(diags);
-	config_store_set_refused(gateway->config, r < 0);
 	if (r < 0)
 		note_reload(gateway, by, false, &reader.changes);
 	health_changed(gateway);
@@ -338,6 +345,13 @@ int gateway_rule_handle(struct gateway *gateway, const char *chain, size_t index
 	return table_rule_handle(gateway->table, chain, index, ret);
 }
 
+/* After a clear nothing is said of a policy that is not in force: of its names, flows and interfaces. */
+static bool holds_without_policy(enum health_code code)
+{
+	return code == HEALTH_TABLE_REMOVED || code == HEALTH_CONFIG_MISSING || code == HEALTH_CONFIG_REFUSED ||
+	       code == HEALTH_CONFIG_UNSAVED || code == HEALTH_STATE_UNSAVED;
+}
+
 void gateway_reasons(struct gateway *gateway, struct health *ret)
 {
 	const struct policy *policy = config_store_policy(gateway->config);
@@ -351,11 +365,12 @@ void gateway_reasons(struct gateway *gateway, struct health *ret)
 		health_add(ret, HEALTH_INTERFACES_UNREAD,
 			   "a change of this gateway's interfaces or addresses is not followed yet");
 	helper_reasons(gateway->helper, ret);
-	if (!removed)
-		observer_reasons(gateway->observer, ret);
+	observer_reasons(gateway->observer, ret);
 	counts_reasons(gateway->counts, ret);
 	foreign_reasons(gateway->foreign, ret);
 	usage_reasons(gateway->usage, ret);
 	cut_reasons(gateway->cut, table_is_known(gateway->table), ret);
 	names_reasons(gateway->names, ret);
+	if (removed)
+		health_keep(ret, holds_without_policy);
 }

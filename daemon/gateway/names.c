@@ -24,7 +24,7 @@ enum {
 
 static const char *const families[] = { "IPv4", "IPv6" };
 
-void names_log_state(const struct book_entry *entry, enum book_state before)
+void names_see_state(const struct names *names, const struct book_entry *entry, enum book_state before)
 {
 	if (before == entry->state)
 		return;
@@ -32,6 +32,7 @@ void names_log_state(const struct book_entry *entry, enum book_state before)
 	log_message(priority, "%s (%s): %s, %zu addresses%s%s", entry->name, families[entry->family],
 		    book_state_name(entry->state), entry->address_count, entry->last_error[0] ? ": " : "",
 		    entry->last_error);
+	names->events.state_changed(names->userdata);
 }
 
 void names_log_refused(const struct names *names, const struct book_entry *entry, uint64_t mark,
@@ -75,7 +76,7 @@ static void take_answer(struct names *names, const struct resolver_answer *answe
 		log_error("out of memory: an answer for %s is lost", answer->name);
 	if (addrbook_find(names->book, answer->name, answer->family, entry) < 0)
 		return;
-	names_log_state(entry, before);
+	names_see_state(names, entry, before);
 	names_note_held(names, entry);
 	if (!answer->error)
 		names_log_refused(names, entry, refused, answer->addresses, answer->count);

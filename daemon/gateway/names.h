@@ -24,6 +24,8 @@ struct names_events {
 	void (*refreshed)(void *userdata, void *waiter);
 	/* The addresses were saved: the state directory takes files. Also from names_free(). */
 	void (*saved)(void *userdata);
+	/* A name is in another state: health may be another one. Often many of them, one after the other. */
+	void (*state_changed)(void *userdata);
 };
 
 /* helper, and state, the directory, must live as long. 0 or a negative errno. */

@@ -91,7 +91,7 @@ void names_expire(struct names *names, int64_t now)
 		if (!addrbook_expire_entry(names->book, i, now))
 			continue;
 		addrbook_entry(names->book, i, &entry);
-		names_log_state(&entry, before);
+		names_see_state(names, &entry, before);
 		changed = true;
 	}
 	if (!changed)

@@ -45,7 +45,8 @@ void names_save_soon(struct names *names); /* within a second, together with wha
  * refused_mark). */
 void names_log_refused(const struct names *names, const struct book_entry *entry, uint64_t mark,
 		       const struct addr *addresses, size_t count);
-void names_log_state(const struct book_entry *entry, enum book_state before);
+/* Where it is in another state than before: logs and reports that. */
+void names_see_state(const struct names *names, const struct book_entry *entry, enum book_state before);
 
 /* names_expiry.c */
 void names_expire(struct names *names, int64_t now); /* drops what has expired, and no connection uses */

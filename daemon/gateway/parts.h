@@ -39,7 +39,7 @@ struct gateway {
 	bool watched;               /* somebody wants to see what happens */
 	struct names_seen names_seen; /* what they have seen of names */
 	uint64_t repairs_seen;
-	struct timer *retry_timer, *minute_timer;
+	struct timer *retry_timer, *minute_timer, *health_timer;
 };
 
 /* requests.c: who asked for what. */

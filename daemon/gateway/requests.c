@@ -47,7 +47,7 @@ void note_reload(struct gateway *gateway, const struct requester *by, bool done,
 	const char *const *lines = (const char *const *)changes->lines;
 	size_t shown = 0;
 	char text[LINE_ROOM];
-	uint64_t generation = table_figures(gateway->table).generation;
+	uint64_t generation = config_store_generation(gateway->config);
 
 	while (shown < changes->count && shown < CHANGES_SHOWN && lines[shown])
 		shown++;
@@ -92,6 +92,8 @@ int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret
 		return r;
 	cut_forget_all(gateway->cut);
 	usage_set_removed(gateway->usage, true);
+	config_store_clear(gateway->config);
 	happened(gateway, &(struct happening){ .kind = HAPPENED_CLEAR, .by = by, .done = *ret_removed });
+	health_changed(gateway);
 	return 0;
 }

@@ -34,7 +34,7 @@ struct table {
 	struct delta_options options; /* where it was just read: what was found; else that there is a table */
 	bool removed;
 	char failure[200];
-	uint64_t generation, repaired;
+	uint64_t commits, repaired;
 	char last_repair[200];
 };
 
@@ -297,7 +297,7 @@ static int change_kernel(struct table *table, struct ruleset *wanted, struct del
 		r = commit_batches(table, &delta);
 		table->known = r == 0;
 		if (r == 0)
-			table->generation++;
+			table->commits++;
 	}
 	delta_free(&delta);
 	if (r == 0 && options->replace)
@@ -366,7 +366,7 @@ int table_remove(struct table *table, bool *ret_removed)
 	ruleset_free(&table->current);
 	table->known = false;
 	table->removed = true;
-	table->generation++;
+	table->commits++;
 	log_warning("table inet " TABLE_NAME
 		    " was removed on request: the server is not guarded until the next reload");
 	return 0;
@@ -400,7 +400,7 @@ const char *table_reason(const struct table *table, int r)
 
 struct table_figures table_figures(const struct table *table)
 {
-	return (struct table_figures){ .generation = table->generation,
+	return (struct table_figures){ .commits = table->commits,
 				       .repaired = table->repaired,
 				       .last_repair = table->last_repair,
 				       .owned = table->socket.abilities.owner };

@@ -70,7 +70,7 @@ const char *table_failure(const struct table *table);       /* "" where there is
 const char *table_reason(const struct table *table, int r); /* the kernel's message, where there is one */
 
 struct table_figures {
-	uint64_t generation;     /* changes of the policy or of the table that this daemon has made */
+	uint64_t commits;        /* changes of the table that this daemon has made, but for those of names alone */
 	uint64_t repaired;       /* transactions of other programs that changed our table */
 	const char *last_repair; /* what the last of them changed; "" where there was none */
 	bool owned;              /* the kernel keeps other programs from changing it */

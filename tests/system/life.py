@@ -11,6 +11,7 @@ from lab import (ADDRESS, EXCHANGE, FAMILIES, LICENSE, NARROW, SYN, Daemon, Lab,
                  frozen, is_syn, main,  # noqa: E402
                  probe_all, vendor, wait_for)
 from lab.checks import OBJECTS, guarded, handles  # noqa: E402
+from lab.manager import ManagedDaemon  # noqa: E402
 from lab.streams import Denied  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
@@ -146,6 +147,41 @@ def inspected_and_cleared(tap):
                "status without a daemon: 3, and what is the matter", done.stdout + done.stderr)
 
 
+def told_to_the_manager(tap):
+    """What systemctl status shows: at once, and nothing that is not in force. Generations go on over restarts."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        daemon = ManagedDaemon(lab, lab.config())
+        lab.log_on_failure(tap, daemon)
+        daemon.start()
+
+        def told():
+            return [words["STATUS"] for words in daemon.notices if "STATUS" in words][-1]
+        wait_for(lambda: told().startswith("ok, guards 192.0.2.25"), "it is healthy")
+        first = daemon.status()["generation"]
+        daemon.reload(lab.config().replace("mode = enforce", "mode = audit"))
+        wait_for(lambda: "audits 192.0.2.25" in told() and "denies nothing" in told(), "audit mode")
+        daemon.ctl("clear", "--yes")
+        wait_for(lambda: told().startswith("failed: the table was removed"), "cleared")
+        tap.ok("192.0.2.25" not in told() and "audits" not in told(), "after clear nothing else is told", told())
+        status = daemon.status()
+        tap.equal((status["removed"], status["generation"], [one["code"] for one in status["reasons"]]),
+                  (True, first + 2, ["table-removed"]),
+                  "nor by status; a reload and a clear are one generation each")
+        daemon.reload()
+        wait_for(lambda: "audits 192.0.2.25" in told(), "it is in force again")
+        status = daemon.status()
+        tap.equal((status["removed"], status["generation"]), (False, first + 3), "and is the next one")
+        for _ in "ab":
+            daemon.stop()
+            daemon.start()
+        tap.equal(daemon.status()["generation"], first + 3, "a restart is none")
+        daemon.stop()
+        daemon.write(lab.config())
+        daemon.start()
+        tap.equal(daemon.status()["generation"], first + 4, "a start on another file is one")
+
+
 def audited(tap):
     """Audit mode drops nothing, and counts what it would have dropped."""
     with Lab(tap) as lab:
@@ -223,8 +259,10 @@ def bad_starts(tap):
             second.process = None
         daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
         tap.ok(True, "the first one does not mind")
-        for title, spoil in (("a bad file", lambda: daemon.write("[server]\nadress = 192.0.2.25\n")),
-                             ("no file", lambda: os.unlink(daemon.config))):
+        generation = daemon.status()["generation"]
+        for title, code, spoil in (
+                ("a bad file", "config-refused", lambda: daemon.write("[server]\nadress = 192.0.2.25\n")),
+                ("no file", "config-missing", lambda: os.unlink(daemon.config))):
             daemon.stop()
             daemon.run("spefwd", "--clear")
             spoil()
@@ -233,7 +271,13 @@ def bad_starts(tap):
             tap.ok(guarded(lab), title + ": on the last good one: guarded, though the table was gone")
             tap.equal((status["health"], status["config"]["matches_disk"]), ("degraded", False),
                       title + ": status shows it")
-        daemon.write(lab.config())
+            reasons = [one for one in status["reasons"] if one["code"].startswith("config-")]
+            tap.ok([one["code"] for one in reasons] == [code] and "a kept copy is in force" in reasons[0]["text"]
+                   and reasons[0].get("remedy"), title + ": as what it is, with what mends it", reasons)
+        tap.equal(daemon.status()["generation"], generation, "what was kept is no other policy")
+        daemon.write(lab.config() + "; mended\n")
+        tap.ok(daemon.reason_codes() == ["config-kept"], "mended and not loaded: what is in force is a kept copy",
+               daemon.status()["reasons"])
         daemon.reload()
         daemon.wait_status(lambda now: now["health"] == "ok" and now["config"]["matches_disk"],
                            "healthy with a good file")
@@ -342,5 +386,6 @@ def hung_up(tap):
 
 
 if __name__ == "__main__":
-    main(killed, stopped, inspected_and_cleared, audited, bad_starts, strangers, interfaces_change, hung_up,
+    main(killed, stopped, inspected_and_cleared, told_to_the_manager, audited,
+         bad_starts, strangers, interfaces_change, hung_up,
          killed_while_reloading)

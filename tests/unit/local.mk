@@ -246,7 +246,8 @@ tests_unit_test_gw_network_SOURCES = tests/unit/test_gw_network.c daemon/gateway
 tests_unit_test_gw_network_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_network_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_config_store_SOURCES = tests/unit/test_gw_config_store.c daemon/gateway/config_store.c \
-	daemon/gateway/config_store.h $(UNIT_FIXTURE) $(UNIT_MAKE_SOURCES)
+	daemon/gateway/config_store.h daemon/gateway/generation.c daemon/gateway/generation.h \
+	$(UNIT_FIXTURE) $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_config_store_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 # All of them together.
@@ -255,7 +256,7 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) \
 	daemon/gateway/apply.c \
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
-	daemon/gateway/cut_shown.c daemon/gateway/requests.c \
+	daemon/gateway/cut_shown.c daemon/gateway/generation.c daemon/gateway/requests.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/foreign_explain.c \
 	daemon/gateway/foreign_look.c daemon/gateway/gateway.c daemon/gateway/happenings.c daemon/gateway/names.c \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c \

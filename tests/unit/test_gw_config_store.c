@@ -17,6 +17,7 @@
 static struct config_store *store;
 static char path[128], state_directory[128];
 static struct ranges own;
+static bool another = true; /* what is reloaded means something else than what is in force */
 
 /* Another daemon on the same files. */
 static void begin(void)
@@ -46,6 +47,7 @@ static int teardown(void **state)
 	config_store_free(store);
 	ranges_free(&own);
 	unlink(directory_path("state/configuration"));
+	unlink(directory_path("state/generation"));
 	directory_remove();
 	return 0;
 }
@@ -106,13 +108,12 @@ static int reload(const char *text)
 	int r = config_store_read(store, &candidate, &own, &diags);
 	if (r == 0) {
 		assert_false(diags_failed(&diags));
-		config_store_take(store, &candidate);
+		config_store_take(store, &candidate, another);
 		config_store_keep(store, &candidate.archive);
 		config_candidate_free(&candidate);
 	}
 	assert_true(r != -EINVAL || diags_failed(&diags));
 	diags_free(&diags);
-	config_store_set_refused(store, r < 0);
 	return r;
 }
 
@@ -151,7 +152,7 @@ static void test_last_good(void **state)
 	assert_int_equal(fake_log_count("address"), 1); /* what is wrong */
 	assert_int_equal(fake_log_count("spefw.ini can't be used: the last good configuration is in force"), 1);
 	assert_false(config_store_matches_disk(store));
-	assert_reasons(false, "config-refused: %s was refused: the old policy is in force\n", path);
+	assert_reasons(false, "config-refused: %s was refused: a kept copy is in force\n", path);
 	assert_reasons(true, "config-refused: %s was refused\n", path);
 	assert_string_equal(remedies(), "config-refused: spefwctl check\n");
 	config_store_set_in_force(store);
@@ -188,7 +189,15 @@ static void test_reload(void **state)
 
 	assert_int_equal(reload(BAD), -EINVAL);
 	assert_string_equal(admins(), "203.0.113.0/25");
-	assert_reasons(false, "config-refused: %s was refused: the old policy is in force\n", path);
+	assert_reasons(false, "config-refused: %s was refused: the old policy stays in force\n", path);
+	directory_write("spefw.ini", OTHER); /* it is as on disk again, without a reload */
+	assert_true(config_store_matches_disk(store));
+	assert_reasons(false, "%s", "");
+	directory_write("spefw.ini", GOOD); /* nobody has judged that one */
+	assert_reasons(false, "config-changed: %s was changed and is not loaded\n", path);
+	assert_string_equal(remedies(), "config-changed: spefwctl reload\n");
+	assert_reasons(true, "%s", "");
+	directory_write("spefw.ini", BAD);
 	begin(); /* that one was kept, not the first */
 	assert_int_equal(config_store_load(store, &own), 0);
 	assert_string_equal(admins(), "203.0.113.0/25");
@@ -210,7 +219,7 @@ static void test_take(void **state)
 	size_t flows = config_store_policy(store)->flow_count;
 	time_t loaded_at = candidate.file.loaded_at;
 	const char *old_path = config_store_file(store)->path;
-	config_store_take(store, &candidate);
+	config_store_take(store, &candidate, true);
 	assert_string_equal(admins(), "203.0.113.0/25");
 	assert_int_equal(config_store_file(store)->loaded_at, loaded_at);
 	assert_ptr_equal(candidate.file.path, old_path);
@@ -234,6 +243,117 @@ static void test_changed_on_disk(void **state)
 	assert_reasons(false, "%s", "");
 	assert_int_equal(unlink(path), 0);
 	assert_false(config_store_matches_disk(store));
+}
+
+static const char *missing(const char *name, const char *serves)
+{
+	static char text[300];
+
+	snprintf(text, sizeof(text), "config-missing: %s is missing: %s\n", directory_path(name), serves);
+	return text;
+}
+
+/* The file, or one that it names: it is missing, whatever else is to be said of it. */
+static void test_missing(void **state)
+{
+	(void)state;
+	directory_write("admins.txt", "203.0.113.128/25\n");
+	load(BY_FILE);
+	config_store_set_in_force(store);
+	assert_int_equal(unlink(directory_path("admins.txt")), 0);
+	assert_reasons(false, "%s", missing("admins.txt", "the old policy stays in force"));
+	assert_int_equal(reload(BY_FILE), -EINVAL);
+	assert_reasons(false, "%s", missing("admins.txt", "the old policy stays in force"));
+	assert_int_equal(unlink(path), 0);
+	assert_reasons(false, "%s", missing("spefw.ini", "the old policy stays in force"));
+	assert_reasons(true, "%s", ""); /* nothing is in force, and that file was not asked for */
+
+	begin();
+	assert_int_equal(config_store_load(store, &own), 0);
+	assert_false(config_store_matches_disk(store));
+	assert_reasons(false, "%s", missing("spefw.ini", "a kept copy is in force"));
+	char expected[300];
+	snprintf(expected, sizeof(expected), "config-missing: put %s back, then spefwctl reload\n", path);
+	assert_string_equal(remedies(), expected);
+	snprintf(expected, sizeof(expected), "config-missing: %s is missing\n", path);
+	assert_reasons(true, "%s", expected);
+
+	/* Another one than what is kept, and then just that. */
+	directory_write("spefw.ini", GOOD);
+	assert_reasons(false, "config-kept: a kept copy of %s is in force, not as on disk\n", path);
+	assert_string_equal(remedies(), "config-kept: spefwctl reload\n");
+	directory_write("spefw.ini", BY_FILE);
+	assert_reasons(false, "%s", missing("admins.txt", "a kept copy is in force"));
+	directory_write("admins.txt", "203.0.113.128/25\n");
+	assert_reasons(false, "%s", "");
+	assert_true(config_store_matches_disk(store));
+}
+
+/* One more for each policy that comes into force, and for a clear; on, over restarts. */
+static void test_generation(void **state)
+{
+	(void)state;
+	load(GOOD);
+	assert_int_equal(config_store_generation(store), 0);
+	config_store_set_in_force(store);
+	assert_int_equal(config_store_generation(store), 1);
+	config_store_set_in_force(store);
+	assert_int_equal(config_store_generation(store), 1);
+	assert_int_equal(reload(OTHER), 0);
+	assert_int_equal(config_store_generation(store), 2);
+	another = false;
+	assert_int_equal(reload(OTHER "; a remark\n"), 0); /* it means the same */
+	another = true;
+	assert_int_equal(reload(BAD), -EINVAL);
+	assert_int_equal(config_store_generation(store), 2);
+
+	begin(); /* the kept one was in force before */
+	assert_int_equal(config_store_load(store, &own), 0);
+	assert_int_equal(config_store_generation(store), 2);
+	config_store_set_in_force(store);
+	assert_int_equal(config_store_generation(store), 2);
+
+	config_store_clear(store);
+	config_store_clear(store);
+	assert_int_equal(config_store_generation(store), 3);
+	another = false;
+	assert_int_equal(reload(OTHER), 0); /* it comes into force again */
+	another = true;
+	assert_int_equal(config_store_generation(store), 4);
+	config_store_clear(store);
+	begin();
+	load(OTHER);
+	config_store_set_in_force(store);
+	assert_int_equal(config_store_generation(store), 6);
+	begin();
+	load(GOOD); /* edited while no daemon ran */
+	config_store_set_in_force(store);
+	assert_int_equal(config_store_generation(store), 7);
+}
+
+static void test_generation_file(void **state)
+{
+	static const char *const damaged[] = { "", "7\n", "7 ab", "7 ab\nx", "x ab\n", "99999999999999999999 ab\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		directory_write("state/generation", damaged[i]);
+		fake_log_reset();
+		begin();
+		load(GOOD);
+		assert_int_equal(fake_log_count("it begins at 1"), 1);
+		config_store_set_in_force(store);
+		assert_int_equal(config_store_generation(store), 1);
+	}
+	directory_hide(true);
+	config_store_clear(store);
+	config_store_save(store);
+	assert_int_equal(fake_log_count("can't save the generation in"), 1);
+	directory_hide(false);
+	config_store_save(store);
+	begin();
+	load(GOOD);
+	assert_int_equal(config_store_generation(store), 2);
 }
 
 static void test_own_address(void **state)
@@ -260,7 +380,7 @@ static void test_own_address(void **state)
 	assert_int_equal(fake_log_count("192.0.2.25 is this gateway's own address"), 1);
 	assert_int_equal(config_store_policy(store)->roles[0].guarded.count, 0);
 	assert_reasons(false,
-		       "config-refused: %s was refused: the old policy is in force\n"
+		       "config-refused: %s was refused: a kept copy is in force\n"
 		       "own-address: 192.0.2.25 is this gateway's own address: it is not guarded\n",
 		       path);
 	ranges_free(&own);
@@ -335,7 +455,7 @@ static void test_without_memory(void **state)
 		assert_string_equal(admins(), "203.0.113.0/24");
 	}
 	allocations_left = 0;
-	config_store_take(store, &candidate); /* needs none */
+	config_store_take(store, &candidate, true); /* needs none */
 	allocations_left = -1;
 	memstream_fails = true;
 	config_store_keep(store, &candidate.archive);
@@ -358,6 +478,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_take, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changed_on_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_missing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_generation, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_generation_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_address, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unwritable_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_warnings, setup, teardown),

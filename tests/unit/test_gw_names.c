@@ -81,6 +81,8 @@ static void changed(void *userdata, const char *name)
 	note("changed", text);
 }
 
+static size_t state_changes; /* reported */
+
 static bool refuses(void *userdata, const struct addr *addr)
 {
 	assert_ptr_equal(userdata, events);
@@ -101,7 +103,13 @@ static void saved(void *userdata)
 	note("saved", "");
 }
 
-static const struct names_events callbacks = { changed, refuses, refreshed, saved };
+static void state_changed(void *userdata)
+{
+	assert_ptr_equal(userdata, events);
+	state_changes++;
+}
+
+static const struct names_events callbacks = { changed, refuses, refreshed, saved, state_changed };
 
 static const char *path_of(const char *name)
 {
@@ -407,6 +415,7 @@ static void test_outage(void **state)
 	fake_resolver_fail(one, FAMILY_4, "SERVFAIL");
 	assert_true(fake_log_has("one.example.net (IPv4): stale, 1 addresses: SERVFAIL"));
 	assert_string_equal(reasons(), "name-stale: one.example.net (IPv4) is stale: SERVFAIL\n");
+	assert_true(state_changes > 0);
 	assert_null(strstr(events, "changed"));
 	/* 2 seconds at first, as long again as it has failed for, 15 minutes at most. */
 	for (int i = 0; i < 30; i++) {

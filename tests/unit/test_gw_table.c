@@ -170,7 +170,7 @@ static void test_built(void **state)
 	bring_up(table, NAMED, "a.example.net 198.51.100.1");
 	assert_kernel(NAMED, "a.example.net 198.51.100.1");
 	struct table_figures figures = table_figures(table);
-	assert_int_equal(figures.generation, 1);
+	assert_int_equal(figures.commits, 1);
 	assert_int_equal(figures.repaired, 0);
 	assert_string_equal(figures.last_repair, "");
 	assert_true(figures.owned);
@@ -181,7 +181,7 @@ static void test_built(void **state)
 	size_t batches = fake_nft.batches;
 	assert_int_equal(commit(table, NAMED, "a.example.net 198.51.100.1", &replaced), 0);
 	assert_int_equal(fake_nft.batches, batches);
-	assert_int_equal(table_figures(table).generation, 1);
+	assert_int_equal(table_figures(table).commits, 1);
 	table_free(table);
 	assert_true(fake_nft.exists);
 }
@@ -370,7 +370,7 @@ static void test_two_batches(void **state)
 	size_t batches = fake_nft.batches;
 	assert_int_equal(commit(table, MORE, "", &replaced), 0);
 	assert_int_equal(fake_nft.batches, batches + 2);
-	assert_int_equal(table_figures(table).generation, 2);
+	assert_int_equal(table_figures(table).commits, 2);
 	assert_kernel(MORE, "");
 	/* the second one fails: what the kernel holds is not known */
 	fake_nft_fail(FAKE_NFT_COMMIT, 1, 1, -EBUSY);
@@ -380,7 +380,7 @@ static void test_two_batches(void **state)
 			 -EBUSY);
 	assert_int_equal(fake_nft.batches, batches + 3);
 	assert_false(table_is_known(table));
-	assert_int_equal(table_figures(table).generation, 2);
+	assert_int_equal(table_figures(table).commits, 2);
 	table_free(table);
 }
 
@@ -503,7 +503,7 @@ static void test_sets(void **state)
 	assert_int_equal(fake_nft.batches, batches + 1);
 	assert_kernel(NAMED, "a.example.net 198.51.100.2 198.51.100.3;b.example.net 198.51.100.9");
 	assert_int_equal(ruleset_find_set(table_current(table), "name_a.example.net_4")->count, 2);
-	assert_int_equal(table_figures(table).generation, 1);
+	assert_int_equal(table_figures(table).commits, 1);
 	/* the same again is nothing to send */
 	wanted = sets_of(table, "a.example.net 198.51.100.2 198.51.100.3;b.example.net 198.51.100.9");
 	assert_int_equal(table_commit_sets(table, &wanted, SLACK), 0);
@@ -647,7 +647,7 @@ static void test_removed(void **state)
 	assert_int_equal(reported.restarted, 1);
 	assert_int_equal(reported.batches_at_restart, 2);
 	assert_int_equal(table_current(table)->chains.count, 0);
-	assert_int_equal(table_figures(table).generation, 2);
+	assert_int_equal(table_figures(table).commits, 2);
 	assert_true(fake_log_has("removed on request"));
 	/* whoever builds one of that name now */
 	fake_nft_notice("table changed");
