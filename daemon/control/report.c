@@ -140,6 +140,8 @@ static json_t *name_list(const struct gateway *gateway)
 
 	for (size_t i = 0; i < names_count(names); i++) {
 		names_entry(names, i, &entry);
+		if (entry.unwanted)
+			continue;
 		json_array_append_new(list, report_name(config_store_policy(gateway_config(gateway)), &entry, now));
 	}
 	return list;

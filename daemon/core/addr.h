@@ -8,6 +8,7 @@
 
 /* Index of an address family; also the index into every per-family array. */
 enum family { FAMILY_4, FAMILY_6, FAMILIES };
+enum { FAMILIES_ALL = (1 << FAMILIES) - 1 }; /* bits 1 << enum family */
 
 /* An address in network byte order. IPv4 uses bytes[0..3]; the rest is zero. */
 struct addr {

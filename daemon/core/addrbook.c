@@ -38,7 +38,7 @@ int64_t book_longest_interval(const struct addrbook *book)
 
 static int64_t due_at(const struct entry *entry)
 {
-	if (entry->is_pattern)
+	if (entry->is_pattern || entry->unwanted)
 		return INT64_MAX;
 	return entry->running ? entry->lost_ms : entry->next_query_ms;
 }
@@ -106,6 +106,18 @@ struct named *book_find(const struct addrbook *book, const char *name)
 	return NULL;
 }
 
+struct entry *book_find_entry(const struct addrbook *book, const char *name, enum family family)
+{
+	struct named *named = book_find(book, name);
+
+	return named && !named->entries[family].unwanted ? &named->entries[family] : NULL;
+}
+
+bool addrbook_wants(const struct addrbook *book, const char *name)
+{
+	return book_find(book, name) != NULL;
+}
+
 /* The index-th of many queries that are due together. */
 static int64_t spread(size_t index, int64_t now_ms)
 {
@@ -132,8 +144,7 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Sorted, each name once, with texts of its own. */
-static int names_from(struct named **ret, size_t *ret_count, const char *const *names, const bool *allow_private,
-		      size_t count)
+static int names_from(struct named **ret, size_t *ret_count, const struct book_name *names, size_t count)
 {
 	struct named *list = calloc(count ? count : 1, sizeof(*list));
 	size_t filled = 0, unique = 0;
@@ -141,8 +152,9 @@ static int names_from(struct named **ret, size_t *ret_count, const char *const *
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		list[filled].allow_private = allow_private[i];
-		list[filled].text = strdup(names[i]);
+		list[filled].allow_private = names[i].allow_private;
+		list[filled].families = names[i].families;
+		list[filled].text = strdup(names[i].name);
 		if (!list[filled++].text) {
 			free_names(list, filled);
 			return -ENOMEM;
@@ -152,6 +164,7 @@ static int names_from(struct named **ret, size_t *ret_count, const char *const *
 	for (size_t i = 0; i < filled; i++) {
 		if (unique > 0 && strcmp(list[unique - 1].text, list[i].text) == 0) {
 			list[unique - 1].allow_private |= list[i].allow_private;
+			list[unique - 1].families |= list[i].families;
 			free(list[i].text);
 		} else {
 			list[unique++] = list[i];
@@ -168,20 +181,24 @@ static void init_entry(struct entry *entry, int64_t at_ms, int64_t now_ms)
 	entry_make_due(entry, at_ms, now_ms);
 }
 
-int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count,
-		  int64_t now_ms)
+int addrbook_want(struct addrbook *book, const struct book_name *names, size_t count, int64_t now_ms)
 {
 	struct named *list;
 	size_t list_count, fresh = 0;
 
-	if (names_from(&list, &list_count, names, allow_private, count) < 0)
+	if (names_from(&list, &list_count, names, count) < 0)
 		return -ENOMEM;
 
 	for (size_t i = 0; i < list_count; i++) {
 		struct named *old = book_find(book, list[i].text);
 		for (size_t family = 0; family < FAMILIES; family++) {
 			struct entry *entry = &list[i].entries[family];
-			if (!old) {
+			if (!(list[i].families & 1U << family)) {
+				init_entry(entry, INT64_MAX, now_ms);
+				entry->unwanted = true;
+				continue;
+			}
+			if (!old || old->entries[family].unwanted) {
 				init_entry(entry, spread(fresh++, now_ms), now_ms);
 				entry->is_pattern = list[i].text[0] == '*';
 				continue;
@@ -229,6 +246,7 @@ static void show(const struct named *named, enum family family, struct book_entr
 		.name = named->text,
 		.family = family,
 		.allow_private = named->allow_private,
+		.unwanted = entry->unwanted,
 		.state = entry_state(entry),
 		.ever_answered = entry->ever_answered,
 		.addresses = entry->addresses,
@@ -252,11 +270,9 @@ void addrbook_entry(const struct addrbook *book, size_t index, struct book_entry
 
 int addrbook_find(const struct addrbook *book, const char *name, enum family family, struct book_entry *ret)
 {
-	const struct named *named = book_find(book, name);
-
-	if (!named)
+	if (!book_find_entry(book, name, family))
 		return -ENOENT;
-	show(named, family, ret);
+	show(book_find(book, name), family, ret);
 	return 0;
 }
 
@@ -325,21 +341,19 @@ int addrbook_query_now(struct addrbook *book, const char *name, int64_t now_ms)
 
 bool addrbook_queries_by(const struct addrbook *book, const char *name, enum family family, int64_t at_ms)
 {
-	const struct named *named = book_find(book, name);
+	const struct entry *entry = book_find_entry(book, name, family);
 
-	if (!named)
+	if (!entry)
 		return true;
-	const struct entry *entry = &named->entries[family];
 	return (entry->running ? entry->again_ms : entry->next_query_ms) <= at_ms;
 }
 
 int addrbook_query_by(struct addrbook *book, const char *name, enum family family, int64_t at_ms, int64_t now_ms)
 {
-	struct named *named = book_find(book, name);
+	struct entry *entry = book_find_entry(book, name, family);
 
-	if (!named)
+	if (!entry)
 		return -ENOENT;
-	struct entry *entry = &named->entries[family];
 	if (entry->running)
 		entry->again_ms = least(entry->again_ms, at_ms);
 	else if (at_ms < entry->next_query_ms)

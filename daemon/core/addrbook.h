@@ -48,6 +48,7 @@ struct book_entry {
 	const char *name;
 	enum family family;
 	bool allow_private;
+	bool unwanted; /* the name is of the other family alone: there is nothing here, and never will be */
 	enum book_state state;
 	bool ever_answered;
 	const struct book_address *addresses; /* ascending */
@@ -63,6 +64,13 @@ struct book_entry {
 	uint64_t refused_mark;  /* changes with the unfit addresses of an answer; 0: none in the newest */
 };
 
+/* A name that is wanted. */
+struct book_name {
+	const char *name;
+	bool allow_private;
+	unsigned families; /* bits 1 << enum family */
+};
+
 struct addrbook;
 
 int addrbook_new(struct addrbook **ret, const struct book_limits *limits, uint32_t seed);
@@ -70,16 +78,16 @@ void addrbook_free(struct addrbook *book);
 void addrbook_set_limits(struct addrbook *book, const struct book_limits *limits);
 void addrbook_set_refuses(struct addrbook *book, book_refuses refuses, void *userdata);
 
-/* The names wanted from now on; a pattern ("*.") is never due and learns from what is observed. Entries of others are
- * forgotten, new ones are due at once (many of them: the first few at once, the rest within some seconds). What is kept
- * is judged again by allow_private and `refuses`. allow_private[i] belongs to names[i]. 0, or -ENOMEM and nothing
- * changed. */
-int addrbook_want(struct addrbook *book, const char *const *names, const bool *allow_private, size_t count,
-		  int64_t now_ms);
+/* The names wanted from now on (one may be there several times); a pattern ("*.") is never due and learns from what is
+ * observed. Entries of others are forgotten, new ones are due at once (many of them: the first few at once, the rest
+ * within some seconds). What is kept is judged again by allow_private and `refuses`. 0, or -ENOMEM and nothing changed.
+ */
+int addrbook_want(struct addrbook *book, const struct book_name *names, size_t count, int64_t now_ms);
 
-size_t addrbook_count(const struct addrbook *book); /* entries: two a name */
+size_t addrbook_count(const struct addrbook *book); /* entries: two a name, also where one is unwanted */
 void addrbook_entry(const struct addrbook *book, size_t index, struct book_entry *ret);
-/* -ENOENT where the name is not wanted. */
+bool addrbook_wants(const struct addrbook *book, const char *name); /* in a family at least */
+/* -ENOENT where the name is not wanted in that family. */
 int addrbook_find(const struct addrbook *book, const char *name, enum family family, struct book_entry *ret);
 
 /* The next moment at which a query is due or an address expires; INT64_MAX: never. */

@@ -218,12 +218,11 @@ int addrbook_answered(struct addrbook *book, const char *name, enum family famil
 		      size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed)
 {
 	struct named *named = book_find(book, name);
-	struct entry *entry;
+	struct entry *entry = book_find_entry(book, name, family);
 
 	*ret_changed = false;
-	if (!named)
+	if (!entry)
 		return -ENOENT;
-	entry = &named->entries[family];
 	if (reserve(entry, count) < 0)
 		return -ENOMEM;
 
@@ -242,12 +241,10 @@ int addrbook_answered(struct addrbook *book, const char *name, enum family famil
 
 int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms)
 {
-	struct named *named = book_find(book, name);
-	struct entry *entry;
+	struct entry *entry = book_find_entry(book, name, family);
 
-	if (!named)
+	if (!entry)
 		return -ENOENT;
-	entry = &named->entries[family];
 	if (entry->failures == 0)
 		entry->failing_since_ms = now_ms;
 	if (entry->failures < UINT32_MAX)
@@ -290,7 +287,7 @@ int addrbook_remember(struct addrbook *book, const char *name, const struct addr
 					.held_ms = confirmed_ms,
 					.omitted_ms = INT64_MAX };
 
-	if (!named)
+	if (!book_find_entry(book, name, addr->family))
 		return -ENOENT;
 	/* An age from a file may be any number. */
 	if (age_ms >= book->limits.stale_ms)
@@ -310,7 +307,7 @@ int addrbook_remember_observed(struct addrbook *book, const char *name, const st
 					.held_ms = later(now_ms, least(left_ms, HELD_MAX_MS)),
 					.omitted_ms = INT64_MAX };
 
-	if (!named)
+	if (!book_find_entry(book, name, addr->family))
 		return -ENOENT;
 	return left_ms > 0 ? remember(book, named, &address) : 0;
 }

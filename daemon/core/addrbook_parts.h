@@ -17,6 +17,7 @@ struct entry {
 	size_t count, capacity;
 	bool running, ever_answered;
 	bool is_pattern;    /* "*.": never queried, only observed */
+	bool unwanted;      /* the name has no such addresses: never queried, nor observed */
 	bool retry_at_once; /* while running: a failure does not make the next one wait */
 	unsigned failures;
 	int64_t next_query_ms;
@@ -36,6 +37,7 @@ struct entry {
 struct named {
 	char *text;
 	bool allow_private;
+	unsigned families; /* that are wanted */
 	struct entry entries[FAMILIES];
 };
 
@@ -69,6 +71,8 @@ static inline int64_t later(int64_t time, int64_t by)
 void entry_schedule(struct addrbook *book, struct entry *entry, int64_t interval_ms, int64_t now_ms);
 int64_t book_longest_interval(const struct addrbook *book);
 struct named *book_find(const struct addrbook *book, const char *name);
+/* The name's entry, where it is wanted in that family; else NULL. */
+struct entry *book_find_entry(const struct addrbook *book, const char *name, enum family family);
 void entry_make_due(struct entry *entry, int64_t at_ms, int64_t now_ms);
 void entry_query_again(struct entry *entry, int64_t now_ms);
 

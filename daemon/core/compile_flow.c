@@ -94,8 +94,10 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 		if (!outside || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
 			match_ranges(c, ret, &side->ranges, family, base, side->set != NULL, outside);
 		for (size_t i = 0; i < side->name_count; i++)
-			add_match(c, ret,
-				  (struct match){ .kind = MATCH_SET, .set = name_set_of(c, side->names[i], family) });
+			if (c->policy->names[side->names[i]].families & 1U << family)
+				add_match(c, ret,
+					  (struct match){ .kind = MATCH_SET,
+							  .set = name_set_of(c, side->names[i], family) });
 	}
 	if (answered && flow->to.opens.count) {
 		snprintf(base, sizeof(base), "opens_%s", flow->id);

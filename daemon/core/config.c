@@ -42,12 +42,22 @@ void config_free(struct config *config)
 		release_fields(CONFIG_FLOW, &config->flows[i]);
 	for (size_t i = 0; i < config->string_count; i++)
 		free(config->strings[i]);
+	free(config->names);
 	free(config->roles);
 	free(config->flows);
 	free(config->strings);
 	free(config->key_lines);
 	free(config->path);
 	*config = (struct config){ 0 };
+}
+
+static enum config_section diag_section(const char *kind)
+{
+	unsigned section = 0;
+
+	while (section < CONFIG_SECTIONS && strcmp(config_section_names[section], kind) != 0)
+		section++;
+	return (enum config_section)section;
 }
 
 static void complain_section(const struct config *config, const char *header, unsigned line, struct diags *diags)
@@ -59,11 +69,12 @@ static void complain_section(const struct config *config, const char *header, un
 	nearest = diag_nearest(kind, config_section_names, CONFIG_SECTIONS);
 	if (nearest)
 		diag_error(diags, config->path, line, "unknown section [%s]: did you mean [%s%s]?", header, nearest,
-			   strcmp(nearest, "role") == 0 || strcmp(nearest, "flow") == 0 ? " NAME" : "");
+			   config_section_has_name(diag_section(nearest)) ? " NAME" : "");
 	else
 		diag_error(diags, config->path, line,
-			   "unknown section [%s]: the sections are [server], [gateway], [dns], [role NAME] and [flow "
-			   "NAME]",
+			   "unknown section [%s]: the sections are [server], [gateway], [dns], [name NAME], [role "
+			   "NAME] "
+			   "and [flow NAME]",
 			   header);
 }
 
@@ -71,10 +82,15 @@ static void check_section_name(const struct config *config, enum config_section 
 			       unsigned line, struct diags *diags)
 {
 	const char *kind = config_section_names[section];
+	static const char *const examples[CONFIG_SECTIONS] = {
+		[CONFIG_NAME] = "partner.example.net", [CONFIG_ROLE] = "ADM", [CONFIG_FLOW] = "backup-in"
+	};
 
 	if (!*name)
 		diag_error(diags, config->path, line, "section [%s] has no name: write [%s %s]", kind, kind,
-			   section == CONFIG_ROLE ? "ADM" : "backup-in");
+			   examples[section]);
+	else if (section == CONFIG_NAME)
+		return; /* it has been read */
 	else if (strlen(name) > CONFIG_ID_MAX)
 		diag_error(diags, config->path, line, "%s name of %zu characters: it has up to %d", kind, strlen(name),
 			   CONFIG_ID_MAX);
@@ -101,6 +117,9 @@ static unsigned line_of_section(const struct config *config, enum config_section
 {
 	if (!config_section_has_name(section))
 		return config->section_lines[section];
+	for (size_t i = 0; section == CONFIG_NAME && i < config->name_count; i++)
+		if (strcmp(config->names[i].name, name) == 0)
+			return config->names[i].line;
 	for (size_t i = 0; section == CONFIG_ROLE && i < config->role_count; i++)
 		if (strcmp(config->roles[i].name, name) == 0)
 			return config->roles[i].line;
@@ -122,7 +141,16 @@ static void *grow(void *items, size_t count, size_t size)
  * configuration. */
 static int open_section(struct config *config, enum config_section section, const char *name, unsigned line)
 {
-	if (section == CONFIG_ROLE) {
+	if (section == CONFIG_NAME) {
+		struct config_name *names = grow(config->names, config->name_count, sizeof(*names));
+
+		if (!names)
+			return -ENOMEM;
+		config->names = names;
+		names[config->name_count] = (struct config_name){ .line = line };
+		set_defaults(CONFIG_NAME, &names[config->name_count]);
+		snprintf(names[config->name_count++].name, sizeof(names->name), "%s", name);
+	} else if (section == CONFIG_ROLE) {
 		struct config_role *roles = grow(config->roles, config->role_count, sizeof(*roles));
 
 		if (!roles)
@@ -150,7 +178,7 @@ int config_section(struct config *config, const char *header, unsigned line, str
 {
 	char *copy = strdup(header);
 	enum config_section section;
-	const char *name;
+	char *name;
 	unsigned before;
 	int r = 0;
 
@@ -161,6 +189,8 @@ int config_section(struct config *config, const char *header, unsigned line, str
 		complain_section(config, header, line, diags);
 		goto out;
 	}
+	if (section == CONFIG_NAME && *name)
+		config_take_name(config, name, line, diags);
 	before = line_of_section(config, section, name);
 	if (!config_section_has_name(section) && *name)
 		diag_error(diags, config->path, line, "section [%s] has a name: write [%s]", header,

@@ -30,7 +30,15 @@ enum {
 enum { BUILTIN_ROLES = 3 };
 extern const char *const builtin_roles[BUILTIN_ROLES];
 
-enum config_section { CONFIG_SERVER, CONFIG_GATEWAY, CONFIG_DNS, CONFIG_ROLE, CONFIG_FLOW, CONFIG_SECTIONS };
+enum config_section {
+	CONFIG_SERVER,
+	CONFIG_GATEWAY,
+	CONFIG_DNS,
+	CONFIG_NAME,
+	CONFIG_ROLE,
+	CONFIG_FLOW,
+	CONFIG_SECTIONS
+};
 
 /* What a key takes, and the type of its field. */
 enum value_type {
@@ -77,7 +85,15 @@ enum protocol { PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP_ECHO, PROTOCOLS };
 enum preset { PRESET_SINGLE_SERVER, PRESET_NONE };
 enum mode { MODE_ENFORCE, MODE_AUDIT };
 enum interception { INTERCEPTION_PREVENT, INTERCEPTION_BLOCK, INTERCEPTION_REPORT, INTERCEPTION_OFF };
+enum name_family { NAME_BOTH, NAME_IPV4, NAME_IPV6 };
 enum interfaces { INTERFACES_AUTO, INTERFACES_NAMED, INTERFACES_ANY };
+
+/* What is special about one DNS name. */
+struct config_name {
+	char name[CONFIG_NAME_MAX + 1]; /* as the members have it */
+	unsigned line;                  /* of its section */
+	enum name_family family;
+};
 
 struct config_role {
 	char name[CONFIG_ID_MAX + 1];
@@ -144,6 +160,8 @@ struct config {
 	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
 	bool observe;
 
+	struct config_name *names;
+	size_t name_count;
 	struct config_role *roles;
 	size_t role_count;
 	struct config_flow *flows;
@@ -152,8 +170,8 @@ struct config {
 	char **strings; /* owns every text and file of the members */
 	size_t string_count, string_capacity;
 
-	/* Where each was written, so that nothing is given twice; keys of roles and flows: in the last one. 0 = not
-	 * given. */
+	/* Where each was written, so that nothing is given twice; keys of names, roles and flows: in the last one.
+	 * 0 = not given. */
 	unsigned section_lines[CONFIG_SECTIONS]; /* of those without a name */
 	unsigned *key_lines;                     /* by the number of the key; owned */
 };

@@ -10,16 +10,18 @@
 #define SECONDS(n) ((int64_t)(n)*1000)
 #define DAYS(n) (SECONDS(n) * 24 * 3600)
 
-const char *const config_section_names[CONFIG_SECTIONS] = { "server", "gateway", "dns", "role", "flow" };
+const char *const config_section_names[CONFIG_SECTIONS] = { "server", "gateway", "dns", "name", "role", "flow" };
 
 static const char *const protocols[] = { "tcp", "udp", "icmp-echo" };
 static const char *const presets[] = { "single-server", "none" };
 static const char *const modes[] = { "enforce", "audit" };
 static const char *const interceptions[] = { "prevent", "block", "report", "off" };
+static const char *const families[] = { "both", "ipv4", "ipv6" };
 static const char *const no_yes[] = { "no", "yes" };
 
 /* Where the value is written to, and where the policy has it. */
 #define CONFIG(field) .offset = offsetof(struct config, field)
+#define NAME(field) .offset = offsetof(struct config_name, field)
 #define ROLE(field) .offset = offsetof(struct config_role, field)
 #define FLOW(field) .offset = offsetof(struct config_flow, field)
 #define LINE(field) .line_offset = offsetof(struct config_flow, field)
@@ -211,6 +213,17 @@ const struct config_key config_keys[] = {
 		    "answers of up to 8192 bytes; what is more is counted, and makes health degraded\n"
 		    "for ten minutes.\n" },
 
+	{ CONFIG_NAME, "family", VALUE(CHOICE), CHOICES(families), .initial = NAME_BOTH, NAME(family),
+	  .example = "ipv4",
+	  .manual = "Which addresses of the name are of use.\n"
+		    ".Cm ipv4 :\n"
+		    "no IPv6 address is queried or learned, none may pass, and that there is none is\n"
+		    "no fault.\n"
+		    ".Cm ipv6 :\n"
+		    "the other way round.\n"
+		    "It is meant for a peer whose other family fails or is not used, as on a line\n"
+		    "without IPv6.\n" },
+
 	{ CONFIG_ROLE, "members", LIST(MEMBERS), .accept = EVERY_MEMBER, ROLE(members), .standard = "none",
 	  .manual = "Those who have the role.\n"
 		    "A role can't be a member of itself, not by way of others either.\n" },
@@ -299,7 +312,7 @@ const char *interception_name(enum interception interception)
 
 bool config_section_has_name(enum config_section section)
 {
-	return section == CONFIG_ROLE || section == CONFIG_FLOW;
+	return section == CONFIG_NAME || section == CONFIG_ROLE || section == CONFIG_FLOW;
 }
 
 const struct config_key *config_key_next(enum config_section section, const struct config_key *key)

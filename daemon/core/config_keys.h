@@ -31,7 +31,7 @@ struct config_key {
 	int64_t initial;      /* the default, where it is a number: choices, yes or no, numbers, ms */
 	const char *standard; /* how the default is called where it can't be written; mdoc where it begins with a dot */
 	const char *example;  /* of a value, for messages */
-	size_t offset;        /* of the field in struct config, config_role or config_flow */
+	size_t offset;        /* of the field in struct config, config_name, config_role or config_flow */
 	size_t line_offset;   /* of the field beside it that holds the line; 0 = none */
 	bool in_policy;
 	size_t policy_offset; /* in_policy: of the field in struct policy or policy_flow */

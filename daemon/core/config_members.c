@@ -172,15 +172,30 @@ static bool check_name(const struct member_reader *reader, const char *name)
 	}
 }
 
-static int take_name(const struct member_reader *reader, char *word)
+static void normalise_name(char *word)
 {
 	size_t length = strlen(word);
-	char right[128];
 
 	if (length && word[length - 1] == '.')
 		word[--length] = '\0';
 	for (char *c = word; *c; c++)
 		*c = (char)tolower((unsigned char)*c);
+}
+
+bool config_take_name(const struct config *config, char *name, unsigned line, struct diags *diags)
+{
+	struct value value = { .diags = diags };
+	struct member_reader reader = { .value = &value, .file = config->path, .line = line };
+
+	normalise_name(name);
+	return check_name(&reader, name);
+}
+
+static int take_name(const struct member_reader *reader, char *word)
+{
+	char right[128];
+
+	normalise_name(word);
 	if (!(reader->accept & ACCEPT_NAMES)) {
 		complain(reader, "%s is a name: %s", word, what_is_right(reader, right));
 		return 0;

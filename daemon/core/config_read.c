@@ -56,9 +56,11 @@ static bool check_shape(const struct value *value, const struct config_key *key)
 	return true;
 }
 
-/* What the fields of a section are part of: the last role or flow, or the configuration itself. */
+/* What the fields of a section are part of: the last name, role or flow, or the configuration itself. */
 static char *base_of(struct config *config, enum config_section section)
 {
+	if (section == CONFIG_NAME)
+		return config->name_count ? (char *)&config->names[config->name_count - 1] : NULL;
 	if (section == CONFIG_ROLE)
 		return config->role_count ? (char *)&config->roles[config->role_count - 1] : NULL;
 	if (section == CONFIG_FLOW)
@@ -95,7 +97,7 @@ int config_key(struct config *config, const char *header, const char *name, cons
 	struct value value = { config, name, copy, config->path, line, read_file, userdata, diags };
 	const struct config_key *key;
 	enum config_section section;
-	const char *ignored;
+	char *ignored;
 	unsigned *before;
 	char *base;
 	int r = section_text && copy ? 0 : -ENOMEM;

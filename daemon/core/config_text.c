@@ -95,7 +95,7 @@ bool config_check_text(const char *file, const char *bytes, size_t length, struc
 	return true;
 }
 
-enum config_section config_split_section(char *header, const char **ret_name)
+enum config_section config_split_section(char *header, char **ret_name)
 {
 	char *kind = header + strspn(header, " \t");
 	size_t length = strcspn(kind, " \t");

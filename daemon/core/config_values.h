@@ -52,9 +52,13 @@ int value_duration(const struct value *value, int64_t least_ms, int64_t most_ms,
 bool is_role_name(const char *word);
 bool is_flow_name(const char *word);
 
+/* Makes a DNS name as an administrator may write it what it is kept as: lower case, without the trailing dot. Complains
+ * and returns false where it is none; "*.example.com" is one. */
+bool config_take_name(const struct config *config, char *name, unsigned line, struct diags *diags);
+
 /* What is between the brackets, cut in place: "role  ADM" is CONFIG_ROLE and "ADM"; CONFIG_SECTIONS where no section is
  * called so. *ret_name points into header, "" where there is none. */
-enum config_section config_split_section(char *header, const char **ret_name);
+enum config_section config_split_section(char *header, char **ret_name);
 
 /* "a, b or c", with last " or ". Returns buffer. */
 char *config_join(const char *const *words, size_t count, const char *last, char *buffer, size_t size);

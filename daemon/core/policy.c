@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The policy as a whole: made of a configuration, left without the gateway's own addresses, freed. */
 
@@ -34,6 +35,18 @@ static void mark_used_names(struct policy *policy)
 			policy->names[flow->from.names[n]].observed = false;
 		}
 	}
+}
+
+static void take_families(struct policy *policy, const struct config *config)
+{
+	static const unsigned families[] = {
+		[NAME_BOTH] = FAMILIES_ALL, [NAME_IPV4] = 1U << FAMILY_4, [NAME_IPV6] = 1U << FAMILY_6
+	};
+
+	for (size_t i = 0; i < config->name_count; i++)
+		for (size_t n = 0; n < policy->name_count; n++)
+			if (strcmp(policy->names[n].name, config->names[i].name) == 0)
+				policy->names[n].families = families[config->names[i].family];
 }
 
 static int copy_settings(struct policy *policy, const struct config *config)
@@ -76,6 +89,7 @@ int policy_from_config(struct policy *ret, const struct config *config, struct d
 		return r;
 	}
 	mark_used_names(ret);
+	take_families(ret, config);
 	if (!diags_failed(diags))
 		warn_unwise(diags, config, ret);
 	return 0;

@@ -19,6 +19,7 @@ struct policy_name {
 	char *name;         /* owned; lower case, no trailing dot; may begin with "*." */
 	bool allow_private; /* an enabled flow, or a role, that uses it allows private addresses */
 	bool used;          /* an enabled flow uses it */
+	unsigned families;  /* bits 1 << enum family: of which it may have addresses */
 	bool observed; /* as a target, and none as a source: answers to the server are believed, since they give rights
 			  to nobody else */
 };

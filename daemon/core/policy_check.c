@@ -275,6 +275,26 @@ static void warn_flow(struct diags *diags, const struct config *config, const st
 		warn_shadowed(diags, config, policy, flow);
 }
 
+static bool is_used(const struct policy *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->name_count; i++)
+		if (strcmp(policy->names[i].name, name) == 0)
+			return policy->names[i].used;
+	return false;
+}
+
+static void warn_names(struct diags *diags, const struct config *config, const struct policy *policy)
+{
+	for (size_t i = 0; i < policy->name_count; i++)
+		if (!policy->names[i].used)
+			warn_name_of(diags, config, policy, i);
+	for (size_t i = 0; i < config->name_count; i++)
+		if (!is_used(policy, config->names[i].name))
+			diag_warning(diags, config->path, config->names[i].line,
+				     "no enabled flow uses the name %s: its section has no effect",
+				     config->names[i].name);
+}
+
 void warn_unwise(struct diags *diags, const struct config *config, const struct policy *policy)
 {
 	const struct policy_role *adm = NULL;
@@ -304,7 +324,5 @@ void warn_unwise(struct diags *diags, const struct config *config, const struct 
 		else if (policy->flows[i].settings.expect_ms)
 			diag_warning(diags, config->path, policy->flows[i].line,
 				     "flow %s is off: expect watches nothing", policy->flows[i].id);
-	for (size_t i = 0; i < policy->name_count; i++)
-		if (!policy->names[i].used)
-			warn_name_of(diags, config, policy, i);
+	warn_names(diags, config, policy);
 }

@@ -267,14 +267,27 @@ static void diff_roles(const struct output *out, const struct policy *old, const
 	}
 }
 
+static const char *families_word(unsigned families)
+{
+	return families == FAMILIES_ALL ? "both" : families & 1U << FAMILY_4 ? "ipv4" : "ipv6";
+}
+
+static void diff_name(const struct output *out, const struct policy_name *old, const struct policy_name *new)
+{
+	if (new->allow_private != old->allow_private)
+		report(out, "name %s: private addresses %s", new->name,
+		       new->allow_private ? "allowed" : "no longer allowed");
+	if (new->families != old->families)
+		report(out, "name %s: family %s, was %s", new->name, families_word(new->families),
+		       families_word(old->families));
+}
+
 static void diff_names(const struct output *out, const struct policy *old, const struct policy *new)
 {
 	for (size_t i = 0; i < new->name_count; i++)
 		for (size_t j = 0; j < old->name_count; j++)
-			if (strcmp(new->names[i].name, old->names[j].name) == 0 &&
-			    new->names[i].allow_private != old->names[j].allow_private)
-				report(out, "name %s: private addresses %s", new->names[i].name,
-				       new->names[i].allow_private ? "allowed" : "no longer allowed");
+			if (strcmp(new->names[i].name, old->names[j].name) == 0)
+				diff_name(out, &old->names[j], &new->names[i]);
 }
 
 bool policy_same_value(const struct policy *a, const struct policy *b, enum config_section section, const char *name)

@@ -27,7 +27,7 @@ static int name_index(struct policy *policy, const char *name)
 	if (!grown)
 		return -ENOMEM;
 	policy->names = grown;
-	grown[policy->name_count] = (struct policy_name){ .name = strdup(name) };
+	grown[policy->name_count] = (struct policy_name){ .name = strdup(name), .families = FAMILIES_ALL };
 	if (!grown[policy->name_count].name)
 		return -ENOMEM;
 	return (int)policy->name_count++;

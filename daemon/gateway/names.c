@@ -207,28 +207,20 @@ int names_begin(struct names *names, const struct policy_file *file)
 int names_want(struct names *names, const struct policy *policy, const struct policy *also)
 {
 	size_t room = policy->name_count + (also ? also->name_count : 0), count = 0;
-	const char **wanted = calloc(room + 1, sizeof(*wanted));
-	bool *private = calloc(room + 1, sizeof(*private));
-	int r = wanted && private ? 0 : -ENOMEM;
+	struct book_name *wanted = calloc(room + 1, sizeof(*wanted));
+	int r = wanted ? 0 : -ENOMEM;
 
 	for (int i = 0; r == 0 && i < 2; i++) {
 		const struct policy *from = i ? also : policy;
 		for (size_t n = 0; from && n < from->name_count; n++) {
 			const struct policy_name *name = &from->names[n];
-			size_t at = 0;
-			while (at < count && strcmp(wanted[at], name->name) != 0)
-				at++;
-			if (!name->used)
-				continue;
-			wanted[at] = name->name;
-			private[at] |= name->allow_private;
-			count = at == count ? count + 1 : count;
+			if (name->used)
+				wanted[count++] = (struct book_name){ name->name, name->allow_private, name->families };
 		}
 	}
 	if (r == 0)
-		r = addrbook_want(names->book, wanted, private, count, now_ms());
+		r = addrbook_want(names->book, wanted, count, now_ms());
 	free(wanted);
-	free(private);
 	names_forget_unwanted(names);
 	return r;
 }
@@ -387,17 +379,25 @@ static bool other_family_serves(const struct names *names, const struct book_ent
 	       other.address_count > 0;
 }
 
+/* Of the families that the name may have: what is said of a name is said once. */
+static bool is_first(const struct names *names, const struct book_entry *entry)
+{
+	struct book_entry four;
+
+	return entry->family == FAMILY_4 || addrbook_find(names->book, entry->name, FAMILY_4, &four) < 0;
+}
+
 static void entry_reason(const struct names *names, const struct book_entry *entry, struct health *health)
 {
 	bool queried = entry->ever_answered || entry->failures > 0;
 
-	if (entry->name[0] == '*')
+	if (entry->name[0] == '*' || entry->unwanted)
 		return;
 	if (entry->state == BOOK_STALE || entry->state == BOOK_FAILING)
 		health_add(health, entry->state == BOOK_STALE ? HEALTH_NAME_STALE : HEALTH_NAME_FAILING,
 			   "%s (%s) is %s: %s", entry->name, families[entry->family], book_state_name(entry->state),
 			   entry->last_error);
-	else if (entry->state != BOOK_EMPTY || entry->family != FAMILY_4 || other_family_serves(names, entry))
+	else if (entry->state != BOOK_EMPTY || !is_first(names, entry) || other_family_serves(names, entry))
 		return;
 	else if (queried)
 		health_add(health, HEALTH_NAME_EMPTY, "%s has no address: DNS answers so", entry->name);

@@ -186,11 +186,16 @@ static bool pattern_covers(const char *pattern, const char *name)
 	return length > suffix && strcmp(name + length - suffix, pattern + 1) == 0;
 }
 
-static bool is_observed(const struct policy *policy, const char *name)
+static bool is_observed(const struct policy_name *name, enum family family)
+{
+	return name->observed && name->families & 1U << family;
+}
+
+static bool is_name_observed(const struct policy *policy, const char *name, enum family family)
 {
 	for (size_t i = 0; i < policy->name_count; i++)
 		if (strcmp(policy->names[i].name, name) == 0)
-			return policy->names[i].observed;
+			return is_observed(&policy->names[i], family);
 	return false;
 }
 
@@ -210,15 +215,16 @@ static const char *next_taught(const struct names *names, const char *question, 
 
 	if (!at->itself) {
 		at->itself = true;
-		if (addrbook_find(names->book, question, family, &entry) == 0 && is_observed(policy, question))
+		if (addrbook_find(names->book, question, family, &entry) == 0 &&
+		    is_name_observed(policy, question, family))
 			return question;
 	}
 	while ((name = aliases_next(&names->aliases, question, family, &at->alias)))
-		if (is_observed(policy, name))
+		if (is_name_observed(policy, name, family))
 			return name;
 	while (at->pattern < policy->name_count) {
 		const struct policy_name *pattern = &policy->names[at->pattern++];
-		if (pattern->observed && pattern->name[0] == '*' && pattern_covers(pattern->name, question))
+		if (is_observed(pattern, family) && pattern->name[0] == '*' && pattern_covers(pattern->name, question))
 			return pattern->name;
 	}
 	return NULL;

@@ -78,7 +78,7 @@ void names_forget_unwanted(struct names *names)
 
 	for (struct refresh *refresh = names->refreshes; refresh; refresh = refresh->next)
 		for (size_t i = refresh->count; i-- > 0;)
-			if (addrbook_find(names->book, refresh->items[i].name, FAMILY_4, &entry) < 0)
+			if (addrbook_find(names->book, refresh->items[i].name, refresh->items[i].family, &entry) < 0)
 				remove_at(refresh, i);
 	call_finished(names);
 }
@@ -92,11 +92,15 @@ void names_forget_waiter(struct names *names, const void *waiter)
 		}
 }
 
-static int await(struct refresh *refresh, const char *name)
+static int await(const struct names *names, struct refresh *refresh, const char *name)
 {
+	struct book_entry entry;
+
 	if (name[0] == '*') /* a pattern can't be queried */
 		return 0;
 	for (enum family family = 0; family < FAMILIES; family++) {
+		if (addrbook_find(names->book, name, family, &entry) < 0)
+			continue;
 		struct awaited item = { strdup(name), family };
 		if (!item.name || ARRAY_PUSH(refresh, item) < 0) {
 			free(item.name);
@@ -114,13 +118,11 @@ static int await_all(const struct names *names, struct refresh *refresh, const c
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		*ret_unknown = wanted[i];
-		r = addrbook_find(names->book, wanted[i], FAMILY_4, &entry);
-		if (r == 0)
-			r = await(refresh, wanted[i]);
+		r = addrbook_wants(names->book, wanted[i]) ? await(names, refresh, wanted[i]) : -ENOENT;
 	}
 	for (size_t i = 0; r == 0 && !count && i < addrbook_count(names->book); i += FAMILIES) {
 		addrbook_entry(names->book, i, &entry);
-		r = await(refresh, entry.name);
+		r = await(names, refresh, entry.name);
 	}
 	return r;
 }

@@ -44,6 +44,12 @@ static int64_t deadline(const struct book_address *address, int64_t stale_ms, in
 	return (address->expires_ms > stale_end ? address->expires_ms : stale_end) + margin_ms;
 }
 
+/* A connection to an address of a family that the name may not have is denied, whatever it has held. */
+static bool has_family(const struct policy_name *name, enum family family)
+{
+	return name->families & 1U << family;
+}
+
 /* What was observed while a name was a target alone is not believed of it when it has become a source. */
 static bool counts(const struct policy_name *name, const struct book_address *address)
 {
@@ -80,7 +86,8 @@ int names_view(const struct names *names, const struct policy *policy, struct na
 		return -ENOMEM;
 	for (size_t i = 0; i < policy->name_count; i++)
 		for (enum family family = 0; family < FAMILIES; family++)
-			if (addrbook_find(names->book, policy->names[i].name, family, &entry) == 0 &&
+			if (has_family(&policy->names[i], family) &&
+			    addrbook_find(names->book, policy->names[i].name, family, &entry) == 0 &&
 			    view_of(&policy->names[i], &entry, policy->stale_ms, margin, &ret->names[i][family]) < 0)
 				return -ENOMEM;
 	return 0;
@@ -118,6 +125,8 @@ int names_held_view(struct names *names, const struct policy *policy, struct nam
 		const struct held_address *held = held_of(&names->held, policy->names[i].name, &count);
 		for (enum family family = 0; family < FAMILIES; family++) {
 			struct book_entry entry = { .family = family };
+			if (!has_family(&policy->names[i], family))
+				continue;
 			addrbook_find(names->book, policy->names[i].name, family, &entry);
 			if (held_view_of(&policy->names[i], held, count, &entry, &ret->names[i][family]) < 0)
 				return -ENOMEM;

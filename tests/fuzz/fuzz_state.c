@@ -63,12 +63,13 @@ static void check(const struct addrbook *book)
 static struct addrbook *empty_book(void)
 {
 	static const struct book_limits limits = { 30000, 900000, 3600000, INT64_C(604800000) };
-	static const char *const names[] = { "*.b.c", "a.b", "my.mailstore.com" };
-	static const bool allow_private[3];
+	static const struct book_name names[] = { { "*.b.c", false, FAMILIES_ALL },
+						  { "a.b", false, FAMILIES_ALL },
+						  { "my.mailstore.com", false, 1 << FAMILY_4 } };
 	struct addrbook *book;
 
 	must(addrbook_new(&book, &limits, 1) == 0);
-	must(addrbook_want(book, names, allow_private, 3, 0) == 0);
+	must(addrbook_want(book, names, 3, 0) == 0);
 	return book;
 }
 

@@ -39,7 +39,8 @@ CASES = [
      ["2: key address has no value: write one, such as address = 192.0.2.25"]),
     ("a misspelt section", GOOD + "[gatway]\nmode = audit\n", ["8: unknown section [gatway]: did you mean [gateway]?"]),
     ("a section of another program", GOOD + "[Unit]\nAfter = network.target\n",
-     ["8: unknown section [Unit]: the sections are [server], [gateway], [dns], [role NAME] and [flow NAME]"]),
+     ["8: unknown section [Unit]: the sections are [server], [gateway], [dns], [name NAME], [role NAME] and "
+      "[flow NAME]"]),
     ("a section without its name", GOOD + "[flow]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 445\n",
      ["8: section [flow] has no name: write [flow backup-in]"]),
     ("a section that takes no name", GOOD + "[dns cache]\n", ["8: section [dns cache] has a name: write [dns]"]),

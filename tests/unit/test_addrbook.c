@@ -24,14 +24,25 @@ static const struct book_limits limits = { 30 * SECOND, 15 * MINUTE, HOUR, 7 * D
 static const char *const one_name[] = { "my.mailstore.com" };
 #define NAME one_name[0]
 
+/* allow: NULL for none. */
+static int want(struct addrbook *book, const char *const *names, const bool *allow, size_t count, int64_t now)
+{
+	struct book_name *wanted = calloc(count ? count : 1, sizeof(*wanted));
+
+	if (!wanted)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		wanted[i] = (struct book_name){ names[i], allow && allow[i], FAMILIES_ALL };
+	int r = addrbook_want(book, wanted, count, now);
+	free(wanted);
+	return r;
+}
+
 static struct addrbook *new_book(const char *const *names, size_t count, int64_t now)
 {
 	struct addrbook *book = NULL;
-	bool *allow = calloc(count ? count : 1, sizeof(*allow));
-	assert_non_null(allow);
 	assert_int_equal(addrbook_new(&book, &limits, 42), 0);
-	assert_int_equal(addrbook_want(book, names, allow, count, now), 0);
-	free(allow);
+	assert_int_equal(want(book, names, NULL, count, now), 0);
 	return book;
 }
 
@@ -259,13 +270,13 @@ static void private_addresses(void **state)
 	assert_true(entry_of(book).next_query_ms >= 9 * MINUTE);
 
 	/* What was refused can come now, with a query. */
-	assert_int_equal(addrbook_want(book, one_name, &yes, 1, 1000), 0);
+	assert_int_equal(want(book, one_name, &yes, 1, 1000), 0);
 	assert_int_equal(entry_of(book).next_query_ms, 1000);
 	assert_non_null(find(book, "192.0.2.1"));
 	assert_true(answer(book, 600, 2000, "192.0.2.1", "10.0.0.1", NULL));
 	assert_int_equal(entry_of(book).address_count, 2);
 
-	assert_int_equal(addrbook_want(book, one_name, &no, 1, 3000), 0);
+	assert_int_equal(want(book, one_name, &no, 1, 3000), 0);
 	assert_null(find(book, "10.0.0.1"));
 	assert_non_null(find(book, "192.0.2.1"));
 	assert_true(entry_of(book).next_query_ms > MINUTE);
@@ -861,7 +872,7 @@ static void wanted_names(void **state)
 	assert_int_equal(addrbook_new(&book, &limits, 1), 0);
 	assert_int_equal(addrbook_next_event(book), INT64_MAX);
 	assert_false(addrbook_take_due(book, INT64_MAX, &entry));
-	assert_int_equal(addrbook_want(book, names, allow, 5, 0), 0);
+	assert_int_equal(want(book, names, allow, 5, 0), 0);
 	assert_int_equal(addrbook_count(book), 8);
 	/* A pattern is never queried; it learns from what is observed. */
 	assert_int_equal(addrbook_find(book, "*.b.example", FAMILY_4, &entry), 0);
@@ -885,7 +896,7 @@ static void wanted_names(void **state)
 	assert_int_equal(addrbook_answered(book, "b.example", FAMILY_4, &public, 1, 60, ORIGIN_QUERIED, 0, &changed),
 			 0);
 
-	assert_int_equal(addrbook_want(book, fewer, allow, 2, 10), 0);
+	assert_int_equal(want(book, fewer, allow, 2, 10), 0);
 	assert_int_equal(addrbook_count(book), 4);
 	assert_int_equal(addrbook_find(book, "a.example", FAMILY_4, &entry), -ENOENT);
 	assert_int_equal(addrbook_find(book, "b.example", FAMILY_4, &entry), 0);
@@ -896,7 +907,7 @@ static void wanted_names(void **state)
 	/* A late answer for what nobody wants is harmless. */
 	assert_int_equal(addrbook_answered(book, "a.example", FAMILY_4, &public, 1, 60, ORIGIN_QUERIED, 20, &changed),
 			 -ENOENT);
-	assert_int_equal(addrbook_want(book, NULL, NULL, 0, 30), 0);
+	assert_int_equal(want(book, NULL, NULL, 0, 30), 0);
 	assert_int_equal(addrbook_count(book), 0);
 	addrbook_free(book);
 }
@@ -1040,7 +1051,7 @@ static void without_memory(void **state)
 	long steps = 0;
 	do {
 		allocations_left = steps;
-		status = addrbook_want(book, more, allow, 3, 100);
+		status = want(book, more, allow, 3, 100);
 		allocations_left = -1;
 		if (status == 0)
 			break;
@@ -1163,9 +1174,53 @@ static void thirty_days(void **state)
 	addrbook_free(book);
 }
 
+/* A name of one family: the other one is nobody's. */
+static void test_family(void **state)
+{
+	struct addr four[] = { address("192.0.2.1") }, six[] = { address("2001:db8::1") };
+	struct book_name name = { NAME, false, FAMILIES_ALL };
+	struct addrbook *book = NULL;
+	struct book_entry entry;
+	bool changed;
+
+	(void)state;
+	assert_int_equal(addrbook_new(&book, &limits, 42), 0);
+	assert_int_equal(addrbook_want(book, &name, 1, 1000), 0);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_4, four, 1, 60, ORIGIN_QUERIED, 1000, &changed), 0);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_6, six, 1, 60, ORIGIN_QUERIED, 1000, &changed), 0);
+
+	name.families = 1U << FAMILY_4; /* what it had is gone with it */
+	assert_int_equal(addrbook_want(book, &name, 1, 2000), 0);
+	assert_true(addrbook_wants(book, NAME));
+	assert_int_equal(addrbook_find(book, NAME, FAMILY_4, &entry), 0);
+	assert_int_equal(entry.address_count, 1);
+	assert_int_equal(addrbook_find(book, NAME, FAMILY_6, &entry), -ENOENT);
+	assert_int_equal(addrbook_answered(book, NAME, FAMILY_6, six, 1, 60, ORIGIN_OBSERVED, 2000, &changed), -ENOENT);
+	assert_int_equal(addrbook_failed(book, NAME, FAMILY_6, "timeout", 2000), -ENOENT);
+	assert_int_equal(addrbook_remember(book, NAME, &six[0], 0, 2000), -ENOENT);
+	assert_int_equal(addrbook_remember_observed(book, NAME, &six[0], 1000, 2000), -ENOENT);
+	assert_int_equal(addrbook_query_by(book, NAME, FAMILY_6, 2000, 2000), -ENOENT);
+	assert_true(addrbook_queries_by(book, NAME, FAMILY_6, 2000));
+	assert_int_equal(addrbook_query_now(book, NAME, 2000), 0);
+	assert_true(addrbook_take_due(book, 2000, &entry));
+	assert_int_equal(entry.family, FAMILY_4);
+	assert_false(addrbook_take_due(book, 3000, &entry));
+	addrbook_entry(book, 1, &entry);
+	assert_true(entry.unwanted && !entry.address_count);
+
+	/* Two policies while one takes the place of the other: what either wants; and back, from the beginning. */
+	const struct book_name two[] = { { NAME, false, 1U << FAMILY_4 }, { NAME, true, 1U << FAMILY_6 } };
+	assert_int_equal(addrbook_want(book, two, 2, 4000), 0);
+	assert_int_equal(addrbook_find(book, NAME, FAMILY_6, &entry), 0);
+	assert_int_equal(entry.address_count, 0);
+	assert_int_equal(entry.next_query_ms, 4000);
+	addrbook_free(book);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_family),
 		cmocka_unit_test(states),
 		cmocka_unit_test(grace),
 		cmocka_unit_test(stale),

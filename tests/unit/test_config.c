@@ -160,13 +160,31 @@ static void test_bad_structure(void **state)
 		{ SERVER "[Gateway]\n", "a.ini:3: unknown section [Gateway]: did you mean [gateway]?" },
 		{ SERVER "[roles ADM]\n", "a.ini:3: unknown section [roles ADM]: did you mean [role NAME]?" },
 		{ SERVER "[frobnicate]\n", "a.ini:3: unknown section [frobnicate]: the sections are [server], "
-					   "[gateway], [dns], [role NAME] and [flow NAME]" },
-		{ SERVER "[]\n", "a.ini:3: unknown section []: the sections are [server], [gateway], [dns], [role "
-				 "NAME] and [flow NAME]" },
+					   "[gateway], [dns], [name NAME], [role NAME] and [flow NAME]" },
+		{ SERVER "[]\n", "a.ini:3: unknown section []: the sections are [server], [gateway], [dns], [name "
+				 "NAME], [role NAME] and [flow NAME]" },
 		{ SERVER "[gateway west]\n", "a.ini:3: section [gateway west] has a name: write [gateway]" },
 		{ SERVER "[role]\n[role]\n", "a.ini:3: section [role] has no name: write [role ADM]\na.ini:4: section "
 					     "[role] has no name: write [role ADM]" },
 		{ SERVER "[flow ]\n", "a.ini:3: section [flow] has no name: write [flow backup-in]" },
+		{ SERVER "[name]\nfamily = ipv4\n",
+		  "a.ini:3: section [name] has no name: write [name partner.example.net]" },
+		{ SERVER "[nme a.example.net]\n", "a.ini:3: unknown section [nme a.example.net]: did you mean [name "
+						  "NAME]?" },
+		{ SERVER "[name a.example.net]\n[name b.example.net]\n[name A.Example.Net.]\n",
+		  "a.ini:5: section [name a.example.net] was given in line 3 already: put its keys there" },
+		{ SERVER "[name 192.0.2.1]\n",
+		  "a.ini:3: name 192.0.2.1 ends in a number: it is neither an address nor a name" },
+		{ SERVER "[name a..example.net]\n",
+		  "a.ini:3: name a..example.net has an empty part: write one dot between its parts" },
+		{ SERVER "[name a b]\n", "a.ini:3: name a b holds ' ': a name is letters, digits, hyphens and "
+					 "underscores between dots" },
+		{ SERVER "[name a.example.net]\nfamily = ipv5\nfamly = ipv4\nport = 1\n",
+		  "a.ini:4: unknown value ipv5 for family: did you mean ipv4?\n"
+		  "a.ini:5: unknown key famly in [name]: did you mean family?\n"
+		  "a.ini:6: unknown key port in [name]: it belongs in [flow]" },
+		{ SERVER "[name a.example.net]\nfamily = ipv4\nfamily = ipv6\n",
+		  "a.ini:5: key family was given in line 4 already: leave one of the two" },
 		{ SERVER "[role adm]\n", "a.ini:3: adm is not the name of a role: write a capital letter, then capital "
 					 "letters, digits and _, such as ADM" },
 		{ SERVER "[role A-B]\n", "a.ini:3: A-B is not the name of a role: write a capital letter, then capital "

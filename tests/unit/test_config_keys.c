@@ -26,12 +26,13 @@ static const struct company {
 	{ CONFIG_SECTIONS, NULL, "" },
 };
 
-/* A configuration whose only key of interest has this value; NULL: none. role ADM and license-out, which has a name,
- * stand for all roles and flows. */
+/* A configuration whose only key of interest has this value; NULL: none. role ADM and license-out, with
+ * its name, stand for all roles, flows and names. */
 static char *text_with(const struct config_key *key, const char *value)
 {
-	static const char *const headers[] = { "[server]\n", "[gateway]\n", "[dns]\n", "[role ADM]\n",
-					       "[flow license-out]\n" };
+	static const char *const headers[] = { "[server]\n",   "[gateway]\n",
+					       "[dns]\n",      "[name my.mailstore.com]\n",
+					       "[role ADM]\n", "[flow license-out]\n" };
 	const struct company *company = companies;
 	char *text = NULL, line[VALUE_TEXT_MAX + 80] = "";
 
@@ -248,6 +249,7 @@ static void test_numbers(void **state)
 		{ CONFIG_DNS, "grace", "1h", "Values are from 0s to 365d." },
 		{ CONFIG_DNS, "stale", "7d", "Values are from 1s to 365d." },
 		{ CONFIG_DNS, "observe", "yes", NULL },
+		{ CONFIG_NAME, "family", "both", NULL },
 		{ CONFIG_ROLE, "protected", "no", NULL },
 		{ CONFIG_ROLE, "allow_private", "no", NULL },
 		{ CONFIG_FLOW, "allow_private", "no", NULL },

@@ -1276,11 +1276,59 @@ static void test_no_memory(void **state)
 	assert_true(fake_log_has("out of memory: an address of *.example.org in the kernel is forgotten"));
 }
 
+/* Another configuration, which is in force from now on. */
+static void follow(const char *text)
+{
+	struct policy_file old = file;
+
+	make_file(&file, text);
+	assert_int_equal(names_follow(names, &old), 0);
+	policy_free(&old.policy);
+}
+
+/* A name of one family: the other one is not queried, learned, shown or missed. */
+static void test_family(void **state)
+{
+	(void)state;
+	open_names();
+	fake_resolver_answer(one, FAMILY_4, "198.51.100.1", 300);
+	fake_resolver_answer(one, FAMILY_6, "2001:db8:77::1", 300);
+	answer_peer();
+	assert_string_equal(view(one, false), "198.51.100.1 2001:db8:77::1");
+	follow(TEXT "[name one.example.net]\nfamily = ipv6\n[name *.example.org]\nfamily = ipv4\n");
+	assert_string_equal(view(one, false), "2001:db8:77::1");
+	assert_string_equal(view(one, true), "2001:db8:77::1"); /* a connection to the other one is cut */
+	assert_int_equal(refresh("a", one, NULL), 0);
+	fake_time_pass(1);
+	assert_false(fake_resolver_asked(one, FAMILY_4));
+	events[0] = '\0';
+	fake_resolver_answer(one, FAMILY_6, "", 300);
+	assert_non_null(strstr(events, "refreshed a;"));
+	assert_false(names_wants(names, one, FAMILY_4));
+	learn(one, FAMILY_4, "198.51.100.1", 300);
+	learn("a.example.org", FAMILY_6, "2001:db8:88::1", 300);
+	learn("a.example.org", FAMILY_4, "198.51.100.88", 300);
+	assert_string_equal(view(pattern, false), "198.51.100.88");
+	assert_string_equal(view(one, false), "2001:db8:77::1");
+	fake_time_pass(2 * HOUR); /* grace */
+	for (int i = 0; i < 100 && view(one, false)[0]; i++) {
+		until_asked(one, FAMILY_6);
+		fake_resolver_answer(one, FAMILY_6, "", 300);
+	}
+	assert_false(fake_resolver_asked(one, FAMILY_4));
+	assert_non_null(strstr(reasons(), "name-empty: one.example.net "));
+	restart(); /* nor is it remembered */
+	assert_false(fake_resolver_asked(one, FAMILY_4));
+	follow(TEXT);
+	assert_true(fake_resolver_asked(one, FAMILY_4));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_begin),
+		TEST(test_family),
 		TEST(test_servers_of_the_system),
 		TEST(test_ttl),
 		TEST(test_grace),

@@ -29,6 +29,11 @@ static const struct {
 	{ QUIET "[role IH]\nprotected = yes\nmembers = 192.0.2.31 a.example.net b.example.net\n",
 	  "t.ini:10: a.example.net in protected role IH: a protected role has addresses alone, no names\n"
 	  "t.ini:10: b.example.net in protected role IH: a protected role has addresses alone, no names\n" },
+	{ QUIET "[name my.mailstore.com]\nfamily = ipv4\n", "" },
+	{ QUIET "[name other.example.net]\nfamily = ipv4\n",
+	  "t.ini:8: warning: no enabled flow uses the name other.example.net: its section has no effect\n" },
+	{ QUIET "[name my.mailstore.com]\n[flow license-out]\nenabled = no\n",
+	  "t.ini:8: warning: no enabled flow uses the name my.mailstore.com: its section has no effect\n" },
 	{ QUIET "[role N]\nmembers = 192.0.2.32\n[role IH]\nprotected = yes\nmembers = N 192.0.2.31\n", "" },
 	{ QUIET "[role IH]\nprotected = yes\nmembers = 192.0.2.31\n 192.0.2.0/27 192.0.2.40\n",
 	  "t.ini:11: 192.0.2.25 is in two protected roles, SERVER and IH: leave it in one\n" },

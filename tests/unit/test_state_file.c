@@ -21,8 +21,8 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 #define WALL INT64_C(1700000000)
 
 static const struct book_limits limits = { 30 * SECOND, 15 * MINUTE, HOUR, 7 * DAY };
-static const char *const names[] = { "a.example", "my.mailstore.com" };
-static const bool allow_private[2];
+static const struct book_name names[] = { { "a.example", false, FAMILIES_ALL },
+					  { "my.mailstore.com", false, FAMILIES_ALL } };
 static char directory[64];
 
 static int make_directory(void **state)
@@ -53,7 +53,7 @@ static struct addrbook *new_book(void)
 {
 	struct addrbook *book;
 	assert_int_equal(addrbook_new(&book, &limits, 1), 0);
-	assert_int_equal(addrbook_want(book, names, allow_private, 2, 0), 0);
+	assert_int_equal(addrbook_want(book, names, 2, 0), 0);
 	return book;
 }
 
@@ -159,12 +159,11 @@ static void observed_come_back(void **state)
 
 static void names_not_wanted(void **state)
 {
-	static const char *const other[] = { "my.mailstore.com" };
 	struct addrbook *book = new_book();
 
 	(void)state;
 	save_three();
-	assert_int_equal(addrbook_want(book, other, allow_private, 1, 0), 0);
+	assert_int_equal(addrbook_want(book, &names[1], 1, 0), 0);
 	assert_int_equal(state_load_addresses(directory, book, 0, WALL), 0);
 	assert_int_equal(total(book), 2);
 	addrbook_free(book);
