@@ -69,6 +69,22 @@ static void report_old_daemon(const struct ctl *ctl, const json_t *parameters)
 	ctl_error(ctl, "the running spefwd does not know this verb: is it older? restart it: systemctl restart spefwd");
 }
 
+static void report_flow(const struct ctl *ctl, const json_t *parameters)
+{
+	ctl_error(ctl, "there is no flow %s: spefwctl flows lists them", json_text_of(parameters, "flow"));
+}
+
+static void report_busy(const struct ctl *ctl, const json_t *parameters)
+{
+	ctl_error(ctl, "%s: try again in a second", json_text_of(parameters, "what"));
+}
+
+static void report_connection(const struct ctl *ctl, const json_t *parameters)
+{
+	ctl_error(ctl, "there is no connection %lld (any more): spefwctl connections shows those that are there",
+		  (long long)json_number_of(parameters, "id"));
+}
+
 static void report_parameter(const struct ctl *ctl, const json_t *parameters)
 {
 	(void)parameters;
@@ -93,6 +109,9 @@ static const struct {
 } replies[] = {
 	{ SPEFW_ERROR("ConfigInvalid"), report_invalid },
 	{ SPEFW_ERROR("NameUnknown"), report_name },
+	{ SPEFW_ERROR("FlowUnknown"), report_flow },
+	{ SPEFW_ERROR("Busy"), report_busy },
+	{ SPEFW_ERROR("ConnectionUnknown"), report_connection },
 	{ VARLINK_SERVICE ".MethodNotFound", report_old_daemon },
 	{ VARLINK_SERVICE ".InvalidParameter", report_parameter },
 };

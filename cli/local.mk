@@ -14,6 +14,8 @@ libctl_a_SOURCES = \
 	cli/text_watch.c \
 	cli/text_cut.c cli/text_details.c cli/text_names.c cli/text_status.c \
 	cli/text_explain.c \
+	cli/text_flows.c \
+	cli/text_usage.c \
 	cli/verbs.c \
 	cli/verbs_change.c \
 	cli/verbs_doctor.c \
@@ -23,6 +25,7 @@ libctl_a_SOURCES = \
 	cli/verbs_metrics.c \
 	cli/verbs_offline.c \
 	cli/verbs_read.c \
+	cli/verbs_usage.c \
 	cli/verbs_watch.c \
 	cli/wait.c cli/wait.h
 

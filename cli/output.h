@@ -31,6 +31,9 @@ bool json_truth_of(const json_t *object, const char *key);     /* false */
 void text_status(const struct ctl *ctl, const json_t *reply);
 void text_flows(const struct ctl *ctl, const json_t *reply);
 void text_explain(const struct ctl *ctl, const json_t *reply);
+void text_flow(const struct ctl *ctl, const json_t *reply); /* of one, as verb_flows() puts it together */
+void text_connections(const struct ctl *ctl, const json_t *reply);
+void text_cut_one(const struct ctl *ctl, const json_t *reply);
 void text_names(const struct ctl *ctl, const json_t *reply);
 void text_event(const struct ctl *ctl, const json_t *reply);
 void text_reload(const struct ctl *ctl, const json_t *reply);
@@ -52,6 +55,8 @@ void text_add_cut(struct text *text, const json_t *connection);
 
 /* Adds the strings of an array, with commas, `max` at most: "a, b, +3 more". */
 void text_add_list(struct text *text, const json_t *array, size_t max);
+void text_add_ports(struct text *text, const json_t *flow); /* "tcp/143, 443" */
+void text_add_last(struct text *text, const json_t *flow);  /* when it was last used, or why it is off */
 enum tone tone_of_state(const char *state);
 void ctl_print_table(const struct ctl *ctl, struct table *table);
 

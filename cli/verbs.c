@@ -59,16 +59,53 @@ const struct verb verbs[] = {
 	  .options = OF(CONFIG),
 	  .run = verb_check },
 	{ .name = "flows",
-	  .help = "each flow: from, to, ports, connections",
-	  .about = "Each flow: from where to where, protocol and ports, attempts since its counter began (packets "
-		   "that opened a connection, answered or not), or why it is off. Flows with `expect`: how often "
-		   "each is to be used, and how long ago a connection of it was last answered (of the time that "
-		   "`spefwd` ran). The comments of flows, and the roles.\n",
+	  .arguments = "[FLOW]",
+	  .arguments_max = 1,
+	  .help = "each flow: from, to, port, and how it is used",
+	  .about = "Each flow: from where to where, protocol and port; how many connections are open now, how many "
+		   "were opened in 24 hours (this hour and the 23 before it), and how long ago the last one was "
+		   "there; or that it is off, and by which line of the file. Where the record goes back less than "
+		   "90 days, a line reports how far; else one lists the flows that were never used and have `ANY` "
+		   "as an end. Flows with `expect`: how often each is to be used, and how long ago a connection of "
+		   "it was last answered (of the time that `spefwd` ran). The comments of flows, and the roles.\n"
+		   "With <FLOW>, all about that one: also its attempts (packets that opened a connection, answered "
+		   "or not, as its rules count them), who has used it by the record, and its connections. See THE "
+		   "RECORD in spefwd(8) for what it may miss.\n",
 	  .example = "spefwctl flows",
 	  .method = SPEFW_METHOD("Flows"),
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_flows,
-	  .run = verb_show },
+	  .run = verb_flows },
+	{ .name = "connections",
+	  .arguments = "[FLOW]",
+	  .arguments_max = 1,
+	  .help = "live connections, by flow and peer",
+	  .about = "The connections of the guarded machines that connection tracking has, or those of <FLOW>. Below "
+		   "the flow that allows them (`(none)` in audit mode, where none does): the peer of each, the port "
+		   "of the service, its age, and its number for `cut`. An age with a plus is that since `spefwd` first "
+		   "saw "
+		   "the connection: it is older where sysctl `net.netfilter.nf_conntrack_timestamp` is 0. Bytes, of "
+		   "both directions, are there for connections that began while "
+		   "`net.netfilter.nf_conntrack_acct` was 1, and else there is no such column. The state is shown of "
+		   "one that is not open. At most 10,000 are shown.\n",
+	  .example = "spefwctl connections console-in",
+	  .method = SPEFW_METHOD("Connections"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_connections,
+	  .run = verb_connections },
+	{ .name = "cut",
+	  .arguments = "ID",
+	  .arguments_max = 1,
+	  .help = "end one connection",
+	  .about = "Ends the TCP connection of that number, as `connections` shows it, whether the policy allows it "
+		   "or not. Neither end can go on with it: the next packet of either is answered by a reset. A new "
+		   "connection of theirs is judged as any. Nothing is cut in audit mode. For root.\n",
+	  .example = "spefwctl cut 2904837711",
+	  .root = true,
+	  .method = SPEFW_METHOD("Cut"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_cut_one,
+	  .run = verb_cut },
 	{ .name = "names",
 	  .help = "each name: state, addresses, when they expire",
 	  .about = "Each name that a flow uses, by address family: its state, when it is queried next, its "

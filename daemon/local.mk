@@ -44,6 +44,7 @@ libcore_a_SOURCES = \
 	daemon/core/policy_flows.c daemon/core/policy_roles.c \
 	daemon/core/printable.c daemon/core/printable.h \
 	daemon/core/query_pace.c daemon/core/query_pace.h \
+	daemon/core/record.c daemon/core/record.h daemon/core/record_text.c \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h daemon/core/compile_parts.h \
 	daemon/core/compile_base.c daemon/core/compile_flow.c daemon/core/compile_guards.c \
@@ -52,6 +53,7 @@ libcore_a_SOURCES = \
 	daemon/core/ruleset_text.c \
 	daemon/core/ruleset_walk.c daemon/core/ruleset_walk.h \
 	daemon/core/saved.c daemon/core/saved.h \
+	daemon/core/seen_connections.c daemon/core/seen_connections.h \
 	daemon/core/seen_packet.c daemon/core/seen_packet.h \
 	daemon/core/totals.c daemon/core/totals.h \
 	daemon/core/unfit.c daemon/core/unfit.h
@@ -74,11 +76,13 @@ spefwd_SOURCES = \
 	daemon/timer.c daemon/timer.h \
 	daemon/control/methods.c daemon/control/methods.h \
 	daemon/control/methods_explain.c daemon/control/methods_explain.h \
+	daemon/control/methods_usage.c daemon/control/methods_usage.h \
 	daemon/control/methods_watch.c daemon/control/methods_watch.h \
 	daemon/control/report_others.c daemon/control/report_others.h \
 	daemon/control/report.c daemon/control/report.h daemon/control/report_blocked.c \
 	daemon/control/report_cut.c daemon/control/report_cut.h \
 	daemon/control/report_happening.c daemon/control/report_happening.h \
+	daemon/control/report_usage.c daemon/control/report_usage.h \
 	daemon/control/clients.c \
 	daemon/control/peer.c daemon/control/peer.h \
 	daemon/control/server.c daemon/control/server.h daemon/control/server_parts.h \
@@ -101,7 +105,9 @@ spefwd_SOURCES = \
 	daemon/gateway/observer.c daemon/gateway/observer.h \
 	daemon/gateway/requests.c \
 	daemon/gateway/table.c daemon/gateway/table.h \
-	daemon/gateway/usage.c daemon/gateway/usage.h \
+	daemon/gateway/connections.c \
+	daemon/gateway/usage.c daemon/gateway/usage.h daemon/gateway/usage_parts.h \
+	daemon/gateway/usage_record.c \
 	daemon/net/bridges.c daemon/net/bridges.h \
 	daemon/net/conntrack.c daemon/net/conntrack.h \
 	daemon/net/environment.c daemon/net/environment.h \

@@ -119,6 +119,23 @@ int state_save(const char *directory, const char *file, const char *bytes, size_
 	return status;
 }
 
+int state_remove(const char *directory, const char *file)
+{
+	int status = 0;
+
+	if (!is_file_name(file))
+		return -EINVAL;
+	int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory_fd < 0)
+		return -errno;
+	if (unlinkat(directory_fd, file, 0) < 0)
+		status = errno == ENOENT ? 0 : -errno;
+	else if (fsync(directory_fd) < 0)
+		status = -errno;
+	close(directory_fd);
+	return status;
+}
+
 /* Reads to the end, wherever that is by now; one byte over max is enough to know. */
 static int read_all(int fd, size_t size, size_t max, char **ret_bytes, size_t *ret_length)
 {
@@ -177,6 +194,19 @@ int state_load(const char *directory, const char *file, size_t max, char **ret_b
 		status = read_all(fd, (size_t)info.st_size, max, ret_bytes, ret_length);
 	close(fd);
 	return status;
+}
+
+void state_boot_id(char ret[STATE_BOOT_MAX])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	snprintf(ret, STATE_BOOT_MAX, "unknown");
+	if (!file)
+		return;
+	if (!fgets(ret, STATE_BOOT_MAX, file))
+		snprintf(ret, STATE_BOOT_MAX, "unknown");
+	ret[strcspn(ret, "\n")] = '\0';
+	fclose(file);
 }
 
 /* Against worn media and half-written blocks. Whoever may write here needs no forgery. */

@@ -33,9 +33,15 @@ int state_load_addresses(const char *directory, struct addrbook *book, int64_t n
 /* What state_load_addresses() does with the bytes of the file. */
 int state_read_addresses(const char *bytes, size_t length, struct addrbook *book, int64_t now_ms, int64_t wall_s);
 
+/* Which boot this is; "unknown" where that can't be read. */
+enum { STATE_BOOT_MAX = 64 };
+void state_boot_id(char ret[STATE_BOOT_MAX]);
+
 /* A named blob, for whoever needs one. Length is bounded by `max` on load (-EFBIG). The file is for its owner
  * alone (0600); *ret_bytes has a NUL behind it that is not counted, and is the caller's to free. */
 int state_save(const char *directory, const char *file, const char *bytes, size_t length);
+/* It is to be no more; none is fine. */
+int state_remove(const char *directory, const char *file);
 int state_load(const char *directory, const char *file, size_t max, char **ret_bytes, size_t *ret_length);
 
 #endif

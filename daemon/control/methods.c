@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
 #include "control/methods_explain.h"
+#include "control/methods_usage.h"
 #include "control/methods_watch.h"
 #include "control/report.h"
 #include "control/report_cut.h"
@@ -175,6 +176,9 @@ const struct control_method methods[] = {
 	{ NAMED("Flows"), false, run_flows },
 	{ NAMED("Names"), false, run_names },
 	{ NAMED("Explain"), false, run_explain },
+	{ NAMED("Connections"), false, run_connections },
+	{ NAMED("Peers"), false, run_peers },
+	{ NAMED("Cut"), true, run_cut },
 	{ NAMED("Reload"), true, run_reload },
 	{ NAMED("Refresh"), true, run_refresh },
 	{ NAMED("Clear"), true, run_clear },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/report.h"
 #include "control/flow_json.h"
+#include "control/report_usage.h"
 #include "core/config_types.h"
 #include "core/policy_diff.h"
 #include "core/query_pace.h"
@@ -38,13 +39,13 @@ static void add_values(json_t *out, const struct policy_flow *flow)
 static json_t *report_flow(const struct gateway *gateway, const struct policy_flow *flow)
 {
 	const struct expectation *expected = usage_find(gateway_usage(gateway), flow->id);
-	char counter[CONFIG_ID_MAX + 8], protocols[24];
+	char protocols[24];
 
-	snprintf(counter, sizeof(counter), "flow-%s", flow->id);
-	json_t *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:I}", "id", flow->id, "section",
-				section_name(flow->section), "from", endpoint_json(&flow->from), "to",
-				endpoint_json(&flow->to), "protocol", protocols_text(flow->protocols, protocols),
-				"ports", ports_json(flow), "connections", packets(gateway, counter));
+	json_t *out =
+		json_pack("{s:s, s:s, s:o, s:o, s:s, s:o}", "id", flow->id, "section", section_name(flow->section),
+			  "from", endpoint_json(&flow->from), "to", endpoint_json(&flow->to), "protocol",
+			  protocols_text(flow->protocols, protocols), "ports", ports_json(flow));
+	report_use(out, gateway, flow);
 	add_values(out, flow);
 	if (flow->off)
 		json_object_set_new(out, "off", json_string(flow->off));
@@ -180,8 +181,11 @@ static json_t *role_list(const struct policy *policy)
 json_t *report_flows(struct gateway *gateway)
 {
 	gateway_read_counters(gateway);
-	return json_pack("{s:o, s:o}", "flows", flow_list(gateway), "roles",
-			 role_list(config_store_policy(gateway_config(gateway))));
+	gateway_read_connections(gateway);
+	json_t *out = json_pack("{s:o, s:o}", "flows", flow_list(gateway), "roles",
+				role_list(config_store_policy(gateway_config(gateway))));
+	report_recorded(out, gateway);
+	return out;
 }
 
 static json_t *report_findings(const struct gateway *gateway)
@@ -316,6 +320,8 @@ json_t *report_status(struct gateway *gateway, size_t clients)
 	json_t *out = NULL;
 
 	int r = gateway_read_counters(gateway);
+	if (!usage_knows_open(gateway_usage(gateway)))
+		gateway_read_connections(gateway);
 	gateway_reasons(gateway, &health);
 	if (r < 0)
 		health_add(&health, HEALTH_COUNTERS_UNREADABLE, "the kernel's counters can't be read");
@@ -337,6 +343,7 @@ json_t *report_status(struct gateway *gateway, size_t clients)
 	json_object_set_new(out, "removed", json_boolean(table_is_removed(gateway_table(gateway))));
 	json_object_set_new(out, "commits", json_integer((json_int_t)table.commits));
 	json_object_set_new(out, "blocked", report_blocked(gateway));
+	report_recorded(out, gateway);
 	health_free(&health);
 	return out;
 }

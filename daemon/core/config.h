@@ -153,6 +153,7 @@ struct config {
 	enum mode mode;
 	enum interception interception;
 	bool early_drop;
+	bool record;
 	uint16_t log_group;
 	struct members nat_except; /* ranges alone */
 

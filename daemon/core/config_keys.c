@@ -142,6 +142,15 @@ const struct config_key config_keys[] = {
 		    "It judges addresses as they are on the wire:\n"
 		    ".Cm no\n"
 		    "is right where a port of the server's own address is translated to another.\n" },
+	{ CONFIG_GATEWAY, "record", VALUE(YES_NO), CHOICES(no_yes), .initial = true, CONFIG(record), POLICY(record),
+	  .change = CHANGE_VALUES, .example = "yes",
+	  .manual = "Whether to remember who used which flow and when, and who was denied:\n"
+		    "addresses of people, kept for up to 90 days; see\n"
+		    ".Sx THE RECORD\n"
+		    "in\n"
+		    ".Xr spefwd 8 .\n"
+		    ".Cm no :\n"
+		    "nothing is kept, and what was kept is removed at once.\n" },
 	{ CONFIG_GATEWAY, "log_group", VALUE(NUMBER), RANGE(0, UINT16_MAX), .initial = 5, CONFIG(log_group),
 	  POLICY(log_group), .change = CHANGE_VALUES, .example = "5",
 	  .manual = "The netfilter log group for denied and intercepted packets; see\n"

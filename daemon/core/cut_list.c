@@ -6,22 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const words[CUT_OPENERS] = {
-	[CUT_BY_PEER] = "inbound", [CUT_BY_OWN] = "outbound", [CUT_UNKNOWN] = "mid-stream"
+static const char *const comments[CUT_OPENERS][2] = {
+	[CUT_BY_PEER] = { "inbound", "inbound, on request" },
+	[CUT_BY_OWN] = { "outbound", "outbound, on request" },
+	[CUT_UNKNOWN] = { "mid-stream", "mid-stream, on request" },
 };
 
-const char *cut_opener_word(enum cut_opener opener)
+const char *cut_comment(const struct cut_entry *entry)
 {
-	return words[opener];
+	return comments[entry->opener][entry->on_request];
 }
 
-enum cut_opener cut_opener_of(const char *word)
+void cut_take_comment(struct cut_entry *entry, const char *comment)
 {
-	int opener = 0;
-
-	while (opener < CUT_UNKNOWN && strcmp(words[opener], word) != 0)
-		opener++;
-	return (enum cut_opener)opener;
+	entry->opener = CUT_UNKNOWN;
+	entry->on_request = false;
+	for (enum cut_opener opener = 0; opener < CUT_OPENERS; opener++)
+		for (int on_request = 0; on_request < 2; on_request++)
+			if (strcmp(comments[opener][on_request], comment) == 0) {
+				entry->opener = opener;
+				entry->on_request = on_request;
+			}
 }
 
 size_t cut_entries(const struct policy *policy, const struct packet *packet, int64_t deadline_ms,
@@ -35,14 +40,16 @@ size_t cut_entries(const struct policy *policy, const struct packet *packet, int
 						   packet->target_port,
 						   packet->source_port,
 						   packet->mid_stream ? CUT_UNKNOWN : CUT_BY_PEER,
-						   deadline_ms };
+						   deadline_ms,
+						   false };
 	if (policy_protected_role(policy, &packet->source))
 		ret[count++] = (struct cut_entry){ packet->source,
 						   packet->target,
 						   packet->source_port,
 						   packet->target_port,
 						   packet->mid_stream ? CUT_UNKNOWN : CUT_BY_OWN,
-						   deadline_ms };
+						   deadline_ms,
+						   false };
 	return count;
 }
 
@@ -90,9 +97,12 @@ void cut_list_finish(struct cut_list *list)
 
 	if (list->count)
 		qsort(list->items, list->count, sizeof(*list->items), sort_order);
-	for (size_t i = 0; i < list->count; i++)
+	for (size_t i = 0; i < list->count; i++) {
 		if (!kept || order(&list->items[kept - 1], &list->items[i]) != 0)
 			list->items[kept++] = list->items[i];
+		else
+			list->items[kept - 1].on_request |= list->items[i].on_request;
+	}
 	list->count = kept;
 }
 

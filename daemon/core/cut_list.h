@@ -29,6 +29,7 @@ struct cut_entry {
 	uint16_t own_port, peer_port;
 	enum cut_opener opener;
 	int64_t deadline_ms; /* CLOCK_BOOTTIME */
+	bool on_request;     /* of an administrator: it stays so where the policy allows the connection */
 };
 
 /* Ascending by family, addresses and ports, and unique, once cut_list_finish() has run. */
@@ -56,7 +57,8 @@ size_t cut_list_filter(struct cut_list *list, bool (*keep)(void *userdata, const
 size_t cut_list_count(const struct cut_list *list, enum family family);
 void cut_list_free(struct cut_list *list);
 
-const char *cut_opener_word(enum cut_opener opener); /* for a comment of the element */
-enum cut_opener cut_opener_of(const char *word);     /* CUT_UNKNOWN where it is none of them */
+/* Opener and request as the comment of the element, and back: CUT_UNKNOWN where it is none of them. */
+const char *cut_comment(const struct cut_entry *entry);
+void cut_take_comment(struct cut_entry *entry, const char *comment);
 
 #endif

@@ -82,6 +82,7 @@ struct policy {
 	enum mode mode;
 	enum interception interception;
 	bool early_drop;
+	bool record; /* who used what is remembered */
 	bool observe;
 	uint16_t log_group;
 	enum interfaces interfaces; /* of SERVER; other protected roles are INTERFACES_AUTO */

@@ -40,25 +40,12 @@ struct counts {
 	size_t minutes;               /* how many are there */
 };
 
-static void boot_id(char buffer[64])
-{
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-	snprintf(buffer, 64, "unknown");
-	if (!file)
-		return;
-	if (!fgets(buffer, 64, file))
-		snprintf(buffer, 64, "unknown");
-	buffer[strcspn(buffer, "\n")] = '\0';
-	fclose(file);
-}
-
 static void load(struct counts *counts)
 {
-	char boot[64], *text;
+	char boot[STATE_BOOT_MAX], *text;
 	size_t length;
 
-	boot_id(boot);
+	state_boot_id(boot);
 	int r = state_load(counts->state, COUNTERS_FILE, STATE_MAX, &text, &length);
 	if (r == 0) {
 		r = totals_from_text(&counts->totals, text, boot);
@@ -153,9 +140,9 @@ bool counts_sampled(const struct counts *counts)
 
 int counts_save(struct counts *counts)
 {
-	char boot[64];
+	char boot[STATE_BOOT_MAX];
 
-	boot_id(boot);
+	state_boot_id(boot);
 	char *text = totals_text(&counts->totals, boot);
 	int r = text ? state_save(counts->state, COUNTERS_FILE, text, strlen(text)) : -ENOMEM;
 	if (r < 0 && !counts->save_failed)

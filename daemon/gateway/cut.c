@@ -59,6 +59,11 @@ struct cutter {
 	struct cut_list fresh; /* what is to be remembered of those that are cut */
 	int status;
 	struct cut_result *result;
+	/* Of cut_one(): */
+	bool on_request;
+	uint32_t id;
+	int outcome;
+	struct tracked *found;
 };
 
 static void note_cut(struct cutter *cutter, const struct packet *packet)
@@ -66,9 +71,11 @@ static void note_cut(struct cutter *cutter, const struct packet *packet)
 	struct cut_entry entries[CUT_ENTRIES_MAX];
 	size_t count = cut_entries(cutter->rules->policy, packet, now_ms() + CUT_MEMORY_MS, entries);
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		entries[i].on_request = cutter->on_request;
 		if (cut_list_add(&cutter->fresh, &entries[i]) < 0)
 			cutter->status = -ENOMEM;
+	}
 }
 
 /* A mid-stream packet of what was cut has come through, while the table was not there: it is cut again, as what it was.
@@ -146,6 +153,44 @@ int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, str
 	cut->pending_reason = r < 0 ? why : NULL;
 	cut->repeat_reason = why;
 	return r;
+}
+
+static bool is_requested(void *userdata, const struct tracked *tracked)
+{
+	struct cutter *cutter = userdata;
+	struct packet packet = tracked->packet;
+
+	if (tracked->id != cutter->id)
+		return false;
+	*cutter->found = *tracked;
+	cutter->outcome = packet.protocol == PROTOCOL_TCP ? 0 : -EPROTONOSUPPORT;
+	if (cutter->outcome < 0)
+		return false;
+	packet.mid_stream = tracked->picked_up;
+	note_cut(cutter, &packet);
+	return true;
+}
+
+static void remember_requested(void *userdata)
+{
+	const struct cutter *cutter = userdata;
+
+	if (cutter->outcome == 0)
+		remember(userdata);
+}
+
+int cut_one(struct cut *cut, const struct cut_rules *rules, uint32_t id, struct tracked *ret)
+{
+	struct cutter cutter = {
+		.cut = cut, .rules = rules, .on_request = true, .id = id, .outcome = -ENOENT, .found = ret
+	};
+	size_t count;
+
+	int r = conntrack_cut(&rules->policy->protected_all, is_requested, remember_requested, &cutter, &count);
+	cut_list_free(&cutter.fresh);
+	if (r == 0)
+		r = cutter.outcome;
+	return r == 0 && !count ? -ENOENT : r;
 }
 
 void cut_reasons(const struct cut *cut, bool table_known, struct health *health)

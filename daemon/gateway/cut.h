@@ -10,6 +10,7 @@
 #include "core/cut_list.h"
 #include "core/health.h"
 #include "core/policy.h"
+#include "net/conntrack.h"
 #include "nft/socket.h"
 
 struct cut;
@@ -52,6 +53,9 @@ struct cut_result {
  * first ones are logged. 0 or a negative errno: then it is to be tried again (cut_pending_reason()); *ret is what was
  * cut in any case. */
 int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, struct cut_result *ret);
+/* Ends the connection of this entry, whatever the policy says; it stays so. *ret: what it was. 0; -ENOENT: there is
+ * none; -EPROTONOSUPPORT: what is no TCP has no end; or another negative errno. */
+int cut_one(struct cut *cut, const struct cut_rules *rules, uint32_t id, struct tracked *ret);
 /* There is no table: nothing is to be cut. */
 void cut_cancel(struct cut *cut);
 

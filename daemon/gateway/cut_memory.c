@@ -108,6 +108,7 @@ static int sort_out(const struct cut *cut, const struct cut_list *fresh, struct 
 		const struct cut_entry *there = cut_find(cut, &entry);
 		if (there && entry.opener == CUT_UNKNOWN)
 			entry.opener = there->opener;
+		entry.on_request |= there && there->on_request;
 		bool in_kernel = cut_list_find(&cut->remembered, &entry) != NULL,
 		     fits = !in_kernel && room[entry.own.family] > 0;
 		room[entry.own.family] -= fits;
@@ -255,7 +256,8 @@ static bool is_denied_still(void *userdata, const struct cut_entry *entry)
 	struct forgetting *forgetting = userdata;
 	struct packet packet = cut_packet(entry);
 
-	if (policy_judge(forgetting->rules->policy, forgetting->rules->held, &packet).verdict == VERDICT_DENY)
+	if (entry->on_request ||
+	    policy_judge(forgetting->rules->policy, forgetting->rules->held, &packet).verdict == VERDICT_DENY)
 		return true;
 	/* Without memory it is kept: that is no harm but to the connection, and the next time comes. */
 	if (forgetting->gone && cut_list_add(forgetting->gone, entry) < 0)

@@ -19,6 +19,7 @@ void save_counts(struct gateway *gateway)
 {
 	counts_save(gateway->counts);
 	usage_save(gateway->usage);
+	usage_save_record(gateway->usage, false);
 }
 
 /* The table. */

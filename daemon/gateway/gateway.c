@@ -65,6 +65,7 @@ void gateway_free(struct gateway *gateway)
 	if (gateway->counts && counts_sampled(gateway->counts)) {
 		counts_read(gateway->counts);
 		save_counts(gateway);
+		usage_save_record(gateway->usage, true);
 	}
 	gateway->applying = gateway->started = false;
 	gateway_watch(gateway, false);

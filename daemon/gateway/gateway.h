@@ -65,6 +65,11 @@ void gateway_forget_waiter(struct gateway *gateway, const void *waiter);
 void gateway_watch(struct gateway *gateway, bool watch);
 /* Removes the table; until the next reload nothing is guarded. *ret_removed: there was one. 0 or a negative errno. */
 int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed);
+/* As usage_list(). */
+int gateway_list_connections(struct gateway *gateway, see_connection *see, void *userdata);
+/* Ends the connection of this entry, for good. *ret: what it was. 0; -ENOENT: there is none; -EPROTONOSUPPORT: it is no
+ * TCP; -EOPNOTSUPP: audit mode; -ENODEV: no table is there; or another negative errno. */
+int gateway_cut_connection(struct gateway *gateway, const struct requester *by, uint32_t id, struct tracked *ret);
 /* Before the daemon ends: what other programs have changed up to now is repaired, and what came through meanwhile is
  * cut. */
 void gateway_repair_last(struct gateway *gateway);
@@ -72,6 +77,7 @@ void gateway_repair_last(struct gateway *gateway);
 /* For reports. What they return is valid until the next event. */
 int gateway_read_counters(struct gateway *gateway);           /* 0 or a negative errno */
 const char *gateway_loaded_by(const struct gateway *gateway); /* who asked for what is in force; "": a start */
+void gateway_read_connections(struct gateway *gateway);       /* as usage_refresh() */
 int64_t gateway_uptime_ms(const struct gateway *gateway);
 const struct config_store *gateway_config(const struct gateway *gateway);
 const struct counts *gateway_counts(const struct gateway *gateway);

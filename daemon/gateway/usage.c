@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "gateway/usage.h"
 #include "clock.h"
+#include "gateway/usage_parts.h"
 #include "log.h"
-#include "net/conntrack.h"
 #include "state_file.h"
 #include "timer.h"
 
@@ -12,67 +11,131 @@
 
 enum {
 	STATE_MAX = 1024 * 1024, /* bytes */
-	SHARE = 50, /* where there are many connections: at most a part of the processor's time in so many */
+	SHARE = 50,      /* where there are many connections: at most a part of the processor's time in so many */
+	ASKED_SHARE = 4, /* for those who ask: likewise */
+	/* The kernel keeps an answered UDP exchange for 30 s, and a TCP connection that is closed for longer. */
+	READ_MS = 25 * 1000,
+	FIRST_MS = 1000, /* a reload does not wait for it */
 };
 
 #define USAGE_FILE "expect"
-
-struct usage {
-	const char *state;
-	struct usage_events events;
-	void *userdata;
-	const struct policy *policy; /* in force; NULL: none yet */
-	struct expect expect;        /* when flows were last used */
-	struct timer *timer;
-	int64_t took_ms; /* processor time of the last reading of connections */
-	bool removed;    /* there is no table */
-	bool on_disk;    /* the state directory has something of it */
-	bool save_failed;
-	bool connections_unreadable;
-};
 
 /* One reading of the live connections. */
 struct reading {
 	struct usage *usage;
 	struct names_view names;
+	size_t *open; /* of each flow */
 	int64_t now;
+	bool count_new;
 	int status;
+	see_connection *list; /* NULL: nobody asks */
+	void *userdata;
 };
+
+/* As it was opened: *ret. */
+static struct judgement judge(const struct reading *reading, const struct tracked *tracked, struct packet *ret)
+{
+	const struct policy *policy = reading->usage->policy;
+
+	*ret = tracked->packet;
+	ret->mid_stream = tracked->picked_up;
+	struct judgement judgement = policy_judge(policy, &reading->names, ret);
+	if (ret->mid_stream && judgement.verdict == VERDICT_ALLOW)
+		policy_opened(policy, ret, ret);
+	return judgement;
+}
+
+static int expect(struct usage *usage, const struct tracked *tracked, const char *flow, int64_t now)
+{
+	struct expect_seen seen = { .id = tracked->id, .expires_ms = now + (int64_t)tracked->lives_s * 1000 };
+
+	return usage->expect.count ? expect_look(&usage->expect, flow, &seen, tracked->open) : 0;
+}
+
+/* One that is closed stays for a while, and is none that is used. */
+static int note(struct reading *reading, const struct tracked *tracked, const struct policy_flow *flow)
+{
+	struct usage *usage = reading->usage;
+	struct seen_connection seen = { .id = tracked->id,
+					.since_s = (uint32_t)(reading->now / 1000),
+					.flow = (uint32_t)(flow - usage->policy->flows),
+					.open = tracked->open || tracked->packet.protocol != PROTOCOL_TCP };
+	bool is_new;
+
+	int r = seen_add(&usage->seen, &seen, &is_new);
+	is_new &= reading->count_new;
+	if (r == 0 && (is_new || seen.open))
+		r = usage_note(usage, flow->id, &tracked->packet, is_new);
+	return r;
+}
 
 static void see(void *userdata, const struct tracked *tracked)
 {
 	struct reading *reading = userdata;
-	struct packet packet = tracked->packet;
+	struct tracked as_opened = *tracked;
 
-	if (!tracked->answered || reading->status < 0)
+	if (reading->status < 0 || (!tracked->answered && !reading->list))
 		return;
-	packet.mid_stream = tracked->picked_up;
-	struct judgement judgement = policy_judge(reading->usage->policy, &reading->names, &packet);
-	if (judgement.verdict != VERDICT_ALLOW)
+	struct judgement judgement = judge(reading, tracked, &as_opened.packet);
+	if (reading->list)
+		reading->list(reading->userdata, &as_opened, &judgement);
+	if (!tracked->answered || judgement.verdict != VERDICT_ALLOW)
 		return;
-	struct expect_seen seen = { .id = tracked->id, .expires_ms = reading->now + (int64_t)tracked->lives_s * 1000 };
-	reading->status = expect_look(&reading->usage->expect, judgement.flow->id, &seen, tracked->open);
+	reading->status = expect(reading->usage, tracked, judgement.flow->id, reading->now);
+	if (reading->status == 0)
+		reading->status = note(reading, &as_opened, judgement.flow);
 }
 
-/* Its cost is in processor time. By the clock, it takes long on a busy machine, and the next ones would come too late
- * for what the kernel forgets soon. */
-static void read_connections(struct usage *usage)
+static int count_open(struct usage *usage)
 {
-	struct reading reading = { .usage = usage, .now = now_ms() };
+	const struct seen_list *list = &usage->seen.seen;
+	size_t *open = calloc(usage->policy->flow_count + 1, sizeof(*open));
+
+	if (!open)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].flow < usage->policy->flow_count)
+			open[list->items[i].flow] += list->items[i].open;
+	free(usage->open);
+	usage->open = open;
+	usage->open_count = usage->policy->flow_count;
+	usage->open_known = true;
+	return 0;
+}
+
+/* list NULL, or it gets all of them.
+ *
+ * Its cost is in processor time. By the clock, it takes long on a busy machine, and the next ones would come too late
+ * for what the kernel forgets soon. */
+static int read_connections(struct usage *usage, see_connection *list, void *userdata)
+{
+	struct reading reading = { .usage = usage,
+				   .now = now_ms(),
+				   .count_new = usage->read_ms || !usage->resumed,
+				   .list = list,
+				   .userdata = userdata };
 	int64_t began = processor_ms();
 
 	expect_look_begin(&usage->expect);
+	seen_begin(&usage->seen);
 	int r = usage->events.held_view(usage->userdata, &reading.names);
 	if (r == 0)
 		r = conntrack_look(&usage->policy->protected_all, see, &reading);
 	if (r == 0)
 		r = reading.status;
 	names_view_free(&reading.names);
+	seen_end(&usage->seen, r == 0);
+	if (r == 0)
+		r = count_open(usage);
 	if (r < 0 && !usage->connections_unreadable)
 		log_error("connections can't be read: %s", strerror(-r));
 	usage->connections_unreadable = r < 0;
-	expect_look_end(&usage->expect, now_ms(), r == 0);
+	if (usage->expect.count)
+		expect_look_end(&usage->expect, now_ms(), r == 0);
+	usage_pass_record(usage);
 	usage->took_ms = processor_ms() - began;
+	usage->read_ms = now_ms();
+	return r;
 }
 
 static void log_change(const struct expectation *item)
@@ -86,12 +149,12 @@ static void log_change(const struct expectation *item)
 		log_notice("flow %s: a connection was answered again", item->flow);
 }
 
-static void look_and_report(struct usage *usage)
+static int look_and_report(struct usage *usage, see_connection *list, void *userdata)
 {
 	struct expect *expect = &usage->expect;
 	bool changed = false;
 
-	read_connections(usage);
+	int r = read_connections(usage, list, userdata);
 	for (size_t i = 0; i < expect->count; i++) {
 		struct expectation *item = &expect->items[i];
 		if (item->overdue != item->reported)
@@ -103,6 +166,7 @@ static void look_and_report(struct usage *usage)
 		usage->events.save(usage->userdata);
 	if (changed)
 		usage->events.changed(usage->userdata);
+	return r;
 }
 
 static void read_counters(struct usage *usage)
@@ -114,14 +178,28 @@ static void read_counters(struct usage *usage)
 	}
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Of the reading that is due whatever happens. */
+static int64_t next_reading(const struct usage *usage)
+{
+	int64_t now = now_ms(), at = usage->read_ms + READ_MS;
+
+	if (usage->removed)
+		return READ_MS;
+	return !usage->open_known ? FIRST_MS : at > now ? at - now : 0;
+}
+
 static void set_timer(struct usage *usage)
 {
-	int64_t interval = expect_interval_ms(&usage->expect), share = usage->took_ms * SHARE;
+	int64_t interval = expect_interval_ms(&usage->expect), share = usage->took_ms * SHARE,
+		reading = next_reading(usage);
 
-	if (interval)
-		timer_set(usage->timer, interval > share ? interval : share);
-	else
-		timer_stop(usage->timer);
+	interval = interval ? least(interval, reading) : reading;
+	timer_set(usage->timer, interval > share ? interval : share);
 }
 
 static void on_interval(void *userdata)
@@ -129,10 +207,14 @@ static void on_interval(void *userdata)
 	struct usage *usage = userdata;
 
 	expect_pass(&usage->expect, now_ms(), !usage->removed);
-	if (!usage->removed) {
-		read_counters(usage);
-		if (expect_due(&usage->expect, now_ms()))
-			look_and_report(usage);
+	if (usage->removed) {
+		usage_pass_record(usage);
+	} else {
+		if (usage->expect.count)
+			read_counters(usage);
+		if (!usage->open_known || now_ms() - usage->read_ms >= READ_MS ||
+		    (usage->expect.count && expect_due(&usage->expect, now_ms())))
+			look_and_report(usage, NULL, NULL);
 	}
 	set_timer(usage);
 }
@@ -140,20 +222,58 @@ static void on_interval(void *userdata)
 void usage_follow(struct usage *usage, const struct policy *policy)
 {
 	usage->policy = policy;
+	usage->open_known = false;
+	usage_follow_record(usage);
 	expect_pass(&usage->expect, now_ms(), !usage->removed);
 	if (expect_want(&usage->expect, policy) < 0)
 		log_error("out of memory: not all flows with expect are watched");
 	if (usage->expect.count) {
 		read_counters(usage);
-		look_and_report(usage);
+		look_and_report(usage, NULL, NULL);
 	}
 	set_timer(usage);
+}
+
+void usage_refresh(struct usage *usage)
+{
+	if (!usage->policy || usage->removed || now_ms() - usage->read_ms < usage->took_ms * ASKED_SHARE)
+		return;
+	look_and_report(usage, NULL, NULL);
+	set_timer(usage);
+}
+
+bool usage_knows_open(const struct usage *usage)
+{
+	return usage->open_known;
+}
+
+size_t usage_open(const struct usage *usage, const struct policy_flow *flow)
+{
+	size_t index = usage->open_known ? (size_t)(flow - usage->policy->flows) : usage->open_count;
+	return index < usage->open_count ? usage->open[index] : 0;
+}
+
+int usage_list(struct usage *usage, see_connection *list, void *userdata)
+{
+	if (!usage->policy || now_ms() < usage->list_free_ms)
+		return -EBUSY;
+	int r = look_and_report(usage, list, userdata);
+	usage->list_free_ms = usage->read_ms + usage->took_ms * ASKED_SHARE;
+	set_timer(usage);
+	return r;
+}
+
+int64_t usage_known_s(const struct usage *usage, uint32_t id)
+{
+	const struct seen_connection *seen = seen_find(&usage->seen, id);
+	return seen ? now_ms() / 1000 - seen->since_s : -1;
 }
 
 void usage_set_removed(struct usage *usage, bool removed)
 {
 	expect_pass(&usage->expect, now_ms(), !usage->removed);
 	usage->removed = removed;
+	usage->open_known = false;
 }
 
 static void load(struct usage *usage)
@@ -184,6 +304,7 @@ int usage_new(struct usage **ret, sd_event *event, const char *state, const stru
 		free(usage);
 		return r;
 	}
+	record_init(&usage->record, 0);
 	load(usage);
 	*ret = usage;
 	return 0;
@@ -195,6 +316,9 @@ void usage_free(struct usage *usage)
 		return;
 	timer_free(usage->timer);
 	expect_free(&usage->expect);
+	record_free(&usage->record);
+	seen_free(&usage->seen);
+	free(usage->open);
 	free(usage);
 }
 
@@ -241,9 +365,14 @@ void usage_reasons(const struct usage *usage, struct health *health)
 	}
 	if (usage->connections_unreadable)
 		health_add(health, HEALTH_CONNECTIONS_UNREADABLE,
-			   "connections can't be read: whether expected flows are used is not known");
+			   "connections can't be read: which flows are used is not known");
 	if (usage->save_failed) {
 		health_add(health, HEALTH_STATE_UNSAVED, "how long flows were silent can't be saved in %s",
+			   usage->state);
+		health_fill(health, usage->state);
+	}
+	if (usage->record_save_failed) {
+		health_add(health, HEALTH_STATE_UNSAVED, "the record of who used what can't be saved in %s",
 			   usage->state);
 		health_fill(health, usage->state);
 	}

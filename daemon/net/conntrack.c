@@ -28,6 +28,7 @@ struct cutting {
 	struct mnl_socket *socket;
 	uint32_t sequence;
 	const struct ranges *addresses;
+	bool by_reply;                                              /* the kernel picks by who answers */
 	bool (*cut)(void *userdata, const struct tracked *tracked); /* this or see */
 	void (*see)(void *userdata, const struct tracked *tracked);
 	void *userdata;
@@ -72,6 +73,27 @@ static bool is_picked_up(const struct nf_conntrack *ct)
 	       nfct_get_attr_u8(ct, ATTR_TCP_FLAGS_ORIG) & IP_CT_TCP_FLAG_BE_LIBERAL;
 }
 
+static const char *state_of(const struct nf_conntrack *ct, const struct tracked *tracked)
+{
+	static const char *const states[] = { "none",       "syn-sent", "syn-received", "established", "fin-wait",
+					      "close-wait", "last-ack", "time-wait",    "closed",      "syn-sent" };
+	uint8_t state = nfct_get_attr_u8(ct, ATTR_TCP_STATE);
+
+	if (tracked->packet.protocol != PROTOCOL_TCP)
+		return tracked->answered ? "answered" : "unanswered";
+	return state < sizeof(states) / sizeof(states[0]) ? states[state] : states[0];
+}
+
+static void take_counts(const struct nf_conntrack *ct, struct tracked *tracked)
+{
+	tracked->counted = nfct_attr_is_set(ct, ATTR_ORIG_COUNTER_BYTES) > 0;
+	if (tracked->counted)
+		tracked->bytes =
+			nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES) + nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_BYTES);
+	if (nfct_attr_is_set(ct, ATTR_TIMESTAMP_START) > 0)
+		tracked->started_s = (int64_t)(nfct_get_attr_u64(ct, ATTR_TIMESTAMP_START) / 1000000000U);
+}
+
 static void take_life(const struct nf_conntrack *ct, struct tracked *tracked)
 {
 	bool tcp = tracked->packet.protocol == PROTOCOL_TCP;
@@ -80,6 +102,13 @@ static void take_life(const struct nf_conntrack *ct, struct tracked *tracked)
 	tracked->lives_s = nfct_get_attr_u32(ct, ATTR_TIMEOUT);
 	tracked->open = tcp && nfct_get_attr_u8(ct, ATTR_TCP_STATE) == TCP_CONNTRACK_ESTABLISHED;
 	tracked->answered = nfct_get_attr_u32(ct, ATTR_STATUS) & (tcp ? IPS_ASSURED : IPS_SEEN_REPLY);
+	tracked->state = state_of(ct, tracked);
+}
+
+/* Both ends are protected: the dump by the other end has shown it. */
+static bool is_repeated(const struct cutting *cutting, const struct packet *packet)
+{
+	return cutting->by_reply && ranges_contains(cutting->addresses, &packet->source);
 }
 
 static int each_entry(const struct nlmsghdr *header, void *userdata)
@@ -96,10 +125,12 @@ static int each_entry(const struct nlmsghdr *header, void *userdata)
 	    take_address(ct, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC, &tracked.packet.source) &&
 	    take_address(ct, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC, &tracked.packet.target) &&
 	    (ranges_contains(cutting->addresses, &tracked.packet.source) ||
-	     ranges_contains(cutting->addresses, &tracked.packet.target))) {
+	     ranges_contains(cutting->addresses, &tracked.packet.target)) &&
+	    !is_repeated(cutting, &tracked.packet)) {
 		take_protocol(ct, &tracked.packet);
 		tracked.picked_up = is_picked_up(ct);
 		take_life(ct, &tracked);
+		take_counts(ct, &tracked);
 		if (cutting->see)
 			cutting->see(cutting->userdata, &tracked);
 		else if (cutting->cut(cutting->userdata, &tracked)) {
@@ -168,6 +199,7 @@ static int dump(struct cutting *cutting, enum family family, const struct addr *
 	size_t before = cutting->doomed.count;
 	int r = -ENOBUFS;
 
+	cutting->by_reply = addr && reply;
 	for (int tries = 0; tries < DUMP_TRIES && (r == -ENOBUFS || r == -EINTR); tries++) {
 		_Alignas(struct nlmsghdr) char buffer[512];
 		struct nlmsghdr *header = request(cutting, buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP,
@@ -180,6 +212,8 @@ static int dump(struct cutting *cutting, enum family family, const struct addr *
 	return r;
 }
 
+/* Of IPv6 all entries are looked at: the kernel compares these addresses the wrong way round, and would leave out just
+ * those that are asked for (ctnetlink_filter_match_tuple() up to 6.18). */
 static int dump_all(struct cutting *cutting)
 {
 	const struct ranges *addresses = cutting->addresses;
@@ -191,9 +225,10 @@ static int dump_all(struct cutting *cutting)
 		families[addresses->items[i].first.family] = true;
 	}
 	for (size_t i = 0; hosts && r == 0 && i < addresses->count; i++)
-		for (int reply = 0; r == 0 && reply < 2; reply++)
-			r = dump(cutting, addresses->items[i].first.family, &addresses->items[i].first, reply);
-	for (enum family family = 0; !hosts && r == 0 && family < FAMILIES; family++)
+		for (int reply = 0; addresses->items[i].first.family == FAMILY_4 && r == 0 && reply < 2; reply++)
+			r = dump(cutting, FAMILY_4, &addresses->items[i].first, reply);
+	families[FAMILY_4] &= !hosts;
+	for (enum family family = 0; r == 0 && family < FAMILIES; family++)
 		if (families[family])
 			r = dump(cutting, family, NULL, false);
 	return r;

@@ -14,12 +14,17 @@ struct tracked {
 	/* Both sides spoke; TCP: its handshake was completed. A SYN alone is none, nor is one that was refused: the
 	 * kernel deletes its entry at the RST. */
 	bool answered;
-	bool open;        /* TCP: established, and not being closed */
-	uint32_t id;      /* of its entry */
-	uint32_t lives_s; /* how long its entry stays without another packet */
+	bool open;         /* TCP: established, and not being closed */
+	uint32_t id;       /* of its entry */
+	uint32_t lives_s;  /* how long its entry stays without another packet */
+	const char *state; /* TCP: as connection tracking names it, "established"; else "answered" or "unanswered" */
+	bool counted;      /* the kernel counts bytes (nf_conntrack_acct) */
+	uint64_t bytes;    /* of both directions */
+	int64_t started_s; /* wall clock, where the kernel notes it (nf_conntrack_timestamp); 0: it does not */
 };
 
-/* Shows each connection of these addresses (normalised) to `see`, maybe more than once. 0 or a negative errno. */
+/* Shows each connection of these addresses (normalised) to `see`; where a dump is begun again, more than once. 0 or a
+ * negative errno. */
 int conntrack_look(const struct ranges *addresses, void (*see)(void *userdata, const struct tracked *tracked),
 		   void *userdata);
 

@@ -41,13 +41,13 @@ static size_t unpack_side(const uint8_t *at, enum family family, struct addr *re
 }
 
 /* The comment, as nft shows it, is where the next daemon finds who had opened the connection. */
-static int set_comment(struct nftnl_set_elem *element, enum cut_opener opener)
+static int set_comment(struct nftnl_set_elem *element, const struct cut_entry *entry)
 {
 	struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
 
 	if (!buffer)
 		return -ENOMEM;
-	int r = nftnl_udata_put_strz(buffer, NFTNL_UDATA_SET_ELEM_COMMENT, cut_opener_word(opener)) &&
+	int r = nftnl_udata_put_strz(buffer, NFTNL_UDATA_SET_ELEM_COMMENT, cut_comment(entry)) &&
 				nftnl_set_elem_set(element, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(buffer),
 						   nftnl_udata_buf_len(buffer)) == 0
 			? 0
@@ -71,7 +71,7 @@ static int put_entry(struct nftnl_set *out, const struct cut_entry *entry, bool 
 	if (!add)
 		return r;
 	nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT, (uint64_t)(left > 0 ? left : 1));
-	return r < 0 ? r : set_comment(element, entry->opener);
+	return r < 0 ? r : set_comment(element, entry);
 }
 
 static int put_message(struct nft_batch *batch, struct nftnl_set *set, bool add)
@@ -208,7 +208,7 @@ struct cut_reading {
 	bool full;
 };
 
-static enum cut_opener opener_of(const struct nftnl_set_elem *element)
+static void take_comment(struct cut_entry *entry, const struct nftnl_set_elem *element)
 {
 	uint32_t length = 0;
 	const uint8_t *bytes =
@@ -226,9 +226,9 @@ static enum cut_opener opener_of(const struct nftnl_set_elem *element)
 			break;
 		memcpy(word, bytes + 2, size);
 		word[size] = '\0';
-		return cut_opener_of(word);
+		cut_take_comment(entry, word);
+		return;
 	}
-	return CUT_UNKNOWN;
 }
 
 /* One with a statement of another program's need not match: it counts as one that has run out. */
@@ -245,7 +245,7 @@ static int64_t deadline_of(const struct nftnl_set_elem *element, int64_t now_ms)
 static int take_entry(struct nftnl_set_elem *element, void *userdata)
 {
 	struct cut_reading *reading = userdata;
-	struct cut_entry entry = { .opener = opener_of(element) };
+	struct cut_entry entry = { .opener = CUT_UNKNOWN };
 	uint32_t length = 0;
 	const uint8_t *key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length);
 
@@ -255,6 +255,7 @@ static int take_entry(struct nftnl_set_elem *element, void *userdata)
 	size_t size = unpack_side(key, reading->family, &entry.own, &entry.own_port);
 	unpack_side(key + size, reading->family, &entry.peer, &entry.peer_port);
 	entry.deadline_ms = deadline_of(element, reading->now_ms);
+	take_comment(&entry, element);
 	reading->count++;
 	return cut_list_add(reading->out, &entry);
 }

@@ -3,8 +3,8 @@
 # --enable-fuzzers` tests/fuzz/fuzz_NAME is a libFuzzer program, and all that it links is instrumented. tests/fuzz/run
 # does that, and runs them.
 REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
-	tests/fuzz/replay_nft_foreign tests/fuzz/replay_nft_read tests/fuzz/replay_records tests/fuzz/replay_reply \
-	tests/fuzz/replay_question \
+	tests/fuzz/replay_nft_foreign tests/fuzz/replay_nft_read tests/fuzz/replay_record tests/fuzz/replay_records \
+	tests/fuzz/replay_reply tests/fuzz/replay_question \
 	tests/fuzz/replay_resolver_records \
 	tests/fuzz/replay_routes tests/fuzz/replay_seen_packet tests/fuzz/replay_state tests/fuzz/replay_varlink
 check_PROGRAMS += $(REPLAYS)
@@ -28,6 +28,7 @@ FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tes
 FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_LIBS)
 FUZZ_QUESTION_SOURCES = tests/fuzz/fuzz_question.c
 FUZZ_QUESTION_LIBS = libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
+FUZZ_RECORD_SOURCES = tests/fuzz/fuzz_record.c daemon/core/addr.c daemon/core/lines.c daemon/core/record.c
 FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c \
 	daemon/core/lines.c daemon/core/totals.c
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
@@ -60,6 +61,9 @@ tests_fuzz_replay_nft_read_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_replay_question_SOURCES = tests/fuzz/replay.c $(FUZZ_QUESTION_SOURCES)
 tests_fuzz_replay_question_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"question"'
 tests_fuzz_replay_question_LDADD = $(FUZZ_QUESTION_LIBS)
+tests_fuzz_replay_record_SOURCES = tests/fuzz/replay.c $(FUZZ_RECORD_SOURCES)
+tests_fuzz_replay_record_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"record"'
+tests_fuzz_replay_record_LDADD = libcore.a
 tests_fuzz_replay_records_SOURCES = tests/fuzz/replay.c $(FUZZ_RECORDS_SOURCES)
 tests_fuzz_replay_records_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"records"'
 tests_fuzz_replay_records_LDADD = libcore.a
@@ -82,9 +86,8 @@ tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 
 if FUZZERS
 noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_legacy \
-	tests/fuzz/fuzz_nft_foreign tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_records tests/fuzz/fuzz_reply \
-	tests/fuzz/fuzz_question \
-	tests/fuzz/fuzz_resolver_records \
+	tests/fuzz/fuzz_nft_foreign tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_record tests/fuzz/fuzz_records \
+	tests/fuzz/fuzz_reply tests/fuzz/fuzz_question tests/fuzz/fuzz_resolver_records \
 	tests/fuzz/fuzz_routes tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
 FUZZ_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_archive_SOURCES = tests/fuzz/slow.c $(FUZZ_ARCHIVE_SOURCES)
@@ -106,6 +109,9 @@ tests_fuzz_fuzz_nft_read_LDADD = $(FUZZ_NFT_LIBS)
 tests_fuzz_fuzz_question_SOURCES = tests/fuzz/slow.c $(FUZZ_QUESTION_SOURCES)
 tests_fuzz_fuzz_question_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_question_LDADD = $(FUZZ_QUESTION_LIBS)
+tests_fuzz_fuzz_record_SOURCES = tests/fuzz/slow.c $(FUZZ_RECORD_SOURCES)
+tests_fuzz_fuzz_record_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_record_LDADD = libcore.a
 tests_fuzz_fuzz_records_SOURCES = tests/fuzz/slow.c $(FUZZ_RECORDS_SOURCES)
 tests_fuzz_fuzz_records_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_records_LDADD = libcore.a

@@ -162,11 +162,11 @@ def firewalld_denies(tap):
             lab.serve(machine, tcp=[443, 8470])
         daemon = lab.spefwd(lab.config())
         for family in FAMILIES:
-            used = {one["id"]: one["connections"] for one in daemon.status()["flows"]}
+            used = {one["id"]: one["attempts"] for one in daemon.status()["flows"]}
             probe = Probe("client", SERVER[family], 443)
             wait_for(lambda p=probe: (p.step(), p.result)[1], "firewalld answers")
             tap.ok(not probe.open, "IPv%d: firewalld rejects it" % family, probe.result)
-            now = {one["id"]: one["connections"] for one in daemon.status()["flows"]}
+            now = {one["id"]: one["attempts"] for one in daemon.status()["flows"]}
             tap.ok(now["https-in"] > used["https-in"], "IPv%d: spefw lets it pass" % family)
         status = daemon.wait_status(lambda now: now["blocked"]["findings"], "firewalld's rule is found")
         [found] = status["blocked"]["findings"]
@@ -277,9 +277,9 @@ def docker(tap):
             title = "docker, interception = %s: " % mode
             if mode == "prevent":
                 for family in FAMILIES:
-                    used = {one["id"]: one["connections"] for one in daemon.status()["flows"]}
+                    used = {one["id"]: one["attempts"] for one in daemon.status()["flows"]}
                     probe = Probe("client", SERVER[family], 443)
-                    wait_for(lambda: {one["id"]: one["connections"] for one in daemon.status()["flows"]}["https-in"]
+                    wait_for(lambda: {one["id"]: one["attempts"] for one in daemon.status()["flows"]}["https-in"]
                              > used["https-in"], "spefw lets it pass")
                     open_to(tap, lab, [("client", GATEWAY["wan2"][family], 443, "box",
                                         "IPv%d: a published port" % family)], title)

@@ -113,7 +113,7 @@ def kinds(tap):
                    title + "flows shows it", daemon.ctl("flows").stdout)
             for family in FAMILIES:
                 ipv, target = "%sIPv%d: " % (title, family), EXCHANGE[family]
-                before = {name: of(daemon.status(), "%s-%d" % (name, family))["connections"]
+                before = {name: of(daemon.status(), "%s-%d" % (name, family))["attempts"]
                           for name in ("silent", "refused", "half", "udp-silent")}
                 # None of these is an answer ...
                 silent = Probe("server", target, SILENT)
@@ -134,7 +134,7 @@ def kinds(tap):
                 tap.ok(ping("client", ADDRESS[family]["client"], SERVER[family]), ipv + "an echo reply")
                 after = daemon.status()
                 for name, count in before.items():
-                    tap.ok(of(after, "%s-%d" % (name, family))["connections"] > count, "%s%s was tried" % (ipv, name))
+                    tap.ok(of(after, "%s-%d" % (name, family))["attempts"] > count, "%s%s was tried" % (ipv, name))
                 answered = ["%s-%d" % (name, family) for name in ("good", "aborted", "in", "udp", "ping")]
                 wait_for(lambda names=answered: all(logged(daemon, name)[1] for name in names),
                          ipv + "each answer is logged")

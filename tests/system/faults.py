@@ -615,7 +615,7 @@ def damaged_files(tap):
             daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2,
                                "the name is known")
             status = daemon.status()
-            sane = all(flow["connections"] < 1 << 62 for flow in status["flows"])
+            sane = all(flow["attempts"] < 1 << 62 for flow in status["flows"])
             wait_for(lambda: content(daemon.table()) == wanted, title + ": the policy is in force")
             tap.ok(status["config"]["matches_disk"] and sane, title + ": it starts, and the policy is in force",
                    status["reasons"])

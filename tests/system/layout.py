@@ -171,7 +171,7 @@ def counters_never_fall(tap):
 
         def totals():
             status = daemon.status()
-            found = {flow["id"]: flow["connections"] for flow in status["flows"]}
+            found = {flow["id"]: flow["attempts"] for flow in status["flows"]}
             found.update({"denied " + name: count for name, count in status["denied"].items() if name != "last_hour"})
             found.update({"guards " + name: count
                           for name, count in status["guards"].items() if name in ("intercepted", "spoofed")})

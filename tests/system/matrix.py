@@ -91,7 +91,7 @@ def the_vendors_table(tap):
             tap.ok(status["denied"]["out"] >= denied_out > 0, "denied connections of the server are counted",
                    status["denied"])
             unused = [flow["id"] for flow in status["flows"] if flow["section"] != "infrastructure"
-                      and not flow["connections"] and flow["id"] not in ("icewarp-out",)]
+                      and not flow["attempts"] and flow["id"] not in ("icewarp-out",)]
             tap.equal(unused, [],
                       "each flow counts its connections (icewarp-out: its ports and targets are those of ews-out)")
 
@@ -201,7 +201,7 @@ def infrastructure(tap):
             got = arrivals("server", other, family, "internet", stray, lambda sender: sender.tcp(40001, 80))
             tap.equal(got, [], ipv + "neither name service nor time of others")
         if daemon is not None:
-            used = {flow["id"]: flow["connections"]
+            used = {flow["id"]: flow["attempts"]
                     for flow in daemon.status()["flows"] if flow["section"] == "infrastructure"}
             tap.ok(used.get("dns-out", 0) >= 4 and used.get("ntp-out", 0) >= 2, "these flows count as well", used)
 

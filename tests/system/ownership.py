@@ -178,7 +178,7 @@ def counters_reset(tap):
         for family in FAMILIES:
             lab.connect("client", ADDRESS[family]["server"], 443).close()
         def https():
-            return [flow["connections"] for flow in daemon.status()["flows"] if flow["id"] == "https-in"][0]
+            return [flow["attempts"] for flow in daemon.status()["flows"] if flow["id"] == "https-in"][0]
         before = https()
         lab.run("gateway", "nft", "reset", "counters", "table", "inet", "spefw")
         tap.equal(counters(daemon.table())["flow-https-in"], 0, "a stranger may reset the kernel's counters")

@@ -34,6 +34,7 @@ UNIT_TESTS = \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
 	tests/unit/test_query_pace \
+	tests/unit/test_record \
 	tests/unit/test_saved \
 	tests/unit/test_seen_packet \
 	tests/unit/test_state_file \
@@ -61,6 +62,10 @@ tests_unit_test_addrbook_LDADD = daemon/core/addr.$(OBJEXT) daemon/core/unfit.$(
 
 tests_unit_test_archive_SOURCES = tests/unit/test_archive.c
 tests_unit_test_archive_LDADD = daemon/core/archive.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
+
+# It includes record.c and others, likewise.
+tests_unit_test_record_SOURCES = tests/unit/test_record.c $(UNIT_FAILING)
+tests_unit_test_record_LDADD = daemon/core/addr.$(OBJEXT) daemon/core/lines.$(OBJEXT) libcore.a $(UNIT_LIBS)
 
 # It includes aliases.c, likewise.
 tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c $(UNIT_FAILING)
@@ -233,7 +238,7 @@ tests_unit_test_gw_counts_SOURCES = tests/unit/test_gw_counts.c \
 tests_unit_test_gw_counts_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_counts_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_usage_SOURCES = tests/unit/test_gw_usage.c daemon/gateway/usage.c daemon/gateway/usage.h \
-	$(UNIT_FAKE_CONNTRACK) $(UNIT_OBJECT_SOURCES)
+	daemon/gateway/usage_parts.h daemon/gateway/usage_record.c $(UNIT_FAKE_CONNTRACK) $(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_usage_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_usage_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_foreign_SOURCES = tests/unit/test_gw_foreign.c daemon/gateway/foreign.c daemon/gateway/foreign.h \
@@ -261,7 +266,7 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	daemon/gateway/foreign_look.c daemon/gateway/gateway.c daemon/gateway/happenings.c daemon/gateway/names.c \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c \
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
-	daemon/gateway/usage.c
+	daemon/gateway/connections.c daemon/gateway/usage.c daemon/gateway/usage_record.c
 tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/net/helper_records.$(OBJEXT) \
 	daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)

@@ -81,7 +81,8 @@ static struct cut_entry entry_of(unsigned host, uint16_t port, bool ipv6, int64_
 				   3389,
 				   port,
 				   CUT_BY_PEER,
-				   deadline };
+				   deadline,
+				   false };
 	entry.peer.bytes[ipv6 ? 15 : 3] = (uint8_t)host;
 	return entry;
 }
@@ -140,10 +141,18 @@ static void test_list(void **state)
 static void test_words(void **state)
 {
 	(void)state;
-	for (int opener = 0; opener < CUT_OPENERS; opener++)
-		assert_int_equal(cut_opener_of(cut_opener_word((enum cut_opener)opener)), opener);
-	assert_int_equal(cut_opener_of(""), CUT_UNKNOWN);
-	assert_int_equal(cut_opener_of("inbound "), CUT_UNKNOWN);
+	for (int at = 0; at < 2 * CUT_OPENERS; at++) {
+		struct cut_entry entry = { .opener = (enum cut_opener)(at / 2), .on_request = at % 2 }, back = { 0 };
+		cut_take_comment(&back, cut_comment(&entry));
+		assert_int_equal(back.opener, entry.opener);
+		assert_int_equal(back.on_request, entry.on_request);
+	}
+	for (int at = 0; at < 2; at++) {
+		struct cut_entry entry = { .opener = CUT_BY_OWN, .on_request = true };
+		cut_take_comment(&entry, at ? "" : "inbound ");
+		assert_int_equal(entry.opener, CUT_UNKNOWN);
+		assert_false(entry.on_request);
+	}
 }
 
 static void test_no_memory(void **state)

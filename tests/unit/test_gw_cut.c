@@ -104,8 +104,13 @@ static size_t run(struct cut *cut, const struct in_force *in_force)
 
 static struct cut_entry entry_of(uint16_t peer_port)
 {
-	return (struct cut_entry){ make_addr("192.0.2.25"), make_addr("198.51.100.9"), 3389, peer_port, CUT_BY_PEER,
-				   now_ms() + CUT_MEMORY_MS };
+	return (struct cut_entry){ make_addr("192.0.2.25"),
+				   make_addr("198.51.100.9"),
+				   3389,
+				   peer_port,
+				   CUT_BY_PEER,
+				   now_ms() + CUT_MEMORY_MS,
+				   false };
 }
 
 static const struct cut_entry *in_kernel(uint16_t peer_port)

@@ -280,8 +280,8 @@ static void test_unreadable_connections(void **state)
 	fake_time_pass(2 * HOUR);
 	assert_int_equal(fake_log_count("connections can't be read"), 1);
 	/* What was not seen is no silence. */
-	assert_string_equal(reasons(), "connections-unreadable: connections can't be read: whether expected flows are "
-				       "used is not known\n");
+	assert_string_equal(reasons(), "connections-unreadable: connections can't be read: which flows are used is not "
+				       "known\n");
 	fake_conntrack_error = 0;
 	fake_time_pass(MINUTE);
 	assert_string_equal(reasons(), "flow-silent: flow console-in: no answered connection for more than 1h\n");
@@ -295,9 +295,8 @@ static void test_nothing_expected(void **state)
 {
 	(void)state;
 	follow(BASE);
-	assert_int_equal(fake_time_next(), INT64_MAX);
 	fake_time_pass(DAY);
-	assert_int_equal(fake_conntrack_looks + counter_reads, 0);
+	assert_int_equal(counter_reads, 0);
 	assert_int_equal(usage_save(usage), 0);
 	assert_null(directory_read("expect"));
 
@@ -308,9 +307,8 @@ static void test_nothing_expected(void **state)
 	assert_non_null(strstr(text, "console-in "));
 	free(text);
 	follow(BASE); /* not expected any more */
-	assert_int_equal(fake_time_next(), INT64_MAX);
 	restart(BASE);
-	assert_int_equal(fake_time_next(), INT64_MAX);
+	fake_time_pass(2 * HOUR);
 	assert_string_equal(reasons(), "");
 	assert_int_equal(usage_save(usage), 0);
 	text = directory_read("expect");
@@ -319,6 +317,255 @@ static void test_nothing_expected(void **state)
 	assert_int_equal(remove(directory_path("expect")), 0);
 	assert_int_equal(usage_save(usage), 0); /* there is nothing of it on disk, and nothing to save */
 	assert_null(directory_read("expect"));
+}
+
+static const struct policy_flow *flow_of(const char *id)
+{
+	return policy_flow(&policy, id);
+}
+
+static uint64_t opened_24h(const char *id)
+{
+	const struct record_flow *flow = record_find(usage_record(usage), id);
+	return flow ? record_opened(flow, wall_s()) : 0;
+}
+
+/* Seconds since the last use; -1: never. */
+static int64_t last_used(const char *id)
+{
+	const struct record_flow *flow = record_find(usage_record(usage), id);
+	return flow ? wall_s() - flow->last_s : -1;
+}
+
+/* What is open, new, and was used last, without anything that is expected. */
+static void test_use(void **state)
+{
+	struct tracked first = console(1), second = console(2), udp = console(3), unanswered = console(4),
+		       denied = connection("198.51.100.9", "192.0.2.25", 8470, 5);
+
+	(void)state;
+	first.open = second.open = denied.open = true;
+	unanswered.answered = false;
+	udp.packet = (struct packet){ .source = make_addr("192.0.2.25"),
+				      .target = make_addr("192.0.2.53"),
+				      .protocol = PROTOCOL_UDP,
+				      .source_port = 50000,
+				      .target_port = 53 };
+	follow(BASE);
+	assert_false(usage_knows_open(usage));
+	assert_int_equal(last_used("console-in"), -1);
+	fake_conntrack_add(&first);
+	fake_conntrack_add(&second);
+	fake_conntrack_add(&udp);
+	fake_conntrack_add(&unanswered);
+	fake_conntrack_add(&denied);
+	fake_time_pass(2 * SECOND);
+	assert_true(usage_knows_open(usage));
+	assert_int_equal(usage_open(usage, flow_of("console-in")), 2);
+	assert_int_equal(usage_open(usage, flow_of("dns-out")), 1);
+	assert_int_equal(usage_open(usage, flow_of("api-in")), 0);
+	assert_int_equal(opened_24h("console-in"), 2);
+	assert_int_equal(usage_known_s(usage, 1), 1);
+	assert_int_equal(usage_known_s(usage, 5), -1);
+	fake_time_pass(10 * MINUTE);
+	assert_int_equal(opened_24h("console-in"), 2); /* they are the same */
+	assert_in_range(last_used("console-in"), 0, 25);
+	assert_int_equal(usage_known_s(usage, 1), 601);
+	assert_in_range(fake_conntrack_looks, 23, 26);
+
+	/* One is closed: its entry stays for two minutes, and is no use. */
+	fake_conntrack_reset();
+	first.open = false;
+	fake_conntrack_add(&first);
+	fake_time_pass(MINUTE);
+	assert_int_equal(usage_open(usage, flow_of("console-in")), 0);
+	assert_in_range(last_used("console-in"), 60, 86);
+	fake_conntrack_reset();
+	fake_time_pass(DAY);
+	assert_int_equal(opened_24h("console-in"), 0);
+	assert_in_range(last_used("console-in"), 86460, 86490);
+	fake_time_pass(89 * (int64_t)DAY);
+	assert_int_equal(last_used("console-in"), -1);
+	assert_int_equal(record_kept_s(usage_record(usage)), RECORD_KEPT_S);
+	/* One that comes and goes between two readings, but for what the kernel keeps of it. */
+	fake_conntrack_add(&first);
+	fake_time_pass(MINUTE);
+	assert_int_equal(opened_24h("console-in"), 1);
+}
+
+static void test_refresh(void **state)
+{
+	struct tracked first = console(1);
+
+	(void)state;
+	usage_refresh(usage); /* there is no policy yet */
+	follow(BASE);
+	first.open = true;
+	fake_conntrack_add(&first);
+	usage_refresh(usage);
+	assert_int_equal(usage_open(usage, flow_of("console-in")), 1);
+	fake_conntrack_reset();
+	usage_refresh(usage);
+	assert_int_equal(usage_open(usage, flow_of("console-in")), 0);
+	/* Where it costs much it is not done again at once. */
+	view_cost_ms = 2 * SECOND;
+	usage_refresh(usage);
+	size_t looks = fake_conntrack_looks;
+	fake_time_pass(7 * SECOND);
+	usage_refresh(usage);
+	assert_int_equal(fake_conntrack_looks, looks);
+	fake_time_pass(2 * SECOND);
+	usage_refresh(usage);
+	assert_int_equal(fake_conntrack_looks, looks + 1);
+	/* And by itself even later. */
+	fake_time_pass(99 * SECOND);
+	assert_int_equal(fake_conntrack_looks, looks + 1);
+	fake_time_pass(2 * SECOND);
+	assert_int_equal(fake_conntrack_looks, looks + 2);
+	/* A reload: what is open is not known until the next reading. */
+	follow(BASE);
+	assert_false(usage_knows_open(usage));
+	assert_int_equal(usage_open(usage, flow_of("console-in")), 0);
+	usage_set_removed(usage, true);
+	looks = fake_conntrack_looks;
+	fake_time_pass(DAY);
+	usage_refresh(usage);
+	assert_int_equal(fake_conntrack_looks, looks);
+}
+
+struct listed {
+	size_t count;
+	struct tracked tracked;
+	struct judgement judgement;
+};
+
+static void see(void *userdata, const struct tracked *tracked, const struct judgement *judgement)
+{
+	struct listed *listed = userdata;
+
+	listed->count++;
+	listed->tracked = *tracked;
+	listed->judgement = *judgement;
+}
+
+static void test_list(void **state)
+{
+	struct tracked picked_up = connection("192.0.2.25", "203.0.113.7", 50000, 1);
+	struct listed listed = { 0 };
+
+	(void)state;
+	follow(BASE);
+	picked_up.packet.source_port = 8470;
+	picked_up.picked_up = true;
+	fake_conntrack_add(&picked_up);
+	view_cost_ms = SECOND;
+	assert_int_equal(usage_list(usage, see, &listed), 0);
+	assert_int_equal(listed.count, 1);
+	assert_int_equal(listed.tracked.packet.target_port, 8470); /* as it was opened */
+	assert_int_equal(addr_compare(&listed.tracked.packet.source, &picked_up.packet.target), 0);
+	assert_string_equal(listed.judgement.flow->id, "console-in");
+	assert_int_equal(usage_list(usage, see, &listed), -EBUSY);
+	fake_time_pass(11 * SECOND);
+	fake_conntrack_error = -EPERM;
+	assert_int_equal(usage_list(usage, see, &listed), -EPERM);
+	assert_int_equal(listed.count, 1);
+	assert_int_equal(opened_24h("console-in"), 1); /* one reading for both */
+}
+
+static void test_record_is_kept(void **state)
+{
+	struct tracked first = console(1), second = console(2);
+
+	(void)state;
+	first.open = second.open = true;
+	follow(BASE);
+	assert_int_equal(usage_save_record(usage, true), 0);
+	assert_null(directory_read("record")); /* nothing is to be saved */
+	fake_conntrack_add(&first);
+	fake_time_pass(MINUTE);
+	assert_int_equal(usage_save_record(usage, true), 0);
+	/* In the same boot, what was open was counted. */
+	restart(BASE);
+	fake_time_pass(MINUTE);
+	assert_int_equal(opened_24h("console-in"), 1);
+	assert_int_equal(usage_open(usage, flow_of("console-in")), 1);
+	fake_conntrack_add(&second);
+	fake_time_pass(MINUTE);
+	assert_int_equal(opened_24h("console-in"), 2);
+	assert_int_equal(usage_save_record(usage, true), 0);
+	char *text = directory_read("record"), *boot = strstr(text, "boot ");
+	assert_non_null(strstr(text, "allowed console-in 203.0.113.7/32 tcp 8470 "));
+	*strchr(boot, '\n') = '\0'; /* another boot, or none that is known */
+	directory_write("record", text);
+	free(text);
+}
+
+static void test_pace_of_saving(void **state)
+{
+	struct tracked first = console(1);
+
+	(void)state;
+	first.open = true;
+	follow(BASE);
+	fake_conntrack_add(&first);
+	fake_time_pass(MINUTE);
+	assert_int_equal(usage_save_record(usage, false), 0);
+	assert_int_equal(remove(directory_path("record")), 0);
+	fake_time_pass(30 * SECOND);
+	assert_int_equal(usage_save_record(usage, false), 0);
+	assert_null(directory_read("record"));
+	fake_time_pass(31 * SECOND);
+	directory_hide(true);
+	assert_int_equal(usage_save_record(usage, false), -ENOENT);
+	assert_int_equal(usage_save_record(usage, true), -ENOENT);
+	assert_int_equal(fake_log_count("can't save the record of who used what in"), 1);
+	assert_non_null(strstr(reasons(), "state-unsaved: the record of who used what can't be saved in"));
+	directory_hide(false);
+	assert_int_equal(usage_save_record(usage, true), 0);
+	assert_string_equal(reasons(), "");
+	assert_int_equal(remove(directory_path("record")), 0);
+	assert_int_equal(usage_save_record(usage, true), 0); /* nothing is new */
+	assert_null(directory_read("record"));
+}
+
+#define NO_RECORD "[gateway]\nrecord = no\n"
+
+static void test_no_record(void **state)
+{
+	struct tracked first = console(1);
+	struct record_peer stranger = { make_addr("198.51.100.9"), PROTOCOL_TCP, 8470 };
+
+	(void)state;
+	first.open = true;
+	follow(BASE);
+	fake_conntrack_add(&first);
+	fake_time_pass(MINUTE);
+	assert_int_equal(usage_denied(usage, "console-in", &stranger, 3), 0);
+	assert_int_equal(usage_save_record(usage, true), 0);
+	char *text = directory_read("record");
+	assert_non_null(strstr(text, "denied console-in 198.51.100.9/32 tcp 8470 "));
+	free(text);
+	follow(BASE NO_RECORD);
+	assert_null(usage_record(usage));
+	assert_null(directory_read("record"));
+	fake_time_pass(MINUTE);
+	assert_int_equal(usage_open(usage, flow_of("console-in")), 1); /* that is no memory */
+	assert_int_equal(usage_denied(usage, "console-in", &stranger, 3), 0);
+	assert_int_equal(usage_save_record(usage, true), 0);
+	assert_null(directory_read("record"));
+	/* One of former times goes at the start. */
+	directory_write("record", "x");
+	restart(BASE NO_RECORD);
+	assert_null(directory_read("record"));
+	follow(BASE);
+	assert_non_null(usage_record(usage));
+	assert_int_equal(record_kept_s(usage_record(usage)), 0);
+	assert_int_equal(mkdir(directory_path("record"), 0700), 0);
+	restart(BASE);
+	assert_int_equal(fake_log_count("the record of who used what can't be read in"), 1);
+	follow(BASE NO_RECORD);
+	assert_int_equal(fake_log_count("the record of who used what can't be removed from"), 1);
+	assert_int_equal(rmdir(directory_path("record")), 0);
 }
 
 /* Where there are many connections, a look takes at most a fiftieth of the processor's time. */
@@ -405,6 +652,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_restarts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unreadable_connections, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_expected, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_use, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refresh, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_list, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_record_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pace_of_saving, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_record, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pace, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unwritable_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unreadable_state, setup, teardown),

@@ -62,6 +62,9 @@ static void run_server(const char *path, struct canned *canned, bool privileged,
 		{ "org.spefw.Gateway.Flows", privileged, run_canned },
 		{ "org.spefw.Gateway.Names", privileged, run_canned },
 		{ "org.spefw.Gateway.Explain", privileged, run_canned },
+		{ "org.spefw.Gateway.Connections", privileged, run_canned },
+		{ "org.spefw.Gateway.Peers", privileged, run_canned },
+		{ "org.spefw.Gateway.Cut", privileged, run_canned },
 		{ "org.spefw.Gateway.Reload", privileged, run_canned },
 		{ "org.spefw.Gateway.Refresh", privileged, run_canned },
 		{ "org.spefw.Gateway.Watch", privileged, run_canned },
@@ -399,6 +402,57 @@ static void test_flows_and_names(void **state)
 	check_golden(f, "names-ok", EXIT_DONE);
 	check_golden(f, "names-trouble", EXIT_DONE);
 	check_golden(f, "names-none", EXIT_DONE);
+	check_golden(f, "connections-all", EXIT_DONE);
+	check_golden(f, "connections-uncounted", EXIT_DONE);
+	check_golden(f, "connections-none", EXIT_DONE);
+}
+
+/* All about one flow is put together from three replies. */
+static void test_one_flow(void **state)
+{
+	struct fixture *f = *state;
+	char *path = golden_path("flows-one", ".json"), *reply = read_whole(path);
+
+	serve(f, (struct canned){ .parameters = reply }, false);
+	assert_int_equal(RUN(f, "flows", "console-in"), EXIT_DONE);
+	compare_golden("flows-one", ".txt", f->out);
+	assert_int_equal(RUN(f, "flows", "console-in", "--json"), EXIT_DONE);
+	json_t *printed = json_loads(f->out, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(printed, "peers")), 4);
+	assert_int_equal(json_array_size(json_object_get(printed, "connections")), 1);
+	assert_true(json_is_false(json_object_get(printed, "more_peers")));
+	json_decref(printed);
+	assert_int_equal(RUN(f, "flows", "console-out"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: there is no flow console-out: spefwctl flows lists them\n");
+	assert_int_equal(RUN(f, "flows", "\xff"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "connections", ""), EXIT_USAGE);
+	free(reply);
+	free(path);
+}
+
+static void test_cut(void **state)
+{
+	static const char *const no_ids[] = { "", "x", "-1", "+1", "1x", "4294967296", "99999999999999999999" };
+	struct fixture *f = *state;
+
+	serve(f,
+	      (struct canned){ .parameters = "{\"id\":7,\"protocol\":\"tcp\",\"source\":\"203.0.113.7\",\"target\":"
+					     "\"192.0.2.25\",\"source_port\":50123,\"target_port\":8470}" },
+	      false);
+	assert_int_equal(RUN(f, "cut", "4294967295"), EXIT_DONE);
+	assert_string_equal(f->out, "cut: 203.0.113.7 port 50123 -> 192.0.2.25 tcp/8470\n");
+	assert_int_equal(RUN(f, "cut"), EXIT_USAGE);
+	for (size_t i = 0; i < sizeof(no_ids) / sizeof(no_ids[0]); i++)
+		assert_int_equal(RUN(f, "cut", "--", no_ids[i]), EXIT_USAGE);
+	stop_serving(f);
+	serve(f, (struct canned){ "org.spefw.Gateway.ConnectionUnknown", "{\"id\":7}" }, false);
+	assert_int_equal(RUN(f, "cut", "7"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: there is no connection 7 (any more): spefwctl connections shows those "
+				    "that are there\n");
+	stop_serving(f);
+	serve(f, (struct canned){ "org.spefw.Gateway.FlowUnknown", "{\"flow\":\"a\"}" }, false);
+	assert_int_equal(RUN(f, "connections", "a"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: there is no flow a: spefwctl flows lists them\n");
 }
 
 static void test_explain(void **state)
@@ -1064,6 +1118,8 @@ int main(void)
 		TEST(test_status),
 		TEST(test_status_of_a_hostile_daemon),
 		TEST(test_flows_and_names),
+		TEST(test_one_flow),
+		TEST(test_cut),
 		TEST(test_changes),
 		TEST(test_events),
 		TEST(test_explain),

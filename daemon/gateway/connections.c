@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/parts.h"
+#include "log.h"
+
+#include <errno.h>
+
+/* Single connections: who has which, and the end of one. */
+
+int gateway_list_connections(struct gateway *gateway, see_connection *see, void *userdata)
+{
+	return usage_list(gateway->usage, see, userdata);
+}
+
+void gateway_read_connections(struct gateway *gateway)
+{
+	usage_refresh(gateway->usage);
+}
+
+static void log_cut(const struct requester *by, uint32_t id, const struct tracked *tracked)
+{
+	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
+
+	log_notice("cut by %s: connection %u, %s port %u -> %s port %u", by->text, id,
+		   addr_format(&tracked->packet.source, source), tracked->packet.source_port,
+		   addr_format(&tracked->packet.target, target), tracked->packet.target_port);
+}
+
+int gateway_cut_connection(struct gateway *gateway, const struct requester *by, uint32_t id, struct tracked *ret)
+{
+	struct cut_rules rules = { .policy = config_store_policy(gateway->config) };
+
+	if (rules.policy->mode == MODE_AUDIT)
+		return -EOPNOTSUPP;
+	if (table_is_removed(gateway->table) || !table_is_known(gateway->table))
+		return -ENODEV;
+	int r = cut_one(gateway->cut, &rules, id, ret);
+	if (r == 0)
+		log_cut(by, id, ret);
+	return r;
+}
