@@ -7,12 +7,9 @@
 static bool set_has(const struct ruleset *ruleset, const char *base, const struct addr *addr)
 {
 	char name[32];
-	size_t size = addr_size(addr->family), length = strlen(base);
+	size_t size = addr_size(addr->family);
 
-	if (length + 3 > sizeof(name))
-		return false;
-	memcpy(name, base, length);
-	memcpy(name + length, addr->family == FAMILY_4 ? "_4" : "_6", 3);
+	snprintf(name, sizeof(name), "%s_%c", base, addr->family == FAMILY_4 ? '4' : '6');
 	const struct set *set = ruleset ? ruleset_find_set(ruleset, name) : NULL;
 	for (size_t i = 0; set && i < set->count; i++)
 		if (memcmp(addr->bytes, set->items[i].first, size) >= 0 &&
