@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What explain tells is what happens: a real packet of each kind, traced through the table to the rule that decides."""
+import json
 import os
 import re
 import sys
@@ -9,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import (ADDRESS, DNS, EXCHANGE, FAMILIES, LICENSE, NARROW, Lab, RawSender, Sniffer, VarlinkError, main,
                  probe_all, vendor, wait_for)  # noqa: E402
 from lab.varlink import Interface  # noqa: E402
-from lab.daemon import TOP  # noqa: E402
+from lab.daemon import TOP, open_socket  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 # Another guarded machine, behind another interface.
@@ -318,8 +319,17 @@ def words(tap):
         result = daemon.call("Explain", {"source": "10.0.0.1", "target": "server:1", "others": False})["results"][0]
         tap.ok("others" not in result and "others_missing" not in result, "other tables only where they are asked for",
                result)
+        request = json.dumps({"method": "org.spefw.Gateway.Explain",
+                              "parameters": {"source": "10.0.0.1", "target": "server:1"}}).encode() + b"\0"
+        for _ in range(40):
+            with open_socket(daemon.socket) as sock:
+                sock.sendall(request)
+        wait_for(lambda: "others" in daemon.call("Explain", {"source": "10.0.0.1", "target": "server:1"})["results"][0],
+                 "those who went away are forgotten")
         live = daemon.ctl("explain", "198.51.100.140", "server:8470").stdout
-        daemon.stop()
+        with open_socket(daemon.socket) as sock:
+            sock.sendall(request)
+            daemon.stop()
         done = daemon.ctl("explain", "198.51.100.140", "server:8470", check=False)
         tap.ok(done.returncode == 3 and "-c " in done.stderr, "without the daemon: 3, and what to do", done.stderr)
         done = daemon.ctl("-c", daemon.config, "explain", "198.51.100.140", "server:8470")
