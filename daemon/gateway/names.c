@@ -29,9 +29,9 @@ void names_see_state(const struct names *names, const struct book_entry *entry, 
 	if (before == entry->state)
 		return;
 	int priority = entry->state == BOOK_FAILING || entry->state == BOOK_STALE ? LOG_WARNING : LOG_INFO;
-	log_message(priority, "%s (%s): %s, %zu addresses%s%s", entry->name, families[entry->family],
-		    book_state_name(entry->state), entry->address_count, entry->last_error[0] ? ": " : "",
-		    entry->last_error);
+	log_message(priority, "%s (%s): %s, %zu address%s%s%s", entry->name, families[entry->family],
+		    book_state_name(entry->state), entry->address_count, entry->address_count == 1 ? "" : "es",
+		    entry->last_error[0] ? ": " : "", entry->last_error);
 	names->events.state_changed(names->userdata);
 }
 

@@ -391,7 +391,7 @@ static void test_grace(void **state)
 	assert_string_equal(view(one, true), "198.51.100.1 198.51.100.7");
 	find(one, FAMILY_4, &entry);
 	assert_int_equal(entry.state, BOOK_FRESH);
-	assert_true(fake_log_has("one.example.net (IPv4): fresh, 1 addresses"));
+	assert_true(fake_log_has("one.example.net (IPv4): fresh, 1 address"));
 	/* Also over a restart. */
 	pass_answering(10 * MINUTE, "198.51.100.7", 300);
 	names_save(names);
@@ -413,7 +413,7 @@ static void test_outage(void **state)
 	failed_first = now_ms();
 	fake_log_reset();
 	fake_resolver_fail(one, FAMILY_4, "SERVFAIL");
-	assert_true(fake_log_has("one.example.net (IPv4): stale, 1 addresses: SERVFAIL"));
+	assert_true(fake_log_has("one.example.net (IPv4): stale, 1 address: SERVFAIL"));
 	assert_string_equal(reasons(), "name-stale: one.example.net (IPv4) is stale: SERVFAIL\n");
 	assert_true(state_changes > 0);
 	assert_null(strstr(events, "changed"));
