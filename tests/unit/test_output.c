@@ -333,6 +333,7 @@ static void test_status(void **state)
 	check_golden(f, "status-crowded", EXIT_DONE);
 	check_golden(f, "status-blocked", EXIT_FAILED);
 	check_golden(f, "status-cleared", EXIT_FAILED);
+	check_golden(f, "status-failed", EXIT_FAILED);
 	check_screen(f, "status-ok-verbose", "status-ok", (const char *const[]){ "status", "-v", NULL }, EXIT_DONE);
 	check_screen(f, "status-blocked-verbose", "status-blocked",
 		     (const char *const[]){ "status", "--verbose", NULL }, EXIT_FAILED);
