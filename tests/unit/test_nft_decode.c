@@ -240,14 +240,14 @@ static struct nftnl_expr *find(struct nftnl_rule *rule, const char *name, int nu
 	return expression;
 }
 
-/* A number or a word of one expression becomes another. */
+/* A number of one expression becomes another; or a word of the rule another one as long. */
 static const struct alteration {
 	size_t rule;
 	const char *expression;
 	int number;
 	uint16_t attribute;
 	uint64_t value;
-	int size; /* of the value in bytes; 0: word */
+	int size; /* of the value in bytes; 0: the word `expression` becomes `word` */
 	const char *word;
 	enum { SAME, ANOTHER, FOREIGN } becomes;
 } alterations[] = {
@@ -281,21 +281,21 @@ static const struct alteration {
 	{ 2, "cmp", 3, NFTNL_EXPR_CMP_OP, NFT_CMP_GT, 4, NULL, FOREIGN },
 	{ 6, "cmp", 0, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ, 4, NULL, ANOTHER },
 	/* sets, counters, verdicts, chains */
-	{ 0, "lookup", 0, NFTNL_EXPR_LOOKUP_SET, 0, 0, "others", ANOTHER },
+	{ 0, "ports", 0, 0, 0, 0, "porto", ANOTHER },
 	{ 0, "lookup", 0, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV, 4, NULL, ANOTHER },
 	{ 0, "lookup", 0, NFTNL_EXPR_LOOKUP_FLAGS, 2, 4, NULL, FOREIGN },
-	{ 3, "lookup", 0, NFTNL_EXPR_LOOKUP_SET, 0, 0, "early_4", ANOTHER },
-	{ 0, "objref", 0, NFTNL_EXPR_OBJREF_IMM_NAME, 0, 0, "flow-y", ANOTHER },
+	{ 3, "early_6", 0, 0, 0, 0, "early_4", ANOTHER },
+	{ 0, "flow-x", 0, 0, 0, 0, "flow-y", ANOTHER },
 	{ 0, "objref", 0, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_QUOTA, 4, NULL, FOREIGN },
 	{ 0, "immediate", 0, NFTNL_EXPR_IMM_VERDICT, 0, 4, NULL, ANOTHER }, /* drop */
 	{ 0, "immediate", 0, NFTNL_EXPR_IMM_VERDICT, 3, 4, NULL, FOREIGN }, /* queue */
 	{ 0, "immediate", 0, NFTNL_EXPR_IMM_DREG, NFT_REG_1, 4, NULL, FOREIGN },
-	{ 2, "immediate", 0, NFTNL_EXPR_IMM_CHAIN, 0, 0, "another", ANOTHER },
+	{ 2, "flows", 0, 0, 0, 0, "other", ANOTHER },
 	{ 2, "immediate", 0, NFTNL_EXPR_IMM_VERDICT, (uint32_t)NFT_GOTO, 4, NULL, ANOTHER },
 	{ 5, "reject", 0, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH, 4, NULL, FOREIGN },
 	{ 5, "reject", 0, NFTNL_EXPR_REJECT_CODE, 3, 1, NULL, FOREIGN },
 	/* logs and limits */
-	{ 5, "log", 0, NFTNL_EXPR_LOG_PREFIX, 0, 0, "spefw allowed", ANOTHER },
+	{ 5, "spefw denied", 0, 0, 0, 0, "spefw passed", ANOTHER },
 	{ 5, "log", 0, NFTNL_EXPR_LOG_GROUP, 6, 2, NULL, ANOTHER },
 	{ 5, "log", 0, NFTNL_EXPR_LOG_SNAPLEN, 64, 4, NULL, ANOTHER },
 	{ 5, "log", 0, NFTNL_EXPR_LOG_QTHRESHOLD, 9, 2, NULL, FOREIGN },
@@ -324,12 +324,20 @@ static void alter(struct nftnl_rule *rule, const struct alteration *alteration)
 	uint16_t attribute = alteration->attribute;
 
 	switch (alteration->size) {
-	case 0: nftnl_expr_set_str(expression, attribute, alteration->word); break;
 	case 1: nftnl_expr_set_u8(expression, attribute, (uint8_t)alteration->value); break;
 	case 2: nftnl_expr_set_u16(expression, attribute, (uint16_t)alteration->value); break;
 	case 4: nftnl_expr_set_u32(expression, attribute, (uint32_t)alteration->value); break;
 	default: nftnl_expr_set_u64(expression, attribute, alteration->value);
 	}
+}
+
+static void replace_word(struct message *message, const char *old, const char *new)
+{
+	char *place = memmem(message->bytes, header_of(message)->nlmsg_len, old, strlen(old));
+
+	assert_non_null(place);
+	assert_int_equal(strlen(new), strlen(old));
+	memcpy(place, new, strlen(new));
 }
 
 static void test_altered(void **state)
@@ -342,8 +350,11 @@ static void test_altered(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(alterations); i++) {
 		struct nftnl_rule *rule = a_rule(alterations[i].rule);
-		alter(rule, &alterations[i]);
+		if (alterations[i].size)
+			alter(rule, &alterations[i]);
 		build(&message, rule);
+		if (!alterations[i].size)
+			replace_word(&message, alterations[i].expression, alterations[i].word);
 		checks[alterations[i].becomes](header_of(&message), &rules[alterations[i].rule]);
 		nftnl_rule_free(rule);
 	}
