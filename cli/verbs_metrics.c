@@ -50,6 +50,7 @@ const struct metric metrics[] = {
 		"unseen", "lost"),
 	ONE("denial_queries_refused", "counter", "Queries because of denials that the limit refused.",
 	    "denial_queries.refused"),
+	ONE("blocking_rules", "gauge", "Rules of other tables that stop a flow, or may.", "blocked.findings"),
 	ONE("interception_rules", "gauge", "Rules of other tables that could intercept a flow.", "interceptions"),
 	EACH("flows", "flow_attempts", "counter", "Packets that opened a connection of a flow, answered or not.",
 	     "attempts"),

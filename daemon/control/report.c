@@ -196,11 +196,11 @@ static json_t *report_findings(const struct gateway *gateway)
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *finding = &findings->items[i];
 		json_array_append_new(list,
-				      json_pack("{s:s, s:o, s:o, s:I, s:s, s:s}", "family",
+				      json_pack("{s:s, s:o, s:o, s:I, s:s, s:s, s:I}", "family",
 						table_family(finding->family), "table", json_printable(finding->table),
 						"chain", json_printable(finding->chain), "handle",
 						(json_int_t)finding->handle, "does", effect_word(finding->effect),
-						"flow", finding->flow));
+						"flow", finding->flow, "flow_count", (json_int_t)finding->flow_count));
 	}
 	return list;
 }

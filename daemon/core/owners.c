@@ -185,9 +185,7 @@ static void remedy_docker(struct command *command, const struct finding *finding
 /* The answers pass by themselves. */
 static void add_rich_rule(struct command *command, const struct finding *finding, enum family family, const char *side)
 {
-	begin(command);
-	add(command, "firewall-cmd --permanent --policy spefw --add-rich-rule 'rule family=\"%s\" %s address=\"",
-	    family == FAMILY_4 ? "ipv4" : "ipv6", side);
+	add(command, " --add-rich-rule 'rule family=\"%s\" %s address=\"", family == FAMILY_4 ? "ipv4" : "ipv6", side);
 	char text[RANGE_TEXT_MAX];
 	add(command, "%s\" accept'", range_format(&finding->own[family], text));
 }
@@ -198,9 +196,11 @@ static void remedy_firewalld(struct command *command, const struct finding *find
 		command->unfit = true;
 		return;
 	}
-	add(command, "firewall-cmd --permanent --new-policy spefw && "
+	/* It may be there from another time. */
+	add(command, "firewall-cmd --permanent --new-policy spefw; "
 		     "firewall-cmd --permanent --policy spefw --add-ingress-zone ANY && "
-		     "firewall-cmd --permanent --policy spefw --add-egress-zone ANY");
+		     "firewall-cmd --permanent --policy spefw --add-egress-zone ANY && "
+		     "firewall-cmd --permanent --policy spefw");
 	for (enum family family = 0; family < FAMILIES; family++) {
 		if (finding->has_own[family] && meets_inbound(finding))
 			add_rich_rule(command, finding, family, "destination");

@@ -3,9 +3,13 @@
 #include "nft/foreign.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
-enum { STEPS_AT_ONCE = 20 * 1000 };
+enum {
+	STEPS_AT_ONCE = 20 * 1000,
+	LARGE = 1000, /* rules whose memory goes back to the system at once */
+};
 
 struct look {
 	struct nft_socket nft;
@@ -48,11 +52,14 @@ void look_free(struct look *look)
 		return;
 	foreign_judge_end(look->judging);
 	nft_foreign_end(look->reading);
+	bool large = look->tables.rules.count > LARGE;
 	foreign_tables_free(&look->tables);
 	environment_free(&look->store);
 	ranges_free(&look->own);
 	nft_close(&look->nft);
 	free(look);
+	if (large)
+		malloc_trim(0);
 }
 
 int look_read(struct look *look)

@@ -20,7 +20,7 @@ backend = polling
 logpath = %s
 filter =
 failregex = ^<HOST>$
-action = nftables[type=multiport, name=console, port=8470, protocol=tcp, chain_hook=forward]
+action = nftables[type=multiport, name=console, port="143,8470", protocol=tcp, chain_hook=forward]
 """
 FAIL2BAN = """[Definition]
 loglevel = INFO
@@ -88,6 +88,12 @@ class Others:
                        (bool(certain), "degraded" if certain else "ok"), what + ": health goes by what is certain")
         return found
 
+    def explained(self, what, source, target, owner, remedy):
+        """explain names one rule of this program, with this remedy; None: nothing."""
+        [result] = self.daemon.call("Explain", {"source": source, "target": target})["results"]
+        found = [(one["owner"], one.get("remedy")) for one in result["others"]]
+        self.tap.equal((result["verdict"], found), ("allowed", [(owner, remedy)] if owner else []), what + ": explain")
+
     def is_open(self, source, target, port, what):
         with self.lab.connect(source, target, port) as connection:
             self.tap.ok(connection.echo(), what)
@@ -131,6 +137,13 @@ def fail2ban(tap):
         wait_for(lambda: "198.51.100.140" in lab.run("gateway", "nft", "list", "ruleset").stdout, "the ban is there")
         others.is_open("admin", SERVER[4], 8470, "another one is banned: the administrator gets in")
         others.healthy("another one is banned")
+        others.is_stopped("client", SERVER[4], 143, "who is banned can't get in")
+        unban = "fail2ban-client set console unbanip 198.51.100.140"
+        others.explained("a ban", "198.51.100.140", "server:143", "fail2ban", unban)
+        others.explained("somebody else", "198.51.100.141", "server:143", None, None)
+        others.run(unban)
+        others.is_open("client", SERVER[4], 143, "who is banned no more gets in")
+        others.explained("no ban", "198.51.100.140", "server:143", None, None)
         for family in FAMILIES:
             title = "fail2ban, IPv%d: " % family
             others.is_open("admin", SERVER[family], 8470, title + "the administrator gets in")
@@ -140,6 +153,7 @@ def fail2ban(tap):
                       [("f2b-table", "f2b-chain", "reject", "console-in", True)], title + "it stops one administrator")
             others.is_stopped("admin", SERVER[family], 8470, title + "who can't get in")
             tap.equal(found[0]["remedy"], "fail2ban-client set console unbanip " + ADMIN[family], title + "the remedy")
+            others.explained(title, ADMIN[family], "server:8470", "fail2ban", found[0]["remedy"])
             others.mend(found)
             others.healthy(title + "mended")
             others.is_open("admin", SERVER[family], 8470, title + "he gets in again")
@@ -170,6 +184,7 @@ def ufw(tap):
         for family in FAMILIES:
             others.is_stopped("client", SERVER[family], 143, "ufw, IPv%d: the server can't be reached" % family)
             others.is_stopped("server", EXCHANGE[family], 443, "ufw, IPv%d: nor can it reach others" % family)
+        others.explained("ufw", "198.51.100.140", "server:143", "ufw", "ufw route allow to 192.0.2.25")
         tap.ok(all(one["remedy"].startswith("ufw route allow to ") for one in found), "the remedy is ufw's own", found)
         others.mend(found)
         others.healthy("ufw, mended")
@@ -192,8 +207,11 @@ def iptables(tap):
                   [("filter", "FORWARD", "imap-out", 2)], "it is named, with the flows")
         tap.equal(found[0]["remedy"], "iptables -I FORWARD 2 -d 192.0.2.25 -j ACCEPT && "
                   "iptables -I FORWARD 2 -s 192.0.2.25 -j ACCEPT", "the remedy goes ahead of it")
+        others.explained("a rule of iptables", "198.51.100.140", "server:143", "iptables",
+                         "iptables -I FORWARD 2 -d 192.0.2.25 -j ACCEPT")
         others.mend(found)
         others.healthy("a rule of iptables, mended")
+        others.explained("a rule of iptables, mended", "198.51.100.140", "server:143", None, None)
         others.is_open("client", SERVER[4], 143, "the flow is open")
         others.run("iptables -F; iptables -P FORWARD DROP")
         found = others.finds("a policy of iptables", "iptables")
@@ -222,6 +240,7 @@ def nftables(tap):
         found = others.finds("a list", "nftables")
         others.is_stopped("admin", SERVER[4], 8470, "it stops an administrator")
         tap.equal(found[0]["remedy"], "nft delete element inet mine bad { %s/31 }" % ADMIN[4], "whose element is named")
+        others.explained("a list", ADMIN[4], "server:8470", "nftables", found[0]["remedy"])
         others.mend(found)
         others.healthy("a list, mended")
         others.is_open("admin", SERVER[4], 8470, "the administrator gets in")

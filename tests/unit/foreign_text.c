@@ -37,6 +37,11 @@ static void read_chain(struct foreign_tables *tables, char *words)
 		chain.nat |= strcmp(word, "nat") == 0;
 		chain.drops |= strcmp(word, "drops") == 0;
 		chain.interfaces_unknown |= strcmp(word, "unknown") == 0;
+		chain.legacy |= strcmp(word, "legacy") == 0;
+		if (strncmp(word, "of-", 3) == 0) {
+			free(chain.table);
+			chain.table = strdup(word + 3);
+		}
 		chain.family = strcmp(word, "ip") == 0 ? TABLE_IP : strcmp(word, "ip6") == 0 ? TABLE_IP6 : chain.family;
 	}
 	assert_int_equal(ARRAY_PUSH(&tables->chains, chain), 0);

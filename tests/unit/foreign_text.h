@@ -4,7 +4,7 @@
 
 /* For tests of foreign_judge.c: other tables as text, one line each:
  *
- *   chain NAME PLACE PRIORITY [nat] [drops] [unknown] [ip|ip6]
+ *   chain NAME PLACE PRIORITY [nat] [drops] [unknown] [legacy] [ip|ip6] [of-TABLE]
  *   set NAME ADDRESSES...             (ascending)
  *   map NAME PORTS=VERDICT...         (likewise; accept, drop, return, jump-CHAIN, goto-CHAIN)
  *   NAME: [not] CONDITION... VERDICT  (a rule of that chain; its handle is the number of the line; "dports N" is the

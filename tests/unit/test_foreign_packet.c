@@ -217,6 +217,102 @@ static void test_fail2ban(void **state)
 	assert_remedy(IN, "chain f2b-chain forward -1\nf2b-chain: dport 8470 drop", "fail2ban", "");
 }
 
+/* Tables of iptables, whose chains they put their own beside. */
+#define FORWARD "chain FORWARD forward 0 drops ip of-filter\n"
+
+static void test_iptables(void **state)
+{
+	(void)state;
+	assert_remedy(IN, FORWARD "FORWARD: from 203.0.113.9 drop\nFORWARD: state established accept", "iptables",
+		      "iptables -A FORWARD -d 192.0.2.25 -j ACCEPT");
+	assert_remedy(OUT, FORWARD "FORWARD: state established accept", "iptables",
+		      "iptables -A FORWARD -s 192.0.2.25 -j ACCEPT");
+	assert_remedy(IN, "chain FORWARD forward 0 ip of-filter\nFORWARD: inexact accept\nFORWARD: dport 8470 drop",
+		      "iptables", "iptables -I FORWARD 2 -d 192.0.2.25 -j ACCEPT");
+	assert_remedy(IN_6, "chain FORWARD forward 0 drops ip6 of-filter legacy\nFORWARD: state established accept",
+		      "iptables", "ip6tables-legacy -A FORWARD -d 2001:db8:2::25 -j ACCEPT");
+	assert_remedy(OUT, "chain PREROUTING prerouting -100 nat ip of-nat\nPREROUTING: redirect", "iptables",
+		      "iptables -t nat -I PREROUTING 1 -s 192.0.2.25 -j ACCEPT");
+	/* Such a table without their chains is somebody's own. */
+	assert_remedy(IN, "chain forward forward 0 ip of-filter\nforward: dport 8470 drop", "nftables",
+		      "nft insert rule ip filter forward handle 2 ip daddr 192.0.2.25 accept");
+	assert_remedy(IN, "chain FORWARD forward 0 ip of-mine\nFORWARD: dport 8470 drop", "nftables",
+		      "nft insert rule ip mine FORWARD handle 2 ip daddr 192.0.2.25 accept");
+}
+
+static void test_docker(void **state)
+{
+	static const char commands[] =
+		"iptables -I DOCKER-USER -d 192.0.2.25 -j ACCEPT && iptables -I DOCKER-USER -s 192.0.2.25 -j ACCEPT";
+
+	(void)state;
+	assert_remedy(IN, FORWARD "chain DOCKER-USER none 0 ip of-filter\nFORWARD: state established accept", "docker",
+		      commands);
+	assert_remedy(IN,
+		      FORWARD "chain DOCKER none 0 ip of-filter\nFORWARD: state established accept\n"
+			      "FORWARD: jump DOCKER\nDOCKER: drop",
+		      "docker", commands);
+	assert_remedy(IN, "chain x forward 0 ip of-docker-bridges\nx: dport 8470 drop", "docker", "");
+}
+
+static void test_ufw(void **state)
+{
+	(void)state;
+	assert_remedy(IN, FORWARD "chain ufw-user-forward none 0 ip of-filter\nFORWARD: state established accept",
+		      "ufw", "ufw route allow to 192.0.2.25");
+	assert_remedy(OUT, FORWARD "chain ufw-user-forward none 0 ip of-filter\nFORWARD: state established accept",
+		      "ufw", "ufw route allow from 192.0.2.25");
+	assert_remedy("192.0.2.25", "192.0.2.1",
+		      "chain INPUT input 0 drops ip of-filter\nchain ufw-user-forward none 0 ip of-filter", "ufw",
+		      "ufw allow from 192.0.2.25");
+	assert_remedy("192.0.2.1", "192.0.2.25",
+		      "chain OUTPUT output 0 drops ip of-filter\nchain ufw-user-forward none 0 ip of-filter", "ufw",
+		      "ufw allow out to 192.0.2.25");
+	assert_remedy(IN,
+		      "chain PREROUTING prerouting 0 drops ip of-filter\nPREROUTING: state established accept\n"
+		      "chain ufw-user-forward none 0 ip of-filter",
+		      "ufw", "");
+}
+
+static void test_firewalld(void **state)
+{
+#define POLICY                                                               \
+	"firewall-cmd --permanent --new-policy spefw; "                      \
+	"firewall-cmd --permanent --policy spefw --add-ingress-zone ANY && " \
+	"firewall-cmd --permanent --policy spefw --add-egress-zone ANY && "  \
+	"firewall-cmd --permanent --policy spefw --add-rich-rule 'rule family="
+	(void)state;
+	assert_remedy(IN, "chain filter_FORWARD forward 10 of-firewalld\nfilter_FORWARD: dport 8470 drop", "firewalld",
+		      POLICY "\"ipv4\" destination address=\"192.0.2.25\" accept' && firewall-cmd --reload");
+	assert_remedy("2001:db8:2::25", "2001:db8:9::9",
+		      "chain filter_FORWARD forward 10 of-firewalld\nfilter_FORWARD: dport 8470 drop", "firewalld",
+		      POLICY "\"ipv6\" source address=\"2001:db8:2::25\" accept' && firewall-cmd --reload");
+	assert_remedy(OUT, "chain nat_PRE prerouting -90 nat of-firewalld\nnat_PRE: redirect", "firewalld", "");
+}
+
+/* What the machine's own interface also leads to are its neighbours, which is no way of a peer. */
+static void test_neighbours(void **state)
+{
+	static char both[2][CONFIG_INTERFACE_MAX + 1] = { "lan", "wan" };
+	struct interface_list own[TEST_ROLES] = { { lan, 1 } }, peers[TEST_FLOWS];
+	struct names_view names = { 0 };
+	struct environment environment = { .gateway = &gateway, .role_interfaces = own, .names = &names };
+	struct foreign_view view = { .environment = &environment, .peers = peers };
+	struct foreign_tables tables;
+	struct findings findings;
+
+	(void)state;
+	for (size_t i = 0; i < TEST_FLOWS; i++)
+		peers[i] = (struct interface_list){ both, 2 };
+	read_tables(&tables, "chain b forward 0\nchain c none 0\nb: in wan drop\nb: in lan goto c\nb: not in wan drop");
+	assert_int_equal(foreign_judge(&findings, &tables, &policy, &view, EFFECTS_STOP), 0);
+	assert_int_equal(findings.count, 1);
+	assert_int_equal(findings.items[0].handle, 3);
+	assert_false(findings.items[0].may);
+	findings_free(&findings);
+	foreign_tables_free(&tables);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,7 +320,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_places, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_diverted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nftables, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_neighbours, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fail2ban, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_iptables, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_docker, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ufw, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_firewalld, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
