@@ -98,7 +98,7 @@ static void print_connections(const struct ctl *ctl, const json_t *list, bool mo
 	}
 	ctl_print_table(ctl, &table);
 	if (more)
-		fprintf(ctl->screen.file, "Only %s are shown: name a flow.\n",
+		fprintf(ctl->screen.file, "There are more: only %s are shown.\n",
 			format_count((int64_t)json_array_size(list), count));
 }
 

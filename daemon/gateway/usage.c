@@ -6,6 +6,7 @@
 #include "timer.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ enum {
 	/* The kernel keeps an answered UDP exchange for 30 s, and a TCP connection that is closed for longer. */
 	READ_MS = 25 * 1000,
 	FIRST_MS = 1000, /* a reload does not wait for it */
+	MANY = 1000,     /* connections in a list: what it needed is given back later, when the reply is sent */
 };
 
 #define USAGE_FILE "expect"
@@ -29,6 +31,7 @@ struct reading {
 	bool count_new;
 	int status;
 	see_connection *list; /* NULL: nobody asks */
+	size_t listed;
 	void *userdata;
 };
 
@@ -77,8 +80,10 @@ static void see(void *userdata, const struct tracked *tracked)
 	if (reading->status < 0 || (!tracked->answered && !reading->list))
 		return;
 	struct judgement judgement = judge(reading, tracked, &as_opened.packet);
-	if (reading->list)
+	if (reading->list) {
 		reading->list(reading->userdata, &as_opened, &judgement);
+		reading->listed++;
+	}
 	if (!tracked->answered || judgement.verdict != VERDICT_ALLOW)
 		return;
 	reading->status = expect(reading->usage, tracked, judgement.flow->id, reading->now);
@@ -135,6 +140,8 @@ static int read_connections(struct usage *usage, see_connection *list, void *use
 	usage_pass_record(usage);
 	usage->took_ms = processor_ms() - began;
 	usage->read_ms = now_ms();
+	if (reading.listed > MANY)
+		usage->trim_ms = usage->read_ms + READ_MS;
 	return r;
 }
 
@@ -207,6 +214,10 @@ static void on_interval(void *userdata)
 	struct usage *usage = userdata;
 
 	expect_pass(&usage->expect, now_ms(), !usage->removed);
+	if (usage->trim_ms && now_ms() >= usage->trim_ms) {
+		malloc_trim(0);
+		usage->trim_ms = 0;
+	}
 	if (usage->removed) {
 		usage_pass_record(usage);
 	} else {

@@ -17,6 +17,7 @@ struct usage {
 	int64_t took_ms;      /* processor time of the last reading of connections */
 	int64_t read_ms;      /* when that was; 0: none yet */
 	int64_t list_free_ms; /* from when on they may be listed again */
+	int64_t trim_ms;      /* when memory is to be given back; 0: it is not */
 	bool removed;         /* there is no table */
 	bool on_disk;         /* the state directory has something of `expect` */
 	bool save_failed;

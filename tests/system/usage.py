@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who uses what: connections now, in 24 hours, the last ones, and the record of them; the end of one on request."""
+import json
 import os
 import re
 import socket
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, GATEWAY, Lab, Probe, main, udp_exchange, wait_for  # noqa: E402
+from lab import (  # noqa: E402
+    ADDRESS, EXCHANGE, FAMILIES, GATEWAY, Lab, Probe, main, namespaces, udp_exchange, wait_for)
 from lab.daemon import VarlinkError  # noqa: E402
 from lab.sessions import Peers, through  # noqa: E402
 
@@ -306,5 +308,25 @@ def counted(tap):
         tap.ok(plain.lives(), "it lives")
 
 
+def many(tap):
+    """More connections than a reply has: the first 10,000, and that there are more."""
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config(flows=ECHO))
+        with namespaces.inside("server"):
+            for port in range(20000, 31000):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                    sock.bind((ADDRESS[4]["server"], port))
+                    sock.sendto(b"", (ADDRESS[4]["internet"], 7001))
+        reply = daemon.call("Connections", {"flow": "echo-out"})
+        tap.equal((len(reply["connections"]), reply["more"], {one["state"] for one in reply["connections"]}),
+                  (10000, True, {"unanswered"}), "10,000 are listed")
+        tap.equal(len({one["id"] for one in reply["connections"]}), 10000, "each once")
+        tap.equal(flows(daemon)["echo-out"]["connections"], 0, "unanswered ones are not open")
+        lines = shown(daemon).splitlines()
+        tap.equal((len(lines), lines[-1]), (10003, "There are more: only 10,000 are shown."), "spefwctl shows that")
+        daemon.call("Status")
+        tap.ok(len(json.dumps(reply)) < 4 << 20, "and a reply has room for them", len(json.dumps(reply)))
+
+
 if __name__ == "__main__":
-    main(use, cut, counted)
+    main(use, cut, counted, many)

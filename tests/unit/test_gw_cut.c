@@ -644,6 +644,59 @@ static void test_forgotten(void **state)
 	cut_free(cut);
 }
 
+/* One that the policy allows, on request: it is remembered for its whole time, whatever the policy and the names are.
+ */
+static void test_on_request(void **state)
+{
+	struct in_force *in_force = *state;
+	struct cut *cut = a_cut();
+	struct tracked found, asked = { .packet = { make_addr("198.51.100.9"), make_addr("192.0.2.25"), PROTOCOL_TCP,
+						    40001, 443, false },
+					.id = 7 };
+	struct cut_entry end = entry_of(40001);
+
+	end.own_port = 443;
+	track("198.51.100.9", 40000, "192.0.2.25", 443);
+	fake_conntrack_add(&asked);
+	asked.packet.protocol = PROTOCOL_UDP;
+	asked.id = 8;
+	fake_conntrack_add(&asked);
+	assert_int_equal(cut_one(cut, &in_force->rules, 9, &found), -ENOENT);
+	assert_int_equal(cut_one(cut, &in_force->rules, 8, &found), -EPROTONOSUPPORT);
+	fake_conntrack_error = -EPERM;
+	assert_int_equal(cut_one(cut, &in_force->rules, 7, &found), -EPERM);
+	fake_conntrack_error = 0;
+	assert_int_equal(fake_conntrack_count(), 3);
+	assert_int_equal(cut_figures(cut).remembered, 0);
+	assert_false(cut_figures(cut).full);
+	assert_int_equal(cut_one(cut, &in_force->rules, 7, &found), 0);
+	assert_int_equal(found.packet.source_port, 40001);
+	assert_int_equal(fake_conntrack_count(), 2);
+	assert_true(cut_list_find(&fake_nft.cut, &end)->on_request);
+	assert_int_equal(cut_one(cut, &in_force->rules, 7, &found), -ENOENT);
+	/* A reload, names, and the next daemon keep it; one that the policy had denied goes. */
+	track_denied(50000, 1);
+	assert_int_equal(run(cut, in_force), 2); /* and the UDP one */
+	struct in_force wide;
+	put_in_force(&wide, BASE "[flow all]\nfrom = ANY\nto = SERVER\nprotocol = tcp\nport = 1-65535\n", "");
+	assert_int_equal(run(cut, &wide), 0);
+	assert_int_equal(fake_nft.cut.count, 1);
+	cut_free(cut);
+	cut = a_cut();
+	cut_set_names_changed(cut);
+	cut_minute(cut, &wide.rules);
+	assert_int_equal(fake_nft.cut.count, 1);
+	/* Its mid-stream packets, let through while the table was not there: it is cut again, and stays on request. */
+	asked.packet =
+		(struct packet){ make_addr("192.0.2.25"), make_addr("198.51.100.9"), PROTOCOL_TCP, 443, 40001, false };
+	asked.picked_up = true;
+	fake_conntrack_add(&asked);
+	assert_int_equal(run(cut, &wide), 1);
+	assert_true(cut_list_find(&fake_nft.cut, &end)->on_request);
+	end_in_force(&wide);
+	cut_free(cut);
+}
+
 /* The kernel refuses a whole batch where one of it is gone. */
 static void test_gone_already(void **state)
 {
@@ -824,6 +877,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mark_refused, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_restored, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_forgotten, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_on_request, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_gone_already, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_table_gone, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_without_memory, reset, nothing_left),
