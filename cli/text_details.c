@@ -149,17 +149,18 @@ static void print_figures(const struct ctl *ctl, const json_t *status)
 /* Rules of other tables: "table ip squid, chain prerouting, handle 4: redirect, flow https-out and 2 more". */
 static void add_rules(struct table *table, const char *label, const json_t *list)
 {
-	char more[48];
+	char more[48], handle[40];
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *rule = json_array_get(list, i);
 		int64_t flows = json_number_of(rule, "flow_count");
 		const char *remedy = json_text_of(rule, "remedy");
 		snprintf(more, sizeof(more), " and %lld more", (long long)(flows - 1));
+		snprintf(handle, sizeof(handle), ", handle %lld", (long long)json_number_of(rule, "handle"));
 		table_cell(table, TONE_STRONG, "  %s", i ? "" : label);
-		table_cell(table, TONE_WARNING, "table %s %s, chain %s, handle %lld: %s%s, flow %s%s%s%s",
+		table_cell(table, TONE_WARNING, "table %s %s, chain %s%s: %s%s, flow %s%s%s%s",
 			   json_text_of(rule, "family"), json_text_of(rule, "table"), json_text_of(rule, "chain"),
-			   (long long)json_number_of(rule, "handle"), json_truth_of(rule, "may") ? "may " : "",
+			   json_number_of(rule, "handle") ? handle : "", json_truth_of(rule, "may") ? "may " : "",
 			   json_text_of(rule, "does"), json_text_of(rule, "flow"), flows > 1 ? more : "",
 			   *remedy ? " -> " : "", remedy);
 	}

@@ -12,7 +12,7 @@
 enum {
 	SETTLE_MS = 200,          /* a program seldom makes one change alone */
 	EVERY_MS = 2000,          /* a program that changes its tables all the time must not keep us reading */
-	AGAIN_MS = 5 * 60 * 1000, /* elements of their sets come and go unnoticed */
+	AGAIN_MS = 5 * 60 * 1000, /* elements that time out go unnoticed */
 	SHARE = 20,               /* nor may large tables: at most a part of the time in so many */
 	FINDINGS_SAID = 4,
 };
