@@ -81,7 +81,7 @@ spefwd_SOURCES = \
 	daemon/control/report_others.c daemon/control/report_others.h \
 	daemon/control/report.c daemon/control/report.h daemon/control/report_blocked.c \
 	daemon/control/report_cut.c daemon/control/report_cut.h \
-	daemon/control/report_happening.c daemon/control/report_happening.h \
+	daemon/control/report_happening.c daemon/control/report_happening.h daemon/control/report_names.c \
 	daemon/control/report_usage.c daemon/control/report_usage.h \
 	daemon/control/clients.c \
 	daemon/control/peer.c daemon/control/peer.h \
@@ -100,7 +100,7 @@ spefwd_SOURCES = \
 	daemon/gateway/happenings.c daemon/gateway/happening.h \
 	daemon/gateway/names.c daemon/gateway/names.h daemon/gateway/names_parts.h \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c \
-	daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
+	daemon/gateway/names_reasons.c daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
 	daemon/gateway/network.c daemon/gateway/network.h \
 	daemon/gateway/observer.c daemon/gateway/observer.h \
 	daemon/gateway/requests.c \

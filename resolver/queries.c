@@ -26,6 +26,7 @@ struct query {
 	struct query *next;
 	uint32_t id;
 	enum family family;
+	uint64_t heard;   /* queries.heard when it began */
 	bool interrupted; /* by new servers: to be asked of them */
 	char name[WIRE_NAME_MAX];
 };
@@ -39,6 +40,7 @@ static struct {
 	ares_channel channels[CHANNELS];
 	queries_aliases learn;
 	bool has_servers, interrupting;
+	uint64_t heard; /* how often a server has sent anything, whatever it was */
 	struct query *waiting;
 	struct socket_watch {
 		ares_socket_t fd;
@@ -94,6 +96,7 @@ static void process_socket(const struct pollfd *polled)
 	for (size_t i = 0; i < queries.socket_count; i++) {
 		if (queries.sockets[i].fd != polled->fd)
 			continue;
+		queries.heard += (polled->revents & POLLIN) && !failed; /* connected sockets: nobody else can */
 		ares_process_fd(*queries.sockets[i].channel,
 				polled->revents & POLLIN || failed ? polled->fd : ARES_SOCKET_BAD,
 				polled->revents & POLLOUT ? polled->fd : ARES_SOCKET_BAD);
@@ -122,9 +125,9 @@ static void finish(struct query *query)
 	free(query);
 }
 
-static void fail(struct query *query, const char *error)
+static void fail(struct query *query, const char *error, bool silent)
 {
-	struct wire_failure failure = { .head = { WIRE_FAILURE, sizeof(failure) }, .id = query->id };
+	struct wire_failure failure = { .head = { WIRE_FAILURE, sizeof(failure) }, .id = query->id, .silent = silent };
 
 	snprintf(failure.error, sizeof(failure.error), "%s", error);
 	channel_send_answer(&failure);
@@ -197,6 +200,7 @@ static void on_verdict(void *userdata, int status, int timeouts, unsigned char *
 	static struct dns_message message; /* large, and there is one thread */
 	struct query *query = userdata;
 	const char *error = NULL;
+	bool silent = false;
 
 	(void)timeouts;
 	if (queries.interrupting) {
@@ -210,9 +214,10 @@ static void on_verdict(void *userdata, int status, int timeouts, unsigned char *
 		message.address_count = message.aliases = message.ttl_s = 0;
 	} else {
 		error = status_word(status);
+		silent = (status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED) && query->heard == queries.heard;
 	}
 	if (error)
-		fail(query, error);
+		fail(query, error, silent);
 	else
 		answer(query, &message);
 }
@@ -237,14 +242,15 @@ static void begin(struct query *query)
 #ifdef TEST_HOOK
 	const char *result = test_hook(query->name);
 	if (result) {
-		fail(query, result);
+		fail(query, result, false);
 		return;
 	}
 #endif
+	query->heard = queries.heard;
 	if (queries.has_servers)
 		ask(query, FIRST, on_answer);
 	else
-		fail(query, "no DNS server");
+		fail(query, "no DNS server", true);
 }
 
 void queries_add(const struct wire_query *record)

@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define WIRE_VERSION PACKAGE_VERSION " 1"
+#define WIRE_VERSION PACKAGE_VERSION " 2"
 
 enum {
 	WIRE_VERSION_MAX = 32,
@@ -112,6 +112,8 @@ struct wire_answer {
 struct wire_failure {
 	struct wire_head head;
 	uint32_t id;
+	uint8_t silent; /* 1: no server has sent anything at all since it was asked, or there is none; else 0 */
+	uint8_t reserved[3];
 	char error[WIRE_ERROR_MAX]; /* printable ASCII: "SERVFAIL" ... */
 };
 

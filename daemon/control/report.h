@@ -14,6 +14,7 @@ json_t *report_status(struct gateway *gateway, size_t clients); /* clients: conn
 json_t *report_blocked(const struct gateway *gateway);          /* what other tables stop: a part of the status */
 json_t *report_flows(struct gateway *gateway);
 json_t *report_names(const struct gateway *gateway);
+json_t *report_name_list(const struct gateway *gateway); /* a part of the status */
 json_t *report_reasons(const struct health *health);
 /* One line of it for the service manager (STATUS=). */
 void report_to_manager(struct gateway *gateway);

@@ -58,8 +58,10 @@ static void free_names(struct named *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		free(names[i].text);
-		for (size_t family = 0; family < FAMILIES; family++)
+		for (size_t family = 0; family < FAMILIES; family++) {
 			free(names[i].entries[family].addresses);
+			free(names[i].entries[family].refused_addresses);
+		}
 	}
 	free(names);
 }
@@ -177,7 +179,7 @@ static int names_from(struct named **ret, size_t *ret_count, const struct book_n
 
 static void init_entry(struct entry *entry, int64_t at_ms, int64_t now_ms)
 {
-	entry->next_expiry_ms = entry->again_ms = INT64_MAX;
+	entry->next_expiry_ms = entry->again_ms = entry->silent_ms = INT64_MAX;
 	entry_make_due(entry, at_ms, now_ms);
 }
 
@@ -205,6 +207,7 @@ int addrbook_want(struct addrbook *book, const struct book_name *names, size_t c
 			}
 			*entry = old->entries[family];
 			old->entries[family].addresses = NULL;
+			old->entries[family].refused_addresses = NULL;
 			/* What was refused until now is in no entry: only a query can bring it. */
 			if (list[i].allow_private && !old->allow_private)
 				entry_make_due(entry, spread(fresh++, now_ms), now_ms);
@@ -259,6 +262,9 @@ static void show(const struct named *named, enum family family, struct book_entr
 		.last_error = entry->error,
 		.failures = entry->failures,
 		.refused = entry->refused,
+		.silent_ms = entry->failures ? entry->silent_ms : INT64_MAX,
+		.refused_addresses = entry->refused_addresses,
+		.refused_count = entry->refused_count,
 		.refused_mark = entry->refused_mark,
 	};
 }
@@ -280,6 +286,11 @@ const char *book_state_name(enum book_state state)
 {
 	static const char *const names[] = { "fresh", "grace", "stale", "failing", "empty" };
 	return names[state];
+}
+
+const char *book_refused_text(const struct book_refused *refused)
+{
+	return strcmp(refused->why, "own") == 0 ? "the server's or this gateway's own" : refused->why;
 }
 
 const char *book_origin_name(enum book_origin origin)

@@ -13,6 +13,7 @@
 
 enum {
 	BOOK_ADDRESSES_MAX = 256, /* per (name, family) */
+	BOOK_REFUSED_MAX = 8,     /* that are shown */
 };
 
 enum book_state {
@@ -34,6 +35,12 @@ struct book_address {
 	int64_t omitted_ms; /* first answer since then that did not hold it, from when grace counts; INT64_MAX: none yet
 			     */
 	bool in_answer;     /* the newest answer held it */
+};
+
+/* An answered address that the name may not have. */
+struct book_refused {
+	struct addr addr;
+	const char *why; /* as address_unfit() has it, or "own"; static */
 };
 
 struct book_limits {
@@ -61,7 +68,10 @@ struct book_entry {
 	const char *last_error; /* "" where the last query was answered */
 	unsigned failures;      /* in a row */
 	uint64_t refused;       /* addresses that were unfit or beyond the cap, in all */
-	uint64_t refused_mark;  /* changes with the unfit addresses of an answer; 0: none in the newest */
+	int64_t silent_ms; /* since when no server sends anything; INT64_MAX: the last query was answered somehow */
+	const struct book_refused *refused_addresses; /* of the newest answer, the first BOOK_REFUSED_MAX */
+	size_t refused_count;
+	uint64_t refused_mark; /* changes with the unfit addresses of an answer; 0: none in the newest */
 };
 
 /* A name that is wanted. */
@@ -115,6 +125,9 @@ int addrbook_query_by(struct addrbook *book, const char *name, enum family famil
 int addrbook_answered(struct addrbook *book, const char *name, enum family family, const struct addr *addresses,
 		      size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms, bool *ret_changed);
 int addrbook_failed(struct addrbook *book, const char *name, enum family family, const char *error, int64_t now_ms);
+/* Likewise, where no server has sent anything. */
+int addrbook_failed_silently(struct addrbook *book, const char *name, enum family family, const char *error,
+			     int64_t now_ms);
 /* Drops what of this entry has expired; true where the set of addresses changed. index: below addrbook_count(). */
 bool addrbook_expire_entry(struct addrbook *book, size_t index, int64_t now_ms);
 /* Judges all addresses again by `refuses` (the gateway's own may have changed); true where the set changed. */
@@ -132,6 +145,8 @@ void addrbook_used(struct addrbook *book, const struct addr *addr, int64_t until
 /* How much longer than stale the kernel may keep an address that we do not renew. */
 int64_t name_margin_ms(int64_t stale_ms);
 
+/* "private", "the server's or this gateway's own": what the address is. */
+const char *book_refused_text(const struct book_refused *refused);
 const char *book_state_name(enum book_state state);    /* "fresh" ... */
 const char *book_origin_name(enum book_origin origin); /* "queried" ... */
 

@@ -164,6 +164,17 @@ static void confirm(struct book_address *known, uint32_t ttl_s, enum book_origin
 	known->held_ms = most(known->held_ms, held_ms);
 }
 
+/* Where there is no memory it is counted alone. */
+static void note_refused(struct entry *entry, const struct addr *addr, const char *why)
+{
+	entry->refused++;
+	entry->refused_mark += mark_of(addr);
+	if (!entry->refused_addresses)
+		entry->refused_addresses = calloc(BOOK_REFUSED_MAX, sizeof(*entry->refused_addresses));
+	if (entry->refused_addresses && entry->refused_count < BOOK_REFUSED_MAX)
+		entry->refused_addresses[entry->refused_count++] = (struct book_refused){ *addr, why };
+}
+
 /* The known ones first: what is confirmed must not give way to what is new in the same answer. */
 static bool merge(const struct addrbook *book, const struct named *named, struct entry *entry, enum family family,
 		  const struct addr *addresses, size_t count, uint32_t ttl_s, enum book_origin origin, int64_t now_ms)
@@ -172,13 +183,15 @@ static bool merge(const struct addrbook *book, const struct named *named, struct
 	size_t index;
 
 	entry->refused_mark = 0;
+	entry->refused_count = 0;
 	for (size_t i = 0; i < count; i++)
 		if (fits(book, named, family, &addresses[i]) && entry_find_address(entry, &addresses[i], &index))
 			confirm(&entry->addresses[index], ttl_s, origin, now_ms);
 	for (size_t i = 0; i < count; i++) {
-		if (!fits(book, named, family, &addresses[i])) {
-			entry->refused++;
-			entry->refused_mark += mark_of(&addresses[i]);
+		const char *why = addresses[i].family == family ? book_refuses_address(book, named, &addresses[i])
+								: "of the other family";
+		if (why) {
+			note_refused(entry, &addresses[i], why);
 		} else if (!entry_find_address(entry, &addresses[i], &index)) {
 			struct book_address address = answered_address(&addresses[i], ttl_s, origin, now_ms);
 			changed |= insert_address(entry, &address);
@@ -199,6 +212,7 @@ static void begin_answer(struct entry *entry, int64_t now_ms)
 			address->omitted_ms = later(address->omitted_ms, outage);
 	}
 	entry->failures = 0;
+	entry->silent_ms = INT64_MAX;
 	entry->running = entry->retry_at_once = false;
 	entry->ever_answered = true;
 	entry->last_answer_ms = now_ms;
@@ -250,6 +264,7 @@ int addrbook_failed(struct addrbook *book, const char *name, enum family family,
 	if (entry->failures < UINT32_MAX)
 		entry->failures++;
 	snprintf(entry->error, sizeof(entry->error), "%s", error);
+	entry->silent_ms = INT64_MAX;
 	entry_schedule(book, entry, retry_interval(book, entry, now_ms), now_ms);
 	if (entry->retry_at_once)
 		entry_make_due(entry, now_ms, now_ms);
@@ -257,6 +272,18 @@ int addrbook_failed(struct addrbook *book, const char *name, enum family family,
 	entry->running = entry->retry_at_once = false;
 	entry_update_expiry(book, entry);
 	return 0;
+}
+
+int addrbook_failed_silently(struct addrbook *book, const char *name, enum family family, const char *error,
+			     int64_t now_ms)
+{
+	struct entry *entry = book_find_entry(book, name, family);
+	int64_t silent_ms = entry && entry->silent_ms != INT64_MAX ? entry->silent_ms : now_ms;
+
+	int r = addrbook_failed(book, name, family, error, now_ms);
+	if (r == 0)
+		entry->silent_ms = silent_ms;
+	return r;
 }
 
 static int remember(struct addrbook *book, struct named *named, const struct book_address *address)

@@ -5,10 +5,11 @@
 
 enum { MARGIN_MIN_MS = 5 * 1000 };
 
-bool book_refuses_address(const struct addrbook *book, const struct named *named, const struct addr *addr)
+const char *book_refuses_address(const struct addrbook *book, const struct named *named, const struct addr *addr)
 {
-	return address_unfit(addr, named->allow_private) ||
-	       (book->refuses && book->refuses(book->refuses_userdata, addr));
+	const char *unfit = address_unfit(addr, named->allow_private);
+
+	return unfit ? unfit : book->refuses && book->refuses(book->refuses_userdata, addr) ? "own" : NULL;
 }
 
 /* One that answers held lives until stale after the last of them; one that answers left out until grace after

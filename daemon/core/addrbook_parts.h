@@ -30,6 +30,9 @@ struct entry {
 	int64_t failing_since_ms; /* failures > 0 */
 	int64_t next_expiry_ms;   /* least of the addresses' */
 	uint64_t refused;
+	int64_t silent_ms; /* failures > 0: since when no server sent anything; INT64_MAX: one does */
+	struct book_refused *refused_addresses; /* BOOK_REFUSED_MAX of them, or NULL */
+	size_t refused_count;
 	uint64_t refused_mark; /* of the refused addresses of the newest answer, whatever their order; 0: none */
 	char error[ERROR_TEXT_MAX];
 };
@@ -81,7 +84,8 @@ void entry_remove_address(struct entry *entry, size_t index);
 bool entry_find_address(const struct entry *entry, const struct addr *addr, size_t *ret_index);
 
 /* addrbook_expiry.c */
-bool book_refuses_address(const struct addrbook *book, const struct named *named, const struct addr *addr);
+/* Why the name may not have the address; NULL: it may. */
+const char *book_refuses_address(const struct addrbook *book, const struct named *named, const struct addr *addr);
 void entry_update_expiry(const struct addrbook *book, struct entry *entry);
 bool book_recheck_named(struct addrbook *book, struct named *named);
 

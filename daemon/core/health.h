@@ -75,6 +75,11 @@
 	       "")                                                                                                    \
 	REASON(NAMES_NOT_FOLLOWED, "names-not-followed", false,                                                       \
 	       "The names of the policy in force, or their DNS servers, are not followed yet.", "")                   \
+	REASON(DNS_SERVER, "dns-server", false,                                                                       \
+	       "A DNS server does not answer, nor does another one, so that names fail; or there is none.",           \
+	       "an address that answers, as `servers` in `[dns]`")                                                    \
+	REASON(NAME_REFUSED, "name-refused", false, "DNS has addresses for a name, but none that it may have.",       \
+	       "`allow_private = yes` in <SECTION>")                                                                  \
 	REASON(NAME_FAILING, "name-failing", false, "A name has no address, and DNS fails.", "`spefwctl doctor`")     \
 	REASON(NAME_STALE, "name-stale", false, "DNS fails for a name; its last answer serves.", "`spefwctl doctor`") \
 	REASON(NAME_EMPTY, "name-empty", false, "DNS says that a name has no address.",                               \

@@ -16,7 +16,6 @@ enum {
 	QUERY_STEP_MS = 4, /* one query in that time, but for ... */
 	QUERY_BURST = 32,  /* ... so many */
 	QUERY_ALL_EVERY_MS = 5000,
-	REFUSED_LOGGED = 8,               /* addresses of one answer */
 	HELD_FILE_MAX = 64 * 1024 * 1024, /* bytes */
 };
 
@@ -35,22 +34,18 @@ void names_see_state(const struct names *names, const struct book_entry *entry, 
 	names->events.state_changed(names->userdata);
 }
 
-void names_log_refused(const struct names *names, const struct book_entry *entry, uint64_t mark,
-		       const struct addr *addresses, size_t count)
+void names_log_refused(const struct names *names, const struct book_entry *entry, uint64_t mark)
 {
 	char text[ADDR_TEXT_MAX];
-	size_t logged = 0;
 
 	if (!entry->refused_mark || entry->refused_mark == mark)
 		return;
-	for (size_t i = 0; i < count && logged < REFUSED_LOGGED; i++) {
-		const char *why = address_unfit(&addresses[i], entry->allow_private);
-		if (!why && names->events.refuses(names->userdata, &addresses[i]))
-			why = "the server's or this gateway's own";
-		if (!why)
-			continue;
-		log_warning("%s: the answer %s is %s: refused", entry->name, addr_format(&addresses[i], text), why);
-		logged++;
+	for (size_t i = 0; i < entry->refused_count; i++) {
+		const struct book_refused *refused = &entry->refused_addresses[i];
+		const struct policy_flow *flow = names_private_flow(names, entry->name, refused);
+		log_warning("%s: the answer %s is %s: refused%s%s%s", entry->name, addr_format(&refused->addr, text),
+			    book_refused_text(refused), flow ? "; allow_private = yes in [flow " : "",
+			    flow ? flow->id : "", flow ? "] would let it in" : "");
 	}
 }
 
@@ -63,9 +58,10 @@ static void take_answer(struct names *names, const struct resolver_answer *answe
 	enum book_state before =
 		entry->ever_answered || entry->failures || entry->address_count ? entry->state : BOOK_EMPTY;
 
-	int r = answer->error ? addrbook_failed(names->book, answer->name, answer->family, answer->error, now)
-			      : addrbook_answered(names->book, answer->name, answer->family, answer->addresses,
-						  answer->count, answer->ttl_s, ORIGIN_QUERIED, now, ret_changed);
+	int r = answer->silent ? addrbook_failed_silently(names->book, answer->name, answer->family, answer->error, now)
+		: answer->error ? addrbook_failed(names->book, answer->name, answer->family, answer->error, now)
+				: addrbook_answered(names->book, answer->name, answer->family, answer->addresses,
+						    answer->count, answer->ttl_s, ORIGIN_QUERIED, now, ret_changed);
 	/* Also mere confirmation: the kernel's timeouts are renewed when they have lost a part of their margin. */
 	if (r == 0 && !answer->error) {
 		names->events.changed(names->userdata, answer->name);
@@ -79,7 +75,40 @@ static void take_answer(struct names *names, const struct resolver_answer *answe
 	names_see_state(names, entry, before);
 	names_note_held(names, entry);
 	if (!answer->error)
-		names_log_refused(names, entry, refused, answer->addresses, answer->count);
+		names_log_refused(names, entry, refused);
+}
+
+/* Whether it is the servers' fault or the name's shows by another name: the one that was queried longest ago is queried
+ * now. */
+static void query_another(struct names *names, const char *failed, int64_t now)
+{
+	struct book_entry entry, oldest = { .queried_ms = INT64_MAX };
+
+	for (size_t i = 0; i < addrbook_count(names->book); i++) {
+		addrbook_entry(names->book, i, &entry);
+		if (entry.name[0] != '*' && !entry.unwanted && entry.silent_ms == INT64_MAX &&
+		    entry.queried_ms < oldest.queried_ms && strcmp(entry.name, failed) != 0)
+			oldest = entry;
+	}
+	if (oldest.queried_ms < now && !oldest.query_running)
+		addrbook_query_by(names->book, oldest.name, oldest.family, now, now);
+}
+
+/* Whether the servers are there: by the first failure that they had nothing to do with, and by the first sign of life
+ * after such. */
+static void hear(struct names *names, const struct resolver_answer *answer)
+{
+	int64_t now = now_ms();
+	struct book_entry entry;
+
+	if (!answer->silent) {
+		/* What waits for its next query, a quarter of an hour perhaps, need not. */
+		if (names_servers_silent(names))
+			names_query_all(names);
+		names->heard_ms = now;
+	} else if (addrbook_find(names->book, answer->name, answer->family, &entry) == 0 && entry.silent_ms == now) {
+		query_another(names, answer->name, now);
+	}
 }
 
 static void on_answer(void *userdata, const struct resolver_answer *answer)
@@ -93,6 +122,7 @@ static void on_answer(void *userdata, const struct resolver_answer *answer)
 		/* Someone waits, and it is tried again at once. */
 		again = answer->error && entry.next_query_ms <= now_ms();
 	}
+	hear(names, answer);
 	names->unsaved = true;
 	if (changed)
 		names_save_soon(names);
@@ -125,9 +155,12 @@ int names_new(struct names **ret, sd_event *event, struct helper *helper, const 
 
 	if (!names)
 		return -ENOMEM;
-	*names = (struct names){
-		.event = event, .helper = helper, .state = state, .events = *events, .userdata = userdata
-	};
+	*names = (struct names){ .event = event,
+				 .helper = helper,
+				 .state = state,
+				 .events = *events,
+				 .userdata = userdata,
+				 .heard_ms = INT64_MIN };
 	int r = addrbook_new(&names->book, &limits, (uint32_t)now_ms() ^ (uint32_t)getpid() << 16);
 	if (r == 0)
 		r = timer_new(&names->timer, event, SD_EVENT_PRIORITY_NORMAL, on_timer, names);
@@ -368,57 +401,6 @@ struct names_figures names_figures(const struct names *names)
 		.denial_refused = names->denial_pace.refused,
 		.denial_exhausted = query_pace_exhausted(&names->denial_pace, now_ms()),
 	};
-}
-
-/* A family that never had an address is no fault where the other family has one: few names have both. */
-static bool other_family_serves(const struct names *names, const struct book_entry *entry)
-{
-	struct book_entry other;
-
-	return addrbook_find(names->book, entry->name, entry->family == FAMILY_4 ? FAMILY_6 : FAMILY_4, &other) == 0 &&
-	       other.address_count > 0;
-}
-
-/* Of the families that the name may have: what is said of a name is said once. */
-static bool is_first(const struct names *names, const struct book_entry *entry)
-{
-	struct book_entry four;
-
-	return entry->family == FAMILY_4 || addrbook_find(names->book, entry->name, FAMILY_4, &four) < 0;
-}
-
-static void entry_reason(const struct names *names, const struct book_entry *entry, struct health *health)
-{
-	bool queried = entry->ever_answered || entry->failures > 0;
-
-	if (entry->name[0] == '*' || entry->unwanted)
-		return;
-	if (entry->state == BOOK_STALE || entry->state == BOOK_FAILING)
-		health_add(health, entry->state == BOOK_STALE ? HEALTH_NAME_STALE : HEALTH_NAME_FAILING,
-			   "%s (%s) is %s: %s", entry->name, families[entry->family], book_state_name(entry->state),
-			   entry->last_error);
-	else if (entry->state != BOOK_EMPTY || !is_first(names, entry) || other_family_serves(names, entry))
-		return;
-	else if (queried)
-		health_add(health, HEALTH_NAME_EMPTY, "%s has no address: DNS answers so", entry->name);
-	else
-		health_add(health, HEALTH_NAME_UNRESOLVED, "%s is not resolved yet", entry->name);
-}
-
-void names_reasons(const struct names *names, struct health *health)
-{
-	struct book_entry entry;
-
-	if (names->not_followed)
-		health_add(health, HEALTH_NAMES_NOT_FOLLOWED, "the names of the policy are not followed yet");
-	if (names->save_failed) {
-		health_add(health, HEALTH_STATE_UNSAVED, "the addresses can't be saved in %s", names->state);
-		health_fill(health, names->state);
-	}
-	for (size_t i = 0; i < addrbook_count(names->book); i++) {
-		addrbook_entry(names->book, i, &entry);
-		entry_reason(names, &entry, health);
-	}
 }
 
 void names_free(struct names *names)

@@ -90,6 +90,9 @@ struct names_figures {
 	bool denial_exhausted;   /* one of them within the last minute */
 };
 struct names_figures names_figures(const struct names *names);
+/* The flow in whose section allow_private = yes would let it in; NULL: nothing would. */
+const struct policy_flow *names_private_flow(const struct names *names, const char *name,
+					     const struct book_refused *refused);
 void names_reasons(const struct names *names, struct health *health);
 
 #endif

@@ -173,7 +173,7 @@ static int learn(struct names *names, const char *name, const struct dns_answer 
 	*ret_changed |= changed;
 	if (addrbook_find(names->book, name, answer->family, &entry) < 0)
 		return 0;
-	names_log_refused(names, &entry, mark, answer->addresses, answer->count);
+	names_log_refused(names, &entry, mark);
 	if (changed)
 		log_learned(&entry, before, before_count);
 	return 0;

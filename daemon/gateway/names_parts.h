@@ -24,6 +24,7 @@ struct names {
 	struct resolver *resolver;
 	struct refresh *refreshes; /* callers that wait for answers */
 	struct timer *timer;
+	int64_t heard_ms;  /* when a DNS server last sent anything; INT64_MIN: never */
 	bool not_followed; /* the names of the policy in force, or their servers, are not followed yet */
 
 	int64_t query_budget_ms;            /* when the queries so far are worked off, at the pace that they may have */
@@ -43,10 +44,12 @@ struct names {
 void names_save_soon(struct names *names); /* within a second, together with what else comes */
 /* Logs the addresses of an answer that were refused, where they are others than in the one before (mark: its
  * refused_mark). */
-void names_log_refused(const struct names *names, const struct book_entry *entry, uint64_t mark,
-		       const struct addr *addresses, size_t count);
+void names_log_refused(const struct names *names, const struct book_entry *entry, uint64_t mark);
 /* Where it is in another state than before: logs and reports that. */
 void names_see_state(const struct names *names, const struct book_entry *entry, enum book_state before);
+
+/* names_reasons.c */
+bool names_servers_silent(const struct names *names); /* so that names fail, as far as that can be known */
 
 /* names_expiry.c */
 void names_expire(struct names *names, int64_t now); /* drops what has expired, and no connection uses */

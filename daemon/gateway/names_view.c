@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
+#include "core/unfit.h"
 #include "gateway/names_parts.h"
 #include "log.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What the names have, and what they have ever held. */
 
@@ -133,4 +135,28 @@ int names_held_view(struct names *names, const struct policy *policy, struct nam
 		}
 	}
 	return 0;
+}
+
+static bool uses(const struct endpoint *endpoint, const struct policy *policy, const char *name)
+{
+	for (size_t i = 0; i < endpoint->name_count; i++)
+		if (strcmp(policy->names[endpoint->names[i]].name, name) == 0)
+			return true;
+	return false;
+}
+
+const struct policy_flow *names_private_flow(const struct names *names, const char *name,
+					     const struct book_refused *refused)
+{
+	const struct policy *policy = names->file ? &names->file->policy : NULL;
+
+	if (!policy || !address_unfit(&refused->addr, false) || address_unfit(&refused->addr, true) ||
+	    strcmp(refused->why, "private") != 0)
+		return NULL;
+	for (size_t i = 0; i < policy->flow_count; i++) {
+		const struct policy_flow *flow = &policy->flows[i];
+		if (flow->enabled && (uses(&flow->from, policy, name) || uses(&flow->to, policy, name)))
+			return flow;
+	}
+	return NULL;
 }

@@ -86,8 +86,10 @@ static const char *failure_error(const struct wire_failure *failure, size_t leng
 {
 	if (length != sizeof(*failure))
 		return "a wrong length";
-	return is_text(failure->error, sizeof(failure->error)) && failure->error[0] ? NULL
-										    : "a failure with a malformed text";
+	if (!is_text(failure->error, sizeof(failure->error)) || !failure->error[0])
+		return "a failure with a malformed text";
+	return failure->silent <= 1 && is_zero(failure->reserved, sizeof(failure->reserved)) ? NULL
+											     : "a malformed failure";
 }
 
 static const char *observed_error(const struct wire_observed *observed, size_t length)

@@ -39,14 +39,19 @@ struct resolver {
 	size_t server_count;
 };
 
+const struct dns_server *resolver_servers(const struct resolver *resolver, size_t *ret_count)
+{
+	*ret_count = resolver->server_count;
+	return resolver->system ? resolv_conf_servers(resolver->system, ret_count) : resolver->servers;
+}
+
 /* Sending. */
 
 static void send_servers(struct resolver *resolver)
 {
 	struct wire_servers record = { .head.kind = WIRE_SERVERS };
-	size_t count = resolver->server_count;
-	const struct dns_server *servers =
-		resolver->system ? resolv_conf_servers(resolver->system, &count) : resolver->servers;
+	size_t count;
+	const struct dns_server *servers = resolver_servers(resolver, &count);
 
 	record.count = (uint32_t)count;
 	for (size_t i = 0; i < count; i++) {
@@ -126,7 +131,7 @@ static const char *take_failure(struct resolver *resolver, const struct wire_fai
 
 	if (!*at)
 		return "a failure of a query that does not wait";
-	finish(resolver, at, &(struct resolver_answer){ .error = record->error });
+	finish(resolver, at, &(struct resolver_answer){ .error = record->error, .silent = record->silent });
 	return NULL;
 }
 

@@ -18,6 +18,7 @@ struct resolver_answer {
 	enum family family;
 	const char
 		*error; /* NULL: answered, perhaps with no address; else a short reason ("SERVFAIL", "timeout", ...) */
+	bool silent;    /* an error: no server has sent anything since it was queried, or there is none */
 	const struct addr *addresses; /* valid during the call */
 	size_t count;
 	const char (*aliases)[DNS_ALIAS_TEXT_MAX]; /* the names that CNAMEs led to, "" for odd ones; valid during the
@@ -41,6 +42,8 @@ void resolver_free(struct resolver *resolver); /* NULL: nothing */
 /* Whom to query from now on; what waits is asked of them anew. NULL: the system's, which are followed. 0 or a negative
  * errno: then as before. */
 int resolver_set_servers(struct resolver *resolver, const struct dns_server *servers, size_t count);
+/* Whom it queries now; valid until they change. */
+const struct dns_server *resolver_servers(const struct resolver *resolver, size_t *ret_count);
 /* DNS alone: no hosts file, no search list; name without a trailing dot. 0: `done` will be called, later and exactly
  * once (unless the resolver is freed before). -ENOMEM, -EINVAL (longer than a name can be). */
 int resolver_query(struct resolver *resolver, const char *name, enum family family);

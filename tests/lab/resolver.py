@@ -18,7 +18,7 @@ NAME_MAX = 254
 
 Ready = collections.namedtuple("Ready", "version landlock")
 Answer = collections.namedtuple("Answer", "id ttl family addresses aliases")
-Failure = collections.namedtuple("Failure", "id error")
+Failure = collections.namedtuple("Failure", "id silent error")
 Observed = collections.namedtuple("Observed", "server resolver ttl family question addresses")
 Denial = collections.namedtuple("Denial", "source target source_port target_port protocol mid_stream hook kind")
 Counts = collections.namedtuple("Counts", "unasked lost dropped")
@@ -61,8 +61,8 @@ def parse(data):
         if length == end + NAME_MAX * alias_count:
             return Answer(ident, ttl, family, _addresses(data, 24, count),
                           [text_of(data[end + NAME_MAX * i:end + NAME_MAX * (i + 1)]) for i in range(alias_count)])
-    if kind == FAILURE and length == 76:
-        return Failure(struct.unpack_from("=I", data, 8)[0], text_of(data[12:]))
+    if kind == FAILURE and length == 80:
+        return Failure(*struct.unpack_from("=IB", data, 8), text_of(data[16:]))
     if kind == OBSERVED:
         ttl, count, family = struct.unpack_from("=IHB", data, 48)
         if length == 312 + 20 * count:

@@ -67,8 +67,9 @@ def followed(tap):
                                     "the failure of DNS is seen")
         tap.ok(all(one["state"] in ("stale", "failing") for one in status["names"]), "the names are stale then",
                status["names"])
-        tap.ok(status["health"] == "degraded" and any(NAME in reason for reason in daemon.reasons(status)),
-               "status shows it", (status["health"], status["reasons"]))
+        tap.equal([(one["code"], one["text"]) for one in daemon.status()["reasons"]],
+                  [("dns-server", "DNS server %s does not answer: the last answers serve" % DNS[4])],
+                  "status shows it: one reason for all names, the server by its address")
         done = daemon.ctl("status", check=False)
         tap.equal(done.returncode, 1, "spefwctl status exits with 1 while degraded")
         done = daemon.ctl("refresh", NAME, check=False)
@@ -174,6 +175,50 @@ def senseless_addresses(tap):
                   "with allow_private = yes the private ones as well")
 
 
+def refused_addresses(tap):
+    """A name with private addresses alone: which, and the setting that lets them in."""
+    with Lab(tap) as lab:
+        lab.dns({NAME: ["10.1.2.3", "fd00::1"]}, ttl=2)
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        status = daemon.wait_status(lambda now: "name-refused" in daemon.reason_codes(now), "the refusal is reported")
+        [reason] = [one for one in status["reasons"] if one["code"] == "name-refused"]
+        tap.ok(NAME in reason["text"] and "10.1.2.3 (and 1 more) is private" in reason["text"]
+               and reason["remedy"] == "allow_private = yes in [flow license-out]",
+               "with the flow to set it in", reason)
+        tap.equal([one["refused_addresses"] for one in status["names"]],
+                  [[{"address": address, "why": "private", "allow": "flow license-out"}]
+                   for address in ("10.1.2.3", "fd00::1")], "names have it, too")
+        daemon.reload(lab.config(flows=NARROW + "\n[flow license-out]\nallow_private = yes\n"))
+        daemon.wait_status(lambda now: now["health"] == "ok", "done so, it is healthy")
+        tap.equal([one["refused_addresses"] for one in daemon.status()["names"]], [[], []], "and nothing is refused")
+
+
+def family(tap):
+    """A name of one family: the other one is not queried, not open, and not missed."""
+    with Lab(tap) as lab:
+        key4, key6 = (NAME, dns.A), (NAME, dns.AAAA)
+        server = lab.scripted_dns({key4: [LICENSE[0][4]], key6: [LICENSE[0][6]]}, ttl=1)
+        lab.serve("internet", tcp=[80, 443])
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        knows(daemon, *LICENSE[0].values())
+        old = {family: lab.connect("server", LICENSE[0][family], 443) for family in FAMILIES}
+        result = daemon.reload(lab.config(flows=NARROW + "\n[name %s.]\nfamily = ipv4\n" % NAME.upper()))
+        tap.equal((result["changes"], result["cut"]), (["name %s: family ipv4, was both" % NAME], 1),
+                  "a reload says so, and cuts what the other one had")
+        tap.ok(old[4].echo() and opens(lab, LICENSE[0][4]), "IPv4 stays")
+        tap.ok(denied(lab, LICENSE[0][6]), "IPv6 is closed")
+        server.answers[key6] = "servfail"
+        asked = server.queries.count(key6 + ("udp",))
+        daemon.ctl("refresh")
+        dns.query("server", DNS[4], NAME, dns.AAAA, bound=30)
+        status = daemon.status()
+        tap.equal([(one["family"], one["state"]) for one in status["names"]], [("ipv4", "fresh")],
+                  "names has one entry")
+        tap.equal((status["health"], daemon.table() is not None), ("ok", True), "healthy, though the other one fails")
+        own = server.queries.count(key6 + ("udp",)) - asked
+        tap.ok(own <= 1, "spefwd has not queried it", server.queries)
+
+
 def aliases(tap):
     """A name that is an alias of another."""
     with Lab(tap) as lab:
@@ -261,5 +306,6 @@ def observed(tap):
 
 
 if __name__ == "__main__":
-    main(followed, ends_after_grace, families_apart, senseless_addresses, aliases, remembered, system_resolver,
+    main(followed, ends_after_grace, families_apart, senseless_addresses, refused_addresses, family,
+         aliases, remembered, system_resolver,
          unknown_at_first, observed)

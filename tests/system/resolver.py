@@ -190,7 +190,7 @@ def answers(tap):
             tap.equal([got[5], got[6]], [Answer(5, 1, 6, [], []), Answer(6, 1, 4, [], [])],
                       "no address, no such name, with the negative TTL" + over)
             tap.equal([got[7], got[0xFFFFFFFF]],
-                      [Failure(7, "not a DNS name"), Failure(0xFFFFFFFF, "not a DNS name")], "no names" + over)
+                      [Failure(7, 0, "not a DNS name"), Failure(0xFFFFFFFF, 0, "not a DNS name")], "no names" + over)
 
 
 def failures(tap):
@@ -209,24 +209,28 @@ def failures(tap):
         Liar(network, script)
         process = ResolverProcess(network, "gateway")
         process.query(1, "plain.test")
-        tap.equal(process.receive(), Failure(1, "no DNS server"), "nobody to ask yet")
+        tap.equal(process.receive(), Failure(1, 1, "no DNS server"), "nobody to ask yet")
         process.servers(DNS[4])
         for ident, name in enumerate(list(rcodes) + ["plain.test"], 2):
             process.query(ident, name)
         tap.equal(process.answers(2, 3, 4, 5),
-                  {2: Failure(2, "SERVFAIL"), 3: Failure(3, "REFUSED"), 4: Failure(4, "NOTIMP"),
+                  {2: Failure(2, 0, "SERVFAIL"), 3: Failure(3, 0, "REFUSED"), 4: Failure(4, 0, "NOTIMP"),
                    5: Answer(5, 1, 4, [pool(4, 1)], [])}, "what the server says")
         process.query(6, "malformed.test")
-        tap.equal(process.receive(), Failure(6, "malformed answer"), "an answer that can't be read")
+        tap.equal(process.receive(), Failure(6, 0, "malformed answer"), "an answer that can't be read")
         process.servers(DNS[4], port=54)
         process.query(7, "plain.test")
-        tap.equal(process.receive(), Failure(7, "no DNS server answers"), "nobody listens there")
+        tap.equal(process.receive(), Failure(7, 1, "no DNS server answers"), "nobody listens there")
         process.servers(DNS[4])
         process.query(8, "silent.test")
-        tap.equal(process.receive(), Failure(8, "timeout"), "silence")
+        tap.equal(process.receive(), Failure(8, 1, "timeout"), "silence")
+        process.query(10, "silent.test")
+        process.query(11, "plain.test")
+        tap.equal(process.answers(10, 11), {10: Failure(10, 0, "timeout"), 11: Answer(11, 1, 4, [pool(4, 1)], [])},
+                  "silence about one name alone, from a server that is there")
         process.servers()
         process.query(9, "plain.test")
-        tap.equal(process.receive(), Failure(9, "no DNS server"), "nobody to ask any more")
+        tap.equal(process.receive(), Failure(9, 1, "no DNS server"), "nobody to ask any more")
         process.socket.close()
         status, log = process.end()
         # c-ares 1.34 reads answers by itself, and says nothing.
@@ -286,7 +290,7 @@ def sizes_of_answers(tap):
         tap.equal(got[0], Answer(0, 1, 4, [pool(4, 1)], []), "a query says how much it takes")
         tap.equal(got[1], Answer(1, 1, 4, [pool(4, 1)], []), "a server that knows nothing of that is asked without")
         tap.equal(got[2], Answer(2, 1, 4, [pool(4, number) for number in range(512)], []), "the first of very many")
-        tap.equal(got[3], Failure(3, "malformed answer"), "more than is read")
+        tap.equal(got[3], Failure(3, 0, "malformed answer"), "more than is read")
 
 
 def other_servers(tap):
@@ -306,7 +310,7 @@ def other_servers(tap):
         process.servers(DNS[4])
         process.query(6, "name-6.test")
         process.servers()
-        tap.equal(process.receive(), Failure(6, "no DNS server"), "or fail, where there is none any more")
+        tap.equal(process.receive(), Failure(6, 1, "no DNS server"), "or fail, where there is none any more")
 
 
 # When it ends.

@@ -166,6 +166,18 @@ void fake_resolver_fail(const char *name, enum family family, const char *error)
 	give(find_waiting(name, family), &(struct resolver_answer){ .error = error });
 }
 
+void fake_resolver_silence(const char *name, enum family family)
+{
+	give(find_waiting(name, family), &(struct resolver_answer){ .error = "timeout", .silent = true });
+}
+
+const struct dns_server *resolver_servers(const struct resolver *resolver, size_t *ret_count)
+{
+	assert_non_null(resolver);
+	*ret_count = fake_resolver_server.port ? 1 : 0;
+	return &fake_resolver_server;
+}
+
 static void give_all(const struct resolver_answer *answer)
 {
 	for (size_t left = waiting_count; left > 0 && waiting_count > 0; left--)

@@ -33,6 +33,8 @@ void fake_resolver_answer(const char *name, enum family family, const char *addr
 void fake_resolver_answer_by(const char *name, enum family family, const char *aliases, const char *addresses,
 			     uint32_t ttl_s);
 void fake_resolver_fail(const char *name, enum family family, const char *error);
+/* No server sends anything: "timeout". */
+void fake_resolver_silence(const char *name, enum family family);
 /* All that wait now. */
 void fake_resolver_fail_all(const char *error);
 void fake_resolver_empty_all(uint32_t ttl_s); /* none of them has an address */

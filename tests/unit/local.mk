@@ -215,7 +215,8 @@ tests_unit_test_gw_cut_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_cut_LDADD = $(MNL_LIBS) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_names_SOURCES = tests/unit/test_gw_names.c daemon/gateway/names.c daemon/gateway/names.h \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_parts.h \
-	daemon/gateway/names_refresh.c daemon/gateway/names_view.c $(UNIT_FAKE_CONNTRACK) $(UNIT_FAKE_LOG) \
+	daemon/gateway/names_reasons.c daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
+	$(UNIT_FAKE_CONNTRACK) $(UNIT_FAKE_LOG) \
 	$(UNIT_FAKE_RESOLVER) $(UNIT_FAKE_TIME) $(UNIT_MAKE_SOURCES)
 tests_unit_test_gw_names_LDFLAGS = $(UNIT_WRAPPED) -Wl,--wrap=fsync
 tests_unit_test_gw_names_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
@@ -264,7 +265,8 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	daemon/gateway/cut_shown.c daemon/gateway/generation.c daemon/gateway/requests.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/foreign_explain.c \
 	daemon/gateway/foreign_look.c daemon/gateway/gateway.c daemon/gateway/happenings.c daemon/gateway/names.c \
-	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_refresh.c \
+	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_reasons.c \
+	daemon/gateway/names_refresh.c \
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
 	daemon/gateway/connections.c daemon/gateway/usage.c daemon/gateway/usage_record.c
 tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)

@@ -324,7 +324,7 @@ static void test_begin(void **state)
 	assert_true(fake_log_has("one.example.net (IPv4): fresh, 2 addresses"));
 	fake_resolver_answer(one, FAMILY_6, "", 300);
 	fake_resolver_empty_all(300);
-	assert_string_equal(reasons(), "name-empty: peer.example.net has no address: DNS answers so\n");
+	assert_string_equal(reasons(), "name-empty: peer.example.net has no address in DNS\n");
 	/* One family will do. */
 	until_asked(peer, FAMILY_6);
 	fake_resolver_answer(peer, FAMILY_6, "2001:db8:1::90", 300);
@@ -1323,12 +1323,141 @@ static void test_family(void **state)
 	assert_true(fake_resolver_asked(one, FAMILY_4));
 }
 
+/* Every name fails by one cause: it is said once, and named. */
+static void test_silent_servers(void **state)
+{
+	static const char dead[] = "dns-server: DNS server 192.0.2.53 does not answer: the last answers serve\n";
+
+	(void)state;
+	begin_answered();
+	assert_string_equal(reasons(), "");
+	fake_time_pass(10 * MINUTE);
+	until_asked(one, FAMILY_4);
+	fake_resolver_silence(one, FAMILY_4);
+	/* That may be the name's own servers: another name is queried at once, and tells. */
+	assert_string_equal(reasons(), "name-stale: one.example.net (IPv4) is stale: timeout\n");
+	assert_true(fake_resolver_asked(peer, FAMILY_4) || fake_resolver_asked(peer, FAMILY_6));
+	fake_time_pass(SECOND);
+	for (enum family family = 0; family < FAMILIES; family++)
+		if (fake_resolver_asked(peer, family))
+			fake_resolver_silence(peer, family);
+	assert_string_equal(reasons(), dead);
+	until_asked(one, FAMILY_6);
+	fake_resolver_silence(one, FAMILY_6);
+	assert_string_equal(reasons(), dead);
+	assert_int_equal(state_changes > 0, true);
+
+	/* One sign of life, and all that waits for its next try is queried. */
+	until_asked(one, FAMILY_4);
+	fake_time_pass(10 * MINUTE);
+	fake_resolver_answer(one, FAMILY_4, "198.51.100.1", 300);
+	assert_null(strstr(reasons(), "dns-server"));
+	fake_time_pass(5 * SECOND);
+	assert_true(fake_resolver_asked(peer, FAMILY_4) && fake_resolver_asked(one, FAMILY_6));
+	answer_peer();
+	assert_string_equal(reasons(), "");
+}
+
+/* The resolver is there, and has no word of one name: that is the name's own reason. */
+static void test_silent_name(void **state)
+{
+	(void)state;
+	begin_answered();
+	fake_time_pass(10 * MINUTE);
+	until_asked(one, FAMILY_4);
+	fake_resolver_silence(one, FAMILY_4);
+	assert_true(fake_resolver_asked(peer, FAMILY_4) || fake_resolver_asked(peer, FAMILY_6));
+	fake_time_pass(SECOND);
+	if (fake_resolver_asked(peer, FAMILY_4))
+		fake_resolver_fail(peer, FAMILY_4, "SERVFAIL"); /* also a sign of life */
+	if (fake_resolver_asked(peer, FAMILY_6))
+		fake_resolver_fail(peer, FAMILY_6, "SERVFAIL");
+	until_asked(one, FAMILY_4);
+	fake_resolver_silence(one, FAMILY_4);
+	if (fake_resolver_asked(peer, FAMILY_4))
+		fake_resolver_fail(peer, FAMILY_4, "REFUSED");
+	assert_null(strstr(reasons(), "dns-server"));
+	assert_non_null(strstr(reasons(), "name-stale: one.example.net (IPv4) is stale: timeout\n"));
+	assert_non_null(strstr(reasons(), "peer.example.net"));
+}
+
+/* From the start, and with one name only: there is no other one to ask. */
+static void test_silent_from_the_start(void **state)
+{
+	(void)state;
+	policy_free(&file.policy);
+	make_file(&file, HEAD ONE);
+	fake_resolver_server = (struct dns_server){ make_addr("2001:db8::53"), 5353 };
+	open_names();
+	fake_resolver_server = (struct dns_server){ make_addr("2001:db8::53"), 5353 };
+	fake_resolver_silence(one, FAMILY_4);
+	fake_resolver_silence(one, FAMILY_6);
+	assert_string_equal(reasons(),
+			    "dns-server: DNS server 2001:db8::53#5353 does not answer: 1 name has no address\n");
+	fake_resolver_server.port = 0;
+	assert_string_equal(reasons(), "dns-server: there is no DNS server to query: 1 name has no address\n");
+}
+
+/* An answer that the name may not have: which, why, and what would let it in. */
+static void test_refused_reason(void **state)
+{
+	const struct policy_flow *flow;
+	struct book_entry entry;
+	struct health health = { 0 };
+
+	(void)state;
+	open_names();
+	fake_resolver_answer(one, FAMILY_4, "10.1.2.3 127.0.0.1", 300);
+	fake_resolver_answer(one, FAMILY_6, "fe80::1", 300);
+	answer_peer();
+	assert_string_equal(reasons(), "name-refused: one.example.net has no address that it may have: 10.1.2.3 (and 2 "
+				       "more) is private\n");
+	names_reasons(names, &health);
+	assert_string_equal(health.reasons.items[0].remedy, "allow_private = yes in [flow one]");
+	health_free(&health);
+	assert_true(
+		fake_log_has("one.example.net: the answer 10.1.2.3 is private: refused; allow_private = yes in [flow "
+			     "one] would let it in"));
+	assert_true(fake_log_has("one.example.net: the answer 127.0.0.1 is loopback: refused"));
+	find(one, FAMILY_4, &entry);
+	assert_int_equal(entry.refused_count, 2);
+	assert_string_equal(entry.refused_addresses[0].why, "private");
+	flow = names_private_flow(names, one, &entry.refused_addresses[0]);
+	assert_string_equal(flow ? flow->id : "none", "one");
+	assert_null(names_private_flow(names, one, &entry.refused_addresses[1]));
+
+	follow(HEAD
+	       "[flow one]\nfrom = SERVER\nto = one.example.net\nprotocol = tcp\nport = 443\nallow_private = yes\n");
+	fake_time_pass(1);
+	fake_resolver_answer(one, FAMILY_4, "10.1.2.3", 300);
+	find(one, FAMILY_4, &entry);
+	assert_int_equal(entry.refused_count, 0);
+	assert_string_equal(reasons(), "");
+	/* An answer without any address is no refusal. */
+	follow(TEXT);
+	until_asked(one, FAMILY_4);
+	fake_resolver_answer(one, FAMILY_4, "", 300);
+	until_asked(one, FAMILY_6);
+	fake_resolver_answer(one, FAMILY_6, "", 300);
+	answer_peer();
+	assert_string_equal(reasons(), "name-empty: one.example.net has no address in DNS\n");
+	own_address = "198.51.100.7";
+	until_asked(one, FAMILY_4);
+	fake_resolver_answer(one, FAMILY_4, "198.51.100.7", 300);
+	assert_string_equal(reasons(), "name-refused: one.example.net has no address that it may have: 198.51.100.7 is "
+				       "the server's or this gateway's own\n");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_begin),
 		TEST(test_family),
+		TEST(test_silent_servers),
+		TEST(test_silent_name),
+		TEST(test_silent_from_the_start),
+		TEST(test_refused_reason),
 		TEST(test_servers_of_the_system),
 		TEST(test_ttl),
 		TEST(test_grace),

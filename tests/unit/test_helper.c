@@ -1016,6 +1016,14 @@ static void test_lies(void **state)
 	memcpy(failure.error, "a\033[2J", 6);
 	send_record(&failure, sizeof(failure));
 	expect_nonsense("a failure with a malformed text");
+	snprintf(failure.error, sizeof(failure.error), "timeout");
+	failure.silent = 2;
+	send_record(&failure, sizeof(failure));
+	expect_nonsense("a malformed failure");
+	failure.silent = 1;
+	failure.reserved[2] = 1;
+	send_record(&failure, sizeof(failure));
+	expect_nonsense("a malformed failure");
 	/* The query waits still, and is answered once. */
 	events[0] = '\0';
 	answer(1, FAMILY_4, "198.51.100.1", "", 5);
