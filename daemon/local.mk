@@ -28,6 +28,7 @@ libcore_a_SOURCES = \
 	daemon/core/explain.c daemon/core/explain.h daemon/core/explain_question.c \
 	daemon/core/health.c daemon/core/health.h \
 	daemon/core/hash.h \
+	daemon/core/health_note.c daemon/core/health_note.h \
 	daemon/core/held.c daemon/core/held.h \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \
@@ -98,6 +99,7 @@ spefwd_SOURCES = \
 	daemon/gateway/foreign_explain.c daemon/gateway/foreign_look.c \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h \
 	daemon/gateway/happenings.c daemon/gateway/happening.h \
+	daemon/gateway/notice.c daemon/gateway/notice.h \
 	daemon/gateway/names.c daemon/gateway/names.h daemon/gateway/names_parts.h \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c \
 	daemon/gateway/names_reasons.c daemon/gateway/names_refresh.c daemon/gateway/names_view.c \

@@ -39,6 +39,7 @@ enum task { TASK_RUN, TASK_CHECK, TASK_INSPECT, TASK_CLEAR };
 
 struct paths {
 	const char *config, *socket, *state;
+	char *notice; /* beside the socket, for spefw-notify; NULL: no memory for its name */
 };
 
 struct arguments {
@@ -60,7 +61,7 @@ static int parse(int argc, char **argv, struct arguments *ret)
 	int option;
 
 	*ret = (struct arguments){ .paths = { SYSCONFDIR "/spefw/spefw.ini", RUNSTATEDIR "/control.sock",
-					      SHAREDSTATEDIR } };
+					      SHAREDSTATEDIR, NULL } };
 	while ((option = getopt_long(argc, argv, "c:s:d:hV", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c': ret->paths.config = optarg; break;
@@ -184,7 +185,7 @@ static int start(struct service *service, sd_event *event, const struct paths *p
 						      .refreshed = on_refreshed,
 						      .explained = on_explained,
 						      .happened = on_happened };
-	const struct gateway_paths gateway_paths = { paths->config, paths->state };
+	const struct gateway_paths gateway_paths = { paths->config, paths->state, paths->notice };
 	int stored_fd = fdstore_take();
 
 	int r = watch_new(&service->watch, event);
@@ -222,7 +223,7 @@ static int loop(struct service *service, sd_event *event, const struct paths *pa
 	return r;
 }
 
-static int run(const struct paths *paths)
+static int run(struct paths *paths)
 {
 	struct service service = { 0 };
 	sd_event *event = NULL;
@@ -234,12 +235,15 @@ static int run(const struct paths *paths)
 		log_error("can't start: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
+	if (asprintf(&paths->notice, "%s.health", paths->socket) < 0)
+		paths->notice = NULL;
 	int started = start(&service, event, paths);
 	r = started < 0 ? started : loop(&service, event, paths);
 	/* Calls that wait are answered by nobody from here on. */
 	control_free(service.control);
 	gateway_free(service.gateway);
 	watch_free(service.watch);
+	free(paths->notice);
 	sd_event_unref(event);
 	if (started == -EINVAL) {
 		log_error("%s is missing or bad, and nothing was changed: mend it (spefwctl check shows what is "

@@ -26,6 +26,7 @@ enum {
 	LOCK_FD_MIN = 200, /* above what is open when spefw-resolver is started for the first time */
 	LOCK_PAUSE_MS = 20,
 	LOCK_TRIES = 100, /* two seconds */
+	FILE_MODE = 0600,
 };
 
 /* A child that closes its descriptors in their order closes this one last: once the lock can be had, the sockets of a
@@ -79,16 +80,18 @@ static int write_all(int fd, const char *bytes, size_t length)
 	return 0;
 }
 
-static int write_new(int directory_fd, const char *name, const char *bytes, size_t length)
+static int write_new(int directory_fd, const char *name, const char *bytes, size_t length, mode_t mode)
 {
 	/* A file left by a killed daemon may be anything: never write through it. */
 	if (unlinkat(directory_fd, name, 0) < 0 && errno != ENOENT)
 		return -errno;
-	int fd = openat(directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = openat(directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
 	if (fd < 0)
 		return -errno;
 
 	int status = write_all(fd, bytes, length);
+	if (status == 0 && mode != FILE_MODE && fchmod(fd, mode) < 0)
+		status = -errno;
 	if (status == 0 && fsync(fd) < 0)
 		status = -errno;
 	if (close(fd) < 0 && status == 0)
@@ -97,6 +100,11 @@ static int write_new(int directory_fd, const char *name, const char *bytes, size
 }
 
 int state_save(const char *directory, const char *file, const char *bytes, size_t length)
+{
+	return state_save_mode(directory, file, bytes, length, FILE_MODE);
+}
+
+int state_save_mode(const char *directory, const char *file, const char *bytes, size_t length, mode_t mode)
 {
 	char temporary[NAME_MAX + 1];
 	int status;
@@ -108,7 +116,7 @@ int state_save(const char *directory, const char *file, const char *bytes, size_
 	int directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (directory_fd < 0)
 		return -errno;
-	status = write_new(directory_fd, temporary, bytes, length);
+	status = write_new(directory_fd, temporary, bytes, length, mode);
 	if (status == 0 && renameat(directory_fd, temporary, directory_fd, file) < 0)
 		status = -errno;
 	if (status < 0)

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Makes this process the only one that uses the directory, until the descriptor is closed or the process ends, however
  * that happens (flock(2) on the directory: it needs no room on a full disk). Waits up to two seconds for it: a spefwd
@@ -40,6 +41,8 @@ void state_boot_id(char ret[STATE_BOOT_MAX]);
 /* A named blob, for whoever needs one. Length is bounded by `max` on load (-EFBIG). The file is for its owner
  * alone (0600); *ret_bytes has a NUL behind it that is not counted, and is the caller's to free. */
 int state_save(const char *directory, const char *file, const char *bytes, size_t length);
+/* Likewise, and with this mode, whatever the umask. */
+int state_save_mode(const char *directory, const char *file, const char *bytes, size_t length, mode_t mode);
 /* It is to be no more; none is fine. */
 int state_remove(const char *directory, const char *file);
 int state_load(const char *directory, const char *file, size_t max, char **ret_bytes, size_t *ret_length);

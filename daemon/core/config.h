@@ -18,6 +18,7 @@ enum {
 	CONFIG_NAME_MAX = 253,     /* characters of a host name without its trailing dot, RFC 1035 */
 	CONFIG_INTERFACE_MAX = 15, /* characters of an interface's name, IFNAMSIZ - 1 */
 	CONFIG_COMMENT_MAX = 160,  /* bytes, so that a line has room for it */
+	CONFIG_PATH_MAX = 255,
 	PORT_MAX = 65535,
 	DNS_PORT = 53,
 };
@@ -51,6 +52,7 @@ enum value_type {
 	VALUE_NUMBER,      /* uint16_t */
 	VALUE_DURATION,    /* int64_t, ms */
 	VALUE_TEXT,        /* char[most + 1]; "" = not given */
+	VALUE_PATH,        /* likewise: of a file, from / on */
 	VALUE_TYPES
 };
 
@@ -156,6 +158,7 @@ struct config {
 	bool record;
 	uint16_t log_group;
 	struct members nat_except; /* ranges alone */
+	char notify[CONFIG_PATH_MAX + 1];
 
 	struct dns_servers dns_servers;
 	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;

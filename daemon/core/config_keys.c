@@ -161,6 +161,39 @@ const struct config_key config_keys[] = {
 		    "connections to them are neither exempt from translation nor taken for\n"
 		    "intercepted.\n" },
 
+	{ CONFIG_GATEWAY, "notify", VALUE(PATH), .most = CONFIG_PATH_MAX, CONFIG(notify), POLICY(notify),
+	  .change = CHANGE_VALUES, .standard = "none", .example = "/usr/local/sbin/spefw-notify-mail",
+	  .manual = "A program that is told of each change of health, by its path.\n"
+		    "A change is one of the word, or of the codes of its reasons, that has lasted 15\n"
+		    "seconds; where health is failed, a second.\n"
+		    ".Pa spefw-notify.service\n"
+		    "runs it, as the user\n"
+		    ".Sq spefw-notify ,\n"
+		    "without arguments, and with these variables:\n"
+		    ".Ev SPEFW_OLD\n"
+		    "and\n"
+		    ".Ev SPEFW_NEW\n"
+		    "are health as it was told last and as it is now\n"
+		    ".Po Cm ok , degraded , failed ,\n"
+		    "and\n"
+		    ".Cm unknown\n"
+		    "where it was never told\n"
+		    ".Pc ,\n"
+		    ".Ev SPEFW_CODES\n"
+		    "the codes of the reasons, which\n"
+		    ".Xr spefwd 8\n"
+		    "lists, separated by blanks, and\n"
+		    ".Ev SPEFW_TEXT\n"
+		    "a line for each, the code and the words of the first such reason.\n"
+		    "Where it ends with another status than 0 it is run again after the next change.\n"
+		    "It is taken from the file on disk, which has to be root's, and which nobody else\n"
+		    "may write.\n"
+		    "A daemon that does not run tells nothing:\n"
+		    ".Xr check_spefw 8\n"
+		    "finds that.\n"
+		    ".Pa /usr/share/doc/spefw/examples/notify-mail\n"
+		    "is an example, which mails.\n" },
+
 	{ CONFIG_DNS, "servers", LIST_REQUIRED(DNS_SERVERS), .initial = true, CONFIG(dns_servers), POLICY(dns_servers),
 	  .change = CHANGE_NOTED, .standard = ".Cm system", .example = "system",
 	  .manual = "The servers to query.\n"

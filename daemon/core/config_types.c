@@ -302,6 +302,24 @@ static void bounds_of_text(const struct config_key *key, char text[VALUE_TEXT_MA
 	snprintf(text, VALUE_TEXT_MAX, "It has up to %lld bytes.", (long long)key->most);
 }
 
+/* Of a file. */
+
+static int read_path(const struct value *value, const struct config_key *key, void *field)
+{
+	if (value->text[0] != '/') {
+		diag_error(value->diags, value->file, value->line,
+			   "%s is not the path of a program: write it from / on", value->text);
+		return 0;
+	}
+	return read_text(value, key, field);
+}
+
+static int copy_text(const struct config_key *key, struct policy *policy, const void *field)
+{
+	strcpy(policy_field(key, policy), field);
+	return 0;
+}
+
 #define NUMBER_METHODS                                                                                         \
 	.set_default = set_default_number, .copy = copy_number, .equal = equal_number, .text = text_of_number, \
 	.default_text = default_of_number
@@ -336,6 +354,12 @@ static const struct value_methods methods[VALUE_TYPES] = {
 			     .bounds = bounds_of_number },
 	[VALUE_TEXT] = { .syntax = "Ar text",
 			 .read = read_text,
+			 .equal = equal_texts,
+			 .text = text_of_text,
+			 .bounds = bounds_of_text },
+	[VALUE_PATH] = { .syntax = "Ar path",
+			 .read = read_path,
+			 .copy = copy_text,
 			 .equal = equal_texts,
 			 .text = text_of_text,
 			 .bounds = bounds_of_text },

@@ -85,7 +85,8 @@ struct policy {
 	bool record; /* who used what is remembered */
 	bool observe;
 	uint16_t log_group;
-	enum interfaces interfaces; /* of SERVER; other protected roles are INTERFACES_AUTO */
+	char notify[CONFIG_PATH_MAX + 1]; /* "": none */
+	enum interfaces interfaces;       /* of SERVER; other protected roles are INTERFACES_AUTO */
 	char (*interface_names)[CONFIG_INTERFACE_MAX + 1];
 	size_t interface_count;
 	struct dns_servers dns_servers; /* whom spefwd itself queries */

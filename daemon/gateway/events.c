@@ -11,8 +11,16 @@ enum { HEALTH_SOON_MS = 1000 };
 
 void health_changed(struct gateway *gateway)
 {
-	if (gateway->started)
-		gateway->events.health_changed(gateway->userdata);
+	struct health health;
+
+	if (!gateway->started)
+		return;
+	gateway->events.health_changed(gateway->userdata);
+	if (!gateway->notice || !config_store_policy(gateway->config)->notify[0])
+		return;
+	gateway_reasons(gateway, &health);
+	notice_health(gateway->notice, &health);
+	health_free(&health);
 }
 
 void save_counts(struct gateway *gateway)

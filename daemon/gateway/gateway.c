@@ -77,6 +77,7 @@ void gateway_free(struct gateway *gateway)
 	names_free(gateway->names);
 	helper_free(gateway->helper);
 	foreign_free(gateway->foreign);
+	notice_free(gateway->notice);
 	counts_free(gateway->counts);
 	cut_free(gateway->cut);
 	table_free(gateway->table);
@@ -129,6 +130,11 @@ static void on_minute(void *userdata)
 	timer_set(gateway->minute_timer, MINUTE_MS);
 }
 
+static void look_at_health(void *userdata, struct health *ret)
+{
+	gateway_reasons(userdata, ret);
+}
+
 static void on_health_due(void *userdata)
 {
 	health_changed(userdata);
@@ -156,6 +162,8 @@ static int make_objects(struct gateway *gateway, int stored_fd)
 		r = usage_new(&gateway->usage, event, state, &usage_events, gateway);
 	if (r == 0)
 		r = foreign_new(&gateway->foreign, event, &foreign_events, gateway);
+	if (r == 0 && gateway->paths.notice)
+		r = notice_new(&gateway->notice, event, gateway->paths.notice, look_at_health, gateway);
 	if (r == 0)
 		r = timer_new(&gateway->retry_timer, event, SD_EVENT_PRIORITY_NORMAL, on_retry, gateway);
 	if (r == 0)

@@ -22,6 +22,7 @@ struct gateway;
 
 struct gateway_paths {
 	const char *config, *state; /* the file; the state directory */
+	const char *notice;         /* the file for spefw-notify; NULL: none */
 };
 
 struct gateway_events {

@@ -7,6 +7,7 @@
 #include "core/names_seen.h"
 #include "gateway/gateway.h"
 #include "gateway/network.h"
+#include "gateway/notice.h"
 #include "timer.h"
 
 enum { REQUESTER_MAX = 64, CHANGES_SHOWN = 20 };
@@ -33,6 +34,7 @@ struct gateway {
 	struct observer *observer;
 	struct usage *usage;
 	struct foreign *foreign;
+	struct notice *notice; /* NULL: there is nowhere to put one */
 
 	bool elements_remembered;   /* what the kernel held at the start is known to names and network */
 	bool interfaces_unfollowed; /* a change of interfaces or of this gateway's addresses is not in the policy yet */

@@ -2,7 +2,8 @@
 # Every fuzz target is built twice: its corpus is replayed by `make check`; and with `./configure CC=clang
 # --enable-fuzzers` tests/fuzz/fuzz_NAME is a libFuzzer program, and all that it links is instrumented. tests/fuzz/run
 # does that, and runs them.
-REPLAYS = tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
+REPLAYS = tests/fuzz/replay_health_note \
+	tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
 	tests/fuzz/replay_nft_foreign tests/fuzz/replay_nft_read tests/fuzz/replay_record tests/fuzz/replay_records \
 	tests/fuzz/replay_reply tests/fuzz/replay_question \
 	tests/fuzz/replay_resolver_records \
@@ -21,6 +22,8 @@ FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/
 FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h tests/fuzz/library_faults.h \
 	daemon/nft/decode.c daemon/nft/encode.c daemon/nft/expressions.c daemon/nft/interval.c daemon/nft/read_rules.c \
 	daemon/nft/rule.c
+FUZZ_HEALTH_NOTE_SOURCES = tests/fuzz/fuzz_health_note.c daemon/core/health.c daemon/core/health_note.c \
+	daemon/core/lines.c daemon/core/printable.c
 FUZZ_LEGACY_SOURCES = tests/fuzz/fuzz_legacy.c tests/fuzz/fuzz_policy.h daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
 FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h \
 	tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c \
@@ -49,6 +52,8 @@ tests_fuzz_replay_config_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"config"'
 tests_fuzz_replay_config_LDADD = $(INIH_LIBS)
 tests_fuzz_replay_dns_message_SOURCES = tests/fuzz/replay.c $(FUZZ_DNS_SOURCES)
 tests_fuzz_replay_dns_message_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"dns"'
+tests_fuzz_replay_health_note_SOURCES = tests/fuzz/replay.c $(FUZZ_HEALTH_NOTE_SOURCES)
+tests_fuzz_replay_health_note_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"health"'
 tests_fuzz_replay_legacy_SOURCES = tests/fuzz/replay.c $(FUZZ_LEGACY_SOURCES)
 tests_fuzz_replay_legacy_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"legacy"'
 tests_fuzz_replay_legacy_LDADD = libcore.a
@@ -85,7 +90,8 @@ tests_fuzz_replay_varlink_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"varlink"'
 tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 
 if FUZZERS
-noinst_PROGRAMS += tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_legacy \
+noinst_PROGRAMS += tests/fuzz/fuzz_health_note \
+	tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_legacy \
 	tests/fuzz/fuzz_nft_foreign tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_record tests/fuzz/fuzz_records \
 	tests/fuzz/fuzz_reply tests/fuzz/fuzz_question tests/fuzz/fuzz_resolver_records \
 	tests/fuzz/fuzz_routes tests/fuzz/fuzz_seen_packet tests/fuzz/fuzz_state tests/fuzz/fuzz_varlink
@@ -97,6 +103,8 @@ tests_fuzz_fuzz_config_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_config_LDADD = $(INIH_LIBS)
 tests_fuzz_fuzz_dns_message_SOURCES = tests/fuzz/slow.c $(FUZZ_DNS_SOURCES)
 tests_fuzz_fuzz_dns_message_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_health_note_SOURCES = tests/fuzz/slow.c $(FUZZ_HEALTH_NOTE_SOURCES)
+tests_fuzz_fuzz_health_note_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_legacy_SOURCES = tests/fuzz/slow.c $(FUZZ_LEGACY_SOURCES)
 tests_fuzz_fuzz_legacy_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_legacy_LDADD = libcore.a

@@ -16,6 +16,7 @@ from lab.tap import Tap  # noqa: E402
 BUILD = os.environ.get("SPEFW_BUILD", ".")
 # Each with where a package has it.
 PROGRAMS = {"spefwd": "usr/sbin", "spefwctl": "usr/bin", "spefw-doctor": "usr/libexec/spefw",
+            "spefw-notify": "usr/libexec/spefw",
             "spefw-resolver": "usr/libexec/spefw", "spefw-tls": "usr/libexec/spefw",
             "check_spefw": "usr/lib/nagios/plugins"}
 ENVIRONMENT = dict(os.environ, LC_ALL="C")

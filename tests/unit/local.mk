@@ -18,6 +18,7 @@ UNIT_TESTS = \
 	tests/unit/test_explain \
 	tests/unit/test_gw_names \
 	tests/unit/test_gw_observer \
+	tests/unit/test_health_note \
 	tests/unit/test_held \
 	tests/unit/test_judge \
 	tests/unit/test_nft_decode \
@@ -156,6 +157,10 @@ tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_config_keys_SOURCES = tests/unit/test_config_keys.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_config_keys_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_config_keys_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_health_note_SOURCES = tests/unit/test_health_note.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_health_note_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_health_note_LDADD = $(UNIT_MAKE_LIBS)
+
 tests_unit_test_names_seen_SOURCES = tests/unit/test_names_seen.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_names_seen_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_names_seen_LDADD = $(UNIT_MAKE_LIBS)
@@ -230,6 +235,7 @@ UNIT_TESTS += \
 	tests/unit/test_gw_counts \
 	tests/unit/test_gw_foreign \
 	tests/unit/test_gw_network \
+	tests/unit/test_gw_notice \
 	tests/unit/test_gw_usage
 UNIT_OBJECT_WRAPPED = $(UNIT_WRAPPED),--wrap=open_memstream
 UNIT_OBJECT_SOURCES = $(UNIT_MAKE_SOURCES) $(UNIT_FIXTURE) $(UNIT_FAKE_TIME)
@@ -238,6 +244,10 @@ tests_unit_test_gw_counts_SOURCES = tests/unit/test_gw_counts.c \
 	$(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_counts_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_counts_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_notice_SOURCES = tests/unit/test_gw_notice.c daemon/gateway/notice.c daemon/gateway/notice.h \
+	$(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_notice_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_notice_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_usage_SOURCES = tests/unit/test_gw_usage.c daemon/gateway/usage.c daemon/gateway/usage.h \
 	daemon/gateway/usage_parts.h daemon/gateway/usage_record.c $(UNIT_FAKE_CONNTRACK) $(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_usage_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
@@ -268,7 +278,7 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_reasons.c \
 	daemon/gateway/names_refresh.c \
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
-	daemon/gateway/connections.c daemon/gateway/usage.c daemon/gateway/usage_record.c
+	daemon/gateway/connections.c daemon/gateway/notice.c daemon/gateway/usage.c daemon/gateway/usage_record.c
 tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/net/helper_records.$(OBJEXT) \
 	daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)

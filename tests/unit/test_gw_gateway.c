@@ -74,7 +74,7 @@ static int try_new(struct gateway **ret)
 
 	snprintf(config, sizeof(config), "%s", directory_path("spefw.ini"));
 	snprintf(state, sizeof(state), "%s", directory);
-	struct gateway_paths paths = { config, state };
+	struct gateway_paths paths = { config, state, NULL };
 	return gateway_new(ret, NULL, &paths, &events, NULL);
 }
 
