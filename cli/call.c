@@ -44,9 +44,7 @@ static void report_invalid(const struct ctl *ctl, const json_t *parameters)
 		  "nothing was changed, the policy before is still in force: correct the file, see spefwctl check");
 }
 
-/* "no flow uses the name my.mailstor.com: did you mean my.mailstore.com?", by what `list` has of this argument. */
-static void report_unknown(const struct ctl *ctl, const char *argument, const char *what, const char *word,
-			   const char *hint)
+void ctl_unknown(const struct ctl *ctl, const char *argument, const char *what, const char *word, const char *hint)
 {
 	char *nearest = list_nearest(ctl, argument, word);
 
@@ -59,8 +57,8 @@ static void report_unknown(const struct ctl *ctl, const char *argument, const ch
 
 static void report_name(const struct ctl *ctl, const json_t *parameters)
 {
-	report_unknown(ctl, "NAME", "no flow uses the name", json_text_of(parameters, "name"),
-		       "spefwctl names lists those that are used");
+	ctl_unknown(ctl, "NAME", "no flow uses the name", json_text_of(parameters, "name"),
+		    "spefwctl names lists those that are used");
 }
 
 static void report_old_daemon(const struct ctl *ctl, const json_t *parameters)
@@ -71,7 +69,7 @@ static void report_old_daemon(const struct ctl *ctl, const json_t *parameters)
 
 static void report_flow(const struct ctl *ctl, const json_t *parameters)
 {
-	ctl_error(ctl, "there is no flow %s: spefwctl flows lists them", json_text_of(parameters, "flow"));
+	ctl_unknown(ctl, "FLOW", "there is no flow", json_text_of(parameters, "flow"), "spefwctl flows lists them");
 }
 
 static void report_busy(const struct ctl *ctl, const json_t *parameters)

@@ -110,6 +110,8 @@ int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, jso
 json_t *ctl_fetch(const struct ctl *ctl, const char *method);
 /* The word nearest to this one among those that `list` has for an argument, as "FLOW"; NULL: none. The caller's. */
 char *list_nearest(const struct ctl *ctl, const char *argument, const char *word);
+/* "WHAT WORD: did you mean NEAREST?" on standard error, or "WHAT WORD: HINT". */
+void ctl_unknown(const struct ctl *ctl, const char *argument, const char *what, const char *word, const char *hint);
 
 /* Likewise for a method that goes on: `show` gets each of its replies, until the daemon ends or we are interrupted. */
 int ctl_follow(struct ctl *ctl, json_t *parameters, void (*show)(struct ctl *ctl, const json_t *reply));

@@ -7,7 +7,7 @@
 
 /* The verdict first, then why, then ten lines at most that each name the verb which shows more: a healthy gateway fits
  * 24 lines, whatever it has. What a daemon's reply does not have is left out. */
-enum { REASON_LINES = 8, SERVERS = 4, REASON_INDENT = 4, VERDICT_INDENT = 2, WEEK_S = 7 * 86400 };
+enum { REASON_LINES = 8, SERVERS = 4, REASON_INDENT = 4, VERDICT_INDENT = 2, HOUR_S = 3600, WEEK_S = 7 * 86400 };
 
 static const char *plural(int64_t count)
 {
@@ -273,6 +273,7 @@ static void add_names(struct facts *facts, const json_t *status)
 	text_free(&text);
 }
 
+/* What was used is left out while the record is too young to tell anything. */
 static void add_flows(struct facts *facts, const json_t *status)
 {
 	const json_t *flows = json_object_get(status, "flows"), *recorded = json_object_get(status, "recorded_s");
@@ -293,7 +294,7 @@ static void add_flows(struct facts *facts, const json_t *status)
 		text_add(&text, "none is open");
 	if (open && json_integer_value(recorded) >= WEEK_S)
 		text_add(&text, ", %zu used this week", used);
-	else if (open && json_is_integer(recorded))
+	else if (open && json_integer_value(recorded) >= HOUR_S)
 		text_add(&text, ", %zu used in the last %s", used, format_age(json_integer_value(recorded), since));
 	if (open && off)
 		text_add(&text, ", %zu off", off);

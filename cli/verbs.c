@@ -154,15 +154,14 @@ const struct verb verbs[] = {
 	{ .name = "doctor",
 	  .help = "what on this gateway stands in the way",
 	  .about = "What on this gateway stands in the way of the flows, or lets packets pass by the guard: a line "
-		   "a finding, worst first, with its severity, what it is, evidence and a remedy. Where there is "
-		   "none, one line reports that.\n"
+		   "a finding, with its severity, what it is, evidence and a remedy, the worst first. Ahead of them "
+		   "is what could not be looked at: it is `not checked`, and no finding.\n"
 		   "As root it runs `spefw-doctor` with the configuration in `/etc/spefw/spefw.ini`, or in "
 		   "<FILE>, and adds the reasons for which the daemon is not healthy; it works without a daemon, "
 		   "too. Where the daemon runs on another file by its own account, a line reports it, and no path "
 		   "is taken from its answer. For another user it has the daemon's reasons alone, and a note of "
 		   "that.\n"
-		   "The exit status is 1 where a finding is `serious`; a `warning` is of what may be in the way. "
-		   "What could not be looked at is marked `not checked`, and is no finding.\n",
+		   "The exit status is 1 where a finding is `serious`; a `warning` may be in the way.\n",
 	  .example = "spefwctl doctor",
 	  .options = OF(CONFIG),
 	  .method = SPEFW_METHOD("Status"),
@@ -218,7 +217,8 @@ const struct verb verbs[] = {
 	  .arguments_max = 1,
 	  .help = "flows, names and the like, one a line",
 	  .about = "The words of one kind, one a line, for scripts and for the completion of the shell: `flows`, "
-		   "`names`, `roles`, `verbs`, or the `kinds` that there are. Without a daemon there are `verbs` and "
+		   "`names`, `roles`, the IDs of `connections`, `verbs`, or the `kinds` that there are. Without a "
+		   "daemon there are `verbs` and "
 		   "`kinds` alone.\n",
 	  .example = "spefwctl list flows",
 	  .timeout_s = TIMEOUT_S,

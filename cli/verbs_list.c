@@ -14,6 +14,7 @@ static const struct {
 	{ "flows", "FLOW", SPEFW_METHOD("Flows"), "flows", "id" },
 	{ "names", "NAME", SPEFW_METHOD("Names"), "names", "name" },
 	{ "roles", "ROLE", SPEFW_METHOD("Flows"), "roles", "name" },
+	{ "connections", "ID", SPEFW_METHOD("Connections"), "connections", "id" },
 	{ "kinds", "KIND", NULL, NULL, NULL },
 	{ "verbs", "VERB", NULL, NULL, NULL },
 };
@@ -37,12 +38,17 @@ static void add_own(json_t *list, size_t kind)
 		add_word(list, verbs[i].name);
 }
 
+/* Words as they are, numbers as they are written. */
 static void add_items(json_t *list, size_t kind, const json_t *reply)
 {
 	const json_t *items = reply ? json_object_get(reply, kinds[kind].list) : NULL;
+	char number[32];
 
-	for (size_t i = 0; i < json_array_size(items); i++)
-		add_word(list, json_text_of(json_array_get(items, i), kinds[kind].member));
+	for (size_t i = 0; i < json_array_size(items); i++) {
+		const json_t *item = json_array_get(items, i), *value = json_object_get(item, kinds[kind].member);
+		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(value));
+		add_word(list, json_is_integer(value) ? number : json_text(value));
+	}
 }
 
 char *list_nearest(const struct ctl *ctl, const char *argument, const char *word)

@@ -48,7 +48,7 @@ static int show_one(struct ctl *ctl, const json_t *flows)
 	json_t *peers = NULL, *connections = NULL, *reply = NULL;
 
 	if (!flow) {
-		ctl_error(ctl, "there is no flow %s: spefwctl flows lists them", ctl->arguments[0]);
+		ctl_unknown(ctl, "FLOW", "there is no flow", ctl->arguments[0], "spefwctl flows lists them");
 		return EXIT_FAILED;
 	}
 	int status = ctl_need_method(ctl, SPEFW_METHOD("Peers"), of_flow(ctl), &peers);

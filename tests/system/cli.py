@@ -81,6 +81,9 @@ def verbs(tap):
         done = daemon.ctl("refresh", "my.mailstor.com", check=False)
         tap.equal((done.returncode, done.stderr), (1, "spefwctl: no flow uses the name my.mailstor.com: did you mean "
                                                    "my.mailstore.com?\n"), "the nearest name is named")
+        done = daemon.ctl("flows", "consol-in", check=False)
+        tap.equal((done.returncode, done.stderr),
+                  (1, "spefwctl: there is no flow consol-in: did you mean console-in?\n"), "the nearest flow, too")
         daemon.write(lab.config(flows=NARROW))
         daemon.ctl("reload")
         cleared(tap, daemon)

@@ -424,7 +424,7 @@ static void test_one_flow(void **state)
 	assert_true(json_is_false(json_object_get(printed, "more_peers")));
 	json_decref(printed);
 	assert_int_equal(RUN(f, "flows", "console-out"), EXIT_FAILED);
-	assert_string_equal(f->err, "spefwctl: there is no flow console-out: spefwctl flows lists them\n");
+	assert_string_equal(f->err, "spefwctl: there is no flow console-out: did you mean console-in?\n");
 	assert_int_equal(RUN(f, "flows", "\xff"), EXIT_USAGE);
 	assert_int_equal(RUN(f, "connections", ""), EXIT_USAGE);
 	free(reply);
@@ -971,13 +971,17 @@ static void test_lists(void **state)
 	stop_serving(f);
 	free(reply);
 	free(path);
+	serve(f, (struct canned){ .parameters = "{\"connections\":[{\"id\":4294967295},{\"id\":7}]}" }, false);
+	assert_int_equal(RUN(f, "list", "connections"), EXIT_DONE);
+	assert_string_equal(f->out, "4294967295\n7\n");
+	stop_serving(f);
 	assert_int_equal(RUN(f, "list", "flows"), EXIT_NOT_RUNNING);
 	assert_string_equal(f->out, "");
 	assert_int_equal(RUN(f, "list", "verbs"), EXIT_DONE);
 	assert_int_equal(strncmp(f->out, "status\nreload\n", 14), 0);
 	assert_int_equal(RUN(f, "list"), EXIT_USAGE);
-	assert_string_equal(f->err,
-			    "spefwctl: which list? spefwctl list has these: flows, names, roles, kinds, verbs\n");
+	assert_string_equal(f->err, "spefwctl: which list? spefwctl list has these: flows, names, roles, connections, "
+				    "kinds, verbs\n");
 	assert_int_equal(RUN(f, "list", "flow"), EXIT_USAGE);
 }
 
