@@ -29,7 +29,7 @@ libcore_a_SOURCES = \
 	daemon/core/health.c daemon/core/health.h \
 	daemon/core/hash.h \
 	daemon/core/health_note.c daemon/core/health_note.h \
-	daemon/core/held.c daemon/core/held.h \
+	daemon/core/held.c daemon/core/held.h daemon/core/hour.c daemon/core/hour.h \
 	daemon/core/judge.c \
 	daemon/core/lines.c daemon/core/lines.h \
 	daemon/core/foreign.c daemon/core/foreign.h daemon/core/foreign_parts.h \

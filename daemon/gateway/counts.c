@@ -2,6 +2,8 @@
 #include "gateway/counts.h"
 #include "clock.h"
 #include "core/compile.h"
+#include "core/hour.h"
+#include "core/lines.h"
 #include "core/totals.h"
 #include "log.h"
 #include "nft/read.h"
@@ -15,7 +17,6 @@
 enum {
 	RECENT_MS = 10 * 60 * 1000,   /* health remembers for so long that a counter grew */
 	STATE_MAX = 64 * 1024 * 1024, /* bytes of the file in the state directory */
-	MINUTES = 60,
 };
 
 #define COUNTERS_FILE "counters"
@@ -35,9 +36,8 @@ struct counts {
 	struct alarm intercepted, unobserved;
 	bool started; /* a first sample was tried: from then on growth is news */
 	bool save_failed;
-	uint64_t denied[MINUTES + 1]; /* totals at the last minutes, a ring */
-	size_t minute;                /* the newest one */
-	size_t minutes;               /* how many are there */
+	bool sampled;
+	struct hour denied;
 };
 
 static void load(struct counts *counts)
@@ -49,6 +49,8 @@ static void load(struct counts *counts)
 	int r = state_load(counts->state, COUNTERS_FILE, STATE_MAX, &text, &length);
 	if (r == 0) {
 		r = totals_from_text(&counts->totals, text, boot);
+		if (r == 0)
+			hour_read(&counts->denied, text, boot, now_ms(), wall_s());
 		free(text);
 	}
 	if (r < 0 && r != -ENOENT)
@@ -127,23 +129,35 @@ void counts_sample(struct counts *counts)
 	counts->started = true;
 	if (r < 0)
 		return;
-	counts->minute = (counts->minute + 1) % (MINUTES + 1);
-	counts->denied[counts->minute] = counts_denied(counts);
-	if (counts->minutes <= MINUTES)
-		counts->minutes++;
+	counts->sampled = true;
+	hour_sample(&counts->denied, counts_denied(counts), now_ms());
 }
 
 bool counts_sampled(const struct counts *counts)
 {
-	return counts->minutes > 0;
+	return counts->sampled;
+}
+
+static char *saved_text(const struct counts *counts)
+{
+	char boot[STATE_BOOT_MAX], *all = NULL;
+	size_t length;
+
+	state_boot_id(boot);
+	char *totals = totals_text(&counts->totals, boot);
+	FILE *out = totals ? open_memstream(&all, &length) : NULL;
+	if (out) {
+		fputs(totals, out);
+		hour_write(out, &counts->denied, boot, now_ms(), wall_s());
+		all = lines_end(out, &all);
+	}
+	free(totals);
+	return all;
 }
 
 int counts_save(struct counts *counts)
 {
-	char boot[STATE_BOOT_MAX];
-
-	state_boot_id(boot);
-	char *text = totals_text(&counts->totals, boot);
+	char *text = saved_text(counts);
 	int r = text ? state_save(counts->state, COUNTERS_FILE, text, strlen(text)) : -ENOMEM;
 	if (r < 0 && !counts->save_failed)
 		log_error("can't save the counters in %s: %s", counts->state, strerror(-r));
@@ -165,11 +179,7 @@ uint64_t counts_denied(const struct counts *counts)
 
 uint64_t counts_denied_last_hour(const struct counts *counts)
 {
-	size_t ring = MINUTES + 1, back = counts->minutes <= MINUTES ? counts->minutes - 1 : MINUTES;
-
-	if (!counts->minutes)
-		return 0;
-	return counts_denied(counts) - counts->denied[(counts->minute + ring - back) % ring];
+	return hour_growth(&counts->denied, counts_denied(counts), now_ms());
 }
 
 void counts_forget_interception(struct counts *counts)

@@ -27,13 +27,13 @@ void counts_restart(struct counts *counts);
 /* Likewise counts_read(), once a minute and at the start: for the figures of the last hour. What grew before the first
  * one is no news. */
 void counts_sample(struct counts *counts);
-bool counts_sampled(const struct counts *counts); /* ever */
+bool counts_sampled(const struct counts *counts); /* since counts_new() */
 /* To the state directory; where that fails it is logged once, and a reason of health. 0 or a negative errno. */
 int counts_save(struct counts *counts);
 
 uint64_t counts_packets(const struct counts *counts, const char *counter); /* 0: never seen */
 uint64_t counts_denied(const struct counts *counts);                       /* of all kinds */
-uint64_t counts_denied_last_hour(const struct counts *counts);
+uint64_t counts_denied_last_hour(const struct counts *counts);             /* over restarts, see core/hour.h */
 
 /* The rules that intercepted are gone: what they did until now is read, and the reason of health is gone as well. */
 void counts_forget_interception(struct counts *counts);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The files of counters, of addresses that names have held, and of when flows were answered last, as a worn disk may
- * give them back. What was read and is written reads as the same again. */
+/* The files of counters, with their last hour, of addresses that names have held, and of when flows were answered last,
+ * as a worn disk may give them back. What was read and is written reads as the same again. */
 #include "core/expect.h"
 #include "core/held.h"
+#include "core/hour.h"
+#include "core/lines.h"
 #include "core/totals.h"
 
 #include <stdbool.h>
@@ -47,9 +49,23 @@ static char *through_expect(const char *text)
 	return written;
 }
 
+static char *through_hour(const char *text)
+{
+	struct hour hour;
+	char *written;
+	size_t length;
+
+	hour_read(&hour, text, "this-boot", 5000000, 1700000000);
+	must(hour_growth(&hour, 0, 5000000) == 0);
+	FILE *out = open_memstream(&written, &length);
+	must(out != NULL);
+	hour_write(out, &hour, "this-boot", 5000000, 1700000000);
+	return lines_end(out, &written);
+}
+
 int fuzz_one(const uint8_t *data, size_t size)
 {
-	static char *(*const readers[])(const char *) = { through_totals, through_held, through_expect };
+	static char *(*const readers[])(const char *) = { through_totals, through_held, through_expect, through_hour };
 	char *text = malloc(size + 1);
 
 	must(text != NULL);

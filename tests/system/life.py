@@ -88,6 +88,8 @@ def stopped(tap):
         serve(lab)
         daemon = lab.spefwd(lab.config())
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
+        tap.ok(guarded(lab), "the daemon guards")
+        denied = daemon.wait_status(lambda now: now["denied"]["last_hour"] > 0, "denials are counted")["denied"]
         tap.equal(daemon.stop(), 0, "SIGTERM: exit 0")
         tap.ok(not os.path.exists(daemon.socket), "the socket is gone")
 
@@ -103,6 +105,8 @@ def stopped(tap):
                "\n".join("%s" % one for one in before + after if one not in before or one not in after))
         wait_for(lambda: daemon.status()["generation"], "it is ready")
         quiet = frozen(daemon.table(handles=True), handles=True)
+        tap.ok(daemon.status()["denied"]["last_hour"] >= denied["last_hour"],
+               "what was denied within the hour is known", daemon.status()["denied"])
         tap.equal(daemon.reload()["changed"], False, "a reload of the same file changes nothing")
         tap.ok(frozen(daemon.table(handles=True), handles=True) == quiet, "not one handle in the kernel")
         tap.equal(daemon.stop(signal.SIGINT), 0, "SIGINT: exit 0")

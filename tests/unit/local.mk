@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	tests/unit/test_gw_observer \
 	tests/unit/test_health_note \
 	tests/unit/test_held \
+	tests/unit/test_hour \
 	tests/unit/test_judge \
 	tests/unit/test_nft_decode \
 	tests/unit/test_names_seen \
@@ -139,6 +140,8 @@ tests_unit_test_state_file_LDADD = daemon/state_file.$(OBJEXT) daemon/core/addr.
 	daemon/core/addrbook.$(OBJEXT) daemon/core/addrbook_answers.$(OBJEXT) \
 	daemon/core/addrbook_expiry.$(OBJEXT) daemon/core/unfit.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 
+tests_unit_test_hour_SOURCES = tests/unit/test_hour.c
+tests_unit_test_hour_LDADD = daemon/core/hour.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 tests_unit_test_totals_SOURCES = tests/unit/test_totals.c
 tests_unit_test_totals_LDADD = daemon/core/totals.$(OBJEXT) daemon/core/lines.$(OBJEXT) $(UNIT_LIBS)
 

@@ -199,6 +199,48 @@ static void test_last_hour(void **state)
 	assert_int_equal(counts_denied_last_hour(counts), 0);
 }
 
+/* What was denied within the hour stays known, with what came while no daemon ran. */
+static void test_last_hour_over_restarts(void **state)
+{
+	(void)state;
+	counts_sample(counts);
+	sample_minutes(30, "denied-in", 2);
+	assert_int_equal(counts_denied_last_hour(counts), 60);
+	assert_int_equal(counts_save(counts), 0);
+	fake_time_pass(5 * MINUTE);
+	pass("denied-in", 7);
+	restart();
+	assert_false(counts_sampled(counts));
+	assert_int_equal(counts_denied_last_hour(counts), 60);
+	counts_sample(counts);
+	assert_int_equal(counts_denied_last_hour(counts), 67);
+	for (int i = 0; i < 100; i++) { /* many starts are not many minutes */
+		assert_int_equal(counts_save(counts), 0);
+		restart();
+		counts_sample(counts);
+	}
+	assert_int_equal(counts_denied_last_hour(counts), 67);
+	sample_minutes(25, "flow-https-in", 1);
+	assert_int_equal(counts_denied_last_hour(counts), 67);
+	sample_minutes(15, "flow-https-in", 1); /* the first quarter is over */
+	assert_int_equal(counts_denied_last_hour(counts), 7 + 15 * 2);
+
+	/* What came in a gap of hours is of nobody knows when. */
+	assert_int_equal(counts_save(counts), 0);
+	fake_time_pass(3 * 60 * MINUTE);
+	pass("denied-in", 1000);
+	restart();
+	counts_sample(counts);
+	assert_int_equal(counts_denied_last_hour(counts), 0);
+	/* Counters that begin anew, since their file is damaged, have no hour. */
+	pass("denied-in", 5);
+	sample_minutes(1, "denied-in", 1);
+	assert_int_equal(counts_save(counts), 0);
+	directory_write("counters", "damaged");
+	restart();
+	assert_int_equal(counts_denied_last_hour(counts), 0);
+}
+
 static void test_all_kinds_of_denials(void **state)
 {
 	static const char *const kinds[] = { "denied-in", "denied-out",    "denied-early", "invalid",
@@ -347,6 +389,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_interception_is_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unobserved, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last_hour, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last_hour_over_restarts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_all_kinds_of_denials, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restarts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_another_boot, setup, teardown),
