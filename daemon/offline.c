@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "offline.h"
+#include "core/printable.h"
 #include "core/compile.h"
 #include "net/local_addresses.h"
 #include "nft/inspect.h"
@@ -72,8 +73,9 @@ static void print_finding(const struct nft_inspection *finding, json_t *protecte
 		puts("table inet " TABLE_NAME " is not loaded: nothing is guarded");
 		return;
 	}
-	printf("table inet " TABLE_NAME " is loaded, layout %d, %zu chains, %zu sets\n", finding->info.layout,
-	       finding->table.chains.count, finding->table.sets.count);
+	printf("table inet " TABLE_NAME " is loaded, layout %d, %zu chain%s, %zu set%s\n", finding->info.layout,
+	       finding->table.chains.count, plural(finding->table.chains.count), finding->table.sets.count,
+	       plural(finding->table.sets.count));
 	if (!finding->guards) {
 		puts(finding->foreign ? "whether it guards is not known: it holds what is not of spefw's making, and a "
 					"start of spefwd replaces it"

@@ -136,9 +136,10 @@ static void judge_neighbours(struct troubles *out, const struct doctor_facts *fa
 		       role && role != facts->policy->roles ? "the members of that role" : "address in [server]");
 	}
 	if (reported > REPORTED_MAX) {
-		struct trouble *trouble = trouble_add(out, GRAVITY_WARNING, "address",
-						      "%zu more addresses share a protected machine's hardware address",
-						      reported - REPORTED_MAX);
+		struct trouble *trouble =
+			trouble_add(out, GRAVITY_WARNING, "address",
+				    "%zu more address%s a protected machine's hardware address",
+				    reported - REPORTED_MAX, reported - REPORTED_MAX == 1 ? " shares" : "es share");
 		EVIDENCE(out, trouble, "the neighbour table");
 		REMEDY(out, trouble, "ip neighbour; is there a router or proxy ARP in between?");
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/cut_parts.h"
+#include "core/printable.h"
 #include "clock.h"
 #include "log.h"
 #include "net/conntrack.h"
@@ -204,9 +205,10 @@ void cut_reasons(const struct cut *cut, bool table_known, struct health *health)
 			   "others'");
 	if (cut->waiting.count)
 		health_add(health, HEALTH_CUT_FULL,
-			   "%zu connections that were cut have no room in the sets that remember them: no mid-stream "
+			   "%zu connection%s that %s cut %s no room in the sets that remember them: no mid-stream "
 			   "packet of a lost connection passes by an outbound flow until there is room",
-			   cut->waiting.count);
+			   cut->waiting.count, plural(cut->waiting.count), cut->waiting.count == 1 ? "was" : "were",
+			   cut->waiting.count == 1 ? "has" : "have");
 	else if (cut->full)
 		health_add(health, HEALTH_CUT_FULL,
 			   "not all connections that were cut are remembered: no mid-stream packet of a lost "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
+#include "core/printable.h"
 #include "core/owners.h"
 #include "gateway/foreign_parts.h"
 #include "log.h"
@@ -282,14 +283,15 @@ static void add_reasons(const struct findings *findings, enum health_code code, 
 			health_fill(health, remedy);
 	}
 	if (said > FINDINGS_SAID)
-		health_add(health, code, "%zu more rules of other tables %s flows", said - FINDINGS_SAID, what);
+		health_add(health, code, "%zu more rule%s of other tables %s flows", said - FINDINGS_SAID,
+			   plural(said - FINDINGS_SAID), what);
 }
 
 void foreign_reasons(const struct foreign *foreign, struct health *health)
 {
 	const struct findings *findings = foreign->findings;
 
-	add_reasons(&findings[BLOCKS], HEALTH_BLOCKED, "stop", health);
+	add_reasons(&findings[BLOCKS], HEALTH_BLOCKED, "would stop", health);
 	add_reasons(&findings[INTERCEPTIONS], HEALTH_FOREIGN_RULE, "could intercept", health);
 	if (findings[INTERCEPTIONS].incomplete || findings[BLOCKS].incomplete)
 		health_add(health, HEALTH_FOREIGN_INCOMPLETE,

@@ -408,7 +408,7 @@ static void test_twins(void **state)
 		add_neighbour(f, text, "lan", 1);
 	}
 	assert_int_equal(count_troubles(f, "192.0.2."), 8);
-	assert_int_equal(count_troubles(f, "1 more addresses share"), 1);
+	assert_int_equal(count_troubles(f, "1 more address shares"), 1);
 }
 
 static void test_twin_of_a_role(void **state)

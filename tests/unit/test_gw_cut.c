@@ -517,12 +517,12 @@ static void test_full(void **state)
 	assert_false(fake_log_has("can't be remembered yet"));
 	assert_true(cut_figures(cut).full);
 	assert_int_equal(fake_nft.marked_until_ms, NOW + CUT_MEMORY_MS);
-	assert_reasons(cut, true, 1, HEALTH_CUT_FULL, "1 connections");
+	assert_reasons(cut, true, 1, HEALTH_CUT_FULL, "1 connection that was cut");
 	/* one that is there needs no room */
 	track_as("192.0.2.25", 3389, "198.51.100.9", 7, PROTOCOL_TCP, true);
 	assert_int_equal(run(cut, in_force), 1);
 	assert_int_equal(in_kernel(7)->deadline_ms, NOW + CUT_MEMORY_MS);
-	assert_reasons(cut, true, 1, HEALTH_CUT_FULL, "1 connections");
+	assert_reasons(cut, true, 1, HEALTH_CUT_FULL, "1 connection that was cut");
 	fake_time_pass(DAY);
 	cut_minute(cut, NULL);
 	assert_int_equal(fake_nft.cut.count, 3);
@@ -543,7 +543,7 @@ static void test_mark_refused(void **state)
 	assert_int_equal(run(cut, in_force), 1);
 	assert_false(cut_figures(cut).full);
 	assert_true(fake_log_has("nor mid-stream packets of lost connections stopped"));
-	assert_reasons(cut, true, 1, HEALTH_CUT_FULL, "1 connections");
+	assert_reasons(cut, true, 1, HEALTH_CUT_FULL, "1 connection that was cut");
 	cut_minute(cut, NULL);
 	assert_true(cut_figures(cut).full);
 	assert_true(fake_nft.marked_until_ms);
@@ -582,7 +582,7 @@ static void test_restored(void **state)
 	cut_restore(cut);
 	assert_int_equal(fake_nft.cut.count, 4);
 	assert_true(fake_nft.marked_until_ms);
-	assert_reasons(cut, true, 1, HEALTH_CUT_FULL, "1 connections");
+	assert_reasons(cut, true, 1, HEALTH_CUT_FULL, "1 connection that was cut");
 	/* what can't be read is left as it is, and no harm */
 	fake_log_reset();
 	fake_nft_fail(FAKE_NFT_CUT_READ, 0, 1, -EINTR);
