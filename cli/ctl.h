@@ -33,6 +33,7 @@ enum ctl_option {
 	OPTION_ADM,
 	OPTION_RESOLVERS,
 	OPTION_YES,
+	OPTION_FOLLOW,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTIONS,
@@ -139,5 +140,6 @@ int verb_init(struct ctl *ctl);
 int verb_metrics(struct ctl *ctl);
 int verb_doctor(struct ctl *ctl);
 int verb_watch(struct ctl *ctl);
+int verb_drops(struct ctl *ctl);
 
 #endif

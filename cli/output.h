@@ -36,6 +36,7 @@ void text_connections(const struct ctl *ctl, const json_t *reply);
 void text_cut_one(const struct ctl *ctl, const json_t *reply);
 void text_names(const struct ctl *ctl, const json_t *reply);
 void text_event(const struct ctl *ctl, const json_t *reply);
+void text_drops(const struct ctl *ctl, const json_t *reply);
 void text_reload(const struct ctl *ctl, const json_t *reply);
 void text_clear(const struct ctl *ctl, const json_t *reply);
 void text_list(const struct ctl *ctl, const json_t *reply);     /* {"KIND": [words]}: one a line */

@@ -181,7 +181,7 @@ static void text_init(const struct ctl *ctl, const char *path)
 
 	fprintf(out, "%s is written, in audit mode: nothing is denied yet. Now:\n", path);
 	fputs("  1. systemctl enable --now spefwd\n"
-	      "  2. spefwctl status: what it counts as denied is what enforce will deny\n"
+	      "  2. spefwctl drops: what enforce will deny, and the lines that would allow it\n"
 	      "  3. mode = enforce in the file, and spefwctl reload\n",
 	      out);
 }

@@ -18,6 +18,7 @@ const struct option_kind option_kinds[OPTIONS] = {
 	[OPTION_ADM] = { "adm", 0, "LIST", "networks of the administrators, for init", NULL, false },
 	[OPTION_RESOLVERS] = { "resolvers", 0, "LIST", "DNS servers of the server, for init", NULL, false },
 	[OPTION_YES] = { "yes", 0, NULL, "really clear", NULL, false },
+	[OPTION_FOLLOW] = { "follow", 0, NULL, "go on with what is denied from now on", NULL, false },
 	[OPTION_HELP] = { "help", 'h', NULL, "print this help, or that of the verb", NULL, true },
 	[OPTION_VERSION] = { "version", 0, NULL, "print the version", NULL, true },
 };
@@ -151,6 +152,24 @@ const struct verb verbs[] = {
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_explain,
 	  .run = verb_explain },
+	{ .name = "drops",
+	  .help = "what was denied, why, and what would allow it",
+	  .about =
+		  "What was denied of late, or in audit mode would have been: when it came last, how many packets were "
+		  "seen, from where to where, and the nearest flow with what it misses. A source that tries many "
+		  "ports or targets is one row. Below, what to write to the file to allow it: in audit mode the "
+		  "fewest lines for all rows but scans.\n"
+		  "Rows are made from copies of packets, 20 a second of each rule at most; a line reports how many "
+		  "more were denied. Rows are kept in memory: 512 of what a flow is near to, and 512 others. They are "
+		  "judged by the configuration in force: `allowed by now` is what a change has cured.\n"
+		  "With `--follow` it goes on with what is denied, until it is interrupted; with `--json` an object a "
+		  "line.\n",
+	  .example = "spefwctl drops",
+	  .options = OF(FOLLOW),
+	  .method = SPEFW_METHOD("Drops"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_drops,
+	  .run = verb_drops },
 	{ .name = "doctor",
 	  .help = "what on this gateway stands in the way",
 	  .about = "What on this gateway stands in the way of the flows, or lets packets pass by the guard: a line "

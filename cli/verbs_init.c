@@ -22,7 +22,7 @@ static const char beginning[] =
 	"%sresolvers    = %s\n"
 	"\n"
 	"[gateway]\n"
-	"; audit counts and logs what would be denied, and denies nothing. When spefwctl status\n"
+	"; audit counts and logs what would be denied, and denies nothing. When spefwctl drops\n"
 	"; counts no more denials than there should be: enforce.\n"
 	"mode         = audit\n"
 	"\n"

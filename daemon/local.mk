@@ -16,14 +16,18 @@ libcore_a_SOURCES = \
 	daemon/core/config_types.c daemon/core/config_types.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
 	daemon/core/cut_cause.c daemon/core/cut_cause.h \
+	daemon/core/cures.c daemon/core/cures.h \
 	daemon/core/cut_list.c daemon/core/cut_list.h \
 	daemon/core/delta.c daemon/core/delta.h \
 	daemon/core/denial.h \
+	daemon/core/denial_cause.c daemon/core/denial_cause.h \
 	daemon/core/diag.c daemon/core/diag.h \
 	daemon/core/doctor.c daemon/core/doctor.h daemon/core/doctor_parts.h \
 	daemon/core/doctor_names.c daemon/core/doctor_troubles.c \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/dns_wire.c daemon/core/dns_wire.h \
+	daemon/core/drop_sources.c daemon/core/drop_sources.h \
+	daemon/core/drop_table.c daemon/core/drop_table.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/explain.c daemon/core/explain.h daemon/core/explain_question.c \
 	daemon/core/health.c daemon/core/health.h \
@@ -76,6 +80,8 @@ spefwd_SOURCES = \
 	daemon/state_file.c daemon/state_file.h \
 	daemon/timer.c daemon/timer.h \
 	daemon/control/methods.c daemon/control/methods.h \
+	daemon/control/methods_drops.c daemon/control/methods_drops.h \
+	daemon/control/report_drops.c daemon/control/report_drops.h \
 	daemon/control/methods_explain.c daemon/control/methods_explain.h \
 	daemon/control/methods_usage.c daemon/control/methods_usage.h \
 	daemon/control/methods_watch.c daemon/control/methods_watch.h \
@@ -94,6 +100,7 @@ spefwd_SOURCES = \
 	daemon/gateway/counts.c daemon/gateway/counts.h \
 	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_parts.h daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c \
+	daemon/gateway/drops.c daemon/gateway/drops.h \
 	daemon/gateway/events.c \
 	daemon/gateway/foreign.c daemon/gateway/foreign.h daemon/gateway/foreign_parts.h \
 	daemon/gateway/foreign_explain.c daemon/gateway/foreign_look.c \

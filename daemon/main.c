@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
 #include "control/methods_explain.h"
+#include "control/methods_drops.h"
 #include "control/methods_watch.h"
 #include "control/report.h"
 #include "fdstore.h"
@@ -153,6 +154,11 @@ static void on_health_changed(void *userdata)
 	watch_health(service);
 }
 
+static void on_drops_changed(void *userdata)
+{
+	method_drops_changed(userdata);
+}
+
 static void on_refreshed(void *userdata, void *waiter)
 {
 	method_refreshed(userdata, waiter);
@@ -182,6 +188,7 @@ static int listen_on(struct service *service, sd_event *event, const char *path)
 static int start(struct service *service, sd_event *event, const struct paths *paths)
 {
 	static const struct gateway_events events = { .health_changed = on_health_changed,
+						      .drops_changed = on_drops_changed,
 						      .refreshed = on_refreshed,
 						      .explained = on_explained,
 						      .happened = on_happened };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
+#include "control/methods_drops.h"
 #include "control/methods_explain.h"
 #include "control/methods_usage.h"
 #include "control/methods_watch.h"
@@ -172,6 +173,7 @@ static void run_clear(void *userdata, struct control_call *call, json_t *paramet
 }
 
 const struct control_method methods[] = {
+	{ NAMED("Drops"), false, method_drops },
 	{ NAMED("Status"), false, run_status },
 	{ NAMED("Flows"), false, run_flows },
 	{ NAMED("Names"), false, run_names },

@@ -11,8 +11,9 @@
 struct service {
 	struct gateway *gateway;
 	struct control *control;
-	struct watch *watch;           /* methods_watch.h */
-	struct explaining *explaining; /* calls of Explain that wait for other tables; methods_explain.c */
+	struct explaining *explaining;        /* calls of Explain that wait for other tables; methods_explain.c */
+	struct watch *watch;                  /* methods_watch.h */
+	struct drop_follower *drop_followers; /* methods_drops.c */
 };
 
 extern const struct control_method methods[];

@@ -2,6 +2,7 @@
 #include "control/report.h"
 #include "control/flow_json.h"
 #include "control/report_usage.h"
+#include "control/report_drops.h"
 #include "core/config_types.h"
 #include "core/policy_diff.h"
 #include "core/query_pace.h"
@@ -134,10 +135,13 @@ static json_t *report_findings(const struct gateway *gateway)
 
 static json_t *report_denied(const struct gateway *gateway)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "in", packets(gateway, "denied-in"), "out",
-			 packets(gateway, "denied-out"), "early", packets(gateway, "denied-early"), "invalid",
-			 packets(gateway, "invalid"), "last_hour",
-			 (json_int_t)counts_denied_last_hour(gateway_counts(gateway)));
+	json_t *out = json_pack("{s:I, s:I, s:I, s:I, s:I}", "in", packets(gateway, "denied-in"), "out",
+				packets(gateway, "denied-out"), "early", packets(gateway, "denied-early"), "invalid",
+				packets(gateway, "invalid"), "last_hour",
+				(json_int_t)counts_denied_last_hour(gateway_counts(gateway)));
+	if (out)
+		report_denied_sources(gateway, out);
+	return out;
 }
 
 static json_t *report_mid_stream(const struct gateway *gateway)

@@ -32,8 +32,8 @@ bool endpoint_is_source(const struct endpoint *endpoint, const struct names_view
 	return endpoint->any || ranges_contains(&endpoint->ranges, addr) || names_hold(endpoint, names, addr);
 }
 
-static bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint,
-			       const struct names_view *names, const struct addr *addr)
+bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint, const struct names_view *names,
+			const struct addr *addr)
 {
 	if (ranges_contains(&policy->protected_all, addr))
 		return ranges_contains(&endpoint->opens, addr);

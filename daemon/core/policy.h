@@ -124,6 +124,9 @@ const struct addr *policy_own_address(const struct policy *policy, const struct 
 
 /* Whether packets from this address are the endpoint's. */
 bool endpoint_is_source(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr);
+/* Whether packets to this address are; a protected one has to be named, by itself or by its role. */
+bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint, const struct names_view *names,
+			const struct addr *addr);
 
 /* A flow is judged among the inbound ones of a protected role where it opens one of the role's addresses, and can
  * send from the role where its source covers one. */

@@ -163,6 +163,8 @@ static void on_denied(void *userdata, const struct denial *denial)
 
 	if (denial->kind == DENIAL_NAME)
 		names_denied(gateway->names, &denial->packet);
+	else
+		drops_add(gateway->drops, denial);
 }
 
 static void on_copies_lost(void *userdata)
@@ -172,6 +174,16 @@ static void on_copies_lost(void *userdata)
 }
 
 const struct observer_events observer_events = { is_wanted, on_observed_answer, on_denied, on_copies_lost };
+
+static void on_drops_changed(void *userdata)
+{
+	const struct gateway *gateway = userdata;
+
+	if (gateway->started)
+		gateway->events.drops_changed(gateway->userdata);
+}
+
+const struct drops_events drops_events = { on_drops_changed };
 
 /* Traffic that is there. */
 

@@ -73,6 +73,7 @@ void gateway_free(struct gateway *gateway)
 	timer_free(gateway->minute_timer);
 	timer_free(gateway->health_timer);
 	observer_free(gateway->observer);
+	drops_free(gateway->drops);
 	usage_free(gateway->usage);
 	names_free(gateway->names);
 	helper_free(gateway->helper);
@@ -125,6 +126,7 @@ static void on_minute(void *userdata)
 	config_store_save(gateway->config);
 	review_cut(gateway);
 	observer_retry(gateway->observer);
+	drops_minute(gateway->drops);
 	names_save(gateway->names);
 	health_changed(gateway);
 	timer_set(gateway->minute_timer, MINUTE_MS);
@@ -159,6 +161,8 @@ static int make_objects(struct gateway *gateway, int stored_fd)
 	if (r == 0)
 		r = observer_new(&gateway->observer, gateway->helper, &observer_events, gateway);
 	if (r == 0)
+		r = drops_new(&gateway->drops, event, &drops_events, gateway);
+	if (r == 0)
 		r = usage_new(&gateway->usage, event, state, &usage_events, gateway);
 	if (r == 0)
 		r = foreign_new(&gateway->foreign, event, &foreign_events, gateway);
@@ -180,9 +184,19 @@ static void follow_policy(struct gateway *gateway)
 {
 	const struct policy *policy = config_store_policy(gateway->config);
 
+	drops_follow(gateway->drops, policy);
 	observer_follow(gateway->observer, policy);
 	foreign_read(gateway->foreign, policy);
 	usage_follow(gateway->usage, policy);
+}
+
+/* Each of them is to be copied. */
+static uint64_t denied_by_flows(const struct gateway *gateway)
+{
+	const struct counts *counts = gateway->counts;
+
+	return counts_packets(counts, "denied-in") + counts_packets(counts, "denied-out") +
+	       counts_packets(counts, "denied-early");
 }
 
 int gateway_start(struct gateway *gateway, int stored_fd)
@@ -200,6 +214,7 @@ int gateway_start(struct gateway *gateway, int stored_fd)
 	if (r == -EPERM || r == -EOPNOTSUPP || r == -EBUSY)
 		return r;
 	counts_sample(gateway->counts);
+	drops_begin(gateway->drops, denied_by_flows(gateway));
 	follow_policy(gateway);
 	gateway->started = true;
 	save_counts(gateway);
@@ -322,6 +337,16 @@ const struct counts *gateway_counts(const struct gateway *gateway)
 const struct cut *gateway_cut(const struct gateway *gateway)
 {
 	return gateway->cut;
+}
+
+const struct drops *gateway_drops(const struct gateway *gateway)
+{
+	return gateway->drops;
+}
+
+uint64_t gateway_drops_unseen(const struct gateway *gateway)
+{
+	return drops_unseen(gateway->drops, denied_by_flows(gateway));
 }
 
 const struct foreign *gateway_foreign(const struct gateway *gateway)

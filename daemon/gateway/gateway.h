@@ -9,6 +9,7 @@
 #include "gateway/config_store.h"
 #include "gateway/counts.h"
 #include "gateway/cut.h"
+#include "gateway/drops.h"
 #include "gateway/foreign.h"
 #include "gateway/happening.h"
 #include "gateway/names.h"
@@ -28,6 +29,8 @@ struct gateway_paths {
 struct gateway_events {
 	/* Health may be another one. */
 	void (*health_changed)(void *userdata);
+	/* There are denials that were not there the last time. */
+	void (*drops_changed)(void *userdata);
 	/* What this caller of gateway_refresh() waits for has been answered. */
 	void (*refreshed)(void *userdata, void *waiter);
 	/* What gateway_explain() was asked for this waiter, as foreign_events has it; NULL: nobody asks. */
@@ -83,6 +86,8 @@ int64_t gateway_uptime_ms(const struct gateway *gateway);
 const struct config_store *gateway_config(const struct gateway *gateway);
 const struct counts *gateway_counts(const struct gateway *gateway);
 const struct cut *gateway_cut(const struct gateway *gateway);
+const struct drops *gateway_drops(const struct gateway *gateway);
+uint64_t gateway_drops_unseen(const struct gateway *gateway); /* by the counters that were read last */
 const struct foreign *gateway_foreign(const struct gateway *gateway);
 const struct names *gateway_names(const struct gateway *gateway);
 const struct observer *gateway_observer(const struct gateway *gateway);

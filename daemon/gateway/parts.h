@@ -32,6 +32,7 @@ struct gateway {
 	struct helper *helper;
 	struct names *names;
 	struct observer *observer;
+	struct drops *drops;
 	struct usage *usage;
 	struct foreign *foreign;
 	struct notice *notice; /* NULL: there is nowhere to put one */
@@ -78,6 +79,7 @@ extern const struct helper_events helper_events;
 extern const struct names_events names_events;
 extern const struct observer_events observer_events;
 extern const struct counts_events counts_events;
+extern const struct drops_events drops_events;
 extern const struct usage_events usage_events;
 extern const struct foreign_events foreign_events;
 void on_network_changed(void *userdata);

@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	tests/unit/test_delta \
 	tests/unit/test_dns_message \
 	tests/unit/test_doctor \
+	tests/unit/test_drops \
 	tests/unit/test_expect \
 	tests/unit/test_explain \
 	tests/unit/test_gw_names \
@@ -193,6 +194,9 @@ tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_foreign_SOURCES = tests/unit/test_foreign.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_foreign_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_drops_SOURCES = tests/unit/test_drops.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_drops_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_drops_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_policy_SOURCES = tests/unit/test_policy.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_policy_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_policy_LDADD = $(UNIT_MAKE_LIBS)
@@ -273,7 +277,7 @@ tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_
 UNIT_TESTS += tests/unit/test_gw_gateway
 tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
 	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) \
-	daemon/gateway/apply.c \
+	daemon/gateway/apply.c daemon/gateway/drops.c \
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c daemon/gateway/generation.c daemon/gateway/requests.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/foreign_explain.c \
@@ -333,3 +337,8 @@ tests_unit_test_helper_SOURCES = tests/unit/test_helper.c tests/unit/fake_spawn.
 	$(UNIT_MAKE_SOURCES)
 tests_unit_test_helper_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_helper_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+UNIT_TESTS += tests/unit/test_gw_drops
+tests_unit_test_gw_drops_SOURCES = tests/unit/test_gw_drops.c daemon/gateway/drops.c daemon/gateway/drops.h \
+	$(UNIT_FAKE_LOG) $(UNIT_FAKE_TIME) $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_drops_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_drops_LDADD = $(UNIT_MAKE_LIBS)

@@ -37,6 +37,14 @@ static void on_health_changed(void *userdata)
 	health_changes++;
 }
 
+static unsigned drops_changed;
+
+static void on_drops_changed(void *userdata)
+{
+	(void)userdata;
+	drops_changed++;
+}
+
 static void on_refreshed(void *userdata, void *waiter)
 {
 	(void)userdata;
@@ -68,6 +76,7 @@ static void on_happened(void *userdata, const struct happening *happening)
 static int try_new(struct gateway **ret)
 {
 	static const struct gateway_events events = { .health_changed = on_health_changed,
+						      .drops_changed = on_drops_changed,
 						      .refreshed = on_refreshed,
 						      .happened = on_happened };
 	static char config[80], state[80];

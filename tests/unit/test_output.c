@@ -65,6 +65,7 @@ static void run_server(const char *path, struct canned *canned, bool privileged,
 		{ "org.spefw.Gateway.Connections", privileged, run_canned },
 		{ "org.spefw.Gateway.Peers", privileged, run_canned },
 		{ "org.spefw.Gateway.Cut", privileged, run_canned },
+		{ "org.spefw.Gateway.Drops", privileged, run_canned },
 		{ "org.spefw.Gateway.Reload", privileged, run_canned },
 		{ "org.spefw.Gateway.Refresh", privileged, run_canned },
 		{ "org.spefw.Gateway.Watch", privileged, run_canned },
@@ -498,6 +499,16 @@ static void write_file(const char *path, const char *text)
 	assert_non_null(file);
 	assert_int_equal(fputs(text, file) < 0, 0);
 	assert_int_equal(fclose(file), 0);
+}
+
+static void test_drops(void **state)
+{
+	static const char *const names[] = { "drops-ok",         "drops-ipv6",  "drops-audit", "drops-none",
+					     "drops-none_audit", "drops-flood", "drops-blind", "drops-hostile" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		check_golden(f, names[i], EXIT_DONE);
 }
 
 /* Of a file alone, without a daemon. */
@@ -1129,6 +1140,7 @@ int main(void)
 		TEST(test_events),
 		TEST(test_explain),
 		TEST(test_explain_file),
+		TEST(test_drops),
 		TEST(test_errors_of_the_daemon),
 		TEST(test_nearest_word),
 		TEST(test_strange_answers),

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "denial_cause.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Flows that are off are near as well: what is denied may wait for one of them. */
+static bool concerns(const struct policy_flow *flow, const struct denial_cause *cause)
+{
+	const struct policy_role *role = cause->role;
+
+	if (cause->inbound)
+		return ranges_overlap_any(&flow->to.opens, &role->guarded);
+	return flow->from.any || ranges_overlap_any(&flow->from.ranges, &role->guarded);
+}
+
+/* A flow without a source, or a target, is off until it has one. */
+static enum cause what_is_missing(const struct policy *policy, const struct names_view *names,
+				  const struct policy_flow *flow, const struct packet *opened)
+{
+	bool source = endpoint_is_source(&flow->from, names, &opened->source);
+	bool target = endpoint_is_target(policy, &flow->to, names, &opened->target);
+
+	if (source && target)
+		return flow->enabled ? CAUSE_NOTHING : CAUSE_OFF;
+	return source ? CAUSE_TARGET : target ? CAUSE_SOURCE : CAUSE_BOTH;
+}
+
+/* The less, the nearer. */
+static int distance(const struct policy_flow *flow, enum cause why)
+{
+	bool disabled = flow->off && strcmp(flow->off, "disabled") == 0;
+
+	switch (why) {
+	case CAUSE_NOTHING: return 0;
+	case CAUSE_SOURCE:
+	case CAUSE_TARGET: return flow->enabled ? 1 : disabled ? 9 : 2;
+	case CAUSE_OFF: return 3;
+	default: return flow->enabled ? 4 : 9;
+	}
+}
+
+static void find_flow(const struct policy *policy, const struct names_view *names, struct denial_cause *cause)
+{
+	const struct packet *opened = &cause->opened;
+	int least = 9;
+
+	cause->why = CAUSE_FLOW;
+	for (size_t i = 0; i < policy->flow_count; i++) {
+		const struct policy_flow *flow = &policy->flows[i];
+		if (!flow_has_port(flow, opened->protocol, opened->target_port) || !concerns(flow, cause))
+			continue;
+		enum cause why = what_is_missing(policy, names, flow, opened);
+		int far = distance(flow, why);
+		if (far >= least)
+			continue;
+		least = far;
+		cause->flow = flow;
+		cause->why = why;
+	}
+}
+
+/* The connection that a packet opens, or is a part of. Where the policy takes it for a part of none, its lower port
+ * shows who serves whom: a flow to that port would make it one. */
+static bool opening_of(const struct policy *policy, const struct packet *packet, struct packet *ret)
+{
+	if (!packet->mid_stream || policy_opened(policy, packet, ret)) {
+		if (!packet->mid_stream)
+			*ret = *packet;
+		return true;
+	}
+	bool to_us = policy_protected_role(policy, &packet->target);
+	uint16_t own = to_us ? packet->target_port : packet->source_port;
+	uint16_t other = to_us ? packet->source_port : packet->target_port;
+	if (own >= other)
+		return false;
+	*ret = *packet;
+	ret->mid_stream = false;
+	if (to_us)
+		return true;
+	ret->source = packet->target;
+	ret->target = packet->source;
+	ret->source_port = other;
+	ret->target_port = own;
+	return true;
+}
+
+struct denial_cause denial_cause_of(const struct policy *policy, const struct names_view *names,
+				    const struct packet *packet)
+{
+	struct judgement judgement = policy_judge(policy, names, packet);
+	struct denial_cause cause = { .opened = *packet, .role = judgement.role, .inbound = judgement.inbound };
+	bool opens = judgement.role && opening_of(policy, packet, &cause.opened);
+
+	if (opens && packet->mid_stream) {
+		const struct policy_role *role = policy_protected_role(policy, &cause.opened.target);
+		cause.inbound = role != NULL;
+		cause.role = role ? role : policy_protected_role(policy, &cause.opened.source);
+	}
+	if (judgement.verdict != VERDICT_DENY) {
+		cause.flow = judgement.flow;
+		return cause;
+	}
+	if (packet->protocol >= PROTOCOLS)
+		cause.why = CAUSE_PROTOCOL;
+	else if (!opens)
+		cause.why = CAUSE_CONNECTION;
+	else
+		find_flow(policy, names, &cause);
+	/* It could be opened, and is not opened by this. */
+	if (cause.why == CAUSE_NOTHING) {
+		cause.why = CAUSE_CONNECTION;
+		cause.flow = NULL;
+	}
+	return cause;
+}
+
+const char *cause_name(enum cause why)
+{
+	static const char *const names[CAUSES] = { "nothing", "source", "target",     "both",
+						   "off",     "flow",   "connection", "protocol" };
+	return names[why];
+}
+
+static bool names_alone(const struct endpoint *endpoint)
+{
+	return endpoint->name_count && !endpoint->ranges.count && endpoint->name_count == endpoint->word_count;
+}
+
+static const char *first_word(const struct endpoint *endpoint)
+{
+	return endpoint->word_count == 1 && strlen(endpoint->words[0]) <= CONFIG_ID_MAX ? endpoint->words[0] : NULL;
+}
+
+char *denial_cause_text(const struct denial_cause *cause, char buffer[CAUSE_TEXT_MAX])
+{
+	const struct policy_flow *flow = cause->flow;
+	const struct endpoint *side = !flow ? NULL : cause->why == CAUSE_SOURCE ? &flow->from : &flow->to;
+	const char *side_name = cause->why == CAUSE_SOURCE ? "source" : "target";
+
+	switch (cause->why) {
+	case CAUSE_SOURCE:
+	case CAUSE_TARGET:
+		if (names_alone(side) && cause->why == CAUSE_TARGET)
+			snprintf(buffer, CAUSE_TEXT_MAX, "%s: not among its names", flow->id);
+		else if (first_word(side))
+			snprintf(buffer, CAUSE_TEXT_MAX, "%s: %s not in %s", flow->id, side_name, first_word(side));
+		else
+			snprintf(buffer, CAUSE_TEXT_MAX, "%s: not among its %ss", flow->id, side_name);
+		break;
+	case CAUSE_BOTH: snprintf(buffer, CAUSE_TEXT_MAX, "%s: neither source nor target", flow->id); break;
+	case CAUSE_OFF: snprintf(buffer, CAUSE_TEXT_MAX, "%s is off", flow->id); break;
+	case CAUSE_CONNECTION: snprintf(buffer, CAUSE_TEXT_MAX, "no connection that it belongs to"); break;
+	case CAUSE_PROTOCOL: snprintf(buffer, CAUSE_TEXT_MAX, "a protocol that no flow can have"); break;
+	case CAUSE_FLOW: snprintf(buffer, CAUSE_TEXT_MAX, "no flow"); break;
+	default: snprintf(buffer, CAUSE_TEXT_MAX, "allowed by now%s%s", flow ? ": " : "", flow ? flow->id : ""); break;
+	}
+	return buffer;
+}

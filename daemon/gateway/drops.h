@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_DROPS_H
+#define SPEFW_DROPS_H
+
+/* What was denied of late, or would have been in audit mode: folded in memory, a line a source and hour in the journal.
+ */
+
+#include "core/drop_table.h"
+
+#include <systemd/sd-event.h>
+
+struct drops;
+
+struct drops_events {
+	/* There are denials that were not there the last time; soon after the first of them, and not often. */
+	void (*changed)(void *userdata);
+};
+
+/* 0 or a negative errno. */
+int drops_new(struct drops **ret, sd_event *event, const struct drops_events *events, void *userdata);
+void drops_free(struct drops *drops); /* NULL: nothing */
+
+/* Denials are judged by this policy from now on; it must live until the next call. */
+void drops_follow(struct drops *drops, const struct policy *policy);
+/* What the counters of denied packets show now: copies of those that are denied from now on are expected. */
+void drops_begin(struct drops *drops, uint64_t denied);
+/* A copy; of the kinds that each denied packet is one of. */
+void drops_add(struct drops *drops, const struct denial *denial);
+void drops_minute(struct drops *drops);
+
+const struct drop_table *drops_table(const struct drops *drops);
+int64_t drops_begun_ms(const struct drops *drops);
+/* How many of them were not copied: the rules copy 20 a second each. denied: the counters now. */
+uint64_t drops_unseen(const struct drops *drops, uint64_t denied);
+
+struct drops_hour {
+	size_t sources, administrators; /* the latter are in ADM */
+	bool more;                      /* at least so many */
+};
+/* names NULL: ADM has none. */
+struct drops_hour drops_hour(const struct drops *drops, const struct names_view *names);
+
+#endif

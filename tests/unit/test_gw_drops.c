@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fake_log.h"
+#include "fake_time.h"
+#include "gateway/drops.h"
+#include "make.h"
+
+#include <errno.h>
+
+#define TEXT "[server]\naddress = 192.0.2.25\n[role ADM]\nmembers = 10.30.0.0/24 admin.example.net\n"
+#define HOUR ((int64_t)3600 * 1000)
+
+static struct policy policy, audit;
+static struct drops *drops;
+static unsigned changes;
+
+static void on_changed(void *userdata)
+{
+	assert_ptr_equal(userdata, &changes);
+	changes++;
+}
+
+static const struct drops_events events = { on_changed };
+
+static int set_up(void **state)
+{
+	(void)state;
+	fake_time_reset(1000, 1700000000);
+	fake_log_reset();
+	changes = 0;
+	make_good_policy(&policy, TEXT);
+	make_good_policy(&audit, TEXT "[gateway]\nmode = audit\n");
+	assert_int_equal(drops_new(&drops, NULL, &events, &changes), 0);
+	drops_follow(drops, &policy);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	drops_free(drops);
+	policy_free(&policy);
+	policy_free(&audit);
+	return fake_timers != 0;
+}
+
+static void deny(const char *source, const char *target, uint16_t port, uint16_t source_port, bool mid_stream)
+{
+	drops_add(drops, &(struct denial){ .packet = { .source = make_addr(source),
+						       .target = make_addr(target),
+						       .protocol = PROTOCOL_TCP,
+						       .source_port = source_port,
+						       .target_port = port,
+						       .mid_stream = mid_stream },
+					   .kind = DENIAL_IN });
+}
+
+static void test_rows_and_journal(void **state)
+{
+	const struct drop_table *table = drops_table(drops);
+
+	(void)state;
+	deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
+	deny("10.32.0.50", "192.0.2.25", 8470, 50001, false);
+	deny("10.32.0.50", "192.0.2.25", 3389, 50001, false);
+	assert_int_equal(table->count, 2);
+	assert_int_equal(table->items[0].count, 2);
+	assert_true(table->items[0].near);
+	assert_false(table->items[1].near);
+	assert_false(table->items[0].audit);
+	assert_int_equal(fake_log_lines, 1);
+	assert_true(fake_log_has("denied 10.32.0.50 -> 192.0.2.25 tcp/8470: console-in: source not among ADM") ||
+		    fake_log_has("denied 10.32.0.50 -> 192.0.2.25 tcp/8470: console-in: source not in ADM"));
+	/* Both directions of a connection that is not tracked are that connection. */
+	deny("192.0.2.25", "10.33.0.1", 51000, 3306, true);
+	deny("10.33.0.1", "192.0.2.25", 3306, 51000, true);
+	assert_int_equal(table->count, 3);
+	assert_int_equal(table->items[2].count, 2);
+	assert_int_equal(table->items[2].packet.target_port, 3306);
+	assert_true(table->items[2].packet.mid_stream);
+	assert_true(fake_log_has("denied 10.33.0.1 -> 192.0.2.25 tcp/3306: no flow"));
+	drops_follow(drops, &audit);
+	deny("10.32.0.51", "192.0.2.25", 8470, 50000, false);
+	assert_true(fake_log_has("would deny 10.32.0.51 -> 192.0.2.25 tcp/8470"));
+	assert_true(table->items[3].audit);
+	/* A line an hour. */
+	fake_time_pass(HOUR - 1);
+	deny("10.32.0.51", "192.0.2.25", 8470, 50000, false);
+	assert_int_equal(fake_log_lines, 3);
+	fake_time_pass(1);
+	deny("10.32.0.51", "192.0.2.25", 8470, 50000, false);
+	assert_int_equal(fake_log_lines, 4);
+}
+
+static void test_lines_in_all(void **state)
+{
+	char source[40];
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(source, sizeof(source), "203.0.113.%u", i % 250);
+		deny(source, "192.0.2.25", (uint16_t)(9000 + i), 50000, false);
+		drops_minute(drops);
+	}
+	assert_int_equal(fake_log_lines, 60);
+	fake_time_pass(HOUR);
+	drops_minute(drops);
+	drops_minute(drops);
+	assert_int_equal(fake_log_lines, 61);
+	assert_true(fake_log_has("packets of 190 more sources were denied in the last hour: see spefwctl drops"));
+}
+
+/* Told soon, and not for each. */
+static void test_changes(void **state)
+{
+	(void)state;
+	fake_time_pass(10000);
+	assert_int_equal(changes, 0);
+	for (int i = 0; i < 100; i++)
+		deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
+	assert_int_equal(changes, 0);
+	fake_time_pass(1000);
+	assert_int_equal(changes, 1);
+	fake_time_pass(10000);
+	assert_int_equal(changes, 1);
+	deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
+	fake_time_pass(1000);
+	assert_int_equal(changes, 2);
+}
+
+static void test_unseen(void **state)
+{
+	(void)state;
+	drops_begin(drops, 1000);
+	assert_int_equal(drops_unseen(drops, 1000), 0);
+	deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
+	deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
+	/* Copies that came sooner than the counters were read, and more counted than copied. */
+	assert_int_equal(drops_unseen(drops, 1001), 0);
+	assert_int_equal(drops_unseen(drops, 1002), 0);
+	assert_int_equal(drops_unseen(drops, 1010), 8);
+	assert_int_equal(drops_unseen(drops, 0), 0);
+}
+
+static void test_hour(void **state)
+{
+	struct names_view names = make_names(&policy, "admin.example.net 198.51.100.9");
+
+	(void)state;
+	deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
+	deny("10.30.0.50", "192.0.2.25", 3389, 50000, false);
+	deny("198.51.100.9", "192.0.2.25", 3389, 50000, false);
+	struct drops_hour hour = drops_hour(drops, &names);
+	assert_int_equal(hour.sources, 3);
+	assert_int_equal(hour.administrators, 2);
+	assert_false(hour.more);
+	assert_int_equal(drops_hour(drops, NULL).administrators, 1);
+	fake_time_pass(HOUR);
+	assert_int_equal(drops_hour(drops, &names).sources, 0);
+	names_view_free(&names);
+}
+
+static void test_no_memory(void **state)
+{
+	struct drops *other;
+
+	(void)state;
+	fake_timer_fails = 0;
+	assert_int_equal(drops_new(&other, NULL, &events, &changes), -ENOMEM);
+	fake_timer_fails = -1;
+	allocations_left = 0;
+	assert_int_equal(drops_new(&other, NULL, &events, &changes), -ENOMEM);
+	for (long left = 0; left < 4; left++) {
+		allocations_left = left;
+		deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
+	}
+	allocations_left = -1;
+	assert_int_equal(drops_table(drops)->serial, 4);
+	drops_free(NULL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_rows_and_journal), TEST(test_lines_in_all), TEST(test_changes),
+		TEST(test_unseen),           TEST(test_hour),         TEST(test_no_memory)
+	};
+	return cmocka_run_group_tests_name("gw_drops", tests, NULL, NULL);
+}
