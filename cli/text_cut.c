@@ -20,6 +20,7 @@ static void add_why(struct text *text, const json_t *connection)
 		{ "flow-gone", "the flow is not in the file any more" },
 		{ "flow-off", "the flow is off" },
 		{ "no-flow", "no flow opens this port" },
+		{ "request", "on request" },
 		{ "stays-so", "it was cut before, and stays so" },
 	};
 	const char *why = json_text_of(connection, "why"), *more = json_truth_of(connection, "had") ? " any more" : "";

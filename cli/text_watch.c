@@ -82,10 +82,14 @@ static void add_cut(struct text *text, const json_t *event)
 {
 	const json_t *connections = json_object_get(event, "cut_connections");
 	int64_t count = json_number_of(event, "count");
+	const char *by = json_text_of(event, "by");
 	char number[32];
 
-	text_add(text, "cut %s connection%s, %s: ", format_count(count, number), count == 1 ? "" : "s",
-		 json_text_of(event, "why"));
+	if (*by)
+		text_add(text, "cut by %s: ", by);
+	else
+		text_add(text, "cut %s connection%s, %s: ", format_count(count, number), count == 1 ? "" : "s",
+			 json_text_of(event, "why"));
 	for (size_t i = 0; i < json_array_size(connections); i++) {
 		text_add(text, "%s", i ? "; " : "");
 		text_add_cut(text, json_array_get(connections, i));

@@ -9,8 +9,8 @@ enum { SIDE_SHOWN = 120 };
 
 const char *cut_why_name(enum cut_why why)
 {
-	static const char *const names[CUT_REASONS] = { "flow-gone", "flow-off", "port",    "source",
-							"target",    "no-flow",  "stays-so" };
+	static const char *const names[CUT_REASONS] = { "flow-gone", "flow-off", "port",     "source",
+							"target",    "no-flow",  "stays-so", "request" };
 	return names[why];
 }
 
@@ -68,6 +68,7 @@ char *cut_cause_text(const struct cut_cause *cause, char *buffer, size_t size)
 	case CUT_PORT: snprintf(buffer, size, "not a port of the flow%s", more); break;
 	case CUT_SOURCE: snprintf(buffer, size, "source not in %s%s", side, more); break;
 	case CUT_TARGET: snprintf(buffer, size, "target not in %s%s", side, more); break;
+	case CUT_ON_REQUEST: snprintf(buffer, size, "on request"); break;
 	case CUT_STAYS_SO: snprintf(buffer, size, "it was cut before, and stays so"); break;
 	default: snprintf(buffer, size, "no flow opens this port"); break;
 	}

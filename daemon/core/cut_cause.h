@@ -7,13 +7,14 @@
 #include "policy.h"
 
 enum cut_why {
-	CUT_FLOW_GONE, /* the flow that allowed it is not in the file any more */
-	CUT_FLOW_OFF,  /* it is off */
-	CUT_PORT,      /* it has another protocol or other ports */
-	CUT_SOURCE,    /* the source is none of it */
-	CUT_TARGET,    /* the target is none of it */
-	CUT_NO_FLOW,   /* no flow opens this port here */
-	CUT_STAYS_SO,  /* it was cut before, and came back */
+	CUT_FLOW_GONE,  /* the flow that allowed it is not in the file any more */
+	CUT_FLOW_OFF,   /* it is off */
+	CUT_PORT,       /* it has another protocol or other ports */
+	CUT_SOURCE,     /* the source is none of it */
+	CUT_TARGET,     /* the target is none of it */
+	CUT_NO_FLOW,    /* no flow opens this port here */
+	CUT_STAYS_SO,   /* it was cut before, and came back */
+	CUT_ON_REQUEST, /* an administrator wanted that */
 	CUT_REASONS
 };
 

@@ -3,6 +3,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* Single connections: who has which, and the end of one. */
 
@@ -25,6 +26,19 @@ static void log_cut(const struct requester *by, uint32_t id, const struct tracke
 		   addr_format(&tracked->packet.target, target), tracked->packet.target_port);
 }
 
+static void tell_cut(struct gateway *gateway, const struct requester *by, const struct tracked *tracked)
+{
+	const struct policy_flow *flow =
+		policy_judge(config_store_policy(gateway->config), NULL, &tracked->packet).flow;
+	struct cut_result result = { .count = 1, .shown = 1 };
+
+	result.items[0] =
+		(struct cut_connection){ .packet = tracked->packet, .cause = { .why = CUT_ON_REQUEST, .had = true } };
+	if (flow)
+		snprintf(result.items[0].cause.flow, sizeof(result.items[0].cause.flow), "%s", flow->id);
+	happened(gateway, &(struct happening){ .kind = HAPPENED_CUT, .by = by, .cut = &result, .text = "on request" });
+}
+
 int gateway_cut_connection(struct gateway *gateway, const struct requester *by, uint32_t id, struct tracked *ret)
 {
 	struct cut_rules rules = { .policy = config_store_policy(gateway->config) };
@@ -34,7 +48,9 @@ int gateway_cut_connection(struct gateway *gateway, const struct requester *by, 
 	if (table_is_removed(gateway->table) || !table_is_known(gateway->table))
 		return -ENODEV;
 	int r = cut_one(gateway->cut, &rules, id, ret);
-	if (r == 0)
-		log_cut(by, id, ret);
-	return r;
+	if (r < 0)
+		return r;
+	log_cut(by, id, ret);
+	tell_cut(gateway, by, ret);
+	return 0;
 }

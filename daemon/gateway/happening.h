@@ -29,7 +29,7 @@ enum happening_kind {
 /* What it points to is valid during the call. */
 struct happening {
 	enum happening_kind kind;
-	const struct requester *by; /* RELOAD, REFRESH, CLEAR */
+	const struct requester *by; /* RELOAD, REFRESH, CLEAR, CUT on request */
 	bool done;                  /* RELOAD: the new policy is in force; CLEAR: there was a table */
 	uint64_t generation;        /* RELOAD */
 	/* RELOAD: what changes, one line each; REFRESH: the names, none: all. The first ones; count is of all. */
