@@ -337,7 +337,8 @@ static void replace_word(struct message *message, const char *old, const char *n
 
 	assert_non_null(place);
 	assert_int_equal(strlen(new), strlen(old));
-	memcpy(place, new, strlen(new));
+	for (size_t i = 0; new[i]; i++)
+		place[i] = new[i];
 }
 
 static void test_altered(void **state)
@@ -480,10 +481,10 @@ static void test_every_bit(void **state)
 		build(&message, rule);
 		size_t begin = NLMSG_HDRLEN + sizeof(struct nfgenmsg) + 2 * (MNL_ATTR_HDRLEN + 8); /* table, chain */
 		for (size_t bit = begin * 8; bit < header_of(&message)->nlmsg_len * (size_t)8; bit++) {
-			char one = (char)(1 << bit % 8);
-			message.bytes[bit / 8] ^= one;
+			uint8_t *byte = (uint8_t *)&message.bytes[bit / 8], one = (uint8_t)(1 << bit % 8);
+			*byte = *byte ^ one;
 			decode(header_of(&message), &rules[i], &equal);
-			message.bytes[bit / 8] ^= one;
+			*byte = *byte ^ one;
 			if (equal && !(message.idle[bit / 8] & one))
 				fail_msg("rule %zu: bit %zu of byte %zu is not noticed", i, bit % 8, bit / 8);
 		}
