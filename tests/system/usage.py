@@ -195,6 +195,40 @@ def use(tap):
         tap.ok(another.lives(), "and all went on")
 
 
+def with_sum(line):
+    """A line of the state directory's file: its end is a checksum."""
+    value = 0xcbf29ce484222325
+    for byte in line.encode():
+        value = (value ^ byte) * 0x100000001b3 & 0xffffffffffffffff
+    return "%s %016x\n" % (line, value)
+
+
+def folded(tap):
+    """Of a flow that had many peers, further ones are kept by their network; and a damaged file costs no start."""
+    lines = ["spefw-record 1", "boot another", "kept %d" % (90 * 24 * 3600 * 1000)]
+    lines += ["allowed imap-in 192.88.%d.%d/32 tcp 143 1700000000 4000000000 1" % (n // 100, n % 100)
+              for n in range(256)]
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config())
+        scene = Scene(lab)
+        daemon.stop()
+        with open(os.path.join(daemon.state, "record"), "w") as file:
+            file.write("".join(map(with_sum, lines)))
+            file.write("allowed imap-in 192.88.99.99/32 tcp 143 1 1 1 0123456789abcdef\n")
+        daemon.start()
+        sessions = [scene.session(machine, family, 143) for machine in ("client", "admin") for family in FAMILIES]
+        wait_for(lambda: flows(daemon)["imap-in"]["new_24h"] == len(sessions), "they are seen")
+        found = peers(daemon, "imap-in")
+        tap.equal(sorted(set(found) - {line.split()[2][:-3] for line in lines[3:]}),
+                  ["198.51.100.0/24", "2001:db8:10::/48", "2001:db8:3::/48", "203.0.113.0/24"],
+                  "networks beside the addresses that were there")
+        tap.equal(len(found), 260, "and the line that is damaged is not")
+        tap.equal(found["198.51.100.0/24"]["count"], 1, "with their connections")
+        text = wait_for(lambda: daemon.ctl("flows", check=False).stdout, "spefwctl flows")
+        tap.ok(re.search(r"^Never used in 90 days, and open to ANY: crl, pop3-out, ", text, re.M)
+               and "imap-in," not in text, "a record that is old enough shows what was never used", text)
+
+
 def cut(tap):
     """One connection ends on request, for both ends and for good; a new one between the same ends is another."""
     with Lab(tap) as lab:
@@ -329,4 +363,4 @@ def many(tap):
 
 
 if __name__ == "__main__":
-    main(use, cut, counted, many)
+    main(use, folded, cut, counted, many)
