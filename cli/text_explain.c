@@ -198,6 +198,23 @@ static void why_row(struct table *table, const json_t *reply, const json_t *resu
 	add_row(table, "why", &text);
 }
 
+/* "6 times, last 12s ago". */
+static void seen_row(struct table *table, const json_t *result)
+{
+	const json_t *seen = json_object_get(result, "seen");
+	int64_t times = json_number_of(seen, "count");
+	char count[32], last[32];
+	struct text text = { 0 };
+
+	if (!seen)
+		return;
+	text_add(&text, "%s%s time%s%s, last %s ago", json_truth_of(seen, "at_least") ? "at least " : "",
+		 format_count(times, count), times == 1 ? "" : "s",
+		 json_truth_of(seen, "spread") ? ", with other ports or targets" : "",
+		 format_seconds(json_number_of(seen, "last_s"), last));
+	add_row(table, "seen", &text);
+}
+
 static bool ends_with(const char *text, const char *end)
 {
 	size_t length = strlen(text), tail = strlen(end);
@@ -374,6 +391,7 @@ void text_explain(const struct ctl *ctl, const json_t *reply)
 		why_row(&table, reply, result);
 		flow_row(&table, reply, result);
 		miss_rows(&table, reply, result);
+		seen_row(&table, result);
 		rule_row(&table, result);
 		others_rows(&table, result);
 		note_rows(&table, result);

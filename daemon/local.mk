@@ -27,6 +27,7 @@ libcore_a_SOURCES = \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/dns_wire.c daemon/core/dns_wire.h \
 	daemon/core/drop_sources.c daemon/core/drop_sources.h \
+	daemon/core/drop_seen.c daemon/core/drop_seen.h \
 	daemon/core/drop_table.c daemon/core/drop_table.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/explain.c daemon/core/explain.h daemon/core/explain_question.c \

@@ -4,6 +4,8 @@
 #include "control/report_explain.h"
 #include "control/report_others.h"
 #include "control/wire.h"
+#include "clock.h"
+#include "core/drop_seen.h"
 
 #include <errno.h>
 #include <spefw/protocol.h>
@@ -99,6 +101,18 @@ void method_explained(struct service *service, void *waiter, int r, const struct
 		finish(e);
 }
 
+static void add_seen(const struct gateway *gateway, json_t *out, const struct packet *packet)
+{
+	struct drop_seen seen;
+
+	if (!drop_seen(drops_table(gateway_drops(gateway)), packet, &seen))
+		return;
+	json_object_set_new(out, "seen",
+			    json_pack("{s:I, s:I, s:b, s:b}", "count", (json_int_t)seen.count, "last_s",
+				      (json_int_t)((now_ms() - seen.last_ms) / 1000), "spread", seen.spread, "at_least",
+				      gateway_drops_unseen(gateway) > 0));
+}
+
 /* What the kernel and other tables add to the result for a packet. */
 static void add_more(void *userdata, json_t *out, const struct packet *packet, const struct explanation *explanation)
 {
@@ -110,6 +124,8 @@ static void add_more(void *userdata, json_t *out, const struct packet *packet, c
 	if (explanation->walked && walk->chain &&
 	    gateway_rule_handle(e->service->gateway, walk->chain, walk->rule, &handle) == 0)
 		json_object_set_new(out, "handle", json_integer((json_int_t)handle));
+	if (explanation->verdict == VERDICT_DENY)
+		add_seen(e->service->gateway, out, packet);
 	if (!e->others)
 		return;
 	if (e->count == OTHERS_MAX) {

@@ -259,6 +259,26 @@ def beside_the_flows(tap):
                   "its address from elsewhere is spoofed")
 
 
+def seen(tap):
+    """How often it was denied of late."""
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        daemon = lab.spefwd(lab.config(flows=FLOWS))
+        known(daemon)
+        client, server = ADDRESS[4]["client"], ADDRESS[4]["server"]
+
+        def told():
+            return daemon.call("Explain", {"source": client, "target": "server:8470",
+                                           "others": False})["results"][0].get("seen", {}).get("count", 0)
+        tap.equal(told(), 0, "not yet")
+        with RawSender("client", client, server) as sender:
+            for sport in range(3):
+                sender.tcp(42000 + sport, 8470)
+        wait_for(lambda: told() == 3, "three times")
+        text = daemon.ctl("explain", client, "server:8470").stdout
+        tap.ok(re.search(r"^  seen     3 times, last \d+s ago$", text, re.M), "and on the screen", text)
+
+
 def audit(tap):
     """In audit mode all passes, and the verdict is what enforce would do. After clear nothing is guarded."""
     with Lab(tap) as lab:
@@ -339,4 +359,4 @@ def words(tap):
 
 
 if __name__ == "__main__":
-    main(each_kind, other_tables, beside_the_flows, audit, words)
+    main(each_kind, other_tables, beside_the_flows, seen, audit, words)

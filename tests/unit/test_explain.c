@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Questions in an administrator's words, and what becomes of each packet that is meant, written down by hand. That the
  * chains are the right ones for any policy is shown by test_compile.c. */
+#include "core/drop_seen.h"
 #include "core/explain.h"
 #include "make.h"
 
@@ -324,6 +325,51 @@ static void test_bounds(void **state)
 	policy_free(&own);
 }
 
+static void add_drop(struct drop_table *drops, const char *source, const char *target, enum protocol protocol,
+		     uint16_t port, int64_t now)
+{
+	struct denial denial = { .packet = { make_addr(source), make_addr(target), protocol, 50000, port, false } };
+
+	assert_non_null(drop_table_add(drops, &denial, false, false, now));
+}
+
+static void assert_seen(const struct drop_table *drops, const char *source, const char *target, enum protocol protocol,
+			uint16_t port, uint64_t count, int64_t last, bool spread)
+{
+	struct packet packet = { make_addr(source), make_addr(target), protocol, 40000, port, false };
+	struct drop_seen seen;
+
+	assert_int_equal(drop_seen(drops, &packet, &seen), count > 0);
+	assert_int_equal(seen.count, count);
+	assert_int_equal(seen.last_ms, last);
+	assert_int_equal(seen.spread, spread);
+}
+
+static void test_seen(void **state)
+{
+	static const char own[] = "192.0.2.25", other[] = "192.0.2.31", who[] = "198.51.100.7",
+			  scanner[] = "198.51.100.8";
+	struct drop_table drops = { 0 };
+
+	(void)state;
+	for (int i = 1; i <= 6; i++)
+		add_drop(&drops, who, own, PROTOCOL_TCP, 22, 100 * i);
+	add_drop(&drops, who, own, PROTOCOL_ICMP_ECHO, 0, 5);
+	for (uint16_t port = 1; port <= 40; port++)
+		add_drop(&drops, scanner, own, PROTOCOL_TCP, port, port);
+	assert_seen(&drops, who, own, PROTOCOL_TCP, 22, 6, 600, false);
+	assert_seen(&drops, who, own, PROTOCOL_ICMP_ECHO, 0, 1, 5, false);
+	assert_seen(&drops, who, own, PROTOCOL_TCP, 23, 0, 0, false);
+	assert_seen(&drops, who, own, PROTOCOL_UDP, 22, 0, 0, false);
+	assert_seen(&drops, who, other, PROTOCOL_TCP, 22, 0, 0, false);
+	assert_seen(&drops, "198.51.100.9", own, PROTOCOL_TCP, 22, 0, 0, false);
+	assert_seen(&drops, scanner, own, PROTOCOL_TCP, 22, 40, 40, true);
+	assert_seen(&drops, scanner, own, PROTOCOL_TCP, 41, 0, 0, false);
+	assert_seen(&drops, scanner, own, PROTOCOL_UDP, 22, 0, 0, false);
+	assert_seen(&drops, scanner, other, PROTOCOL_TCP, 22, 0, 0, false);
+	drop_table_free(&drops);
+}
+
 static void test_no_memory(void **state)
 {
 	char why[QUESTION_WHY_MAX];
@@ -346,7 +392,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_packets),   cmocka_unit_test(test_hooks),      cmocka_unit_test(test_words),
 		cmocka_unit_test(test_refused),   cmocka_unit_test(test_bounds),     cmocka_unit_test(test_file_alone),
-		cmocka_unit_test(test_no_memory), cmocka_unit_test(test_exceptions),
+		cmocka_unit_test(test_no_memory), cmocka_unit_test(test_exceptions), cmocka_unit_test(test_seen),
 	};
 
 	return cmocka_run_group_tests(tests, make_world, free_world);
