@@ -1,63 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "denial_cause.h"
+#include "nearest.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Flows that are off are near as well: what is denied may wait for one of them. */
-static bool concerns(const struct policy_flow *flow, const struct denial_cause *cause)
+/* What is farther away than a flow for others, or one that is switched off, is near to nothing that was denied. */
+static enum cause cause_of_misses(unsigned misses)
 {
-	const struct policy_role *role = cause->role;
-
-	if (cause->inbound)
-		return ranges_overlap_any(&flow->to.opens, &role->guarded);
-	return flow->from.any || ranges_overlap_any(&flow->from.ranges, &role->guarded);
-}
-
-/* A flow without a source, or a target, is off until it has one. */
-static enum cause what_is_missing(const struct policy *policy, const struct names_view *names,
-				  const struct policy_flow *flow, const struct packet *opened)
-{
-	bool source = endpoint_is_source(&flow->from, names, &opened->source);
-	bool target = endpoint_is_target(policy, &flow->to, names, &opened->target);
-
-	if (source && target)
-		return flow->enabled ? CAUSE_NOTHING : CAUSE_OFF;
-	return source ? CAUSE_TARGET : target ? CAUSE_SOURCE : CAUSE_BOTH;
-}
-
-/* The less, the nearer. */
-static int distance(const struct policy_flow *flow, enum cause why)
-{
-	bool disabled = flow->off && strcmp(flow->off, "disabled") == 0;
-
-	switch (why) {
-	case CAUSE_NOTHING: return 0;
-	case CAUSE_SOURCE:
-	case CAUSE_TARGET: return flow->enabled ? 1 : disabled ? 9 : 2;
-	case CAUSE_OFF: return 3;
-	default: return flow->enabled ? 4 : 9;
+	switch (misses) {
+	case 0: return CAUSE_NOTHING;
+	case MISS_SOURCE: return CAUSE_SOURCE;
+	case MISS_TARGET: return CAUSE_TARGET;
+	case MISS_SOURCE | MISS_TARGET: return CAUSE_BOTH;
+	case MISS_OFF: return CAUSE_OFF;
+	default: return CAUSE_FLOW;
 	}
 }
 
 static void find_flow(const struct policy *policy, const struct names_view *names, struct denial_cause *cause)
 {
-	const struct packet *opened = &cause->opened;
-	int least = 9;
+	struct nearest nearest = policy_nearest(policy, names, &cause->opened);
 
-	cause->why = CAUSE_FLOW;
-	for (size_t i = 0; i < policy->flow_count; i++) {
-		const struct policy_flow *flow = &policy->flows[i];
-		if (!flow_has_port(flow, opened->protocol, opened->target_port) || !concerns(flow, cause))
-			continue;
-		enum cause why = what_is_missing(policy, names, flow, opened);
-		int far = distance(flow, why);
-		if (far >= least)
-			continue;
-		least = far;
-		cause->flow = flow;
-		cause->why = why;
-	}
+	cause->why = nearest.flow ? cause_of_misses(nearest.misses) : CAUSE_FLOW;
+	cause->flow = cause->why == CAUSE_FLOW ? NULL : nearest.flow;
 }
 
 /* The connection that a packet opens, or is a part of. Where the policy takes it for a part of none, its lower port

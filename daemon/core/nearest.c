@@ -37,13 +37,9 @@ static unsigned port_distance(const struct policy_flow *flow, uint16_t port)
 static unsigned miss_of_target(const struct policy *policy, const struct names_view *names,
 			       const struct policy_flow *flow, const struct addr *target)
 {
-	bool covered = endpoint_is_source(&flow->to, names, target);
-
-	if (!ranges_contains(&policy->protected_all, target))
-		return covered ? 0 : MISS_TARGET;
-	if (ranges_contains(&flow->to.opens, target))
+	if (endpoint_is_target(policy, &flow->to, names, target))
 		return 0;
-	return covered ? MISS_NAMING : MISS_TARGET;
+	return endpoint_is_source(&flow->to, names, target) ? MISS_NAMING : MISS_TARGET; /* it covers it all the same */
 }
 
 unsigned flow_misses(const struct policy *policy, const struct names_view *names, const struct policy_flow *flow,
@@ -63,14 +59,14 @@ unsigned flow_misses(const struct policy *policy, const struct names_view *names
 }
 
 /* Whether the flow is meant for such targets at all: a flow to the protected side alone is not near to a connection
- * that leaves it, nor the other way round. */
+ * that leaves it, nor the other way round. One that has no target yet may get one. */
 static bool has_such_targets(const struct policy *policy, const struct policy_flow *flow, const struct addr *target)
 {
 	const struct endpoint *to = &flow->to;
 
 	if (ranges_contains(&policy->protected_all, target))
 		return to->opens.count || endpoint_is_source(to, NULL, target);
-	return to->any || to->name_count || !ranges_cover_all(&policy->protected_all, &to->ranges);
+	return to->any || to->name_count || !to->ranges.count || !ranges_cover_all(&policy->protected_all, &to->ranges);
 }
 
 struct nearest policy_nearest(const struct policy *policy, const struct names_view *names, const struct packet *packet)
@@ -81,7 +77,7 @@ struct nearest policy_nearest(const struct policy *policy, const struct names_vi
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		const struct policy_flow *flow = &policy->flows[i];
 		unsigned misses = flow_misses(policy, names, flow, packet);
-		unsigned far = distance(misses), away = 0;
+		unsigned far = distance(misses) + (!flow->enabled && !(misses & MISS_OFF)), away = 0;
 		if (packet->protocol != PROTOCOL_ICMP_ECHO)
 			away = port_distance(flow, packet->target_port);
 		if (!has_such_targets(policy, flow, &packet->target))

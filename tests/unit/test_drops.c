@@ -60,6 +60,8 @@ static void test_causes(void **state)
 	assert_cause(BASE, "udp 192.0.2.25 > 198.51.100.9 53", "dns-out: target not in 192.0.2.53");
 	assert_cause(BASE NARROW, "tcp 192.0.2.25 > 203.0.113.200 443", "ews-out: not among its names");
 	assert_cause(BASE "[flow api-in]\nenabled = no\n", "tcp 10.30.0.50 > 192.0.2.25 8474", "api-in is off");
+	/* imaps-in is from ANY, and for none that the server connects to. */
+	assert_cause(BASE "[flow imaps-out]\nenabled = no\n", "tcp 192.0.2.25 > 198.51.100.9 993", "imaps-out is off");
 	/* Nothing that would do: it is off, and for others. */
 	assert_cause(BASE "[flow api-in]\nenabled = no\n", "tcp 10.32.0.50 > 192.0.2.25 8474", "no flow");
 	assert_cause(BASE, "other 10.32.0.50 > 192.0.2.25", "a protocol that no flow can have");
