@@ -264,9 +264,15 @@ def altered_rules(tap):
                 done = lab.run("gateway", "nft", "-f", "-", text=command, check=False)
                 if done.returncode:
                     tap.skip(title, "this nft or kernel refuses it: " + done.stderr.strip())
+                if title in ("a comment", "what we never make"):
+                    tap.ok("whether it guards is not known" in daemon.run("spefwd", "--inspect").stdout,
+                           title + ": spefwd --inspect says that nobody knows")
                 with Monitor("gateway") as monitor:
                     daemon.start()
                 tap.equal(differences(before, content(daemon.table())), "", title + ": mended")
+                if title in ("a comment", "what we never make"):
+                    tap.ok("chain %s of table inet spefw holds rules that are not of our making" % chain
+                           in daemon.log(), title + ": the journal names the chain")
                 after = handles(daemon)
                 tap.equal(sorted(one for one in set(numbers) | set(after) if numbers.get(one) != after.get(one)),
                           [("rule", chain)], title + ": no other chain's rules were written")
