@@ -128,12 +128,13 @@ def tour():
             table.print()
             print("  followed after %.1f s" % took)
 
-            heading("spefwctl status:")
-            done = daemon.ctl("status", check=False)
-            print("\n".join("    " + line for line in (done.stdout + done.stderr).rstrip().split("\n")))
-            if done.returncode != 0:
-                table.wrong += 1
-                print("  WRONG: spefwctl status ended with %d" % done.returncode)
+            for verb in ("status", "drops"):
+                heading("spefwctl %s:" % verb)
+                done = daemon.ctl(verb, check=False)
+                print("\n".join("    " + line for line in (done.stdout + done.stderr).rstrip().split("\n")))
+                if done.returncode != 0:
+                    table.wrong += 1
+                    print("  WRONG: spefwctl %s ended with %d" % (verb, done.returncode))
             if table.wrong == 0:
                 heading("All of it is as it should be. Next: README.md, or `spefwctl --help`.")
             else:
