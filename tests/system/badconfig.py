@@ -41,6 +41,9 @@ CASES = [
     ("a section of another program", GOOD + "[Unit]\nAfter = network.target\n",
      ["8: unknown section [Unit]: the sections are [server], [gateway], [dns], [name NAME], [role NAME] and "
       "[flow NAME]"]),
+    ("a name's section given twice", GOOD + "[name a.example.net]\n[name A.example.NET.]\nfamily = ipv5\n",
+     ["9: section [name a.example.net] was given in line 8 already: put its keys there",
+      "10: unknown value ipv5 for family: did you mean ipv4?"]),
     ("a section without its name", GOOD + "[flow]\nfrom = 192.0.2.77\nto = SERVER\nprotocol = tcp\nport = 445\n",
      ["8: section [flow] has no name: write [flow backup-in]"]),
     ("a section that takes no name", GOOD + "[dns cache]\n", ["8: section [dns cache] has a name: write [dns]"]),

@@ -280,8 +280,8 @@ def bad_starts(tap):
                    and reasons[0].get("remedy"), title + ": as what it is, with what mends it", reasons)
         tap.equal(daemon.status()["generation"], generation, "what was kept is no other policy")
         daemon.write(lab.config() + "; mended\n")
-        tap.ok(daemon.reason_codes() == ["config-kept"], "mended and not loaded: what is in force is a kept copy",
-               daemon.status()["reasons"])
+        tap.equal([code for code in daemon.reason_codes() if code.startswith("config-")], ["config-kept"],
+                  "mended and not loaded: what is in force is a kept copy")
         daemon.reload()
         daemon.wait_status(lambda now: now["health"] == "ok" and now["config"]["matches_disk"],
                            "healthy with a good file")
