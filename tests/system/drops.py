@@ -305,6 +305,11 @@ def memory(pid):
         return int(re.search(r"RssAnon:\s+(\d+)", file.read()).group(1))
 
 
+def is_sanitized(pid):
+    with open("/proc/%d/maps" % pid, encoding="utf-8") as file:
+        return "libasan" in file.read()
+
+
 def resolver_pid(daemon):
     with open("/proc/%d/task/%d/children" % (daemon.process.pid, daemon.process.pid), encoding="ascii") as file:
         return int(file.read().split()[0])
@@ -348,7 +353,11 @@ def flood(tap):
         tap.ok(status["denied"]["sampled"], "also in status", status["denied"])
         tap.ok("Counts are at least: " in daemon.ctl("drops").stdout, "and on the screen")
         tap.equal(len(rows_like(reply, port=8470)), 1, "what was near to a flow is still there")
-        tap.ok(after[0] - before[0] < 4096 and after[1] - before[1] < 1024, "memory is bounded", (before, after))
+        if is_sanitized(pids[0]):
+            tap.skip("memory is bounded", "what was freed stays, for the sanitizer")
+        else:
+            tap.ok(after[0] - before[0] < 4096 and after[1] - before[1] < 1024, "memory is bounded",
+                   (before, after))
         lines = daemon.log().count("denied 1")
         tap.ok(0 < lines <= 60, "and so is the journal", lines)
         tap.equal((daemon.process.pid, resolver_pid(daemon)), pids, "both live")
