@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "core/denial_cause.h"
 #include "gateway/parts.h"
 #include "log.h"
 
@@ -15,6 +16,18 @@ int gateway_list_connections(struct gateway *gateway, see_connection *see, void 
 void gateway_read_connections(struct gateway *gateway)
 {
 	usage_refresh(gateway->usage);
+}
+
+/* In audit mode as well: it is what would be denied. */
+void record_denial(struct gateway *gateway, const struct denial *denial)
+{
+	if (!usage_record(gateway->usage))
+		return;
+	struct denial_cause cause = denial_cause_of(config_store_policy(gateway->config), NULL, &denial->packet);
+	struct record_peer peer = { cause.inbound ? cause.opened.source : cause.opened.target, cause.opened.protocol,
+				    cause.opened.target_port };
+	if (cause.why != CAUSE_NOTHING && peer.protocol < PROTOCOLS)
+		usage_denied(gateway->usage, cause.flow ? cause.flow->id : NULL, &peer, 1);
 }
 
 static void log_cut(const struct requester *by, uint32_t id, const struct tracked *tracked)

@@ -161,10 +161,12 @@ static void on_denied(void *userdata, const struct denial *denial)
 {
 	struct gateway *gateway = userdata;
 
-	if (denial->kind == DENIAL_NAME)
+	if (denial->kind == DENIAL_NAME) {
 		names_denied(gateway->names, &denial->packet);
-	else
+	} else {
 		drops_add(gateway->drops, denial);
+		record_denial(gateway, denial);
+	}
 }
 
 static void on_copies_lost(void *userdata)

@@ -84,6 +84,8 @@ extern const struct usage_events usage_events;
 extern const struct foreign_events foreign_events;
 void on_network_changed(void *userdata);
 void health_changed(struct gateway *gateway);
+/* connections.c: into the record of who was denied what. */
+void record_denial(struct gateway *gateway, const struct denial *denial);
 void save_counts(struct gateway *gateway); /* and how long flows were silent */
 
 #endif

@@ -147,6 +147,12 @@ def use(tap):
         tap.equal((error_of(daemon, "Connections", flow="no-such"), error_of(daemon, "Peers", flow="no-such"),
                    error_of(daemon, "Peers"), error_of(daemon, "Connections", flow=7)),
                   ("FlowUnknown", "FlowUnknown", "InvalidParameter", "InvalidParameter"), "flows that there are not")
+        denied = Probe("client", ADDRESS[4]["server"], 8470)
+        wait_for(lambda: ADDRESS[4]["client"] in peers(daemon, "console-in"), "a denial is recorded")
+        one = peers(daemon, "console-in")[ADDRESS[4]["client"]]
+        tap.equal((one["denied"], one["port"], flows(daemon)["console-in"]["new_24h"]), (True, 8470, 2),
+                  "who was denied near to a flow; and that is no use of it")
+        denied.close()
         # Closed: entries stay for a while, and are no open connections.
         for family in FAMILIES:
             for end in (sessions["client", family, 143].near, sessions["client", family, 143].far):
