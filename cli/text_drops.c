@@ -86,6 +86,18 @@ static void add_why(struct text *text, const json_t *row)
 		text_add(text, "no flow%s", json_truth_of(row, "scan") ? " (a scan)" : "");
 }
 
+void text_add_drop(struct text *text, const json_t *row)
+{
+	int64_t packets = json_number_of(row, "count");
+	char count[32];
+
+	text_add(text, "%s %s -> ", json_truth_of(row, "audit") ? "would deny" : "denied",
+		 side_of(row, "source", "source_role"));
+	add_target(text, row);
+	text_add(text, ", %s packet%s: ", format_count(packets, count), packets == 1 ? "" : "s");
+	add_why(text, row);
+}
+
 static void add_row(struct table *table, const json_t *row, bool together)
 {
 	bool near = is(row, "why", "source") || is(row, "why", "target");

@@ -156,6 +156,18 @@ static void add_health(struct text *text, const json_t *event)
 	}
 }
 
+static void add_denied(struct text *text, const json_t *event)
+{
+	const json_t *rows = json_object_get(event, "rows"), *complete = json_object_get(event, "complete");
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		text_add(text, "%s", i ? "; " : "");
+		text_add_drop(text, json_array_get(rows, i));
+	}
+	if (json_is_false(complete))
+		text_add(text, "; and more: see spefwctl drops");
+}
+
 static void add_lost(struct text *text, const json_t *event)
 {
 	int64_t count = json_number_of(event, "count");
@@ -184,10 +196,10 @@ void text_event(const struct ctl *ctl, const json_t *reply)
 	static const struct {
 		const char *kind;
 		void (*add)(struct text *text, const json_t *event);
-	} kinds[] = { { "begin", add_begin },   { "reload", add_reload },   { "refresh", add_refresh },
-		      { "clear", add_clear },   { "cut", add_cut },         { "name", add_name },
-		      { "repair", add_repair }, { "foreign", add_foreign }, { "health", add_health },
-		      { "lost", add_lost } };
+	} kinds[] = { { "begin", add_begin },   { "reload", add_reload }, { "refresh", add_refresh },
+		      { "clear", add_clear },   { "cut", add_cut },       { "denied", add_denied },
+		      { "name", add_name },     { "repair", add_repair }, { "foreign", add_foreign },
+		      { "health", add_health }, { "lost", add_lost } };
 	const json_t *event = json_object_get(reply, "event");
 	const char *kind = json_text_of(event, "kind");
 	struct text text = { 0 };

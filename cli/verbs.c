@@ -190,7 +190,8 @@ const struct verb verbs[] = {
 	{ .name = "watch",
 	  .help = "what happens, as it happens",
 	  .about = "Prints what happens, one event a line, with the local time, until it is interrupted: reloads, "
-		   "refreshes and clears with who asked for them, connections that were cut, addresses of names "
+		   "refreshes and clears with who asked for them, connections that were cut, what is denied, addresses "
+		   "of names "
 		   "that came and went, changes of other programs to the table, which are undone, and to their "
 		   "own tables, and health. The first line is health as it is. With `--json` each is an object on "
 		   "one line.\n"

@@ -157,6 +157,7 @@ static void on_health_changed(void *userdata)
 static void on_drops_changed(void *userdata)
 {
 	method_drops_changed(userdata);
+	watch_drops(userdata);
 }
 
 static void on_refreshed(void *userdata, void *waiter)

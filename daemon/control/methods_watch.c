@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods_watch.h"
+#include "control/report_drops.h"
 #include "control/report_happening.h"
 #include "control/watchers.h"
 
@@ -11,7 +12,10 @@ struct watch {
 	struct watchers *watchers;
 	const char *health; /* the word that was told last; NULL: none yet */
 	uint64_t codes;     /* with these reasons */
+	uint64_t drops;     /* denials up to this serial were there before, or were told */
 };
+
+enum { DROPS_SHOWN = 20 };
 
 int watch_new(struct watch **ret, sd_event *event)
 {
@@ -66,6 +70,8 @@ void method_watch(void *userdata, struct control_call *call, json_t *parameters)
 		control_reply(call, first);
 		return;
 	}
+	if (!watchers_any(service->watch->watchers))
+		service->watch->drops = drops_table(gateway_drops(service->gateway))->serial;
 	control_stream(call, on_room);
 	if (watchers_add(service->watch->watchers, call, first) < 0) {
 		control_fail(call, "org.spefw.Gateway.Failed", json_pack("{s:s}", "what", "out of memory"));
@@ -97,4 +103,17 @@ void watch_health(struct service *service)
 	watch->health = word;
 	watch->codes = codes;
 	health_free(&health);
+}
+
+void watch_drops(struct service *service)
+{
+	struct watch *watch = service->watch;
+	uint64_t serial = watch->drops;
+
+	if (!watchers_any(watch->watchers))
+		return;
+	json_t *drops = report_drops(service->gateway, watch->drops, DROPS_SHOWN, &serial);
+	watch->drops = serial;
+	watchers_publish(watch->watchers, drops ? report_denials(drops) : NULL);
+	json_decref(drops);
 }

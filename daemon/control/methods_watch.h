@@ -17,5 +17,6 @@ void method_watch(void *userdata, struct control_call *call, json_t *parameters)
 /* For gateway_events. */
 void watch_happened(struct service *service, const struct happening *happening);
 void watch_health(struct service *service);
+void watch_drops(struct service *service);
 
 #endif

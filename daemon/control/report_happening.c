@@ -135,6 +135,16 @@ json_t *report_happening(const struct policy *policy, const struct happening *ha
 	return reply ? finish(reply, add_details(event, policy, happening)) : NULL;
 }
 
+json_t *report_denials(const json_t *drops)
+{
+	json_t *event, *reply = new_event("denied", &event);
+
+	if (!reply)
+		return NULL;
+	int r = json_object_set(event, "rows", json_object_get(drops, "rows"));
+	return finish(reply, r | json_object_set(event, "complete", json_object_get(drops, "complete")));
+}
+
 json_t *report_lost(uint64_t count)
 {
 	json_t *event, *reply = new_event("lost", &event);

@@ -12,6 +12,7 @@
 /* before NULL: what health was is not known, somebody begins to watch. codes_before: by health_mask(). */
 json_t *report_health_event(const struct health *health, const char *before, uint64_t codes_before);
 json_t *report_happening(const struct policy *policy, const struct happening *happening);
+json_t *report_denials(const json_t *drops); /* a reply of Drops() */
 json_t *report_lost(uint64_t count);
 
 #endif

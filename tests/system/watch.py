@@ -8,7 +8,7 @@ import signal
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import LICENSE, Lab, main, vendor, wait_for  # noqa: E402
+from lab import LICENSE, Lab, RawSender, main, vendor, wait_for  # noqa: E402
 from lab.daemon import TOP, VarlinkError, open_socket, program  # noqa: E402
 from lab.sessions import Host, Session  # noqa: E402
 from lab.varlink import Interface  # noqa: E402
@@ -117,6 +117,12 @@ def events(tap):
         event = watcher.until("name", added=["198.51.100.99"])
         tap.equal([event["name"], event["family"], event["removed"]], [vendor.LICENSE_NAME, "ipv4", []],
                   "an address of a name")
+        with RawSender("client", "198.51.100.140", "192.0.2.25") as sender:
+            sender.tcp(45000, 8470, 2) # SYN
+        event = watcher.until("denied")
+        tap.equal([[row[key] for key in ("source", "target_role", "port", "flow", "why", "count")]
+                   for row in event["rows"]], [["198.51.100.140", "SERVER", 8470, "console-in", "source", 1]],
+                  "a denial, with what would have let it in")
         lab.nft("gateway", "table inet other {\n\tchain c {\n\t}\n}\n")
         watcher.until("foreign")
         tap.ok(True, "another program's tables")

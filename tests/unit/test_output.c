@@ -540,10 +540,10 @@ static void test_explain_file(void **state)
 
 static void test_events(void **state)
 {
-	static const char *const kinds[] = { "begin",       "reload",  "reload_failed", "reload_same",  "refresh",
-					     "refresh_all", "clear",   "cut",           "cut_request",  "name",
-					     "repair",      "foreign", "health",        "health_still", "lost",
-					     "hostile",     "later" };
+	static const char *const kinds[] = { "begin",       "reload",  "reload_failed", "reload_same", "refresh",
+					     "refresh_all", "clear",   "cut",           "cut_request", "denied",
+					     "name",        "repair",  "foreign",       "health",      "health_still",
+					     "lost",        "hostile", "later" };
 	struct fixture *f = *state;
 	char name[64];
 
