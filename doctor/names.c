@@ -187,6 +187,8 @@ static int add_names(struct doctor *doctor, bool has_servers)
 		if (!policy->names[i].used || policy->names[i].name[0] == '*')
 			continue;
 		for (enum family family = 0; family < FAMILIES; family++) {
+			if (!(policy->names[i].families & 1U << family))
+				continue;
 			struct name_fact fact = { .name = policy->names[i].name,
 						  .family = family,
 						  .own_error = "no answer",

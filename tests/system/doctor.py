@@ -271,8 +271,9 @@ def resolvers(tap):
             wait_for(lambda: tls.answers("gateway", local, vendor.LICENSE_NAME), "the resolver answers")
             return process
 
-        def queries(address):
-            doctor.daemon.reload(lab.config().replace("resolvers = %s %s" % (DNS[4], DNS[6]), "resolvers = " + address))
+        def queries(address, more=""):
+            doctor.daemon.reload(lab.config().replace("resolvers = %s %s" % (DNS[4], DNS[6]), "resolvers = " + address)
+                                 + more)
         process = answer(*LICENSE[0].values())
         queries(local)
         doctor.finds("a resolver in the server's own network", "resolver", "warning", [local, "by lan"],
@@ -285,6 +286,10 @@ def resolvers(tap):
                   "it answers otherwise, and can't be observed")
         tap.ok(LICENSE[0][4] in found[1][0]["evidence"] and LICENSE[1][4] in found[1][0]["evidence"],
                "both answers are shown", found[1][0])
+        queries(local, "[name %s]\nfamily = ipv6\n" % vendor.LICENSE_NAME)
+        tap.equal([(one["check"], one["severity"]) for one in doctor.findings()[1]], [("resolver", "warning")],
+                  "in a family that nobody needs it may")
+        queries(local)
         lab.stop(process)
         # Rotation: parts of one set are no disagreement.
         process = answer(LICENSE[1][4], LICENSE[0][4], LICENSE[0][6])
