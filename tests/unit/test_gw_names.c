@@ -1330,6 +1330,9 @@ static void test_silent_servers(void **state)
 
 	(void)state;
 	begin_answered();
+	follow(TEXT "[flow two]\nfrom = SERVER\nto = two.example.net\nprotocol = tcp\nport = 443\n");
+	fake_resolver_answer("two.example.net", FAMILY_4, "198.51.100.2", 3600);
+	fake_resolver_answer("two.example.net", FAMILY_6, "", 3600);
 	assert_string_equal(reasons(), "");
 	fake_time_pass(10 * MINUTE);
 	until_asked(one, FAMILY_4);
@@ -1355,6 +1358,8 @@ static void test_silent_servers(void **state)
 	fake_time_pass(5 * SECOND);
 	assert_true(fake_resolver_asked(peer, FAMILY_4) && fake_resolver_asked(one, FAMILY_6));
 	answer_peer();
+	if (fake_resolver_asked("two.example.net", FAMILY_4))
+		fake_resolver_answer("two.example.net", FAMILY_4, "198.51.100.2", 3600);
 	assert_string_equal(reasons(), "");
 }
 
