@@ -65,8 +65,9 @@ if mode == "close":
     time.sleep(1000)
 if mode == "end":
     sys.exit(7)
-denial = struct.pack("=II", 68, 56) + address("192.0.2.25") + address("198.18.200.1") + struct.pack(
-    "=HHBBBB", 50000, %(port)d, 0, 0, 2, 3)
+denials = [struct.pack("=II", 68, 56) + address("192.0.2.25") + address("198.18.200.1") + struct.pack(
+    "=HHBBBB", 50000, %(port)d + number, 0, 0, 2, 3 if number == 0 else 1) for number in range(50)]
+sent = 0
 sock.setblocking(mode != "flood")
 while True:
     try:
@@ -95,7 +96,8 @@ while True:
         pass
     while mode == "flood":
         try:
-            sock.send(denial)
+            sock.send(denials[sent %% len(denials)])
+            sent += 1
         except BlockingIOError:
             select.select([sock], [sock], [])  # to spin would take more processor time than it may
             break
