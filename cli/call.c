@@ -2,13 +2,14 @@
 #include "client.h"
 #include "ctl.h"
 #include "output.h"
+#include "wait.h"
 #include "control/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FETCH_TIMEOUT_S = 2 };
+enum { FETCH_TIMEOUT_S = 2, BUSY_MS = 200 };
 
 /* What went wrong on the way, and what to do. */
 static int fail_call(const struct ctl *ctl, int error)
@@ -192,12 +193,36 @@ int ctl_follow(struct ctl *ctl, json_t *parameters, void (*show)(struct ctl *ctl
 	return following.status;
 }
 
+static bool is_busy(const json_t *message)
+{
+	struct wire_reply reply;
+
+	return wire_read_reply(message, &reply) == 0 && reply.error && strcmp(reply.error, SPEFW_ERROR("Busy")) == 0;
+}
+
+/* What somebody has just had done, and costs much, is to be had in a moment: for as long as the verb may take. */
+static int call_when_free(const struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
+{
+	int64_t deadline = wait_deadline_ms(ctl->verb->timeout_s);
+	int r;
+
+	for (;;) {
+		r = client_call(ctl_value(ctl, OPTION_SOCKET), method, json_incref(parameters), ctl->verb->timeout_s,
+				ret);
+		if (r < 0 || !is_busy(*ret) || !wait_pause(deadline, BUSY_MS))
+			break;
+		json_decref(*ret);
+	}
+	json_decref(parameters);
+	return r;
+}
+
 static int call_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
 {
 	json_t *message;
 	bool continues;
 
-	int r = client_call(ctl_value(ctl, OPTION_SOCKET), method, parameters, ctl->verb->timeout_s, &message);
+	int r = call_when_free(ctl, method, parameters, &message);
 	if (r < 0)
 		return fail_call(ctl, r);
 	r = take_reply(ctl, message, &continues, ret);

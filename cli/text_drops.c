@@ -78,12 +78,12 @@ static void add_why(struct text *text, const json_t *row)
 		text_add(text, "%s is off", flow);
 	else if (strcmp(why, "connection") == 0)
 		text_add(text, "part of no connection");
-	else if (strcmp(why, "protocol") == 0)
-		text_add(text, "no flow can have it");
 	else if (strcmp(why, "nothing") == 0)
 		text_add(text, "allowed by now%s%s", *flow ? ": " : "", flow);
+	else if (json_truth_of(row, "scan")) /* the cause is that of the last one alone, which had no port perhaps */
+		text_add(text, "no flow (a scan)");
 	else
-		text_add(text, "no flow%s", json_truth_of(row, "scan") ? " (a scan)" : "");
+		text_add(text, strcmp(why, "protocol") == 0 ? "no flow can have it" : "no flow");
 }
 
 void text_add_drop(struct text *text, const json_t *row)
@@ -338,7 +338,10 @@ static void print_notes(const struct ctl *ctl, const json_t *reply)
 		struct text text = { 0 };
 		text_add(&text,
 			 "Counts are at least: %s more packet%s denied and not copied (20 a second of each rule are).",
-			 format_count(unseen, count), unseen == 1 ? " was" : "s were");
+			 format_count(unseen, count),
+			 is(reply, "mode", "audit") ? (unseen == 1 ? " would have been" : "s would have been")
+			 : unseen == 1              ? " was"
+						    : "s were");
 		print_paragraph(ctl, TONE_WARNING, &text);
 		text_free(&text);
 	}

@@ -234,10 +234,21 @@ static void print_roles(const struct ctl *ctl, const json_t *roles)
 	ctl_print_table(ctl, &table);
 }
 
+static void print_removed(const struct ctl *ctl, const json_t *reply)
+{
+	struct text text = { 0 };
+
+	if (!json_truth_of(reply, "removed"))
+		return;
+	text_add(&text, "The table is removed: none of this is in force until spefwctl reload.");
+	print_line(ctl, &text);
+}
+
 void text_flows(const struct ctl *ctl, const json_t *reply)
 {
 	const json_t *roles = json_object_get(reply, "roles");
 
+	print_removed(ctl, reply);
 	if (json_object_get(reply, "flow")) {
 		text_flow(ctl, reply);
 		return;

@@ -55,10 +55,10 @@ static int show_one(struct ctl *ctl, const json_t *flows)
 	if (status == EXIT_DONE)
 		status = ctl_need_method(ctl, SPEFW_METHOD("Connections"), of_flow(ctl), &connections);
 	if (status == EXIT_DONE) {
-		reply = json_pack("{s:O, s:O*, s:O*, s:b, s:O*, s:b}", "flow", flow, "recorded_s",
-				  json_object_get(flows, "recorded_s"), "peers", json_object_get(peers, "peers"),
-				  "more_peers", json_truth_of(peers, "more"), "connections",
-				  json_object_get(connections, "connections"), "more_connections",
+		reply = json_pack("{s:O, s:b, s:O*, s:O*, s:b, s:O*, s:b}", "flow", flow, "removed",
+				  json_truth_of(flows, "removed"), "recorded_s", json_object_get(flows, "recorded_s"),
+				  "peers", json_object_get(peers, "peers"), "more_peers", json_truth_of(peers, "more"),
+				  "connections", json_object_get(connections, "connections"), "more_connections",
 				  json_truth_of(connections, "more"));
 		status = show(ctl, reply);
 	}

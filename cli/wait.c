@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,6 +34,14 @@ int wait_until(int64_t deadline_ms, int fd, short events)
 		if (errno != EINTR)
 			return -errno;
 	}
+}
+
+bool wait_pause(int64_t deadline_ms, unsigned pause_ms)
+{
+	if (now_ms() + pause_ms > deadline_ms)
+		return false;
+	poll(NULL, 0, (int)pause_ms);
+	return true;
 }
 
 static volatile sig_atomic_t interrupted;

@@ -110,8 +110,9 @@ json_t *report_flows(struct gateway *gateway)
 {
 	gateway_read_counters(gateway);
 	gateway_read_connections(gateway);
-	json_t *out = json_pack("{s:o, s:o}", "flows", flow_list(gateway), "roles",
-				role_list(config_store_policy(gateway_config(gateway))));
+	json_t *out = json_pack("{s:o, s:o, s:b}", "flows", flow_list(gateway), "roles",
+				role_list(config_store_policy(gateway_config(gateway))), "removed",
+				table_is_removed(gateway_table(gateway)));
 	report_recorded(out, gateway);
 	return out;
 }

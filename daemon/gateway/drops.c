@@ -22,6 +22,7 @@ struct drops {
 	struct drop_sources sources;
 	uint64_t denied; /* by the counters, when it began */
 	int64_t begun_ms;
+	bool late; /* some were denied in the hour before that */
 };
 
 static void on_timer(void *userdata)
@@ -61,9 +62,10 @@ void drops_follow(struct drops *drops, const struct policy *policy)
 	drops->policy = policy;
 }
 
-void drops_begin(struct drops *drops, uint64_t denied)
+void drops_begin(struct drops *drops, uint64_t denied, bool late)
 {
 	drops->denied = denied;
+	drops->late = late;
 	drops->begun_ms = now_ms();
 }
 
@@ -153,5 +155,6 @@ struct drops_hour drops_hour(const struct drops *drops, const struct names_view 
 		if (strcmp(drops->policy->roles[i].name, "ADM") == 0)
 			adm.endpoint = &drops->policy->roles[i].members;
 	hour.sources = drop_sources_hour(&drops->sources, now_ms(), is_member, &adm, &hour.administrators, &hour.more);
+	hour.more |= drops->late && now_ms() - drops->begun_ms < DROP_HOUR_MS;
 	return hour;
 }

@@ -22,8 +22,9 @@ void drops_free(struct drops *drops); /* NULL: nothing */
 
 /* Denials are judged by this policy from now on; it must live until the next call. */
 void drops_follow(struct drops *drops, const struct policy *policy);
-/* What the counters of denied packets show now: copies of those that are denied from now on are expected. */
-void drops_begin(struct drops *drops, uint64_t denied);
+/* What the counters of denied packets show now: copies of those that are denied from now on are expected. late: there
+ * were some within the hour before, whose sources are not known. */
+void drops_begin(struct drops *drops, uint64_t denied, bool late);
 /* A copy; of the kinds that each denied packet is one of. */
 void drops_add(struct drops *drops, const struct denial *denial);
 void drops_minute(struct drops *drops);

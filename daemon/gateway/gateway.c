@@ -214,7 +214,7 @@ int gateway_start(struct gateway *gateway, int stored_fd)
 	if (r == -EPERM || r == -EOPNOTSUPP || r == -EBUSY)
 		return r;
 	counts_sample(gateway->counts);
-	drops_begin(gateway->drops, denied_by_flows(gateway));
+	drops_begin(gateway->drops, denied_by_flows(gateway), counts_denied_last_hour(gateway->counts) > 0);
 	follow_policy(gateway);
 	gateway->started = true;
 	save_counts(gateway);

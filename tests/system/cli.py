@@ -130,8 +130,13 @@ def cleared(tap, daemon):
         tap.ok(done.returncode == 1 and "spefw failed: guards nothing" in done.stdout and "not in force" in done.stdout
                and not re.search("enforce|audit|Denied|open|owned|192.0.2.25", done.stdout),
                "cleared: %s shows what is so, and nothing else" % " ".join(words), done.stdout)
+    for words in (["flows"], ["flows", "imap-in"]):
+        done = daemon.ctl(*words)
+        tap.ok(done.stdout.startswith("The table is removed: none of this is in force"),
+               "cleared: so says %s" % " ".join(words), done.stdout)
     daemon.ctl("reload")
     tap.equal(daemon.ctl("status", check=False).returncode, 0, "reload brings it back")
+    tap.ok("removed" not in daemon.ctl("flows").stdout, "and the flows")
 
 
 def who_may(tap):

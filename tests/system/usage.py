@@ -285,6 +285,9 @@ def cut(tap):
         tap.equal(daemon.status()["mid_stream"]["remembered"], remembered + 1, "it is remembered over them")
         fence = scene.session("client", 4, 143)
         tap.equal(through([held], [fence]), [], "and not a byte passes")
+        # Who has just looked, may look again: it waits for as long as that takes.
+        texts = [daemon.ctl(*words).stdout for words in (["connections"], ["flows", "imap-in"]) * 5]
+        tap.ok(all("imap-in" in text for text in texts), "connections and a flow, again and again", texts)
         # What can't be cut.
         udp_exchange("server", ADDRESS[4]["internet"], 7001)
         [one] = connections(daemon, "echo-out")

@@ -130,7 +130,7 @@ static void test_changes(void **state)
 static void test_unseen(void **state)
 {
 	(void)state;
-	drops_begin(drops, 1000);
+	drops_begin(drops, 1000, false);
 	assert_int_equal(drops_unseen(drops, 1000), 0);
 	deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
 	deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
@@ -156,6 +156,11 @@ static void test_hour(void **state)
 	assert_int_equal(drops_hour(drops, NULL).administrators, 1);
 	fake_time_pass(HOUR);
 	assert_int_equal(drops_hour(drops, &names).sources, 0);
+	/* Whose those were that came before it began is not known, for an hour. */
+	drops_begin(drops, 1000, true);
+	assert_true(drops_hour(drops, &names).more);
+	fake_time_pass(HOUR);
+	assert_false(drops_hour(drops, &names).more);
 	names_view_free(&names);
 }
 
