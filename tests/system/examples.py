@@ -90,9 +90,11 @@ AFTER = {"init": the_file, "clear": reloaded}
 
 def run(lab, command):
     """Its exit status (0 where it was interrupted), and what it wrote."""
-    argv = ["timeout", "-s", "INT", "2"] if ENDLESS.match(command) else []
+    # Without --foreground SIGCONT would follow, which stops the leak check of a sanitizer for good.
+    argv = ["timeout", "--foreground", "-s", "INT", "2"] if ENDLESS.match(command) else []
     env = dict(os.environ, PATH="/run/bin:" + os.environ["PATH"], LC_ALL="C")
-    done = lab.run("gateway", *argv, "sh", "-c", "cd /run/work; " + command, check=False, env=env)
+    script = "cd /run/work; " + ("exec " if argv else "") + command
+    done = lab.run("gateway", *argv, "sh", "-c", script, check=False, env=env)
     report = sanitizer_report(done.stderr)
     if report:
         raise RuntimeError(report)
