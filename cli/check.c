@@ -47,8 +47,9 @@ static int finish(enum state state, const char *words, const char *figures)
 	char *line = text_harmless(words);
 
 	/* A bar begins the performance data. */
-	for (char *bar = line; bar && (bar = strchr(bar, '|'));)
-		*bar = '/';
+	for (char *at = line; at && *at; at++)
+		if (*at == '|')
+			*at = '/';
 	printf("SPEFW %s: %.*s%s%s\n", names[state], WORDS_MAX, line ? line : "out of memory", *figures ? " | " : "",
 	       figures);
 	free(line);

@@ -247,7 +247,8 @@ static void add_route_ports(struct text *text, const json_t *flows, const json_t
 		for (size_t p = 0; p < json_array_size(list) && count < 256; p++)
 			ports[count++] = json_text(json_array_get(list, p));
 	}
-	qsort(ports, count, sizeof(ports[0]), compare_ports);
+	if (count)
+		qsort(ports, count, sizeof(ports[0]), compare_ports);
 	text_add(text, "%s%s", text->length ? "; " : "", protocol);
 	for (size_t i = 0; i < count; i++)
 		if (i == 0 || strcmp(ports[i], ports[i - 1]) != 0)

@@ -243,6 +243,7 @@ size_t drop_table_since(const struct drop_table *table, uint64_t serial, const s
 		qsort(rows, count, sizeof(*rows), newer_first);
 	*ret_all = count;
 	size_t taken = count < most ? count : most;
-	memcpy(ret, rows, taken * sizeof(*rows));
+	if (taken)
+		memcpy(ret, rows, taken * sizeof(*rows));
 	return taken;
 }

@@ -50,7 +50,9 @@ def speak(lab, families=FAMILIES):
 
 
 def bridge_reasons(daemon):
-    return daemon.reasons(code="bridge") + daemon.reasons(code="bridges-unreadable")
+    """Each with its remedy."""
+    return [reason["text"] + " -> " + reason.get("remedy", "") for reason in daemon.status()["reasons"]
+            if reason["code"] in ("bridge", "bridges-unreadable")]
 
 
 def becomes(tap, daemon, words, title):
