@@ -310,7 +310,9 @@ int config_load(struct config *ret, const char *path, config_read_file read_file
 		return r;
 	r = read_file(userdata, path, &bytes, &length);
 	if (r < 0) {
-		if (r != -ENOMEM)
+		if (r == -ENOENT)
+			diag_error(diags, path, 0, "missing: check its path, or put it back");
+		else if (r != -ENOMEM)
 			diag_error(diags, path, 0, "can't be read: %s: check its path and permissions",
 				   config_read_error(r));
 		return r;

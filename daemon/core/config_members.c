@@ -354,8 +354,11 @@ static int read_members(const struct member_reader *reader, const char *path)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		complain(reader, "file %s can't be read: %s: check its path and permissions", path,
-			 config_read_error(r));
+		if (r == -ENOENT)
+			complain(reader, "file %s is missing: check its path, or put it back", path);
+		else
+			complain(reader, "file %s can't be read: %s: check its path and permissions", path,
+				 config_read_error(r));
 		return 0;
 	}
 	grown = realloc(bytes, length + 1);

@@ -181,9 +181,10 @@ static int take_port(const struct reader *reader, const char *word, uint16_t *re
 	size_t digits = strspn(word, "0123456789");
 	unsigned long port = digits && digits <= 5 && !word[digits] ? strtoul(word, NULL, 10) : 0;
 
+	if (!*word)
+		return refuse(reader, "there is no port behind the colon: write a number from 1 to %d", PORT_MAX);
 	if (port == 0 || port > PORT_MAX)
-		return refuse(reader, "%s is not a port: write a number from 1 to %d", *word ? word : "nothing",
-			      PORT_MAX);
+		return refuse(reader, "%s is not a port: write a number from 1 to %d", word, PORT_MAX);
 	*ret = (uint16_t)port;
 	return 0;
 }

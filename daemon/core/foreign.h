@@ -176,6 +176,7 @@ struct finding {
 	size_t flow_count; /* how many there are, about */
 	bool may;          /* EFFECT_DROP, EFFECT_POLICY: some of it, or under conditions that can't be known */
 	bool legacy;
+	bool listed;   /* the peer is known to be in that set */
 	uint8_t meets; /* MEETS_... */
 	/* The protected side of what it meets first, by family; and the peers that the rule speaks of. */
 	bool has_own[FAMILIES], has_peer;

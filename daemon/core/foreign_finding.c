@@ -117,6 +117,7 @@ static int fill_names(struct judging *j, const struct foreign_chain *chain, cons
 	finding->table = shown(chain->table);
 	finding->chain = shown(chain->name);
 	finding->set = set ? shown(set->name) : NULL;
+	finding->listed = set && set->known;
 	return finding->table && finding->chain && (!set || finding->set) ? 0 : -ENOMEM;
 }
 

@@ -264,10 +264,10 @@ static void add_nft(struct command *command, const struct finding *finding, enum
 	add(command, " accept");
 }
 
-/* Who is on a list is taken from it; else the protected addresses pass ahead of the rule. */
+/* Who is known to be on a list is taken from it; else the protected addresses pass ahead of the rule. */
 static void remedy_nftables(struct command *command, const struct finding *finding)
 {
-	if (finding->set && finding->has_peer && finding->effect == EFFECT_DROP) {
+	if (finding->listed && finding->has_peer && finding->effect == EFFECT_DROP) {
 		add(command, "nft delete element %s", table_family(finding->family));
 		add_name(command, finding->table);
 		add_name(command, finding->set);

@@ -66,6 +66,10 @@ static void read_set(struct foreign_tables *tables, char *words)
 	while ((word = strsep(&words, " "))) {
 		struct rule_condition interval;
 		struct set_element element = { 0 };
+		if (strcmp(word, "unknown") == 0) {
+			set.known = false;
+			continue;
+		}
 		read_interval(&interval, word);
 		memcpy(element.first, interval.first, 16);
 		memcpy(element.last, interval.last, 16);

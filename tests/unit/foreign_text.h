@@ -5,7 +5,7 @@
 /* For tests of foreign_judge.c: other tables as text, one line each:
  *
  *   chain NAME PLACE PRIORITY [nat] [drops] [unknown] [legacy] [ip|ip6] [of-TABLE]
- *   set NAME ADDRESSES...             (ascending)
+ *   set NAME ADDRESSES...             (ascending; or "unknown")
  *   map NAME PORTS=VERDICT...         (likewise; accept, drop, return, jump-CHAIN, goto-CHAIN)
  *   NAME: [not] CONDITION... VERDICT  (a rule of that chain; its handle is the number of the line; "dports N" is the
  *                                     N-th set as a map of ports, "some N" as one of something that is not known)

@@ -397,8 +397,7 @@ static void test_bad_members(void **state)
 		{ SERVER "[flow x]\nto = *.com\n",
 		  "a.ini:4: warning: *.com is every name of a whole top-level domain: write *.example.com" },
 		{ SERVER "[role A]\nmembers = file:missing.txt file:secret.txt file:dir\n  file:fifo file:\n",
-		  "a.ini:4: file etc/missing.txt can't be read: No such file or directory: check its path and "
-		  "permissions\n"
+		  "a.ini:4: file etc/missing.txt is missing: check its path, or put it back\n"
 		  "a.ini:4: file etc/secret.txt can't be read: Permission denied: check its path and permissions\n"
 		  "a.ini:4: file etc/dir can't be read: Is a directory: check its path and permissions\n"
 		  "a.ini:5: file etc/fifo can't be read: not a regular file: check its path and permissions\n"
@@ -572,8 +571,7 @@ static void test_unreadable(void **state)
 	assert_int_equal(config_load(&config, "etc/a.ini", read_fake, &file, &diags), -ENOENT);
 	assert_int_equal(diags.count, 1);
 	text = diag_format(&diags.items[0]);
-	assert_string_equal(text,
-			    "etc/a.ini: can't be read: No such file or directory: check its path and permissions");
+	assert_string_equal(text, "etc/a.ini: missing: check its path, or put it back");
 	free(text);
 	config_free(&config);
 	assert_int_equal(config_load(&config, "etc/memory", read_fake, &file, &diags), -ENOMEM);

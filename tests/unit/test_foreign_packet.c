@@ -195,6 +195,9 @@ static void test_nftables(void **state)
 		      "accept");
 	assert_remedy(IN, "set bad 203.0.113.6-203.0.113.7\nchain b forward 0\nb: from @1 drop", "nftables",
 		      "nft delete element inet t bad { 203.0.113.6/31 }");
+	/* one that was not read: who is on it is not known */
+	assert_remedy(IN, "set bad unknown\nchain b forward 0\nb: from @1 dport 8470 drop", "nftables",
+		      "nft insert rule inet t b handle 3 ip daddr 192.0.2.25 accept");
 	/* a list in the rule has no name */
 	assert_remedy(IN, "set __set0 203.0.113.7\nchain b forward 0\nb: from @1 drop", "nftables",
 		      "nft insert rule inet t b handle 3 ip daddr 192.0.2.25 accept");
