@@ -51,6 +51,8 @@ void text_reload(const struct ctl *ctl, const json_t *reply)
 	format_count(json_number_of(reply, "generation"), generation);
 	if (!json_truth_of(reply, "changed"))
 		fprintf(ctl->screen.file, "reloaded: nothing changes, generation %s stays\n", generation);
+	else if (count == 0) /* as it was before the table was removed */
+		fprintf(ctl->screen.file, "reloaded: in force, generation %s\n", generation);
 	else
 		fprintf(ctl->screen.file, "reloaded: generation %s, %zu change%s\n", generation, count,
 			count == 1 ? "" : "s");

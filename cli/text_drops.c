@@ -15,7 +15,8 @@ enum {
 	CURES = 4,
 	VALUES = 8,
 	CURE_WIDTH = 78,
-	CURE_INDENT = 11
+	CURE_INDENT = 11,
+	CURE_COLUMN = 6 /* behind "Cure: " */
 };
 
 static bool is(const json_t *object, const char *key, const char *text)
@@ -297,7 +298,7 @@ static void print_kind(const struct ctl *ctl, const json_t *reply, bool sections
 		struct text text = { 0 };
 		if (is_section(cure) != sections || !is_wanted(reply, i) || ++*wanted > CURES)
 			continue;
-		text_add(&text, (*shown)++ ? "      " : "Cure: ");
+		fputs((*shown)++ ? "      " : "Cure: ", ctl->screen.file);
 		if (sections) {
 			text_add(&text, "add to ");
 			add_place(&text, reply, cure);
@@ -305,7 +306,7 @@ static void print_kind(const struct ctl *ctl, const json_t *reply, bool sections
 		} else {
 			add_short(&text, reply, cure);
 		}
-		print_paragraph(ctl, TONE_STRONG, &text);
+		screen_paragraph(&ctl->screen, CURE_COLUMN, CURE_COLUMN, TONE_STRONG, text_of(&text), TONE_PLAIN, "");
 		text_free(&text);
 		if (sections)
 			print_lines(ctl, json_object_get(cure, "lines"));

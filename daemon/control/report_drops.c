@@ -3,7 +3,6 @@
 #include "clock.h"
 #include "control/wire.h"
 #include "core/cures.h"
-#include "core/drop_sources.h"
 #include "core/drop_table.h"
 #include "core/health.h"
 #include "gateway/gateway.h"
@@ -203,15 +202,6 @@ json_t *report_drops(struct gateway *gateway, uint64_t since, size_t most, uint6
 	return reply;
 }
 
-/* The counters outlive a restart, whose packets they were does not. */
-static bool counted_before(const struct gateway *gateway)
-{
-	const struct drops *drops = gateway_drops(gateway);
-
-	return now_ms() - drops_begun_ms(drops) < DROP_HOUR_MS &&
-	       counts_denied_last_hour(gateway_counts(gateway)) > drops_table(drops)->serial;
-}
-
 void report_denied_sources(const struct gateway *gateway, json_t *denied)
 {
 	struct names_view names = { 0 };
@@ -222,6 +212,5 @@ void report_denied_sources(const struct gateway *gateway, json_t *denied)
 	names_view_free(&names);
 	json_object_set_new(denied, "last_hour_sources", json_integer((json_int_t)hour.sources));
 	json_object_set_new(denied, "last_hour_administrators", json_integer((json_int_t)hour.administrators));
-	json_object_set_new(denied, "sampled",
-			    json_boolean(hour.more || gateway_drops_unseen(gateway) > 0 || counted_before(gateway)));
+	json_object_set_new(denied, "sampled", json_boolean(hour.more || gateway_drops_unseen(gateway) > 0));
 }

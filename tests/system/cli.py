@@ -134,7 +134,7 @@ def cleared(tap, daemon):
         done = daemon.ctl(*words)
         tap.ok(done.stdout.startswith("The table is removed: none of this is in force"),
                "cleared: so says %s" % " ".join(words), done.stdout)
-    daemon.ctl("reload")
+    tap.ok(daemon.ctl("reload").stdout.startswith("reloaded: in force, generation "), "reload: it is there again")
     tap.equal(daemon.ctl("status", check=False).returncode, 0, "reload brings it back")
     tap.ok("removed" not in daemon.ctl("flows").stdout, "and the flows")
 
