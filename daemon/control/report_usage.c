@@ -158,12 +158,12 @@ static json_t *connection_list(const struct usage *usage, struct listing *listin
 	return list;
 }
 
-json_t *report_connections(struct gateway *gateway, const struct policy_flow *flow, int *ret_error)
+json_t *report_connections(struct gateway *gateway, const struct policy_flow *flow, bool at_once, int *ret_error)
 {
 	struct listing listing = { .policy = config_store_policy(gateway_config(gateway)), .wanted = flow };
 	json_t *out = NULL;
 
-	*ret_error = gateway_list_connections(gateway, list, &listing);
+	*ret_error = gateway_list_connections(gateway, at_once, list, &listing);
 	if (*ret_error == 0)
 		*ret_error = listing.status;
 	if (*ret_error == 0)

@@ -5,6 +5,7 @@
 /* Which flows are used and by whom, as JSON. */
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct gateway;
 struct policy_flow;
@@ -14,9 +15,9 @@ struct tracked;
 void report_use(json_t *flow, const struct gateway *gateway, const struct policy_flow *of);
 /* Adds `recorded_s`, where there is a record. */
 void report_recorded(json_t *reply, const struct gateway *gateway);
-/* Each returns a new reference, or NULL without memory. flow NULL: of all. *ret_error: connections can't be read, and
- * it is NULL; a negative errno. */
-json_t *report_connections(struct gateway *gateway, const struct policy_flow *flow, int *ret_error);
+/* Each returns a new reference, or NULL without memory. flow NULL: of all. at_once: also where they were
+ * listed a moment ago. *ret_error: connections can't be read, and it is NULL; a negative errno. */
+json_t *report_connections(struct gateway *gateway, const struct policy_flow *flow, bool at_once, int *ret_error);
 json_t *report_peers(const struct gateway *gateway, const struct policy_flow *flow);
 json_t *report_cut_one(const struct tracked *tracked);
 

@@ -8,9 +8,9 @@
 
 /* Single connections: who has which, and the end of one. */
 
-int gateway_list_connections(struct gateway *gateway, see_connection *see, void *userdata)
+int gateway_list_connections(struct gateway *gateway, bool at_once, see_connection *see, void *userdata)
 {
-	return usage_list(gateway->usage, see, userdata);
+	return usage_list(gateway->usage, at_once, see, userdata);
 }
 
 void gateway_read_connections(struct gateway *gateway)

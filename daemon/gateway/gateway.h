@@ -70,7 +70,7 @@ void gateway_watch(struct gateway *gateway, bool watch);
 /* Removes the table; until the next reload nothing is guarded. *ret_removed: there was one. 0 or a negative errno. */
 int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed);
 /* As usage_list(). */
-int gateway_list_connections(struct gateway *gateway, see_connection *see, void *userdata);
+int gateway_list_connections(struct gateway *gateway, bool at_once, see_connection *see, void *userdata);
 /* Ends the connection of this entry, for good. *ret: what it was. 0; -ENOENT: there is none; -EPROTONOSUPPORT: it is no
  * TCP; -EOPNOTSUPP: audit mode; -ENODEV: no table is there; or another negative errno. */
 int gateway_cut_connection(struct gateway *gateway, const struct requester *by, uint32_t id, struct tracked *ret);

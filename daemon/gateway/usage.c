@@ -264,9 +264,9 @@ size_t usage_open(const struct usage *usage, const struct policy_flow *flow)
 	return index < usage->open_count ? usage->open[index] : 0;
 }
 
-int usage_list(struct usage *usage, see_connection *list, void *userdata)
+int usage_list(struct usage *usage, bool at_once, see_connection *list, void *userdata)
 {
-	if (!usage->policy || now_ms() < usage->list_free_ms)
+	if (!usage->policy || (!at_once && now_ms() < usage->list_free_ms))
 		return -EBUSY;
 	int r = look_and_report(usage, list, userdata);
 	usage->list_free_ms = usage->read_ms + usage->took_ms * ASKED_SHARE;

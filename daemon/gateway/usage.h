@@ -50,8 +50,8 @@ bool usage_knows_open(const struct usage *usage); /* they were read since the po
 /* Open ones of a flow of the policy in force, as they were read last. */
 size_t usage_open(const struct usage *usage, const struct policy_flow *flow);
 /* Reads connections now, and shows each one of the protected addresses to `see`. Its packet is as it was opened, as far
- * as that is known. 0; -EBUSY: they were listed a moment ago; or another negative errno. */
-int usage_list(struct usage *usage, see_connection *see, void *userdata);
+ * as that is known. 0; -EBUSY: they were listed a moment ago, and at_once is false; or another negative errno. */
+int usage_list(struct usage *usage, bool at_once, see_connection *see, void *userdata);
 /* For how many seconds the connection has been known at least; -1: it was not met yet. */
 int64_t usage_known_s(const struct usage *usage, uint32_t id);
 

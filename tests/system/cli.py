@@ -161,7 +161,9 @@ def who_may(tap):
         done = as_another("status", gid=group)
         tap.ok(done.returncode == 0, "a member of the group may read", (done.returncode, done.stderr))
         generation = daemon.status()["generation"]
-        for words in (["reload"], ["clear", "--yes"]):
+        texts = [as_another("connections", gid=group) for _ in range(5)]
+        tap.equal([(done.returncode, done.stderr) for done in texts], [(0, "")] * 5, "and again, where it costs much")
+        for words in (["reload"], ["clear", "--yes"], ["cut", "1"], ["refresh"]):
             done = as_another(*words, gid=group)
             tap.equal((done.returncode, done.stderr), (4, "spefwctl: permission denied: sudo spefwctl -s %s %s\n" %
                                                        (daemon.socket, " ".join(words))),

@@ -459,15 +459,18 @@ static void test_list(void **state)
 	picked_up.picked_up = true;
 	fake_conntrack_add(&picked_up);
 	view_cost_ms = SECOND;
-	assert_int_equal(usage_list(usage, see, &listed), 0);
+	assert_int_equal(usage_list(usage, false, see, &listed), 0);
 	assert_int_equal(listed.count, 1);
 	assert_int_equal(listed.tracked.packet.target_port, 8470); /* as it was opened */
 	assert_int_equal(addr_compare(&listed.tracked.packet.source, &picked_up.packet.target), 0);
 	assert_string_equal(listed.judgement.flow->id, "console-in");
-	assert_int_equal(usage_list(usage, see, &listed), -EBUSY);
+	assert_int_equal(usage_list(usage, false, see, &listed), -EBUSY);
+	listed.count = 0;
+	assert_int_equal(usage_list(usage, true, see, &listed), 0);
+	assert_int_equal(listed.count, 1);
 	fake_time_pass(11 * SECOND);
 	fake_conntrack_error = -EPERM;
-	assert_int_equal(usage_list(usage, see, &listed), -EPERM);
+	assert_int_equal(usage_list(usage, false, see, &listed), -EPERM);
 	assert_int_equal(listed.count, 1);
 	assert_int_equal(opened_24h("console-in"), 1); /* one reading for both */
 }
