@@ -23,6 +23,8 @@ extern const struct output output_text, output_json;
 
 /* Never NULL: "" where there is no such string. */
 const char *json_text(const json_t *value);
+/* How many words a list of what is in the file stands for: the daemon ends a long one by "(+12 more)". */
+size_t json_word_count(const json_t *array);
 const char *json_text_of(const json_t *object, const char *key);
 int64_t json_number_of(const json_t *object, const char *key); /* 0 */
 bool json_truth_of(const json_t *object, const char *key);     /* false */

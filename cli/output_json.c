@@ -2,12 +2,24 @@
 #include "output.h"
 #include "control/wire.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 const char *json_text(const json_t *value)
 {
 	const char *text = json_string_value(value);
 	return text ? text : "";
+}
+
+size_t json_word_count(const json_t *array)
+{
+	size_t count = json_array_size(array), more = 0;
+	char end;
+
+	if (count && sscanf(json_text(json_array_get(array, count - 1)), "(+%zu more%c", &more, &end) == 2 &&
+	    end == ')')
+		return count - 1 + more;
+	return count;
 }
 
 const char *json_text_of(const json_t *object, const char *key)

@@ -7,10 +7,10 @@
 
 void text_add_list(struct text *text, const json_t *array, size_t max)
 {
-	size_t count = json_array_size(array);
+	size_t size = json_array_size(array), count = json_word_count(array), words = count == size ? size : size - 1;
 
 	/* "+1 more" takes as much room as the one itself. */
-	size_t shown = count <= max + 1 ? count : max;
+	size_t shown = words <= max + 1 ? words : max;
 	for (size_t i = 0; i < shown; i++)
 		text_add(text, "%s%s", i ? ", " : "", json_text(json_array_get(array, i)));
 	if (shown < count)

@@ -31,7 +31,7 @@ static void add_text_cell(struct table *table, enum tone tone, struct text *text
 /* The first one, and how many more. */
 static void add_end(struct table *table, enum tone tone, const json_t *array)
 {
-	size_t count = json_array_size(array);
+	size_t count = json_word_count(array);
 	struct text text = { 0 };
 
 	text_add(&text, "%s", json_text(json_array_get(array, 0)));

@@ -78,7 +78,7 @@ static void add_cause(json_t *out, const struct denial_cause *cause)
 	json_object_set_new(out, "not_in", words_of(side));
 	json_object_set_new(out, "by_name",
 			    json_boolean(side->name_count && !side->ranges.count &&
-					 side->name_count == side->word_count));
+					 (side->name_count == side->word_count || side->word_count > ENDPOINT_WORDS)));
 }
 
 static json_t *report_row(const struct policy *policy, const struct drop *drop, const struct cure_case *one,
