@@ -55,7 +55,10 @@ const struct verb verbs[] = {
 	  .help = "judge a configuration, without the daemon",
 	  .about = "Judges a configuration without the daemon, with the code that the daemon itself uses. Errors "
 		   "and warnings go to standard error, one a line: file, line number, what is wrong, what would be "
-		   "right. A summary goes to standard output. The exit status is 1 where there are errors.\n",
+		   "right. A summary goes to standard output. The exit status is 1 where there are errors.\n"
+		   "A relative `file:PATH` begins in the directory of <FILE>: a copy in another directory is judged "
+		   "with "
+		   "the files beside the copy.\n",
 	  .example = "spefwctl check /etc/spefw/spefw.ini",
 	  .options = OF(CONFIG),
 	  .run = verb_check },

@@ -48,6 +48,7 @@ libcore_a_SOURCES = \
 	daemon/core/policy_check.c daemon/core/policy_check.h \
 	daemon/core/policy_diff.c daemon/core/policy_diff.h \
 	daemon/core/policy_flows.c daemon/core/policy_roles.c \
+	daemon/core/policy_vendor.c daemon/core/policy_warnings.c \
 	daemon/core/printable.c daemon/core/printable.h \
 	daemon/core/query_pace.c daemon/core/query_pace.h \
 	daemon/core/record.c daemon/core/record.h daemon/core/record_text.c \

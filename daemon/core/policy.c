@@ -90,9 +90,10 @@ int policy_from_config(struct policy *ret, const struct config *config, struct d
 	}
 	mark_used_names(ret);
 	take_families(ret, config);
-	if (!diags_failed(diags))
-		warn_unwise(diags, config, ret);
-	return 0;
+	r = diags_failed(diags) ? 0 : warn_unwise(diags, config, ret);
+	if (r < 0)
+		policy_free(ret);
+	return r;
 }
 
 int policy_leave_out(struct policy *policy, const struct ranges *gateway, bool *ret_changed)

@@ -3,7 +3,7 @@
 #define SPEFW_POLICY_CHECK_H
 
 /* What a policy complains of while it is made: what contradicts itself (errors) and what is legal but unwise
- * (warnings). policy.c alone calls these. */
+ * (warnings). The files that make a policy alone call these. */
 
 #include "policy.h"
 
@@ -19,6 +19,9 @@ void check_builtin_flow(struct diags *diags, const struct config *config, const 
 void check_custom_flow(struct diags *diags, const struct config *config, const struct config_flow *flow);
 /* A target network that holds protected addresses does not open them. */
 void warn_covered(struct diags *diags, const struct policy *policy, const struct members *members);
-void warn_unwise(struct diags *diags, const struct config *config, const struct policy *policy);
+/* policy_warnings.c: what is legal but unwise, with what to write instead. 0 or -ENOMEM. */
+int warn_unwise(struct diags *diags, const struct config *config, const struct policy *policy);
+/* policy_vendor.c, as a part of it: where the policy is not as the vendor of the guarded product says. */
+void warn_vendor(struct diags *diags, const struct config *config, const struct policy *policy);
 
 #endif

@@ -126,7 +126,7 @@ static int make_flow(struct builder *b, const struct builtin_flow *builtin, cons
 	return r;
 }
 
-static const struct config_flow *written_flow(const struct config *config, const char *id)
+const struct config_flow *policy_written_flow(const struct config *config, const char *id)
 {
 	for (size_t i = 0; i < config->flow_count; i++)
 		if (strcmp(config->flows[i].id, id) == 0)
@@ -156,7 +156,7 @@ int policy_make_flows(struct builder *b)
 	if (!policy->flows)
 		return -ENOMEM;
 	for (size_t i = 0; i < builtin_flow_count; i++) {
-		const struct config_flow *written = written_flow(config, builtin_flows[i].id);
+		const struct config_flow *written = policy_written_flow(config, builtin_flows[i].id);
 		check_builtin_flow(b->diags, config, &builtin_flows[i], written);
 		if (make_flow(b, &builtin_flows[i], written) < 0)
 			return -ENOMEM;

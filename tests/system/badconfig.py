@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Bad configurations: what exactly is reported and of which line, and that none of them changes anything."""
+"""Bad configurations: what exactly is reported and of which line, and that none of them changes anything; and unwise
+ones."""
 import json
 import os
 import socket
@@ -8,7 +9,7 @@ import struct
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import LICENSE, Daemon, Lab, VarlinkError, frozen, main, netlink, vendor  # noqa: E402
+from lab import LICENSE, Daemon, Lab, VarlinkError, frozen, main, netlink, program, vendor  # noqa: E402
 from lab.checks import with_all_and_none  # noqa: E402
 
 # Seven lines: what a case adds to them begins in line 8.
@@ -311,6 +312,105 @@ def good_ones(tap):
             tap.equal(refused(daemon), None, title + ": in force")
 
 
+# Seven of the kinds that there are, with the line of each in what is added to GOOD.
+UNWISE = """[role ADMN]
+members = 203.0.113.128/25
+[flow api-in]
+port = 18474
+[flow web-in]
+from = ANY
+to = SERVER
+protocol = tcp
+port = 443
+[flow console-in]
+from = any
+[flow icewarp-out]
+enabled = no
+[flow ews-out]
+to = graph.microsoft.com
+[name my.mailstor.com]
+family = ipv4
+[flow more-in]
+from = ANY
+to = SERVER
+protocol = tcp
+port = 18474
+"""
+WARNINGS = [
+    "8: warning: no flow uses the role ADMN: write it in the from or to of a flow, or did you mean ADM?",
+    "11: warning: flow api-in is not at 8474/tcp: the vendor's command-line client knows no other port: "
+    "write port = 8474",
+    "12: warning: flow web-in opens nothing that flow https-in does not: narrow or disable https-in as well",
+    "18: warning: flow console-in is open to ANY: the vendor says ADM alone: write from = ADM",
+    "22: warning: graph.microsoft.com needs login.microsoftonline.com to sign in, which no flow opens at 443/tcp: "
+    "write login.microsoftonline.com in the to of flow ews-out",
+    "23: warning: no enabled flow uses the name my.mailstor.com, its section has no effect: "
+    "did you mean my.mailstore.com?",
+    "25: warning: flow more-in opens port 18474 of api-in to ANY: the vendor says ADM alone: take the port out, "
+    "or write from = ADM"]
+
+
+def unwise_ones(tap):
+    """Warnings: by check, with a reload and at the start; none of them stops anything."""
+    with Lab(tap) as lab:
+        daemon = Daemon(lab, GOOD + UNWISE)
+        shadowed = ("10: warning: flow api-in opens nothing that flow more-in does not: "
+                    "narrow or disable more-in as well")
+        expected = ["%s:%s" % (daemon.config, line)
+                    for line in sorted(WARNINGS + [shadowed], key=lambda line: int(line.split(":")[0]))]
+        done = daemon.run("spefwd", "--check", "-c", daemon.config)
+        tap.equal((done.returncode, done.stderr.rstrip("\n").split("\n")), (0, expected), "--check")
+        done = daemon.ctl("check", daemon.config, check=False)
+        tap.equal((done.returncode, done.stderr.rstrip("\n").split("\n")), (0, expected), "spefwctl check")
+        tap.ok("%d warnings" % len(expected) in done.stdout, "which counts them", done.stdout)
+        daemon.start()
+        missing = [line for line in expected if line not in daemon.log()]
+        tap.equal(missing, [], "logged at the start")
+        daemon.write(GOOD)
+        tap.equal(daemon.reload()["warnings"], [], "a reload without")
+        daemon.write(GOOD + UNWISE)
+        tap.equal(daemon.reload()["warnings"], expected, "a reload with them is taken")
+
+
+def copies(tap):
+    """A relative file: begins where the INI file is, so a copy elsewhere has the files beside it."""
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config())
+        other = os.path.join(daemon.dir, "copy")
+        os.mkdir(other)
+        copy = os.path.join(other, "spefw.ini")
+        lists = [os.path.join(where, "admins.txt") for where in (daemon.dir, other)]
+
+        def write(path, text):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+
+        def check(path):
+            done = daemon.ctl("check", path, check=False)
+            return done.returncode, done.stderr
+        text = GOOD.replace("203.0.113.0/24", "file:admins.txt")
+        for path in (daemon.config, copy):
+            write(path, text)
+        write(lists[0], "203.0.113.7\n")
+        tap.equal(check(daemon.config), (0, ""), "the original")
+        tap.equal(check(copy), (1, "%s:6: file %s is missing: check its path, or put it back\n" % (copy, lists[1])),
+                  "a copy without the file beside it")
+        write(lists[1], "203.0.113.9/24\n")
+        tap.equal(check(copy), (1, "%s:1: 203.0.113.9/24 has host bits set: write 203.0.113.0/24\n" % lists[1]),
+                  "a copy with another file beside it: that one is judged")
+        tap.equal(check(daemon.config), (0, ""), "and the original as before")
+        for path in ("spefw.ini", "./spefw.ini", "../copy/spefw.ini"):
+            done = lab.run("gateway", "env", "-C", other, program("spefwctl"), "check", path, check=False)
+            file = os.path.join(os.path.dirname(path), "admins.txt")
+            tap.equal((done.returncode, done.stderr),
+                      (1, "%s:1: 203.0.113.9/24 has host bits set: write 203.0.113.0/24\n" % file),
+                      "as the path is given: %s" % path)
+        write(lists[1], "203.0.113.9\n")
+        daemon.reload()
+        roles = {role["name"]: role["members"] for role in daemon.call("Flows")["roles"]}
+        tap.equal(roles["ADM"], ["203.0.113.7"], "what is in force is the file beside the configuration in force")
+
+
 def rename_chain(name):
     """In our table, by netlink: nft takes no such names."""
     def message(kind, flags, family, resource, *payload):
@@ -390,4 +490,4 @@ def no_utf8(tap):
 
 
 if __name__ == "__main__":
-    main(each_is_told_and_changes_nothing, by_spefwctl, good_ones, *with_all_and_none(no_utf8))
+    main(each_is_told_and_changes_nothing, by_spefwctl, good_ones, unwise_ones, copies, *with_all_and_none(no_utf8))

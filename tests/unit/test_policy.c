@@ -56,7 +56,8 @@ static const struct complaint {
 	  "t.ini:11: flow ping has no ports: icmp-echo knows none, take port out\n"
 	  "t.ini:12: custom flow backup has no from: it needs from, to, protocol and port\n" },
 	{ QUIET "[role X]\nephemeral_ports = 1-9\n",
-	  "t.ini:9: warning: role X is not protected: ephemeral_ports has no effect\n" },
+	  "t.ini:9: warning: role X is not protected, ephemeral_ports has no effect: write protected = yes, or "
+	  "take it out\n" },
 	{ QUIET "[role X]\nmembers = 192.0.2.31\nprotected = yes\nephemeral_ports = 1-9\n", "" },
 	/* legal but unwise */
 	{ "[dns]\nobserve = no\n" SERVER "[role ADM]\n",
@@ -65,19 +66,19 @@ static const struct complaint {
 	{ "[dns]\nobserve = no\n" SERVER, "t.ini: warning: role ADM is empty: nobody reaches the Management Console: "
 					  "write members = NETWORK in [role ADM]\n" },
 	{ "[dns]\nobserve = no\n" SERVER "[role ADM]\nmembers = any\n",
-	  "t.ini: warning: flow console-in is open to ANY: the vendor says ADM alone\n"
-	  "t.ini: warning: flow api-in is open to ANY: the vendor says ADM alone\n"
-	  "t.ini:6: warning: role ADM is ANY: the vendor says a computer or network used for administration\n" },
+	  "t.ini:6: warning: role ADM is ANY: the vendor says a computer or network used for administration: write "
+	  "members = NETWORK in [role ADM]\n" },
 	{ "[dns]\nobserve = no\n[server]\naddress = 192.0.2.25\n" ADM,
 	  "t.ini:4: warning: no resolvers: the server can't resolve names through this gateway: write resolvers = "
 	  "ADDRESS in [server]\n" },
 	{ "[dns]\nobserve = no\n[gateway]\npreset = none\n[server]\naddress = 192.0.2.25\n", "" },
 	{ QUIET "[flow console-in]\nfrom = any\n",
-	  "t.ini:8: warning: flow console-in is open to ANY: the vendor says ADM alone\n" },
-	{ QUIET "[flow license-out]\nto = 198.51.100.9\n", "t.ini:8: warning: flow license-out goes to no name: the "
-							   "vendor says by DNS hostname, since the addresses change\n"
-							   "t.ini:8: warning: flow license-out opens nothing that flow "
-							   "ews-out does not: narrow or disable ews-out as well\n" },
+	  "t.ini:9: warning: flow console-in is open to ANY: the vendor says ADM alone: write from = ADM\n" },
+	{ QUIET "[flow license-out]\nto = 198.51.100.9\n",
+	  "t.ini:8: warning: flow license-out opens nothing that flow ews-out does not: narrow or disable ews-out as "
+	  "well\n"
+	  "t.ini:9: warning: flow license-out goes to no name: the vendor says by DNS hostname, since the addresses "
+	  "change: write to = my.mailstore.com\n" },
 	{ QUIET "[flow ews-out]\nto = outlook.office365.com\n",
 	  "t.ini:8: warning: flow ews-out opens nothing that flow icewarp-out does not: narrow or disable icewarp-out "
 	  "as well\n" },
@@ -86,7 +87,7 @@ static const struct complaint {
 	  "well\n" },
 	{ QUIET "[flow part-in]\nfrom = any\nto = SERVER\nprotocol = tcp\nport = 443-444\n", "" },
 	{ QUIET "[flow far]\nfrom = 198.51.100.1\nto = 198.51.100.2\nprotocol = tcp\nport = 1\n",
-	  "t.ini:8: warning: flow far has no effect: neither side is a protected role\n" },
+	  "t.ini:8: warning: flow far has no effect, neither side is a protected role: write SERVER in from or to\n" },
 	{ QUIET "[flow near-in]\nfrom = any\nto = 192.0.2.0/24\nprotocol = tcp\nport = 1\n",
 	  "t.ini:10: warning: 192.0.2.0/24 does not open 192.0.2.25, which is protected: only naming its role opens "
 	  "it\n" },
@@ -96,9 +97,11 @@ static const struct complaint {
 	  "write resolvers = ADDRESS in [server] and observe = yes in [dns]\n" },
 	{ SERVER ADM "[flow star]\nfrom = SERVER\nto = *.example.com\nprotocol = tcp\nport = 8443\n", "" },
 	{ QUIET "[role X]\nmembers = unused.example.net\n",
-	  "t.ini:9: warning: no enabled flow uses the name unused.example.net: it is not resolved\n" },
+	  "t.ini:8: warning: no flow uses the role X: write it in the from or to of a flow, or take it out\n"
+	  "t.ini:9: warning: no enabled flow uses the name unused.example.net, it is not resolved: write its role in "
+	  "the from or to of a flow, or take it out\n" },
 	{ QUIET "[flow api-in]\nenabled = no\nexpect = 1h\n",
-	  "t.ini:8: warning: flow api-in is off: expect watches nothing\n" },
+	  "t.ini:8: warning: flow api-in is off, expect watches nothing: take expect out while it is\n" },
 };
 
 static void test_complaints(void **state)

@@ -31,9 +31,11 @@ static const struct {
 	  "t.ini:10: b.example.net in protected role IH: a protected role has addresses alone, no names\n" },
 	{ QUIET "[name my.mailstore.com]\nfamily = ipv4\n", "" },
 	{ QUIET "[name other.example.net]\nfamily = ipv4\n",
-	  "t.ini:8: warning: no enabled flow uses the name other.example.net: its section has no effect\n" },
+	  "t.ini:8: warning: no enabled flow uses the name other.example.net, its section has no effect: take it "
+	  "out\n" },
 	{ QUIET "[name my.mailstore.com]\n[flow license-out]\nenabled = no\n",
-	  "t.ini:8: warning: no enabled flow uses the name my.mailstore.com: its section has no effect\n" },
+	  "t.ini:8: warning: no enabled flow uses the name my.mailstore.com, its section has no effect: take it "
+	  "out\n" },
 	{ QUIET "[role N]\nmembers = 192.0.2.32\n[role IH]\nprotected = yes\nmembers = N 192.0.2.31\n", "" },
 	{ QUIET "[role IH]\nprotected = yes\nmembers = 192.0.2.31\n 192.0.2.0/27 192.0.2.40\n",
 	  "t.ini:11: 192.0.2.25 is in two protected roles, SERVER and IH: leave it in one\n" },
@@ -48,7 +50,7 @@ static const struct {
 	  "t.ini:16: 192.0.2.33 is in two protected roles, A and C: leave it in one\n"
 	  "t.ini:17: 192.0.2.50 is in two protected roles, B and C: leave it in one\n" },
 	{ QUIET "[role A]\nmembers = 192.0.2.25\n[role B]\nprotected = yes\nmembers = 192.0.2.31\n[role C]\nmembers = "
-		"192.0.2.31\n",
+		"192.0.2.31\n[flow x]\nfrom = A C\nto = B\nprotocol = tcp\nport = 1\n",
 	  "" },
 	{ QUIET "[role A]\nprotected = yes\nmembers = 192.0.2.24 192.0.2.26\n", "" },
 	{ QUIET "[flow dns-out]\nprotocol = icmp-echo\nport = 7\n",
@@ -136,11 +138,16 @@ static const struct {
 	  "" },
 	{ QUIET "[role X]\nephemeral_ports = 1-9\n[role Y]\nephemeral_ports = 1-9\nmembers = 192.0.2.31\nprotected = "
 		"yes\n[role Z]\nephemeral_ports = 1-9\n",
-	  "t.ini:9: warning: role X is not protected: ephemeral_ports has no effect\n"
-	  "t.ini:15: warning: role Z is not protected: ephemeral_ports has no effect\n" },
+	  "t.ini:9: warning: role X is not protected, ephemeral_ports has no effect: write protected = yes, or "
+	  "take it out\n"
+	  "t.ini:15: warning: role Z is not protected, ephemeral_ports has no effect: write protected = yes, or "
+	  "take it out\n" },
 	{ QUIET "[role X]\nmembers = 198.51.100.1 a.example.net b.example.net\n[role Y]\nmembers = "
 		"b.example.net\n[flow x]\nfrom = SERVER\nto = a.example.net\nprotocol = tcp\nport = 1\n",
-	  "t.ini:9: warning: no enabled flow uses the name b.example.net: it is not resolved\n" },
+	  "t.ini:8: warning: no flow uses the role X: write it in the from or to of a flow, or take it out\n"
+	  "t.ini:9: warning: no enabled flow uses the name b.example.net, it is not resolved: write its role in the "
+	  "from or to of a flow, or take it out\n"
+	  "t.ini:10: warning: no flow uses the role Y: write it in the from or to of a flow, or take it out\n" },
 	{ QUIET "[flow api-in]\nexpect = 1h\n[flow console-in]\nenabled = no\n", "" },
 	{ QUIET "[role IH]\nprotected = yes\nmembers = any 192.0.2.25\n",
 	  "t.ini:8: protected role IH can't be ANY: name the addresses to guard\n"
