@@ -13,7 +13,7 @@ enum {
 	ROWS = 20,
 	BESIDE = 36 /* columns, beside two addresses */,
 	CURES = 4,
-	VALUES = 8,
+	NAMED = 3, /* addresses: more of them are a crowd, and nobody knows a crowd */
 	CURE_WIDTH = 78,
 	CURE_INDENT = 11,
 	CURE_COLUMN = 6 /* behind "Cure: " */
@@ -174,36 +174,68 @@ static void add_place(struct text *text, const json_t *reply, const json_t *cure
 		text_add(text, ":%" PRId64, json_number_of(cure, "line"));
 }
 
-static void add_values(struct text *text, const json_t *values, size_t most)
+static void add_values(struct text *text, const json_t *values)
 {
-	size_t count = json_array_size(values);
-
-	for (size_t i = 0; i < count && i < most; i++)
+	for (size_t i = 0; i < json_array_size(values); i++)
 		text_add(text, "%s%s", i ? " " : "", json_text(json_array_get(values, i)));
-	if (count > most)
-		text_add(text, " and %zu more", count - most);
 }
 
-/* In a sentence. */
+static bool is_switch(const json_t *cure)
+{
+	return is(cure, "key", "enabled");
+}
+
+/* What a built-in flow has by itself is the first value where its list is written anew. */
+static size_t kept_of(const json_t *cure)
+{
+	return !is(cure, "does", "add") && !is(cure, "key", "members");
+}
+
+static bool is_crowd(const json_t *cure)
+{
+	return !is_switch(cure) && json_array_size(json_object_get(cure, "values")) > NAMED + kept_of(cure);
+}
+
+static void add_list(struct text *text, const json_t *reply, const json_t *cure)
+{
+	if (is(cure, "key", "members"))
+		text_add(text, "[%s] (", json_text_of(cure, "section"));
+	else
+		text_add(text, "\"%s\" of [%s] (", json_text_of(cure, "key"), json_text_of(cure, "section"));
+	add_place(text, reply, cure);
+	text_add(text, ")");
+}
+
+/* In a sentence. Who is denied may be an attacker, and an address in the file lets him in: nothing here says that it
+ * should be there. */
 static void add_short(struct text *text, const json_t *reply, const json_t *cure)
 {
 	const json_t *values = json_object_get(cure, "values");
 
+	if (is_crowd(cure)) {
+		text_add(text, "%zu addresses: add to ", json_array_size(values) - kept_of(cure));
+		add_list(text, reply, cure);
+		text_add(text, " only ");
+		if (kept_of(cure))
+			text_add(text, "%s and ", json_text(json_array_get(values, 0)));
+		text_add(text, "those you know");
+		return;
+	}
 	if (is(cure, "does", "set")) {
 		text_add(text, "set %s = ", json_text_of(cure, "key"));
-		add_values(text, values, VALUES);
-		text_add(text, " in");
-	} else if (is(cure, "does", "add")) {
+		add_values(text, values);
+		text_add(text, " in [%s] (", json_text_of(cure, "section"));
+		add_place(text, reply, cure);
+		text_add(text, ")");
+	} else {
 		text_add(text, "add ");
-		add_values(text, values, VALUES);
-		if (is(cure, "key", "members"))
-			text_add(text, " to");
-		else
-			text_add(text, " to \"%s\" of", json_text_of(cure, "key"));
+		add_values(text, values);
+		text_add(text, " to ");
+		add_list(text, reply, cure);
 	}
-	text_add(text, " [%s] (", json_text_of(cure, "section"));
-	add_place(text, reply, cure);
-	text_add(text, ")");
+	if (is_switch(cure))
+		return;
+	text_add(text, json_array_size(values) > 1 ? ", if you know them" : ", if you know it");
 }
 
 /* Lists go on in indented lines: they can be pasted below the key. */
@@ -266,7 +298,8 @@ static void print_all_cures(const struct ctl *ctl, const json_t *reply)
 		fprintf(ctl->screen.file, "\n; Left out: %s row%s, scans or what no flow can allow.\n",
 			format_count(uncured, count), uncured == 1 ? "" : "s");
 	if (json_array_size(cures))
-		fprintf(ctl->screen.file, "\n; Would allow %s:\n", uncured ? "the rest" : "all of it");
+		fprintf(ctl->screen.file, "\n; Would allow %s (take what you know):\n",
+			uncured ? "the rest" : "all of it");
 	for (int sections = 0; sections < 2; sections++)
 		for (size_t i = 0; i < json_array_size(cures); i++)
 			if (is_section(json_array_get(cures, i)) == sections)
@@ -282,7 +315,7 @@ static bool is_wanted(const json_t *reply, size_t cure)
 		const json_t *row = json_array_get(rows, i);
 		const json_t *index = json_object_get(row, "cure");
 		if (json_is_integer(index) && json_integer_value(index) == (json_int_t)cure &&
-		    (!is(row, "why", "flow") || *json_text_of(row, "source_role")))
+		    ((!is(row, "why", "flow") && !is(row, "why", "both")) || *json_text_of(row, "source_role")))
 			return true;
 	}
 	return false;
@@ -299,16 +332,17 @@ static void print_kind(const struct ctl *ctl, const json_t *reply, bool sections
 		if (is_section(cure) != sections || !is_wanted(reply, i) || ++*wanted > CURES)
 			continue;
 		fputs((*shown)++ ? "      " : "Cure: ", ctl->screen.file);
-		if (sections) {
+		bool lines = sections && !is_crowd(cure);
+		if (lines) {
 			text_add(&text, "add to ");
 			add_place(&text, reply, cure);
-			text_add(&text, ":");
+			text_add(&text, ", if you know what it allows:");
 		} else {
 			add_short(&text, reply, cure);
 		}
 		screen_paragraph(&ctl->screen, CURE_COLUMN, CURE_COLUMN, TONE_STRONG, text_of(&text), TONE_PLAIN, "");
 		text_free(&text);
-		if (sections)
+		if (lines)
 			print_lines(ctl, json_object_get(cure, "lines"));
 	}
 }

@@ -119,9 +119,9 @@ static json_t *report_cure(const struct cure *cure)
 
 	if (cure->line)
 		json_object_set_new(out, "line", json_integer(cure->line));
-	if (cure->kind != CURE_SECTION)
+	if (cure->key)
 		json_object_set_new(out, "key", json_string(cure->key));
-	for (size_t i = 0; cure->kind != CURE_SECTION && i < cure->values.count; i++)
+	for (size_t i = 0; i < cure->values.count; i++)
 		json_array_append_new(values, json_printable(cure->values.items[i]));
 	for (const char *at = cure->text; at && *at; at += strcspn(at, "\n") + 1)
 		json_array_append_new(lines, json_stringn(at, strcspn(at, "\n")));

@@ -22,7 +22,7 @@ struct cure {
 	enum cure_kind kind;
 	char section[CONFIG_ID_MAX + 8]; /* "role ADM", "server", "flow tcp-3389-in" */
 	unsigned line;                   /* of the section in the file; 0: it is not there */
-	const char *key;                 /* static; CURE_SECTION: NULL */
+	const char *key;                 /* static; NULL: a section of many keys */
 	struct {
 		char **items; /* owned */
 		size_t count, capacity;

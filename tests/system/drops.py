@@ -114,7 +114,14 @@ def kinds(tap):
         tap.ok(re.search(r"^\d+s +3 +%s +SERVER tcp/8470 +console-in: source not" % ADDRESS[4]["client"],
                          text, re.M), "the screen", text)
         tap.ok("Cure: add" in text and "to [role ADM] (spefw.ini:" in text, "and the cure", text)
+        tap.ok("spefw.ini:" in text and "), if you know them" in text, "only for who is known", text)
         tap.ok(max(len(line) for line in text.split("\n")) <= 80, "within 80 columns", text)
+        for last in range(10, 15):
+            syn("client", "198.51.100.2%d" % last, ADDRESS[4]["server"], 8470)
+        wait_for(lambda: len(rows_like(drops(daemon), port=8470, why="source")) >= 7, "strangers")
+        text = daemon.ctl("drops").stdout
+        tap.ok(re.search(r"^Cure: \d addresses: add to \[role ADM\] \(spefw.ini:\d+\) only those you know", text, re.M)
+               and not re.search(r"add \S*198\.51\.100\.2\d\d", text), "strangers are not named as a cure", text)
         # By the policy in force, whatever it was before.
         daemon.reload(lab.config(flows=NARROW, adm="203.0.113.0/24 2001:db8:3::/64 198.51.100.140"))
         row = wait_row(daemon, "cured", source=ADDRESS[4]["client"], port=8470)

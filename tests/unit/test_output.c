@@ -503,8 +503,9 @@ static void write_file(const char *path, const char *text)
 
 static void test_drops(void **state)
 {
-	static const char *const names[] = { "drops-ok",         "drops-ipv6",  "drops-audit", "drops-none",
-					     "drops-none_audit", "drops-flood", "drops-blind", "drops-hostile" };
+	static const char *const names[] = { "drops-ok",    "drops-ipv6",       "drops-audit",
+					     "drops-none",  "drops-none_audit", "drops-flood",
+					     "drops-blind", "drops-hostile",    "drops-strangers" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
