@@ -49,6 +49,7 @@ void ctl_unknown(const struct ctl *ctl, const char *argument, const char *what, 
 {
 	char *nearest = list_nearest(ctl, argument, word);
 
+	word = *word ? word : "''";
 	if (nearest)
 		ctl_error(ctl, "%s %s: did you mean %s?", what, word, nearest);
 	else

@@ -59,6 +59,8 @@ void text_add_cut(struct text *text, const json_t *connection);
 
 /* Adds the strings of an array, with commas, `max` at most: "a, b, +3 more". */
 void text_add_list(struct text *text, const json_t *array, size_t max);
+/* Where the reply has it so: that nothing of it is in force. */
+void text_removed(const struct ctl *ctl, const json_t *reply);
 void text_add_ports(struct text *text, const json_t *flow); /* "tcp/143, 443" */
 void text_add_last(struct text *text, const json_t *flow);  /* when it was last used, or why it is off */
 enum tone tone_of_state(const char *state);

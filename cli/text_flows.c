@@ -234,7 +234,7 @@ static void print_roles(const struct ctl *ctl, const json_t *roles)
 	ctl_print_table(ctl, &table);
 }
 
-static void print_removed(const struct ctl *ctl, const json_t *reply)
+void text_removed(const struct ctl *ctl, const json_t *reply)
 {
 	struct text text = { 0 };
 
@@ -248,7 +248,7 @@ void text_flows(const struct ctl *ctl, const json_t *reply)
 {
 	const json_t *roles = json_object_get(reply, "roles");
 
-	print_removed(ctl, reply);
+	text_removed(ctl, reply);
 	if (json_object_get(reply, "flow")) {
 		text_flow(ctl, reply);
 		return;

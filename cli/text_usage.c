@@ -106,6 +106,7 @@ void text_connections(const struct ctl *ctl, const json_t *reply)
 {
 	const json_t *list = json_object_get(reply, "connections");
 
+	text_removed(ctl, reply);
 	if (json_array_size(list))
 		print_connections(ctl, list, json_truth_of(reply, "more"));
 	else

@@ -89,9 +89,9 @@ int verb_explain(struct ctl *ctl)
 {
 	json_t *reply = NULL;
 
-	if (ctl->argument_count < 2) {
+	if (ctl->argument_count < 2 || !*ctl->arguments[0] || !*ctl->arguments[1]) {
 		ctl_error(ctl, "from where, and to where? spefwctl explain %s SERVER:443",
-			  ctl->argument_count ? ctl->arguments[0] : "203.0.113.7");
+			  ctl->argument_count && *ctl->arguments[0] ? ctl->arguments[0] : "203.0.113.7");
 		return EXIT_USAGE;
 	}
 	if (ctl->values[OPTION_CONFIG])

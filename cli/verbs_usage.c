@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/wire.h"
 #include "ctl.h"
 #include "output.h"
 
@@ -9,16 +10,15 @@
 
 static json_t *of_flow(const struct ctl *ctl)
 {
-	return ctl->argument_count ? json_pack("{s:s}", "flow", ctl->arguments[0]) : NULL;
+	return ctl->argument_count ? json_pack("{s:o}", "flow", json_printable(ctl->arguments[0])) : NULL;
 }
 
-static bool is_flow(const struct ctl *ctl)
+/* Whether it is one, is the daemon's to say. */
+static bool is_word(const struct ctl *ctl)
 {
-	const char *name = ctl->argument_count ? ctl->arguments[0] : "x";
-
-	if (*name && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name))
+	if (!ctl->argument_count || *ctl->arguments[0])
 		return true;
-	ctl_error(ctl, "%s is no flow: spefwctl flows lists them", name);
+	ctl_error(ctl, "which flow? the word is empty: spefwctl flows lists them");
 	return false;
 }
 
@@ -71,7 +71,7 @@ int verb_flows(struct ctl *ctl)
 {
 	json_t *reply = NULL;
 
-	if (!is_flow(ctl))
+	if (!is_word(ctl))
 		return EXIT_USAGE;
 	int status = ctl_need(ctl, NULL, &reply);
 	if (status == EXIT_DONE && ctl->argument_count)
@@ -86,7 +86,7 @@ int verb_connections(struct ctl *ctl)
 {
 	json_t *reply = NULL;
 
-	if (!is_flow(ctl))
+	if (!is_word(ctl))
 		return EXIT_USAGE;
 	int status = ctl_need(ctl, of_flow(ctl), &reply);
 	if (status == EXIT_DONE)

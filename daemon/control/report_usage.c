@@ -167,8 +167,8 @@ json_t *report_connections(struct gateway *gateway, const struct policy_flow *fl
 	if (*ret_error == 0)
 		*ret_error = listing.status;
 	if (*ret_error == 0)
-		out = json_pack("{s:o, s:b}", "connections", connection_list(gateway_usage(gateway), &listing), "more",
-				listing.more);
+		out = json_pack("{s:o, s:b, s:b}", "connections", connection_list(gateway_usage(gateway), &listing),
+				"more", listing.more, "removed", table_is_removed(gateway_table(gateway)));
 	free(listing.items);
 	return out;
 }

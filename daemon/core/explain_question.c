@@ -129,6 +129,8 @@ static int take_word(const struct reader *reader, const char *word, struct addr_
 	char text[RANGE_TEXT_MAX];
 	struct range range;
 
+	if (!*word)
+		return refuse(reader, "an address is missing: write an address, a role or a name");
 	enum range_error error = range_parse(word, &range);
 	if (error == RANGE_OK && range_is_host(&range))
 		return add_addr(list, &range.first);

@@ -84,6 +84,11 @@ def verbs(tap):
         done = daemon.ctl("flows", "consol-in", check=False)
         tap.equal((done.returncode, done.stderr),
                   (1, "spefwctl: there is no flow consol-in: did you mean console-in?\n"), "the nearest flow, too")
+        for verb in ("flows", "connections"):
+            done = daemon.ctl(verb, "IMAP-IN", check=False)
+            tap.equal((done.returncode, done.stderr),
+                      (1, "spefwctl: there is no flow IMAP-IN: did you mean imap-in?\n"), verb + " of no flow: exit 1")
+            tap.equal(daemon.ctl(verb, "", check=False).returncode, 2, verb + " of an empty word: usage")
         daemon.write(lab.config(flows=NARROW))
         daemon.ctl("reload")
         cleared(tap, daemon)
@@ -130,7 +135,7 @@ def cleared(tap, daemon):
         tap.ok(done.returncode == 1 and "spefw failed: guards nothing" in done.stdout and "not in force" in done.stdout
                and not re.search("enforce|audit|Denied|open|owned|192.0.2.25", done.stdout),
                "cleared: %s shows what is so, and nothing else" % " ".join(words), done.stdout)
-    for words in (["flows"], ["flows", "imap-in"]):
+    for words in (["flows"], ["flows", "imap-in"], ["connections"]):
         done = daemon.ctl(*words)
         tap.ok(done.stdout.startswith("The table is removed: none of this is in force"),
                "cleared: so says %s" % " ".join(words), done.stdout)

@@ -252,7 +252,8 @@ static void test_refused(void **state)
 		{ "gone", "server:443", NULL, "no addresses at present" },
 		{ "gone.example.net", "server:443", NULL, "gone.example.net has no address at present" },
 		{ "10.0.0.1", "[2001:db8:2::25]:443", NULL, "no address family in common" },
-		{ "", "server:443", NULL, "is neither" },
+		{ "", "server:443", NULL, "an address is missing" },
+		{ "10.0.0.1", ":443", NULL, "an address is missing" },
 	};
 	char why[QUESTION_WHY_MAX], word[QUESTION_WORD_MAX + 1];
 	struct question question;

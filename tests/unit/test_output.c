@@ -407,6 +407,7 @@ static void test_flows_and_names(void **state)
 	check_golden(f, "connections-all", EXIT_DONE);
 	check_golden(f, "connections-uncounted", EXIT_DONE);
 	check_golden(f, "connections-none", EXIT_DONE);
+	check_golden(f, "connections-removed", EXIT_DONE);
 }
 
 /* All about one flow is put together from three replies. */
@@ -426,8 +427,12 @@ static void test_one_flow(void **state)
 	json_decref(printed);
 	assert_int_equal(RUN(f, "flows", "console-out"), EXIT_FAILED);
 	assert_string_equal(f->err, "spefwctl: there is no flow console-out: did you mean console-in?\n");
-	assert_int_equal(RUN(f, "flows", "\xff"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "flows", "CONSOLE-IN"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: there is no flow CONSOLE-IN: did you mean console-in?\n");
+	assert_int_equal(RUN(f, "flows", "\xff"), EXIT_FAILED);
+	assert_int_equal(RUN(f, "flows", ""), EXIT_USAGE);
 	assert_int_equal(RUN(f, "connections", ""), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: which flow? the word is empty: spefwctl flows lists them\n");
 	free(reply);
 	free(path);
 }
@@ -489,6 +494,8 @@ static void test_explain(void **state)
 	assert_int_equal(RUN(f, "explain", "10.0.0.1"), EXIT_USAGE);
 	assert_string_equal(f->err, "spefwctl: from where, and to where? spefwctl explain 10.0.0.1 SERVER:443\n");
 	assert_int_equal(RUN(f, "explain"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "explain", "", "server:443"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: from where, and to where? spefwctl explain 203.0.113.7 SERVER:443\n");
 	assert_int_equal(RUN(f, "explain", "a", "b", "c", "d"), EXIT_USAGE);
 }
 
