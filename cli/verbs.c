@@ -144,9 +144,9 @@ const struct verb verbs[] = {
 		   "nearest one and what that misses, with the line of the configuration and the rule in the "
 		   "kernel; and what rules of other programs do to it or its answer, with the command that mends "
 		   "that.\n"
-		   "<SRC> and <DST> are addresses, roles such as `server`, or names that a flow uses, for the "
-		   "addresses behind them; IPv6 with a port in brackets. <PROTO> is `tcp` (where it is not given), "
-		   "`udp`, or `icmp-echo` (also `ping`), which has no port.\n"
+		   "<SRC> and <DST> are addresses, or what stands for them: `server` and other roles of at most 16 "
+		   "addresses, and names that a flow uses; IPv6 with a port in brackets. <PROTO> is `tcp` (where it "
+		   "is not given), `udp`, or `icmp-echo` (also `ping`), which has no port.\n"
 		   "With `-c` it is that of <FILE> alone, without a daemon; names have no addresses then. The exit "
 		   "status is 0 whatever the verdict is.\n",
 	  .example = "spefwctl explain 198.51.100.7 server:8470",

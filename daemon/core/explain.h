@@ -27,8 +27,9 @@ struct question {
 };
 
 /* source and target are addresses, roles or names of the policy; the target has a port behind a colon where the
- * protocol (NULL or "": tcp) has ports. names NULL: there is nobody to ask for their addresses. 0; -EINVAL: why has a
- * sentence of what is wrong and what would be right; or -ENOMEM. question_free() must follow in any case. */
+ * protocol (NULL or "": tcp) has ports. A role stands for its addresses where they are few. names NULL: there is nobody
+ * to ask for their addresses. 0; -EINVAL: why has a sentence of what is wrong and what would be right; or -ENOMEM.
+ * question_free() must follow in any case. */
 int question_read(struct question *ret, const struct policy *policy, const struct names_view *names, const char *source,
 		  const char *target, const char *protocol, char why[QUESTION_WHY_MAX]);
 void question_free(struct question *question);

@@ -11,7 +11,7 @@
 
 /* The words of a question: from addresses, roles and names to the packets that are meant. */
 
-enum { CANDIDATES_MAX = 512 };
+enum { CANDIDATES_MAX = 512, RANGES_SHOWN = 4 };
 
 struct reader {
 	const struct policy *policy;
@@ -64,22 +64,24 @@ static int take_name(const struct reader *reader, size_t index, struct addr_list
 	return refuse(reader, "%s has no address at present: see spefwctl names, or write an address", name);
 }
 
-/* The members as one reads them, a few of them. */
-static const char *some_members(const struct policy_role *role, char *buffer, size_t size)
+/* What there is to choose from, the first of it: addresses, where a role has roles as members, too. */
+static const char *some_ranges(const struct ranges *ranges, char *buffer, size_t size)
 {
+	char text[RANGE_TEXT_MAX];
 	size_t at = 0;
 
-	for (size_t i = 0; i < role->members.word_count && i < 4 && at < size; i++)
-		at += (size_t)snprintf(buffer + at, size - at, "%s%s", i ? ", " : "", role->members.words[i]);
-	if (role->members.word_count > 4 && at < size)
-		snprintf(buffer + at, size - at, " and more");
+	for (size_t i = 0; i < ranges->count && i < RANGES_SHOWN && at < size; i++)
+		at += (size_t)snprintf(buffer + at, size - at, "%s%s", i ? ", " : "",
+				       range_format(&ranges->items[i], text));
+	if (ranges->count > RANGES_SHOWN && at < size)
+		snprintf(buffer + at, size - at, " and %zu more", ranges->count - RANGES_SHOWN);
 	return buffer;
 }
 
 static int take_role(const struct reader *reader, const struct policy_role *role, struct addr_list *list)
 {
 	const struct ranges *ranges = &role->members.ranges;
-	char members[200] = "";
+	char some[RANGES_SHOWN * RANGE_TEXT_MAX + 40] = "";
 	int r = 0;
 
 	if (role->members.any)
@@ -91,8 +93,8 @@ static int take_role(const struct reader *reader, const struct policy_role *role
 		} while (r == 0 && addr_compare(&addr, &ranges->items[i].last) < 0 && addr_next(&addr));
 	}
 	if (r == -E2BIG)
-		return refuse(reader, "%s is more than one address: write one of %s", role->name,
-			      some_members(role, members, sizeof(members)));
+		return refuse(reader, "%s has more than %d addresses: write one of %s", role->name, QUESTION_ROLE_MAX,
+			      some_ranges(ranges, some, sizeof(some)));
 	for (size_t i = 0; r == 0 && i < role->members.name_count; i++)
 		r = add_behind_name(reader, role->members.names[i], list);
 	if (r < 0 || list->count)
