@@ -240,9 +240,9 @@ const struct verb verbs[] = {
 	  .arguments_max = 1,
 	  .help = "flows, names and the like, one a line",
 	  .about = "The words of one kind, one a line, for scripts and for the completion of the shell: `flows`, "
-		   "`names`, `roles`, the IDs of `connections`, `verbs`, or the `kinds` that there are. Without a "
-		   "daemon there are `verbs` and "
-		   "`kinds` alone.\n",
+		   "`names`, `roles`, the `ends` of a connection that `explain` takes, the IDs of `connections`, "
+		   "`protocols`, `verbs`, or the `kinds` that there are. Without a daemon there are `protocols`, "
+		   "`verbs` and `kinds` alone.\n",
 	  .example = "spefwctl list flows",
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_list,

@@ -17,7 +17,7 @@ _spefwctl_options() {
 _spefwctl_argument() {
 	sed -E 's/^Usage: [^ ]* [^ ]*//; s/ \[?--?[a-z-]+( [A-Z]+)?\]?//g' <<<"$1" | tr -d '[]' |
 		awk -v number="$2" '{ word = number <= NF ? $number : $NF ~ /[.][.][.]$/ ? $NF : ""
-			sub(/[.]+$/, "", word); print word }'
+			sub(/[.]+$/, "", word); sub(/:[A-Z]+$/, "", word); print word }'
 }
 
 _spefwctl() {
@@ -32,6 +32,8 @@ _spefwctl() {
 			[ "$kind" != PATH ] || daemon=(-s "${COMP_WORDS[i + 1]}")
 			[ -z "$kind" ] || i=$((i + 1))
 			;;
+		# A colon parts words: what stands behind it is a port, of the word before it.
+		:) i=$((i + 1)) kind= ;;
 		*)
 			[ -z "$verb" ] || number=$((number + 1))
 			[ -n "$verb" ] || verb=${COMP_WORDS[i]}

@@ -122,6 +122,16 @@ def completion(tap, daemon):
     """What the daemon knows is completed."""
     tap.equal(offers(daemon, "refresh", "my."), [vendor.LICENSE_NAME], "bash offers names that are used")
     tap.equal(offers(daemon, "refresh", vendor.LICENSE_NAME, ""), [vendor.LICENSE_NAME], "also as a further one")
+    tap.equal(offers(daemon, "flows", "console"), ["console-in"], "bash offers flows")
+    tap.equal(offers(daemon, "explain", "s"), ["server"], "explain: bash offers the server")
+    ends = offers(daemon, "explain", "")
+    tap.ok({"server", "SERVER", "ADM", vendor.LICENSE_NAME} <= set(ends), "explain: roles, and names", ends)
+    tap.equal(offers(daemon, "explain", "server", ""), ends, "explain: the same as the target")
+    tap.equal(offers(daemon, "explain", "server", vendor.LICENSE_NAME, ":", "443", ""), ["tcp", "udp", "icmp-echo"],
+              "explain: a protocol behind the port")
+    tap.equal(offers(daemon, "explain", "server", vendor.LICENSE_NAME, ":", ""), [], "explain: no word for a port")
+    tap.equal(offers(daemon, "cut", ""),
+              [str(one["id"]) for one in daemon.call("Connections")["connections"]], "bash offers connections for cut")
     tap.equal(daemon.ctl("list", "flows").stdout.split(), [flow["id"] for flow in daemon.call("Flows")["flows"]],
               "list flows lists them")
     tap.equal(daemon.ctl("list", "roles").stdout.split(), ["SERVER", "ADM", "CA"], "list roles, too")

@@ -979,6 +979,8 @@ static void test_lists(void **state)
 	assert_int_equal(strncmp(f->out, "{\"flows\": [\"crl\", ", 18), 0);
 	assert_int_equal(RUN(f, "list", "roles"), EXIT_DONE);
 	assert_string_equal(f->out, "SERVER\nADM\nCA\nPARTNERS\n");
+	assert_int_equal(RUN(f, "list", "DST"), EXIT_DONE);
+	assert_string_equal(f->out, "server\nSERVER\nADM\nCA\nPARTNERS\n");
 	stop_serving(f);
 	free(reply);
 	free(path);
@@ -996,11 +998,15 @@ static void test_lists(void **state)
 	stop_serving(f);
 	assert_int_equal(RUN(f, "list", "flows"), EXIT_NOT_RUNNING);
 	assert_string_equal(f->out, "");
+	assert_int_equal(RUN(f, "list", "ends"), EXIT_NOT_RUNNING);
+	assert_string_equal(f->out, "");
+	assert_int_equal(RUN(f, "list", "PROTO"), EXIT_DONE);
+	assert_string_equal(f->out, "tcp\nudp\nicmp-echo\n");
 	assert_int_equal(RUN(f, "list", "verbs"), EXIT_DONE);
 	assert_int_equal(strncmp(f->out, "status\nreload\n", 14), 0);
 	assert_int_equal(RUN(f, "list"), EXIT_USAGE);
-	assert_string_equal(f->err, "spefwctl: which list? spefwctl list has these: flows, names, roles, connections, "
-				    "kinds, verbs\n");
+	assert_string_equal(f->err, "spefwctl: which list? spefwctl list has these: flows, names, roles, ends, "
+				    "connections, protocols, kinds, verbs\n");
 	assert_int_equal(RUN(f, "list", "flow"), EXIT_USAGE);
 }
 
