@@ -5,10 +5,13 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,26 +21,35 @@
 
 enum {
 	STATES_MAX = 20, /* that follow each other in one run: who changes all the time, is told the next time */
+	LOOK_MS = 250,   /* how often it is looked whether spefwd is back */
+	GONE_S = 15,     /* a restart is no news: spefwd is down for so long, in all */
+	GONE_MAX_S = 60,
+	BACK_MORE_S = 5, /* after which it has written how health is, if it ever will */
+	WAIT_FACTOR = 4, /* of GONE_S, and no longer */
 };
 
 static const char told_file[] = "told";
 
 /* clang-format off */
 static const char usage[] =
-	"Usage: spefw-notify [-c FILE] [-f FILE] [-d DIR]\n"
+	"Usage: spefw-notify [-c FILE] [-s PATH] [-d DIR] [-w SECONDS]\n"
 	"\n"
 	"Runs the program of the key notify after a change of health. spefw-notify.service\n"
 	"runs it.\n"
 	"\n"
 	"  -c, --config FILE  configuration (" SYSCONFDIR "/spefw/spefw.ini)\n"
-	"  -f, --from FILE    what spefwd wrote (" RUNSTATEDIR "/control.sock.health)\n"
+	"  -s, --socket PATH  control socket of spefwd (" RUNSTATEDIR "/control.sock),\n"
+	"                     which writes health as PATH.health\n"
 	"  -d, --state DIR    what was told last (/var/lib/spefw-notify)\n"
+	"  -w, --wait SECONDS for a daemon that is down to come back (15)\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n";
 /* clang-format on */
 
 struct paths {
-	const char *config, *from, *state;
+	const char *config, *socket, *state;
+	char from[PATH_MAX]; /* what spefwd wrote */
+	unsigned gone_ms;    /* see GONE_S */
 };
 
 /* The program of the file in *ret, "" where there is none. Other keys may be wrong: that is one of the things to tell.
@@ -151,14 +163,68 @@ static int run(const char *program, const char *old, const struct health *health
 	return -1;
 }
 
+/* Whether somebody listens; in doubt one does. */
+static bool is_running(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	bool gone = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
+		    (errno == ENOENT || errno == ECONNREFUSED);
+	if (fd >= 0)
+		close(fd);
+	return !gone;
+}
+
+/* What a daemon that does not run left behind is how it was when it ended, if it had the time to say so. */
+static int set_stopped(const char *path, struct health *ret)
+{
+	int r = read_from(path, ret);
+
+	if (r == 0 && health_has(ret, HEALTH_STOPPED))
+		return 0;
+	if (r == 0)
+		health_free(ret);
+	*ret = (struct health){ 0 };
+	health_add(ret, HEALTH_STOPPED, "spefwd is not running: the table stays as it was, and nothing is followed");
+	return ret->out_of_memory ? -ENOMEM : 0;
+}
+
+/* How health is. Where spefwd does not run, or has just begun, it is waited for; where it ends over and over, it is
+ * taken for one that does not run. -ENOENT: it runs and has written nothing, as without the key. */
+static int look(const struct paths *paths, struct health *ret)
+{
+	unsigned gone_ms = 0, back_ms = 0;
+
+	for (unsigned waited_ms = 0; waited_ms < WAIT_FACTOR * paths->gone_ms; waited_ms += LOOK_MS) {
+		bool running = is_running(paths->socket);
+		int r = running ? read_from(paths->from, ret) : -ENOENT;
+		if (r < 0 && r != -ENOENT)
+			return r;
+		if (r == 0 && !health_has(ret, HEALTH_STOPPED))
+			return 0;
+		if (r == 0)
+			health_free(ret);
+		back_ms = running ? back_ms + LOOK_MS : 0;
+		gone_ms += running ? 0 : LOOK_MS;
+		if (back_ms > paths->gone_ms + BACK_MORE_S * 1000)
+			return -ENOENT;
+		if (gone_ms > paths->gone_ms)
+			break;
+		usleep(LOOK_MS * 1000);
+	}
+	return gone_ms <= paths->gone_ms && is_running(paths->socket) ? -ENOENT : set_stopped(paths->from, ret);
+}
+
 /* 1: health was another one, and that was told; 0: it was not; -1: that went wrong, and was reported. Who was never
  * told anything is not told that all is well. */
 static int tell(const struct paths *paths, const char *program)
 {
 	struct health now = { 0 }, told = { 0 };
 
-	int r = read_from(paths->from, &now);
-	if (r == -ENOENT) /* no daemon runs, or it has just begun */
+	int r = look(paths, &now);
+	if (r == -ENOENT)
 		return 0;
 	if (r < 0) {
 		fprintf(stderr, "spefw-notify: %s: %s\n", paths->from, r == -EBADMSG ? "damaged" : strerror(-r));
@@ -181,25 +247,38 @@ static int tell(const struct paths *paths, const char *program)
 /* -1: go on; else the exit status. */
 static int parse(int argc, char **argv, struct paths *ret)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "from", required_argument, NULL, 'f' },
-		{ "state", required_argument, NULL, 'd' },  { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },      { 0 }
-	};
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+						 { "socket", required_argument, NULL, 's' },
+						 { "state", required_argument, NULL, 'd' },
+						 { "wait", required_argument, NULL, 'w' },
+						 { "help", no_argument, NULL, 'h' },
+						 { "version", no_argument, NULL, 'V' },
+						 { 0 } };
+	unsigned long wait_s = GONE_S;
+	char *end;
 	int option;
 
-	*ret = (struct paths){ SYSCONFDIR "/spefw/spefw.ini", RUNSTATEDIR "/control.sock.health",
-			       "/var/lib/spefw-notify" };
-	while ((option = getopt_long(argc, argv, "c:f:d:hV", options, NULL)) >= 0) {
+	*ret = (struct paths){ SYSCONFDIR "/spefw/spefw.ini", RUNSTATEDIR "/control.sock", "/var/lib/spefw-notify", "",
+			       0 };
+	while ((option = getopt_long(argc, argv, "c:s:d:w:hV", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c': ret->config = optarg; break;
-		case 'f': ret->from = optarg; break;
+		case 's': ret->socket = optarg; break;
 		case 'd': ret->state = optarg; break;
+		case 'w':
+			wait_s = strtoul(optarg, &end, 10);
+			if (end == optarg || *end || wait_s > GONE_MAX_S) {
+				fprintf(stderr, "spefw-notify: -w takes seconds, 0 to %d\n", GONE_MAX_S);
+				return 2;
+			}
+			break;
 		case 'h': fputs(usage, stdout); return 0;
 		case 'V': puts("spefw-notify " PACKAGE_VERSION); return 0;
 		default: fputs(usage, stderr); return 2;
 		}
 	}
+	snprintf(ret->from, sizeof(ret->from), "%s.health", ret->socket);
+	ret->gone_ms = (unsigned)wait_s * 1000;
 	return -1;
 }
 

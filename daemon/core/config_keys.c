@@ -188,9 +188,13 @@ const struct config_key config_keys[] = {
 		    "Where it ends with another status than 0 it is run again after the next change.\n"
 		    "It is taken from the file on disk, which has to be root's, and which nobody else\n"
 		    "may write.\n"
-		    "A daemon that does not run tells nothing:\n"
-		    ".Xr check_spefw 8\n"
-		    "finds that.\n"
+		    "That\n"
+		    ".Nm spefwd\n"
+		    "does not run, stopped or dead, is a change as well: health is\n"
+		    ".Cm failed\n"
+		    "with the code\n"
+		    ".Cm stopped ,\n"
+		    "once nobody has listened for 15 seconds; so a restart is not told.\n"
 		    ".Pa /usr/share/doc/spefw/examples/notify-mail\n"
 		    "is an example, which mails.\n" },
 

@@ -13,6 +13,10 @@
  * or setting that mends it, "" where there is none: what is literal stands between backquotes, what health_fill() has
  * to fill in between angles, once at most. */
 #define HEALTH_REASONS(REASON)                                                                                        \
+	REASON(STOPPED, "stopped", true,                                                                              \
+	       "spefwd does not run; the table stays as it was, but nothing is followed. Only the program of notify " \
+	       "gets to see this code.",                                                                              \
+	       "`systemctl start spefwd`")                                                                            \
 	REASON(TABLE_REMOVED, "table-removed", true,                                                                  \
 	       "The table was removed on request; nothing is guarded until the next reload.", "`spefwctl reload`")    \
 	REASON(TABLE_OUTDATED, "table-outdated", true,                                                                \

@@ -58,10 +58,24 @@ int gateway_new(struct gateway **ret, sd_event *event, const struct gateway_path
 	return 0;
 }
 
+/* spefw-notify finds out itself that no daemon runs, but has to be started by something, and it can't see the table. */
+static void note_stop(struct gateway *gateway)
+{
+	struct health health = { 0 };
+
+	health_add(&health, HEALTH_STOPPED, "spefwd was stopped: the table stays as it is, and nothing is followed");
+	if (table_is_removed(gateway->table))
+		table_reasons(gateway->table, &health);
+	notice_stop(gateway->notice, &health);
+	health_free(&health);
+}
+
 void gateway_free(struct gateway *gateway)
 {
 	if (!gateway)
 		return;
+	if (gateway->notice && gateway->started)
+		note_stop(gateway);
 	if (gateway->counts && counts_sampled(gateway->counts)) {
 		counts_read(gateway->counts);
 		save_counts(gateway);

@@ -110,3 +110,12 @@ void notice_health(struct notice *notice, const struct health *health)
 	if (is_news(notice, health) && (!timer_is_set(notice->timer) || notice->due_ms > now_ms() + settle))
 		set_timer(notice, settle);
 }
+
+void notice_stop(struct notice *notice, const struct health *health)
+{
+	int r = notice->written ? write_note(notice, health) : 0;
+
+	if (r < 0)
+		log_warning("%s can't be written: %s", notice->path, strerror(-r));
+	timer_stop(notice->timer);
+}

@@ -20,5 +20,7 @@ void notice_free(struct notice *notice); /* NULL: nothing */
 
 /* Health may be another one than was written: it is looked at later. */
 void notice_health(struct notice *notice, const struct health *health);
+/* The last one, before the daemon ends: written at once, where it ever was. */
+void notice_stop(struct notice *notice, const struct health *health);
 
 #endif

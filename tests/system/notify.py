@@ -3,7 +3,9 @@
 """notify: spefwd writes how health is, and spefw-notify runs root's program once for each change. The units that stand
 between the two are tried by tests/system/packages."""
 import os
+import socket
 import sys
+import threading
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import LICENSE, Lab, main, vendor, wait_for  # noqa: E402
@@ -14,7 +16,7 @@ NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 PROGRAM = """#!/bin/sh
 cd %s
 printf '%%s|%%s|%%s|%%s\\n' "$SPEFW_OLD" "$SPEFW_NEW" "$SPEFW_CODES" "$(printf %%s "$SPEFW_TEXT" | tr '\\n' '^')" >>told
-[ -e next ] && mv next note
+[ -e next ] && mv next socket.health
 exit "$(cat status)"
 """
 FIRST = "spefw-health 1\n"
@@ -23,15 +25,25 @@ FIRST = "spefw-health 1\n"
 class Notified:
     """A folder with such a program, its configuration and state."""
 
-    def __init__(self, lab, daemon, note=None):
+    def __init__(self, lab, daemon, socket_path=None):
         self.daemon, self.dir = daemon, os.path.join(lab.dir, "notified")
         os.makedirs(os.path.join(self.dir, "state"))
         self.program, self.config = os.path.join(self.dir, "program"), os.path.join(self.dir, "spefw.ini")
-        self.note = note or os.path.join(self.dir, "note")
+        self.socket = socket_path or os.path.join(self.dir, "socket")
+        self.note = self.socket + ".health"
+        self.listener = None
+        if not socket_path:
+            self.listen()
         self.put("program", PROGRAM % self.dir)
         os.chmod(self.program, 0o755)
         self.put("status", "0")
         self.put("spefw.ini", "[gateway]\nnotify = %s\n" % self.program)
+
+    def listen(self):
+        """As if spefwd ran."""
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.socket)
+        self.listener.listen(1000)
 
     def put(self, name, text, mode="w"):
         with open(os.path.join(self.dir, name), mode) as file:
@@ -39,7 +51,7 @@ class Notified:
 
     def run(self, *args):
         """Its exit status, and the lines that the program was told in this run."""
-        done = self.daemon.run("spefw-notify", "-c", self.config, "-f", self.note, "-d",
+        done = self.daemon.run("spefw-notify", "-c", self.config, "-s", self.socket, "-w", "1", "-d",
                                os.path.join(self.dir, "state"), *args)
         path = os.path.join(self.dir, "told")
         lines = []
@@ -56,7 +68,7 @@ def told(tap):
         lab.dns(NAMES)
         daemon = lab.spefwd(lab.config(), wait=False)
         daemon.stop()
-        notified = Notified(lab, daemon, note=daemon.socket + ".health")
+        notified = Notified(lab, daemon, socket_path=daemon.socket)
         config = lab.config().replace("[gateway]\n", "[gateway]\nnotify = %s\n" % notified.program)
         tap.ok("notify" in config, "the key is in the configuration")
         daemon.write(config)
@@ -73,10 +85,54 @@ def told(tap):
         wait_for(lambda: open(notified.note, encoding="ascii").read() == FIRST, "it is written that all is well")
         tap.equal(notified.run(), (0, ["failed|ok||"]), "what it was, and what it is")
         daemon.write("nonsense\n" + config)
-        notified.put("note", FIRST + "config-changed it was changed\n")
-        notified.note = os.path.join(notified.dir, "note")
+        notified.put("socket.health", FIRST + "config-changed it was changed\n")
+        notified.socket = os.path.join(notified.dir, "socket")
+        notified.listen()
         tap.equal(notified.run(), (0, ["ok|degraded|config-changed|config-changed: it was changed"]),
                   "the program is found in a file that is wrong otherwise")
+
+
+def stopped(tap):
+    """A daemon that does not run is told by who finds nobody listening: after a kill, after a stop, and back again."""
+    text = "spefwd is not running: the table stays as it was, and nothing is followed"
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        daemon = lab.spefwd(lab.config(), wait=False)
+        daemon.stop()
+        notified = Notified(lab, daemon, socket_path=daemon.socket)
+        daemon.write(lab.config().replace("[gateway]\n", "[gateway]\nnotify = %s\n" % notified.program))
+        notified.config = daemon.config
+        daemon.start()
+        wait_for(lambda: os.path.exists(notified.note), "health is written")
+        daemon.kill()
+        tap.ok(daemon.table(), "it is killed, and its table is there")
+        tap.equal(notified.run(), (0, ["unknown|failed|stopped|stopped: " + text]), "it is told that nobody listens")
+        tap.equal(notified.run(), (0, []), "and once only")
+        os.unlink(notified.note)
+        tap.equal(notified.run(), (0, []), "nor where its folder is gone as well")
+        daemon.start()
+        wait_for(lambda: os.path.exists(notified.note), "health is written again")
+        tap.equal(notified.run(), (0, ["failed|ok||"]), "and that it is back")
+        daemon.stop()
+        with open(notified.note, encoding="ascii") as file:
+            tap.ok(file.read().startswith(FIRST + "stopped spefwd was stopped: the table stays "),
+                   "a stop is written at once")
+        status, lines = notified.run()
+        tap.ok(status == 0 and len(lines) == 1 and lines[0].startswith("ok|failed|stopped|stopped: spefwd was stopped"),
+               "and told", lines)
+        daemon.start()
+        tap.equal(notified.run(), (0, []), "what an earlier daemon left behind is not told of one that has begun")
+
+        notified.socket = os.path.join(notified.dir, "socket")
+        notified.note = notified.socket + ".health"
+        notified.put("socket.health", FIRST)
+        notified.listen()
+        tap.equal(notified.run(), (0, ["failed|ok||"]), "who listens runs")
+        notified.listener.close()
+        back = threading.Timer(0.5, lambda: (os.unlink(notified.socket), notified.listen()))
+        back.start()
+        tap.equal(notified.run(), (0, []), "a restart is not told")
+        back.join()
 
 
 def program_fails(tap):
@@ -85,22 +141,22 @@ def program_fails(tap):
         daemon = lab.spefwd(lab.config(), wait=False)
         daemon.stop()
         notified = Notified(lab, daemon)
-        notified.put("note", FIRST)
+        notified.put("socket.health", FIRST)
         tap.equal(notified.run(), (0, []), "who was never told anything is not told that all is well")
-        notified.put("note", FIRST + "name-stale a\ntable-removed b\n")
+        notified.put("socket.health", FIRST + "name-stale a\ntable-removed b\n")
         notified.put("status", "7")
         wanted = "ok|failed|name-stale table-removed|name-stale: a^table-removed: b"
         tap.equal(notified.run(), (1, [wanted]), "the program fails: so does the unit")
         notified.put("status", "0")
         tap.equal(notified.run(), (0, [wanted]), "and it is told again the next time")
-        notified.put("note", FIRST + "name-stale other words\ntable-removed b\n")
+        notified.put("socket.health", FIRST + "name-stale other words\ntable-removed b\n")
         tap.equal(notified.run(), (0, []), "other words of the same codes are no news")
-        notified.put("note", FIRST + "name-stale a\n")
+        notified.put("socket.health", FIRST + "name-stale a\n")
         notified.put("next", FIRST)
         tap.equal(notified.run(), (0, ["failed|degraded|name-stale|name-stale: a", "degraded|ok||"]),
                   "what changes while the program runs is told after it")
         notified.put("spefw.ini", "[gateway]\nmode = audit\n")
-        notified.put("note", FIRST + "name-stale a\n")
+        notified.put("socket.health", FIRST + "name-stale a\n")
         tap.equal(notified.run(), (0, []), "without the key nothing is run")
 
         notified.put("sendmail", "#!/bin/sh\ncat >%s/mail\n" % notified.dir)
@@ -125,7 +181,7 @@ def untrusted(tap):
                             (FIRST.encode() + b"name-stale " + b"x" * 2000 + b"\n", "a text that is too long"),
                             (FIRST.encode() + b"name-stale x\0\n", "a NUL"),
                             (FIRST.encode() + b"name-stale x\n" * 100000, "a file that is too large")):
-            notified.put("note", text, mode="wb")
+            notified.put("socket.health", text, mode="wb")
             tap.equal(notified.run(), (1, []), "%s: nothing is run" % title)
         os.unlink(notified.note)
         notified.put("secret", FIRST + "name-stale x\n")
@@ -138,10 +194,10 @@ def untrusted(tap):
                 os.rmdir(notified.note)
             else:
                 os.unlink(notified.note)
-        notified.put("note", FIRST.encode() + b"name-stale \x1b[2J; rm -rf /\r\xe2\x80\xae\n", mode="wb")
+        notified.put("socket.health", FIRST.encode() + b"name-stale \x1b[2J; rm -rf /\r\xe2\x80\xae\n", mode="wb")
         tap.equal(notified.run(), (0, ["unknown|degraded|name-stale|name-stale: ?[2J; rm -rf /????"]),
                   "what is no text to print is passed on as such")
-        notified.put("note", FIRST + "name-empty x\n")
+        notified.put("socket.health", FIRST + "name-empty x\n")
         for mode, owner, title in ((0o666, 0, "that all may write"), (0o664, 0, "that its group may write"),
                                    (0o644, 4711, "of another user")):
             os.chmod(notified.config, mode)
@@ -152,4 +208,4 @@ def untrusted(tap):
 
 
 if __name__ == "__main__":
-    main(told, program_fails, untrusted)
+    main(told, stopped, program_fails, untrusted)

@@ -176,11 +176,35 @@ static void test_no_room(void **state)
 	assert_string_equal(take(), "");
 }
 
+/* The end is written at once, but where nothing was before it nobody was told that it had begun. */
+static void test_stop(void **state)
+{
+	struct health health = { 0 };
+
+	(void)state;
+	health_add(&health, HEALTH_STOPPED, "over");
+	set(HEALTH_NAME_STALE, "x");
+	notice_stop(notice, &health);
+	fake_time_pass(2 * MINUTE);
+	assert_null(take());
+	begin();
+	notice_stop(notice, &health);
+	assert_string_equal(take(), "stopped over\n");
+	fake_time_pass(2 * MINUTE);
+	assert_null(take());
+	fake_log_reset();
+	directory_hide(true);
+	notice_stop(notice, &health);
+	directory_hide(false);
+	assert_int_equal(fake_log_count("can't be written"), 1);
+	health_free(&health);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(test_start), TEST(test_changes), TEST(test_flapping),
-					    TEST(test_no_room) };
+					    TEST(test_no_room), TEST(test_stop) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
