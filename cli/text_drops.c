@@ -7,16 +7,11 @@
 #include <string.h>
 #include <time.h>
 
-/* Denials: a row each, and then what would allow them. */
+/* Denials: a row each. */
 
 enum {
 	ROWS = 20,
-	BESIDE = 36 /* columns, beside two addresses */,
-	CURES = 4,
-	NAMED = 3, /* addresses: more of them are a crowd, and nobody knows a crowd */
-	CURE_WIDTH = 78,
-	CURE_INDENT = 11,
-	CURE_COLUMN = 6 /* behind "Cure: " */
+	BESIDE = 36, /* columns, beside two addresses */
 };
 
 static bool is(const json_t *object, const char *key, const char *text)
@@ -137,224 +132,52 @@ static bool are_long(const struct ctl *ctl, const json_t *rows)
 	return source + target + BESIDE > screen_width(&ctl->screen);
 }
 
-static void print_rows(const struct ctl *ctl, const json_t *rows)
+static size_t count_rows(const json_t *rows, bool audit)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		count += json_truth_of(json_array_get(rows, i), "audit") == audit;
+	return count;
+}
+
+/* Those of one mode. *room: for so many of them; what is left of it. */
+static void print_rows(const struct ctl *ctl, const json_t *rows, bool audit, size_t *room)
 {
 	static const char *const titles[] = { "LAST", "COUNT", "FROM", "TO", "WHY" };
 	static const char *const short_titles[] = { "LAST", "COUNT", "FROM -> TO", "WHY" };
-	size_t count = json_array_size(rows);
 	bool together = are_long(ctl, rows);
 	struct table table;
 
 	table_init(&table, together ? "prew" : "preew");
 	table_titles(&table, together ? short_titles : titles);
-	for (size_t i = 0; i < count && i < ROWS; i++)
-		add_row(&table, json_array_get(rows, i), together);
-	ctl_print_table(ctl, &table);
-	if (count > ROWS)
-		fprintf(ctl->screen.file, "... and %zu more, see spefwctl drops --json\n", count - ROWS);
-}
-
-static void print_paragraph(const struct ctl *ctl, enum tone tone, const struct text *text)
-{
-	struct table table;
-
-	table_init(&table, "w");
-	table.failed |= text->failed;
-	table_cell(&table, tone, "%s", text_of(text));
-	ctl_print_table(ctl, &table);
-}
-
-/* "spefw.ini:15", or the file alone. */
-static void add_place(struct text *text, const json_t *reply, const json_t *cure)
-{
-	const char *path = json_text_of(reply, "path"), *slash = strrchr(path, '/');
-
-	text_add(text, "%s", slash ? slash + 1 : path);
-	if (json_object_get(cure, "line"))
-		text_add(text, ":%" PRId64, json_number_of(cure, "line"));
-}
-
-static void add_values(struct text *text, const json_t *values)
-{
-	for (size_t i = 0; i < json_array_size(values); i++)
-		text_add(text, "%s%s", i ? " " : "", json_text(json_array_get(values, i)));
-}
-
-static bool is_switch(const json_t *cure)
-{
-	return is(cure, "key", "enabled");
-}
-
-/* What a built-in flow has by itself is the first value where its list is written anew. */
-static size_t kept_of(const json_t *cure)
-{
-	return !is(cure, "does", "add") && !is(cure, "key", "members");
-}
-
-static bool is_crowd(const json_t *cure)
-{
-	return !is_switch(cure) && json_array_size(json_object_get(cure, "values")) > NAMED + kept_of(cure);
-}
-
-static void add_list(struct text *text, const json_t *reply, const json_t *cure)
-{
-	if (is(cure, "key", "members"))
-		text_add(text, "[%s] (", json_text_of(cure, "section"));
-	else
-		text_add(text, "\"%s\" of [%s] (", json_text_of(cure, "key"), json_text_of(cure, "section"));
-	add_place(text, reply, cure);
-	text_add(text, ")");
-}
-
-/* In a sentence. Who is denied may be an attacker, and an address in the file lets him in: nothing here says that it
- * should be there. */
-static void add_short(struct text *text, const json_t *reply, const json_t *cure)
-{
-	const json_t *values = json_object_get(cure, "values");
-
-	if (is_crowd(cure)) {
-		text_add(text, "%zu addresses: add to ", json_array_size(values) - kept_of(cure));
-		add_list(text, reply, cure);
-		text_add(text, " only ");
-		if (kept_of(cure))
-			text_add(text, "%s and ", json_text(json_array_get(values, 0)));
-		text_add(text, "those you know");
-		return;
-	}
-	if (is(cure, "does", "set")) {
-		text_add(text, "set %s = ", json_text_of(cure, "key"));
-		add_values(text, values);
-		text_add(text, " in [%s] (", json_text_of(cure, "section"));
-		add_place(text, reply, cure);
-		text_add(text, ")");
-	} else {
-		text_add(text, "add ");
-		add_values(text, values);
-		text_add(text, " to ");
-		add_list(text, reply, cure);
-	}
-	if (is_switch(cure))
-		return;
-	text_add(text, json_array_size(values) > 1 ? ", if you know them" : ", if you know it");
-}
-
-/* Lists go on in indented lines: they can be pasted below the key. */
-static void print_values(const struct ctl *ctl, const json_t *values)
-{
-	size_t column = 0;
-
-	for (size_t i = 0; i < json_array_size(values); i++) {
-		const char *value = json_text(json_array_get(values, i));
-		if (column && column + 1 + strlen(value) > CURE_WIDTH) {
-			putc('\n', ctl->screen.file);
-			column = 0;
-		}
-		fprintf(ctl->screen.file, "%*s", column ? 1 : CURE_INDENT, "");
-		column += (column ? 1 : CURE_INDENT) + strlen(value);
-		screen_text(&ctl->screen, TONE_PLAIN, value);
-	}
-	putc('\n', ctl->screen.file);
-}
-
-static void print_lines(const struct ctl *ctl, const json_t *lines)
-{
-	for (size_t i = 0; i < json_array_size(lines); i++)
-		text_print_line(ctl->screen.file, json_text(json_array_get(lines, i)));
-}
-
-static void print_whole(const struct ctl *ctl, const json_t *reply, const json_t *cure)
-{
-	struct text text = { 0 };
-
-	putc('\n', ctl->screen.file);
-	if (is(cure, "does", "section")) {
-		print_lines(ctl, json_object_get(cure, "lines"));
-		return;
-	}
-	text_add(&text, "; in [%s] (", json_text_of(cure, "section"));
-	add_place(&text, reply, cure);
-	text_add(&text, is(cure, "does", "set") ? "), instead of what it has:" : "), below \"%s =\":",
-		 json_text_of(cure, "key"));
-	print_paragraph(ctl, TONE_PLAIN, &text);
-	text_free(&text);
-	if (is(cure, "does", "set"))
-		fprintf(ctl->screen.file, "%-8s =\n", json_text_of(cure, "key"));
-	print_values(ctl, json_object_get(cure, "values"));
-}
-
-static bool is_section(const json_t *cure)
-{
-	return is(cure, "does", "section");
-}
-
-/* In audit mode: lines for all of it, first those that change what is in the file. */
-static void print_all_cures(const struct ctl *ctl, const json_t *reply)
-{
-	const json_t *cures = json_object_get(reply, "cures");
-	int64_t uncured = json_number_of(reply, "uncured");
-	char count[32];
-
-	if (uncured)
-		fprintf(ctl->screen.file, "\n; Left out: %s row%s, scans or what no flow can allow.\n",
-			format_count(uncured, count), uncured == 1 ? "" : "s");
-	if (json_array_size(cures))
-		fprintf(ctl->screen.file, "\n; Would allow %s (take what you know):\n",
-			uncured ? "the rest" : "all of it");
-	for (int sections = 0; sections < 2; sections++)
-		for (size_t i = 0; i < json_array_size(cures); i++)
-			if (is_section(json_array_get(cures, i)) == sections)
-				print_whole(ctl, reply, json_array_get(cures, i));
-}
-
-/* What strangers try where nothing is offered needs no cure. */
-static bool is_wanted(const json_t *reply, size_t cure)
-{
-	const json_t *rows = json_object_get(reply, "rows");
-
-	for (size_t i = 0; i < json_array_size(rows); i++) {
+	for (size_t i = 0; i < json_array_size(rows) && *room; i++) {
 		const json_t *row = json_array_get(rows, i);
-		const json_t *index = json_object_get(row, "cure");
-		if (json_is_integer(index) && json_integer_value(index) == (json_int_t)cure &&
-		    ((!is(row, "why", "flow") && !is(row, "why", "both")) || *json_text_of(row, "source_role")))
-			return true;
-	}
-	return false;
-}
-
-/* Those of one kind: in a sentence each, or their lines. */
-static void print_kind(const struct ctl *ctl, const json_t *reply, bool sections, size_t *shown, size_t *wanted)
-{
-	const json_t *cures = json_object_get(reply, "cures");
-
-	for (size_t i = 0; i < json_array_size(cures); i++) {
-		const json_t *cure = json_array_get(cures, i);
-		struct text text = { 0 };
-		if (is_section(cure) != sections || !is_wanted(reply, i) || ++*wanted > CURES)
+		if (json_truth_of(row, "audit") != audit)
 			continue;
-		fputs((*shown)++ ? "      " : "Cure: ", ctl->screen.file);
-		bool lines = sections && !is_crowd(cure);
-		if (lines) {
-			text_add(&text, "add to ");
-			add_place(&text, reply, cure);
-			text_add(&text, ", if you know what it allows:");
-		} else {
-			add_short(&text, reply, cure);
-		}
-		screen_paragraph(&ctl->screen, CURE_COLUMN, CURE_COLUMN, TONE_STRONG, text_of(&text), TONE_PLAIN, "");
-		text_free(&text);
-		if (lines)
-			print_lines(ctl, json_object_get(cure, "lines"));
+		add_row(&table, row, together);
+		--*room;
 	}
+	ctl_print_table(ctl, &table);
 }
 
-static void print_some_cures(const struct ctl *ctl, const json_t *reply)
+/* The mode in force first; then what was before it, as it was then. */
+static void print_modes(const struct ctl *ctl, const json_t *rows, bool audit)
 {
-	size_t shown = 0, wanted = 0;
+	size_t room = ROWS, all = json_array_size(rows), before = count_rows(rows, !audit);
 
-	print_kind(ctl, reply, false, &shown, &wanted);
-	print_kind(ctl, reply, true, &shown, &wanted);
-	if (wanted > shown)
-		fprintf(ctl->screen.file, "      and %zu more, see spefwctl drops --json\n", wanted - shown);
+	if (audit)
+		fprintf(ctl->screen.file, "In audit mode: nothing is denied%s.\n",
+			all > before ? ", this would be" : "");
+	if (all > before)
+		print_rows(ctl, rows, audit, &room);
+	if (before && room) {
+		fputs(audit ? "Denied before, in enforce mode:\n" : "Let pass before, in audit mode:\n",
+		      ctl->screen.file);
+		print_rows(ctl, rows, !audit, &room);
+	}
+	if (all > ROWS)
+		fprintf(ctl->screen.file, "... and %zu more, see spefwctl drops --json\n", all - ROWS);
 }
 
 static void print_notes(const struct ctl *ctl, const json_t *reply)
@@ -366,18 +189,14 @@ static void print_notes(const struct ctl *ctl, const json_t *reply)
 	for (size_t i = 0; i < json_array_size(reasons); i++) {
 		struct text text = { 0 };
 		text_add(&text, "%s", json_text_of(json_array_get(reasons, i), "text"));
-		print_paragraph(ctl, TONE_WARNING, &text);
+		text_paragraph(ctl, TONE_WARNING, &text);
 		text_free(&text);
 	}
 	if (unseen > 0) {
 		struct text text = { 0 };
-		text_add(&text,
-			 "Counts are at least: %s more packet%s denied and not copied (20 a second of each rule are).",
-			 format_count(unseen, count),
-			 is(reply, "mode", "audit") ? (unseen == 1 ? " would have been" : "s would have been")
-			 : unseen == 1              ? " was"
-						    : "s were");
-		print_paragraph(ctl, TONE_WARNING, &text);
+		text_add(&text, "Counts are at least: %s more packet%s not copied (20 a second of each rule are).",
+			 format_count(unseen, count), unseen == 1 ? " was" : "s were");
+		text_paragraph(ctl, TONE_WARNING, &text);
 		text_free(&text);
 	}
 }
@@ -400,20 +219,17 @@ void text_drops(const struct ctl *ctl, const json_t *reply)
 			format_seconds(json_number_of(reply, "recorded_s"), since));
 		return;
 	}
+	print_modes(ctl, rows, audit);
 	if (audit)
-		fputs("In audit mode: nothing is denied, this would be.\n", ctl->screen.file);
-	print_rows(ctl, rows);
-	if (audit)
-		print_all_cures(ctl, reply);
+		text_all_cures(ctl, reply);
 	else
-		print_some_cures(ctl, reply);
+		text_some_cures(ctl, reply);
 }
 
 /* A line for each row that changed, the oldest first. */
 void text_drops_more(const struct ctl *ctl, const json_t *reply)
 {
 	const json_t *rows = json_object_get(reply, "rows");
-	bool audit = is(reply, "mode", "audit");
 
 	for (size_t i = json_array_size(rows); i-- > 0;) {
 		const json_t *row = json_array_get(rows, i);
@@ -423,7 +239,7 @@ void text_drops_more(const struct ctl *ctl, const json_t *reply)
 		char clock[16] = "", count[32];
 		if (localtime_r(&when, &parts))
 			strftime(clock, sizeof(clock), "%H:%M:%S", &parts);
-		text_add(&text, "%s %s %s -> ", clock, audit ? "would deny" : "denied",
+		text_add(&text, "%s %s %s -> ", clock, json_truth_of(row, "audit") ? "would deny" : "denied",
 			 side_of(row, "source", "source_role"));
 		add_target(&text, row);
 		text_add(&text, ": ");

@@ -178,7 +178,7 @@ static void add_denied(struct facts *facts, const json_t *status)
 		     *sources = json_object_get(denied, "last_hour_sources"),
 		     *administrators = json_object_get(denied, "last_hour_administrators");
 	int64_t count = json_number_of(denied, "last_hour");
-	bool sampled = json_truth_of(denied, "sampled");
+	bool sampled = json_truth_of(denied, "sampled"), both = json_truth_of(denied, "both_modes");
 	struct text text = { 0 };
 	char number[32];
 
@@ -186,13 +186,15 @@ static void add_denied(struct facts *facts, const json_t *status)
 		text_add(&text, "%s attempt%s in the last hour", format_count(count, number), plural(count));
 	else
 		text_add(&text, "nothing in the last hour");
+	if (count && both)
+		text_add(&text, " (those in audit mode passed)");
 	if (count && json_integer_value(sources) > 0)
 		text_add(&text, " by %s%s source%s", sampled ? "at least " : "",
 			 format_count(json_integer_value(sources), number), plural(json_integer_value(sources)));
 	/* That there were none is not known where some were not seen. */
 	if (count && json_is_integer(administrators) && (!sampled || json_integer_value(administrators) > 0))
 		text_add(&text, "; administrators: %s", format_count(json_integer_value(administrators), number));
-	add_fact(facts, is_audit(status) ? "Would deny" : "Denied",
+	add_fact(facts, is_audit(status) && !(count && both) ? "Would deny" : "Denied",
 		 json_integer_value(administrators) > 0 ? TONE_WARNING : TONE_PLAIN, &text, count ? "drops" : NULL);
 }
 

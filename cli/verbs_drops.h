@@ -7,4 +7,9 @@
 /* A reply after the first one of `drops --follow`. */
 void text_drops_more(const struct ctl *ctl, const json_t *reply);
 
+/* For text_drops(): of Drops(), in audit mode all that would be needed, else a few of them. */
+void text_all_cures(const struct ctl *ctl, const json_t *reply);
+void text_some_cures(const struct ctl *ctl, const json_t *reply);
+void text_paragraph(const struct ctl *ctl, enum tone tone, const struct text *text);
+
 #endif

@@ -212,5 +212,6 @@ void report_denied_sources(const struct gateway *gateway, json_t *denied)
 	names_view_free(&names);
 	json_object_set_new(denied, "last_hour_sources", json_integer((json_int_t)hour.sources));
 	json_object_set_new(denied, "last_hour_administrators", json_integer((json_int_t)hour.administrators));
+	json_object_set_new(denied, "both_modes", json_boolean(hour.both_modes));
 	json_object_set_new(denied, "sampled", json_boolean(hour.more || gateway_drops_unseen(gateway) > 0));
 }

@@ -14,9 +14,11 @@ static bool same_port(const struct packet *a, const struct packet *b)
 	return a->protocol == b->protocol && a->target_port == b->target_port && a->mid_stream == b->mid_stream;
 }
 
-static bool same_source(const struct drop *drop, const struct packet *packet, bool near)
+/* What was denied, and what would have been, is never one row. */
+static bool same_source(const struct drop *drop, const struct drop *like)
 {
-	return drop->near == near && addr_compare(&drop->packet.source, &packet->source) == 0;
+	return drop->near == like->near && drop->audit == like->audit &&
+	       addr_compare(&drop->packet.source, &like->packet.source) == 0;
 }
 
 static bool same_target(const struct drop *drop, const struct packet *packet)
@@ -24,16 +26,16 @@ static bool same_target(const struct drop *drop, const struct packet *packet)
 	return addr_compare(&drop->packet.target, &packet->target) == 0;
 }
 
-static bool belongs(const struct drop *drop, const struct packet *packet, bool near)
+static bool belongs(const struct drop *drop, const struct drop *like)
 {
-	return same_source(drop, packet, near) && (drop->many_targets || same_target(drop, packet)) &&
-	       (drop->many_ports || same_port(&drop->packet, packet));
+	return same_source(drop, like) && (drop->many_targets || same_target(drop, &like->packet)) &&
+	       (drop->many_ports || same_port(&drop->packet, &like->packet));
 }
 
-static struct drop *find(const struct drop_table *table, const struct packet *packet, bool near)
+static struct drop *find(const struct drop_table *table, const struct drop *like)
 {
 	for (size_t i = 0; i < table->count; i++)
-		if (belongs(&table->items[i], packet, near))
+		if (belongs(&table->items[i], like))
 			return &table->items[i];
 	return NULL;
 }
@@ -104,17 +106,17 @@ static void absorb(struct drop *into, const struct drop *row)
 }
 
 /* Of one source: rows of the same target, of the same port, and all of them; such as were folded already weigh more. */
-static void count_alike(const struct drop_table *table, const struct packet *packet, bool near, unsigned *ret_target,
+static void count_alike(const struct drop_table *table, const struct drop *like, unsigned *ret_target,
 			unsigned *ret_port, unsigned *ret_all)
 {
 	*ret_target = *ret_port = *ret_all = 0;
 	for (size_t i = 0; i < table->count; i++) {
 		const struct drop *row = &table->items[i];
-		if (!same_source(row, packet, near))
+		if (!same_source(row, like))
 			continue;
 		*ret_all += row->spread ? DROP_FOLD : 1;
-		*ret_target += !row->spread && same_target(row, packet);
-		*ret_port += !row->spread && same_port(&row->packet, packet);
+		*ret_target += !row->spread && same_target(row, &like->packet);
+		*ret_port += !row->spread && same_port(&row->packet, &like->packet);
 	}
 }
 
@@ -151,7 +153,7 @@ static struct drop *fold(struct drop_table *table, const struct drop *row)
 	struct drop wide = *row;
 	size_t count, least = least_recent(table, true, false, &count);
 
-	count_alike(table, &row->packet, row->near, &target, &port, &all);
+	count_alike(table, row, &target, &port, &all);
 	bool everything = all >= 4 * DROP_FOLD;
 	wide.many_ports = everything || target >= DROP_FOLD;
 	wide.many_targets = everything || (!wide.many_ports && port >= DROP_FOLD);
@@ -164,8 +166,7 @@ static struct drop *fold(struct drop_table *table, const struct drop *row)
 		forget_at(table, least);
 	for (size_t i = table->count; i-- > 0;) {
 		const struct drop *old = &table->items[i];
-		if (!same_source(old, &row->packet, row->near) ||
-		    (!wide.many_targets && !same_target(old, &row->packet)) ||
+		if (!same_source(old, row) || (!wide.many_targets && !same_target(old, &row->packet)) ||
 		    (!wide.many_ports && !same_port(&old->packet, &row->packet)) || (old->spread && !everything))
 			continue;
 		absorb(&wide, old);
@@ -181,11 +182,11 @@ const struct drop *drop_table_add(struct drop_table *table, const struct denial 
 				  int64_t now_ms)
 {
 	const struct packet *packet = &denial->packet;
-	struct drop *row = find(table, packet, near);
+	struct drop fresh = { .packet = *packet, .near = near, .audit = audit, .first_ms = now_ms };
+	struct drop *row = find(table, &fresh);
 
 	table->serial++;
 	if (!row) {
-		struct drop fresh = { .packet = *packet, .near = near, .first_ms = now_ms };
 		row = fold(table, &fresh);
 		if (!row)
 			row = add_row(table, &fresh);
@@ -197,7 +198,6 @@ const struct drop *drop_table_add(struct drop_table *table, const struct denial 
 	row->packet = *packet;
 	row->kind = denial->kind;
 	row->from_gateway = denial->from_gateway;
-	row->audit = audit;
 	row->last_ms = now_ms;
 	row->serial = table->serial;
 	row->count++;

@@ -2,8 +2,8 @@
 #ifndef SPEFW_DROP_TABLE_H
 #define SPEFW_DROP_TABLE_H
 
-/* Denials, folded: a row for each source, target, protocol and port; one row for a source that tries many ports or many
- * targets. Times are ms of one clock. */
+/* Denials, folded: a row for each source, target, protocol, port and mode; one row for a source that tries many ports
+ * or many targets. Times are ms of one clock. */
 
 #include "denial.h"
 
@@ -29,7 +29,7 @@ struct drop {
 	struct packet packet; /* the last one of it */
 	enum denial_kind kind;
 	bool from_gateway;
-	bool audit;        /* it was not really denied */
+	bool audit;        /* it was not really denied; of all of the row */
 	bool near;         /* a flow has its port */
 	bool many_ports;   /* of any protocol */
 	bool many_targets; /* then with spread, owned; else NULL */

@@ -23,6 +23,8 @@ struct drops {
 	uint64_t denied; /* by the counters, when it began */
 	int64_t begun_ms;
 	bool late; /* some were denied in the hour before that */
+	bool audit, mode_changed;
+	int64_t mode_changed_ms;
 };
 
 static void on_timer(void *userdata)
@@ -59,6 +61,13 @@ void drops_free(struct drops *drops)
 
 void drops_follow(struct drops *drops, const struct policy *policy)
 {
+	bool audit = policy->mode == MODE_AUDIT;
+
+	if (drops->policy && drops->audit != audit) {
+		drops->mode_changed = true;
+		drops->mode_changed_ms = now_ms();
+	}
+	drops->audit = audit;
 	drops->policy = policy;
 }
 
@@ -155,6 +164,7 @@ struct drops_hour drops_hour(const struct drops *drops, const struct names_view 
 		if (strcmp(drops->policy->roles[i].name, "ADM") == 0)
 			adm.endpoint = &drops->policy->roles[i].members;
 	hour.sources = drop_sources_hour(&drops->sources, now_ms(), is_member, &adm, &hour.administrators, &hour.more);
+	hour.both_modes = drops->mode_changed && now_ms() - drops->mode_changed_ms < DROP_HOUR_MS;
 	hour.more |= drops->late && now_ms() - drops->begun_ms < DROP_HOUR_MS;
 	return hour;
 }

@@ -37,6 +37,7 @@ uint64_t drops_unseen(const struct drops *drops, uint64_t denied);
 struct drops_hour {
 	size_t sources, administrators; /* the latter are in ADM */
 	bool more;                      /* at least so many */
+	bool both_modes;                /* some were denied, and some would have been */
 };
 /* names NULL: ADM has none. */
 struct drops_hour drops_hour(const struct drops *drops, const struct names_view *names);

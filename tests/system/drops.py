@@ -211,6 +211,11 @@ def audit(tap):
         tap.ok(len(reply["cures"]) <= 8, "a few cures for %d rows" % len(reply["rows"]), reply["cures"])
         daemon.reload(paste(config, reply["cures"]).replace("mode = audit", "mode = enforce"))
         reply = drops(daemon)
+        tap.ok(all(row["audit"] for row in reply["rows"]), "what came in audit mode was not denied", reply["rows"])
+        text = daemon.ctl("drops").stdout
+        tap.ok(text.startswith("Let pass before, in audit mode:"), "and so says the screen", text)
+        tap.ok("(those in audit mode passed)" in re.sub(r"\n +", " ", daemon.ctl("status", check=False).stdout),
+               "and status", daemon.ctl("status", check=False).stdout)
         tap.equal([row for row in reply["rows"] if row["why"] != "nothing"], [], "they cover all rows")
         tap.equal(reply["cures"], [], "and nothing is to be cured")
         before = daemon.status()["denied"]

@@ -147,6 +147,32 @@ static void test_rows(void **state)
 	assert_int_equal(table.lost_serial, 0);
 }
 
+/* The mode changes: what came before is told as it was, also in the row of a scan. */
+static void test_modes(void **state)
+{
+	struct denial denial = { .packet = packet_of("tcp 10.32.0.50 > 192.0.2.25 8470"), .kind = DENIAL_IN };
+
+	(void)state;
+	const struct drop *row = drop_table_add(&table, &denial, true, false, ++now);
+	assert_false(row->audit);
+	row = drop_table_add(&table, &denial, true, true, ++now);
+	assert_true(row->audit);
+	assert_int_equal(row->count, 1);
+	assert_int_equal(table.count, 2);
+	for (unsigned port = 1; port <= 2 * DROP_FOLD; port++) {
+		denial.packet.target_port = (uint16_t)port;
+		drop_table_add(&table, &denial, false, false, ++now);
+		row = drop_table_add(&table, &denial, false, true, ++now);
+	}
+	assert_int_equal(table.count, 4);
+	assert_true(row->audit && row->many_ports);
+	assert_int_equal(row->count, 2 * DROP_FOLD);
+	denial.packet.target_port = 8470;
+	row = drop_table_add(&table, &denial, true, false, ++now);
+	assert_false(row->audit);
+	assert_int_equal(row->count, 2);
+}
+
 static void test_ports_folded(void **state)
 {
 	const struct drop *row = NULL;
@@ -583,6 +609,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_causes),
 		ROWS(test_rows),
+		ROWS(test_modes),
 		ROWS(test_ports_folded),
 		ROWS(test_targets_folded),
 		ROWS(test_all_folded),

@@ -164,6 +164,20 @@ static void test_hour(void **state)
 	names_view_free(&names);
 }
 
+/* For an hour after the mode changed, some were denied and some were not. */
+static void test_both_modes(void **state)
+{
+	(void)state;
+	assert_false(drops_hour(drops, NULL).both_modes);
+	drops_follow(drops, &policy);
+	assert_false(drops_hour(drops, NULL).both_modes);
+	drops_follow(drops, &audit);
+	fake_time_pass(HOUR - 1);
+	assert_true(drops_hour(drops, NULL).both_modes);
+	fake_time_pass(1);
+	assert_false(drops_hour(drops, NULL).both_modes);
+}
+
 static void test_no_memory(void **state)
 {
 	struct drops *other;
@@ -186,9 +200,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = {
-		TEST(test_rows_and_journal), TEST(test_lines_in_all), TEST(test_changes),
-		TEST(test_unseen),           TEST(test_hour),         TEST(test_no_memory)
-	};
+	const struct CMUnitTest tests[] = { TEST(test_rows_and_journal), TEST(test_lines_in_all), TEST(test_changes),
+					    TEST(test_unseen),           TEST(test_hour),         TEST(test_both_modes),
+					    TEST(test_no_memory) };
 	return cmocka_run_group_tests_name("gw_drops", tests, NULL, NULL);
 }

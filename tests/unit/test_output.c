@@ -330,6 +330,7 @@ static void test_status(void **state)
 	struct fixture *f = *state;
 
 	check_golden(f, "status-ok", EXIT_DONE);
+	check_golden(f, "status-modes", EXIT_DONE);
 	check_golden(f, "status-degraded", EXIT_FAILED);
 	check_golden(f, "status-crowded", EXIT_DONE);
 	check_golden(f, "status-blocked", EXIT_FAILED);
@@ -510,9 +511,9 @@ static void write_file(const char *path, const char *text)
 
 static void test_drops(void **state)
 {
-	static const char *const names[] = { "drops-ok",    "drops-ipv6",       "drops-audit",
-					     "drops-none",  "drops-none_audit", "drops-flood",
-					     "drops-blind", "drops-hostile",    "drops-strangers" };
+	static const char *const names[] = { "drops-ok",         "drops-ipv6",     "drops-audit",  "drops-none",
+					     "drops-none_audit", "drops-flood",    "drops-blind",  "drops-hostile",
+					     "drops-strangers",  "drops-enforced", "drops-relaxed" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
