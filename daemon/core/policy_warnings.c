@@ -252,6 +252,31 @@ static int warn_roles(struct diags *diags, const struct config *config, const st
 	return 0;
 }
 
+/* Off, and nobody wrote enabled = no: what an end that was written stands for is empty. */
+static void warn_empty(struct diags *diags, const struct config *config, const struct policy_flow *flow)
+{
+	const struct config_flow *written = policy_written_flow(config, flow->id);
+
+	if (!written)
+		return;
+	if (written->from.line && strcmp(flow->off, "no source") == 0)
+		diag_warning(diags, config->path, written->from.line,
+			     "flow %s is off, its source is empty: write members in what from names, or enabled = no",
+			     flow->id);
+	if (written->to.line && strcmp(flow->off, "no target") == 0)
+		diag_warning(diags, config->path, written->to.line,
+			     "flow %s is off, its target is empty: write members in what to names, or enabled = no",
+			     flow->id);
+}
+
+static void warn_off(struct diags *diags, const struct config *config, const struct policy_flow *flow)
+{
+	warn_empty(diags, config, flow);
+	if (flow->settings.expect_ms)
+		diag_warning(diags, config->path, flow->line,
+			     "flow %s is off, expect watches nothing: take expect out while it is", flow->id);
+}
+
 int warn_unwise(struct diags *diags, const struct config *config, const struct policy *policy)
 {
 	warn_vendor(diags, config, policy);
@@ -262,10 +287,8 @@ int warn_unwise(struct diags *diags, const struct config *config, const struct p
 	for (size_t i = 0; i < policy->flow_count; i++)
 		if (policy->flows[i].enabled)
 			warn_flow(diags, config, policy, &policy->flows[i]);
-		else if (policy->flows[i].settings.expect_ms)
-			diag_warning(diags, config->path, policy->flows[i].line,
-				     "flow %s is off, expect watches nothing: take expect out while it is",
-				     policy->flows[i].id);
+		else
+			warn_off(diags, config, &policy->flows[i]);
 	warn_names(diags, config, policy);
 	return warn_roles(diags, config, policy);
 }

@@ -37,6 +37,9 @@ static void test_administrators(void **state)
 #define EMPTY(name)                                                              \
 	"t.ini: warning: role ADM is empty: nobody reaches the Management " name \
 	": write members = NETWORK in [role ADM]\n"
+#define ANYBODY                                                                                                    \
+	"t.ini:4: warning: role ADM is ANY: the vendor says a computer or network used for administration: write " \
+	"members = NETWORK in [role ADM]\n"
 	static const struct example examples[] = {
 		{ SERVER, EMPTY("Console") },
 		{ SERVER "[flow console-in]\nfrom = 203.0.113.7\n", EMPTY("API") },
@@ -47,11 +50,34 @@ static void test_administrators(void **state)
 		{ SERVER "[gateway]\npreset = none\n[flow console-in]\n", EMPTY("Console") },
 		{ SERVER "[role ADM]\nmembers = admin.example.net\n", "" },
 		{ SERVER "[role ADM]\nmembers = 0.0.0.0/0\n", "" },
-		{ SERVER "[role ADM]\nmembers = any\n",
-		  "t.ini:4: warning: role ADM is ANY: the vendor says a computer or network used for administration: "
-		  "write members = NETWORK in [role ADM]\n" },
+		{ SERVER "[role ADM]\nmembers = any\n", ANYBODY },
+		{ SERVER "[role ADM]\nmembers = any\n[flow console-in]\nport = 18470\nfrom = ADM\n", ANYBODY },
+		{ SERVER "[role OPS]\n[flow console-in]\nfrom = OPS\n[flow api-in]\nenabled = no\n",
+		  "t.ini:6: warning: flow console-in is off, its source is empty: write members in what from names, or "
+		  "enabled = no\n" },
 	};
+#undef ANYBODY
 #undef EMPTY
+
+	(void)state;
+	assert_examples(examples, COUNT_OF(examples));
+}
+
+static void test_empty(void **state)
+{
+	static const struct example examples[] = {
+		{ BASE "[role X]\n[flow x]\nfrom = X\nto = SERVER\nprotocol = tcp\nport = 5000\n",
+		  "t.ini:8: warning: flow x is off, its source is empty: write members in what from names, or enabled "
+		  "= "
+		  "no\n" },
+		{ BASE "[role X]\n[flow smtp-out]\nto = X\nexpect = 1h\n",
+		  "t.ini:7: warning: flow smtp-out is off, expect watches nothing: take expect out while it is\n"
+		  "t.ini:8: warning: flow smtp-out is off, its target is empty: write members in what to names, or "
+		  "enabled = no\n" },
+		{ BASE "[role X]\n[flow smtp-out]\nto = X\nenabled = no\n", "" },
+		{ BASE "[role X]\nmembers = 198.51.100.7\n[flow smtp-out]\nto = X\n", "" },
+		{ BASE "[flow ntp-out]\ncomment = later\n", "" },
+	};
 
 	(void)state;
 	assert_examples(examples, COUNT_OF(examples));
@@ -65,6 +91,8 @@ static void test_any(void **state)
 		  "t.ini:8: warning: flow console-in is open to ANY: " ONLY_ADM },
 		{ BASE "[flow api-in]\nfrom = any\n", "t.ini:7: warning: flow api-in is open to ANY: " ONLY_ADM },
 		{ BASE "[flow api-in]\nfrom = any\nenabled = no\n", "" },
+		{ BASE "[flow api-in]\nport = 8470 8474\nfrom = any\n",
+		  "t.ini:8: warning: flow api-in is open to ANY: " ONLY_ADM },
 		{ BASE "[flow api-in]\nfrom = 198.51.100.0/24\n", "" },
 		{ BASE "[role OPS]\nmembers = any\n[flow api-in]\nfrom = OPS\n",
 		  "t.ini:9: warning: flow api-in is open to ANY: " ONLY_ADM },
@@ -162,6 +190,8 @@ static void test_sign_in(void **state)
 		  NEEDS("9", "graph.microsoft.com", "ews-out") },
 		{ BASE NARROW "[flow ews-out]\nto = graph.microsoft.com xlogin.microsoftonline.com\n",
 		  NEEDS("9", "graph.microsoft.com", "ews-out") },
+		{ BASE NARROW "[flow ews-out]\nto = graph.microsoft.com *.far.longer.than.login.microsoftonline.com\n",
+		  NEEDS("9", "graph.microsoft.com", "ews-out") },
 		{ BASE NARROW "[flow ews-out]\nto = graph.microsoft.com 198.51.100.80\n",
 		  NEEDS("9", "graph.microsoft.com", "ews-out") },
 		/* networks may hold it */
@@ -224,6 +254,7 @@ static void test_roles(void **state)
 		  "[role A1]\nmembers = 198.51.100.7\n[flow a]\nfrom = A1\nto = SERVER\nprotocol = tcp\nport = 5000\n",
 		  "" },
 		{ BASE "[role A1]\nmembers = 198.51.100.7\n[flow smtp-out]\nto = 198.51.100.9 A1\nenabled = no\n", "" },
+		{ BASE "[role A1]\nmembers = 198.51.100.7\n[flow console-in]\nfrom = 198.51.100.9 A1\n", "" },
 		{ SERVER "[role ADM]\nmembers = 203.0.113.0/24 OFFICE\n[role OFFICE]\nmembers = 198.51.100.0/24\n",
 		  "" },
 		{ BASE "[role IH]\nprotected = yes\nmembers = HOSTS\n[role HOSTS]\nmembers = 192.0.2.31\n", "" },
@@ -262,6 +293,9 @@ static void test_names(void **state)
 		  "t.ini:6: warning: no enabled flow uses the name a.example.net, its section has no effect: take it "
 		  "out\n" },
 		{ BASE "[name My.MailStore.com.]\nfamily = ipv4\n", "" },
+		{ BASE "[flow smtp-out]\nto = a.example.net\nenabled = no\n[name b.example.net]\nfamily = ipv4\n",
+		  "t.ini:9: warning: no enabled flow uses the name b.example.net, its section has no effect: take it "
+		  "out\n" },
 	};
 
 	(void)state;
@@ -388,11 +422,17 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_administrators), cmocka_unit_test(test_any),
-		cmocka_unit_test(test_open_ports),     cmocka_unit_test(test_api_moved),
-		cmocka_unit_test(test_sign_in),        cmocka_unit_test(test_roles),
-		cmocka_unit_test(test_names),          cmocka_unit_test(test_shadowed),
-		cmocka_unit_test(test_golden),         cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_administrators),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_any),
+		cmocka_unit_test(test_open_ports),
+		cmocka_unit_test(test_api_moved),
+		cmocka_unit_test(test_sign_in),
+		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_shadowed),
+		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
