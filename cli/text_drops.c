@@ -194,8 +194,10 @@ static void print_notes(const struct ctl *ctl, const json_t *reply)
 	}
 	if (unseen > 0) {
 		struct text text = { 0 };
-		text_add(&text, "Counts are at least: %s more packet%s not copied (20 a second of each rule are).",
-			 format_count(unseen, count), unseen == 1 ? " was" : "s were");
+		text_add(&text,
+			 "Counts are at least: %s more packet%s of the last hour %s not copied (20 a second of each "
+			 "rule are).",
+			 format_count(unseen, count), unseen == 1 ? "" : "s", unseen == 1 ? "was" : "were");
 		text_paragraph(ctl, TONE_WARNING, &text);
 		text_free(&text);
 	}
@@ -208,7 +210,8 @@ void text_drops(const struct ctl *ctl, const json_t *reply)
 	char since[32];
 
 	print_notes(ctl, reply);
-	bool blind = json_number_of(reply, "unseen") > 0 || json_array_size(json_object_get(reply, "reasons"));
+	bool blind = json_number_of(reply, "unseen") > 0 || json_number_of(reply, "unseen_all") > 0 ||
+		     json_array_size(json_object_get(reply, "reasons"));
 	if (json_array_size(rows) == 0 && blind) {
 		fputs("No denial was seen.\n", ctl->screen.file);
 		return;

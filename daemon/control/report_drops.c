@@ -163,14 +163,14 @@ static json_t *report_table(struct gateway *gateway, const struct table_of_drops
 						       table->cure_of[i], now));
 	for (size_t i = 0; i < table->cures.list.count; i++)
 		json_array_append_new(cures, report_cure(&table->cures.list.items[i]));
-	unseen = gateway_drops_unseen(gateway);
-	return json_pack("{s:o, s:s, s:o, s:I, s:I, s:b, s:b, s:I, s:o, s:I, s:o}", "rows", rows, "mode",
+	unseen = gateway_drops_unseen_hour(gateway);
+	return json_pack("{s:o, s:s, s:o, s:I, s:I, s:I, s:b, s:b, s:I, s:o, s:I, s:o}", "rows", rows, "mode",
 			 mode_name(table->policy->mode), "path",
 			 json_printable(config_store_file(gateway_config(gateway))->path), "copies",
-			 (json_int_t)drops_table(drops)->serial, "unseen", (json_int_t)unseen, "sampled", unseen > 0,
-			 "complete", complete, "recorded_s", (json_int_t)((now - drops_begun_ms(drops)) / 1000),
-			 "cures", cures, "uncured", (json_int_t)table->cures.uncured, "reasons",
-			 report_blindness(gateway));
+			 (json_int_t)drops_table(drops)->serial, "unseen", (json_int_t)unseen, "unseen_all",
+			 (json_int_t)gateway_drops_unseen(gateway), "sampled", unseen > 0, "complete", complete,
+			 "recorded_s", (json_int_t)((now - drops_begun_ms(drops)) / 1000), "cures", cures, "uncured",
+			 (json_int_t)table->cures.uncured, "reasons", report_blindness(gateway));
 }
 
 json_t *report_drops(struct gateway *gateway, uint64_t since, size_t most, uint64_t *ret_serial)
@@ -213,5 +213,5 @@ void report_denied_sources(const struct gateway *gateway, json_t *denied)
 	json_object_set_new(denied, "last_hour_sources", json_integer((json_int_t)hour.sources));
 	json_object_set_new(denied, "last_hour_administrators", json_integer((json_int_t)hour.administrators));
 	json_object_set_new(denied, "both_modes", json_boolean(hour.both_modes));
-	json_object_set_new(denied, "sampled", json_boolean(hour.more || gateway_drops_unseen(gateway) > 0));
+	json_object_set_new(denied, "sampled", json_boolean(hour.more || gateway_drops_unseen_hour(gateway) > 0));
 }

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "core/drop_sources.h"
 #include "core/denial_cause.h"
+#include "core/hour.h"
 #include "log.h"
 #include "timer.h"
 
@@ -21,6 +22,7 @@ struct drops {
 	struct drop_table table;
 	struct drop_sources sources;
 	uint64_t denied; /* by the counters, when it began */
+	struct hour unseen;
 	int64_t begun_ms;
 	bool late; /* some were denied in the hour before that */
 	bool audit, mode_changed;
@@ -76,6 +78,8 @@ void drops_begin(struct drops *drops, uint64_t denied, bool late)
 	drops->denied = denied;
 	drops->late = late;
 	drops->begun_ms = now_ms();
+	drops->unseen = (struct hour){ 0 };
+	hour_sample(&drops->unseen, 0, drops->begun_ms);
 }
 
 /* "tcp/8470", "icmp-echo". */
@@ -119,10 +123,11 @@ void drops_add(struct drops *drops, const struct denial *denial)
 		timer_set(drops->timer, CHANGED_MS);
 }
 
-void drops_minute(struct drops *drops)
+void drops_minute(struct drops *drops, uint64_t denied)
 {
 	unsigned unlogged = drop_sources_unlogged(&drops->sources, now_ms());
 
+	hour_sample(&drops->unseen, drops_unseen(drops, denied), now_ms());
 	if (unlogged)
 		log_notice("packets of %u more source%s were denied in the last hour: see spefwctl drops", unlogged,
 			   unlogged == 1 ? "" : "s");
@@ -142,6 +147,11 @@ uint64_t drops_unseen(const struct drops *drops, uint64_t denied)
 {
 	uint64_t expected = denied > drops->denied ? denied - drops->denied : 0;
 	return expected > drops->table.serial ? expected - drops->table.serial : 0;
+}
+
+uint64_t drops_unseen_hour(const struct drops *drops, uint64_t denied)
+{
+	return hour_growth(&drops->unseen, drops_unseen(drops, denied), now_ms());
 }
 
 struct members_of {

@@ -27,12 +27,13 @@ void drops_follow(struct drops *drops, const struct policy *policy);
 void drops_begin(struct drops *drops, uint64_t denied, bool late);
 /* A copy; of the kinds that each denied packet is one of. */
 void drops_add(struct drops *drops, const struct denial *denial);
-void drops_minute(struct drops *drops);
+void drops_minute(struct drops *drops, uint64_t denied); /* denied: the counters now */
 
 const struct drop_table *drops_table(const struct drops *drops);
 int64_t drops_begun_ms(const struct drops *drops);
 /* How many of them were not copied: the rules copy 20 a second each. denied: the counters now. */
 uint64_t drops_unseen(const struct drops *drops, uint64_t denied);
+uint64_t drops_unseen_hour(const struct drops *drops, uint64_t denied); /* of the last hour */
 
 struct drops_hour {
 	size_t sources, administrators; /* the latter are in ADM */

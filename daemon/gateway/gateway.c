@@ -131,6 +131,15 @@ static void review_cut(struct gateway *gateway)
 	names_view_free(&held);
 }
 
+/* Each of them is to be copied. */
+static uint64_t denied_by_flows(const struct gateway *gateway)
+{
+	const struct counts *counts = gateway->counts;
+
+	return counts_packets(counts, "denied-in") + counts_packets(counts, "denied-out") +
+	       counts_packets(counts, "denied-early");
+}
+
 static void on_minute(void *userdata)
 {
 	struct gateway *gateway = userdata;
@@ -140,7 +149,7 @@ static void on_minute(void *userdata)
 	config_store_save(gateway->config);
 	review_cut(gateway);
 	observer_retry(gateway->observer);
-	drops_minute(gateway->drops);
+	drops_minute(gateway->drops, denied_by_flows(gateway));
 	names_save(gateway->names);
 	health_changed(gateway);
 	timer_set(gateway->minute_timer, MINUTE_MS);
@@ -202,15 +211,6 @@ static void follow_policy(struct gateway *gateway)
 	observer_follow(gateway->observer, policy);
 	foreign_read(gateway->foreign, policy);
 	usage_follow(gateway->usage, policy);
-}
-
-/* Each of them is to be copied. */
-static uint64_t denied_by_flows(const struct gateway *gateway)
-{
-	const struct counts *counts = gateway->counts;
-
-	return counts_packets(counts, "denied-in") + counts_packets(counts, "denied-out") +
-	       counts_packets(counts, "denied-early");
 }
 
 int gateway_start(struct gateway *gateway, int stored_fd)
@@ -361,6 +361,11 @@ const struct drops *gateway_drops(const struct gateway *gateway)
 uint64_t gateway_drops_unseen(const struct gateway *gateway)
 {
 	return drops_unseen(gateway->drops, denied_by_flows(gateway));
+}
+
+uint64_t gateway_drops_unseen_hour(const struct gateway *gateway)
+{
+	return drops_unseen_hour(gateway->drops, denied_by_flows(gateway));
 }
 
 const struct foreign *gateway_foreign(const struct gateway *gateway)

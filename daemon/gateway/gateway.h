@@ -87,7 +87,9 @@ const struct config_store *gateway_config(const struct gateway *gateway);
 const struct counts *gateway_counts(const struct gateway *gateway);
 const struct cut *gateway_cut(const struct gateway *gateway);
 const struct drops *gateway_drops(const struct gateway *gateway);
-uint64_t gateway_drops_unseen(const struct gateway *gateway); /* by the counters that were read last */
+/* By the counters that were read last: in all, and in the last hour. */
+uint64_t gateway_drops_unseen(const struct gateway *gateway);
+uint64_t gateway_drops_unseen_hour(const struct gateway *gateway);
 const struct foreign *gateway_foreign(const struct gateway *gateway);
 const struct names *gateway_names(const struct gateway *gateway);
 const struct observer *gateway_observer(const struct gateway *gateway);

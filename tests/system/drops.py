@@ -149,6 +149,7 @@ def folded(tap):
         reply = drops(daemon)
         row = rows_like(reply, source=client, scan=True)[0]
         tap.ok(row["ports"] == row["count"] > 60, "how many ports were tried", row)
+        tap.equal(reply["unseen_all"], reply["unseen"], "in all, and in the last hour")
         tap.equal((reply["unseen"], "cure" in row), (100 + 4 - reply["copies"], False), "no more than was copied")
         text = daemon.ctl("drops").stdout
         tap.ok(re.search(r"SERVER %d ports +no flow \(a scan\)" % row["ports"], text), "the screen", text)

@@ -99,12 +99,12 @@ static void test_lines_in_all(void **state)
 	for (unsigned i = 0; i < 300; i++) {
 		snprintf(source, sizeof(source), "203.0.113.%u", i % 250);
 		deny(source, "192.0.2.25", (uint16_t)(9000 + i), 50000, false);
-		drops_minute(drops);
+		drops_minute(drops, 0);
 	}
 	assert_int_equal(fake_log_lines, 60);
 	fake_time_pass(HOUR);
-	drops_minute(drops);
-	drops_minute(drops);
+	drops_minute(drops, 0);
+	drops_minute(drops, 0);
 	assert_int_equal(fake_log_lines, 61);
 	assert_true(fake_log_has("packets of 190 more sources were denied in the last hour: see spefwctl drops"));
 }
@@ -139,6 +139,26 @@ static void test_unseen(void **state)
 	assert_int_equal(drops_unseen(drops, 1002), 0);
 	assert_int_equal(drops_unseen(drops, 1010), 8);
 	assert_int_equal(drops_unseen(drops, 0), 0);
+}
+
+/* A burst is told of for an hour, and not for as long as the daemon lives. */
+static void test_unseen_hour(void **state)
+{
+	(void)state;
+	drops_begin(drops, 1000, false);
+	assert_int_equal(drops_unseen_hour(drops, 1000), 0);
+	fake_time_pass(HOUR / 60);
+	assert_int_equal(drops_unseen_hour(drops, 1900), 900);
+	for (unsigned minute = 0; minute < 59; minute++) {
+		drops_minute(drops, 1900);
+		assert_int_equal(drops_unseen_hour(drops, 1900), 900);
+		fake_time_pass(HOUR / 60);
+	}
+	fake_time_pass(HOUR / 60);
+	drops_minute(drops, 1900);
+	assert_int_equal(drops_unseen_hour(drops, 1900), 0);
+	assert_int_equal(drops_unseen(drops, 1900), 900);
+	assert_int_equal(drops_unseen_hour(drops, 1905), 5);
 }
 
 static void test_hour(void **state)
@@ -200,8 +220,10 @@ static void test_no_memory(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = { TEST(test_rows_and_journal), TEST(test_lines_in_all), TEST(test_changes),
-					    TEST(test_unseen),           TEST(test_hour),         TEST(test_both_modes),
-					    TEST(test_no_memory) };
+	const struct CMUnitTest tests[] = {
+		TEST(test_rows_and_journal), TEST(test_lines_in_all), TEST(test_changes),
+		TEST(test_unseen),           TEST(test_hour),         TEST(test_unseen_hour),
+		TEST(test_both_modes),       TEST(test_no_memory)
+	};
 	return cmocka_run_group_tests_name("gw_drops", tests, NULL, NULL);
 }

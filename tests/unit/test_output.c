@@ -511,9 +511,10 @@ static void write_file(const char *path, const char *text)
 
 static void test_drops(void **state)
 {
-	static const char *const names[] = { "drops-ok",         "drops-ipv6",     "drops-audit",  "drops-none",
-					     "drops-none_audit", "drops-flood",    "drops-blind",  "drops-hostile",
-					     "drops-strangers",  "drops-enforced", "drops-relaxed" };
+	static const char *const names[] = { "drops-ok",           "drops-ipv6",       "drops-audit",
+					     "drops-none",         "drops-none_audit", "drops-flood",
+					     "drops-blind",        "drops-hostile",    "drops-strangers",
+					     "drops-blind_before", "drops-enforced",   "drops-relaxed" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
