@@ -62,6 +62,11 @@ class Firewalld:
             return " ".join(file.read().split()[-30:])
 
 
+def resolved(daemon, status):
+    """Its names are, which may come later."""
+    return "name-unresolved" not in daemon.reason_codes(status)
+
+
 def missing(tap, title, *programs):
     for program in programs:
         if not shutil.which(program):
@@ -168,7 +173,8 @@ def firewalld_denies(tap):
             tap.ok(not probe.open, "IPv%d: firewalld rejects it" % family, probe.result)
             now = {one["id"]: one["attempts"] for one in daemon.status()["flows"]}
             tap.ok(now["https-in"] > used["https-in"], "IPv%d: spefw lets it pass" % family)
-        status = daemon.wait_status(lambda now: now["blocked"]["findings"], "firewalld's rule is found")
+        status = daemon.wait_status(lambda now: now["blocked"]["findings"] and resolved(daemon, now),
+                                    "firewalld's rule is found")
         [found] = status["blocked"]["findings"]
         tap.equal([(found[key]) for key in ("family", "table", "chain", "does", "owner", "may")],
                   ["inet", "firewalld", "filter_FORWARD", "reject", "firewalld", False],
@@ -246,7 +252,8 @@ def docker_rules(lab, family):
 
 def mend_docker(tap, lab, daemon):
     """Docker's policies are found, and mended in the chain that its documentation has for it."""
-    status = daemon.wait_status(lambda now: len(now["blocked"]["findings"]) == 2, "docker's policies are found")
+    status = daemon.wait_status(lambda now: len(now["blocked"]["findings"]) == 2 and resolved(daemon, now),
+                                "docker's policies are found")
     found = status["blocked"]["findings"]
     tap.equal(sorted((one["family"], one["chain"], one["does"], one["owner"], one["may"]) for one in found),
               [("ip", "FORWARD", "policy", "docker", False), ("ip6", "FORWARD", "policy", "docker", False)],

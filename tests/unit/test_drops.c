@@ -360,7 +360,7 @@ static size_t find_section(const char *text, const char *section, unsigned line)
 
 static char *apply(const char *text, const struct cure *cure)
 {
-	char line[CURE_VALUES_MAX * 64] = "", key[40], list[CURE_VALUES_MAX * 64] = "";
+	char key[40], list[CURE_VALUES_MAX * 64] = "", line[sizeof(key) + sizeof(list)] = "";
 
 	if (cure->kind == CURE_SECTION) {
 		assert_int_equal(cure->line, 0);

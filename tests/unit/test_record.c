@@ -243,7 +243,7 @@ static void test_age(void **state)
 /* More flows than there is room for: then it can't be said of any that it was never used. */
 static void test_many_flows(void **state)
 {
-	char flow[16];
+	char flow[24];
 
 	(void)state;
 	record_pass(&record, 5000, NOW_S);
