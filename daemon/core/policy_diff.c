@@ -9,20 +9,24 @@
 enum { TEXT_MAX = 400, LISTED_MAX = 6 };
 
 struct output {
-	void (*line)(void *userdata, const char *text);
+	void (*see)(void *userdata, const struct policy_change *change);
 	void *userdata;
 };
 
-static void report(const struct output *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void report(const struct output *out, const char *format, ...)
+/* The change as it is, and the same in words. */
+static void report(const struct output *out, const struct policy_change *change, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static void report(const struct output *out, const struct policy_change *change, const char *format, ...)
 {
+	struct policy_change whole = *change;
 	char text[3 * TEXT_MAX];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	out->line(out->userdata, text);
+	whole.text = text;
+	out->see(out->userdata, &whole);
 }
 
 static void append(char *buffer, size_t size, const char *separator, const char *text)
@@ -91,110 +95,165 @@ static bool endpoint_equal(const struct policy *a_policy, const struct endpoint 
 	return true;
 }
 
-static void say_flow(const struct output *out, const char *what, const struct policy_flow *flow)
+static void say_flow(const struct output *out, enum change_kind kind, const struct policy_flow *flow)
 {
-	char from[TEXT_MAX], to[TEXT_MAX], ports[TEXT_MAX], protocols[24];
+	static const char *const words[] = { [CHANGE_NEW] = "new", [CHANGE_GONE] = "gone" };
+	char from[TEXT_MAX], to[TEXT_MAX], ports[TEXT_MAX], protocols[24], whole[3 * TEXT_MAX];
 
-	report(out, "flow %s: %s: %s -> %s %s%s%s", flow->id, what, endpoint_text(&flow->from, from, sizeof(from)),
-	       endpoint_text(&flow->to, to, sizeof(to)), ports_text(flow, ports, sizeof(ports)),
-	       flow->port_count ? "/" : "", protocols_text(flow->protocols, protocols));
+	snprintf(whole, sizeof(whole), "%s -> %s %s%s%s", endpoint_text(&flow->from, from, sizeof(from)),
+		 endpoint_text(&flow->to, to, sizeof(to)), ports_text(flow, ports, sizeof(ports)),
+		 flow->port_count ? "/" : "", protocols_text(flow->protocols, protocols));
+	const struct policy_change change = { .kind = kind,
+					      .of = "flow",
+					      .id = flow->id,
+					      .off = !flow->enabled,
+					      .line = kind == CHANGE_NEW ? flow->line : 0,
+					      .before = kind == CHANGE_GONE ? whole : NULL,
+					      .after = kind == CHANGE_NEW ? whole : NULL };
+	report(out, &change, "flow %s: %s%s: %s", flow->id, words[kind],
+	       kind == CHANGE_NEW && !flow->enabled ? ", off" : "", whole);
 }
 
-static void say_endpoint(const struct output *out, const char *kind, const char *id, const char *side,
+static void say_endpoint(const struct output *out, const struct policy_flow *flow, const char *side,
 			 const struct endpoint *old, const struct endpoint *new)
 {
 	char before[TEXT_MAX], after[TEXT_MAX];
+	struct policy_change change = { .of = "flow", .id = flow->id, .key = side, .line = flow->line };
 
-	endpoint_text(old, before, sizeof(before));
-	endpoint_text(new, after, sizeof(after));
+	change.before = endpoint_text(old, before, sizeof(before));
+	change.after = endpoint_text(new, after, sizeof(after));
 	if (strcmp(before, after) != 0)
-		report(out, "%s %s: %s %s, was %s", kind, id, side, after, before);
+		report(out, &change, "flow %s: %s %s, was %s", flow->id, side, after, before);
 	else if (new->word_count > ENDPOINT_WORDS &&new->words[ENDPOINT_WORDS][0] ==
 		 '(') /* else a role changed, which is reported of the role */
-		report(out, "%s %s: %s %s, others than before", kind, id, side, after);
+		report(out, &change, "flow %s: %s %s, others than before", flow->id, side, after);
 }
 
-/* The keys of a section whose values are compared as they are. owner: "flow ID: ", or "". */
-static void diff_values(const struct output *out, enum config_section section, const char *owner, const void *old,
-			const void *new)
+/* The keys of a section whose values are compared as they are. flow: whose, or NULL. */
+static void diff_values(const struct output *out, enum config_section section, const struct policy_flow *flow,
+			const void *old, const void *new)
 {
 	for (const struct config_key *key = NULL; (key = config_key_next(section, key));) {
 		const struct value_methods *methods = value_methods(key);
 		char before[VALUE_TEXT_MAX], after[VALUE_TEXT_MAX];
+		struct policy_change change = { .of = flow ? "flow" : "setting",
+						.id = flow ? flow->id : NULL,
+						.key = key->name,
+						.line = flow ? flow->line : 0 };
 		if (key->change == CHANGE_RESOLVED || methods->equal(key, old, new))
 			continue;
 		if (key->change == CHANGE_NOTED) {
-			report(out, "%s%s: changed", owner, key->name);
+			report(out, &change, "%s%s%s%s: changed", flow ? "flow " : "", flow ? flow->id : "",
+			       flow ? ": " : "", key->name);
 			continue;
 		}
 		methods->text(key, old, before);
 		methods->text(key, new, after);
-		if (*owner)
-			report(out, "%s%s %s, was %s", owner, key->name, *after ? after : key->standard,
-			       *before ? before : key->standard);
+		change.before = flow && !*before ? key->standard : before;
+		change.after = flow && !*after ? key->standard : after;
+		if (flow)
+			report(out, &change, "flow %s: %s %s, was %s", flow->id, key->name, change.after,
+			       change.before);
 		else
-			report(out, "%s: %s -> %s", key->name, before, after);
+			report(out, &change, "%s: %s -> %s", key->name, before, after);
 	}
+}
+
+/* A key of a flow, as text. */
+static void say_key(const struct output *out, const struct policy_flow *flow, const char *key, const char *before,
+		    const char *after)
+{
+	const struct policy_change change = {
+		.of = "flow", .id = flow->id, .key = key, .before = before, .after = after, .line = flow->line
+	};
+	report(out, &change, "flow %s: %s %s, was %s", flow->id, key, after, before);
+}
+
+static void diff_enabled(const struct output *out, const struct policy_flow *old, const struct policy_flow *new)
+{
+	const struct policy_change change = { .of = "flow",
+					      .id = new->id,
+					      .key = "enabled",
+					      .before = old->enabled ? "on" : "off",
+					      .after = new->enabled ? "on" : "off",
+					      .line = new->line };
+	if (old->enabled != new->enabled)
+		report(out, &change, "flow %s: %s -> %s", new->id, change.before, change.after);
 }
 
 static void diff_flow(const struct output *out, const struct policy *old_policy, const struct policy_flow *old,
 		      const struct policy *new_policy, const struct policy_flow *new)
 {
-	char before[TEXT_MAX], after[TEXT_MAX], owner[CONFIG_ID_MAX + 8];
+	char before[TEXT_MAX], after[TEXT_MAX];
 
-	if (old->enabled != new->enabled)
-		report(out, "flow %s: %s -> %s", new->id, old->enabled ? "on" : "off", new->enabled ? "on" : "off");
-	snprintf(owner, sizeof(owner), "flow %s: ", new->id);
-	diff_values(out, CONFIG_FLOW, owner, old, new);
+	diff_enabled(out, old, new);
+	diff_values(out, CONFIG_FLOW, new, old, new);
 	if (!old->enabled && !new->enabled)
 		return;
 	if (!ports_equal(old, new))
-		report(out, "flow %s: port %s, was %s", new->id, ports_text(new, after, sizeof(after)),
-		       ports_text(old, before, sizeof(before)));
+		say_key(out, new, "port", ports_text(old, before, sizeof(before)),
+			ports_text(new, after, sizeof(after)));
 	if (old->protocols != new->protocols)
-		report(out, "flow %s: protocol %s, was %s", new->id, protocols_text(new->protocols, after),
-		       protocols_text(old->protocols, before));
+		say_key(out, new, "protocol", protocols_text(old->protocols, before),
+			protocols_text(new->protocols, after));
 	if (!endpoint_equal(old_policy, &old->from, new_policy, &new->from))
-		say_endpoint(out, "flow", new->id, "from", &old->from, &new->from);
+		say_endpoint(out, new, "from", &old->from, &new->from);
 	if (!endpoint_equal(old_policy, &old->to, new_policy, &new->to))
-		say_endpoint(out, "flow", new->id, "to", &old->to, &new->to);
+		say_endpoint(out, new, "to", &old->to, &new->to);
 }
 
 static void diff_flows(const struct output *out, const struct policy *old, const struct policy *new)
 {
 	for (size_t i = 0; i < old->flow_count; i++)
 		if (!policy_flow(new, old->flows[i].id))
-			say_flow(out, "gone", &old->flows[i]);
+			say_flow(out, CHANGE_GONE, &old->flows[i]);
 	for (size_t i = 0; i < new->flow_count; i++) {
 		const struct policy_flow *flow = &new->flows[i], *was = policy_flow(old, flow->id);
 		if (!was)
-			say_flow(out, flow->enabled ? "new" : "new, off", flow);
+			say_flow(out, CHANGE_NEW, flow);
 		else
 			diff_flow(out, old, was, new, flow);
 	}
 }
 
-/* The networks of one list that the other lacks: counted, and the first ones named. */
-static void report_missing(const struct output *out, const char *role, char sign, const struct ranges *list,
-			   const struct ranges *other)
+/* Of a role; both are NULL where there is nothing of the kind. */
+static struct policy_change role_change(const struct policy_role *role, const char *key, const char *before,
+					const char *after)
+{
+	return (struct policy_change){
+		.of = "role", .id = role->name, .key = key, .before = before, .after = after, .line = role->line
+	};
+}
+
+/* The networks of one list that the other lacks: counted, and the first ones named. role: of the new policy. */
+static void report_missing(const struct output *out, const struct policy_role *role, char sign,
+			   const struct ranges *list, const struct ranges *other)
 {
 	struct ranges rest = { 0 };
-	char text[TEXT_MAX] = "", one[RANGE_TEXT_MAX];
+	char text[TEXT_MAX] = "", plain[TEXT_MAX] = "", one[RANGE_TEXT_MAX], more[40] = "";
 
 	if (ranges_add_all(&rest, list) < 0 || ranges_subtract(&rest, other) < 0) {
+		struct policy_change change = role_change(role, "members", NULL, NULL);
 		ranges_free(&rest);
-		report(out, "role %s: changed", role);
+		report(out, &change, "role %s: changed", role->name);
 		return;
 	}
 	for (size_t i = 0; i < rest.count && i < LISTED_MAX; i++) {
 		char signed_text[RANGE_TEXT_MAX + 1];
 		snprintf(signed_text, sizeof(signed_text), "%c%s", sign, range_format(&rest.items[i], one));
 		append(text, sizeof(text), " ", signed_text);
+		append(plain, sizeof(plain), " ", one);
 	}
 	if (rest.count > LISTED_MAX)
-		report(out, "role %s: %s and %zu more", role, text, rest.count - LISTED_MAX);
-	else if (rest.count)
-		report(out, "role %s: %s", role, text);
+		snprintf(more, sizeof(more), "and %zu more", rest.count - LISTED_MAX);
+	if (*more) {
+		append(text, sizeof(text), " ", more);
+		append(plain, sizeof(plain), " ", more);
+	}
+	struct policy_change change =
+		role_change(role, "members", sign == '-' ? plain : NULL, sign == '+' ? plain : NULL);
+	if (rest.count)
+		report(out, &change, "role %s: %s", role->name, text);
 	ranges_free(&rest);
 }
 
@@ -209,37 +268,49 @@ static void diff_ephemeral(const struct output *out, const struct policy_role *w
 {
 	char before[TEXT_MAX], after[TEXT_MAX];
 
-	if (was->is_protected && role->is_protected && !ephemeral_equal(was, role))
-		report(out, "role %s: ephemeral_ports %s, was %s", role->name,
-		       port_list(role->ephemeral, role->ephemeral_count, after, sizeof(after)),
-		       port_list(was->ephemeral, was->ephemeral_count, before, sizeof(before)));
+	if (!was->is_protected || !role->is_protected || ephemeral_equal(was, role))
+		return;
+	struct policy_change change =
+		role_change(role, "ephemeral_ports",
+			    port_list(was->ephemeral, was->ephemeral_count, before, sizeof(before)),
+			    port_list(role->ephemeral, role->ephemeral_count, after, sizeof(after)));
+	report(out, &change, "role %s: ephemeral_ports %s, was %s", role->name, after, before);
+}
+
+/* Names that one side has and the other lacks. role: of the new policy. */
+static void diff_role_names(const struct output *out, const struct policy_role *role, char sign,
+			    const struct policy *policy, const struct endpoint *list, const struct policy *other_policy,
+			    const struct endpoint *other)
+{
+	for (size_t i = 0; i < list->name_count; i++) {
+		const char *name = policy->names[list->names[i]].name;
+		bool found = false;
+		for (size_t j = 0; j < other->name_count; j++)
+			found |= strcmp(name, other_policy->names[other->names[j]].name) == 0;
+		struct policy_change change =
+			role_change(role, "members", sign == '-' ? name : NULL, sign == '+' ? name : NULL);
+		if (!found)
+			report(out, &change, "role %s: %c%s", role->name, sign, name);
+	}
 }
 
 static void diff_role(const struct output *out, const struct policy *old, const struct policy_role *was,
 		      const struct policy *new, const struct policy_role *role)
 {
+	struct policy_change guard =
+		role_change(role, "protected", was->is_protected ? "yes" : "no", role->is_protected ? "yes" : "no");
+	struct policy_change any =
+		role_change(role, "members", was->members.any ? "ANY" : NULL, role->members.any ? "ANY" : NULL);
+
 	if (was->is_protected != role->is_protected)
-		report(out, "role %s: %s", role->name, role->is_protected ? "now protected" : "no longer protected");
+		report(out, &guard, "role %s: %s", role->name,
+		       role->is_protected ? "now protected" : "no longer protected");
 	if (was->members.any != role->members.any)
-		report(out, "role %s: %s", role->name, role->members.any ? "now ANY" : "no longer ANY");
-	for (size_t i = 0; i < role->members.name_count; i++) {
-		bool found = false;
-		for (size_t j = 0; j < was->members.name_count; j++)
-			found |= strcmp(new->names[role->members.names[i]].name,
-					old->names[was->members.names[j]].name) == 0;
-		if (!found)
-			report(out, "role %s: +%s", role->name, new->names[role->members.names[i]].name);
-	}
-	for (size_t i = 0; i < was->members.name_count; i++) {
-		bool found = false;
-		for (size_t j = 0; j < role->members.name_count; j++)
-			found |= strcmp(old->names[was->members.names[i]].name,
-					new->names[role->members.names[j]].name) == 0;
-		if (!found)
-			report(out, "role %s: -%s", role->name, old->names[was->members.names[i]].name);
-	}
-	report_missing(out, role->name, '+', &role->members.ranges, &was->members.ranges);
-	report_missing(out, role->name, '-', &was->members.ranges, &role->members.ranges);
+		report(out, &any, "role %s: %s", role->name, role->members.any ? "now ANY" : "no longer ANY");
+	diff_role_names(out, role, '+', new, &role->members, old, &was->members);
+	diff_role_names(out, role, '-', old, &was->members, new, &role->members);
+	report_missing(out, role, '+', &role->members.ranges, &was->members.ranges);
+	report_missing(out, role, '-', &was->members.ranges, &role->members.ranges);
 	diff_ephemeral(out, was, role);
 }
 
@@ -251,19 +322,34 @@ static const struct policy_role *find_role(const struct policy *policy, const ch
 	return NULL;
 }
 
-static void diff_roles(const struct output *out, const struct policy *old, const struct policy *new)
+static void say_role(const struct output *out, enum change_kind kind, const struct policy_role *role)
 {
 	char text[TEXT_MAX];
+	struct policy_change change = role_change(role, NULL, NULL, NULL);
 
+	change.kind = kind;
+	endpoint_text(&role->members, text, sizeof(text));
+	if (kind == CHANGE_GONE) {
+		change.line = 0;
+		change.before = text;
+		report(out, &change, "role %s: gone", role->name);
+	} else {
+		change.after = text;
+		report(out, &change, "role %s: new: %s", role->name, text);
+	}
+}
+
+static void diff_roles(const struct output *out, const struct policy *old, const struct policy *new)
+{
 	for (size_t i = 0; i < old->role_count; i++)
 		if (!find_role(new, old->roles[i].name))
-			report(out, "role %s: gone", old->roles[i].name);
+			say_role(out, CHANGE_GONE, &old->roles[i]);
 	for (size_t i = 0; i < new->role_count; i++) {
 		const struct policy_role *role = &new->roles[i], *was = find_role(old, role->name);
 		if (was)
 			diff_role(out, old, was, new, role);
 		else
-			report(out, "role %s: new: %s", role->name, endpoint_text(&role->members, text, sizeof(text)));
+			say_role(out, CHANGE_NEW, role);
 	}
 }
 
@@ -274,12 +360,22 @@ static const char *families_word(unsigned families)
 
 static void diff_name(const struct output *out, const struct policy_name *old, const struct policy_name *new)
 {
+	const struct policy_change private = { .of = "name",
+					       .id = new->name,
+					       .key = "allow_private",
+					       .before = old->allow_private ? "yes" : "no",
+					       .after = new->allow_private ? "yes" : "no" };
+	const struct policy_change family = { .of = "name",
+					      .id = new->name,
+					      .key = "family",
+					      .before = families_word(old->families),
+					      .after = families_word(new->families) };
+
 	if (new->allow_private != old->allow_private)
-		report(out, "name %s: private addresses %s", new->name,
+		report(out, &private, "name %s: private addresses %s", new->name,
 		       new->allow_private ? "allowed" : "no longer allowed");
 	if (new->families != old->families)
-		report(out, "name %s: family %s, was %s", new->name, families_word(new->families),
-		       families_word(old->families));
+		report(out, &family, "name %s: family %s, was %s", new->name, family.after, family.before);
 }
 
 static void diff_names(const struct output *out, const struct policy *old, const struct policy *new)
@@ -297,14 +393,14 @@ bool policy_same_value(const struct policy *a, const struct policy *b, enum conf
 	return value_methods(key)->equal(key, a, b);
 }
 
-void policy_diff(const struct policy *old, const struct policy *new, void (*line)(void *userdata, const char *text),
-		 void *userdata)
+void policy_diff(const struct policy *old, const struct policy *new,
+		 void (*see)(void *userdata, const struct policy_change *change), void *userdata)
 {
-	struct output out = { line, userdata };
+	struct output out = { see, userdata };
 
 	for (unsigned section = 0; section < CONFIG_SECTIONS; section++)
 		if (!config_section_has_name((enum config_section)section))
-			diff_values(&out, (enum config_section)section, "", old, new);
+			diff_values(&out, (enum config_section)section, NULL, old, new);
 	diff_roles(&out, old, new);
 	diff_flows(&out, old, new);
 	diff_names(&out, old, new);

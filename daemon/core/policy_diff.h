@@ -4,9 +4,23 @@
 
 #include "policy.h"
 
-/* What changed from one policy to another, in words, one call a line ("flow api-in: on -> off"). */
-void policy_diff(const struct policy *old, const struct policy *new, void (*line)(void *userdata, const char *text),
-		 void *userdata);
+enum change_kind { CHANGE_OTHER, CHANGE_NEW, CHANGE_GONE };
+
+/* Texts are valid during the call alone. */
+struct policy_change {
+	enum change_kind kind;
+	const char *of;             /* "setting", "role", "flow", "name" */
+	const char *id;             /* whose; NULL: of a setting */
+	const char *key;            /* as the file has it; NULL: the whole of it is new or gone */
+	const char *before, *after; /* NULL: nothing; members of a role: what went, what came */
+	bool off;                   /* a flow that is new or gone, and off */
+	unsigned line;              /* of the section in the new file; 0: it has none, or a setting's */
+	const char *text;           /* all of that in words: "flow api-in: on -> off" */
+};
+
+/* What changed from one policy to another. */
+void policy_diff(const struct policy *old, const struct policy *new,
+		 void (*see)(void *userdata, const struct policy_change *change), void *userdata);
 /* Whether a key that both have as it is written, of a section without a name, has one value in both. */
 bool policy_same_value(const struct policy *a, const struct policy *b, enum config_section section, const char *name);
 

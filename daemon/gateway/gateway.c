@@ -268,13 +268,13 @@ struct change_reader {
 	const struct reload_result *result;
 };
 
-static void read_change(void *userdata, const char *text)
+static void read_change(void *userdata, const struct policy_change *change)
 {
 	struct change_reader *reader = userdata;
 
-	changes_add(&reader->changes, text);
+	changes_add(&reader->changes, change->text);
 	if (reader->result->line)
-		reader->result->line(reader->result->userdata, text);
+		reader->result->line(reader->result->userdata, change->text);
 }
 
 int gateway_reload(struct gateway *gateway, const struct requester *by, struct diags *diags, struct reload_result *ret)

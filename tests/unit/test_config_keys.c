@@ -275,12 +275,12 @@ struct report {
 	unsigned lines, with_word;
 };
 
-static void count_line(void *userdata, const char *text)
+static void count_line(void *userdata, const struct policy_change *change)
 {
 	struct report *report = userdata;
 
 	report->lines++;
-	report->with_word += strstr(text, report->word) != NULL;
+	report->with_word += strstr(change->text, report->word) != NULL;
 }
 
 /* A reload reports that something changed, whatever the key; and nothing where it was written otherwise, or not at all.

@@ -108,29 +108,29 @@ static const struct change {
 	{ BASE "[flow api-in]\nenabled = no\n", BASE "[flow api-in]\nenabled = no\nport = 1\n", "" },
 };
 
-static void take_line(void *userdata, const char *text)
+static void take_line(void *userdata, const struct policy_change *change)
 {
-	fprintf(userdata, "%s\n", text);
+	fprintf(userdata, "%s\n", change->text);
 }
 
-static void test_changes(void **state)
+static void compare(const struct change *cases, size_t count,
+		    void (*take)(void *userdata, const struct policy_change *change))
 {
 	size_t wrong = 0;
 
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct policy old, new;
 		char *lines = NULL;
 		size_t length;
 		FILE *out = open_memstream(&lines, &length);
 		assert_non_null(out);
-		make_good_policy(&old, changes[i].old);
-		make_good_policy(&new, changes[i].new);
-		policy_diff(&old, &new, take_line, out);
+		make_good_policy(&old, cases[i].old);
+		make_good_policy(&new, cases[i].new);
+		policy_diff(&old, &new, take, out);
 		assert_int_equal(fclose(out), 0);
-		if (strcmp(lines, changes[i].lines) != 0) {
-			print_error("from\n%sto\n%sthe difference is\n%sinstead of\n%s", changes[i].old, changes[i].new,
-				    lines, changes[i].lines);
+		if (strcmp(lines, cases[i].lines) != 0) {
+			print_error("from\n%sto\n%sthe difference is\n%sinstead of\n%s", cases[i].old, cases[i].new,
+				    lines, cases[i].lines);
 			wrong++;
 		}
 		free(lines);
@@ -138,6 +138,50 @@ static void test_changes(void **state)
 		policy_free(&new);
 	}
 	assert_int_equal(wrong, 0);
+}
+
+static void test_changes(void **state)
+{
+	(void)state;
+	compare(changes, COUNT_OF(changes), take_line);
+}
+
+static void take_parts(void *userdata, const struct policy_change *change)
+{
+	static const char kinds[] = { [CHANGE_OTHER] = '~', [CHANGE_NEW] = '+', [CHANGE_GONE] = '-' };
+
+	fprintf(userdata, "%c %s|%s|%s|%s|%s|%u%s\n", kinds[change->kind], change->of, change->id ? change->id : "",
+		change->key ? change->key : "", change->before ? change->before : "",
+		change->after ? change->after : "", change->line, change->off ? " off" : "");
+}
+
+/* The same by parts. */
+static void test_parts(void **state)
+{
+	static const struct change parts[] = {
+		{ BASE, BASE "[gateway]\nmode = audit\nnat_except = 10.0.0.1\n",
+		  "~ setting||mode|enforce|audit|0\n~ setting||nat_except|||0\n" },
+		{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 admin.example.net\n",
+		  "~ role|ADM|members||admin.example.net|4\n~ role|ADM|members|203.0.113.128/25||4\n" },
+		{ BASE, SERVER "[role ADM]\nmembers = any\n",
+		  "~ role|ADM|members||ANY|4\n~ role|ADM|members|203.0.113.0/24||4\n" },
+		{ BASE, BASE "[role X]\nmembers = 10.0.0.1\n", "+ role|X|||10.0.0.1|6\n" },
+		{ BASE "[role X]\nmembers = 10.0.0.1\n", BASE, "- role|X||10.0.0.1||0\n" },
+		{ BASE, BASE "[flow imap-in]\nenabled = no\n", "~ flow|imap-in|enabled|on|off|6\n" },
+		{ BASE "[flow imap-in]\nenabled = no\n", BASE, "~ flow|imap-in|enabled|off|on|0\n" },
+		{ BASE, BASE "[flow imap-in]\nfrom = 10.0.0.1\nport = 1143\ncomment = a\n",
+		  "~ flow|imap-in|comment|none|a|6\n~ flow|imap-in|port|143|1143|6\n"
+		  "~ flow|imap-in|from|ANY|10.0.0.1|6\n" },
+		{ BASE, BASE "[flow x]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 445\nenabled = no\n",
+		  "+ flow|x|||ADM -> SERVER 445/tcp|6 off\n" },
+		{ BASE "[flow x]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 445\n", BASE,
+		  "- flow|x||ADM -> SERVER 445/tcp||0\n" },
+		{ BASE, BASE "[flow license-out]\nallow_private = yes\n",
+		  "~ name|my.mailstore.com|allow_private|no|yes|0\n" },
+	};
+
+	(void)state;
+	compare(parts, COUNT_OF(parts), take_parts);
 }
 
 /* Short buffers cut, and never overrun. */
@@ -167,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_short_buffers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
