@@ -52,6 +52,7 @@ libcore_a_SOURCES = \
 	daemon/core/printable.c daemon/core/printable.h \
 	daemon/core/query_pace.c daemon/core/query_pace.h \
 	daemon/core/record.c daemon/core/record.h daemon/core/record_text.c \
+	daemon/core/record_effect.c daemon/core/record_effect.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h daemon/core/compile_parts.h \
 	daemon/core/compile_base.c daemon/core/compile_flow.c daemon/core/compile_guards.c \
@@ -68,6 +69,7 @@ libbase_a_SOURCES = \
 	daemon/config/ini.c daemon/config/ini.h \
 	daemon/net/local_addresses.c daemon/net/local_addresses.h \
 	daemon/config/policy_file.c daemon/config/policy_file.h \
+	daemon/control/change_json.c daemon/control/change_json.h \
 	daemon/control/flow_json.c daemon/control/flow_json.h \
 	daemon/control/report_explain.c daemon/control/report_explain.h \
 	daemon/control/wire.c daemon/control/wire.h
@@ -82,6 +84,8 @@ spefwd_SOURCES = \
 	daemon/state_file.c daemon/state_file.h \
 	daemon/timer.c daemon/timer.h \
 	daemon/control/methods.c daemon/control/methods.h \
+	daemon/control/methods_diff.c daemon/control/methods_diff.h \
+	daemon/control/report_diff.c daemon/control/report_diff.h \
 	daemon/control/methods_drops.c daemon/control/methods_drops.h \
 	daemon/control/report_drops.c daemon/control/report_drops.h \
 	daemon/control/methods_explain.c daemon/control/methods_explain.h \
@@ -102,6 +106,7 @@ spefwd_SOURCES = \
 	daemon/gateway/counts.c daemon/gateway/counts.h \
 	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_parts.h daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c \
+	daemon/gateway/diff.c daemon/gateway/diff.h \
 	daemon/gateway/drops.c daemon/gateway/drops.h \
 	daemon/gateway/events.c \
 	daemon/gateway/foreign.c daemon/gateway/foreign.h daemon/gateway/foreign_parts.h \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
+#include "control/methods_diff.h"
 #include "control/methods_drops.h"
 #include "control/methods_explain.h"
 #include "control/methods_usage.h"
@@ -173,17 +174,11 @@ static void run_clear(void *userdata, struct control_call *call, json_t *paramet
 }
 
 const struct control_method methods[] = {
-	{ NAMED("Drops"), false, method_drops },
-	{ NAMED("Status"), false, run_status },
-	{ NAMED("Flows"), false, run_flows },
-	{ NAMED("Names"), false, run_names },
-	{ NAMED("Explain"), false, run_explain },
-	{ NAMED("Connections"), false, run_connections },
-	{ NAMED("Peers"), false, run_peers },
-	{ NAMED("Cut"), true, run_cut },
-	{ NAMED("Reload"), true, run_reload },
-	{ NAMED("Refresh"), true, run_refresh },
-	{ NAMED("Clear"), true, run_clear },
-	{ NAMED("Watch"), false, method_watch },
-	{ NULL, false, NULL },
+	{ NAMED("Drops"), false, method_drops },  { NAMED("Status"), false, run_status },
+	{ NAMED("Flows"), false, run_flows },     { NAMED("Names"), false, run_names },
+	{ NAMED("Explain"), false, run_explain }, { NAMED("Connections"), false, run_connections },
+	{ NAMED("Peers"), false, run_peers },     { NAMED("Cut"), true, run_cut },
+	{ NAMED("Diff"), false, run_diff },       { NAMED("Reload"), true, run_reload },
+	{ NAMED("Refresh"), true, run_refresh },  { NAMED("Clear"), true, run_clear },
+	{ NAMED("Watch"), false, method_watch },  { NULL, false, NULL },
 };

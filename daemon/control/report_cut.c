@@ -20,7 +20,7 @@ static json_t *words_of(const struct endpoint *endpoint)
 	return list;
 }
 
-static json_t *report_one(const struct policy *policy, const struct cut_connection *item)
+json_t *report_cut_connection(const struct policy *policy, const struct cut_connection *item)
 {
 	const struct packet *packet = &item->packet;
 	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
@@ -46,7 +46,7 @@ json_t *report_cut(const struct policy *policy, const struct cut_result *result)
 	json_t *list = json_array();
 
 	for (size_t i = 0; list && i < result->shown; i++) {
-		if (json_array_append_new(list, report_one(policy, &result->items[i])) < 0) {
+		if (json_array_append_new(list, report_cut_connection(policy, &result->items[i])) < 0) {
 			json_decref(list);
 			return NULL;
 		}

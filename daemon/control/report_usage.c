@@ -120,7 +120,7 @@ static json_t *ends(const struct tracked *tracked)
 }
 
 /* By the kernel's own note of when it began, or by when it was first met. */
-static void add_age(json_t *out, const struct usage *usage, const struct tracked *tracked)
+void report_age(json_t *out, const struct usage *usage, const struct tracked *tracked)
 {
 	int64_t known_s = usage_known_s(usage, tracked->id);
 
@@ -140,7 +140,7 @@ static json_t *connection(const struct usage *usage, const struct listed *listed
 	json_object_set_new(out, "state", json_string(listed->tracked.state ? listed->tracked.state : "none"));
 	if (listed->flow)
 		json_object_set_new(out, "flow", json_string(listed->flow->id));
-	add_age(out, usage, &listed->tracked);
+	report_age(out, usage, &listed->tracked);
 	if (listed->tracked.counted)
 		add_number(out, "bytes", (int64_t)listed->tracked.bytes);
 	return out;
@@ -180,7 +180,7 @@ json_t *report_cut_one(const struct tracked *tracked)
 
 /* The record */
 
-static json_t *peer(const struct record_entry *entry)
+json_t *report_peer(const struct record_entry *entry)
 {
 	struct range peers = record_peers(entry);
 	char text[RANGE_TEXT_MAX];
@@ -206,7 +206,7 @@ json_t *report_peers(const struct gateway *gateway, const struct policy_flow *fl
 			continue;
 		more = json_array_size(list) == PEERS_MAX;
 		if (!more)
-			json_array_append_new(list, peer(entry));
+			json_array_append_new(list, report_peer(entry));
 	}
 	json_t *out = json_pack("{s:o, s:b}", "peers", list, "more", more);
 	report_recorded(out, gateway);

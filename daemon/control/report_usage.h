@@ -8,6 +8,8 @@
 #include <stdbool.h>
 
 struct gateway;
+struct usage;
+struct record_entry;
 struct policy_flow;
 struct tracked;
 
@@ -19,6 +21,9 @@ void report_recorded(json_t *reply, const struct gateway *gateway);
  * listed a moment ago. *ret_error: connections can't be read, and it is NULL; a negative errno. */
 json_t *report_connections(struct gateway *gateway, const struct policy_flow *flow, bool at_once, int *ret_error);
 json_t *report_peers(const struct gateway *gateway, const struct policy_flow *flow);
+json_t *report_peer(const struct record_entry *entry); /* as Peer */
+/* Adds to a connection how old it is, as far as that is known. */
+void report_age(json_t *out, const struct usage *usage, const struct tracked *tracked);
 json_t *report_cut_one(const struct tracked *tracked);
 
 #endif

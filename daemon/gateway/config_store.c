@@ -157,6 +157,21 @@ int config_store_read(struct config_store *store, struct config_candidate *ret, 
 	return r;
 }
 
+int config_store_look(const struct config_store *store, struct config_candidate *ret, const struct archive *files,
+		      const struct ranges *own, struct diags *diags)
+{
+	struct policy_source source = { .archive = files, .gateway = own };
+	bool changed;
+
+	*ret = (struct config_candidate){ .archive = { 0 } };
+	int r = policy_file_load(&ret->file, files ? files->items[0].path : store->path, &source, diags);
+	if (r == 0)
+		r = policy_leave_out(&ret->file.policy, own, &changed);
+	if (r < 0)
+		config_candidate_free(ret);
+	return r;
+}
+
 void config_candidate_free(struct config_candidate *candidate)
 {
 	policy_file_free(&candidate->file);

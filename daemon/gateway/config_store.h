@@ -28,6 +28,10 @@ int config_store_load(struct config_store *store, const struct ranges *own);
  * another negative errno. config_candidate_free() must follow a 0. */
 int config_store_read(struct config_store *store, struct config_candidate *ret, const struct ranges *own,
 		      struct diags *diags);
+/* The same of these files, of which the first is the configuration, or with NULL of those on disk; it is but looked at,
+ * and no reason of health. */
+int config_store_look(const struct config_store *store, struct config_candidate *ret, const struct archive *files,
+		      const struct ranges *own, struct diags *diags);
 void config_candidate_free(struct config_candidate *candidate);
 /* The kernel holds the candidate's policy: it is in force, and candidate->file is what was in force before. another: it
  * means something else than the one before. */

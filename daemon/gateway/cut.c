@@ -80,21 +80,32 @@ static void note_cut(struct cutter *cutter, const struct packet *packet)
 }
 
 /* A mid-stream packet of what was cut has come through, while the table was not there: it is cut again, as what it was.
- */
-static bool was_cut(struct cutter *cutter, const struct packet *packet)
+ * NULL: it is of none that was. */
+static const struct cut_entry *find_cut(const struct cut *cut, const struct cut_rules *rules,
+					const struct packet *packet)
 {
 	struct cut_entry entries[CUT_ENTRIES_MAX];
-	size_t count = cut_entries(cutter->rules->policy, packet, 0, entries);
+	size_t count = cut_entries(rules->policy, packet, 0, entries);
+	const struct cut_entry *found = NULL;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct cut_entry *found = cut_find(cutter->cut, &entries[i]);
-		if (!found)
-			continue;
-		struct packet before = cut_packet(found);
-		note_cut(cutter, &before);
-		return true;
-	}
-	return false;
+	for (size_t i = 0; i < count && !found; i++)
+		found = cut_find(cut, &entries[i]);
+	return found;
+}
+
+/* *packet: as it was opened, as far as that is known. */
+static bool is_denied_by(const struct cut_rules *rules, struct packet *packet)
+{
+	/* Who opened a connection that was picked up is not known: it is what the policy took it for that let it in,
+	 * and without that it is judged by what would let it in again. */
+	if (packet->mid_stream && rules->before)
+		policy_opened(rules->before, packet, packet);
+	struct judgement judgement = policy_judge(rules->policy, rules->held, packet);
+	if (judgement.verdict != VERDICT_DENY)
+		return false;
+	if (packet->mid_stream && judgement.reason == REASON_WRONG_PEER) /* of such a flow's connection, then */
+		policy_opened(rules->policy, packet, packet);
+	return true;
 }
 
 static bool is_denied(void *userdata, const struct tracked *tracked)
@@ -103,20 +114,16 @@ static bool is_denied(void *userdata, const struct tracked *tracked)
 	const struct cut_rules *rules = cutter->rules;
 	struct packet packet = tracked->packet;
 
-	/* Who opened a connection that was picked up is not known: it is what the policy took it for that let it in,
-	 * and without that it is judged by what would let it in again. */
 	packet.mid_stream = tracked->picked_up;
-	if (packet.mid_stream && was_cut(cutter, &packet)) {
+	const struct cut_entry *again = packet.mid_stream ? find_cut(cutter->cut, rules, &packet) : NULL;
+	if (again) {
+		struct packet before = cut_packet(again);
+		note_cut(cutter, &before);
 		cut_show(cutter->result, rules, &packet, true);
 		return true;
 	}
-	if (packet.mid_stream && rules->before)
-		policy_opened(rules->before, &packet, &packet);
-	struct judgement judgement = policy_judge(rules->policy, rules->held, &packet);
-	if (judgement.verdict != VERDICT_DENY)
+	if (!is_denied_by(rules, &packet))
 		return false;
-	if (packet.mid_stream && judgement.reason == REASON_WRONG_PEER) /* of such a flow's connection, then */
-		policy_opened(rules->policy, &packet, &packet);
 	if (packet.protocol == PROTOCOL_TCP)
 		note_cut(cutter, &packet);
 	cut_show(cutter->result, rules, &packet, false);
@@ -154,6 +161,46 @@ int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, str
 	cut->pending_reason = r < 0 ? why : NULL;
 	cut->repeat_reason = why;
 	return r;
+}
+
+struct foreseeing {
+	const struct cut *cut;
+	const struct cut_rules *rules;
+	void (*see)(void *userdata, const struct tracked *tracked, const struct cut_cause *cause);
+	void *userdata;
+};
+
+static void foresee(void *userdata, const struct tracked *tracked)
+{
+	const struct foreseeing *foreseeing = userdata;
+	const struct cut_rules *rules = foreseeing->rules;
+	const struct cut_view before = { rules->before, rules->held_before }, now = { rules->policy, rules->held };
+	struct tracked as_opened = *tracked;
+	struct packet *packet = &as_opened.packet;
+
+	packet->mid_stream = tracked->picked_up;
+	const struct cut_entry *again = packet->mid_stream ? find_cut(foreseeing->cut, rules, packet) : NULL;
+	/* What the policy allows again would be forgotten first. */
+	bool stays_so = again && cut_is_denied_still(rules, again);
+	if (!stays_so && !is_denied_by(rules, packet))
+		return;
+	struct cut_cause cause = cut_cause(&before, &now, packet);
+	if (stays_so) {
+		cause.why = CUT_STAYS_SO;
+		cause.not_in = NULL;
+	}
+	foreseeing->see(foreseeing->userdata, &as_opened, &cause);
+}
+
+int cut_foresee(const struct cut *cut, const struct cut_rules *rules,
+		void (*see)(void *userdata, const struct tracked *tracked, const struct cut_cause *cause),
+		void *userdata)
+{
+	struct foreseeing foreseeing = { cut, rules, see, userdata };
+
+	if (rules->policy->mode == MODE_AUDIT)
+		return 0;
+	return conntrack_look(&rules->policy->protected_all, foresee, &foreseeing);
 }
 
 static bool is_requested(void *userdata, const struct tracked *tracked)

@@ -53,6 +53,11 @@ struct cut_result {
  * first ones are logged. 0 or a negative errno: then it is to be tried again (cut_pending_reason()); *ret is what was
  * cut in any case. */
 int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, struct cut_result *ret);
+/* Shows each connection that cut_run() would delete by these rules, and changes nothing; where a dump is begun again,
+ * more than once. Its packet is as it was opened, as far as that is known. 0 or a negative errno. */
+int cut_foresee(const struct cut *cut, const struct cut_rules *rules,
+		void (*see)(void *userdata, const struct tracked *tracked, const struct cut_cause *cause),
+		void *userdata);
 /* Ends the connection of this entry, whatever the policy says; it stays so. *ret: what it was. 0; -ENOENT: there is
  * none; -EPROTONOSUPPORT: what is no TCP has no end; or another negative errno. */
 int cut_one(struct cut *cut, const struct cut_rules *rules, uint32_t id, struct tracked *ret);

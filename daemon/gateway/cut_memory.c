@@ -251,13 +251,18 @@ struct forgetting {
 	bool failed;
 };
 
+bool cut_is_denied_still(const struct cut_rules *rules, const struct cut_entry *entry)
+{
+	struct packet packet = cut_packet(entry);
+
+	return entry->on_request || policy_judge(rules->policy, rules->held, &packet).verdict == VERDICT_DENY;
+}
+
 static bool is_denied_still(void *userdata, const struct cut_entry *entry)
 {
 	struct forgetting *forgetting = userdata;
-	struct packet packet = cut_packet(entry);
 
-	if (entry->on_request ||
-	    policy_judge(forgetting->rules->policy, forgetting->rules->held, &packet).verdict == VERDICT_DENY)
+	if (cut_is_denied_still(forgetting->rules, entry))
 		return true;
 	/* Without memory it is kept: that is no harm but to the connection, and the next time comes. */
 	if (forgetting->gone && cut_list_add(forgetting->gone, entry) < 0)

@@ -31,6 +31,8 @@ const struct cut_entry *cut_find(const struct cut *cut, const struct cut_entry *
 /* Before the entries of these connections are deleted; fresh is finished. whole: there are no others for which there
  * was no memory. */
 void cut_remember(struct cut *cut, const struct cut_list *fresh, bool whole);
+/* Whether the policy does not allow again what was cut. */
+bool cut_is_denied_still(const struct cut_rules *rules, const struct cut_entry *entry);
 /* What the policy allows again. */
 void cut_forget(struct cut *cut, const struct cut_rules *rules);
 

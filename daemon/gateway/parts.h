@@ -19,8 +19,9 @@ struct gateway {
 	void *userdata;
 	int state_lock; /* descriptor: the state directory is ours alone; negative: it can't be had */
 	int64_t started_ms;
-	bool applying; /* what the objects report has consequences for the kernel from now on */
-	bool started;  /* the table is up, and the counters were read once */
+	int64_t diff_free_ms; /* from when on gateway_diff() looks again */
+	bool applying;        /* what the objects report has consequences for the kernel from now on */
+	bool started;         /* the table is up, and the counters were read once */
 
 	char loaded_by[REQUESTER_MAX]; /* who asked for the policy in force; "": a start */
 

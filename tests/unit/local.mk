@@ -277,7 +277,7 @@ tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_
 UNIT_TESTS += tests/unit/test_gw_gateway
 tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
 	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) \
-	daemon/gateway/apply.c daemon/gateway/drops.c \
+	daemon/gateway/apply.c daemon/gateway/diff.c daemon/gateway/drops.c \
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c daemon/gateway/generation.c daemon/gateway/requests.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/foreign_explain.c \
@@ -329,6 +329,10 @@ tests_unit_test_delta_sets_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_compile_role_SOURCES = tests/unit/test_compile_role.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_role_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_compile_role_LDADD = $(UNIT_MAKE_LIBS)
+UNIT_TESTS += tests/unit/test_record_effect
+tests_unit_test_record_effect_SOURCES = tests/unit/test_record_effect.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_record_effect_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_record_effect_LDADD = $(UNIT_MAKE_LIBS)
 # spefwd's end of spefw-resolver, and what goes by it.
 UNIT_TESTS += tests/unit/test_resolv_conf
 tests_unit_test_resolv_conf_SOURCES = tests/unit/test_resolv_conf.c daemon/net/resolv_conf.c daemon/timer.c \

@@ -96,9 +96,21 @@ static void track_denied(uint16_t first_port, size_t count)
 		track("198.51.100.9", (uint16_t)(first_port + i), "192.0.2.25", 3389);
 }
 
+static void count_foreseen(void *userdata, const struct tracked *tracked, const struct cut_cause *cause)
+{
+	(void)tracked;
+	(void)cause;
+	++*(size_t *)userdata;
+}
+
+/* What is foreseen is what is cut. */
 static size_t run(struct cut *cut, const struct in_force *in_force)
 {
+	size_t foreseen = 0;
+
+	assert_int_equal(cut_foresee(cut, &in_force->rules, count_foreseen, &foreseen), 0);
 	assert_int_equal(cut_run(cut, &in_force->rules, "the policy changed", &result), 0);
+	assert_int_equal(foreseen, result.count);
 	return result.count;
 }
 

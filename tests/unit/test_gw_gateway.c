@@ -11,6 +11,7 @@
 #include "fake_resolver.h"
 #include "fake_time.h"
 #include "core/array.h"
+#include "gateway/diff.h"
 #include "gateway/gateway.h"
 
 #include <errno.h>
@@ -338,6 +339,108 @@ static void test_reload(void **state)
 }
 
 /* Who watches is told what happens; and nobody where nobody watches. */
+static void count_change(void *userdata, const struct policy_change *change)
+{
+	(void)change;
+	++*(size_t *)userdata;
+}
+
+/* How many changes; with a 0, gateway_diff_free() must follow. */
+static int foretell(const char *config, const struct archive *files, struct gateway_diff *ret, size_t *ret_changes)
+{
+	struct diags diags = { 0 };
+
+	*ret_changes = 0;
+	if (config)
+		directory_write("spefw.ini", config);
+	fake_time_pass(SECOND);
+	int r = gateway_diff(gateway, files, &diags, count_change, ret_changes, ret);
+	assert_int_equal(r == -EINVAL, diags_failed(&diags));
+	diags_free(&diags);
+	return r;
+}
+
+/* What a reload would do, and nothing of it done. */
+static void test_diff(void **state)
+{
+	static const char other[] = GOOD "[flow new]\nfrom = SERVER\nto = new.example.net\nprotocol = tcp\nport = 4\n"
+					 "[gateway]\nmode = audit\n[flow console-in]\nenabled = no\n";
+	struct archive files = { 0 };
+	struct gateway_diff diff;
+	size_t changes, cut;
+
+	(void)state;
+	start();
+	connect_as("203.0.113.5", "192.0.2.25", 443);
+	for (int i = 0; i < 30; i++) /* a dump may show one twice */
+		connect_as("203.0.113.5", "192.0.2.25", 8470);
+	gateway_read_connections(gateway);
+	uint64_t generation = config_store_generation(gateway_config(gateway));
+	assert_int_equal(foretell(NULL, NULL, &diff, &changes), 0);
+	assert_int_equal(changes + diff.cut + diff.record.count, 0);
+	gateway_diff_free(&diff);
+
+	assert_int_equal(foretell(NARROW, NULL, &diff, &changes), 0);
+	assert_int_equal(changes, 1);
+	assert_int_equal(diff.cut, 1);
+	assert_int_equal(diff.shown, 1);
+	assert_int_equal(diff.items[0].tracked.id, 8470);
+	assert_int_equal(diff.items[0].cause.why, CUT_SOURCE);
+	assert_true(diff.recorded);
+	assert_int_equal(diff.record.count, 1);
+	assert_int_equal(diff.record.items[0]->port, 8470);
+	gateway_diff_free(&diff);
+	assert_int_equal(fake_conntrack_count(), 31);
+	assert_int_equal(config_store_generation(gateway_config(gateway)), generation);
+
+	/* Other files, of which none is opened. */
+	assert_int_equal(archive_add(&files, "x.ini", other, strlen(other)), 0);
+	assert_int_equal(foretell(NULL, &files, &diff, &changes), 0);
+	assert_int_equal(changes, 3);
+	assert_int_equal(diff.cut, 0); /* in audit mode */
+	assert_int_equal(diff.record.count, 1);
+	assert_int_equal(diff.new_names.count, 1);
+	gateway_diff_free(&diff);
+	archive_free(&files);
+
+	/* A bad file is no reason of health where it is but looked at. */
+	assert_int_equal(foretell(BAD, NULL, &diff, &changes), -EINVAL);
+	assert_false(has_reason("config-refused"));
+	fake_conntrack_error = -EPERM;
+	assert_int_equal(foretell(NARROW, NULL, &diff, &changes), -EPERM);
+	fake_conntrack_error = 0;
+	assert_int_equal(reload(NARROW, &cut), 0);
+	assert_int_equal(cut, 30);
+}
+
+/* Each allocation of it fails in turn. */
+static void test_diff_memory(void **state)
+{
+	(void)state;
+	start();
+	connect_as("203.0.113.5", "192.0.2.25", 8470);
+	gateway_read_connections(gateway);
+	for (long i = 0; i < 4000; i++) {
+		struct gateway_diff diff;
+		struct diags diags = { 0 };
+		size_t changes = 0;
+		directory_write("spefw.ini", NARROW);
+		fake_time_pass(SECOND);
+		allocations_left = i;
+		int r = gateway_diff(gateway, NULL, &diags, count_change, &changes, &diff);
+		bool enough = allocations_left > 0;
+		allocations_left = -1;
+		if (r == 0)
+			gateway_diff_free(&diff);
+		diags_free(&diags);
+		if (enough) {
+			assert_int_equal(r, 0);
+			return;
+		}
+	}
+	fail_msg("it takes more allocations than were tried");
+}
+
 static void test_watch(void **state)
 {
 	static const char *const names[] = { LICENSE };
@@ -915,6 +1018,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_kernel, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_start_fails_for_a_while, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_diff, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_diff_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_fails, setup, teardown),

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SPEFW_CHANGE_JSON_H
+#define SPEFW_CHANGE_JSON_H
+
+/* Differences of two policies as JSON: type Change of the interface. */
+
+#include "core/policy_diff.h"
+
+#include <jansson.h>
+
+/* For policy_diff(); userdata is a JSON array. */
+void change_json_add(void *userdata, const struct policy_change *change);
+
+#endif
