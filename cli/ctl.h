@@ -135,6 +135,7 @@ int verb_cut(struct ctl *ctl);
 int verb_refresh(struct ctl *ctl);
 int verb_clear(struct ctl *ctl);
 int verb_check(struct ctl *ctl);
+int verb_diff(struct ctl *ctl);
 int verb_explain(struct ctl *ctl);
 int verb_init(struct ctl *ctl);
 int verb_metrics(struct ctl *ctl);

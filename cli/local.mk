@@ -13,12 +13,13 @@ libctl_a_SOURCES = \
 	cli/table.c \
 	cli/text_watch.c \
 	cli/text_cut.c cli/text_details.c cli/text_names.c cli/text_status.c \
-	cli/text_cures.c cli/text_drops.c \
+	cli/text_cures.c cli/text_diff.c cli/text_drops.c \
 	cli/text_explain.c \
 	cli/text_flows.c \
 	cli/text_usage.c \
 	cli/verbs.c \
 	cli/verbs_change.c \
+	cli/verbs_diff.c \
 	cli/verbs_doctor.c \
 	cli/verbs_drops.c cli/verbs_drops.h \
 	cli/verbs_explain.c \

@@ -38,6 +38,7 @@ void text_connections(const struct ctl *ctl, const json_t *reply);
 void text_cut_one(const struct ctl *ctl, const json_t *reply);
 void text_names(const struct ctl *ctl, const json_t *reply);
 void text_event(const struct ctl *ctl, const json_t *reply);
+void text_diff(const struct ctl *ctl, const json_t *reply);
 void text_drops(const struct ctl *ctl, const json_t *reply);
 void text_reload(const struct ctl *ctl, const json_t *reply);
 void text_clear(const struct ctl *ctl, const json_t *reply);
@@ -63,6 +64,7 @@ void text_add_list(struct text *text, const json_t *array, size_t max);
 void text_removed(const struct ctl *ctl, const json_t *reply);
 void text_add_ports(struct text *text, const json_t *flow); /* "tcp/143, 443" */
 void text_add_last(struct text *text, const json_t *flow);  /* when it was last used, or why it is off */
+char *format_bytes(int64_t bytes, char buffer[32]);         /* "2.1 MB"; returns buffer */
 enum tone tone_of_state(const char *state);
 void ctl_print_table(const struct ctl *ctl, struct table *table);
 

@@ -7,7 +7,7 @@
 /* All about one flow; connections, and the end of one. */
 
 /* "2.1 MB". */
-static char *format_bytes(int64_t bytes, char buffer[32])
+char *format_bytes(int64_t bytes, char buffer[32])
 {
 	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB" };
 	double value = (double)(bytes > 0 ? bytes : 0);

@@ -49,6 +49,25 @@ const struct verb verbs[] = {
 	  .timeout_s = LONG_TIMEOUT_S,
 	  .text = text_reload,
 	  .run = verb_show },
+	{ .name = "diff",
+	  .arguments = "[FILE]",
+	  .arguments_max = 1,
+	  .help = "what a reload would change, cut and deny",
+	  .about = "What a reload would do: what is new, gone or another, as the keys of the file; the live "
+		   "connections that it would cut, the first 20 of them; and, by the record, who has used a flow in "
+		   "the last 30 days and could not any more, the 20 most recent ones. A network in the record is "
+		   "judged by its first address, and a name that is new has no address until it is resolved.\n"
+		   "Without <FILE> it is the daemon's file on disk. <FILE> is another one, of up to 768 kB with the "
+		   "files that it names, for root.\n"
+		   "With `-c`, <FILE> (or `/etc/spefw/spefw.ini`) is compared with the file of `-c`, without a daemon; "
+		   "connections and the record are not looked at. The exit status is 1 where a file has errors, and "
+		   "else 0.\n",
+	  .example = "spefwctl diff",
+	  .options = OF(CONFIG),
+	  .method = SPEFW_METHOD("Diff"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_diff,
+	  .run = verb_diff },
 	{ .name = "check",
 	  .arguments = "[FILE]",
 	  .arguments_max = 1,

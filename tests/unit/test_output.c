@@ -62,6 +62,7 @@ static void run_server(const char *path, struct canned *canned, bool privileged,
 		{ "org.spefw.Gateway.Flows", privileged, run_canned },
 		{ "org.spefw.Gateway.Names", privileged, run_canned },
 		{ "org.spefw.Gateway.Explain", privileged, run_canned },
+		{ "org.spefw.Gateway.Diff", privileged, run_canned },
 		{ "org.spefw.Gateway.Connections", privileged, run_canned },
 		{ "org.spefw.Gateway.Peers", privileged, run_canned },
 		{ "org.spefw.Gateway.Cut", privileged, run_canned },
@@ -546,6 +547,51 @@ static void test_explain_file(void **state)
 	assert_non_null(strstr(f->err, "is not usable: see spefwctl check "));
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(RUN(f, "-c", path, "explain", "10.0.0.1", "server:443"), EXIT_FAILED);
+}
+
+static void test_diff(void **state)
+{
+	static const char *const names[] = { "diff-full", "diff-none", "diff-audit", "diff-removed", "diff-hostile" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		check_golden(f, names[i], EXIT_DONE);
+	assert_int_equal(RUN(f, "diff"), EXIT_NOT_RUNNING);
+	assert_non_null(strstr(f->err, "or compare two files by -c /"));
+}
+
+/* Of two files alone; and what is wrong with a file, without a word of the daemon. */
+static void test_diff_files(void **state)
+{
+	static const char text[] = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n"
+				   "[role ADM]\nmembers = 203.0.113.0/24\n";
+	struct fixture *f = *state;
+	char old[96], new[96], whole[sizeof(text) + 64];
+
+	snprintf(old, sizeof(old), "%s/old.ini", f->directory);
+	snprintf(new, sizeof(new), "%s/new.ini", f->directory);
+	snprintf(whole, sizeof(whole), "%s[flow imap-in]\nenabled = no\n", text);
+	write_file(old, text);
+	write_file(new, whole);
+	assert_int_equal(RUN(f, "-c", old, "diff", new), EXIT_DONE);
+	assert_non_null(strstr(f->out, "  - imap-in    off  line 6\n"
+				       "By the files alone: connections and the record are not looked at.\n"));
+	assert_int_equal(RUN(f, "-c", old, "--json", "diff", new), EXIT_DONE);
+	assert_non_null(strstr(f->out, "\"key\": \"enabled\", \"before\": \"on\", \"after\": \"off\", \"line\": 6"));
+	assert_int_equal(RUN(f, "-c", old, "diff", old), EXIT_DONE);
+	assert_int_equal(strncmp(f->out, "no difference: ", 15), 0);
+	write_file(new, "[server]\n");
+	assert_int_equal(RUN(f, "-c", old, "diff", new), EXIT_FAILED);
+	assert_non_null(strstr(f->err, "new.ini:1: "));
+	assert_int_equal(RUN(f, "diff", new), EXIT_FAILED);
+	assert_non_null(strstr(f->err, "new.ini:1: "));
+	write_file(new, "# \xff\n[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n"
+			"[role ADM]\nmembers = 203.0.113.0/24\n");
+	assert_int_equal(RUN(f, "diff", new), EXIT_FAILED);
+	assert_non_null(strstr(f->err, "it is not text in UTF-8"));
+	assert_int_equal(unlink(old), 0);
+	assert_int_equal(unlink(new), 0);
+	assert_int_equal(RUN(f, "diff", new), EXIT_FAILED);
 }
 
 static void test_events(void **state)
@@ -1156,6 +1202,8 @@ int main(void)
 		TEST(test_events),
 		TEST(test_explain),
 		TEST(test_explain_file),
+		TEST(test_diff),
+		TEST(test_diff_files),
 		TEST(test_drops),
 		TEST(test_errors_of_the_daemon),
 		TEST(test_nearest_word),
