@@ -56,6 +56,7 @@ bool status_is_cleared(const json_t *status); /* the table was removed on reques
 /* Connections that were cut, one a line; and one of them. */
 void text_cut(const struct ctl *ctl, int64_t count, const json_t *connections);
 void text_add_drop(struct text *text, const json_t *row); /* of Drops() */
+int64_t cut_count(const json_t *connections);             /* how many these stand for */
 void text_add_cut(struct text *text, const json_t *connection);
 
 /* Adds the strings of an array, with commas, `max` at most: "a, b, +3 more". */

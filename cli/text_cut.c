@@ -45,6 +45,7 @@ void text_add_cut(struct text *text, const json_t *connection)
 {
 	const char *flow = json_text_of(connection, "flow");
 	int64_t port = json_number_of(connection, "port");
+	char number[32];
 
 	text_add(text, "%s -> %s %s", side_of(connection, "source_role", "source"),
 		 side_of(connection, "target_role", "target"), json_text_of(connection, "protocol"));
@@ -52,22 +53,33 @@ void text_add_cut(struct text *text, const json_t *connection)
 		text_add(text, "/%" PRId64, port);
 	if (*flow)
 		text_add(text, " (%s)", flow);
+	if (json_number_of(connection, "count") > 1)
+		text_add(text, ", %s times", format_count(json_number_of(connection, "count"), number));
 	text_add(text, ": ");
 	add_why(text, connection);
 }
 
+int64_t cut_count(const json_t *connections)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(connections); i++)
+		count += json_number_of(json_array_get(connections, i), "count");
+	return count;
+}
+
 void text_cut(const struct ctl *ctl, int64_t count, const json_t *connections)
 {
-	size_t shown = json_array_size(connections);
+	int64_t more = count - cut_count(connections);
 	char number[32];
 
-	for (size_t i = 0; i < shown; i++) {
+	for (size_t i = 0; i < json_array_size(connections); i++) {
 		struct text line = { 0 };
 		text_add_cut(&line, json_array_get(connections, i));
 		fputs("  ", ctl->screen.file);
 		screen_line(&ctl->screen, 2, 4, TONE_PLAIN, text_of(&line));
 		text_free(&line);
 	}
-	if (count > (int64_t)shown && shown)
-		fprintf(ctl->screen.file, "  and %s more\n", format_count(count - (int64_t)shown, number));
+	if (more > 0 && json_array_size(connections))
+		fprintf(ctl->screen.file, "  and %s more\n", format_count(more, number));
 }

@@ -28,9 +28,8 @@ static void add_time(struct text *text, const char *when)
 }
 
 /* "; and 3 more", where the list has fewer than there were. */
-static void add_more(struct text *text, const json_t *list, int64_t count, const char *before)
+static void add_more(struct text *text, const json_t *list, int64_t more, const char *before)
 {
-	int64_t more = count - (int64_t)json_array_size(list);
 	char number[32];
 
 	if (more > 0)
@@ -55,7 +54,7 @@ static void add_reload(struct text *text, const json_t *event)
 	}
 	text_add(text, ", generation %" PRId64 ": ", json_number_of(event, "generation"));
 	add_items(text, changes, "; ");
-	add_more(text, changes, count, "; and ");
+	add_more(text, changes, count - (int64_t)json_array_size(changes), "; and ");
 	if (count <= 0)
 		text_add(text, "nothing changed");
 }
@@ -66,7 +65,7 @@ static void add_refresh(struct text *text, const json_t *event)
 
 	text_add(text, "refresh by %s: ", json_text_of(event, "by"));
 	add_items(text, names, ", ");
-	add_more(text, names, json_number_of(event, "count"), ", and ");
+	add_more(text, names, json_number_of(event, "count") - (int64_t)json_array_size(names), ", and ");
 	if (!json_array_size(names))
 		text_add(text, "all names");
 }
@@ -94,7 +93,7 @@ static void add_cut(struct text *text, const json_t *event)
 		text_add(text, "%s", i ? "; " : "");
 		text_add_cut(text, json_array_get(connections, i));
 	}
-	add_more(text, connections, count, "; and ");
+	add_more(text, connections, count - cut_count(connections), "; and ");
 }
 
 static void add_addresses(struct text *text, const json_t *list, int64_t count, char sign)

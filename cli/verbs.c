@@ -40,9 +40,10 @@ const struct verb verbs[] = {
 	  .run = verb_status },
 	{ .name = "reload",
 	  .help = "read the configuration again and apply it",
-	  .about = "Reads the configuration again, applies it in one transaction, and prints what changed, "
-		   "and the first 20 connections that it cut: whose, by which flow, and why. Where "
-		   "the file has errors they are printed, nothing changes, and the exit status is 1. For root.\n",
+	  .about =
+		  "Reads the configuration again, applies it in one transaction, and prints what changed, "
+		  "and the first connections that it cut, alike ones in one line: whose, by which flow, and why. Where "
+		  "the file has errors they are printed, nothing changes, and the exit status is 1. For root.\n",
 	  .example = "spefwctl reload",
 	  .root = true,
 	  .method = SPEFW_METHOD("Reload"),

@@ -24,11 +24,11 @@ json_t *report_cut_connection(const struct policy *policy, const struct cut_conn
 {
 	const struct packet *packet = &item->packet;
 	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
-	json_t *out = json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "source", addr_format(&packet->source, source),
+	json_t *out = json_pack("{s:s, s:s, s:s, s:b, s:s, s:o, s:I}", "source", addr_format(&packet->source, source),
 				"target", addr_format(&packet->target, target), "protocol",
 				packet->protocol < PROTOCOLS ? protocol_name(packet->protocol) : "other", "had",
 				item->cause.had, "why", cut_why_name(item->cause.why), "not_in",
-				words_of(item->cause.not_in));
+				words_of(item->cause.not_in), "count", (json_int_t)item->count);
 
 	if (!out)
 		return NULL;

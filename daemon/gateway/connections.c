@@ -45,8 +45,9 @@ static void tell_cut(struct gateway *gateway, const struct requester *by, const 
 		policy_judge(config_store_policy(gateway->config), NULL, &tracked->packet).flow;
 	struct cut_result result = { .count = 1, .shown = 1 };
 
-	result.items[0] =
-		(struct cut_connection){ .packet = tracked->packet, .cause = { .why = CUT_ON_REQUEST, .had = true } };
+	result.items[0] = (struct cut_connection){ .packet = tracked->packet,
+						   .cause = { .why = CUT_ON_REQUEST, .had = true },
+						   .count = 1 };
 	if (flow)
 		snprintf(result.items[0].cause.flow, sizeof(result.items[0].cause.flow), "%s", flow->id);
 	happened(gateway, &(struct happening){ .kind = HAPPENED_CUT, .by = by, .cut = &result, .text = "on request" });

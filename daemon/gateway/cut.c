@@ -152,8 +152,7 @@ int cut_run(struct cut *cut, const struct cut_rules *rules, const char *why, str
 	cut_forget(cut, rules);
 	int r = conntrack_cut(&rules->policy->protected_all, is_denied, remember, &cutter, &ret->count);
 	cut_list_free(&cutter.fresh);
-	if (ret->shown > ret->count)
-		ret->shown = ret->count;
+	cut_limit(ret);
 	cut_log(ret, rules->policy, why);
 	if (r < 0 && !cut->failed)
 		log_error("connections that the policy denies could not all be cut yet: %s", strerror(-r));

@@ -35,18 +35,21 @@ struct cut_rules {
 	const struct names_view *held, *held_before; /* of each; NULL: nobody */
 };
 
-/* A connection that was cut. What it points to is the policy's. */
+/* Connections that were cut, alike but for their source ports. What it points to is the policy's. */
 struct cut_connection {
-	struct packet packet; /* as it was opened, as far as that is known */
+	struct packet packet; /* of the first, as it was opened, as far as that is known */
 	struct cut_cause cause;
+	size_t count;
 };
 
-enum { CUT_SHOWN_MAX = 20 };
+enum { CUT_SHOWN_MAX = 20, CUT_SEEN_MAX = 64 };
 
 struct cut_result {
 	size_t count;                               /* all that were cut */
 	struct cut_connection items[CUT_SHOWN_MAX]; /* the first of them */
-	size_t shown;                               /* how many these are; one may have ended by itself meanwhile */
+	size_t shown;                               /* how many items */
+	struct packet seen[CUT_SEEN_MAX];           /* a dump may show one twice: the first of those in items */
+	size_t seen_count;
 };
 
 /* Deletes the connections that the policy denies, and forgets those which it allows again. Nothing in audit mode. The

@@ -23,6 +23,8 @@ struct cut {
 
 /* cut_shown.c. stays_so: it was cut before. */
 void cut_show(struct cut_result *result, const struct cut_rules *rules, const struct packet *packet, bool stays_so);
+/* At most so many as were cut: one may have ended by itself meanwhile. */
+void cut_limit(struct cut_result *result);
 void cut_log(const struct cut_result *result, const struct policy *policy, const char *why);
 
 /* cut_memory.c */

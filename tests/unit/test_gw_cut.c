@@ -258,14 +258,29 @@ static void test_the_first_are_shown(void **state)
 {
 	struct cut *cut = a_cut();
 
+	char source[20];
+
 	track_denied(1, 30);
 	track_denied(1, 10); /* a dump may show them twice */
 	fake_log_reset();
 	assert_int_equal(run(cut, *state), 40);
+	assert_int_equal(result.shown, 1);
+	assert_int_equal(result.items[0].packet.source_port, 1);
+	assert_int_equal(result.items[0].count, 30);
+	assert_true(fake_log_has("cut 198.51.100.9 -> SERVER tcp/3389 (web), 30 times: source not in 198.51.100.1"));
+	assert_true(fake_log_has("cut: and 10 more"));
+	/* Those that come behind the last of the first are counted alone, unless they are as one of these. */
+	for (unsigned i = 0; i < 30; i++) {
+		snprintf(source, sizeof(source), "198.51.100.%u", 100 + i);
+		track(source, 40000, "192.0.2.25", 3389);
+	}
+	track("198.51.100.100", 40001, "192.0.2.25", 3389);
+	fake_log_reset();
+	assert_int_equal(run(cut, *state), 31);
 	assert_int_equal(result.shown, CUT_SHOWN_MAX);
-	assert_int_equal(result.items[19].packet.source_port, 20);
-	assert_int_equal(fake_log_count("cut 198.51.100.9 -> SERVER tcp/3389 (web): source not in 198.51.100.1"), 20);
-	assert_true(fake_log_has("cut: and 20 more"));
+	assert_int_equal(fake_log_count("(web): source not in"), 19);
+	assert_true(fake_log_has("cut 198.51.100.100 -> SERVER tcp/3389 (web), 2 times: source"));
+	assert_true(fake_log_has("cut: and 10 more"));
 	cut_free(cut);
 }
 
