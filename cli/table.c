@@ -112,16 +112,22 @@ static void measure(const struct table *table, const struct screen *screen, size
 	memset(widths, 0, COLUMNS_MAX * sizeof(*widths));
 	for (size_t i = 0; i < table->count; i++) {
 		size_t column = i % table->columns, width = text_width(table->cells[i].text),
-		       word = longest_word(table->cells[i].text);
+		       longest = longest_word(table->cells[i].text);
 		if (width > widths[column])
 			widths[column] = width;
-		if (word > least[column])
-			least[column] = word;
+		if (longest > least[column])
+			least[column] = longest;
 	}
+	size_t word = least[last];
 	if (wrapped && least[last] < WRAPPED_LEAST && widths[last] > WRAPPED_LEAST)
 		least[last] = WRAPPED_LEAST;
 	if (wrapped || screen->width)
 		shrink(table, widths, least, screen_width(screen));
+	/* Rather than beyond the edge it is narrower than one likes to read. */
+	if (wrapped) {
+		least[last] = word;
+		shrink(table, widths, least, screen_width(screen));
+	}
 }
 
 static bool is_empty(const char *const *rest, size_t from, size_t columns)

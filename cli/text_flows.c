@@ -29,15 +29,13 @@ static void add_text_cell(struct table *table, enum tone tone, struct text *text
 }
 
 /* The first one, and how many more. */
-static void add_end(struct table *table, enum tone tone, const json_t *array)
+static void add_end(struct text *text, const json_t *array)
 {
 	size_t count = json_word_count(array);
-	struct text text = { 0 };
 
-	text_add(&text, "%s", json_text(json_array_get(array, 0)));
+	text_add(text, "%s", json_text(json_array_get(array, 0)));
 	if (count > 1)
-		text_add(&text, " and %zu more", count - 1);
-	add_text_cell(table, tone, &text);
+		text_add(text, " and %zu more", count - 1);
 }
 
 void text_add_last(struct text *text, const json_t *flow)
@@ -71,31 +69,64 @@ static void add_count(struct table *table, enum tone tone, const json_t *flow, c
 	table_cell(table, tone, "%s", count);
 }
 
-static void add_flow(struct table *table, const json_t *flow)
+/* narrow: both ends and the port are one cell. */
+static void add_flow(struct table *table, const json_t *flow, bool narrow)
 {
 	enum tone tone = json_truth_of(flow, "enabled") ? TONE_PLAIN : TONE_FAINT;
-	struct text ports = { 0 }, last = { 0 };
+	struct text from = { 0 }, to = { 0 }, ports = { 0 }, last = { 0 };
 
+	add_end(&from, json_object_get(flow, "from"));
+	add_end(&to, json_object_get(flow, "to"));
 	text_add_ports(&ports, flow);
 	text_add_last(&last, flow);
 	table_cell(table, tone, "%s", json_text_of(flow, "id"));
-	add_end(table, tone, json_object_get(flow, "from"));
-	add_end(table, tone, json_object_get(flow, "to"));
-	add_text_cell(table, tone, &ports);
+	if (narrow) {
+		text_add(&from, " -> %s %s", text_of(&to), text_of(&ports));
+		add_text_cell(table, tone, &from);
+		text_free(&to);
+		text_free(&ports);
+	} else {
+		add_text_cell(table, tone, &from);
+		add_text_cell(table, tone, &to);
+		add_text_cell(table, tone, &ports);
+	}
 	add_count(table, tone, flow, "connections");
 	add_count(table, tone, flow, "new_24h");
 	add_text_cell(table, tone, &last);
 }
 
+static void widen(size_t *width, const char *text)
+{
+	if (text_width(text) > *width)
+		*width = text_width(text);
+}
+
+/* Whether addresses and names, which are never broken, don't stand side by side. */
+static bool is_narrow(const struct ctl *ctl, const json_t *flows)
+{
+	enum { PORTS = 11, FIGURES = 3 + 6 + 7, GAPS = 6 * 2 }; /* "10000-10100"; "23d 23h" */
+	size_t id = 0, from = 0, to = 0;
+
+	for (size_t i = 0; i < json_array_size(flows); i++) {
+		const json_t *flow = json_array_get(flows, i);
+		widen(&id, json_text_of(flow, "id"));
+		widen(&from, json_text(json_array_get(json_object_get(flow, "from"), 0)));
+		widen(&to, json_text(json_array_get(json_object_get(flow, "to"), 0)));
+	}
+	return id + from + to + PORTS + FIGURES + GAPS > screen_width(&ctl->screen);
+}
+
 static void print_flows(const struct ctl *ctl, const json_t *flows)
 {
-	static const char *const titles[] = { "FLOW", "FROM", "TO", "PORT", "NOW", "24 H", "LAST" };
+	static const char *const titles[] = { "FLOW", "FROM", "TO", "PORT", "NOW", "24 H", "LAST" },
+				 *const narrow_titles[] = { "FLOW", "FROM -> TO, PORT", "NOW", "24 H", "LAST" };
+	bool narrow = is_narrow(ctl, flows);
 	struct table table;
 
-	table_init(&table, "peeerre");
-	table_titles(&table, titles);
+	table_init(&table, narrow ? "perrw" : "peeerrw");
+	table_titles(&table, narrow ? narrow_titles : titles);
 	for (size_t i = 0; i < json_array_size(flows); i++)
-		add_flow(&table, json_array_get(flows, i));
+		add_flow(&table, json_array_get(flows, i), narrow);
 	ctl_print_table(ctl, &table);
 }
 
@@ -220,7 +251,7 @@ static void print_roles(const struct ctl *ctl, const json_t *roles)
 	struct table table;
 	char count[32];
 
-	table_init(&table, "ppre");
+	table_init(&table, "pprw");
 	table_titles(&table, titles);
 	for (size_t i = 0; i < json_array_size(roles); i++) {
 		const json_t *role = json_array_get(roles, i);

@@ -401,7 +401,7 @@ static void test_flows_and_names(void **state)
 {
 	struct fixture *f = *state;
 
-	check_golden(f, "flows-ok", EXIT_DONE);
+	check_golden(f, "flows-all", EXIT_DONE);
 	check_golden(f, "flows-comment", EXIT_DONE);
 	check_golden(f, "names-ok", EXIT_DONE);
 	check_golden(f, "names-trouble", EXIT_DONE);
@@ -410,6 +410,26 @@ static void test_flows_and_names(void **state)
 	check_golden(f, "connections-uncounted", EXIT_DONE);
 	check_golden(f, "connections-none", EXIT_DONE);
 	check_golden(f, "connections-removed", EXIT_DONE);
+}
+
+/* Whole, where it is no terminal and on a small one, too: words are not broken, what is too long goes on below. */
+static void test_flows_fit(void **state)
+{
+	static char text[1 << 16];
+	struct fixture *f = *state;
+	char *path = golden_path("flows-all", ".json"), *reply = read_whole(path);
+
+	serve(f, (struct canned){ .parameters = reply }, false);
+	assert_int_equal(RUN(f, "flows"), EXIT_DONE);
+	check_width(f->out, 80);
+	setenv("NO_COLOR", "1", 1);
+	ON_TERMINAL(f, 60, text, "flows");
+	unsetenv("NO_COLOR");
+	check_width(text, 60);
+	assert_non_null(strstr(text, "SERVER ->"));
+	stop_serving(f);
+	free(reply);
+	free(path);
 }
 
 /* All about one flow is put together from three replies. */
@@ -1018,7 +1038,7 @@ static void test_help_of_verbs(void **state)
 static void test_lists(void **state)
 {
 	struct fixture *f = *state;
-	char *path = golden_path("flows-ok", ".json"), *reply = read_whole(path);
+	char *path = golden_path("flows-all", ".json"), *reply = read_whole(path);
 
 	serve(f, (struct canned){ .parameters = reply }, false);
 	assert_int_equal(RUN(f, "list", "flows"), EXIT_DONE);
@@ -1196,6 +1216,7 @@ int main(void)
 		TEST(test_status),
 		TEST(test_status_of_a_hostile_daemon),
 		TEST(test_flows_and_names),
+		TEST(test_flows_fit),
 		TEST(test_one_flow),
 		TEST(test_cut),
 		TEST(test_changes),
