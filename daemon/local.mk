@@ -26,6 +26,7 @@ libcore_a_SOURCES = \
 	daemon/core/doctor_names.c daemon/core/doctor_troubles.c \
 	daemon/core/dns_message.c daemon/core/dns_message.h \
 	daemon/core/dns_wire.c daemon/core/dns_wire.h \
+	daemon/core/drop_past.c daemon/core/drop_past.h \
 	daemon/core/drop_sources.c daemon/core/drop_sources.h \
 	daemon/core/drop_seen.c daemon/core/drop_seen.h \
 	daemon/core/drop_table.c daemon/core/drop_table.h \

@@ -2,6 +2,8 @@
 #include "drop_sources.h"
 #include "array.h"
 
+#include <errno.h>
+
 static bool is_recent(int64_t when_ms, int64_t now_ms)
 {
 	return now_ms - when_ms < DROP_HOUR_MS;
@@ -88,6 +90,13 @@ size_t drop_sources_hour(const struct drop_sources *sources, int64_t now_ms,
 	}
 	*ret_more = sources->forgot && is_recent(sources->forgot_ms, now_ms);
 	return count;
+}
+
+int drop_sources_restore(struct drop_sources *sources, const struct drop_source *source)
+{
+	if (sources->count == DROP_SOURCES || find(sources, &source->addr))
+		return 0;
+	return ARRAY_PUSH(sources, *source) < 0 ? -ENOMEM : 0;
 }
 
 void drop_sources_free(struct drop_sources *sources)

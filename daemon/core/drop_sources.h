@@ -37,6 +37,8 @@ unsigned drop_sources_unlogged(struct drop_sources *sources, int64_t now_ms);
 size_t drop_sources_hour(const struct drop_sources *sources, int64_t now_ms,
 			 bool (*is)(void *userdata, const struct addr *addr), void *userdata, size_t *ret_is,
 			 bool *ret_more);
+/* What was known of one before a restart; one that is known, or has no room, is passed over. 0 or -ENOMEM. */
+int drop_sources_restore(struct drop_sources *sources, const struct drop_source *source);
 void drop_sources_free(struct drop_sources *sources);
 
 #endif

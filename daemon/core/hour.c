@@ -53,8 +53,7 @@ void hour_write(FILE *out, const struct hour *hour, const char *boot, int64_t no
 		fprintf(out, "denied %" PRId64 " %" PRIu64 "\n", sample_of(hour, i)->at_ms, sample_of(hour, i)->total);
 }
 
-/* What is to be added to a time of the file; false: nobody knows. */
-static bool shift_of(const char *line, const char *boot, int64_t now_ms, int64_t wall_s, int64_t *ret)
+bool hour_shift(const char *line, const char *boot, int64_t now_ms, int64_t wall_s, int64_t *ret)
 {
 	int64_t then_ms, then_s, passed_ms;
 	char word[64];
@@ -80,7 +79,7 @@ void hour_read(struct hour *ret, const char *text, const char *boot, int64_t now
 	while (*text) {
 		text = lines_next(text, line, sizeof(line));
 		if (strncmp(line, "clock ", 6) == 0)
-			known = shift_of(line, boot, now_ms, wall_s, &shift_ms);
+			known = hour_shift(line, boot, now_ms, wall_s, &shift_ms);
 		else if (known && sscanf(line, "denied %" SCNd64 " %" SCNu64, &at_ms, &total) == 2 &&
 			 !__builtin_add_overflow(at_ms, shift_ms, &at_ms) && at_ms <= now_ms &&
 			 at_ms > now_ms - 2 * HOUR_MS && (!ret->count || at_ms > sample_of(ret, 0)->at_ms))

@@ -5,6 +5,7 @@
 /* How much a total that only grows has grown within the last hour: samples of it, one a minute, which outlive a restart
  * and a reboot. Times are milliseconds of CLOCK_BOOTTIME, negative for what was before this boot. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,5 +31,7 @@ uint64_t hour_growth(const struct hour *hour, uint64_t total, int64_t now_ms);
  * the samples are forgotten. */
 void hour_write(FILE *out, const struct hour *hour, const char *boot, int64_t now_ms, int64_t wall_s);
 void hour_read(struct hour *ret, const char *text, const char *boot, int64_t now_ms, int64_t wall_s);
+/* By the first of its lines, what is to be added to times of the same file; false: nobody knows. */
+bool hour_shift(const char *line, const char *boot, int64_t now_ms, int64_t wall_s, int64_t *ret);
 
 #endif

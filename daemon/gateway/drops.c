@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/drops.h"
 #include "clock.h"
-#include "core/drop_sources.h"
 #include "core/denial_cause.h"
-#include "core/hour.h"
+#include "core/drop_past.h"
+#include "core/lines.h"
 #include "log.h"
+#include "state_file.h"
 #include "timer.h"
 
 #include <errno.h>
@@ -12,7 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANGED_MS = 200 };
+enum {
+	CHANGED_MS = 200,
+	STATE_MAX = 1 << 20, /* bytes of the file in the state directory */
+};
+
+#define DENIALS_FILE "denials"
 
 struct drops {
 	struct drops_events events;
@@ -20,13 +26,14 @@ struct drops {
 	struct timer *timer; /* set: something changed */
 	const struct policy *policy;
 	struct drop_table table;
-	struct drop_sources sources;
-	uint64_t denied; /* by the counters, when it began */
-	struct hour unseen;
+	struct drop_past past;
+	const char *state;
+	uint64_t saved_serial; /* of the table, when the past was saved */
+	bool saved, save_failed;
+	uint64_t denied;        /* by the counters, when it began */
+	uint64_t unseen_before; /* over restarts */
 	int64_t begun_ms;
-	bool late; /* some were denied in the hour before that */
-	bool audit, mode_changed;
-	int64_t mode_changed_ms;
+	bool followed; /* the mode of the past is known */
 };
 
 static void on_timer(void *userdata)
@@ -35,13 +42,13 @@ static void on_timer(void *userdata)
 	drops->events.changed(drops->userdata);
 }
 
-int drops_new(struct drops **ret, sd_event *event, const struct drops_events *events, void *userdata)
+int drops_new(struct drops **ret, sd_event *event, const char *state, const struct drops_events *events, void *userdata)
 {
 	struct drops *drops = calloc(1, sizeof(*drops));
 
 	if (!drops)
 		return -ENOMEM;
-	*drops = (struct drops){ .events = *events, .userdata = userdata, .begun_ms = now_ms() };
+	*drops = (struct drops){ .events = *events, .userdata = userdata, .state = state, .begun_ms = now_ms() };
 	int r = timer_new(&drops->timer, event, SD_EVENT_PRIORITY_NORMAL, on_timer, drops);
 	if (r < 0) {
 		free(drops);
@@ -57,7 +64,7 @@ void drops_free(struct drops *drops)
 		return;
 	timer_free(drops->timer);
 	drop_table_free(&drops->table);
-	drop_sources_free(&drops->sources);
+	drop_sources_free(&drops->past.sources);
 	free(drops);
 }
 
@@ -65,21 +72,86 @@ void drops_follow(struct drops *drops, const struct policy *policy)
 {
 	bool audit = policy->mode == MODE_AUDIT;
 
-	if (drops->policy && drops->audit != audit) {
-		drops->mode_changed = true;
-		drops->mode_changed_ms = now_ms();
+	if (drops->followed && drops->past.audit != audit) {
+		drops->past.mode_changed = true;
+		drops->past.mode_changed_ms = now_ms();
+		drops->saved = false;
 	}
-	drops->audit = audit;
+	drops->followed = true;
+	drops->past.audit = audit;
 	drops->policy = policy;
+}
+
+static int load(struct drops *drops)
+{
+	char boot[STATE_BOOT_MAX], *text;
+	size_t length;
+
+	state_boot_id(boot);
+	int r = state_load(drops->state, DENIALS_FILE, STATE_MAX, &text, &length);
+	if (r < 0)
+		return r;
+	r = drop_past_read(&drops->past, text, boot, now_ms(), wall_s());
+	free(text);
+	return r;
 }
 
 void drops_begin(struct drops *drops, uint64_t denied, bool late)
 {
+	drop_sources_free(&drops->past.sources);
+	int r = load(drops);
+	bool known = r == 0 && drops->past.denied <= denied;
+
+	if (r < 0 && r != -ENOENT && r != -ENODATA)
+		log_warning("whose packets were denied can't be read in %s: %s", drops->state, strerror(-r));
 	drops->denied = denied;
-	drops->late = late;
 	drops->begun_ms = now_ms();
-	drops->unseen = (struct hour){ 0 };
-	hour_sample(&drops->unseen, 0, drops->begun_ms);
+	drops->followed = known;
+	/* Nobody copied what came while no spefwd ran. */
+	drops->unseen_before = known ? drops->past.unseen_total + (denied - drops->past.denied) : 0;
+	if (!known)
+		drops->past.unseen = (struct hour){ 0 };
+	if (!drops->past.unseen.count)
+		hour_sample(&drops->past.unseen, known ? drops->past.unseen_total : 0, drops->begun_ms);
+	if (!known && late) {
+		drops->past.sources.forgot = true;
+		drops->past.sources.forgot_ms = drops->begun_ms;
+	}
+}
+
+static uint64_t unseen_total(const struct drops *drops, uint64_t denied)
+{
+	return drops->unseen_before + drops_unseen(drops, denied);
+}
+
+static int save(struct drops *drops)
+{
+	char boot[STATE_BOOT_MAX], *text = NULL;
+	size_t length;
+
+	state_boot_id(boot);
+	FILE *out = open_memstream(&text, &length);
+	if (!out)
+		return -ENOMEM;
+	drop_past_write(out, &drops->past, boot, now_ms(), wall_s());
+	text = lines_end(out, &text);
+	int r = text ? state_save(drops->state, DENIALS_FILE, text, strlen(text)) : -ENOMEM;
+	free(text);
+	return r;
+}
+
+void drops_save(struct drops *drops, uint64_t denied)
+{
+	if (drops->saved && drops->past.denied == denied && drops->saved_serial == drops->table.serial)
+		return;
+	drops->past.denied = denied;
+	drops->past.unseen_total = unseen_total(drops, denied);
+	int r = save(drops);
+	if (r < 0 && !drops->save_failed)
+		log_error("can't save in %s whose packets were denied: %s", drops->state, strerror(-r));
+	drops->save_failed = r < 0;
+	drops->saved = r == 0;
+	drops->saved_serial = drops->table.serial;
 }
 
 /* "tcp/8470", "icmp-echo". */
@@ -117,7 +189,7 @@ void drops_add(struct drops *drops, const struct denial *denial)
 	opened.packet = cause.opened;
 	opened.packet.mid_stream = denial->packet.mid_stream;
 	drop_table_add(&drops->table, &opened, cause.flow != NULL, drops->policy->mode == MODE_AUDIT, now);
-	if (drop_sources_add(&drops->sources, &opened.packet.source, now))
+	if (drop_sources_add(&drops->past.sources, &opened.packet.source, now))
 		log_denial(drops, &cause);
 	if (!timer_is_set(drops->timer))
 		timer_set(drops->timer, CHANGED_MS);
@@ -125,12 +197,13 @@ void drops_add(struct drops *drops, const struct denial *denial)
 
 void drops_minute(struct drops *drops, uint64_t denied)
 {
-	unsigned unlogged = drop_sources_unlogged(&drops->sources, now_ms());
+	unsigned unlogged = drop_sources_unlogged(&drops->past.sources, now_ms());
 
-	hour_sample(&drops->unseen, drops_unseen(drops, denied), now_ms());
+	hour_sample(&drops->past.unseen, unseen_total(drops, denied), now_ms());
 	if (unlogged)
 		log_notice("packets of %u more source%s were denied in the last hour: see spefwctl drops", unlogged,
 			   unlogged == 1 ? "" : "s");
+	drops_save(drops, denied);
 }
 
 const struct drop_table *drops_table(const struct drops *drops)
@@ -151,7 +224,7 @@ uint64_t drops_unseen(const struct drops *drops, uint64_t denied)
 
 uint64_t drops_unseen_hour(const struct drops *drops, uint64_t denied)
 {
-	return hour_growth(&drops->unseen, drops_unseen(drops, denied), now_ms());
+	return hour_growth(&drops->past.unseen, unseen_total(drops, denied), now_ms());
 }
 
 struct members_of {
@@ -173,8 +246,8 @@ struct drops_hour drops_hour(const struct drops *drops, const struct names_view 
 	for (size_t i = 0; drops->policy && i < drops->policy->role_count; i++)
 		if (strcmp(drops->policy->roles[i].name, "ADM") == 0)
 			adm.endpoint = &drops->policy->roles[i].members;
-	hour.sources = drop_sources_hour(&drops->sources, now_ms(), is_member, &adm, &hour.administrators, &hour.more);
-	hour.both_modes = drops->mode_changed && now_ms() - drops->mode_changed_ms < DROP_HOUR_MS;
-	hour.more |= drops->late && now_ms() - drops->begun_ms < DROP_HOUR_MS;
+	hour.sources =
+		drop_sources_hour(&drops->past.sources, now_ms(), is_member, &adm, &hour.administrators, &hour.more);
+	hour.both_modes = drops->past.mode_changed && now_ms() - drops->past.mode_changed_ms < DROP_HOUR_MS;
 	return hour;
 }

@@ -16,18 +16,21 @@ struct drops_events {
 	void (*changed)(void *userdata);
 };
 
-/* 0 or a negative errno. */
-int drops_new(struct drops **ret, sd_event *event, const struct drops_events *events, void *userdata);
+/* state: the directory; it must live as long. 0 or a negative errno. */
+int drops_new(struct drops **ret, sd_event *event, const char *state, const struct drops_events *events,
+	      void *userdata);
 void drops_free(struct drops *drops); /* NULL: nothing */
 
 /* Denials are judged by this policy from now on; it must live until the next call. */
 void drops_follow(struct drops *drops, const struct policy *policy);
 /* What the counters of denied packets show now: copies of those that are denied from now on are expected. late: there
- * were some within the hour before, whose sources are not known. */
+ * were some within the hour before; whose those were is known by what was saved, if at all. */
 void drops_begin(struct drops *drops, uint64_t denied, bool late);
 /* A copy; of the kinds that each denied packet is one of. */
 void drops_add(struct drops *drops, const struct denial *denial);
 void drops_minute(struct drops *drops, uint64_t denied); /* denied: the counters now */
+/* To the state directory, if there is anything new; each minute does that as well. Trouble is logged. */
+void drops_save(struct drops *drops, uint64_t denied);
 
 const struct drop_table *drops_table(const struct drops *drops);
 int64_t drops_begun_ms(const struct drops *drops);

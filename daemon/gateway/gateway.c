@@ -70,6 +70,15 @@ static void note_stop(struct gateway *gateway)
 	health_free(&health);
 }
 
+/* Each of them is to be copied. */
+static uint64_t denied_by_flows(const struct gateway *gateway)
+{
+	const struct counts *counts = gateway->counts;
+
+	return counts_packets(counts, "denied-in") + counts_packets(counts, "denied-out") +
+	       counts_packets(counts, "denied-early");
+}
+
 void gateway_free(struct gateway *gateway)
 {
 	if (!gateway)
@@ -79,6 +88,7 @@ void gateway_free(struct gateway *gateway)
 	if (gateway->counts && counts_sampled(gateway->counts)) {
 		counts_read(gateway->counts);
 		save_counts(gateway);
+		drops_save(gateway->drops, denied_by_flows(gateway));
 		usage_save_record(gateway->usage, true);
 	}
 	gateway->applying = gateway->started = false;
@@ -131,15 +141,6 @@ static void review_cut(struct gateway *gateway)
 	names_view_free(&held);
 }
 
-/* Each of them is to be copied. */
-static uint64_t denied_by_flows(const struct gateway *gateway)
-{
-	const struct counts *counts = gateway->counts;
-
-	return counts_packets(counts, "denied-in") + counts_packets(counts, "denied-out") +
-	       counts_packets(counts, "denied-early");
-}
-
 static void on_minute(void *userdata)
 {
 	struct gateway *gateway = userdata;
@@ -184,7 +185,7 @@ static int make_objects(struct gateway *gateway, int stored_fd)
 	if (r == 0)
 		r = observer_new(&gateway->observer, gateway->helper, &observer_events, gateway);
 	if (r == 0)
-		r = drops_new(&gateway->drops, event, &drops_events, gateway);
+		r = drops_new(&gateway->drops, event, state, &drops_events, gateway);
 	if (r == 0)
 		r = usage_new(&gateway->usage, event, state, &usage_events, gateway);
 	if (r == 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The files of counters, with their last hour, of addresses that names have held, and of when flows were answered last,
- * as a worn disk may give them back. What was read and is written reads as the same again. */
+/* The files of counters, with their last hour, of whose packets were denied, of addresses that names have held, and of
+ * when flows were answered last, as a worn disk may give them back. What was read and is written reads as the same
+ * again. */
+#include "core/drop_past.h"
 #include "core/expect.h"
 #include "core/held.h"
 #include "core/hour.h"
@@ -63,9 +65,25 @@ static char *through_hour(const char *text)
 	return lines_end(out, &written);
 }
 
+static char *through_past(const char *text)
+{
+	struct drop_past past;
+	char *written;
+	size_t length;
+
+	drop_past_read(&past, text, "this-boot", 5000000, 1700000000);
+	must(past.sources.count <= DROP_SOURCES);
+	FILE *out = open_memstream(&written, &length);
+	must(out != NULL);
+	drop_past_write(out, &past, "this-boot", 5000000, 1700000000);
+	drop_sources_free(&past.sources);
+	return lines_end(out, &written);
+}
+
 int fuzz_one(const uint8_t *data, size_t size)
 {
-	static char *(*const readers[])(const char *) = { through_totals, through_held, through_expect, through_hour };
+	static char *(*const readers[])(const char *) = { through_totals, through_held, through_expect, through_hour,
+							  through_past };
 	char *text = malloc(size + 1);
 
 	must(text != NULL);

@@ -126,6 +126,13 @@ def kinds(tap):
         daemon.reload(lab.config(flows=NARROW, adm="203.0.113.0/24 2001:db8:3::/64 198.51.100.140"))
         row = wait_row(daemon, "cured", source=ADDRESS[4]["client"], port=8470)
         tap.equal((row["why"], row["flow"], "cure" in row), ("nothing", "console-in", False), "it is allowed by now")
+        before = daemon.status()["denied"]
+        daemon.stop()
+        daemon.start()
+        after = daemon.wait_status(lambda now: now["generation"], "it is ready")["denied"]
+        keys = ("last_hour_sources", "last_hour_administrators", "sampled")
+        tap.equal(([after[key] for key in keys], before["sampled"], before["last_hour_sources"] > 7),
+                  ([before[key] for key in keys], False, True), "whose they were outlives a restart")
 
 
 def folded(tap):

@@ -347,6 +347,6 @@ tests_unit_test_helper_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_helper_LDADD = $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 UNIT_TESTS += tests/unit/test_gw_drops
 tests_unit_test_gw_drops_SOURCES = tests/unit/test_gw_drops.c daemon/gateway/drops.c daemon/gateway/drops.h \
-	$(UNIT_FAKE_LOG) $(UNIT_FAKE_TIME) $(UNIT_MAKE_SOURCES)
-tests_unit_test_gw_drops_LDFLAGS = $(UNIT_WRAPPED)
-tests_unit_test_gw_drops_LDADD = $(UNIT_MAKE_LIBS)
+	$(UNIT_OBJECT_SOURCES)
+tests_unit_test_gw_drops_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_drops_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)

@@ -2,9 +2,12 @@
 /* Denials: what they miss, how they are folded, whose they were, and lines of the file that allow them: those are
  * written to the file, and then nothing is denied any more. */
 #include "core/cures.h"
+#include "core/drop_past.h"
 #include "core/drop_sources.h"
 #include "core/drop_table.h"
 #include "make.h"
+
+#include <errno.h>
 
 #define BASE                                                                                            \
 	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n[role ADM]\nmembers = " \
@@ -171,6 +174,38 @@ static void test_modes(void **state)
 	row = drop_table_add(&table, &denial, true, false, ++now);
 	assert_false(row->audit);
 	assert_int_equal(row->count, 2);
+}
+
+static int read_past(struct drop_past *past, const char *text, int64_t now_ms, int64_t wall_s)
+{
+	return drop_past_read(past, text, "b", now_ms, wall_s);
+}
+
+/* Over a reboot the wall clock tells; an odd line costs no other one. */
+static void test_past(void **state)
+{
+	static const char text[] = "clock a 5000000 1700000000\ndenied 4990000 7\ncounted 90 8 audit\n"
+				   "changed 4900000\nforgot 1000000\nsource 203.0.113.9 4999000 4000000\n"
+				   "source nobody 4999000 4000000\nsource 203.0.113.9 4999500 4000000\n"
+				   "source 203.0.113.8 5100001 4000000\nsource 203.0.113.7 1300000 1300000\nsource";
+	struct drop_past past;
+
+	(void)state;
+	assert_int_equal(read_past(&past, text, 60000, 1700000100), 0);
+	assert_int_equal(past.sources.count, 1);
+	assert_int_equal(past.sources.items[0].last_ms, 60000 - 100000 - 1000);
+	assert_true(past.audit && past.mode_changed && !past.sources.forgot);
+	assert_int_equal(past.mode_changed_ms, 60000 - 200000);
+	assert_true(past.denied == 90 && past.unseen_total == 8 && past.unseen.count == 1);
+	drop_sources_free(&past.sources);
+	assert_int_equal(read_past(&past, text, 60000, 1699999999), -ENODATA);
+	assert_int_equal(past.sources.count, 0);
+	assert_int_equal(read_past(&past, "clock b 1 1\n", 60000, 1700000100), -ENODATA);
+	assert_int_equal(read_past(&past, "", 60000, 1700000100), -ENODATA);
+	allocations_left = 0;
+	assert_int_equal(read_past(&past, text, 60000, 1700000100), -ENOMEM);
+	allocations_left = -1;
+	drop_sources_free(&past.sources);
 }
 
 static void test_ports_folded(void **state)
@@ -610,6 +645,7 @@ int main(void)
 		cmocka_unit_test(test_causes),
 		ROWS(test_rows),
 		ROWS(test_modes),
+		cmocka_unit_test(test_past),
 		ROWS(test_ports_folded),
 		ROWS(test_targets_folded),
 		ROWS(test_all_folded),

@@ -2,6 +2,7 @@
 #include "fake_log.h"
 #include "fake_time.h"
 #include "gateway/drops.h"
+#include "gw_fixture.h"
 #include "make.h"
 
 #include <errno.h>
@@ -26,10 +27,11 @@ static int set_up(void **state)
 	(void)state;
 	fake_time_reset(1000, 1700000000);
 	fake_log_reset();
+	directory_new();
 	changes = 0;
 	make_good_policy(&policy, TEXT);
 	make_good_policy(&audit, TEXT "[gateway]\nmode = audit\n");
-	assert_int_equal(drops_new(&drops, NULL, &events, &changes), 0);
+	assert_int_equal(drops_new(&drops, NULL, directory, &events, &changes), 0);
 	drops_follow(drops, &policy);
 	return 0;
 }
@@ -38,6 +40,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	drops_free(drops);
+	directory_remove();
 	policy_free(&policy);
 	policy_free(&audit);
 	return fake_timers != 0;
@@ -198,16 +201,93 @@ static void test_both_modes(void **state)
 	assert_false(drops_hour(drops, NULL).both_modes);
 }
 
+static void start_again(const struct policy *with, uint64_t denied, bool late)
+{
+	drops_free(drops);
+	assert_int_equal(drops_new(&drops, NULL, directory, &events, &changes), 0);
+	drops_begin(drops, denied, late);
+	drops_follow(drops, with);
+}
+
+/* Whose they were is known after a restart, and nothing is said to be uncertain that is not. */
+static void test_restart(void **state)
+{
+	(void)state;
+	drops_begin(drops, 1000, false);
+	deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
+	deny("10.30.0.50", "192.0.2.25", 3389, 50000, false);
+	drops_save(drops, 1002);
+	start_again(&policy, 1002, true);
+	struct drops_hour hour = drops_hour(drops, NULL);
+	assert_int_equal(hour.sources, 2);
+	assert_int_equal(hour.administrators, 1);
+	assert_false(hour.more || hour.both_modes);
+	assert_int_equal(drops_unseen_hour(drops, 1002), 0);
+	/* The journal has them. */
+	unsigned lines = fake_log_lines;
+	deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
+	assert_int_equal(fake_log_lines, lines);
+	/* Five that were not copied, and then three while none ran. */
+	drops_minute(drops, 1008);
+	start_again(&audit, 1011, true);
+	assert_int_equal(drops_unseen_hour(drops, 1011), 8);
+	assert_int_equal(drops_unseen(drops, 1011), 0);
+	hour = drops_hour(drops, NULL);
+	assert_int_equal(hour.sources, 2);
+	assert_true(hour.both_modes && !hour.more);
+	drops_save(drops, 1011);
+	start_again(&audit, 1011, false);
+	assert_true(drops_hour(drops, NULL).both_modes);
+	for (unsigned minute = 0; minute <= 60; minute++) {
+		fake_time_pass(HOUR / 60);
+		drops_minute(drops, 1011);
+	}
+	start_again(&audit, 1011, false);
+	hour = drops_hour(drops, NULL);
+	assert_true(hour.sources == 0 && !hour.both_modes && !hour.more);
+	assert_int_equal(drops_unseen_hour(drops, 1011), 0);
+}
+
+/* What is not known stays so for its hour, over restarts too. */
+static void test_restart_unknown(void **state)
+{
+	(void)state;
+	drops_begin(drops, 1000, true);
+	drops_save(drops, 1000);
+	start_again(&policy, 1000, true);
+	assert_true(drops_hour(drops, NULL).more);
+	fake_time_pass(HOUR);
+	assert_false(drops_hour(drops, NULL).more);
+	/* The counters began anew, and a file that is no such file. */
+	start_again(&policy, 10, true);
+	assert_true(drops_hour(drops, NULL).more);
+	directory_write("denials", "damaged\n");
+	start_again(&policy, 1000, true);
+	assert_true(drops_hour(drops, NULL).more);
+	/* Nowhere to save it: that is logged once. */
+	directory_hide(true);
+	unsigned lines = fake_log_lines;
+	drops_save(drops, 1001);
+	drops_save(drops, 1002);
+	assert_int_equal(fake_log_lines, lines + 1);
+	directory_hide(false);
+	memstream_fails = true;
+	drops_save(drops, 1003);
+	memstream_fails = false;
+	drops_save(drops, 1003);
+	free(directory_read("denials"));
+}
+
 static void test_no_memory(void **state)
 {
 	struct drops *other;
 
 	(void)state;
 	fake_timer_fails = 0;
-	assert_int_equal(drops_new(&other, NULL, &events, &changes), -ENOMEM);
+	assert_int_equal(drops_new(&other, NULL, directory, &events, &changes), -ENOMEM);
 	fake_timer_fails = -1;
 	allocations_left = 0;
-	assert_int_equal(drops_new(&other, NULL, &events, &changes), -ENOMEM);
+	assert_int_equal(drops_new(&other, NULL, directory, &events, &changes), -ENOMEM);
 	for (long left = 0; left < 4; left++) {
 		allocations_left = left;
 		deny("10.32.0.50", "192.0.2.25", 8470, 50000, false);
@@ -223,7 +303,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_rows_and_journal), TEST(test_lines_in_all), TEST(test_changes),
 		TEST(test_unseen),           TEST(test_hour),         TEST(test_unseen_hour),
-		TEST(test_both_modes),       TEST(test_no_memory)
+		TEST(test_both_modes),       TEST(test_restart),      TEST(test_restart_unknown),
+		TEST(test_no_memory)
 	};
 	return cmocka_run_group_tests_name("gw_drops", tests, NULL, NULL);
 }
