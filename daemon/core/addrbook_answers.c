@@ -281,7 +281,7 @@ int addrbook_failed_silently(struct addrbook *book, const char *name, enum famil
 	int64_t silent_ms = entry && entry->silent_ms != INT64_MAX ? entry->silent_ms : now_ms;
 
 	int r = addrbook_failed(book, name, family, error, now_ms);
-	if (r == 0)
+	if (r == 0 && entry)
 		entry->silent_ms = silent_ms;
 	return r;
 }

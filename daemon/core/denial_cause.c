@@ -99,22 +99,26 @@ static const char *first_word(const struct endpoint *endpoint)
 	return endpoint->word_count == 1 && strlen(endpoint->words[0]) <= CONFIG_ID_MAX ? endpoint->words[0] : NULL;
 }
 
+static void side_text(const struct policy_flow *flow, bool source, char buffer[CAUSE_TEXT_MAX])
+{
+	const struct endpoint *side = source ? &flow->from : &flow->to;
+	const char *name = source ? "source" : "target";
+
+	if (names_alone(side) && !source)
+		snprintf(buffer, CAUSE_TEXT_MAX, "%s: not among its names", flow->id);
+	else if (first_word(side))
+		snprintf(buffer, CAUSE_TEXT_MAX, "%s: %s not in %s", flow->id, name, first_word(side));
+	else
+		snprintf(buffer, CAUSE_TEXT_MAX, "%s: not among its %ss", flow->id, name);
+}
+
 char *denial_cause_text(const struct denial_cause *cause, char buffer[CAUSE_TEXT_MAX])
 {
 	const struct policy_flow *flow = cause->flow;
-	const struct endpoint *side = !flow ? NULL : cause->why == CAUSE_SOURCE ? &flow->from : &flow->to;
-	const char *side_name = cause->why == CAUSE_SOURCE ? "source" : "target";
 
-	switch (cause->why) {
+	switch (!flow && cause->why >= CAUSE_SOURCE && cause->why <= CAUSE_OFF ? CAUSE_FLOW : cause->why) {
 	case CAUSE_SOURCE:
-	case CAUSE_TARGET:
-		if (names_alone(side) && cause->why == CAUSE_TARGET)
-			snprintf(buffer, CAUSE_TEXT_MAX, "%s: not among its names", flow->id);
-		else if (first_word(side))
-			snprintf(buffer, CAUSE_TEXT_MAX, "%s: %s not in %s", flow->id, side_name, first_word(side));
-		else
-			snprintf(buffer, CAUSE_TEXT_MAX, "%s: not among its %ss", flow->id, side_name);
-		break;
+	case CAUSE_TARGET: side_text(flow, cause->why == CAUSE_SOURCE, buffer); break;
 	case CAUSE_BOTH: snprintf(buffer, CAUSE_TEXT_MAX, "%s: neither source nor target", flow->id); break;
 	case CAUSE_OFF: snprintf(buffer, CAUSE_TEXT_MAX, "%s is off", flow->id); break;
 	case CAUSE_CONNECTION: snprintf(buffer, CAUSE_TEXT_MAX, "no connection that it belongs to"); break;

@@ -20,14 +20,14 @@ static struct drop_source *find(struct drop_sources *sources, const struct addr 
 /* Room for one more: NULL without memory. */
 static struct drop_source *add(struct drop_sources *sources, int64_t now_ms)
 {
-	struct drop_source *least = sources->items;
+	struct drop_source *least = NULL;
 
 	if (sources->count < DROP_SOURCES)
 		return ARRAY_PUSH(sources, (struct drop_source){ 0 }) < 0 ? NULL : &sources->items[sources->count - 1];
-	for (size_t i = 1; i < sources->count; i++)
-		if (sources->items[i].last_ms < least->last_ms)
+	for (size_t i = 0; i < sources->count; i++)
+		if (!least || sources->items[i].last_ms < least->last_ms)
 			least = &sources->items[i];
-	if (is_recent(least->last_ms, now_ms)) {
+	if (least && is_recent(least->last_ms, now_ms)) {
 		sources->forgot = true;
 		sources->forgot_ms = now_ms;
 	}
