@@ -51,6 +51,7 @@ void text_not_running(const struct ctl *ctl, const json_t *inspect, const char *
 void text_details(const struct ctl *ctl, const json_t *status);
 /* "* spefw WORD: rest                 right" */
 void text_verdict(const struct ctl *ctl, enum tone tone, const char *word, const char *rest, const char *right);
+void text_add_remedy(const struct ctl *ctl, struct text *text, const char *remedy); /* "": nothing */
 bool status_is_cleared(const json_t *status); /* the table was removed on request */
 
 /* Connections that were cut, one a line; and one of them. */

@@ -76,6 +76,9 @@ static void print_right(const struct screen *screen, size_t column, size_t inden
 		column = 0;
 		++*lines;
 	}
+	/* A line of its own is not broken if it fits in any way: it may be a command, to be copied. */
+	if (!column && indent + wide > width && wide <= width)
+		indent = width - wide;
 	if (column + GAP + wide <= edge)
 		fprintf(screen->file, "%*s", (int)(edge - wide - column), "");
 	else

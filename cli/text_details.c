@@ -147,37 +147,46 @@ static void print_figures(const struct ctl *ctl, const json_t *status)
 }
 
 /* Rules of other tables: "table ip squid, chain prerouting, handle 4: redirect, flow https-out and 2 more". */
-static void add_rules(struct table *table, const char *label, const json_t *list)
+static void print_rule(const struct ctl *ctl, const char *label, const json_t *rule)
 {
-	char more[48], handle[40];
+	enum { COLUMN = sizeof("  Intercepted  ") - 1 };
+	int64_t flows = json_number_of(rule, "flow_count"), handle = json_number_of(rule, "handle");
+	struct text text = { 0 }, remedy = { 0 };
 
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *rule = json_array_get(list, i);
-		int64_t flows = json_number_of(rule, "flow_count");
-		const char *remedy = json_text_of(rule, "remedy");
-		snprintf(more, sizeof(more), " and %lld more", (long long)(flows - 1));
-		snprintf(handle, sizeof(handle), ", handle %lld", (long long)json_number_of(rule, "handle"));
-		table_cell(table, TONE_STRONG, "  %s", i ? "" : label);
-		table_cell(table, TONE_WARNING, "table %s %s, chain %s%s: %s%s, flow %s%s%s%s",
-			   json_text_of(rule, "family"), json_text_of(rule, "table"), json_text_of(rule, "chain"),
-			   json_number_of(rule, "handle") ? handle : "", json_truth_of(rule, "may") ? "may " : "",
-			   json_text_of(rule, "does"), json_text_of(rule, "flow"), flows > 1 ? more : "",
-			   *remedy ? " -> " : "", remedy);
-	}
+	text_add(&text, "table %s %s, chain %s", json_text_of(rule, "family"), json_text_of(rule, "table"),
+		 json_text_of(rule, "chain"));
+	if (handle)
+		text_add(&text, ", handle %lld", (long long)handle);
+	text_add(&text, ": %s%s, flow %s", json_truth_of(rule, "may") ? "may " : "", json_text_of(rule, "does"),
+		 json_text_of(rule, "flow"));
+	if (flows > 1)
+		text_add(&text, " and %lld more", (long long)(flows - 1));
+	text_add_remedy(ctl, &remedy, json_text_of(rule, "remedy"));
+	fputs("  ", ctl->screen.file);
+	screen_text(&ctl->screen, TONE_STRONG, label);
+	fprintf(ctl->screen.file, "%*s", (int)(COLUMN - 2 - strlen(label)), "");
+	screen_paragraph(&ctl->screen, COLUMN, COLUMN, TONE_WARNING, text_of(&text), TONE_STRONG, text_of(&remedy));
+	if (text.failed || remedy.failed)
+		ctl_error(ctl, "out of memory");
+	text_free(&text);
+	text_free(&remedy);
+}
+
+static void print_list(const struct ctl *ctl, const char *label, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		print_rule(ctl, i ? "" : label, json_array_get(list, i));
 }
 
 static void print_rules(const struct ctl *ctl, const json_t *status)
 {
 	const json_t *interceptions = json_object_get(status, "interceptions"),
 		     *blocked = json_object_get(json_object_get(status, "blocked"), "findings");
-	struct table table;
 
 	if (json_array_size(interceptions) || json_array_size(blocked))
 		putc('\n', ctl->screen.file);
-	table_init(&table, "pw");
-	add_rules(&table, "Blocked", blocked);
-	add_rules(&table, "Intercepted", interceptions);
-	ctl_print_table(ctl, &table);
+	print_list(ctl, "Blocked", blocked);
+	print_list(ctl, "Intercepted", interceptions);
 }
 
 enum direction { DIRECTION_IN, DIRECTION_OUT, DIRECTION_OTHER, DIRECTIONS };

@@ -79,6 +79,15 @@ static void print_verdict(const struct ctl *ctl, const json_t *status)
 	text_free(&right);
 }
 
+/* "-> REMEDY"; without the arrow where that alone would break the line. */
+void text_add_remedy(const struct ctl *ctl, struct text *text, const char *remedy)
+{
+	size_t width = text_width(remedy), room = screen_width(&ctl->screen);
+
+	if (*remedy)
+		text_add(text, "%s%s", width <= room && width + strlen("-> ") > room ? "" : "-> ", remedy);
+}
+
 /* How many lines. */
 static size_t print_reason(const struct ctl *ctl, const json_t *reason, enum tone tone)
 {
@@ -87,8 +96,7 @@ static size_t print_reason(const struct ctl *ctl, const json_t *reason, enum ton
 
 	if (!*json_text_of(reason, "text"))
 		return 0;
-	if (*remedy)
-		text_add(&arrow, "-> %s", remedy);
+	text_add_remedy(ctl, &arrow, remedy);
 	fputs("  - ", ctl->screen.file);
 	size_t lines = screen_paragraph(&ctl->screen, REASON_INDENT, REASON_INDENT, tone, json_text_of(reason, "text"),
 					TONE_STRONG, text_of(&arrow));
