@@ -285,8 +285,11 @@ int gateway_reload(struct gateway *gateway, const struct requester *by, struct d
 
 	int r = config_store_read(gateway->config, &candidate, network_own_addresses(gateway->network), diags);
 	if (r == 0) {
+		bool removed = table_is_removed(gateway->table);
+		if (removed)
+			changes_add(&reader.changes, "the table is loaded again");
 		policy_diff(config_store_policy(gateway->config), &candidate.file.policy, read_change, &reader);
-		r = take_over(gateway, &candidate, reader.changes.count > 0);
+		r = take_over(gateway, &candidate, reader.changes.count > removed);
 		if (r == 0) {
 			note_reload(gateway, by, true, &reader.changes);
 			happened_to_policy(gateway);

@@ -367,8 +367,11 @@ int table_remove(struct table *table, bool *ret_removed)
 	table->known = false;
 	table->removed = true;
 	table->commits++;
-	log_warning("table inet " TABLE_NAME
-		    " was removed on request: the server is not guarded until the next reload");
+	if (info.exists)
+		log_warning("table inet " TABLE_NAME
+			    " was removed on request: the server is not guarded until the next reload");
+	else
+		log_warning("table inet " TABLE_NAME " was not there: the server is not guarded until the next reload");
 	return 0;
 }
 

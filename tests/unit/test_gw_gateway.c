@@ -595,6 +595,12 @@ static void test_clear(void **state)
 	assert_true(removed);
 	assert_false(fake_nft.exists);
 	assert_int_equal(config_store_generation(gateway_config(gateway)), generation + 1);
+	fake_log_reset();
+	assert_int_equal(gateway_clear(gateway, &by, &removed), 0);
+	assert_false(removed);
+	assert_int_equal(fake_log_count("was removed"), 0);
+	assert_int_equal(fake_log_count("was not there: the server is not guarded"), 1);
+	assert_int_equal(config_store_generation(gateway_config(gateway)), generation + 1);
 	/* Of a name that no flow in force has, nothing is said; nor of a file that waits for the next reload. */
 	directory_write("spefw.ini", NARROW);
 	assert_string_equal(reasons(), "table-removed: the table was removed on request: nothing is guarded until "
@@ -612,6 +618,8 @@ static void test_clear(void **state)
 	assert_int_equal(reload(GOOD, NULL), 0);
 	assert_true(fake_nft.exists);
 	assert_int_equal(config_store_generation(gateway_config(gateway)), generation + 2);
+	assert_int_equal(fake_log_count(": the table is loaded again"), 1);
+	assert_int_equal(fake_log_count("nothing changed"), 0);
 	assert_false(has_reason("table-removed"));
 	fake_nft_fail(FAKE_NFT_READ_INFO, 0, 1, -EIO);
 	assert_int_equal(gateway_clear(gateway, &by, &removed), -EIO);
