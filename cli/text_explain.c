@@ -398,7 +398,8 @@ void text_explain(const struct ctl *ctl, const json_t *reply)
 		ctl_print_table(ctl, &table);
 	}
 	if (!json_truth_of(reply, "names_known")) {
-		screen_text(&ctl->screen, TONE_FAINT, "By the file alone: names have no addresses here.");
+		screen_text(&ctl->screen, TONE_FAINT,
+			    "By the file alone: not known: addresses of names, interfaces, broadcasts.");
 		putc('\n', ctl->screen.file);
 	}
 }

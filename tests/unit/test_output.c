@@ -557,7 +557,7 @@ static void test_explain_file(void **state)
 				    "  packet  203.0.113.7 -> 192.0.2.25 tcp/8470\n"
 				    "  flow    console-in: ADM -> SERVER tcp/8470 (built in)\n"
 				    "  rule    table inet spefw, chain SERVER_in_tcp_8470\n"
-				    "By the file alone: names have no addresses here.\n");
+				    "By the file alone: not known: addresses of names, interfaces, broadcasts.\n");
 	assert_int_equal(RUN(f, "-c", path, "--json", "explain", "10.0.0.1", "server", "ping"), EXIT_DONE);
 	assert_non_null(strstr(f->out, "\"verdict\": \"denied\", \"reason\": \"peer\""));
 	assert_int_equal(RUN(f, "-c", path, "--json", "explain", "10.0.0.1", "server"), EXIT_FAILED);
