@@ -11,7 +11,7 @@ int ctl_read_policy(const char *path, struct policy_file *file, struct diags *di
 	struct ranges own = { 0 };
 
 	int r = local_addresses(&own);
-	struct policy_source source = { .gateway = r == 0 ? &own : NULL };
+	struct policy_source source = { .gateway = r == 0 ? &own : NULL, .programs = true };
 	r = policy_file_load(file, path, &source, diags);
 	ranges_free(&own);
 	return r;

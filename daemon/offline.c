@@ -21,7 +21,7 @@ int offline_check(const char *config_path)
 	struct ranges own = { 0 };
 
 	int r = local_addresses(&own);
-	struct policy_source source = { .gateway = r == 0 ? &own : NULL };
+	struct policy_source source = { .gateway = r == 0 ? &own : NULL, .programs = true };
 	r = policy_file_load(&file, config_path, &source, &diags);
 	for (size_t i = 0; i < diags.count; i++) {
 		char *text = diag_format(&diags.items[i]);

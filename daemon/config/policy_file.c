@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct reading {
@@ -74,6 +75,21 @@ static void refuse_own_address(const struct config *config, const struct policy 
 			   addr_format(own, text));
 }
 
+/* missing: that is to be told as well. */
+static void check_program(const struct config *config, bool missing, struct diags *diags)
+{
+	struct stat info;
+
+	if (!*config->notify)
+		return;
+	if (stat(config->notify, &info) == 0 && !S_ISREG(info.st_mode))
+		diag_error(diags, config->path, config->notify_line, "%s is no file: write the path of a program",
+			   config->notify);
+	else if (missing && access(config->notify, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		diag_warning(diags, config->path, config->notify_line,
+			     "%s is missing: nobody is told of changes of health until it is there", config->notify);
+}
+
 int policy_file_load(struct policy_file *ret, const char *path, const struct policy_source *source, struct diags *diags)
 {
 	struct reading reading = { .file = ret, .source = source };
@@ -89,6 +105,8 @@ int policy_file_load(struct policy_file *ret, const char *path, const struct pol
 		r = policy_from_config(&ret->policy, &config, diags);
 	if (r == 0 && source->gateway)
 		refuse_own_address(&config, &ret->policy, source->gateway, diags);
+	if (r == 0 && !source->archive)
+		check_program(&config, source->programs, diags);
 	if (r == 0 && diags_failed(diags))
 		r = -EINVAL;
 	if (r == 0)

@@ -31,6 +31,7 @@ struct policy_source {
 	struct archive *copy;          /* gets a copy of what was read; NULL: none is wanted */
 	const struct ranges
 		*gateway; /* this machine's addresses, none of which may be protected; NULL: not to be checked */
+	bool programs;    /* those that are named have to be there; spefwd itself sees not all of the disk */
 	struct policy_file *refused; /* gets path and sources of what was not good, and policy_file_free() must follow;
 					NULL: that is of no interest */
 };

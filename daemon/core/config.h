@@ -159,6 +159,7 @@ struct config {
 	uint16_t log_group;
 	struct members nat_except; /* ranges alone */
 	char notify[CONFIG_PATH_MAX + 1];
+	unsigned notify_line;
 
 	struct dns_servers dns_servers;
 	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;

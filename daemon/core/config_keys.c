@@ -162,7 +162,8 @@ const struct config_key config_keys[] = {
 		    "intercepted.\n" },
 
 	{ CONFIG_GATEWAY, "notify", VALUE(PATH), .most = CONFIG_PATH_MAX, CONFIG(notify), POLICY(notify),
-	  .change = CHANGE_VALUES, .standard = "none", .example = "/usr/local/sbin/spefw-notify-mail",
+	  .line_offset = offsetof(struct config, notify_line), .change = CHANGE_VALUES, .standard = "none",
+	  .example = "/usr/local/sbin/spefw-notify-mail",
 	  .manual = "A program that is told of each change of health, by its path.\n"
 		    "A change is one of the word, or of the codes of its reasons, that has lasted 15\n"
 		    "seconds; where health is failed, a second.\n"

@@ -311,6 +311,13 @@ static int read_path(const struct value *value, const struct config_key *key, vo
 			   "%s is not the path of a program: write it from / on", value->text);
 		return 0;
 	}
+	size_t length = strcspn(value->text, " \t\n");
+	if (value->text[length]) {
+		diag_error(value->diags, value->file, value->line,
+			   "%s: a program gets no arguments, nor is there a blank in its path: write %.*s", value->text,
+			   (int)length, value->text);
+		return 0;
+	}
 	return read_text(value, key, field);
 }
 

@@ -31,6 +31,11 @@ foo bar
 
 # Title, the file, and each line of complaint. "9: ..." is line 9 of the file; @DIR@ the directory of the files.
 CASES = [
+    ("a folder to be run", GOOD + "[gateway]\nnotify = /etc\n", ["9: /etc is no file: write the path of a program"]),
+    ("a program with an argument", GOOD + "[gateway]\nnotify = /bin/true arg\n",
+     ["9: /bin/true arg: a program gets no arguments, nor is there a blank in its path: write /bin/true"]),
+    ("an address as a name", GOOD + "[name 192.0.2.1]\n",
+     ["8: 192.0.2.1 is an address: [name NAME] is for names of DNS"]),
     ("an empty file", "", ["section [server] is missing: write it with address = ADDRESS of the SPE server"]),
     ("no [server]", "[gateway]\nmode = audit\n",
      ["section [server] is missing: write it with address = ADDRESS of the SPE server"]),
@@ -279,6 +284,10 @@ def by_spefwctl(tap):
         for done in (daemon.run("spefwd", "--check", "-c", missing), daemon.ctl("check", missing, check=False)):
             tap.ok(done.returncode == 1 and missing + ": missing" in done.stderr,
                    "a file that is not there", done.stderr)
+        daemon.write(GOOD + "[gateway]\nnotify = /nonexistent\n")
+        for done in (daemon.run("spefwd", "--check", "-c", daemon.config), daemon.ctl("check", daemon.config)):
+            tap.ok(done.returncode == 0 and "%s:9: warning: /nonexistent is missing: nobody is told" % daemon.config
+                   in done.stderr + done.stdout, "a program that is not there", done)
         done = daemon.run("spefwd", "--check", "-c", daemon.dir)
         tap.ok(done.returncode == 1 and daemon.dir in done.stderr, "a directory", done.stderr)
 
