@@ -257,8 +257,9 @@ static void judge_finding(struct troubles *out, const struct finding *finding)
 	if (finding->effect == EFFECT_POLICY)
 		EVIDENCE(out, trouble, "%s, chain %s: policy drop", table, finding->chain);
 	else
-		EVIDENCE(out, trouble, "%s, chain %s, %s %llu", table, finding->chain,
-			 finding->legacy ? "rule" : "handle", (unsigned long long)finding->handle);
+		EVIDENCE(out, trouble, "%s, chain %s, %s %llu%s", table, finding->chain,
+			 finding->legacy ? "rule" : "handle", (unsigned long long)finding->handle,
+			 finding->unread ? ", by a set that is too large to read" : "");
 	add_remedy(out, trouble, finding);
 }
 

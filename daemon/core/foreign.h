@@ -103,6 +103,7 @@ struct foreign_set {
 	unsigned family; /* as the kernel numbers them */
 	char *table, *name;
 	bool known; /* its elements are here, ascending and disjoint */
+	bool large; /* or are too many to be read */
 	struct set_element *items;
 	size_t count, capacity;
 };
@@ -177,6 +178,7 @@ struct finding {
 	bool may;          /* EFFECT_DROP, EFFECT_POLICY: some of it, or under conditions that can't be known */
 	bool legacy;
 	bool listed;   /* the peer is known to be in that set */
+	bool unread;   /* the rule goes by a set that is too large to read */
 	uint8_t meets; /* MEETS_... */
 	/* The protected side of what it meets first, by family; and the peers that the rule speaks of. */
 	bool has_own[FAMILIES], has_peer;

@@ -72,6 +72,16 @@ static struct range peer_of(struct judging *j, const struct foreign_rule *rule, 
 	return peer;
 }
 
+static bool has_large_set(const struct judging *j, const struct foreign_rule *rule)
+{
+	for (size_t i = 0; i < rule->condition_count; i++) {
+		const struct rule_condition *condition = &j->tables->conditions.items[rule->conditions + i];
+		if (condition->set && j->tables->sets.items[condition->set - 1].large)
+			return true;
+	}
+	return false;
+}
+
 static void add_traffic(struct finding *finding, const struct box *box)
 {
 	bool from_own = box->inbound == box->reply;
@@ -118,6 +128,7 @@ static int fill_names(struct judging *j, const struct foreign_chain *chain, cons
 	finding->chain = shown(chain->name);
 	finding->set = set ? shown(set->name) : NULL;
 	finding->listed = set && set->known;
+	finding->unread = rule && has_large_set(j, rule);
 	return finding->table && finding->chain && (!set || finding->set) ? 0 : -ENOMEM;
 }
 

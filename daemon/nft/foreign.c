@@ -362,6 +362,7 @@ static int end_set(struct foreign_reading *reading, const struct use *use)
 	int r = join_elements(reading, size, intervals && size);
 	reading->elements += reading->raw.count;
 	reading->set->known = r == 0 && size && !reading->too_many && !reading->strange;
+	reading->set->large = reading->too_many;
 	reading->out->incomplete |= use->map && reading->too_many;
 	return r;
 }

@@ -251,6 +251,17 @@ def nftables(tap):
         tap.equal([one["may"] for one in found], [False], "an administrators' network is stopped")
         lab.nft("gateway", "delete table inet mine")
         others.healthy("the table is gone")
+        # Nobody knows who is in a list that is too large: administrators may be, and of ANY it stops some alone.
+        lab.nft("gateway", "table inet mine {\nset many { type ipv4_addr; elements = { %s } }\n"
+                "chain pass {\ntype filter hook forward priority 5\nip saddr @many drop\n}\n}"
+                % ", ".join("100.64.%d.%d" % (n // 250, n % 250) for n in range(5000)))
+        found = others.finds("a large list", "nftables")
+        tap.equal([one["may"] for one in found], [True], "a large list: it may stop some")
+        tap.equal(others.daemon.status()["health"], "ok", "a large list: health is well")
+        doctor = " ".join(others.daemon.ctl("-c", others.daemon.config, "doctor", check=False).stdout.split())
+        tap.ok("by a set that is too large to read" in doctor, "a large list: doctor has why", doctor)
+        lab.nft("gateway", "delete table inet mine")
+        others.healthy("the large list is gone")
 
 
 if __name__ == "__main__":

@@ -439,6 +439,14 @@ static void test_more_findings(void **state)
 			"addresses, for spefwd judges it; ip6tables-legacy -t filter -L FORWARD -n --line-numbers\n"
 			"note drop: other tables could not be judged to their end (they have too many rules, or rules "
 			"of an unknown kind)\n");
+	f->facts.findings.incomplete = false;
+	findings_free(&f->facts.findings);
+	finding = finding_of(EFFECT_DROP, true, false, 1);
+	finding.unread = true;
+	assert_int_equal(ARRAY_PUSH(&f->facts.findings, finding), 0);
+	assert_troubles(f, "warning drop: flow imap-in: another table may drop it (table ip filter, chain FORWARD, "
+			   "handle 4, by a set that is too large to read): take the protected addresses out of that "
+			   "rule; nft -a list chain ip filter FORWARD\n");
 }
 
 /* Full, or nearly. */
