@@ -223,7 +223,8 @@ static void add_config(struct facts *facts, const json_t *status)
 	add_fact(facts, "Config", matches ? TONE_PLAIN : TONE_WARNING, &text, NULL);
 }
 
-/* Of both families of a name, the worse one counts; an address in one of them is enough. */
+/* Of both families of a name, the worse one counts; an address in one of them is enough, so that a name fails only
+ * where it has none, as in the reasons of health. */
 struct name_counts {
 	size_t ok, stale, failing, empty;
 };
@@ -239,9 +240,9 @@ static void count_name(struct name_counts *counts, const json_t *names, size_t f
 		failing |= strcmp(json_text_of(name, "state"), "failing") == 0;
 		addresses += json_array_size(json_object_get(name, "addresses"));
 	}
-	if (failing)
+	if (failing && !addresses)
 		counts->failing++;
-	else if (stale)
+	else if (stale || failing)
 		counts->stale++;
 	else if (addresses == 0)
 		counts->empty++;

@@ -186,8 +186,13 @@ bool config_take_name(const struct config *config, char *name, unsigned line, st
 {
 	struct value value = { .diags = diags };
 	struct member_reader reader = { .value = &value, .file = config->path, .line = line };
+	struct range range;
 
 	normalise_name(name);
+	if (range_parse(name, &range) != RANGE_SYNTAX) {
+		complain(&reader, "%s is an address: [name NAME] is for names of DNS", name);
+		return false;
+	}
 	return check_name(&reader, name);
 }
 

@@ -183,7 +183,7 @@ static int take_protocol(const struct reader *reader, const char *word, enum pro
 static int take_port(const struct reader *reader, const char *word, uint16_t *ret)
 {
 	size_t digits = strspn(word, "0123456789");
-	unsigned long port = digits && digits <= 5 && !word[digits] ? strtoul(word, NULL, 10) : 0;
+	unsigned long port = digits && digits <= 5 && !word[digits] && *word != '0' ? strtoul(word, NULL, 10) : 0;
 
 	if (!*word)
 		return refuse(reader, "there is no port behind the colon: write a number from 1 to %d", PORT_MAX);

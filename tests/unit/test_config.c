@@ -173,8 +173,9 @@ static void test_bad_structure(void **state)
 						  "NAME]?" },
 		{ SERVER "[name a.example.net]\n[name b.example.net]\n[name A.Example.Net.]\n",
 		  "a.ini:5: section [name a.example.net] was given in line 3 already: put its keys there" },
-		{ SERVER "[name 192.0.2.1]\n",
-		  "a.ini:3: name 192.0.2.1 ends in a number: it is neither an address nor a name" },
+		{ SERVER "[name 192.0.2.1]\n", "a.ini:3: 192.0.2.1 is an address: [name NAME] is for names of DNS" },
+		{ SERVER "[name 2001:db8::1]\n",
+		  "a.ini:3: 2001:db8::1 is an address: [name NAME] is for names of DNS" },
 		{ SERVER "[name a..example.net]\n",
 		  "a.ini:3: name a..example.net has an empty part: write one dot between its parts" },
 		{ SERVER "[name a b]\n", "a.ini:3: name a b holds ' ': a name is letters, digits, hyphens and "

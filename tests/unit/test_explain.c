@@ -237,6 +237,7 @@ static void test_refused(void **state)
 		{ "10.0.0.1", "server:0", NULL, "1 to 65535" },
 		{ "10.0.0.1", "server:65536", NULL, "1 to 65535" },
 		{ "10.0.0.1", "server:https", NULL, "https is not a port" },
+		{ "10.0.0.1", "server:0443", NULL, "0443 is not a port" },
 		{ "10.0.0.1", "server:", NULL, "there is no port behind the colon" },
 		{ "10.0.0.1", "server:443", "ping", "has no port: write server" },
 		{ "10.0.0.1", "server:443", "tpc", "did you mean tcp?" },
