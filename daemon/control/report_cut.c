@@ -24,11 +24,11 @@ json_t *report_cut_connection(const struct policy *policy, const struct cut_conn
 {
 	const struct packet *packet = &item->packet;
 	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
-	json_t *out = json_pack("{s:s, s:s, s:s, s:b, s:s, s:o, s:I}", "source", addr_format(&packet->source, source),
+	json_t *out = json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "source", addr_format(&packet->source, source),
 				"target", addr_format(&packet->target, target), "protocol",
 				packet->protocol < PROTOCOLS ? protocol_name(packet->protocol) : "other", "had",
 				item->cause.had, "why", cut_why_name(item->cause.why), "not_in",
-				words_of(item->cause.not_in), "count", (json_int_t)item->count);
+				words_of(item->cause.not_in));
 
 	if (!out)
 		return NULL;
@@ -46,7 +46,10 @@ json_t *report_cut(const struct policy *policy, const struct cut_result *result)
 	json_t *list = json_array();
 
 	for (size_t i = 0; list && i < result->shown; i++) {
-		if (json_array_append_new(list, report_cut_connection(policy, &result->items[i])) < 0) {
+		json_t *one = report_cut_connection(policy, &result->items[i]);
+		if (one)
+			json_object_set_new(one, "count", json_integer((json_int_t)result->items[i].count));
+		if (json_array_append_new(list, one) < 0) {
 			json_decref(list);
 			return NULL;
 		}

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+/* Of one, without the count of alike ones. */
 json_t *report_cut_connection(const struct policy *policy, const struct cut_connection *item);
 json_t *report_cut(const struct policy *policy, const struct cut_result *result);
 
