@@ -181,7 +181,7 @@ static int judge(const json_t *status)
 static int check(const struct options *options)
 {
 	json_t *message = NULL;
-	struct wire_reply reply;
+	struct wire_reply reply = { 0 };
 	int r = client_call(options->socket, SPEFW_METHOD("Status"), NULL, options->timeout_s, &message);
 
 	if (r == 0)
