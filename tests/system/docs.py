@@ -3,6 +3,7 @@
 """README, the manual pages and doc/: what they state of the programs is what the programs print of themselves."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -384,6 +385,19 @@ def screen(tap):
         defaults(tap, daemon)
 
 
+def quickstart(tap):
+    """The tour of README's first command, with those programs alone that it builds."""
+    made = re.search(r"make -s \S+ ([\w -]+)\) >", text_of("packaging/quickstart"))[1].split()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in made:
+            shutil.copy(program(name), folder)
+        done = subprocess.run([sys.executable, "-m", "lab.quickstart"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=600,
+                              check=False, env=dict(os.environ, SPEFW_BUILD=folder,
+                                                    PYTHONPATH=os.path.join(TOP, "tests")))
+    tap.ok(done.returncode == 0 and "All of it is as it should be." in done.stdout, "packaging/quickstart", done.stdout)
+
+
 def main():
     """Most of it needs no namespaces, and is not to be skipped where there are none."""
     tap = Tap()
@@ -397,6 +411,7 @@ def main():
     try:
         namespaces.enter()
         section(screen)
+        section(quickstart)
     except namespaces.Refused as refused:
         tap.skip("screen", str(refused))
     print("1..%d" % (tap.passed + tap.failed + tap.skipped))
