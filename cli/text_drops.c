@@ -210,9 +210,9 @@ void text_drops(const struct ctl *ctl, const json_t *reply)
 	char since[32];
 
 	print_notes(ctl, reply);
-	bool blind = json_number_of(reply, "unseen") > 0 || json_number_of(reply, "unseen_all") > 0 ||
-		     json_array_size(json_object_get(reply, "reasons"));
-	if (json_array_size(rows) == 0 && blind) {
+	bool uncertain = json_number_of(reply, "unseen") > 0 || json_number_of(reply, "unseen_all") > 0 ||
+			 json_array_size(json_object_get(reply, "reasons"));
+	if (json_array_size(rows) == 0 && uncertain) {
 		fputs("No denial was seen.\n", ctl->screen.file);
 		return;
 	}

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* spefw-notify: runs the program of `notify` where health is another one than it was told last. The program comes from
+/* spefw-notify: runs the program of `notify` where health is another one than was reported last. The program comes from
  * root's file, never from what spefwd wrote; of that, only codes that are known and text that is fit to print are
  * passed on. */
 
@@ -40,7 +40,7 @@ static const char usage[] =
 	"  -c, --config FILE  configuration (" SYSCONFDIR "/spefw/spefw.ini)\n"
 	"  -s, --socket PATH  control socket of spefwd (" RUNSTATEDIR "/control.sock),\n"
 	"                     which writes health as PATH.health\n"
-	"  -d, --state DIR    what was told last (/var/lib/spefw-notify)\n"
+	"  -d, --state DIR    what was reported last (/var/lib/spefw-notify)\n"
 	"  -w, --wait SECONDS for a daemon that is down to come back (15)\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n";

@@ -87,7 +87,7 @@ static void check_program(const struct config *config, bool missing, struct diag
 			   config->notify);
 	else if (missing && access(config->notify, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR))
 		diag_warning(diags, config->path, config->notify_line,
-			     "%s is missing: nobody is told of changes of health until it is there", config->notify);
+			     "%s is missing: changes of health are not reported until it is there", config->notify);
 }
 
 int policy_file_load(struct policy_file *ret, const char *path, const struct policy_source *source, struct diags *diags)

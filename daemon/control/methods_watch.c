@@ -10,7 +10,7 @@
 
 struct watch {
 	struct watchers *watchers;
-	const char *health; /* the word that was told last; NULL: none yet */
+	const char *health; /* the word that was reported last; NULL: none yet */
 	uint64_t codes;     /* with these reasons */
 	uint64_t drops;     /* denials up to this serial were there before, or were told */
 };

@@ -131,7 +131,7 @@ static json_t *report_cure(const struct cure *cure)
 }
 
 /* Why there may be no copies at all. */
-static json_t *report_blindness(struct gateway *gateway)
+static json_t *report_no_copies(struct gateway *gateway)
 {
 	static const enum health_code codes[] = { HEALTH_NFLOG_TAKEN, HEALTH_NFLOG_FAILED, HEALTH_RESOLVER,
 						  HEALTH_TABLE_REMOVED, HEALTH_TABLE_OUTDATED };
@@ -170,7 +170,7 @@ static json_t *report_table(struct gateway *gateway, const struct table_of_drops
 			 (json_int_t)drops_table(drops)->serial, "unseen", (json_int_t)unseen, "unseen_all",
 			 (json_int_t)gateway_drops_unseen(gateway), "sampled", unseen > 0, "complete", complete,
 			 "recorded_s", (json_int_t)((now - drops_begun_ms(drops)) / 1000), "cures", cures, "uncured",
-			 (json_int_t)table->cures.uncured, "reasons", report_blindness(gateway));
+			 (json_int_t)table->cures.uncured, "reasons", report_no_copies(gateway));
 }
 
 json_t *report_drops(struct gateway *gateway, uint64_t since, size_t most, uint64_t *ret_serial)

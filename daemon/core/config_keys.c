@@ -164,7 +164,7 @@ const struct config_key config_keys[] = {
 	{ CONFIG_GATEWAY, "notify", VALUE(PATH), .most = CONFIG_PATH_MAX, CONFIG(notify), POLICY(notify),
 	  .line_offset = offsetof(struct config, notify_line), .change = CHANGE_VALUES, .standard = "none",
 	  .example = "/usr/local/sbin/spefw-notify-mail",
-	  .manual = "A program that is told of each change of health, by its path.\n"
+	  .manual = "A program that is run at each change of health, by its path.\n"
 		    "A change is one of the word, or of the codes of its reasons, that has lasted 15\n"
 		    "seconds; where health is failed, a second.\n"
 		    ".Pa spefw-notify.service\n"
@@ -174,7 +174,7 @@ const struct config_key config_keys[] = {
 		    ".Ev SPEFW_OLD\n"
 		    "and\n"
 		    ".Ev SPEFW_NEW\n"
-		    "are health as it was told last and as it is now\n"
+		    "are health as it was reported last and as it is now\n"
 		    ".Po Cm ok , degraded , failed ,\n"
 		    "and\n"
 		    ".Cm unknown\n"

@@ -63,7 +63,7 @@ static void on_due(void *userdata)
 	int r = news || notice->again ? write_note(notice, &health) : 0;
 	if (r < 0) {
 		if (!notice->failing)
-			log_warning("%s can't be written, nobody is told of health by it: %s", notice->path,
+			log_warning("%s can't be written, changes of health are not reported: %s", notice->path,
 				    strerror(-r));
 		set_timer(notice, AGAIN_MS);
 	} else if (news) {

@@ -286,7 +286,7 @@ def by_spefwctl(tap):
                    "a file that is not there", done.stderr)
         daemon.write(GOOD + "[gateway]\nnotify = /nonexistent\n")
         for done in (daemon.run("spefwd", "--check", "-c", daemon.config), daemon.ctl("check", daemon.config)):
-            tap.ok(done.returncode == 0 and "%s:9: warning: /nonexistent is missing: nobody is told" % daemon.config
+            tap.ok(done.returncode == 0 and "%s:9: warning: /nonexistent is missing: changes of health" % daemon.config
                    in done.stderr + done.stdout, "a program that is not there", done)
         done = daemon.run("spefwd", "--check", "-c", daemon.dir)
         tap.ok(done.returncode == 1 and daemon.dir in done.stderr, "a directory", done.stderr)
