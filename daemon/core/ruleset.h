@@ -41,7 +41,8 @@ enum action {
 	ACTION_RETURN,
 	ACTION_JUMP,
 	ACTION_GOTO,
-	ACTION_RESET /* TCP, answered by a RST */
+	ACTION_RESET,   /* TCP, answered by a RST */
+	ACTION_PROHIBIT /* answered by an ICMP error, of either family: administratively prohibited */
 };
 
 /* Keys are in network byte order, as the kernel compares them. first == last without SET_INTERVAL. */

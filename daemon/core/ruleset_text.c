@@ -166,7 +166,14 @@ static void print_interval(FILE *out, int operand, size_t size, const uint8_t *f
 static void print_action(FILE *out, enum action action, const char *chain)
 {
 	static const char *const words[] = {
-		"", "accept", "drop", "return", "jump ", "goto ", "reject with tcp reset"
+		"",
+		"accept",
+		"drop",
+		"return",
+		"jump ",
+		"goto ",
+		"reject with tcp reset",
+		"reject with icmpx admin-prohibited",
 	};
 	fprintf(out, "%s%s", words[action], action == ACTION_JUMP || action == ACTION_GOTO ? chain : "");
 }

@@ -206,7 +206,7 @@ bool ruleset_walk(const struct ruleset *ruleset, enum hook hook, const struct pa
 	*ret = (struct walk){ .action = ACTION_NONE };
 	for (int i = 0; i < 2; i++) {
 		const struct chain *base = NULL;
-		while (hooks[i] != HOOK_NONE && ret->action != ACTION_DROP && ret->action != ACTION_RESET &&
+		while (hooks[i] != HOOK_NONE && (ret->action == ACTION_NONE || ret->action == ACTION_ACCEPT) &&
 		       (base = next_base(ruleset, hooks[i], base))) {
 			*ret = (struct walk){ .action = ACTION_NONE };
 			run_chain(&w, base->name, 0);

@@ -258,10 +258,11 @@ static bool decode_log(struct decoding *d)
 				      .name = keep(d, nft_word(e, NFTA_LOG_PREFIX)) });
 }
 
-static bool decode_reset(struct decoding *d)
+static bool decode_reject(struct decoding *d)
 {
-	d->at++;
-	return add(d, &(struct term){ .kind = TERM_ACTION, .action = ACTION_RESET });
+	bool reset = nft_number(&d->items[d->at++], NFTA_REJECT_TYPE) == NFT_REJECT_TCP_RST;
+
+	return add(d, &(struct term){ .kind = TERM_ACTION, .action = reset ? ACTION_RESET : ACTION_PROHIBIT });
 }
 
 static bool decode_action(struct decoding *d)
@@ -289,7 +290,7 @@ static bool guess_terms(struct decoding *d)
 	} decoders[] = {
 		{ "meta", decode_loaded },      { "payload", decode_loaded }, { "ct", decode_loaded },
 		{ "fib", decode_loaded },       { "exthdr", decode_loaded },  { "objref", decode_counter },
-		{ "limit", decode_limit },      { "log", decode_log },        { "reject", decode_reset },
+		{ "limit", decode_limit },      { "log", decode_log },        { "reject", decode_reject },
 		{ "immediate", decode_action },
 	};
 

@@ -364,10 +364,23 @@ static void encode_reset(struct rule_builder *b)
 		nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, 0);
 }
 
+/* Of the packet's own family. */
+static void encode_prohibit(struct rule_builder *b)
+{
+	struct nftnl_expr *expr = expression(b, "reject");
+	u32(expr, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
+	if (expr)
+		nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+}
+
 static void encode_action(struct rule_builder *b, const struct term *term)
 {
 	if (term->action == ACTION_RESET) {
 		encode_reset(b);
+		return;
+	}
+	if (term->action == ACTION_PROHIBIT) {
+		encode_prohibit(b);
 		return;
 	}
 	struct nftnl_expr *expr = expression(b, "immediate");

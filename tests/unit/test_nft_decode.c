@@ -202,6 +202,10 @@ static const struct rule rules[] = {
 	TERMS({ .kind = TERM_MATCH, .field = FIELD_OIFNAME, ADDRESS('w', 'a', 'n') },
 	      { .kind = TERM_IN, .field = FIELD_L4PROTO, .name = "cut_full" },
 	      { .kind = TERM_MATCH, .field = FIELD_CT_IP_DADDR, ADDRESS(1, 2, 3, 4) }),
+	TERMS({ .kind = TERM_MATCH, .field = FIELD_L4PROTO, ADDRESS(6) },
+	      { .kind = TERM_LIMIT, .rate = 20, .burst = 40 }, { .kind = TERM_ACTION, .action = ACTION_RESET }),
+	TERMS({ .kind = TERM_MATCH, .field = FIELD_L4PROTO, ADDRESS(6), .negate = true },
+	      { .kind = TERM_LIMIT, .rate = 20, .burst = 40 }, { .kind = TERM_ACTION, .action = ACTION_PROHIBIT }),
 };
 
 static struct nftnl_rule *a_rule(size_t i)

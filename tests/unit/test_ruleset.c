@@ -316,6 +316,7 @@ static void test_statements(void **state)
 		{ { .kind = TERM_ACTION, .action = ACTION_JUMP, .name = "x" }, "jump x" },
 		{ { .kind = TERM_ACTION, .action = ACTION_GOTO, .name = "x" }, "goto x" },
 		{ { .kind = TERM_ACTION, .action = ACTION_RESET }, "reject with tcp reset" },
+		{ { .kind = TERM_ACTION, .action = ACTION_PROHIBIT }, "reject with icmpx admin-prohibited" },
 	};
 	struct term both[] = { cases[4].term, cases[10].term };
 

@@ -34,8 +34,8 @@ struct vm_packet {
 enum { VM_COUNTERS = 8 };
 
 struct vm_result {
-	enum action action;                /* ACTION_ACCEPT, _DROP or _RESET; a base chain that ends accepts */
-	bool fell_through;                 /* and this is how */
+	enum action action; /* ACTION_ACCEPT, _DROP, _RESET or _PROHIBIT; a base chain that ends accepts */
+	bool fell_through;  /* and this is how */
 	const char *counters[VM_COUNTERS]; /* that it passed, in order */
 	size_t counter_count;
 	const char *logs[VM_COUNTERS];
