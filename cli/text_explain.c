@@ -228,18 +228,22 @@ static void rule_row(struct table *table, const json_t *result)
 	size_t count = json_array_size(chains);
 	const char *last = json_text(json_array_get(chains, count - 1));
 	bool denied = strcmp(json_text_of(result, "verdict"), "denied") == 0;
+	bool rejected = strcmp(json_text_of(result, "effect"), "reject") == 0;
+	size_t from = count - 1 - (rejected && count > 1); /* what is answered goes through one chain more */
 	int64_t handle = json_number_of(result, "handle");
 	struct text text = { 0 };
 
 	if (!count || strcmp(json_text_of(result, "verdict"), "unguarded") == 0)
 		return;
 	text_add(&text, "table inet spefw, chain ");
-	if (denied && count > 1 && !ends_with(last, "_early"))
-		text_add(&text, "%s, end; ", json_text(json_array_get(chains, count - 2)));
+	if (denied && from > 0 && !ends_with(last, "_early"))
+		text_add(&text, "%s, end; ", json_text(json_array_get(chains, from - 1)));
+	if (from < count - 1)
+		text_add(&text, "%s; ", json_text(json_array_get(chains, from)));
 	text_add(&text, "%s", last);
 	if (handle)
 		text_add(&text, " handle %" PRId64, handle);
-	text_add(&text, "%s", ends_with(last, "_early") ? " (early_drop)" : "");
+	text_add(&text, "%s", ends_with(last, "_early") ? " (early_drop)" : rejected ? " (reject)" : "");
 	add_row(table, "rule", &text);
 }
 

@@ -12,7 +12,8 @@ libcore_a_SOURCES = \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
 	daemon/core/config_keys.c daemon/core/config_keys.h \
-	daemon/core/config_members.c daemon/core/config_read.c daemon/core/config_text.c \
+	daemon/core/config_members.c daemon/core/config_read.c daemon/core/config_roles.c \
+	daemon/core/config_text.c \
 	daemon/core/config_types.c daemon/core/config_types.h \
 	daemon/core/config_values.c daemon/core/config_values.h \
 	daemon/core/cut_cause.c daemon/core/cut_cause.h \
@@ -56,7 +57,8 @@ libcore_a_SOURCES = \
 	daemon/core/record_effect.c daemon/core/record_effect.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/compile.c daemon/core/compile.h daemon/core/compile_parts.h \
-	daemon/core/compile_base.c daemon/core/compile_flow.c daemon/core/compile_guards.c \
+	daemon/core/compile_answer.c daemon/core/compile_base.c daemon/core/compile_flow.c \
+	daemon/core/compile_guards.c \
 	daemon/core/compile_names.c daemon/core/compile_observe.c daemon/core/compile_ports.c \
 	daemon/core/compile_role.c daemon/core/compile_rules.c daemon/core/compile_sets.c \
 	daemon/core/ruleset_text.c \

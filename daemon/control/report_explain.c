@@ -117,7 +117,10 @@ static void add_walk(json_t *out, const struct walk *walk)
 	for (size_t i = 0; i < walk->path_count; i++)
 		json_array_append_new(chains, json_printable(walk->path[i]));
 	json_object_set_new(out, "chains", chains);
-	json_object_set_new(out, "effect", json_string(walk->action == ACTION_ACCEPT ? "accept" : "drop"));
+	json_object_set_new(out, "effect",
+			    json_string(walk->action == ACTION_ACCEPT ? "accept"
+					: walk->action == ACTION_DROP ? "drop"
+								      : "reject"));
 	if (walk->counter)
 		json_object_set_new(out, "counter", json_printable(walk->counter));
 }

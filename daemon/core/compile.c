@@ -3,18 +3,21 @@
 
 /* The whole table, in its order; and the chains that others lead to: denials, what opens nothing, what was cut. */
 
+void rules_denied(struct compiler *c, struct chain *chain, const char *direction)
+{
+	rule_counter(c, chain_rule(c->out, chain), ruleset_string(c->out, "denied-%s", direction));
+	rule_limited_log(c, chain_rule(c->out, chain), DENIAL_RATE,
+			 ruleset_string(c->out, "spefw denied-%s ", direction));
+}
+
 /* deny: the last rule is an explicit drop. Nothing may ever fall off its end: the base chains accept, for the
  * gateway's other traffic. */
 static void add_deny(struct compiler *c, const char *direction)
 {
 	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "deny_%s", direction));
 
-	struct rule *rule = chain_rule(c->out, chain);
-	rule_counter(c, rule, ruleset_string(c->out, "denied-%s", direction));
-	rule = chain_rule(c->out, chain);
-	rule_limited_log(c, rule, DENIAL_RATE, ruleset_string(c->out, "spefw denied-%s ", direction));
-	rule = chain_rule(c->out, chain);
-	rule_drop(c, rule);
+	rules_denied(c, chain, direction);
+	rule_drop(c, chain_rule(c->out, chain));
 }
 
 static void add_not_new(struct compiler *c)
@@ -108,6 +111,7 @@ int compile(struct ruleset *ret, const struct policy *policy, const struct envir
 			add_role(&c, &policy->roles[r]);
 	add_deny(&c, "in");
 	add_deny(&c, "out");
+	add_refuse(&c);
 	add_not_new(&c);
 	add_cut(&c);
 	if (policy->interception != INTERCEPTION_OFF) {

@@ -49,6 +49,21 @@ void match_ranges(struct compiler *c, struct matches *matches, const struct rang
 	}
 }
 
+static void match_names(struct compiler *c, struct matches *matches, const struct endpoint *side, enum family family)
+{
+	for (size_t i = 0; i < side->name_count; i++)
+		if (c->policy->names[side->names[i]].families & 1U << family)
+			add_match(c, matches,
+				  (struct match){ .kind = MATCH_SET, .set = name_set_of(c, side->names[i], family) });
+}
+
+void match_members(struct compiler *c, struct matches *matches, const struct endpoint *members, enum family family,
+		   const char *set_base)
+{
+	match_ranges(c, matches, &members->ranges, family, set_base, true, false);
+	match_names(c, matches, members, family);
+}
+
 bool own_is_all(const struct policy_role *role, const struct policy_flow *flow, const struct direction_form *form)
 {
 	return (!form->opens && flow->from.any) ||
@@ -93,11 +108,7 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 		bool outside = answered && ranges_overlap_any(&side->ranges, &c->policy->protected_all);
 		if (!outside || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
 			match_ranges(c, ret, &side->ranges, family, base, side->set != NULL, outside);
-		for (size_t i = 0; i < side->name_count; i++)
-			if (c->policy->names[side->names[i]].families & 1U << family)
-				add_match(c, ret,
-					  (struct match){ .kind = MATCH_SET,
-							  .set = name_set_of(c, side->names[i], family) });
+		match_names(c, ret, side, family);
 	}
 	if (answered && flow->to.opens.count) {
 		snprintf(base, sizeof(base), "opens_%s", flow->id);

@@ -122,10 +122,21 @@ void rule_port_map(struct compiler *c, struct chain *chain, const struct policy_
 /* compile_flow.c */
 void match_ranges(struct compiler *c, struct matches *matches, const struct ranges *ranges, enum family family,
 		  const char *set_base, bool shared, bool outside);
+/* An endpoint's addresses, those of its names included; what it has of ranges is in a set that flows share. */
+void match_members(struct compiler *c, struct matches *matches, const struct endpoint *members, enum family family,
+		   const char *set_base);
 bool own_is_all(const struct policy_role *role, const struct policy_flow *flow, const struct direction_form *form);
 void rule_match(struct compiler *c, struct rule *rule, enum field field, const struct match *match, enum family family);
 bool add_flow_rules(struct compiler *c, struct chain *chain, const struct policy_role *role,
 		    const struct policy_flow *flow, const struct direction_form *form);
+
+/* compile_answer.c */
+bool is_answered(struct compiler *c, const struct policy_role *role);
+/* The chain that ends what is denied of connections to protected addresses, and of those from this role. */
+const char *denial_in(struct compiler *c);
+const char *denial_out(struct compiler *c, const struct policy_role *role);
+void return_answered(struct compiler *c, struct chain *chain); /* early: what is to be answered goes on */
+void add_refuse(struct compiler *c);
 
 /* compile_names.c */
 const char *name_set_of(struct compiler *c, size_t index, enum family family);
@@ -135,6 +146,9 @@ void add_counters(struct compiler *c);
 void add_interfaces(struct compiler *c, struct set *set, const struct interface_list *interfaces);
 const struct policy_role *guards_alone(struct compiler *c, enum family family, const struct range **ret);
 void add_shared_sets(struct compiler *c);
+
+/* compile.c */
+void rules_denied(struct compiler *c, struct chain *chain, const char *direction); /* counts and copies */
 
 /* compile_base.c */
 void add_source_routes(struct compiler *c);

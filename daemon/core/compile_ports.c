@@ -52,6 +52,8 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 		rule_limited_log(c, chain_rule(c->out, chain), NAME_DENIAL_RATE, "spefw denied-name ");
 	if (form->deny)
 		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, form->deny);
+	else if (named && is_answered(c, role)) /* the next attempt may pass: it has to come */
+		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_out");
 }
 
 /* Whether a flow lets all mid-stream packets of this port pass: then one chain serves all such ports. */

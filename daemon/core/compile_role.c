@@ -130,7 +130,7 @@ static void add_in(struct compiler *c, const struct policy_role *role)
 		rule_port_map(c, chain, role, TO_ROLE, PROTOCOL_UDP);
 	if (echo)
 		rules_echo(c, chain, echo);
-	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_in");
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, denial_in(c));
 }
 
 static void add_out(struct compiler *c, const struct policy_role *role)
@@ -153,7 +153,7 @@ static void add_out(struct compiler *c, const struct policy_role *role)
 		rule_port_map(c, chain, role, FROM_ROLE, PROTOCOL_UDP);
 	if (echo)
 		rules_echo(c, chain, echo);
-	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_out");
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, denial_out(c, role));
 }
 
 static void add_role_early(struct compiler *c, const struct policy_role *role)
@@ -166,6 +166,7 @@ static void add_role_early(struct compiler *c, const struct policy_role *role)
 		rule_in(c, rule, FIELD_TCP_DPORT, false, open);
 		rule_action(c, rule, ACTION_RETURN, NULL);
 	}
+	return_answered(c, chain);
 	rule_counter(c, chain_rule(c->out, chain), "denied-early");
 	rule_limited_log(c, chain_rule(c->out, chain), DENIAL_RATE, "spefw denied-early ");
 	rule_drop(c, chain_rule(c->out, chain));

@@ -44,6 +44,7 @@ enum config_section {
 /* What a key takes, and the type of its field. */
 enum value_type {
 	VALUE_MEMBERS,     /* struct members */
+	VALUE_ROLES,       /* struct members; names in the policy */
 	VALUE_PORTS,       /* struct ports */
 	VALUE_INTERFACES,  /* struct config_interfaces */
 	VALUE_DNS_SERVERS, /* struct dns_servers */
@@ -158,6 +159,7 @@ struct config {
 	bool record;
 	uint16_t log_group;
 	struct members nat_except; /* ranges alone */
+	struct members reject;     /* roles alone; whether there are such is for the policy to see */
 	char notify[CONFIG_PATH_MAX + 1];
 	unsigned notify_line;
 

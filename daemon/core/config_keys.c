@@ -161,6 +161,28 @@ const struct config_key config_keys[] = {
 		    "connections to them are neither exempt from translation nor taken for\n"
 		    "intercepted.\n" },
 
+	{ CONFIG_GATEWAY, "reject", LIST(ROLES), CONFIG(reject), POLICY(reject), .change = CHANGE_VALUES,
+	  .standard = "none", .example = "ADM",
+	  .manual = "Roles whose denied connections are answered at once, instead of being left to\n"
+		    "time out:\n"
+		    "TCP by a reset, everything else by an ICMP or ICMPv6 error\n"
+		    ".Pq administratively prohibited .\n"
+		    "A connection is a role's where its source is a member of it, addresses of its\n"
+		    "names included; what a protected role opens is answered where that role itself\n"
+		    "is listed.\n"
+		    "To all of them together 20 resets and 20 errors a second are sent, 40 in a\n"
+		    "burst, and the kernel has limits of its own for ICMP errors\n"
+		    ".Pq net.ipv4.icmp_ratelimit , net.ipv6.icmp.ratelimit ;\n"
+		    "what is more is dropped without an answer, as is what others are denied.\n"
+		    "Without an answer stays whatever a protected role is denied on a port of a flow\n"
+		    "that goes to names, where the next attempt may find the address learned,\n"
+		    "and packets that open no connection.\n"
+		    ".Cm early_drop\n"
+		    "leaves out these roles.\n"
+		    "A role that is\n"
+		    ".Cm any\n"
+		    "can't be listed.\n"
+		    "In audit mode nothing is denied, nor answered.\n" },
 	{ CONFIG_GATEWAY, "notify", VALUE(PATH), .most = CONFIG_PATH_MAX, CONFIG(notify), POLICY(notify),
 	  .line_offset = offsetof(struct config, notify_line), .change = CHANGE_VALUES, .standard = "none",
 	  .example = "/usr/local/sbin/spefw-notify-mail",

@@ -150,6 +150,56 @@ static bool equal_ranges(const struct config_key *key, const void *object, const
 	return ranges_equal(in_policy(key, object), in_policy(key, other));
 }
 
+/* Roles */
+
+static int read_roles(const struct value *value, const struct config_key *key, void *field)
+{
+	(void)key;
+	return value_roles(value, field);
+}
+
+static int copy_roles(const struct config_key *key, struct policy *policy, const void *field)
+{
+	const struct members *members = field;
+
+	(void)key;
+	policy->reject = calloc(members->count + 1, sizeof(*policy->reject));
+	if (!policy->reject)
+		return -ENOMEM;
+	for (size_t i = 0; i < members->count; i++)
+		snprintf(policy->reject[policy->reject_count++], sizeof(*policy->reject), "%s", members->items[i].text);
+	return 0;
+}
+
+static void release_roles(const struct config_key *key, struct policy *policy)
+{
+	(void)key;
+	free(policy->reject);
+}
+
+static bool equal_roles(const struct config_key *key, const void *object, const void *other)
+{
+	const struct policy *a = object, *b = other;
+	bool equal = a->reject_count == b->reject_count;
+
+	(void)key;
+	for (size_t i = 0; equal && i < a->reject_count; i++)
+		equal = strcmp(a->reject[i], b->reject[i]) == 0;
+	return equal;
+}
+
+static void text_of_roles(const struct config_key *key, const void *object, char text[VALUE_TEXT_MAX])
+{
+	const struct policy *policy = object;
+	size_t length = 0;
+
+	(void)key;
+	text[0] = '\0';
+	for (size_t i = 0; i < policy->reject_count && length < VALUE_TEXT_MAX; i++)
+		length += (size_t)snprintf(text + length, VALUE_TEXT_MAX - length, "%s%s", i ? " " : "",
+					   policy->reject[i]);
+}
+
 /* Ports */
 
 static int read_ports(const struct value *value, const struct config_key *key, void *field)
@@ -337,6 +387,13 @@ static const struct value_methods methods[VALUE_TYPES] = {
 			    .copy = copy_members,
 			    .release_copy = release_ranges,
 			    .equal = equal_ranges },
+	[VALUE_ROLES] = { .syntax = "Ar role ...",
+			  .read = read_roles,
+			  .release = release_members,
+			  .copy = copy_roles,
+			  .release_copy = release_roles,
+			  .equal = equal_roles,
+			  .text = text_of_roles },
 	[VALUE_PORTS] = { .syntax = "Ar port | first Ns - Ns Ar last ...",
 			  .read = read_ports,
 			  .release = release_ports,

@@ -41,6 +41,7 @@ struct words value_words(const struct value *value);
 bool words_next(struct words *words);
 
 int value_members(const struct value *value, unsigned accept, struct members *ret);
+int value_roles(const struct value *value, struct members *ret);
 int value_ports(const struct value *value, struct ports *ret);
 int value_interfaces(const struct value *value, struct config_interfaces *ret);
 int value_dns_servers(const struct value *value, struct dns_servers *ret);

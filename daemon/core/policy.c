@@ -21,6 +21,14 @@ static int collect_protected(struct policy *policy, struct ranges *ret)
 	return 0;
 }
 
+bool policy_rejects(const struct policy *policy, const struct policy_role *role)
+{
+	for (size_t i = 0; i < policy->reject_count; i++)
+		if (strcmp(policy->reject[i], role->name) == 0)
+			return true;
+	return false;
+}
+
 static void mark_used_names(struct policy *policy)
 {
 	for (size_t i = 0; i < policy->flow_count; i++) {
@@ -34,6 +42,16 @@ static void mark_used_names(struct policy *policy)
 			policy->names[flow->from.names[n]].used = true;
 			policy->names[flow->from.names[n]].observed = false;
 		}
+	}
+}
+
+/* Names of roles that are answered: to know their addresses is of use, whatever flows there are. */
+static void use_rejected_names(struct policy *policy)
+{
+	for (size_t r = 0; r < policy->role_count; r++) {
+		const struct endpoint *members = &policy->roles[r].members;
+		for (size_t n = 0; policy_rejects(policy, &policy->roles[r]) && n < members->name_count; n++)
+			policy->names[members->names[n]].used = true;
 	}
 }
 
@@ -82,6 +100,8 @@ int policy_from_config(struct policy *ret, const struct config *config, struct d
 	if (r >= 0)
 		r = collect_protected(ret, &ret->protected_all);
 	if (r >= 0)
+		check_rejected(diags, config, ret);
+	if (r >= 0)
 		r = policy_make_flows(&b);
 	free(b.sources);
 	if (r < 0) {
@@ -89,6 +109,7 @@ int policy_from_config(struct policy *ret, const struct config *config, struct d
 		return r;
 	}
 	mark_used_names(ret);
+	use_rejected_names(ret);
 	take_families(ret, config);
 	r = diags_failed(diags) ? 0 : warn_unwise(diags, config, ret);
 	if (r < 0)

@@ -85,6 +85,8 @@ struct policy {
 	bool record; /* who used what is remembered */
 	bool observe;
 	uint16_t log_group;
+	char (*reject)[CONFIG_ID_MAX + 1]; /* roles whose denied connections are answered; none is ANY */
+	size_t reject_count;
 	char notify[CONFIG_PATH_MAX + 1]; /* "": none */
 	enum interfaces interfaces;       /* of SERVER; other protected roles are INTERFACES_AUTO */
 	char (*interface_names)[CONFIG_INTERFACE_MAX + 1];
@@ -133,6 +135,9 @@ bool endpoint_is_target(const struct policy *policy, const struct endpoint *endp
 bool flow_opens_role(const struct policy_flow *flow, const struct policy_role *role);
 bool flow_leaves_role(const struct policy_flow *flow, const struct policy_role *role);
 bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint16_t port);
+
+/* Whether what members of this role are denied is answered: [gateway] reject. */
+bool policy_rejects(const struct policy *policy, const struct policy_role *role);
 
 const struct policy_role *policy_protected_role(const struct policy *policy, const struct addr *addr);
 const struct policy_flow *policy_flow(const struct policy *policy, const char *id);

@@ -53,6 +53,23 @@ void check_protected_role(struct diags *diags, const struct config *config, cons
 			   role->name);
 }
 
+void check_rejected(struct diags *diags, const struct config *config, const struct policy *policy)
+{
+	for (size_t i = 0; i < config->reject.count; i++) {
+		const struct member *member = &config->reject.items[i];
+		const struct policy_role *role = NULL;
+		for (size_t r = 0; r < policy->role_count && !role; r++)
+			if (strcmp(policy->roles[r].name, member->text) == 0)
+				role = &policy->roles[r];
+		if (!role)
+			complain_unknown_role(diags, config, member);
+		else if (role->members.any)
+			diag_error(diags, member->file, member->line,
+				   "role %s is ANY: reject takes roles with members of their own, such as ADM",
+				   role->name);
+	}
+}
+
 /* Where a role's member that overlaps the range was written; the role's own line where a nested role brought it. */
 static unsigned member_line(const struct config *config, const struct policy_role *role, const struct range *range,
 			    const char **ret_file)

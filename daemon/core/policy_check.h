@@ -17,6 +17,8 @@ int check_protected_overlap(struct diags *diags, const struct config *config, co
 void check_builtin_flow(struct diags *diags, const struct config *config, const struct builtin_flow *builtin,
 			const struct config_flow *written);
 void check_custom_flow(struct diags *diags, const struct config *config, const struct config_flow *flow);
+/* Roles of [gateway] reject that are not there, or that are ANY. */
+void check_rejected(struct diags *diags, const struct config *config, const struct policy *policy);
 /* A target network that holds protected addresses does not open them. */
 void warn_covered(struct diags *diags, const struct policy *policy, const struct members *members);
 /* policy_warnings.c: what is legal but unwise, with what to write instead. 0 or -ENOMEM. */

@@ -149,13 +149,13 @@ static void diff_values(const struct output *out, enum config_section section, c
 		}
 		methods->text(key, old, before);
 		methods->text(key, new, after);
-		change.before = flow && !*before ? key->standard : before;
-		change.after = flow && !*after ? key->standard : after;
+		change.before = !*before && key->standard ? key->standard : before;
+		change.after = !*after && key->standard ? key->standard : after;
 		if (flow)
 			report(out, &change, "flow %s: %s %s, was %s", flow->id, key->name, change.after,
 			       change.before);
 		else
-			report(out, &change, "%s: %s -> %s", key->name, before, after);
+			report(out, &change, "%s: %s -> %s", key->name, change.before, change.after);
 	}
 }
 

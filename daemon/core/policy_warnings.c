@@ -189,7 +189,8 @@ static void mark_used_roles(const struct config *config, const struct policy *po
 {
 	for (size_t i = 0; i < config_key_count; i++) {
 		const struct config_key *key = &config_keys[i];
-		if (key->type == VALUE_MEMBERS && !config_section_has_name(key->section))
+		bool members = key->type == VALUE_MEMBERS || key->type == VALUE_ROLES;
+		if (members && !config_section_has_name(key->section))
 			mark_members(config, (const void *)((const char *)config + key->offset), used);
 	}
 	for (size_t i = 0; i < config->role_count; i++)

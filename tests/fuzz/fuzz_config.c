@@ -102,6 +102,7 @@ static void check_config(const struct config *config)
 	check_members(config, &config->resolvers);
 	check_members(config, &config->time_servers);
 	check_members(config, &config->nat_except);
+	check_members(config, &config->reject);
 	for (size_t i = 0; i < config->role_count; i++) {
 		require(config->roles[i].name[0] && config->roles[i].line, "a role without a name");
 		check_members(config, &config->roles[i].members);

@@ -14,7 +14,8 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/run
 
 FUZZ_ARCHIVE_SOURCES = tests/fuzz/fuzz_archive.c daemon/core/archive.c daemon/core/lines.c
 FUZZ_CONFIG_SOURCES = tests/fuzz/fuzz_config.c daemon/config/ini.c daemon/core/addr.c daemon/core/config.c \
-	daemon/core/config_keys.c daemon/core/config_members.c daemon/core/config_read.c daemon/core/config_text.c \
+	daemon/core/config_keys.c daemon/core/config_members.c daemon/core/config_read.c \
+	daemon/core/config_roles.c daemon/core/config_text.c \
 	daemon/core/config_types.c daemon/core/config_values.c daemon/core/diag.c daemon/core/printable.c
 FUZZ_DNS_SOURCES = tests/fuzz/fuzz_dns_message.c daemon/core/addr.c daemon/core/dns_message.c \
 	daemon/core/dns_wire.c

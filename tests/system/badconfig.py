@@ -75,7 +75,7 @@ CASES = [
      ["9: unknown key grace in [gateway]: it belongs in [dns]"]),
     ("a key that nobody knows", GOOD + "[gateway]\ncolour = green\n",
      ["9: unknown key colour in [gateway]: its keys are preset, mode, interception, early_drop, "
-      "record, log_group, nat_except and notify"]),
+      "record, log_group, nat_except, reject and notify"]),
     ("a key given twice", GOOD + "[gateway]\nmode = audit\nmode = enforce\n",
      ["10: key mode was given in line 9 already: leave one of the two"]),
     ("a list given twice", "[server]\naddress = 192.0.2.25\naddress = 192.0.2.26\n",
@@ -83,6 +83,11 @@ CASES = [
     ("a key ahead of every section", "mode = audit\n[server]\naddress = 192.0.2.25 2001:db8:2::25\n"
      "resolvers = 198.51.100.53\n\n[role ADM]\nmembers = 203.0.113.0/24\n\n",
      ["1: key mode stands ahead of every section: write [gateway] above it"]),
+    ("a role that is not there", GOOD + "[gateway]\nreject = ADM ADN\n",
+     ["9: unknown role ADN: did you mean ADM?"]),
+    ("answers for everybody", GOOD + "[gateway]\nreject = CA ANY\n",
+     ["9: ANY is every address: reject takes roles with members of their own, such as ADM",
+      "9: role CA is ANY: reject takes roles with members of their own, such as ADM"]),
     ("a misspelt value", GOOD + "[gateway]\nmode = enforced\n",
      ["9: unknown value enforced for mode: did you mean enforce?"]),
     ("true for yes", GOOD + "[gateway]\nearly_drop = true\n",

@@ -75,7 +75,8 @@ tests_unit_test_aliases_SOURCES = tests/unit/test_aliases.c $(UNIT_FAILING)
 tests_unit_test_aliases_LDADD = $(UNIT_LIBS)
 
 UNIT_CONFIG_OBJECTS = daemon/core/addr.$(OBJEXT) daemon/core/config.$(OBJEXT) daemon/core/config_keys.$(OBJEXT) \
-	daemon/core/config_members.$(OBJEXT) daemon/core/config_read.$(OBJEXT) daemon/core/config_text.$(OBJEXT) \
+	daemon/core/config_members.$(OBJEXT) daemon/core/config_read.$(OBJEXT) \
+	daemon/core/config_roles.$(OBJEXT) daemon/core/config_text.$(OBJEXT) \
 	daemon/core/config_types.$(OBJEXT) daemon/core/config_values.$(OBJEXT) \
 	daemon/core/diag.$(OBJEXT) daemon/core/printable.$(OBJEXT) daemon/config/ini.$(OBJEXT)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c

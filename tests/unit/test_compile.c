@@ -123,6 +123,9 @@ static char *random_config(void)
 	assert_non_null(out);
 	fprintf(out, "[gateway]\npreset = %s\nearly_drop = %s\ninterception = %s\n", roll(2) ? "none" : "single-server",
 		roll(4) ? "yes" : "no", roll(2) ? "prevent" : "off");
+	if (roll(2))
+		fprintf(out, "reject =%s%s%s\n", roll(2) ? " ADM" : "", roll(3) ? "" : " MIX",
+			roll(2) ? roll(2) ? " SERVER" : " IH" : "");
 	fputs("[server]\naddress = ", out);
 	for (unsigned n = 1 + roll(2); n > 0; n--)
 		put_range(out, 16, 20);
@@ -210,9 +213,23 @@ static bool is_reported(const struct policy *policy, const struct judgement *j, 
 	return false;
 }
 
+/* What ends a packet that is denied: [gateway] reject. */
+static enum action answer_to(const struct policy *policy, const struct names_view *names, const struct packet *packet,
+			     const struct judgement *j)
+{
+	bool answered = !j->inbound && policy_rejects(policy, j->role) && !is_reported(policy, j, packet);
+
+	for (size_t i = 0; i < policy->role_count; i++)
+		answered |= j->inbound && policy_rejects(policy, &policy->roles[i]) &&
+			    endpoint_is_source(&policy->roles[i].members, names, &packet->source);
+	if (!answered || packet->mid_stream)
+		return ACTION_DROP;
+	return packet->protocol == PROTOCOL_TCP ? ACTION_RESET : ACTION_PROHIBIT;
+}
+
 /* NULL, or how ruleset and judge disagree. */
-static const char *disagreement(const struct policy *policy, const struct packet *packet, const struct judgement *j,
-				const struct vm_result *vm)
+static const char *disagreement(const struct policy *policy, const struct names_view *names,
+				const struct packet *packet, const struct judgement *j, const struct vm_result *vm)
 {
 	char counter[CONFIG_ID_MAX + 8] = "";
 	const char *denied = j->inbound ? "denied-in" : "denied-out";
@@ -232,8 +249,8 @@ static const char *disagreement(const struct policy *policy, const struct packet
 						  : "another flow gets the credit";
 		return NULL;
 	default:
-		if (vm->action != ACTION_DROP)
-			return "the judge denies it";
+		if (vm->action != answer_to(policy, names, packet, j))
+			return "the judge denies it, or it is not answered as it should be";
 		if (vm->counter_count != 1 || strcmp(vm->counters[0], denied) != 0)
 			return "it is not counted as denied, or not in its direction";
 		bool reported = vm->log_count == 2 && strcmp(vm->logs[0], "spefw denied-name ") == 0;
@@ -243,7 +260,8 @@ static const char *disagreement(const struct policy *policy, const struct packet
 	}
 }
 
-static const char *early_disagreement(const struct judgement *j, const struct packet *packet,
+static const char *early_disagreement(const struct policy *policy, const struct names_view *names,
+				      const struct judgement *j, const struct packet *packet,
 				      const struct vm_result *vm)
 {
 	bool dropped = vm->action == ACTION_DROP;
@@ -254,6 +272,8 @@ static const char *early_disagreement(const struct judgement *j, const struct pa
 		return "early drops what is no SYN";
 	if (dropped && (j->verdict != VERDICT_DENY || !j->inbound))
 		return "early drops what the judge does not deny";
+	if (j->verdict == VERDICT_DENY && answer_to(policy, names, packet, j) != ACTION_DROP)
+		return dropped ? "early drops what is to be answered" : NULL;
 	if (!dropped && j->verdict == VERDICT_DENY && j->reason == REASON_NO_FLOW && j->inbound &&
 	    packet->protocol == PROTOCOL_TCP && !packet->mid_stream)
 		return "early lets a SYN by that no flow opens";
@@ -271,7 +291,8 @@ static bool is_outbound_mid_stream(const struct policy *policy, const struct pac
 
 /* What was cut is answered by a reset, whatever the flows allow; where the sets lack something, nothing passes by an
  * outbound flow. */
-static const char *cut_disagreement(const struct policy *policy, const struct packet *packet, const struct judgement *j,
+static const char *cut_disagreement(const struct policy *policy, const struct names_view *names,
+				    const struct packet *packet, const struct judgement *j,
 				    const struct ruleset *ruleset)
 {
 	struct vm_packet cut = vm_packet_of(packet), full = cut;
@@ -280,14 +301,14 @@ static const char *cut_disagreement(const struct policy *policy, const struct pa
 	struct vm_result vm = vm_run(ruleset, "forward", &cut);
 
 	if (j->verdict == VERDICT_NOT_OURS || !packet->mid_stream)
-		return disagreement(policy, packet, j, &vm);
+		return disagreement(policy, names, packet, j, &vm);
 	if (vm.action != ACTION_RESET || vm.counter_count != 1 || strcmp(vm.counters[0], "cut") != 0)
 		return "a packet of what was cut gets no reset, or is not counted";
 	vm = vm_run(ruleset, "forward", &full);
 	if (addr_compare(&packet->source, &packet->target) == 0) /* which end is which? */
 		return NULL;
 	if (!is_outbound_mid_stream(policy, packet, j->inbound))
-		return disagreement(policy, packet, j, &vm);
+		return disagreement(policy, names, packet, j, &vm);
 	return vm.action != ACTION_DROP || vm.counter_count != 1 ||
 			       strcmp(vm.counters[0], j->inbound ? "denied-in" : "denied-out") != 0
 		       ? "a mid-stream packet passes by an outbound flow although not all that was cut is known"
@@ -355,14 +376,14 @@ static bool compare(const struct policy *policy, const struct names_view *names,
 		struct vm_packet vm_packet = vm_packet_of(&packet);
 		struct judgement j = policy_judge(policy, names, &packet);
 		struct vm_result vm = vm_run(ruleset, "forward", &vm_packet);
-		const char *what = disagreement(policy, &packet, &j, &vm);
+		const char *what = disagreement(policy, names, &packet, &j, &vm);
 		if (!what)
-			what = cut_disagreement(policy, &packet, &j, ruleset);
+			what = cut_disagreement(policy, names, &packet, &j, ruleset);
 		if (!what)
 			what = explain_disagreement(policy, names, &packet, &j, ruleset);
 		if (!what && policy->early_drop) {
 			vm = vm_run(ruleset, "early", &vm_packet);
-			what = early_disagreement(&j, &packet, &vm);
+			what = early_disagreement(policy, names, &j, &packet, &vm);
 		}
 		if (what) {
 			say_packet(&packet, &j, &vm, what);
@@ -931,7 +952,7 @@ static void test_no_memory(void **state)
 	(void)state;
 	make_good_policy(&policy, PLAIN "[role IH]\nmembers = 10.0.0.20 10.0.0.22\nprotected = yes\n"
 					"[flow x]\nfrom = IH 10.0.0.1 10.0.0.9\nto = SERVER 10.0.0.22\nprotocol = "
-					"tcp\nport = 1-9 20\n[gateway]\nnat_except = 10.0.0.12\n");
+					"tcp\nport = 1-9 20\n[gateway]\nnat_except = 10.0.0.12\nreject = ADM IH\n");
 	struct names_view names = make_names(&policy, "my.mailstore.com 10.0.0.30");
 	for (n = 0;; n++) {
 		allocations_left = n;

@@ -352,6 +352,14 @@ static void test_bad_members(void **state)
 		  "a.ini:3: file:x is a file: time_servers takes addresses, prefixes, ranges, names" },
 		{ SERVER "[gateway]\nnat_except = nat.example.com\n",
 		  "a.ini:4: nat.example.com is a name: nat_except takes addresses, prefixes, ranges, file:PATH" },
+		{ SERVER "[gateway]\nreject = any ADM\n\tadm 192.0.2.1 a.example.net file:x Foo " ROLE_40 "X\n",
+		  "a.ini:4: any is every address: reject takes roles with members of their own, such as ADM\n"
+		  "a.ini:5: adm is not a role: did you mean ADM?\n"
+		  "a.ini:5: 192.0.2.1 is not a role: reject takes names of roles, such as ADM\n"
+		  "a.ini:5: a.example.net is not a role: reject takes names of roles, such as ADM\n"
+		  "a.ini:5: file:x is not a role: reject takes names of roles, such as ADM\n"
+		  "a.ini:5: Foo is not a role: reject takes names of roles, such as ADM\n"
+		  "a.ini:5: role name of 41 characters: it has up to 40" },
 		{ SERVER "[role A]\nmembers = foo localhost. adm Server Any a\n",
 		  "a.ini:4: foo is neither an address, a name nor a role: a name holds a dot, a role is in capitals\n"
 		  "a.ini:4: localhost. is neither an address, a name nor a role: a name holds a dot, a role is in "

@@ -37,6 +37,14 @@ static const struct complaint {
 	  "t.ini:10: 192.0.2.25 is in two protected roles, SERVER and IH: leave it in one\n" },
 	{ QUIET "[role IH]\nprotected = yes\nmembers = 192.0.2.31\n[role MG]\nprotected = yes\nmembers = IH\n",
 	  "t.ini:11: 192.0.2.31 is in two protected roles, IH and MG: leave it in one\n" },
+	/* reject */
+	{ QUIET "[gateway]\nreject = SERVER ADM IH\n[role IH]\nmembers = 192.0.2.31\n", "" },
+	{ QUIET "[gateway]\nreject = SERVER\n\tADN CA\n",
+	  "t.ini:10: unknown role ADN: did you mean ADM?\n"
+	  "t.ini:10: role CA is ANY: reject takes roles with members of their own, such as ADM\n" },
+	{ QUIET "[gateway]\nreject = A\n[role A]\nmembers = B\n[role B]\nmembers = 198.51.100.1 any\n",
+	  "t.ini:9: role A is ANY: reject takes roles with members of their own, such as ADM\n" },
+	{ QUIET "[gateway]\nreject = A\n[role A]\nmembers = a.example.net\n", "" }, /* a name that is used */
 	/* flows */
 	{ QUIET "[flow ping]\nport = 7\n", "t.ini:9: flow ping has no ports: icmp-echo knows none, take port out\n" },
 	{ QUIET "[flow ping]\nprotocol = tcp\n", "t.ini:9: flow ping needs a port for tcp: write port = NUMBER\n" },
