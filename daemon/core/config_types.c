@@ -177,6 +177,15 @@ static void release_roles(const struct config_key *key, struct policy *policy)
 	free(policy->reject);
 }
 
+static bool lists_role(const struct policy *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->reject_count; i++)
+		if (strcmp(policy->reject[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* In whatever order; none is listed twice. */
 static bool equal_roles(const struct config_key *key, const void *object, const void *other)
 {
 	const struct policy *a = object, *b = other;
@@ -184,7 +193,7 @@ static bool equal_roles(const struct config_key *key, const void *object, const 
 
 	(void)key;
 	for (size_t i = 0; equal && i < a->reject_count; i++)
-		equal = strcmp(a->reject[i], b->reject[i]) == 0;
+		equal = lists_role(b, a->reject[i]);
 	return equal;
 }
 

@@ -264,6 +264,8 @@ class Generator:
                    "early_drop = " + self.rng.choice(("yes", "no"))]
         if self.chance(0.2):
             gateway.append("nat_except = " + self.written([self.within(*self.rng.choice(OUTSIDE))]))
+        if self.chance(0.3):
+            gateway.append("reject = " + self.written(self.some(["ADM"] + self.protected, 2)))
         # Both guards at once are what most gateways have.
         self.guarded = {"mode = enforce", "interception = prevent", "early_drop = yes"} <= set(gateway)
         self.text = ("[server]\n%s\n\n[gateway]\n%s\n\n[dns]\nservers = %s\n\n"

@@ -21,6 +21,14 @@ PROHIBITED = {4: (3, 13), 6: (1, 1)}  # type and code
 CLOSED, DENIED_UDP = 3389, 4433
 RATE, BURST = 20, 40
 FLOOD = 600
+FORWARDED = """table inet nat {
+	chain pre {
+		type nat hook prerouting priority dstnat;
+		iifname "adm" tcp dport %(port)d dnat ip to %(four)s
+		iifname "adm" tcp dport %(port)d dnat ip6 to %(six)s
+	}
+}
+""" % {"port": CLOSED, "four": SERVER[4], "six": SERVER[6]}
 ADMIN = "admin.example.net"
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
 
@@ -196,13 +204,24 @@ def names_heal(tap):
         lab.serve("internet", tcp=[443])
         daemon.wait_status(lambda status: set(NAMES[vendor.LICENSE_NAME]) <= set(
             daemon.addresses(vendor.LICENSE_NAME, status)), "the name is known")
-        time.sleep(1.1)  # min_interval
         dns.set(vendor.LICENSE_NAME, list(LICENSE[1].values()), ttl=3600)
         for family in FAMILIES:
             before = daemon.status()["denied"]["out"]
             with lab.connect("server", LICENSE[1][family], 443) as connection:
                 tap.ok(connection.echo() and daemon.status()["denied"]["out"] > before,
                        "IPv%d: denied at first, then connected" % family)
+
+
+def forwarded(tap):
+    """What a port forward leads to the server is answered by the address that was asked."""
+    with Lab(tap) as lab:
+        lab.nft("gateway", FORWARDED)
+        daemon, prober = start(lab, "ADM"), Prober(lab)
+        for family in FAMILIES:
+            before = daemon.status()["denied"]["in"]
+            tap.equal(prober.tcp("admin", family, GATEWAY["adm"][family], CLOSED), ["reset"],
+                      "IPv%d: a forwarded port that no flow opens" % family)
+            tap.equal(daemon.status()["denied"]["in"] - before, 1, "IPv%d: it was judged as the server's" % family)
 
 
 def flood(tap):
@@ -240,4 +259,4 @@ def audit(tap):
                        "IPv%d: all of it passes" % family)
 
 
-main(*with_all_and_none(both_ways), some_alone, names_heal, flood, audit)
+main(*with_all_and_none(both_ways), some_alone, names_heal, forwarded, flood, audit)

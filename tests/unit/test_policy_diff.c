@@ -19,6 +19,7 @@ static const struct change {
 	{ BASE, BASE "[gateway]\nnat_except = 10.0.0.1\n", "nat_except: changed\n" },
 	{ BASE, BASE "[gateway]\nreject = SERVER ADM\n", "reject: none -> SERVER ADM\n" },
 	{ BASE "[gateway]\nreject = SERVER\n\tADM SERVER\n", BASE "[gateway]\nreject = SERVER, ADM\n", "" },
+	{ BASE "[gateway]\nreject = SERVER ADM\n", BASE "[gateway]\nreject = ADM SERVER\n", "" },
 	{ BASE "[gateway]\nreject = SERVER\n", BASE "[gateway]\nreject = ADM\n", "reject: SERVER -> ADM\n" },
 	{ BASE "[gateway]\nreject = ADM\n", BASE "[gateway]\nreject =\n", "reject: ADM -> none\n" },
 	{ BASE, BASE "[dns]\nobserve = no\n", "observe: yes -> no\n" },
