@@ -11,11 +11,12 @@ enum metric_value {
 	METRIC_NUMBER,  /* what is at the path: a number, whether it is true, or how many elements it has */
 	METRIC_IS_WORD, /* for each word: whether the text at the path is that */
 	METRIC_MEMBER,  /* for each word: that member of the object at the path */
+	METRIC_TEXT,    /* 1, the text at the path being a label */
 	METRIC_CODES,   /* for each reason of health: how many elements of the list at the path have its code */
 };
 
 struct metric {
-	const char *name; /* without "spefw_", and "_total" of a counter */
+	const char *name; /* without "spefw_"; a counter's ends in "_total" */
 	const char *type; /* gauge or counter */
 	const char *help;
 	enum metric_value value;

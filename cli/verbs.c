@@ -226,8 +226,9 @@ const struct verb verbs[] = {
 	  .text = text_event,
 	  .run = verb_watch },
 	{ .name = "metrics",
-	  .help = "OpenMetrics text for node_exporter",
-	  .about = "Prints OpenMetrics text, for the textfile directory of node_exporter. Without a daemon it "
+	  .help = "counters and gauges for node_exporter",
+	  .about = "Prints counters and gauges in the text format of Prometheus, for the textfile directory of "
+		   "node_exporter. Without a daemon it "
 		   "prints `spefw_up 0` and exits with 3. With `--json` it is `status`.\n",
 	  .example = "spefwctl metrics",
 	  .method = SPEFW_METHOD("Status"),

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* OpenMetrics text, as node_exporter's textfile directory takes it. It knows counters and gauges; for another type,
- * such as the stateset that spefw_name_state is by its form, it refuses the whole file. */
+/* The classic text format of Prometheus, which node_exporter reads from its textfile directory. It differs from
+ * OpenMetrics, which would have a counter's HELP and TYPE without _total: so they would name nothing here. */
 
 #define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define ONE(name, type, help, path)                                     \
@@ -31,7 +31,11 @@
 
 const struct metric metrics[] = {
 	{ "up", "gauge", "Whether spefwd answers.", METRIC_UP, NULL, NULL, NULL, NULL },
+	{ "build_info", "gauge", "Always 1; the version of spefwd is a label.", METRIC_TEXT, NULL, "version", "version",
+	  NULL },
+	ONE("uptime_seconds", "gauge", "How long spefwd has been running.", "uptime_s"),
 	IS("healthy", "Whether health is ok: neither degraded nor failed.", "health", "ok"),
+	IS("failed", "Whether health is failed: the server is not known to be guarded.", "health", "failed"),
 	{ "health_reasons", "gauge", "Reasons for which health is not ok, by code.", METRIC_CODES, NULL, "reasons",
 	  "code", NULL },
 	IS("enforcing", "Whether denials are in force: not so in audit mode.", "mode", "enforce"),
@@ -39,20 +43,20 @@ const struct metric metrics[] = {
 	    "Number of the policy in force; one more for each that comes into force, and for each clear.",
 	    "generation"),
 	ONE("config_matches_disk", "gauge", "Whether the file on disk is the policy in force.", "config.matches_disk"),
-	MEMBERS("denied", "Denied packets.", "denied", "kind", "in", "out", "early", "invalid"),
-	MEMBERS("mid_stream", "Packets of connections that were not tracked: passed, or of one that was cut.",
+	MEMBERS("denied_total", "Denied packets.", "denied", "kind", "in", "out", "early", "invalid"),
+	MEMBERS("mid_stream_total", "Packets of connections that were not tracked: passed, or of one that was cut.",
 		"mid_stream", "kind", "passed", "cut"),
 	ONE("cut_remembered", "gauge", "Connections that were cut and are remembered.", "mid_stream.remembered"),
 	ONE("cut_full", "gauge", "Whether not all of them have room.", "mid_stream.full"),
-	MEMBERS("guard", "Packets that the guards met, and repairs of the table.", "guards", "guard", "intercepted",
-		"spoofed", "source_routed", "repaired"),
-	MEMBERS("observed", "DNS answers to the protected machines.", "observed", "kind", "learned", "unsolicited",
-		"unseen", "lost"),
-	ONE("denial_queries_refused", "counter", "Queries because of denials that the limit refused.",
+	MEMBERS("guard_total", "Packets that the guards met, and repairs of the table.", "guards", "guard",
+		"intercepted", "spoofed", "source_routed", "repaired"),
+	MEMBERS("observed_total", "DNS answers to the protected machines.", "observed", "kind", "learned",
+		"unsolicited", "unseen", "lost"),
+	ONE("denial_queries_refused_total", "counter", "Queries because of denials that the limit refused.",
 	    "denial_queries.refused"),
 	ONE("blocking_rules", "gauge", "Rules of other tables that stop a flow, or may.", "blocked.findings"),
 	ONE("interception_rules", "gauge", "Rules of other tables that could intercept a flow.", "interceptions"),
-	EACH("flows", "flow_attempts", "counter", "Packets that opened a connection of a flow, answered or not.",
+	EACH("flows", "flow_attempts_total", "counter", "Packets that opened a connection of a flow, answered or not.",
 	     "attempts"),
 	EACH("flows", "flow_connections", "gauge", "Open connections of a flow.", "connections"),
 	EACH("flows", "flow_new_connections_24h", "gauge", "Connections of a flow that were opened in 24 hours.",
@@ -65,7 +69,7 @@ const struct metric metrics[] = {
 	EACH("flows", "flow_silent_seconds", "gauge", "How long it has been without one.", "silent_s"),
 	EACH("flows", "flow_overdue", "gauge", "Whether that is too long.", "overdue"),
 	EACH("names", "name_addresses", "gauge", "Addresses behind a name.", "addresses"),
-	{ "name_state", "gauge", "Whether a name is in a state.", METRIC_IS_WORD, "names", "state", "spefw_name_state",
+	{ "name_state", "gauge", "Whether a name is in a state.", METRIC_IS_WORD, "names", "state", "state",
 	  WORDS("fresh", "grace", "stale", "failing", "empty") },
 };
 const size_t metric_count = sizeof(metrics) / sizeof(metrics[0]);
@@ -128,7 +132,7 @@ static void print_sample(FILE *out, const struct metric *metric, const json_t *i
 {
 	char separator = '{';
 
-	fprintf(out, "spefw_%s%s", metric->name, strcmp(metric->type, "counter") == 0 ? "_total" : "");
+	fprintf(out, "spefw_%s", metric->name);
 	for (size_t i = 0; metric->each && i < metric_label_count; i++)
 		if (strcmp(metric_labels[i].list, metric->each) == 0)
 			print_label(out, metric_labels[i].label, json_text_of(item, metric_labels[i].member),
@@ -146,6 +150,8 @@ static void print_samples(FILE *out, const struct metric *metric, const json_t *
 		return;
 	if (metric->value == METRIC_NUMBER)
 		print_sample(out, metric, item, NULL, number_of(value));
+	if (metric->value == METRIC_TEXT)
+		print_sample(out, metric, item, json_text(value), 1);
 	for (int i = 0; metric->value == METRIC_CODES && i < HEALTH_CODES; i++)
 		print_sample(out, metric, item, health_kinds[i].name, count_code(value, health_kinds[i].name));
 	for (const char *const *word = metric->words; word && *word; word++)
@@ -158,8 +164,8 @@ static void print_metric(FILE *out, const struct metric *metric, const json_t *s
 {
 	const json_t *list = metric->each ? json_object_get(status, metric->each) : NULL;
 
-	fprintf(out, "# TYPE spefw_%s %s\n# HELP spefw_%s %s\n", metric->name, metric->type, metric->name,
-		metric->help);
+	fprintf(out, "# HELP spefw_%s %s\n# TYPE spefw_%s %s\n", metric->name, metric->help, metric->name,
+		metric->type);
 	if (metric->value == METRIC_UP)
 		print_sample(out, metric, NULL, NULL, status != NULL);
 	else if (!metric->each)
@@ -175,7 +181,6 @@ void text_metrics(const struct ctl *ctl, const json_t *status)
 	for (size_t i = 0; i < metric_count; i++)
 		if (status || metrics[i].value == METRIC_UP)
 			print_metric(out, &metrics[i], status);
-	fputs("# EOF\n", out);
 }
 
 /* A daemon that does not run is a metric, too, and still an exit status. */

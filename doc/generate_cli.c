@@ -200,8 +200,7 @@ static void put_metrics(void)
 					 metric_labels[l].label);
 		if (metric->label)
 			snprintf(labels + strlen(labels), sizeof(labels) - strlen(labels), ",%s", metric->label);
-		printf(".It Cm spefw_%s%s%s%s%s Pq %s\n", metric->name,
-		       strcmp(metric->type, "counter") == 0 ? "_total" : "", labels[0] ? "{" : "",
+		printf(".It Cm spefw_%s%s%s%s Pq %s\n", metric->name, labels[0] ? "{" : "",
 		       labels[0] ? labels + 1 : "", labels[0] ? "}" : "", metric->type);
 		put_text(metric->help);
 		if (metric->label && metric->words) {

@@ -46,7 +46,14 @@ spefw_tools() {
 		echo "fail2ban-server|fail2ban|fail2ban-server"
 		echo "ufw|ufw|ufw"
 	fi
-	! command -v apt-get >/dev/null || echo "mandoc|mandoc|" # RHEL has none
+	command -v apt-get >/dev/null || return 0
+	# RHEL and EPEL have none of these.
+	cat <<-'END'
+		mandoc|mandoc|
+		promtool|prometheus|
+		prometheus-node-exporter|prometheus-node-exporter|
+		jsonschema|python3-jsonschema|
+	END
 }
 
 # A second compiler, and what looks at sources: tests/static/run names the versions. What is not here is left out.
@@ -114,7 +121,7 @@ spefw_without_services() (
 		printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null && $sudo chmod 755 "$policy"
 	fi
 	DEBIAN_FRONTEND=noninteractive $sudo "$@" || exit
-	for service in unbound knot squid firewalld fail2ban ufw; do
+	for service in unbound knot squid prometheus prometheus-node-exporter firewalld fail2ban ufw; do
 		case " $* " in *" $service"[\ -]*) $sudo systemctl --quiet disable "$service" 2>/dev/null ;; esac
 	done
 	true

@@ -1089,8 +1089,7 @@ static void test_metrics(void **state)
 	stop_serving(f);
 	unlink(f->socket);
 	assert_int_equal(RUN(f, "metrics"), EXIT_NOT_RUNNING);
-	assert_string_equal(f->out,
-			    "# TYPE spefw_up gauge\n# HELP spefw_up Whether spefwd answers.\nspefw_up 0\n# EOF\n");
+	assert_string_equal(f->out, "# HELP spefw_up Whether spefwd answers.\n# TYPE spefw_up gauge\nspefw_up 0\n");
 	free(reply);
 	free(path);
 }
