@@ -33,6 +33,8 @@ libcore_a_SOURCES = \
 	daemon/core/drop_table.c daemon/core/drop_table.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/explain.c daemon/core/explain.h daemon/core/explain_question.c \
+	daemon/core/grant_list.c daemon/core/grant_list.h daemon/core/grant_text.c \
+	daemon/core/grant_view.c daemon/core/grant_view.h \
 	daemon/core/health.c daemon/core/health.h \
 	daemon/core/hash.h \
 	daemon/core/health_note.c daemon/core/health_note.h \

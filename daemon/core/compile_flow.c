@@ -109,6 +109,9 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 		if (!outside || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
 			match_ranges(c, ret, &side->ranges, family, base, side->set != NULL, outside);
 		match_names(c, ret, side, family);
+		const char *granted = granted_set_of(c, flow, side, family);
+		if (granted)
+			add_match(c, ret, (struct match){ .kind = MATCH_SET, .set = granted });
 	}
 	if (answered && flow->to.opens.count) {
 		snprintf(base, sizeof(base), "opens_%s", flow->id);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The sets of DNS names: what they are called, and what is in them. */
+/* The sets of DNS names, and of what flows are granted: what they are called, and what is in them. */
 
 void name_set(const char *name, char buffer[NAME_SET_MAX])
 {
@@ -22,7 +22,7 @@ void name_set(const char *name, char buffer[NAME_SET_MAX])
 		 hash_bytes(HASH_START, rest, strlen(rest)));
 }
 
-static void fill_name_set(struct ruleset *out, struct set *set, const struct name_addresses *list, enum family family)
+static void fill_set(struct ruleset *out, struct set *set, const struct name_addresses *list, enum family family)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		struct element element = { .deadline_ms = list->items[i].deadline_ms };
@@ -42,7 +42,24 @@ const char *name_set_of(struct compiler *c, size_t index, enum family family)
 		return name;
 	struct set *set = ruleset_set(c->out, name, family_key(family), SET_TIMEOUT);
 	if (index < c->environment->names->count)
-		fill_name_set(c->out, set, &c->environment->names->names[index][family], family);
+		fill_set(c->out, set, &c->environment->names->names[index][family], family);
+	return name;
+}
+
+const char *granted_set_of(struct compiler *c, const struct policy_flow *flow, const struct endpoint *side,
+			   enum family family)
+{
+	const struct granted_addresses *granted = names_view_granted(c->environment->names, side);
+
+	if (!granted || !granted->addresses[family].count)
+		return NULL;
+	const char *name = ruleset_string(c->out, "grant_%s_%c", flow->id, family_digit(family));
+	if (!name || ruleset_find_set(c->out, name))
+		return name;
+	struct set *set = ruleset_set(c->out, name, family_key(family), SET_TIMEOUT);
+	if (set)
+		set->exact = true;
+	fill_set(c->out, set, &granted->addresses[family], family);
 	return name;
 }
 
@@ -56,8 +73,8 @@ int compile_names(struct ruleset *ret, const struct ruleset *current, const stru
 		for (enum family family = 0; family < FAMILIES; family++) {
 			const char *name = ruleset_string(ret, "%s_%c", base, family_digit(family));
 			if (name && ruleset_find_set(current, name))
-				fill_name_set(ret, ruleset_set(ret, name, family_key(family), SET_TIMEOUT),
-					      &names->names[i][family], family);
+				fill_set(ret, ruleset_set(ret, name, family_key(family), SET_TIMEOUT),
+					 &names->names[i][family], family);
 		}
 	}
 	int r = ruleset_finish(ret);

@@ -140,6 +140,9 @@ void add_refuse(struct compiler *c);
 
 /* compile_names.c */
 const char *name_set_of(struct compiler *c, size_t index, enum family family);
+/* NULL: it is granted nothing. */
+const char *granted_set_of(struct compiler *c, const struct policy_flow *flow, const struct endpoint *side,
+			   enum family family);
 
 /* compile_sets.c */
 void add_counters(struct compiler *c);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { EXACT_SLACK_MS = 500 }; /* what the kernel shows of a deadline is off by some ms */
+
 /* Element pointers of one op while it grows. */
 struct pick {
 	const struct element **items;
@@ -75,6 +77,9 @@ static int compare_set(struct set_change *change, const struct set *old, struct 
 {
 	size_t o = 0, n = 0;
 	int r = 0;
+
+	if (new->exact && slack_ms > EXACT_SLACK_MS)
+		slack_ms = EXACT_SLACK_MS;
 
 	while (r == 0 && (o < old->count || n < new->count)) {
 		int order = o == old->count   ? 1

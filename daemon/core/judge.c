@@ -6,30 +6,57 @@
 
 /* The meaning of the product. The compile files make rules of it that mean the same. */
 
-static bool names_hold(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
+static bool list_holds(const struct name_addresses *list, const struct addr *addr)
 {
-	for (size_t i = 0; names && i < endpoint->name_count; i++) {
-		if (endpoint->names[i] >= names->count)
-			continue;
-		const struct name_addresses *list = &names->names[endpoint->names[i]][addr->family];
-		size_t low = 0, high = list->count;
-		while (low < high) {
-			size_t middle = low + (high - low) / 2;
-			int order = addr_compare(&list->items[middle].addr, addr);
-			if (order == 0)
-				return true;
-			if (order < 0)
-				low = middle + 1;
-			else
-				high = middle;
-		}
+	size_t low = 0, high = list->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = addr_compare(&list->items[middle].addr, addr);
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return false;
 }
 
+static bool names_hold(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
+{
+	for (size_t i = 0; names && i < endpoint->name_count; i++)
+		if (endpoint->names[i] < names->count &&
+		    list_holds(&names->names[endpoint->names[i]][addr->family], addr))
+			return true;
+	return false;
+}
+
+static int granted_order(const void *key, const void *item)
+{
+	size_t endpoint = ((const struct endpoint *)key)->granted;
+	const struct granted_addresses *granted = item;
+
+	return (endpoint > granted->endpoint) - (endpoint < granted->endpoint);
+}
+
+const struct granted_addresses *names_view_granted(const struct names_view *view, const struct endpoint *endpoint)
+{
+	if (!view || !view->granted_count || !endpoint->granted)
+		return NULL;
+	return bsearch(endpoint, view->granted, view->granted_count, sizeof(*view->granted), granted_order);
+}
+
+static bool is_granted(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
+{
+	const struct granted_addresses *granted = names_view_granted(names, endpoint);
+	return granted && list_holds(&granted->addresses[addr->family], addr);
+}
+
 bool endpoint_is_source(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
 {
-	return endpoint->any || ranges_contains(&endpoint->ranges, addr) || names_hold(endpoint, names, addr);
+	return endpoint->any || ranges_contains(&endpoint->ranges, addr) || names_hold(endpoint, names, addr) ||
+	       is_granted(endpoint, names, addr);
 }
 
 bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint, const struct names_view *names,
@@ -202,5 +229,9 @@ void names_view_free(struct names_view *view)
 		for (int family = 0; family < FAMILIES; family++)
 			free(view->names[i][family].items);
 	free(view->names);
+	for (size_t i = 0; i < view->granted_count; i++)
+		for (int family = 0; family < FAMILIES; family++)
+			free(view->granted[i].addresses[family].items);
+	free(view->granted);
 	*view = (struct names_view){ 0 };
 }

@@ -33,6 +33,8 @@ struct endpoint {
 				 them */
 	size_t *names;        /* indices into policy.names, ascending, unique */
 	size_t name_count;
+	size_t granted;  /* of a flow: which addresses it is granted for a while, names_view.granted; 0: a role's, none
+			  */
 	const char *set; /* base name of its kernel sets where it is shared: "role_ADM", "resolvers"; else NULL. Owned
 			    by the policy. */
 	char **words;    /* as written, at most ENDPOINT_WORDS; then "(+N more)" */
@@ -95,8 +97,8 @@ struct policy {
 	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
 };
 
-/* The addresses behind the policy's names, at one moment; built by the gateway from the address book.
- * Index: policy name, then family. */
+/* The addresses behind the policy's names, and those that are granted, at one moment; built by the gateway from the
+ * address book and the grants. Index: policy name, then family. */
 struct name_address {
 	struct addr addr;
 	int64_t deadline_ms; /* CLOCK_BOOTTIME: until when the kernel may keep it unless it is renewed */
@@ -107,9 +109,17 @@ struct name_addresses {
 	size_t count;
 };
 
+/* What one side of a flow is granted for a while, grant_view.h: never an address that is protected. */
+struct granted_addresses {
+	size_t endpoint; /* its `granted` */
+	struct name_addresses addresses[FAMILIES];
+};
+
 struct names_view {
 	struct name_addresses (*names)[FAMILIES]; /* policy.name_count of them */
 	size_t count;
+	struct granted_addresses *granted; /* ascending by endpoint, unique */
+	size_t granted_count;
 };
 
 /* Errors and warnings go to diags (with the lines of the configuration); policy is usable only where
@@ -182,6 +192,8 @@ struct judgement policy_judge(const struct policy *policy, const struct names_vi
 bool policy_opened(const struct policy *policy, const struct packet *packet, struct packet *ret);
 
 void names_view_free(struct names_view *view);
+/* What this endpoint is granted; NULL: nothing. */
+const struct granted_addresses *names_view_granted(const struct names_view *view, const struct endpoint *endpoint);
 const char *section_name(enum section section);
 
 /* The vendor's flows and the three infrastructure ones: builtin.c. */

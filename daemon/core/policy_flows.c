@@ -177,5 +177,9 @@ int policy_make_flows(struct builder *b)
 			policy->flows[at] = policy->flows[at - 1];
 		policy->flows[at] = flow;
 	}
+	for (size_t i = 0; i < policy->flow_count; i++) {
+		policy->flows[i].from.granted = 2 * i + 1;
+		policy->flows[i].to.granted = 2 * i + 2;
+	}
 	return 0;
 }

@@ -58,6 +58,7 @@ struct set {
 	enum key_type type;
 	unsigned flags;        /* enum set_flags */
 	uint32_t size;         /* it holds no more; 0: any number */
+	bool exact;            /* SET_TIMEOUT: deadlines are kept to the second, whatever the slack */
 	bool retired;          /* no rule uses it any more: to be deleted by the next batch */
 	struct element *items; /* ascending, disjoint, once ruleset_finish() has run */
 	size_t count, capacity;

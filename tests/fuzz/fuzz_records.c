@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The files of counters, with their last hour, of whose packets were denied, of addresses that names have held, and of
- * when flows were answered last, as a worn disk may give them back. What was read and is written reads as the same
- * again. */
+/* The files of counters, with their last hour, of whose packets were denied, of addresses that names have held, of when
+ * flows were answered last, and of grants, as a worn disk may give them back. What was read and is written reads as the
+ * same again. */
 #include "core/drop_past.h"
 #include "core/expect.h"
+#include "core/grant_list.h"
+#include "core/hash.h"
 #include "core/held.h"
 #include "core/hour.h"
 #include "core/lines.h"
 #include "core/totals.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,10 +83,44 @@ static char *through_past(const char *text)
 	return lines_end(out, &written);
 }
 
+static char *through_grants(const char *text)
+{
+	struct grant_list list;
+	bool damaged;
+
+	must(grants_from_text(&list, text, "this-boot", 5000000, 1700000000, &damaged) == 0);
+	must(list.count <= GRANTS_MAX);
+	for (size_t i = 0; i < list.count; i++)
+		must(list.items[i].end_ms <= 5000000 + GRANT_LONGEST_S * INT64_C(1000));
+	char *written = grants_text(&list, "this-boot", 5000000);
+	grants_free_list(&list);
+	return written;
+}
+
+/* Lines without their checksums get them: else hardly any would be read at all. */
+static char *through_summed_grants(const char *text)
+{
+	char *summed, *line = strdup(text), *rest = line;
+	size_t length;
+	FILE *out = open_memstream(&summed, &length);
+
+	must(line && out);
+	for (const char *part; (part = strsep(&rest, "\n"));)
+		fprintf(out, "%s %016" PRIx64 "\n", part, hash_bytes(HASH_START, part, strlen(part)));
+	must(fclose(out) == 0);
+	char *written = through_grants(summed), *again = through_grants(written);
+	must(again && strcmp(written, again) == 0);
+	free(again);
+	free(written);
+	free(summed);
+	free(line);
+	return through_grants(text);
+}
+
 int fuzz_one(const uint8_t *data, size_t size)
 {
-	static char *(*const readers[])(const char *) = { through_totals, through_held, through_expect, through_hour,
-							  through_past };
+	static char *(*const readers[])(const char *) = { through_totals, through_held, through_expect,
+							  through_hour,   through_past, through_summed_grants };
 	char *text = malloc(size + 1);
 
 	must(text != NULL);

@@ -33,8 +33,8 @@ FUZZ_NFT_LIBS = libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(SYSTEMD_
 FUZZ_QUESTION_SOURCES = tests/fuzz/fuzz_question.c
 FUZZ_QUESTION_LIBS = libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
 FUZZ_RECORD_SOURCES = tests/fuzz/fuzz_record.c daemon/core/addr.c daemon/core/lines.c daemon/core/record.c
-FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/held.c \
-	daemon/core/lines.c daemon/core/totals.c
+FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/expect.c daemon/core/grant_list.c \
+	daemon/core/grant_text.c daemon/core/held.c daemon/core/lines.c daemon/core/totals.c
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
 FUZZ_RESOLVER_SOURCES = tests/fuzz/fuzz_resolver_records.c daemon/gateway/observer.c daemon/net/helper_records.c \
 	daemon/net/resolver.c

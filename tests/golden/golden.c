@@ -10,9 +10,11 @@
  *   towards [NAME...]          the interfaces that routes to protected roles leave by (else lan)
  *   own-interfaces NAME...     the interfaces by which the gateway's own packets come in, besides lo
  *   broadcasts ADDRESS...      the broadcast addresses of protected networks (else 192.0.2.255)
- *   name NAME ADDRESS...       what is behind a name */
+ *   name NAME ADDRESS...       what is behind a name
+ *   grant FLOW ADDRESS...      what a flow is granted for a while */
 #include "config/ini.h"
 #include "core/compile.h"
+#include "core/grant_view.h"
 #include "nft/encode.h"
 #include "nft/read.h"
 #include "nft/socket.h"
@@ -24,6 +26,7 @@
 
 /* What a kernel element gets: the stale limit of 7 days and its margin. */
 #define DEADLINE_MS ((int64_t)(7 * 24 + 6) * 3600 * 1000)
+#define GRANT_END_MS ((int64_t)2 * 3600 * 1000)
 #define SEPARATORS " \t\n"
 
 struct golden {
@@ -33,6 +36,7 @@ struct golden {
 	struct interface_list *interfaces, towards, own_interfaces;
 	struct ranges broadcasts;
 	struct names_view names;
+	struct grant_list grants;
 	struct ruleset ruleset;
 };
 
@@ -158,6 +162,20 @@ static void input_name(struct golden *g, char *rest)
 	}
 }
 
+static void input_grant(struct golden *g, char *rest)
+{
+	const char *flow = strtok_r(NULL, SEPARATORS, &rest), *word;
+
+	while (flow && (word = strtok_r(NULL, SEPARATORS, &rest))) {
+		struct grant grant = { .end_ms = GRANT_END_MS };
+		if (strlen(flow) >= sizeof(grant.flow) || !addr_parse(word, &grant.addr) ||
+		    grant_state(&g->policy, flow, &grant.addr) != GRANT_IN_EFFECT)
+			die("grant %s %s: it has no effect", flow, word);
+		memcpy(grant.flow, flow, strlen(flow) + 1);
+		require_memory(grant_put(&g->grants, &grant) == 0);
+	}
+}
+
 static void read_input(struct golden *g, const char *conf)
 {
 	char path[4096], line[4096];
@@ -175,6 +193,8 @@ static void read_input(struct golden *g, const char *conf)
 			input_interfaces(g, rest);
 		else if (strcmp(key, "name") == 0)
 			input_name(g, rest);
+		else if (strcmp(key, "grant") == 0)
+			input_grant(g, rest);
 		else if (strcmp(key, "towards") == 0)
 			read_interfaces(&g->towards, rest);
 		else if (strcmp(key, "own-interfaces") == 0)
@@ -207,6 +227,7 @@ static void make_ruleset(struct golden *g, const char *conf)
 	ranges_normalise(&g->gateway);
 	ranges_normalise(&g->broadcasts);
 	require_memory(policy_leave_out(&g->policy, &g->gateway, &changed) == 0);
+	require_memory(grants_add_to_view(&g->grants, &g->policy, &g->names) == 0);
 
 	char resolver_interface[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
 	const struct interface_list resolvers = { resolver_interface, 1 };
@@ -310,6 +331,7 @@ static void golden_free(struct golden *g)
 	ranges_free(&g->broadcasts);
 	ruleset_free(&g->ruleset);
 	names_view_free(&g->names);
+	grants_free_list(&g->grants);
 	ranges_free(&g->gateway);
 	policy_free(&g->policy);
 	config_free(&g->config);

@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	tests/unit/test_gw_names \
 	tests/unit/test_gw_observer \
 	tests/unit/test_health_note \
+	tests/unit/test_grants \
 	tests/unit/test_held \
 	tests/unit/test_hour \
 	tests/unit/test_judge \
@@ -189,6 +190,9 @@ tests_unit_test_expect_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_explain_SOURCES = tests/unit/test_explain.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_explain_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_explain_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_grants_SOURCES = tests/unit/test_grants.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_grants_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_grants_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_judge_SOURCES = tests/unit/test_judge.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_judge_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)

@@ -123,6 +123,26 @@ struct names_view make_names(const struct policy *policy, const char *text)
 	return view;
 }
 
+void make_grants(const struct policy *policy, struct names_view *view, const char *text)
+{
+	struct grant_list list = { 0 };
+	char *copy = strdup(text), *rest = copy, *words;
+
+	assert_non_null(copy);
+	while ((words = strsep(&rest, ";"))) {
+		const char *flow = strsep(&words, " ");
+		struct grant grant = { .end_ms = 1000000 };
+		if (!words)
+			continue;
+		snprintf(grant.flow, sizeof(grant.flow), "%s", flow);
+		grant.addr = make_addr(words);
+		assert_int_equal(grant_put(&list, &grant), 0);
+	}
+	free(copy);
+	assert_int_equal(grants_add_to_view(&list, policy, view), 0);
+	grants_free_list(&list);
+}
+
 int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct names_view *names)
 {
 	static const struct names_view no_names;

@@ -6,6 +6,7 @@
 
 #include "config/ini.h"
 #include "core/compile.h"
+#include "core/grant_view.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,6 +28,8 @@ void make_good_policy(struct policy *ret, const char *text);
 
 /* Names' addresses: "NAME ADDRESS..." separated by ';'. Free by names_view_free(). */
 struct names_view make_names(const struct policy *policy, const char *text);
+/* Adds grants to a view that has none: "FLOW ADDRESS" separated by ';', whether they have an effect or not. */
+void make_grants(const struct policy *policy, struct names_view *view, const char *text);
 struct addr make_addr(const char *text);
 /* Separated by blanks. Free by ranges_free(). */
 struct ranges make_ranges(const char *text);
