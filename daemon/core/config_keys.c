@@ -50,7 +50,7 @@ const struct config_key config_keys[] = {
 		    ".Ic spefwctl status\n"
 		    "says so: guarding it would lock the gateway.\n" },
 	{ CONFIG_SERVER, "interface", LIST_REQUIRED(INTERFACES), CONFIG(interfaces), POLICY(interfaces),
-	  .change = CHANGE_NOTED, .standard = ".Cm auto", .example = "auto",
+	  .change = CHANGE_VALUES, .example = "auto",
 	  .manual = "Behind which interfaces of the gateway the server is.\n"
 		    "Its addresses as the source of packets from another interface are spoofed:\n"
 		    "they are dropped and counted.\n"
@@ -156,7 +156,7 @@ const struct config_key config_keys[] = {
 	  .manual = "The netfilter log group for denied and intercepted packets; see\n"
 		    ".Xr spefwd 8 .\n" },
 	{ CONFIG_GATEWAY, "nat_except", LIST(MEMBERS), .accept = ACCEPT_HOSTS | ACCEPT_RANGES | ACCEPT_FILES,
-	  CONFIG(nat_except), POLICY(nat_except), .change = CHANGE_NOTED, .standard = "none",
+	  CONFIG(nat_except), POLICY(nat_except), .change = CHANGE_VALUES, .standard = "none",
 	  .manual = "Targets that this gateway translates for the server on purpose, as in 1:1 NAT:\n"
 		    "connections to them are neither exempt from translation nor taken for\n"
 		    "intercepted.\n" },
@@ -222,7 +222,7 @@ const struct config_key config_keys[] = {
 		    "is an example, which mails.\n" },
 
 	{ CONFIG_DNS, "servers", LIST_REQUIRED(DNS_SERVERS), .initial = true, CONFIG(dns_servers), POLICY(dns_servers),
-	  .change = CHANGE_NOTED, .standard = ".Cm system", .example = "system",
+	  .change = CHANGE_VALUES, .example = "system",
 	  .manual = "The servers to query.\n"
 		    ".Cm system :\n"
 		    "the servers of\n"

@@ -11,7 +11,6 @@
 enum config_change {
 	CHANGE_RESOLVED, /* not by itself: by what the policy makes of it, as members of a role */
 	CHANGE_VALUES,   /* "KEY: OLD -> NEW"; of a flow "flow ID: KEY NEW, was OLD" */
-	CHANGE_NOTED,    /* "KEY: changed" */
 };
 
 enum {

@@ -150,6 +150,32 @@ static bool equal_ranges(const struct config_key *key, const void *object, const
 	return ranges_equal(in_policy(key, object), in_policy(key, other));
 }
 
+static void append(char text[VALUE_TEXT_MAX], const char *word)
+{
+	size_t length = strlen(text);
+
+	snprintf(text + length, VALUE_TEXT_MAX - length, "%s%s", length ? " " : "", word);
+}
+
+/* The first ones. */
+static void text_of_ranges(const struct config_key *key, const void *object, char text[VALUE_TEXT_MAX])
+{
+	const struct ranges *ranges = in_policy(key, object);
+	char one[RANGE_TEXT_MAX], more[40];
+	size_t i;
+
+	text[0] = '\0';
+	for (i = 0; i < ranges->count && i < LISTED_MAX; i++) {
+		if (strlen(text) + sizeof(one) + sizeof(more) > VALUE_TEXT_MAX)
+			break;
+		append(text, range_format(&ranges->items[i], one));
+	}
+	if (i < ranges->count) {
+		snprintf(more, sizeof(more), "and %zu more", ranges->count - i);
+		append(text, more);
+	}
+}
+
 /* Roles */
 
 static int read_roles(const struct value *value, const struct config_key *key, void *field)
@@ -200,13 +226,11 @@ static bool equal_roles(const struct config_key *key, const void *object, const 
 static void text_of_roles(const struct config_key *key, const void *object, char text[VALUE_TEXT_MAX])
 {
 	const struct policy *policy = object;
-	size_t length = 0;
 
 	(void)key;
 	text[0] = '\0';
-	for (size_t i = 0; i < policy->reject_count && length < VALUE_TEXT_MAX; i++)
-		length += (size_t)snprintf(text + length, VALUE_TEXT_MAX - length, "%s%s", i ? " " : "",
-					   policy->reject[i]);
+	for (size_t i = 0; i < policy->reject_count; i++)
+		append(text, policy->reject[i]);
 }
 
 /* Ports */
@@ -277,6 +301,25 @@ static bool equal_interfaces(const struct config_key *key, const void *object, c
 	       memcmp(a->interface_names, b->interface_names, a->interface_count * sizeof(*a->interface_names)) == 0;
 }
 
+static void text_of_interfaces(const struct config_key *key, const void *object, char text[VALUE_TEXT_MAX])
+{
+	const struct policy *policy = object;
+
+	(void)key;
+	snprintf(text, VALUE_TEXT_MAX, "%s",
+		 policy->interfaces == INTERFACES_AUTO  ? "auto"
+		 : policy->interfaces == INTERFACES_ANY ? "any"
+							: "");
+	for (size_t i = 0; i < policy->interface_count; i++)
+		append(text, policy->interface_names[i]);
+}
+
+static void default_of_interfaces(const struct config_key *key, char text[VALUE_TEXT_MAX])
+{
+	(void)key;
+	snprintf(text, VALUE_TEXT_MAX, "auto");
+}
+
 /* DNS servers */
 
 static int read_dns_servers(const struct value *value, const struct config_key *key, void *field)
@@ -319,6 +362,25 @@ static bool equal_dns_servers(const struct config_key *key, const void *object, 
 	for (size_t i = 0; equal && i < a->count; i++)
 		equal = addr_compare(&a->items[i].addr, &b->items[i].addr) == 0 && a->items[i].port == b->items[i].port;
 	return equal;
+}
+
+static void text_of_dns_servers(const struct config_key *key, const void *object, char text[VALUE_TEXT_MAX])
+{
+	const struct dns_servers *servers = in_policy(key, object);
+	char one[ADDR_TEXT_MAX], port[ADDR_TEXT_MAX + 8];
+
+	snprintf(text, VALUE_TEXT_MAX, "%s", servers->system ? "system" : "");
+	for (size_t i = 0; i < servers->count; i++) {
+		addr_format(&servers->items[i].addr, one);
+		snprintf(port, sizeof(port), "%s#%u", one, servers->items[i].port);
+		append(text, servers->items[i].port == DNS_PORT ? one : port);
+	}
+}
+
+static void default_of_dns_servers(const struct config_key *key, char text[VALUE_TEXT_MAX])
+{
+	(void)key;
+	snprintf(text, VALUE_TEXT_MAX, "system");
 }
 
 /* Text */
@@ -395,7 +457,8 @@ static const struct value_methods methods[VALUE_TYPES] = {
 			    .release = release_members,
 			    .copy = copy_members,
 			    .release_copy = release_ranges,
-			    .equal = equal_ranges },
+			    .equal = equal_ranges,
+			    .text = text_of_ranges },
 	[VALUE_ROLES] = { .syntax = "Ar role ...",
 			  .read = read_roles,
 			  .release = release_members,
@@ -412,14 +475,18 @@ static const struct value_methods methods[VALUE_TYPES] = {
 			       .release = release_interfaces,
 			       .copy = copy_interfaces,
 			       .release_copy = release_interface_names,
-			       .equal = equal_interfaces },
+			       .equal = equal_interfaces,
+			       .text = text_of_interfaces,
+			       .default_text = default_of_interfaces },
 	[VALUE_DNS_SERVERS] = { .syntax = "Cm system | Ar address Ns Op # Ns Ar port ...",
 				.read = read_dns_servers,
 				.set_default = set_default_servers,
 				.release = release_dns_servers,
 				.copy = copy_dns_servers,
 				.release_copy = release_server_copies,
-				.equal = equal_dns_servers },
+				.equal = equal_dns_servers,
+				.text = text_of_dns_servers,
+				.default_text = default_of_dns_servers },
 	[VALUE_CHOICE] = { NUMBER_METHODS, .read = read_choice },
 	[VALUE_YES_NO] = { NUMBER_METHODS, .syntax = "Cm yes | no", .read = read_choice },
 	[VALUE_NUMBER] = { NUMBER_METHODS, .syntax = "Ar number", .read = read_number, .bounds = bounds_of_number },

@@ -8,7 +8,10 @@
 #include "config_values.h"
 #include "policy.h"
 
-enum { VALUE_TEXT_MAX = 400 }; /* bytes of a value as text, with its NUL */
+enum {
+	VALUE_TEXT_MAX = 400, /* bytes of a value as text, with its NUL */
+	LISTED_MAX = 6,       /* networks of a value that its text names; the rest are counted */
+};
 
 /* A NULL function has nothing to do. Fields are those of the configuration, objects those of the policy that the
  * section of the key is about: struct policy itself, or a policy_flow. */

@@ -61,14 +61,22 @@ static void take_families(struct policy *policy, const struct config *config)
 		[NAME_BOTH] = FAMILIES_ALL, [NAME_IPV4] = 1U << FAMILY_4, [NAME_IPV6] = 1U << FAMILY_6
 	};
 
-	for (size_t i = 0; i < config->name_count; i++)
-		for (size_t n = 0; n < policy->name_count; n++)
-			if (strcmp(policy->names[n].name, config->names[i].name) == 0)
-				policy->names[n].families = families[config->names[i].family];
+	for (size_t i = 0; i < config->name_count; i++) {
+		for (size_t n = 0; n < policy->name_count; n++) {
+			if (strcmp(policy->names[n].name, config->names[i].name) != 0)
+				continue;
+			policy->names[n].families = families[config->names[i].family];
+			policy->names[n].line = config->names[i].line;
+		}
+	}
 }
 
 static int copy_settings(struct policy *policy, const struct config *config)
 {
+	policy->key_lines = malloc(config_key_count * sizeof(*policy->key_lines));
+	if (!policy->key_lines)
+		return -ENOMEM;
+	memcpy(policy->key_lines, config->key_lines, config_key_count * sizeof(*policy->key_lines));
 	for (size_t i = 0; i < config_key_count; i++) {
 		const struct config_key *key = &config_keys[i];
 		if (config_section_has_name(key->section) || !key->in_policy)
@@ -210,6 +218,7 @@ void policy_free(struct policy *policy)
 	free(policy->names);
 	free(policy->roles);
 	free(policy->flows);
+	free(policy->key_lines);
 	ranges_free(&policy->protected_all);
 	release_settings(policy);
 	*policy = (struct policy){ 0 };

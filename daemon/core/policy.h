@@ -20,6 +20,7 @@ struct policy_name {
 	bool allow_private; /* an enabled flow, or a role, that uses it allows private addresses */
 	bool used;          /* an enabled flow uses it */
 	unsigned families;  /* bits 1 << enum family: of which it may have addresses */
+	unsigned line;      /* of its own section in the file; 0: it has none */
 	bool observed; /* as a target, and none as a source: answers to the server are believed, since they give rights
 			  to nobody else */
 };
@@ -95,6 +96,7 @@ struct policy {
 	size_t interface_count;
 	struct dns_servers dns_servers; /* whom spefwd itself queries */
 	int64_t min_interval_ms, max_interval_ms, grace_ms, stale_ms;
+	unsigned *key_lines; /* by the number of the key, of sections without a name; 0: not written. Owned */
 };
 
 /* The addresses behind the policy's names, and those that are granted, at one moment; built by the gateway from the

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_MAX = 400, LISTED_MAX = 6 };
+enum { TEXT_MAX = 400 };
 
 struct output {
 	void (*see)(void *userdata, const struct policy_change *change);
 	void *userdata;
+	const struct policy *new;
 };
 
 /* The change as it is, and the same in words. */
@@ -27,6 +28,17 @@ static void report(const struct output *out, const struct policy_change *change,
 	va_end(arguments);
 	whole.text = text;
 	out->see(out->userdata, &whole);
+}
+
+/* Where a key of a section without a name is written in the new file; 0: it is not. */
+static unsigned line_of_setting(const struct output *out, enum config_section section, const char *name)
+{
+	return out->new->key_lines[config_key_find(section, name) - config_keys];
+}
+
+static unsigned either(unsigned line, unsigned other)
+{
+	return line ? line : other;
 }
 
 static void append(char *buffer, size_t size, const char *separator, const char *text)
@@ -120,6 +132,8 @@ static void say_endpoint(const struct output *out, const struct policy_flow *flo
 	char before[TEXT_MAX], after[TEXT_MAX];
 	struct policy_change change = { .of = "flow", .id = flow->id, .key = side, .line = flow->line };
 
+	if (new->set && config_key_find(CONFIG_SERVER, new->set)) /* "resolvers", "time_servers" */
+		change.line = either(line_of_setting(out, CONFIG_SERVER, new->set), flow->line);
 	change.before = endpoint_text(old, before, sizeof(before));
 	change.after = endpoint_text(new, after, sizeof(after));
 	if (strcmp(before, after) != 0)
@@ -127,6 +141,14 @@ static void say_endpoint(const struct output *out, const struct policy_flow *flo
 	else if (new->word_count > ENDPOINT_WORDS &&new->words[ENDPOINT_WORDS][0] ==
 		 '(') /* else a role changed, which is reported of the role */
 		report(out, &change, "flow %s: %s %s, others than before", flow->id, side, after);
+}
+
+static void report_setting(const struct output *out, const struct policy_change *change)
+{
+	if (strcmp(change->before, change->after) != 0)
+		report(out, change, "%s: %s -> %s", change->key, change->before, change->after);
+	else /* a long list */
+		report(out, change, "%s: %s, others than before", change->key, change->after);
 }
 
 /* The keys of a section whose values are compared as they are. flow: whose, or NULL. */
@@ -139,14 +161,9 @@ static void diff_values(const struct output *out, enum config_section section, c
 		struct policy_change change = { .of = flow ? "flow" : "setting",
 						.id = flow ? flow->id : NULL,
 						.key = key->name,
-						.line = flow ? flow->line : 0 };
+						.line = flow ? flow->line : line_of_setting(out, section, key->name) };
 		if (key->change == CHANGE_RESOLVED || methods->equal(key, old, new))
 			continue;
-		if (key->change == CHANGE_NOTED) {
-			report(out, &change, "%s%s%s%s: changed", flow ? "flow " : "", flow ? flow->id : "",
-			       flow ? ": " : "", key->name);
-			continue;
-		}
 		methods->text(key, old, before);
 		methods->text(key, new, after);
 		change.before = !*before && key->standard ? key->standard : before;
@@ -155,7 +172,7 @@ static void diff_values(const struct output *out, enum config_section section, c
 			report(out, &change, "flow %s: %s %s, was %s", flow->id, key->name, change.after,
 			       change.before);
 		else
-			report(out, &change, "%s: %s -> %s", key->name, change.before, change.after);
+			report_setting(out, &change);
 	}
 }
 
@@ -169,6 +186,16 @@ static void say_key(const struct output *out, const struct policy_flow *flow, co
 	report(out, &change, "flow %s: %s %s, was %s", flow->id, key, after, before);
 }
 
+/* Of what a built-in flow is on or off by where it has no section. */
+static unsigned line_of_default(const struct output *out, const struct policy_flow *flow)
+{
+	if (flow->section == SECTION_OUTBOUND || flow->section == SECTION_INBOUND)
+		return line_of_setting(out, CONFIG_GATEWAY, "preset");
+	return flow->to.set && config_key_find(CONFIG_SERVER, flow->to.set)
+		       ? line_of_setting(out, CONFIG_SERVER, flow->to.set)
+		       : 0;
+}
+
 static void diff_enabled(const struct output *out, const struct policy_flow *old, const struct policy_flow *new)
 {
 	const struct policy_change change = { .of = "flow",
@@ -176,7 +203,7 @@ static void diff_enabled(const struct output *out, const struct policy_flow *old
 					      .key = "enabled",
 					      .before = old->enabled ? "on" : "off",
 					      .after = new->enabled ? "on" : "off",
-					      .line = new->line };
+					      .line = either(new->line, line_of_default(out, new)) };
 	if (old->enabled != new->enabled)
 		report(out, &change, "flow %s: %s -> %s", new->id, change.before, change.after);
 }
@@ -274,6 +301,8 @@ static void diff_ephemeral(const struct output *out, const struct policy_role *w
 		role_change(role, "ephemeral_ports",
 			    port_list(was->ephemeral, was->ephemeral_count, before, sizeof(before)),
 			    port_list(role->ephemeral, role->ephemeral_count, after, sizeof(after)));
+	if (strcmp(role->name, "SERVER") == 0)
+		change.line = line_of_setting(out, CONFIG_SERVER, "ephemeral_ports");
 	report(out, &change, "role %s: ephemeral_ports %s, was %s", role->name, after, before);
 }
 
@@ -369,7 +398,8 @@ static void diff_name(const struct output *out, const struct policy_name *old, c
 					      .id = new->name,
 					      .key = "family",
 					      .before = families_word(old->families),
-					      .after = families_word(new->families) };
+					      .after = families_word(new->families),
+					      .line = new->line };
 
 	if (new->allow_private != old->allow_private)
 		report(out, &private, "name %s: private addresses %s", new->name,
@@ -396,7 +426,7 @@ bool policy_same_value(const struct policy *a, const struct policy *b, enum conf
 void policy_diff(const struct policy *old, const struct policy *new,
 		 void (*see)(void *userdata, const struct policy_change *change), void *userdata)
 {
-	struct output out = { see, userdata };
+	struct output out = { see, userdata, new };
 
 	for (unsigned section = 0; section < CONFIG_SECTIONS; section++)
 		if (!config_section_has_name((enum config_section)section))

@@ -14,7 +14,7 @@ struct policy_change {
 	const char *key;            /* as the file has it; NULL: the whole of it is new or gone */
 	const char *before, *after; /* NULL: nothing; members of a role: what went, what came */
 	bool off;                   /* a flow that is new or gone, and off */
-	unsigned line;              /* of the section in the new file; 0: it has none, or a setting's */
+	unsigned line;              /* in the new file: of a setting, else of the section; 0: it is not there */
 	const char *text;           /* all of that in words: "flow api-in: on -> off" */
 };
 

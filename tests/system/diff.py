@@ -3,11 +3,12 @@
 """What diff foretells is what the reload then does: whose connections are cut, and who of the record is denied."""
 import json
 import os
+import re
 import shutil
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, EXCHANGE, FAMILIES, Lab, main, wait_for  # noqa: E402
+from lab import ADDRESS, DNS, EXCHANGE, FAMILIES, Lab, main, wait_for  # noqa: E402
 from lab.daemon import TOP, VarlinkError, program  # noqa: E402
 from lab.sessions import Peers  # noqa: E402
 from lab.varlink import Interface  # noqa: E402
@@ -22,6 +23,28 @@ enabled = no
 """
 CHANGES = [("ews-out", "to", "ANY", "198.51.100.99"), ("icewarp-out", "enabled", "on", "off"),
            ("imap-in", "enabled", "on", "off")]
+
+# Each setting: (section, key, its value, and where another one: what it was and is, of whom the change is told).
+SETTINGS = (
+    ("server", "interface", "lan", "auto", None),
+    ("server", "resolvers", DNS[4], "%s %s" % (DNS[4], DNS[6]), "dns-out"),
+    ("server", "time_servers", ADDRESS[4]["internet"], "nobody", "ntp-out"),
+    ("server", "ephemeral_ports", "1025-65535", "49152-65535", "SERVER"),
+    ("gateway", "mode", "audit", "enforce", None),
+    ("gateway", "interception", "report", "prevent", None),
+    ("gateway", "early_drop", "no", "yes", None),
+    ("gateway", "record", "no", "yes", None),
+    ("gateway", "log_group", "6", "5", None),
+    ("gateway", "nat_except", "198.51.100.0/28", "none", None),
+    ("gateway", "reject", "ADM", "none", None),
+    ("gateway", "notify", "/bin/true", "none", None),
+    ("dns", "servers", DNS[6], DNS[4], None),
+    ("dns", "min_interval", "2s", "1s", None),
+    ("dns", "max_interval", "10m", "15m", None),
+    ("dns", "grace", "2h", "1h", None),
+    ("dns", "stale", "1d", "7d", None),
+    ("dns", "observe", "no", "yes", None),
+)
 
 
 def ask(daemon, **parameters):
@@ -176,5 +199,44 @@ def files(tap):
         tap.ok("ADM  members  198.51.100.7" in text and "By the files alone" in text, "two files without one", text)
 
 
+def with_settings(before):
+    """All settings: those of before, or the others."""
+    text = "[role ADM]\nmembers = 203.0.113.0/24\n"
+    for section in ("server", "gateway", "dns"):
+        text += "\n[%s]\n%s" % (section, "address = 192.0.2.25 2001:db8:2::25\n" if section == "server" else "")
+        for of, key, value, was, _ in SETTINGS:
+            if of == section and not (before and was in ("none", "nobody")):
+                text += "%s = %s\n" % (key, was if before else value)
+    return text
+
+
+def settings(tap):
+    """Of each setting diff tells what it was, what it is and its line; with the daemon and without, as reload does."""
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(with_settings(True))
+        diff = Foretold(tap, daemon)
+        old, new = os.path.join(daemon.dir, "old.ini"), with_settings(False)
+        shutil.copy(daemon.config, old)
+        daemon.write(new)
+        lines = {line.partition(" ")[0]: number for number, line in enumerate(new.split("\n"), 1)}
+        told = diff()["changes"]
+        found = {(one.get("id"), one["key"]): one for one in told}
+        for _, key, value, was, of in SETTINGS:
+            one = found.get((of, "to" if of and of.endswith("-out") else key), {})
+            tap.equal((one.get("before"), one.get("after"), one.get("line")), (was, value, lines[key]), key)
+        tap.equal(set(found) - {(of, "to" if of and of.endswith("-out") else key) for _, key, _, _, of in SETTINGS},
+                  {("ntp-out", "enabled")}, "and nothing else but the flow that has a target now")
+        alone = json.loads(daemon.ctl("-c", old, "--json", "diff", daemon.config).stdout)["changes"]
+        tap.equal(alone, told, "two files without a daemon: the same")
+        text = daemon.ctl("diff").stdout
+        tap.ok(re.search(r"~ mode +enforce -> audit +line %d\n" % lines["mode"], text), "the screen has it", text)
+        changes = daemon.reload()["changes"]
+        tap.equal(len(changes), len(told), "reload reports as many")
+        for _, key, value, was, of in SETTINGS:
+            if not of:
+                tap.ok("%s: %s -> %s" % (key, was, value) in changes, "reload reports %s" % key, changes)
+        tap.equal(diff()["changes"], [], "then there is no difference")
+
+
 if __name__ == "__main__":
-    main(foretell, files)
+    main(foretell, files, settings)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "make.h"
 
+#include "core/config_keys.h"
 #include "core/policy_diff.h"
 
 #define SERVER "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n"
@@ -16,7 +17,14 @@ static const struct change {
 	{ BASE, BASE "[gateway]\nmode = audit\n", "mode: enforce -> audit\n" },
 	{ BASE, BASE "[gateway]\ninterception = block\nearly_drop = no\nlog_group = 6\n",
 	  "interception: prevent -> block\nearly_drop: yes -> no\nlog_group: 5 -> 6\n" },
-	{ BASE, BASE "[gateway]\nnat_except = 10.0.0.1\n", "nat_except: changed\n" },
+	{ BASE, BASE "[gateway]\nnat_except = 10.0.0.1\n", "nat_except: none -> 10.0.0.1\n" },
+	{ BASE "[gateway]\nnat_except = " EIGHT "\n", BASE "[gateway]\nnat_except = " EIGHT "10.0.0.17\n",
+	  "nat_except: 10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 and 2 more -> "
+	  "10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 and 3 more\n" },
+	{ BASE "[gateway]\nnat_except = " EIGHT "\n",
+	  BASE "[gateway]\nnat_except = 10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 "
+	       "10.0.0.9 10.0.0.11 10.0.0.13 10.0.0.17\n",
+	  "nat_except: 10.0.0.1 10.0.0.3 10.0.0.5 10.0.0.7 10.0.0.9 10.0.0.11 and 2 more, others than before\n" },
 	{ BASE, BASE "[gateway]\nreject = SERVER ADM\n", "reject: none -> SERVER ADM\n" },
 	{ BASE "[gateway]\nreject = SERVER\n\tADM SERVER\n", BASE "[gateway]\nreject = SERVER, ADM\n", "" },
 	{ BASE "[gateway]\nreject = SERVER ADM\n", BASE "[gateway]\nreject = ADM SERVER\n", "" },
@@ -24,15 +32,17 @@ static const struct change {
 	{ BASE "[gateway]\nreject = ADM\n", BASE "[gateway]\nreject =\n", "reject: ADM -> none\n" },
 	{ BASE, BASE "[dns]\nobserve = no\n", "observe: yes -> no\n" },
 	{ BASE, BASE "[dns]\nservers = 192.0.2.54\nmin_interval = 1m\ngrace = 0s\n",
-	  "servers: changed\nmin_interval: 30s -> 1m\ngrace: 1h -> 0s\n" },
-	{ BASE "[dns]\nservers = 192.0.2.54#5353\n", BASE "[dns]\nservers = 192.0.2.54#53\n", "servers: changed\n" },
+	  "servers: system -> 192.0.2.54\nmin_interval: 30s -> 1m\ngrace: 1h -> 0s\n" },
+	{ BASE "[dns]\nservers = 192.0.2.54#5353\n", BASE "[dns]\nservers = 192.0.2.54#53\n",
+	  "servers: 192.0.2.54#5353 -> 192.0.2.54\n" },
 	{ BASE "[dns]\nservers = 192.0.2.54\n", BASE "[dns]\nservers = 192.0.2.54#53\n", "" },
 	{ BASE, BASE "[flow license-out]\nallow_private = yes\n",
 	  "name my.mailstore.com: private addresses allowed\n" },
 	{ BASE, "[server]\naddress = 192.0.2.25\ninterface = any\nresolvers = 192.0.2.53\n" ADM,
-	  "interface: changed\n" },
+	  "interface: auto -> any\n" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
-	  "[server]\naddress = 192.0.2.25\ninterface = eth1\nresolvers = 192.0.2.53\n" ADM, "interface: changed\n" },
+	  "[server]\naddress = 192.0.2.25\ninterface = eth1\nresolvers = 192.0.2.53\n" ADM,
+	  "interface: eth0 -> eth1\n" },
 	/* roles */
 	{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 admin.example.net\n",
 	  "role ADM: +admin.example.net\nrole ADM: -203.0.113.128/25\n" }, /* shown once, not of each flow */
@@ -100,7 +110,7 @@ static const struct change {
 	  "name my.mailstore.com: private addresses no longer allowed\n" },
 	{ "[server]\naddress = 192.0.2.25\ninterface = eth0\nresolvers = 192.0.2.53\n" ADM,
 	  "[server]\naddress = 192.0.2.25\ninterface = eth0 eth1\nresolvers = 192.0.2.53\n" ADM,
-	  "interface: changed\n" },
+	  "interface: eth0 -> eth0 eth1\n" },
 	{ BASE "[flow api-in]\nenabled = no\nport = 1\n", BASE,
 	  "flow api-in: off -> on\nflow api-in: port 8474, was 1\n" },
 	{ BASE, BASE "[flow imap-in]\ncomment = of the branch office\n",
@@ -165,7 +175,18 @@ static void test_parts(void **state)
 {
 	static const struct change parts[] = {
 		{ BASE, BASE "[gateway]\nmode = audit\nnat_except = 10.0.0.1\n",
-		  "~ setting||mode|enforce|audit|0\n~ setting||nat_except|||0\n" },
+		  "~ setting||mode|enforce|audit|7\n~ setting||nat_except|none|10.0.0.1|8\n" },
+		{ BASE "[gateway]\nmode = audit\n", BASE, "~ setting||mode|audit|enforce|0\n" }, /* written no more */
+		{ BASE, "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.54\ntime_servers = 192.0.2.1\n" ADM,
+		  "~ flow|dns-out|to|192.0.2.53|192.0.2.54|3\n~ flow|ntp-out|enabled|off|on|4\n"
+		  "~ flow|ntp-out|to|nobody|192.0.2.1|4\n" },
+		{ BASE, "[server]\naddress = 192.0.2.25\n" ADM,
+		  "~ flow|dns-out|enabled|on|off|0\n~ flow|dns-out|to|192.0.2.53|nobody|0\n" },
+		{ BASE, "[server]\nresolvers = 192.0.2.53\naddress = 192.0.2.26\nephemeral_ports = 1-9\n" ADM,
+		  "~ role|SERVER|members||192.0.2.26|3\n~ role|SERVER|members|192.0.2.25||3\n"
+		  "~ role|SERVER|ephemeral_ports|49152-65535|1-9|4\n" },
+		{ BASE, BASE "[name my.mailstore.com]\nfamily = ipv4\n",
+		  "~ name|my.mailstore.com|family|both|ipv4|6\n" },
 		{ BASE, SERVER "[role ADM]\nmembers = 203.0.113.0/25 admin.example.net\n",
 		  "~ role|ADM|members||admin.example.net|4\n~ role|ADM|members|203.0.113.128/25||4\n" },
 		{ BASE, SERVER "[role ADM]\nmembers = any\n",
@@ -187,6 +208,88 @@ static void test_parts(void **state)
 
 	(void)state;
 	compare(parts, COUNT_OF(parts), take_parts);
+}
+
+/* Each key of a section without a name, written where the file before has none: something is reported, with its
+ * line. */
+static const char *const settings[][2] = {
+	{ "address", "192.0.2.25 192.0.2.26" },
+	{ "interface", "lan" },
+	{ "resolvers", "192.0.2.54" },
+	{ "time_servers", "192.0.2.1" },
+	{ "ephemeral_ports", "1025-65535" },
+	{ "preset", "none" },
+	{ "mode", "audit" },
+	{ "interception", "off" },
+	{ "early_drop", "no" },
+	{ "record", "no" },
+	{ "log_group", "6" },
+	{ "nat_except", "10.0.0.1" },
+	{ "reject", "ADM" },
+	{ "notify", "/bin/true" },
+	{ "servers", "192.0.2.54#5353" },
+	{ "min_interval", "1s" },
+	{ "max_interval", "1h" },
+	{ "grace", "2h" },
+	{ "stale", "1d" },
+	{ "observe", "no" },
+};
+
+static const char *value_of(const struct config_key *key)
+{
+	for (size_t i = 0; i < COUNT_OF(settings); i++)
+		if (strcmp(settings[i][0], key->name) == 0)
+			return settings[i][1];
+	return NULL;
+}
+
+struct lines {
+	unsigned line;
+	size_t right, wrong;
+};
+
+static void take_line_number(void *userdata, const struct policy_change *change)
+{
+	struct lines *lines = userdata;
+
+	if (change->line == lines->line)
+		lines->right++;
+	else
+		lines->wrong++;
+}
+
+static void check_setting(const struct config_key *key, const char *value)
+{
+	bool server = key->section == CONFIG_SERVER, address = strcmp(key->name, "address") == 0;
+	struct lines lines = { .line = server && !address ? 3 : server ? 2 : 4 };
+	struct policy old, new;
+	char section[16] = "", text[400];
+
+	if (!server)
+		snprintf(section, sizeof(section), "[%s]\n", config_section_names[key->section]);
+	snprintf(text, sizeof(text), "[server]\n%s%s%s = %s\n" ADM, address ? "" : "address = 192.0.2.25\n", section,
+		 key->name, value);
+	make_good_policy(&old, "[server]\naddress = 192.0.2.25\n" ADM);
+	make_good_policy(&new, text);
+	policy_diff(&old, &new, take_line_number, &lines);
+	if (!lines.right || lines.wrong)
+		fail_msg("%s = %s: %zu changes of its line, %zu of another", key->name, value, lines.right,
+			 lines.wrong);
+	policy_free(&old);
+	policy_free(&new);
+}
+
+static void test_every_setting(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		if (config_section_has_name(key->section))
+			continue;
+		if (!value_of(key))
+			fail_msg("[%s] %s: write a value for it here", config_section_names[key->section], key->name);
+		check_setting(key, value_of(key));
+	}
 }
 
 /* Short buffers cut, and never overrun. */
@@ -217,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_every_setting),
 		cmocka_unit_test(test_short_buffers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
