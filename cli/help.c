@@ -109,10 +109,13 @@ void help_print(const struct ctl *ctl)
 
 void help_print_verb(const struct ctl *ctl, const struct verb *verb)
 {
+	static const char usage[] = "Usage: spefwctl ";
 	struct text synopsis = { 0 };
 
 	add_synopsis(&synopsis, verb, true);
-	fprintf(ctl->screen.file, "Usage: spefwctl %s\n\n", text_of(&synopsis));
+	fputs(usage, ctl->screen.file);
+	screen_paragraph(&ctl->screen, strlen(usage), strlen(usage), TONE_PLAIN, text_of(&synopsis), TONE_PLAIN, "");
+	putc('\n', ctl->screen.file);
 	text_free(&synopsis);
 	print_about(ctl, verb->about);
 	fprintf(ctl->screen.file, "Example:\n  # %s\n\n", verb->example);

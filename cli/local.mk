@@ -6,6 +6,7 @@ libctl_a_SOURCES = \
 	cli/client.c cli/client.h \
 	cli/ctl.c cli/ctl.h \
 	cli/help.c \
+	cli/init.h cli/init_ask.c \
 	cli/metrics.h \
 	cli/output.h cli/output_json.c cli/output_text.c \
 	cli/paragraph.c cli/screen.c cli/screen.h \

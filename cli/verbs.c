@@ -17,6 +17,7 @@ const struct option_kind option_kinds[OPTIONS] = {
 	[OPTION_SERVER] = { "server", 0, "LIST", "addresses of the server, for init", NULL, false },
 	[OPTION_ADM] = { "adm", 0, "LIST", "networks of the administrators, for init", NULL, false },
 	[OPTION_RESOLVERS] = { "resolvers", 0, "LIST", "DNS servers of the server, for init", NULL, false },
+	[OPTION_TIME] = { "time", 0, "LIST", "time servers of the server, for init", NULL, false },
 	[OPTION_YES] = { "yes", 0, NULL, "really clear", NULL, false },
 	[OPTION_FOLLOW] = { "follow", 0, NULL, "go on with what is denied from now on", NULL, false },
 	[OPTION_HELP] = { "help", 'h', NULL, "print this help, or that of the verb", NULL, true },
@@ -238,11 +239,12 @@ const struct verb verbs[] = {
 	{ .name = "init",
 	  .help = "write a first configuration, in audit mode",
 	  .about = "Writes a first configuration, in audit mode, with the flows in comments that a Windows server "
-		   "may need beside the vendor's: remote desktop, domain, updates. It judges what it wrote, and "
-		   "never overwrites a file. The lists are addresses and networks, separated by commas.\n",
+		   "may need: remote desktop, domain, updates, ACME. It judges what it wrote, and never overwrites a "
+		   "file. Lists have commas between.\n"
+		   "On a terminal, without `--server`, it asks, offers what this gateway knows (where your ssh comes "
+		   "from, the DNS servers of resolv.conf), and shows what it will write before it does.\n",
 	  .example = "spefwctl init --server 192.0.2.25 --adm 192.0.2.0/24 --resolvers 192.0.2.53",
-	  .options = OF(SERVER) | OF(ADM) | OF(RESOLVERS) | OF(CONFIG),
-	  .required = OF(SERVER),
+	  .options = OF(SERVER) | OF(ADM) | OF(RESOLVERS) | OF(TIME) | OF(CONFIG),
 	  .run = verb_init },
 	{ .name = "clear",
 	  .help = "remove the table: nothing is protected then",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "ctl.h"
+#include "init.h"
 #include "output.h"
 #include "config/policy_file.h"
 
@@ -13,6 +13,8 @@
 
 /* A first configuration: in audit mode, so that nothing is denied before it was seen what would be. */
 
+/* The first one: address, resolvers, time servers, members of ADM, each of the latter three in a comment where it was
+ * not given. */
 static const char beginning[] =
 	"; The configuration of spefw, see spefw.ini(5).\n"
 	"; After a change: spefwctl check, and then spefwctl reload.\n"
@@ -20,6 +22,7 @@ static const char beginning[] =
 	"[server]\n"
 	"address      = %s\n"
 	"%sresolvers    = %s\n"
+	"%stime_servers = %s\n"
 	"\n"
 	"[gateway]\n"
 	"; audit counts and logs what would be denied, and denies nothing. When spefwctl drops\n"
@@ -27,7 +30,11 @@ static const char beginning[] =
 	"mode         = audit\n"
 	"\n"
 	"[role ADM]\n"
-	"%smembers      = %s\n";
+	"%smembers      = %s\n"
+	"\n"
+	"; The server asks for its license every day: where it gets no answer, status tells.\n"
+	"[flow license-out]\n"
+	"expect       = 24h\n";
 
 /* What the vendor's table takes for granted. Each is a whole section, ready to be used: the addresses are samples. */
 /* clang-format off */
@@ -43,7 +50,8 @@ static const char samples[] =
 	";protocol = tcp\n"
 	";port     = 3389\n"
 	"\n"
-	"; Windows domain: the addresses of its controllers\n"
+	"; Windows domain: the addresses of its controllers. Kerberos is 88, and 464 for passwords;\n"
+	"; it needs a clock that is right, which is 123/udp of a controller.\n"
 	";[role DC]\n"
 	";members  = 192.0.2.10\n"
 	";[flow domain-tcp]\n"
@@ -62,17 +70,33 @@ static const char samples[] =
 	";from     = SERVER\n"
 	";to       = *.windowsupdate.com *.update.microsoft.com *.delivery.mp.microsoft.com\n"
 	";protocol = tcp\n"
-	";port     = 80 443\n";
+	";port     = 80 443\n"
+	"\n"
+	"; Certificates by ACME (Let's Encrypt): the authority looks at the server from anywhere\n"
+	";[flow acme-in]\n"
+	";from     = ANY\n"
+	";to       = SERVER\n"
+	";protocol = tcp\n"
+	";port     = 80\n";
 /* clang-format on */
 
-static int write_text(const struct ctl *ctl, FILE *file)
+char *init_text(const struct ctl *ctl)
 {
-	const char *resolvers = ctl->values[OPTION_RESOLVERS], *adm = ctl->values[OPTION_ADM];
+	const char *const *values = ctl->values;
+	const char *resolvers = values[OPTION_RESOLVERS], *time = values[OPTION_TIME], *adm = values[OPTION_ADM];
+	char *text = NULL;
+	size_t length;
 
-	fprintf(file, beginning, ctl->values[OPTION_SERVER], resolvers ? "" : ";", resolvers ? resolvers : "192.0.2.53",
-		adm ? "" : ";", adm ? adm : "192.0.2.0/24");
-	fputs(samples, file);
-	return ferror(file) || fflush(file) != 0 || fsync(fileno(file)) < 0 ? -errno : 0;
+	FILE *out = open_memstream(&text, &length);
+	if (!out)
+		return NULL;
+	fprintf(out, beginning, values[OPTION_SERVER], resolvers ? "" : ";", resolvers ? resolvers : "192.0.2.53",
+		time ? "" : ";", time ? time : "192.0.2.1", adm ? "" : ";", adm ? adm : "192.0.2.0/24");
+	fputs(samples, out);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* What the caller wrote is judged before it gets its name. */
@@ -100,26 +124,27 @@ static int cant_write(const struct ctl *ctl, const char *path)
 	return EXIT_FAILED;
 }
 
+/* Before anybody is asked, or anything written. */
+static int refuse_existing(const struct ctl *ctl, const char *path)
+{
+	if (access(path, F_OK) < 0)
+		return EXIT_DONE;
+	ctl_error(ctl, "%s is there already: edit it, or write another with -c FILE", path);
+	return EXIT_FAILED;
+}
+
 /* A name that exists already is never overwritten: link(2) refuses. */
 static int give_name(struct ctl *ctl, const char *temporary, const char *path)
 {
 	if (link(temporary, path) == 0)
 		return EXIT_DONE;
-	if (errno == EEXIST)
-		ctl_error(ctl, "%s is there already: edit it, or write another with -c FILE", path);
-	else
-		return cant_write(ctl, path);
-	return EXIT_FAILED;
+	return errno == EEXIST ? refuse_existing(ctl, path) : cant_write(ctl, path);
 }
 
-static int write_file(struct ctl *ctl, const char *path)
+static int write_file(struct ctl *ctl, const char *path, const char *text)
 {
 	char temporary[PATH_MAX];
 
-	if (access(path, F_OK) == 0) {
-		ctl_error(ctl, "%s is there already: edit it, or write another with -c FILE", path);
-		return EXIT_FAILED;
-	}
 	if (snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= (int)sizeof(temporary)) {
 		ctl_error(ctl, "%s: the path is too long", path);
 		return EXIT_FAILED;
@@ -129,7 +154,8 @@ static int write_file(struct ctl *ctl, const char *path)
 	if (!file)
 		return cant_write(ctl, path);
 	/* The daemon reads it as another user; nothing in it is a secret. */
-	int status = write_text(ctl, file) == 0 && fchmod(fd, 0644) == 0 ? EXIT_DONE : EXIT_FAILED;
+	bool written = fputs(text, file) >= 0 && fflush(file) == 0 && fsync(fd) == 0 && fchmod(fd, 0644) == 0;
+	int status = written ? EXIT_DONE : EXIT_FAILED;
 	if (status != EXIT_DONE)
 		ctl_error(ctl, "can't write %s: %m", path);
 	fclose(file);
@@ -141,31 +167,52 @@ static int write_file(struct ctl *ctl, const char *path)
 	return status;
 }
 
-/* A value that would be more than that in the file. */
-static bool is_plain(const char *value)
+bool init_is_list(const char *value)
 {
-	if (!value)
-		return true;
 	for (const char *at = value; *at; at++)
 		if ((unsigned char)*at < ' ' || strchr(";#[]=", *at))
 			return false;
 	return value[strspn(value, " ,")] != '\0';
 }
 
+static int write_agreed(struct ctl *ctl, const char *path, bool asked)
+{
+	int status = EXIT_FAILED;
+
+	char *text = init_text(ctl);
+	if (!text)
+		ctl_error(ctl, "out of memory");
+	else if (asked && !init_agreed(ctl, path, text))
+		ctl_error(ctl, "nothing is written");
+	else
+		status = write_file(ctl, path, text);
+	free(text);
+	if (status == EXIT_DONE)
+		ctl->output->init(ctl, path);
+	return status;
+}
+
 int verb_init(struct ctl *ctl)
 {
 	const char *const *values = ctl->values, *path = ctl_value(ctl, OPTION_CONFIG);
+	char *answers[OPTIONS] = { 0 };
+	bool asks = !values[OPTION_SERVER] && init_can_ask(ctl);
 
-	if (!is_plain(values[OPTION_SERVER]) || !is_plain(values[OPTION_ADM]) || !is_plain(values[OPTION_RESOLVERS])) {
-		ctl_error(ctl, "--server, --adm and --resolvers take addresses and networks, separated by commas");
-		return EXIT_USAGE;
-	}
-	if (!values[OPTION_SERVER]) {
+	for (int i = OPTION_SERVER; i <= OPTION_TIME; i++)
+		if (values[i] && !init_is_list(values[i])) {
+			ctl_error(ctl, "--%s takes addresses and networks, separated by commas", option_kinds[i].name);
+			return EXIT_USAGE;
+		}
+	if (!values[OPTION_SERVER] && !asks) {
 		ctl_error(ctl, "which server? spefwctl init --server ADDRESS --adm NETWORK --resolvers ADDRESS");
 		return EXIT_USAGE;
 	}
-	int status = write_file(ctl, path);
+	int status = refuse_existing(ctl, path);
+	if (status == EXIT_DONE && asks)
+		status = init_ask(ctl, answers);
 	if (status == EXIT_DONE)
-		ctl->output->init(ctl, path);
+		status = write_agreed(ctl, path, asks);
+	for (int i = 0; i < OPTIONS; i++)
+		free(answers[i]);
 	return status;
 }

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """First and last configurations: spefwctl init, metrics, and starts with a file that is bad or gone."""
+import glob
 import os
+import pty
 import re
+import select
 import subprocess
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import LICENSE, NARROW, Lab, main, vendor  # noqa: E402
+from lab import HANG, LICENSE, NARROW, Lab, main, namespaces, vendor  # noqa: E402
 from lab.daemon import program  # noqa: E402
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
@@ -22,7 +25,7 @@ def init(tap):
     with Lab(tap) as lab:
         path = os.path.join(lab.dir, "first.ini")
         words = ("init", "-c", path, "--server", "192.0.2.25,2001:db8:2::25", "--adm", "203.0.113.128/25",
-                 "--resolvers", "198.51.100.53")
+                 "--resolvers", "198.51.100.53", "--time", "203.0.113.5")
         done = ctl(*words)
         tap.ok(done.returncode == 0 and "enforce" in done.stdout, "init writes a file and shows the steps to come",
                (done.stdout, done.stderr))
@@ -31,10 +34,10 @@ def init(tap):
         with open(path, encoding="utf-8") as file:
             text = file.read()
         tap.ok(re.search(r"(?m)^mode\s*=\s*audit$", text), "it is in audit mode")
-        with open(path + ".all", "w", encoding="utf-8") as file:
-            file.write(re.sub(r"(?m)^;(?=\S)", "", text))
-        done = ctl("check", path + ".all")
-        tap.ok(done.returncode == 0 and done.stderr == "", "with every sample in use it is good as well", done.stderr)
+        expected = re.search(r"(?m)^\[flow license-out\]\nexpect\s*=\s*24h$", text)
+        tap.ok(expected, "the license is expected every day")
+        tap.ok(re.search(r"(?m)^time_servers = 203\.0\.113\.5$", text), "with the time servers")
+        uncommented(tap, path, text)
         done = ctl(*words)
         tap.ok(done.returncode == 1 and "there already" in done.stderr, "it is not overwritten", done.stderr)
         with open(path, encoding="utf-8") as file:
@@ -47,7 +50,151 @@ def init(tap):
                    and len(done.stderr.strip().split("\n")) == 1,
                    "init %r: exit %d, and no file" % (bad, status), done.stderr)
         tap.equal([name for name in os.listdir(lab.dir) if name.startswith(("first.ini.", "bad.ini"))],
-                  ["first.ini.all"], "nothing is left behind")
+                  [], "nothing is left behind")
+
+
+def uncommented(tap, path, text):
+    """Each flow in comments is good when it is used, alone and with all others."""
+    blocks = [block for block in re.findall(r"(?m)(?:^;(?=\S).*\n)+", text) if block.startswith(";[")]
+    tap.equal([name for block in blocks for name in samples(block)], samples(text), "every sample is a whole section")
+    tap.equal(set(samples(text)), {"rdp-in", "domain-tcp", "domain-udp", "updates-out", "acme-in"},
+              "remote desktop, domain, updates and ACME are there")
+    ports = dict(re.findall(r"(?m)^;\[flow (\S+)\]\n(?:;.*\n)*?;port\s*= (.*)$", text))
+    tap.ok({"88", "464"} <= set(ports["domain-tcp"].split()) & set(ports["domain-udp"].split()),
+           "Kerberos is among the domain's ports", ports)
+    tap.equal(ports["acme-in"], "80", "ACME is 80")
+    for what, used in [(block.split("]")[0][2:], (block,)) for block in blocks] + [("all", blocks)]:
+        changed = text
+        for block in used:
+            changed = changed.replace(block, re.sub("(?m)^;", "", block))
+        write(path + ".used", changed)
+        done = ctl("check", path + ".used")
+        tap.ok(done.returncode == 0 and done.stderr == "" and changed != text, "good when in use: " + what, done.stderr)
+    os.unlink(path + ".used")
+
+
+class Terminal:
+    """spefwctl init on a terminal: .expect() waits for what it shows, .send() types a line."""
+
+    def __init__(self, *words, session=None):
+        env = {name: value for name, value in os.environ.items() if name != "SSH_CONNECTION"}
+        if session:
+            env["SSH_CONNECTION"] = session
+        self._pid, self._terminal = pty.fork()
+        if self._pid == 0:
+            os.execve(program("spefwctl"), ["spefwctl", "init", *words], env)
+        self._shown, self.all = "", ""
+        self.status = None
+
+    def _read(self, bound):
+        """False at the end."""
+        if not select.select([self._terminal], [], [], bound)[0]:
+            raise TimeoutError("it shows no more than %r" % self.all)
+        try:
+            piece = os.read(self._terminal, 4096).decode()
+        except OSError:
+            piece = ""
+        self._shown += piece.replace("\r\n", "\n")
+        self.all += piece.replace("\r\n", "\n")
+        return piece != ""
+
+    def expect(self, text):
+        """What it showed until that, with it."""
+        while text not in self._shown:
+            if not self._read(HANG):
+                raise RuntimeError("it ended without %r: %r" % (text, self.all))
+        before, _, self._shown = self._shown.partition(text)
+        return before + text
+
+    def send(self, text):
+        os.write(self._terminal, text.encode())
+
+    def answer(self, question, line):
+        shown = self.expect(question)
+        self.send(line + "\n")
+        return shown
+
+    def end(self):
+        """Its exit status, once it has ended."""
+        while self._read(HANG):
+            pass
+        os.close(self._terminal)
+        self.status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return self.status
+
+
+def asks(tap):
+    """On a terminal init asks, offers what the gateway knows, shows what it will write, and writes that."""
+    with Lab(tap) as lab:
+        own_resolv_conf(lab, "nameserver 127.0.0.53\nnameserver 198.51.100.53\nnameserver 2001:db8:51::53\n")
+        path = os.path.join(lab.dir, "asked.ini")
+        session = "203.0.113.10 50000 203.0.113.1 22"
+        terminal = Terminal("-c", path, session=session)
+        terminal.answer("Addresses of the MailStore SPE server: ", "")
+        for wrong, why in (("my.example.com", "is a name: address takes addresses"),
+                           ("192.0.2.25/24", "write 192.0.2.0/24"),
+                           ("192.0.2.25\t; [gateway]", "addresses and networks, with spaces between")):
+            terminal.answer("Addresses of the MailStore SPE server: ", wrong)
+            tap.ok(why in terminal.expect("Addresses of the"), "it asks again after %r" % wrong)
+            terminal.send("\n")
+        terminal.answer("MailStore SPE server: ", " 192.0.2.25, 2001:db8:2::25 ")
+        terminal.answer("Addresses and networks of its administrators [203.0.113.10]: ", "203.0.113.0/24")
+        terminal.answer("DNS servers that it queries [198.51.100.53 2001:db8:51::53]: ", "")
+        terminal.answer("Its time servers [none]: ", "192.0.2.1")
+        shown = terminal.expect("Write this to %s? [Y/n] " % path)
+        tap.ok(not os.path.exists(path), "it writes nothing before it is told to")
+        terminal.send("\n")
+        tap.ok(terminal.end() == 0 and "mode = enforce in the file" in terminal.all,
+               "then it does, and shows the steps", terminal.all)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        used = [line for line in text.split("\n") if line and not line.startswith(";")]
+        tap.ok("".join(used) in "".join(line for line in shown.split("\n")), "what it wrote is what it showed",
+               (used, shown))
+        for line in ("address      = 192.0.2.25, 2001:db8:2::25", "resolvers    = 198.51.100.53 2001:db8:51::53",
+                     "time_servers = 192.0.2.1", "members      = 203.0.113.0/24"):
+            tap.ok(line in used, "as answered: " + line, used)
+        tap.equal(re.findall(r"comments[^:]*:(.*)", shown), [" " + ", ".join(samples(text))],
+                  "it names what waits in comments")
+        tap.equal(ctl("check", path).returncode, 0, "it is good")
+        terminal = Terminal("-c", path, session=session)
+        tap.ok(terminal.end() == 1 and "there already" in terminal.all and "Addresses" not in terminal.all,
+               "where there is a file it asks nothing", terminal.all)
+        refused(tap, lab, session)
+
+
+def refused(tap, lab, session):
+    """What is not agreed to is not written."""
+    path = os.path.join(lab.dir, "refused.ini")
+    for what, last in (("n", "n\n"), ("the end of input", "\x04"), ("an interrupt", "\x03")):
+        terminal = Terminal("-c", path, "--adm", "203.0.113.0/24", "--time", "192.0.2.1", session=session)
+        terminal.answer("MailStore SPE server: ", "192.0.2.25")
+        terminal.answer("DNS servers that it queries", "none")
+        shown = terminal.expect("Write this to")
+        tap.ok("administrators" not in terminal.all and "members      = 203.0.113.0/24" in shown,
+               "it asks for what was not given alone", terminal.all)
+        terminal.expect("[Y/n] ")
+        terminal.send(last)
+        tap.ok(terminal.end() != 0 and not glob.glob(path + "*"), "after %s nothing is written" % what, terminal.all)
+    terminal = Terminal("-c", path)
+    terminal.expect("server: ")
+    terminal.send("\x04")
+    tap.ok(terminal.end() == 1 and "nothing is written" in terminal.all, "nor where the first answer is missing",
+           terminal.all)
+    terminal = Terminal("-c", path, "--json")
+    tap.equal(terminal.end(), 2, "with --json it asks nothing")
+
+
+def own_resolv_conf(lab, text):
+    """For this program and its children, until it ends."""
+    path = os.path.join(lab.dir, "resolv.conf")
+    write(path, text)
+    namespaces.mount(path, "/etc/resolv.conf", None, namespaces.MS_BIND)
+
+
+def samples(text):
+    """The flows that stand in comments."""
+    return re.findall(r"(?m)^;\[flow (.*)\]$", text)
 
 
 def metrics(tap):
@@ -126,4 +273,4 @@ def write(path, text):
 
 
 if __name__ == "__main__":
-    main(init, metrics, last_good)
+    main(init, asks, metrics, last_good)

@@ -1003,7 +1003,8 @@ static void test_help_of_verbs(void **state)
 
 	assert_int_equal(RUN(f, "init", "--help"), EXIT_DONE);
 	assert_int_equal(strncmp(f->out,
-				 "Usage: spefwctl init --server LIST [-c FILE] [--adm LIST] [--resolvers LIST]\n", 77),
+				 "Usage: spefwctl init [-c FILE] [--server LIST] [--adm LIST] [--resolvers LIST]\n",
+				 79),
 			 0);
 	for (size_t i = 0; i < verb_count; i++) {
 		size_t widest;
