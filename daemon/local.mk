@@ -31,15 +31,18 @@ libcore_a_SOURCES = \
 	daemon/core/drop_sources.c daemon/core/drop_sources.h \
 	daemon/core/drop_seen.c daemon/core/drop_seen.h \
 	daemon/core/drop_table.c daemon/core/drop_table.h \
+	daemon/core/environment.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/explain.c daemon/core/explain.h daemon/core/explain_question.c \
+	daemon/core/fate.c daemon/core/fate.h daemon/core/fate_packet.c \
+	daemon/core/flow_index.c daemon/core/flow_index.h \
 	daemon/core/grant_list.c daemon/core/grant_list.h daemon/core/grant_text.c \
 	daemon/core/grant_view.c daemon/core/grant_view.h \
 	daemon/core/health.c daemon/core/health.h \
 	daemon/core/hash.h \
 	daemon/core/health_note.c daemon/core/health_note.h \
 	daemon/core/held.c daemon/core/held.h daemon/core/hour.c daemon/core/hour.h \
-	daemon/core/judge.c \
+	daemon/core/judge.c daemon/core/judge_parts.h \
 	daemon/core/lines.c daemon/core/lines.h \
 	daemon/core/foreign.c daemon/core/foreign.h daemon/core/foreign_parts.h \
 	daemon/core/foreign_boxes.c daemon/core/foreign_finding.c daemon/core/foreign_judge.c \
@@ -54,6 +57,7 @@ libcore_a_SOURCES = \
 	daemon/core/policy_flows.c daemon/core/policy_roles.c \
 	daemon/core/policy_vendor.c daemon/core/policy_warnings.c \
 	daemon/core/printable.c daemon/core/printable.h \
+	daemon/core/question.c daemon/core/question.h \
 	daemon/core/query_pace.c daemon/core/query_pace.h \
 	daemon/core/record.c daemon/core/record.h daemon/core/record_text.c \
 	daemon/core/record_effect.c daemon/core/record_effect.h \

@@ -2,27 +2,10 @@
 #ifndef SPEFW_COMPILE_H
 #define SPEFW_COMPILE_H
 
-/* Makes a ruleset that means what policy_judge() means. */
+/* Makes a ruleset that means what policy_fate() means. */
 
-#include "policy.h"
+#include "environment.h"
 #include "ruleset.h"
-
-/* The interfaces behind which a protected role lives. None: unknown, or not to be guarded; then no rule looks at
- * interfaces. */
-struct interface_list {
-	char (*names)[CONFIG_INTERFACE_MAX + 1];
-	size_t count;
-};
-
-struct environment {
-	const struct ranges *gateway;                 /* the gateway's own addresses, normalised */
-	const struct interface_list *role_interfaces; /* one a policy role, same index */
-	const struct names_view *names;
-	struct interface_list towards;          /* the interfaces that routes to any protected address leave by */
-	struct interface_list own_interfaces;   /* by which packets of the gateway's own come in, besides lo */
-	const struct ranges *broadcasts;        /* of networks that hold a protected address, normalised; NULL: none */
-	const struct interface_list *resolvers; /* the interfaces that lead to the server's resolvers; NULL: none */
-};
 
 /* *ret is the whole table, finished (elements sorted). 0 or -ENOMEM; on error *ret is empty. */
 int compile(struct ruleset *ret, const struct policy *policy, const struct environment *environment);

@@ -3,12 +3,7 @@
 
 /* The base chains, and what they look at before the role of a packet is known. */
 
-enum {
-	PACKET_HOST_ = 0,
-	PACKET_BROADCAST_ = 1,
-	PACKET_MULTICAST_ = 2,
-	PLAIN_IPV4 = 0x45, /* the first byte of a header without options */
-};
+enum { PLAIN_IPV4 = 0x45 }; /* the first byte of a header without options */
 
 static struct chain *base_chain(struct compiler *c, const char *name, enum hook hook, int priority)
 {

@@ -15,9 +15,6 @@ enum {
 	ANSWER_SNAPLEN = 8192, /* 256 addresses, which is all that a name may have */
 };
 
-/* As in an IP header. */
-enum { IPPROTO_ICMP_ = 1, IPPROTO_TCP_ = 6, IPPROTO_UDP_ = 17, IPPROTO_ICMPV6_ = 58 };
-
 struct compiler {
 	struct ruleset *out;
 	const struct policy *policy;

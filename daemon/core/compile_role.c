@@ -8,7 +8,7 @@
 static void rules_echo(struct compiler *c, struct chain *chain, const char *echo_chain)
 {
 	static const enum field fields[] = { FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE };
-	static const uint8_t requests[] = { 8, 128 };
+	static const uint8_t requests[] = { ICMP_ECHO_REQUEST, ICMPV6_ECHO_REQUEST };
 
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct rule *rule = chain_rule(c->out, chain);

@@ -1,35 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "policy.h"
+#include "fate.h"
+#include "flow_index.h"
+#include "judge_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* The meaning of the product. The compile files make rules of it that mean the same. */
 
-static bool list_holds(const struct name_addresses *list, const struct addr *addr)
+bool ask_flag(const struct asker *asker, enum asked asked)
 {
-	size_t low = 0, high = list->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = addr_compare(&list->items[middle].addr, addr);
-		if (order == 0)
-			return true;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	return asker->answer(asker->context, &(struct question){ .asked = (uint8_t)asked, .kind = QUESTION_FLAG }) != 0;
 }
 
-static bool names_hold(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
+bool ask_byte(const struct asker *asker, enum asked asked, const uint8_t *byte)
 {
-	for (size_t i = 0; names && i < endpoint->name_count; i++)
-		if (endpoint->names[i] < names->count &&
-		    list_holds(&names->names[endpoint->names[i]][addr->family], addr))
-			return true;
-	return false;
+	struct question question = { .asked = (uint8_t)asked, .kind = QUESTION_BYTES, .set = byte, .count = 1 };
+	return asker->answer(asker->context, &question) != 0;
+}
+
+bool ask_ranges(const struct asker *asker, enum asked asked, const struct ranges *ranges)
+{
+	struct question question = { .asked = (uint8_t)asked, .kind = QUESTION_RANGES, .set = ranges };
+	return ranges->count && asker->answer(asker->context, &question);
+}
+
+const struct policy_role *ask_role(const struct asker *asker, enum asked asked, const struct policy *policy)
+{
+	struct question question = { .asked = (uint8_t)asked,
+				     .kind = QUESTION_ROLE,
+				     .set = policy->index->guarded,
+				     .count = policy->index->guarded_count };
+	unsigned answer = asker->answer(asker->context, &question);
+
+	return answer ? &policy->roles[answer - 1] : NULL;
 }
 
 static int granted_order(const void *key, const void *item)
@@ -47,16 +51,50 @@ const struct granted_addresses *names_view_granted(const struct names_view *view
 	return bsearch(endpoint, view->granted, view->granted_count, sizeof(*view->granted), granted_order);
 }
 
-static bool is_granted(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
+static bool ask_addresses(const struct asker *asker, enum asked asked, const struct name_addresses addresses[FAMILIES])
 {
+	struct question question = { .asked = (uint8_t)asked, .kind = QUESTION_NAME, .set = addresses };
+	return (addresses[FAMILY_4].count || addresses[FAMILY_6].count) && asker->answer(asker->context, &question);
+}
+
+bool ask_endpoint(const struct asker *asker, enum asked asked, const struct endpoint *endpoint,
+		  const struct names_view *names)
+{
+	if (endpoint->any || ask_ranges(asker, asked, &endpoint->ranges))
+		return true;
+	for (size_t i = 0; names && i < endpoint->name_count; i++)
+		if (endpoint->names[i] < names->count && ask_addresses(asker, asked, names->names[endpoint->names[i]]))
+			return true;
 	const struct granted_addresses *granted = names_view_granted(names, endpoint);
-	return granted && list_holds(&granted->addresses[addr->family], addr);
+	return granted && ask_addresses(asker, asked, granted->addresses);
+}
+
+/* The flows of the list that have the port; an empty segment where there is none. */
+static struct port_segment ask_segment(const struct asker *asker, enum asked asked, const struct flow_list *list)
+{
+	struct question question = {
+		.asked = (uint8_t)asked, .kind = QUESTION_SEGMENT, .set = list->segments, .count = list->segment_count
+	};
+	unsigned answer = list->segment_count ? asker->answer(asker->context, &question) : 0;
+
+	return answer ? list->segments[answer - 1] : (struct port_segment){ .count = 0 };
+}
+
+bool ask_open(const struct asker *asker, const struct policy *policy, const struct policy_role *role)
+{
+	const struct role_flows *flows = &policy->index->roles[role - policy->roles];
+	return ask_segment(asker, ASKED_TARGET_PORT, &flows->in[PROTOCOL_TCP]).count > 0;
+}
+
+static unsigned answer_addr(void *context, const struct question *question)
+{
+	return question_of_addr(question, context);
 }
 
 bool endpoint_is_source(const struct endpoint *endpoint, const struct names_view *names, const struct addr *addr)
 {
-	return endpoint->any || ranges_contains(&endpoint->ranges, addr) || names_hold(endpoint, names, addr) ||
-	       is_granted(endpoint, names, addr);
+	const struct asker asker = { answer_addr, (void *)addr };
+	return ask_endpoint(&asker, ASKED_SOURCE, endpoint, names);
 }
 
 bool endpoint_is_target(const struct policy *policy, const struct endpoint *endpoint, const struct names_view *names,
@@ -89,20 +127,10 @@ bool flow_has_port(const struct policy_flow *flow, enum protocol protocol, uint1
 	return false;
 }
 
-static bool role_is_ephemeral(const struct policy_role *role, uint16_t port)
-{
-	for (size_t i = 0; i < role->ephemeral_count; i++)
-		if (port >= role->ephemeral[i].first && port <= role->ephemeral[i].last)
-			return true;
-	return false;
-}
-
 const struct policy_role *policy_protected_role(const struct policy *policy, const struct addr *addr)
 {
-	for (size_t i = 0; i < policy->role_count; i++)
-		if (policy->roles[i].is_protected && ranges_contains(&policy->roles[i].guarded, addr))
-			return &policy->roles[i];
-	return NULL;
+	const struct asker asker = { answer_addr, (void *)addr };
+	return ask_role(&asker, ASKED_SOURCE, policy);
 }
 
 const struct policy_flow *policy_flow(const struct policy *policy, const char *id)
@@ -113,29 +141,111 @@ const struct policy_flow *policy_flow(const struct policy *policy, const char *i
 	return NULL;
 }
 
-/* A connection as it was, or would be, opened: from whom, to whom, to which port. */
-struct connection {
-	const struct addr *source, *target;
-	enum protocol protocol;
-	uint16_t port;
+/* What is judged: a packet by questions, and what is known of it so far. */
+struct judging {
+	const struct policy *policy;
+	const struct names_view *names;
+	const struct asker *asker;
+	const struct policy_role *role; /* the role whose flows judge it: where the target is protected, the target's */
+	bool inbound;
 };
 
-/* The flow that allows the connection, or else one that opens its port for others, among those that open (or else
- * leave) the role. */
-static const struct policy_flow *find_flow(const struct policy *policy, const struct names_view *names,
-					   const struct policy_role *role, bool opens,
-					   const struct connection *connection, bool *ret_allowed)
+/* A connection as it was, or would be, opened: which of the packet's ends opened it, and which flows of the other end's
+ * port there are. */
+struct connection {
+	enum asked source, target;
+	bool opens;            /* its target is protected; else its source alone is */
+	const uint32_t *flows; /* those that have its port, the most specific first */
+	size_t flow_count;
+};
+
+static struct connection connection_of(const struct flow_list *list, struct port_segment segment, bool answer,
+				       bool opens)
+{
+	return (struct connection){ .source = answer ? ASKED_TARGET : ASKED_SOURCE,
+				    .target = answer ? ASKED_SOURCE : ASKED_TARGET,
+				    .opens = opens,
+				    .flows = segment.count ? list->flows + segment.flow : NULL,
+				    .flow_count = segment.count };
+}
+
+static bool find_role(struct judging *j)
+{
+	j->role = ask_role(j->asker, ASKED_TARGET, j->policy);
+	j->inbound = j->role != NULL;
+	if (!j->role)
+		j->role = ask_role(j->asker, ASKED_SOURCE, j->policy);
+	return j->role != NULL;
+}
+
+static const struct role_flows *flows_of(const struct judging *j, const struct policy_role *role)
+{
+	return &j->policy->index->roles[role - j->policy->roles];
+}
+
+/* A packet that opens a connection. */
+static struct connection as_opened(const struct judging *j, enum protocol protocol)
+{
+	const struct role_flows *flows = flows_of(j, j->role);
+	const struct flow_list *list = j->inbound ? &flows->in[protocol] : &flows->out[protocol];
+	struct port_segment segment = { .count = 0 };
+
+	if (protocol != PROTOCOL_ICMP_ECHO)
+		segment = ask_segment(j->asker, ASKED_TARGET_PORT, list);
+	else if (list->segment_count)
+		segment = list->segments[0];
+	return connection_of(list, segment, false, j->inbound);
+}
+
+static bool is_ephemeral(const struct judging *j, enum asked port)
+{
+	struct question question = { .asked = (uint8_t)port,
+				     .kind = QUESTION_PORTS,
+				     .set = j->role->ephemeral,
+				     .count = j->role->ephemeral_count };
+	return j->asker->answer(j->asker->context, &question) != 0;
+}
+
+enum mid_stream { PIECE_OF_INBOUND, PIECE_OF_OUTBOUND, PIECE_OF_NOTHING };
+
+/* A mid-stream packet of a lost connection. It is one of an inbound connection where the role's end has a service port,
+ * and only else of an outbound one: where the role's end has a port that its machine opens connections from. So both
+ * directions of one connection are judged alike, and a revoked one can't pass for another. */
+static enum mid_stream as_mid_stream(const struct judging *j, struct connection *ret)
+{
+	const struct role_flows *flows = flows_of(j, j->role);
+	enum asked own = j->inbound ? ASKED_TARGET_PORT : ASKED_SOURCE_PORT;
+	const struct flow_list *list = &flows->in[PROTOCOL_TCP];
+	struct port_segment segment = ask_segment(j->asker, own, list);
+
+	*ret = connection_of(list, segment, !j->inbound, true);
+	if (segment.count)
+		return PIECE_OF_INBOUND;
+	if (!is_ephemeral(j, own))
+		return PIECE_OF_NOTHING;
+	if (!j->inbound) {
+		*ret = as_opened(j, PROTOCOL_TCP);
+		return PIECE_OF_OUTBOUND;
+	}
+	/* The answer of another protected machine is of a connection that was opened to that one. */
+	const struct policy_role *peer = ask_role(j->asker, ASKED_SOURCE, j->policy);
+	list = peer ? &flows_of(j, peer)->in[PROTOCOL_TCP] : &flows->out[PROTOCOL_TCP];
+	*ret = connection_of(list, ask_segment(j->asker, ASKED_SOURCE_PORT, list), true, peer != NULL);
+	return PIECE_OF_OUTBOUND;
+}
+
+/* The flow that allows the connection, or else the first that has its port for others. */
+static const struct policy_flow *find_flow(const struct judging *j, const struct connection *connection,
+					   bool *ret_allowed)
 {
 	const struct policy_flow *near = NULL;
 
 	*ret_allowed = false;
-	for (size_t i = 0; i < policy->flow_count; i++) {
-		const struct policy_flow *flow = &policy->flows[i];
-		if (!(opens ? flow_opens_role(flow, role) : flow_leaves_role(flow, role)) ||
-		    !flow_has_port(flow, connection->protocol, connection->port))
-			continue;
-		if (endpoint_is_source(&flow->from, names, connection->source) &&
-		    endpoint_is_target(policy, &flow->to, names, connection->target)) {
+	for (size_t i = 0; i < connection->flow_count; i++) {
+		const struct policy_flow *flow = &j->policy->flows[connection->flows[i]];
+		if (ask_endpoint(j->asker, connection->source, &flow->from, j->names) &&
+		    (connection->opens ? ask_ranges(j->asker, connection->target, &flow->to.opens)
+				       : ask_endpoint(j->asker, connection->target, &flow->to, j->names))) {
 			*ret_allowed = true;
 			return flow;
 		}
@@ -145,78 +255,77 @@ static const struct policy_flow *find_flow(const struct policy *policy, const st
 	return near;
 }
 
-static bool is_service_port(const struct policy *policy, const struct policy_role *role, uint16_t port)
+static bool any_to_names(const struct policy *policy, const struct connection *connection)
 {
-	for (size_t i = 0; i < policy->flow_count; i++)
-		if (flow_opens_role(&policy->flows[i], role) && flow_has_port(&policy->flows[i], PROTOCOL_TCP, port))
+	for (size_t i = 0; i < connection->flow_count; i++)
+		if (policy->flows[connection->flows[i]].to.name_count)
 			return true;
 	return false;
 }
 
-/* What a packet is to the flows of a role. A SYN opens a connection. A mid-stream packet of a lost one is a mid-stream
- * packet of an inbound connection where the role's end has a service port, and only else of an outbound one: where the
- * role's end has a port that its machine opens connections from. So both directions of one connection are judged alike,
- * and a revoked one can't pass for another. */
-enum mid_stream_kind { AS_OPENED, AS_ANSWER, AS_NOTHING };
-
-static enum mid_stream_kind mid_stream_kind(const struct policy *policy, const struct policy_role *role, bool inbound,
-					    const struct packet *packet)
+struct judgement judge_asked(const struct policy *policy, const struct names_view *names, const struct asker *asker,
+			     enum protocol protocol, bool mid_stream)
 {
-	uint16_t own = inbound ? packet->target_port : packet->source_port;
+	struct judging j = { .policy = policy, .names = names, .asker = asker };
+	struct connection connection = { .flow_count = 0 };
+	enum mid_stream piece = PIECE_OF_NOTHING;
+	bool allowed;
 
-	if (!packet->mid_stream || packet->protocol != PROTOCOL_TCP)
-		return AS_OPENED;
-	if (is_service_port(policy, role, own))
-		return inbound ? AS_OPENED : AS_ANSWER;
-	if (!role_is_ephemeral(role, own))
-		return AS_NOTHING;
-	return inbound ? AS_ANSWER : AS_OPENED;
+	if (!find_role(&j))
+		return (struct judgement){ .verdict = VERDICT_NOT_OURS };
+	if (!mid_stream)
+		connection = as_opened(&j, protocol);
+	else if ((piece = as_mid_stream(&j, &connection)) == PIECE_OF_NOTHING)
+		connection.flow_count = 0;
+	const struct policy_flow *flow = find_flow(&j, &connection, &allowed);
+	return (struct judgement){ .verdict = allowed ? VERDICT_ALLOW : VERDICT_DENY,
+				   .reason = !allowed     ? (flow ? REASON_WRONG_PEER : REASON_NO_FLOW)
+					     : mid_stream ? REASON_ANSWER
+							  : REASON_FLOW,
+				   .inbound = j.inbound,
+				   .role = j.role,
+				   .flow = flow,
+				   .to_names = !mid_stream && !j.inbound && any_to_names(policy, &connection),
+				   .opened_by_role = piece == PIECE_OF_OUTBOUND };
 }
 
-/* The role whose flows judge the packet: where the target is protected, its own. */
-static const struct policy_role *judging_role(const struct policy *policy, const struct packet *packet,
-					      bool *ret_inbound)
+/* Another protected machine's answer is none of an outbound flow to ANY; but that is the flow which comes near. */
+static void find_near(const struct policy *policy, const struct asker *asker, struct judgement *judgement)
 {
-	const struct policy_role *role = policy_protected_role(policy, &packet->target);
+	const struct flow_list *list = &policy->index->roles[judgement->role - policy->roles].out[PROTOCOL_TCP];
+	struct port_segment segment = ask_segment(asker, ASKED_SOURCE_PORT, list);
 
-	*ret_inbound = role != NULL;
-	return role ? role : policy_protected_role(policy, &packet->source);
+	if (!segment.count)
+		return;
+	judgement->flow = &policy->flows[list->flows[segment.flow]];
+	judgement->reason = REASON_WRONG_PEER;
 }
 
 struct judgement policy_judge(const struct policy *policy, const struct names_view *names, const struct packet *packet)
 {
-	struct judgement result = { .verdict = VERDICT_NOT_OURS };
+	struct fate_packet facts = fate_packet_of(packet);
+	struct asker asker = fate_packet_asker(&facts);
+	bool mid_stream = packet->mid_stream && packet->protocol == PROTOCOL_TCP;
+	struct judgement judgement = judge_asked(policy, names, &asker, packet->protocol, mid_stream);
 
-	result.role = judging_role(policy, packet, &result.inbound);
-	if (!result.role)
-		return result;
-
-	enum mid_stream_kind kind = mid_stream_kind(policy, result.role, result.inbound, packet);
-	bool answer = kind == AS_ANSWER, allowed = false;
-	struct connection connection = { &packet->source, &packet->target, packet->protocol, packet->target_port };
-	if (answer)
-		connection =
-			(struct connection){ &packet->target, &packet->source, packet->protocol, packet->source_port };
-	if (kind != AS_NOTHING)
-		result.flow = find_flow(policy, names, result.role, result.inbound != answer, &connection, &allowed);
-	result.verdict = allowed ? VERDICT_ALLOW : VERDICT_DENY;
-	result.reason = !allowed             ? (result.flow ? REASON_WRONG_PEER : REASON_NO_FLOW)
-			: packet->mid_stream ? REASON_ANSWER
-					     : REASON_FLOW;
-	return result;
+	if (judgement.verdict == VERDICT_DENY && judgement.opened_by_role && judgement.inbound && !judgement.flow)
+		find_near(policy, &asker, &judgement);
+	return judgement;
 }
 
 bool policy_opened(const struct policy *policy, const struct packet *packet, struct packet *ret)
 {
-	bool inbound;
-	const struct policy_role *role = judging_role(policy, packet, &inbound);
-	enum mid_stream_kind kind = role ? mid_stream_kind(policy, role, inbound, packet) : AS_NOTHING;
+	struct fate_packet facts = fate_packet_of(packet);
+	struct asker asker = fate_packet_asker(&facts);
+	struct judging j = { .policy = policy, .asker = &asker };
+	struct connection connection = { .source = ASKED_SOURCE };
 
-	if (kind == AS_NOTHING)
+	if (!find_role(&j) || (packet->mid_stream && packet->protocol == PROTOCOL_TCP &&
+			       as_mid_stream(&j, &connection) == PIECE_OF_NOTHING))
 		return false;
 	struct packet opened = { packet->source,      packet->target,      packet->protocol,
 				 packet->source_port, packet->target_port, false };
-	if (kind == AS_ANSWER)
+	if (connection.source == ASKED_TARGET)
 		opened = (struct packet){ packet->target,      packet->source,      packet->protocol,
 					  packet->target_port, packet->source_port, false };
 	*ret = opened;

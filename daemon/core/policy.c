@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy_parts.h"
 #include "config_types.h"
+#include "flow_index.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -119,15 +120,37 @@ int policy_from_config(struct policy *ret, const struct config *config, struct d
 	mark_used_names(ret);
 	use_rejected_names(ret);
 	take_families(ret, config);
-	r = diags_failed(diags) ? 0 : warn_unwise(diags, config, ret);
+	ret->index = flow_index_new(ret);
+	r = !ret->index ? -ENOMEM : diags_failed(diags) ? 0 : warn_unwise(diags, config, ret);
 	if (r < 0)
 		policy_free(ret);
 	return r;
 }
 
+/* What follows from what the roles guard. On error the policy has what it had. */
+static int take_guarded(struct policy *policy)
+{
+	struct ranges before = policy->protected_all;
+	struct flow_index *index = NULL;
+	int r = collect_protected(policy, &policy->protected_all);
+
+	if (r == 0 && !(index = flow_index_new(policy))) {
+		ranges_free(&policy->protected_all);
+		r = -ENOMEM;
+	}
+	if (r < 0) {
+		policy->protected_all = before;
+		return r;
+	}
+	ranges_free(&before);
+	flow_index_free(policy->index);
+	policy->index = index;
+	return 0;
+}
+
 int policy_leave_out(struct policy *policy, const struct ranges *gateway, bool *ret_changed)
 {
-	struct ranges *guarded = calloc(policy->role_count, sizeof(*guarded)), all;
+	struct ranges *guarded = calloc(policy->role_count, sizeof(*guarded));
 	bool changed = false;
 	int r = guarded ? 0 : -ENOMEM;
 
@@ -146,11 +169,8 @@ int policy_leave_out(struct policy *policy, const struct ranges *gateway, bool *
 			policy->roles[i].guarded = guarded[i];
 			guarded[i] = before;
 		}
-		r = collect_protected(policy, &all);
-		if (r == 0) {
-			ranges_free(&policy->protected_all);
-			policy->protected_all = all;
-		} else { /* put back what was there */
+		r = take_guarded(policy);
+		if (r < 0) { /* put back what was there */
 			for (size_t i = 0; i < policy->role_count; i++) {
 				struct ranges before = guarded[i];
 				guarded[i] = policy->roles[i].guarded;
@@ -220,6 +240,7 @@ void policy_free(struct policy *policy)
 	free(policy->flows);
 	free(policy->key_lines);
 	ranges_free(&policy->protected_all);
+	flow_index_free(policy->index);
 	release_settings(policy);
 	*policy = (struct policy){ 0 };
 }

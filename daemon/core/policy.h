@@ -80,6 +80,7 @@ struct policy {
 	struct ranges protected_all; /* guarded ranges of all protected roles, normalised */
 	struct ranges resolvers;     /* of the server, normalised */
 	struct ranges nat_except;    /* normalised */
+	struct flow_index *index;    /* flow_index.h; owned */
 
 	/* As written, config_keys.c. */
 	enum mode mode;
@@ -182,6 +183,8 @@ struct judgement {
 	bool inbound;                   /* judged by the flows to (else: from) the protected role */
 	const struct policy_role *role; /* the protected role; NULL for VERDICT_NOT_OURS */
 	const struct policy_flow *flow; /* NULL where none was near */
+	bool to_names;                  /* new and outbound: a flow of .role has its port and goes to names */
+	bool opened_by_role;            /* mid-stream: it is taken for one of a connection that the role has opened */
 };
 
 /* The meaning of the product. Pure. The compiled ruleset must agree with it on every packet.

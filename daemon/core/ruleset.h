@@ -105,8 +105,13 @@ enum field {
 	FIELDS
 };
 
-enum { CT_INVALID = 1, CT_ESTABLISHED = 2, CT_RELATED = 4, CT_NEW = 8 }; /* NF_CT_STATE_BIT() */
-enum { CT_STATUS_DNAT = 0x20 };                                          /* IPS_DST_NAT */
+enum { CT_INVALID = 1, CT_ESTABLISHED = 2, CT_RELATED = 4, CT_NEW = 8, CT_UNTRACKED = 64 }; /* NF_CT_STATE_BIT() */
+enum { CT_STATUS_DNAT = 0x20 };                                                             /* IPS_DST_NAT */
+
+/* As in headers, and as the kernel has them. */
+enum { IPPROTO_ICMP_ = 1, IPPROTO_TCP_ = 6, IPPROTO_UDP_ = 17, IPPROTO_ICMPV6_ = 58 };
+enum { ICMP_ECHO_REQUEST = 8, ICMPV6_ECHO_REQUEST = 128 };
+enum { PACKET_HOST_ = 0, PACKET_BROADCAST_ = 1, PACKET_MULTICAST_ = 2 };
 
 enum term_kind {
 	TERM_MATCH,   /* field == (negate: !=) first..last */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { DEPTH_MAX = 16, IPPROTO_ICMP_ = 1, IPPROTO_TCP_ = 6, IPPROTO_UDP_ = 17, IPPROTO_ICMPV6_ = 58, HOP_LIMIT = 64 };
+enum { DEPTH_MAX = 16, HOP_LIMIT = 64 };
 
 struct walker {
 	const struct ruleset *ruleset;
@@ -56,8 +56,8 @@ static bool load(const struct packet *p, enum field field, uint8_t ret[KEY_SIZE_
 	case FIELD_TCP_SYN_ACK: ret[0] = 1; return tcp;
 	case FIELD_TCP_RST: return tcp;
 	case FIELD_L4PROTO: ret[0] = protocol_byte(p); return true;
-	case FIELD_ICMP_TYPE: ret[0] = 8; return !ipv6 && !tcp && !udp;
-	case FIELD_ICMPV6_TYPE: ret[0] = 128; return ipv6 && !tcp && !udp;
+	case FIELD_ICMP_TYPE: ret[0] = ICMP_ECHO_REQUEST; return !ipv6 && !tcp && !udp;
+	case FIELD_ICMPV6_TYPE: ret[0] = ICMPV6_ECHO_REQUEST; return ipv6 && !tcp && !udp;
 	case FIELD_IP6_HOPLIMIT: ret[0] = HOP_LIMIT; return ipv6;
 	case FIELD_IP6_NEXTHDR: ret[0] = protocol_byte(p); return ipv6;
 	case FIELD_FIRST_BYTE: ret[0] = ipv6 ? 0x60 : 0x45; return true;

@@ -6,6 +6,7 @@
 #include "core/config.h"
 #include "core/foreign.h"
 #include "core/owners.h"
+#include "core/flow_index.h"
 #include "core/policy.h"
 
 #include <stdio.h>
@@ -42,6 +43,9 @@ static void make_policy(struct policy *policy)
 		flows[i].port_count = i ? 2 : 1;
 	}
 	flows[0].from.any = flows[1].to.any = true;
+	policy->index = flow_index_new(policy);
+	if (!policy->index)
+		abort();
 }
 
 /* The walk is bounded by its steps alone, and what it may take in all is long for one input: it goes on for some turns,

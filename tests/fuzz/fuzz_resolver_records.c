@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What spefw-resolver sends, once it is somebody else's: records, each behind its size (32 bits), as far as the input
  * goes, and what spefwd does with those that it takes for whole ones. */
+#include "core/flow_index.h"
 #include "core/dns_message.h"
 #include "gateway/observer.h"
 #include "log.h"
@@ -195,6 +196,8 @@ static const struct policy *make_policy(void)
 		for (int family = 0; family < FAMILIES; family++)
 			must(ranges_add(&role.guarded, &hosts[family]) == 0 &&
 			     ranges_add(&policy.protected_all, &hosts[family]) == 0);
+	if (!policy.index)
+		must((policy.index = flow_index_new(&policy)) != NULL);
 	return &policy;
 }
 
