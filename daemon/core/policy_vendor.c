@@ -210,9 +210,46 @@ static void warn_sign_in(struct diags *diags, const struct config *config, const
 	}
 }
 
+/* Whether a flow is there for connections between the two, whatever the port: the vendor's may have been altered. What
+ * is open to ANY is there for others. */
+static bool are_joined(const struct policy *policy, const struct policy_role *a, const struct policy_role *b)
+{
+	for (size_t i = 0; i < policy->flow_count; i++) {
+		const struct policy_flow *flow = &policy->flows[i];
+		if (flow->enabled && !flow->from.any && flow->port_count &&
+		    ((flow_leaves_role(flow, a) && flow_opens_role(flow, b)) ||
+		     (flow_leaves_role(flow, b) && flow_opens_role(flow, a))))
+			return true;
+	}
+	return false;
+}
+
+/* In multi server mode the vendor's kinds of servers need each other. Which one opens the connection is not said here:
+ * it is in the vendor's document. */
+static void warn_apart(struct diags *diags, const struct config *config, const struct policy *policy)
+{
+	static const char *const kinds[] = { "CAS", "IH", "MGMT" };
+
+	for (size_t i = 1; config->preset == PRESET_NONE && i < policy->role_count; i++) {
+		const struct policy_role *role = &policy->roles[i];
+		bool vendors = false, joined = false;
+		for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+			vendors |= strcmp(role->name, kinds[k]) == 0;
+		for (size_t j = 0; j < policy->role_count; j++)
+			joined |=
+				j != i && policy->roles[j].is_protected && are_joined(policy, role, &policy->roles[j]);
+		if (vendors && role->is_protected && !joined)
+			diag_warning(diags, config->path, role->line,
+				     "no flow joins role %s and another server: the vendor's servers meet at 8471 to "
+				     "8473, unless altered: add the flows that its document has",
+				     role->name);
+	}
+}
+
 void warn_vendor(struct diags *diags, const struct config *config, const struct policy *policy)
 {
 	warn_administrators(diags, config, policy);
+	warn_apart(diags, config, policy);
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		const struct policy_flow *flow = &policy->flows[i];
 		const struct builtin_flow *builtin = builtin_of(flow);

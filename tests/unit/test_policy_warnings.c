@@ -302,6 +302,39 @@ static void test_names(void **state)
 	assert_examples(examples, COUNT_OF(examples));
 }
 
+static void test_multi_server(void **state)
+{
+#define NONE BASE "[gateway]\npreset = none\n" /* 7 lines */
+#define ROLE(name, address) "[role " name "]\nmembers = " address "\nprotected = yes\n"
+#define SERVERS NONE ROLE("CAS", "192.0.2.41") ROLE("IH", "192.0.2.31") /* 13 lines */
+#define JOIN(from, to, protocol) "[flow join]\nfrom = " from "\nto = " to "\nprotocol = " protocol "\nport = 8472\n"
+#define APART(line, role)                                                                                        \
+	"t.ini:" line ": warning: no flow joins role " role " and another server: the vendor's servers meet at " \
+	"8471 to 8473, unless altered: add the flows that its document has\n"
+	static const struct example examples[] = {
+		{ SERVERS, APART("8", "CAS") APART("11", "IH") },
+		{ SERVERS JOIN("CAS", "IH", "tcp"), "" },
+		{ SERVERS JOIN("SERVER", "CAS", "tcp"), APART("11", "IH") },
+		{ SERVERS JOIN("SERVER", "CAS IH", "tcp"), "" },
+		{ SERVERS JOIN("192.0.2.31", "192.0.2.41", "tcp"), "" },
+		{ SERVERS "[flow ping]\nfrom = CAS ADM\nto = IH\n", APART("8", "CAS") APART("11", "IH") },
+		{ SERVERS JOIN("CAS", "IH", "tcp") "enabled = no\n", APART("8", "CAS") APART("11", "IH") },
+		/* what comes from outside, or goes there */
+		{ SERVERS JOIN("ADM", "CAS IH", "tcp"), APART("8", "CAS") APART("11", "IH") },
+		{ SERVERS JOIN("ANY", "CAS", "tcp"), APART("8", "CAS") APART("11", "IH") },
+		{ SERVERS JOIN("CAS IH", "ANY", "tcp"), APART("8", "CAS") APART("11", "IH") },
+		{ NONE ROLE("MGMT", "192.0.2.26"), APART("8", "MGMT") },
+		/* where it must not: the roles are another's, guard nothing, or a second single server */
+		{ NONE ROLE("BACKUP", "192.0.2.41"), "" },
+		{ NONE "[role CAS]\nmembers = 192.0.2.41\n[flow ping]\nfrom = CAS ADM\n", "" },
+		{ BASE ROLE("IH", "192.0.2.31"), "" },
+		{ NONE "[flow ping]\n", "" },
+	};
+
+	(void)state;
+	assert_examples(examples, COUNT_OF(examples));
+}
+
 static void test_shadowed(void **state)
 {
 	static const struct example examples[] = {
@@ -430,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_sign_in),
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_multi_server),
 		cmocka_unit_test(test_shadowed),
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_no_memory),
