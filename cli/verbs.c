@@ -249,7 +249,9 @@ const struct verb verbs[] = {
 	{ .name = "clear",
 	  .help = "remove the table: nothing is protected then",
 	  .about = "Removes the table: nothing is protected from then on. A running daemon stays, and its health "
-		   "is failed until the next `reload`. Also works without a daemon. For root.\n",
+		   "is failed until the next `reload`. A restart of spefwd builds the table again, and so does a "
+		   "boot: to keep it away, `systemctl disable --now spefwd` first. Also works without a daemon. "
+		   "For root.\n",
 	  .example = "spefwctl clear --yes",
 	  .root = true,
 	  .options = OF(YES),

@@ -80,7 +80,11 @@ const struct config_key config_keys[] = {
 	{ CONFIG_SERVER, "time_servers", LIST(MEMBERS), .accept = ACCEPT_HOSTS | ACCEPT_RANGES | ACCEPT_NAMES,
 	  CONFIG(time_servers), .standard = "none",
 	  .manual = "Its time servers: the target of\n"
-		    ".Sq ntp-out .\n" },
+		    ".Sq ntp-out .\n"
+		    "Without one that flow is off, and what the server asks for the time is denied,\n"
+		    "as time.windows.com is, which Windows asks unless it was told otherwise.\n"
+		    "A member of a domain asks its domain controllers: name them here, or in a flow\n"
+		    "to them with 123/udp.\n" },
 	{ CONFIG_SERVER, "ephemeral_ports", LIST_REQUIRED(PORTS), CONFIG(ephemeral),
 	  .standard = EPHEMERAL ", as Windows has it", .example = EPHEMERAL,
 	  .manual = "The ports that the protected machines open their own TCP connections from, those\n"
