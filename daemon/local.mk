@@ -19,7 +19,7 @@ libcore_a_SOURCES = \
 	daemon/core/cut_cause.c daemon/core/cut_cause.h \
 	daemon/core/cures.c daemon/core/cures.h \
 	daemon/core/cut_list.c daemon/core/cut_list.h \
-	daemon/core/delta.c daemon/core/delta.h \
+	daemon/core/delta.c daemon/core/delta.h daemon/core/delta_apply.c \
 	daemon/core/denial.h \
 	daemon/core/denial_cause.c daemon/core/denial_cause.h \
 	daemon/core/diag.c daemon/core/diag.h \
@@ -62,6 +62,7 @@ libcore_a_SOURCES = \
 	daemon/core/record.c daemon/core/record.h daemon/core/record_text.c \
 	daemon/core/record_effect.c daemon/core/record_effect.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
+	daemon/core/ruleset_compare.c daemon/core/ruleset_compare.h \
 	daemon/core/compile.c daemon/core/compile.h daemon/core/compile_parts.h \
 	daemon/core/compile_answer.c daemon/core/compile_base.c daemon/core/compile_flow.c \
 	daemon/core/compile_guards.c \

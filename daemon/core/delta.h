@@ -68,6 +68,12 @@ void delta_take_sets(struct ruleset *old, struct ruleset *new);
 int delta_retire(struct delta *ret, const struct ruleset *current);
 void delta_retired(struct ruleset *current);
 
+/* What these changes make of `old`, as the kernel would: so it is known before they are sent. *ret borrows what it can
+ * of `old` and of what the ops point to, which have to outlive it: delta_applied_free() must follow a 0, and nothing
+ * else may free it. 0; -ENOMEM; or what the kernel would answer: -ENOENT, -EEXIST, -EBUSY. */
+int delta_apply(struct ruleset *ret, const struct ruleset *old, const struct op *ops, size_t count);
+void delta_applied_free(struct ruleset *applied);
+
 void delta_free(struct delta *delta);
 
 #endif

@@ -3,6 +3,7 @@
 #include "make.h"
 
 #include "core/delta.h"
+#include "core/ruleset_compare.h"
 
 #include <errno.h>
 
@@ -270,6 +271,19 @@ static void assert_prepares(const struct delta *delta, const struct ruleset *old
 		assert_true(delta->items[i].kind != OP_SET_DELETE && delta->items[i].kind != OP_TABLE_DELETE);
 }
 
+/* What is said ahead of a change is what the kernel then holds; its first part is nothing that a packet meets. */
+static void assert_foreseen(const struct ruleset *old, const struct delta *delta, const struct ruleset *model)
+{
+	struct ruleset applied;
+
+	assert_int_equal(delta_apply(&applied, old, delta->items, delta->prepare), 0);
+	assert_null(ruleset_find_altered(old, &applied));
+	delta_applied_free(&applied);
+	assert_int_equal(delta_apply(&applied, old, delta->items, delta->count), 0);
+	assert_same(model, &applied);
+	delta_applied_free(&applied);
+}
+
 static void step(struct ruleset *model, const struct ruleset *old, struct ruleset *new, int64_t slack_ms,
 		 struct delta *ret)
 {
@@ -280,6 +294,7 @@ static void step(struct ruleset *model, const struct ruleset *old, struct rulese
 	for (size_t i = 0; i < ret->count; i++)
 		model_apply(model, &ret->items[i]);
 	assert_same(model, new);
+	assert_foreseen(old, ret, model);
 }
 
 static void retire(struct ruleset *model, struct ruleset *current)
@@ -291,6 +306,7 @@ static void retire(struct ruleset *model, struct ruleset *current)
 		assert_int_equal(delta.items[i].kind, OP_SET_DELETE);
 		model_apply(model, &delta.items[i]);
 	}
+	assert_foreseen(current, &delta, model);
 	delta_free(&delta);
 	delta_retired(current);
 	assert_same(model, current);
@@ -670,6 +686,90 @@ static void test_no_memory(void **state)
 	assert_in_range(n, 30, 5000);
 }
 
+static void change_kind(struct ruleset *ruleset, int kind)
+{
+	static const struct element more = { .first = { 1 }, .last = { 1 } };
+	struct set *set = ruleset_find_set(ruleset, "name_my.mailstore.com_4");
+	struct chain *chain = ruleset_find_chain(ruleset, "judge");
+
+	switch (kind) {
+	case 0: set->items[0].first[3]++; break;
+	case 1: set->items[0].deadline_ms++; break;
+	case 2: set_add(ruleset, set, &more); break;
+	case 3: set->flags ^= SET_TIMEOUT; break;
+	case 4: set->name = "another"; break;
+	case 5: chain->items[0].items[0].negate ^= true; break;
+	case 6: free(chain->items[--chain->count].items); break;
+	case 7: chain->hook = HOOK_INPUT; break;
+	case 8: chain->name = "another"; break;
+	case 9: ruleset_find_set(ruleset, "protected_dst_4")->items[0].action = ACTION_ACCEPT; break;
+	case 10: ruleset_find_set(ruleset, "protected_dst_4")->items[0].chain = "another"; break;
+	case 11: ruleset->counters.count--; break;
+	case 12: ruleset_chain(ruleset, "another")->hook = HOOK_FORWARD; break;
+	/* nothing leads to what is only new */
+	case 13: ruleset_chain(ruleset, "another"); break;
+	case 14: ruleset_set(ruleset, "another", KEY_IPV4, 0); break;
+	default: ruleset_counter(ruleset, "another"); break;
+	}
+}
+
+static void test_altered(void **state)
+{
+	enum { KINDS = 16, HARMLESS = 13 };
+	const char *names = "my.mailstore.com 198.51.100.77 198.51.100.79";
+
+	(void)state;
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct ruleset before, after;
+		make(&before, BASE ADM, names);
+		make(&after, BASE ADM, names);
+		assert_null(ruleset_find_altered(&before, &after));
+		change_kind(&after, kind);
+		assert_int_equal(ruleset_find_altered(&before, &after) == NULL, kind >= HARMLESS);
+		ruleset_free(&before);
+		ruleset_free(&after);
+	}
+}
+
+/* Without memory, or where the kernel would refuse a change, nothing is left of it. */
+static void test_not_applied(void **state)
+{
+	const struct delta_options options = { .exists = true };
+	struct ruleset old, new, applied;
+	struct delta delta;
+	unsigned long refused;
+	long left = 0;
+	int r;
+
+	(void)state;
+	make(&old, policies[1].text, policies[1].names);
+	make(&new, policies[7].text, policies[7].names);
+	assert_int_equal(delta_compute(&delta, &old, &new, &options), 0);
+	do {
+		refused = allocations_refused;
+		allocations_left = left++;
+		r = delta_apply(&applied, &old, delta.items, delta.count);
+		allocations_left = -1;
+		if (r < 0) {
+			assert_int_equal(r, -ENOMEM);
+			assert_int_equal(applied.chains.count + applied.sets.count, 0);
+		}
+	} while (allocations_refused != refused);
+	assert_int_equal(r, 0);
+	assert_true(left > 3);
+	delta_applied_free(&applied);
+	/* twice is once too much */
+	struct op *ops = calloc(2 * delta.count, sizeof(*ops));
+	assert_non_null(ops);
+	for (size_t i = 0; i < 2 * delta.count; i++)
+		ops[i] = delta.items[i % delta.count];
+	assert_int_equal(delta_apply(&applied, &old, ops, 2 * delta.count), -EEXIST);
+	free(ops);
+	delta_free(&delta);
+	ruleset_free(&old);
+	ruleset_free(&new);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -685,6 +785,8 @@ int main(void)
 		cmocka_unit_test(test_claim),
 		cmocka_unit_test(test_other_form),
 		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_altered),
+		cmocka_unit_test(test_not_applied),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
