@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cut_cause.h"
+#include "nearest.h"
 #include "policy_diff.h"
 
 #include <stdio.h>
@@ -14,44 +15,55 @@ const char *cut_why_name(enum cut_why why)
 	return names[why];
 }
 
-/* What this flow, which is on, lacks. */
-static void find_lack(const struct policy_flow *flow, const struct names_view *names, const struct packet *packet,
-		      struct cut_cause *cause)
+/* What this flow lacks, of several things the one that is named. */
+static void take_misses(const struct policy_flow *flow, unsigned misses, struct cut_cause *cause)
 {
-	if (!flow_has_port(flow, packet->protocol, packet->target_port)) {
+	if (!flow->enabled) {
+		cause->why = CUT_FLOW_OFF;
+	} else if (misses & (MISS_PROTOCOL | MISS_PORT)) {
 		cause->why = CUT_PORT;
-	} else if (!endpoint_is_source(&flow->from, names, &packet->source)) {
-		cause->why = CUT_SOURCE;
-		cause->not_in = &flow->from;
 	} else {
-		cause->why = CUT_TARGET;
-		cause->not_in = &flow->to;
+		cause->why = misses & MISS_SOURCE ? CUT_SOURCE : CUT_TARGET;
+		cause->not_in = misses & MISS_SOURCE ? &flow->from : &flow->to;
 	}
+}
+
+/* By the flow that had allowed it. */
+static void judge_again(const struct cut_view *now, const struct packet *packet, struct cut_cause *cause)
+{
+	const struct policy_flow *flow = policy_flow(now->policy, cause->flow);
+
+	if (flow)
+		take_misses(flow, flow_misses(now->policy, now->names, flow, packet), cause);
+	else
+		cause->why = CUT_FLOW_GONE;
+}
+
+/* By the one that comes nearest; what has another port is near to nothing that is there already. */
+static void find_nearest(const struct cut_view *now, const struct packet *packet, struct cut_cause *cause)
+{
+	struct nearest nearest = policy_nearest(now->policy, now->names, packet);
+
+	if (!nearest.flow || !nearest.misses || nearest.misses & (MISS_PROTOCOL | MISS_PORT))
+		return;
+	snprintf(cause->flow, sizeof(cause->flow), "%s", nearest.flow->id);
+	take_misses(nearest.flow, nearest.misses, cause);
 }
 
 struct cut_cause cut_cause(const struct cut_view *before, const struct cut_view *now, const struct packet *packet)
 {
 	struct cut_cause cause = { .why = CUT_NO_FLOW };
 	struct judgement was = { .verdict = VERDICT_NOT_OURS };
-	const struct policy_flow *flow;
 
 	if (before->policy)
 		was = policy_judge(before->policy, before->names, packet);
 	cause.had = was.verdict == VERDICT_ALLOW;
 	if (cause.had) {
 		snprintf(cause.flow, sizeof(cause.flow), "%s", was.flow->id);
-		flow = policy_flow(now->policy, was.flow->id);
-		if (!flow || !flow->enabled) {
-			cause.why = flow ? CUT_FLOW_OFF : CUT_FLOW_GONE;
-			return cause;
-		}
+		judge_again(now, packet, &cause);
 	} else {
-		flow = policy_judge(now->policy, now->names, packet).flow;
-		if (!flow)
-			return cause;
-		snprintf(cause.flow, sizeof(cause.flow), "%s", flow->id);
+		find_nearest(now, packet, &cause);
 	}
-	find_lack(flow, now->names, packet, &cause);
 	return cause;
 }
 

@@ -247,6 +247,9 @@ static void test_why(void **state)
 	/* It had none: then the nearest. */
 	track("198.51.100.9", 40000, "192.0.2.25", 3389);
 	assert_string_equal(why_cut(NULL, WEB), "source not in 198.51.100.1");
+	track("198.51.100.1", 40000, "192.0.2.25", 3389);
+	assert_string_equal(why_cut(NULL, WEB "enabled = no\n"), "the flow is off");
+	assert_string_equal(result.items[0].cause.flow, "web");
 	track("198.51.100.9", 40000, "192.0.2.25", 22);
 	assert_string_equal(why_cut(web, WEB), "no flow opens this port");
 	assert_string_equal(result.items[0].cause.flow, "");
