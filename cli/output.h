@@ -23,8 +23,8 @@ extern const struct output output_text, output_json;
 
 /* Never NULL: "" where there is no such string. */
 const char *json_text(const json_t *value);
-/* How many words a list of what is in the file stands for: the daemon ends a long one by "(+12 more)". */
-size_t json_word_count(const json_t *array);
+/* How many words there are of what is in the file: those of the list, and KEY_more, which the daemon counts. */
+size_t json_word_count(const json_t *object, const char *key);
 const char *json_text_of(const json_t *object, const char *key);
 int64_t json_number_of(const json_t *object, const char *key); /* 0 */
 bool json_truth_of(const json_t *object, const char *key);     /* false */
@@ -62,6 +62,8 @@ void text_add_cut(struct text *text, const json_t *connection);
 
 /* Adds the strings of an array, with commas, `max` at most: "a, b, +3 more". */
 void text_add_list(struct text *text, const json_t *array, size_t max);
+/* Likewise of words in the file, of which the daemon gives the first and counts the rest. */
+void text_add_words(struct text *text, const json_t *object, const char *key, size_t max);
 /* Where the reply has it so: that nothing of it is in force. */
 void text_removed(const struct ctl *ctl, const json_t *reply);
 void text_add_ports(struct text *text, const json_t *flow); /* "tcp/143, 443" */

@@ -11,15 +11,14 @@ const char *json_text(const json_t *value)
 	return text ? text : "";
 }
 
-size_t json_word_count(const json_t *array)
+size_t json_word_count(const json_t *object, const char *key)
 {
-	size_t count = json_array_size(array), more = 0;
-	char end;
+	int64_t more;
+	char name[32];
 
-	if (count && sscanf(json_text(json_array_get(array, count - 1)), "(+%zu more%c", &more, &end) == 2 &&
-	    end == ')')
-		return count - 1 + more;
-	return count;
+	snprintf(name, sizeof(name), "%s_more", key);
+	more = json_number_of(object, name);
+	return json_array_size(json_object_get(object, key)) + (more > 0 ? (size_t)more : 0);
 }
 
 const char *json_text_of(const json_t *object, const char *key)

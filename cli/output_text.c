@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void text_add_list(struct text *text, const json_t *array, size_t max)
+/* more: how many there are besides those of the array. */
+static void add_some(struct text *text, const json_t *array, size_t more, size_t max)
 {
-	size_t size = json_array_size(array), count = json_word_count(array), words = count == size ? size : size - 1;
+	size_t words = json_array_size(array), count = words + more;
 
 	/* "+1 more" takes as much room as the one itself. */
 	size_t shown = words <= max + 1 ? words : max;
@@ -15,6 +16,18 @@ void text_add_list(struct text *text, const json_t *array, size_t max)
 		text_add(text, "%s%s", i ? ", " : "", json_text(json_array_get(array, i)));
 	if (shown < count)
 		text_add(text, ", +%zu more", count - shown);
+}
+
+void text_add_list(struct text *text, const json_t *array, size_t max)
+{
+	add_some(text, array, 0, max);
+}
+
+void text_add_words(struct text *text, const json_t *object, const char *key, size_t max)
+{
+	const json_t *words = json_object_get(object, key);
+
+	add_some(text, words, json_word_count(object, key) - json_array_size(words), max);
 }
 
 enum tone tone_of_state(const char *state)

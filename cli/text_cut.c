@@ -24,7 +24,6 @@ static void add_why(struct text *text, const json_t *connection)
 		{ "stays-so", "it was cut before, and stays so" },
 	};
 	const char *why = json_text_of(connection, "why"), *more = json_truth_of(connection, "had") ? " any more" : "";
-	const json_t *not_in = json_object_get(connection, "not_in");
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		if (strcmp(why, reasons[i].code) == 0) {
@@ -37,7 +36,7 @@ static void add_why(struct text *text, const json_t *connection)
 		return;
 	}
 	text_add(text, "%s not in ", why); /* source, target */
-	text_add_list(text, not_in, 3);
+	text_add_words(text, connection, "not_in", 3);
 	text_add(text, "%s", more);
 }
 

@@ -214,7 +214,9 @@ static bool same_route(const json_t *a, const json_t *b)
 {
 	return direction_of(a) == direction_of(b) &&
 	       json_equal(json_object_get(a, "from"), json_object_get(b, "from")) &&
-	       json_equal(json_object_get(a, "to"), json_object_get(b, "to"));
+	       json_word_count(a, "from") == json_word_count(b, "from") &&
+	       json_equal(json_object_get(a, "to"), json_object_get(b, "to")) &&
+	       json_word_count(a, "to") == json_word_count(b, "to");
 }
 
 static bool is_open(const json_t *flow)
@@ -270,9 +272,9 @@ static void add_route(struct table *table, const json_t *flows, const json_t *ro
 	const char *done[8];
 	size_t done_count = 0;
 
-	text_add_list(&way, json_object_get(route, "from"), ALL);
+	text_add_words(&way, route, "from", ALL);
 	text_add(&way, " -> ");
-	text_add_list(&way, json_object_get(route, "to"), ALL);
+	text_add_words(&way, route, "to", ALL);
 	for (size_t i = 0; i < json_array_size(flows); i++) {
 		const json_t *flow = json_array_get(flows, i);
 		const char *protocol = json_text_of(flow, "protocol");

@@ -55,9 +55,9 @@ static void flow_row(struct table *table, const json_t *reply, const json_t *res
 	if (!flow)
 		return;
 	text_add(&text, "%s: ", json_text_of(flow, "id"));
-	text_add_list(&text, json_object_get(flow, "from"), LIST_MAX);
+	text_add_words(&text, flow, "from", LIST_MAX);
 	text_add(&text, " -> ");
-	text_add_list(&text, json_object_get(flow, "to"), LIST_MAX);
+	text_add_words(&text, flow, "to", LIST_MAX);
 	text_add(&text, " ");
 	add_ports(&text, flow);
 	add_place(&text, reply, flow);
@@ -120,11 +120,11 @@ static void add_missed_end(struct text *text, const json_t *reply, const json_t 
 	}
 	add_ends(text, packets, end);
 	text_add(text, "%s ", json_array_size(packets) > 1 ? ": not in" : " is not in");
-	text_add_list(text, json_object_get(miss, "has"), LIST_MAX);
+	text_add_words(text, miss, "has", LIST_MAX);
 	add_place(text, reply, miss);
 	if (json_array_size(members)) {
 		text_add(text, ": ");
-		text_add_list(text, members, LIST_MAX);
+		text_add_words(text, miss, "members", LIST_MAX);
 	}
 	if (json_array_size(addresses)) {
 		text_add(text, "; behind the names now: ");
@@ -140,7 +140,7 @@ static void add_naming(struct text *text, const json_t *result, const json_t *mi
 	bool any = strcmp(json_text(json_array_get(json_array_size(members) ? members : has, 0)), "ANY") == 0;
 
 	text_add(text, "%s is protected: only a flow to %s itself opens it, and this one is to ", role, role);
-	text_add_list(text, has, LIST_MAX);
+	text_add_words(text, miss, "has", LIST_MAX);
 	if (any)
 		text_add(text, "%s which is every address that is not protected",
 			 json_array_size(members) ? " (ANY)," : ",");
@@ -149,7 +149,6 @@ static void add_naming(struct text *text, const json_t *result, const json_t *mi
 static void add_miss(struct text *text, const json_t *reply, const json_t *result, const json_t *miss)
 {
 	const char *what = json_text_of(miss, "what");
-	const json_t *has = json_object_get(miss, "has");
 
 	if (strcmp(what, "source") == 0 || strcmp(what, "target") == 0) {
 		add_missed_end(text, reply, result, miss, what);
@@ -160,10 +159,10 @@ static void add_miss(struct text *text, const json_t *reply, const json_t *resul
 			 json_text_of(json_object_get(result, "flow"), "id"));
 	} else if (strcmp(what, "port") == 0) {
 		text_add(text, "port %" PRId64 " is not its: ", json_number_of(reply, "port"));
-		text_add_list(text, has, LIST_MAX);
+		text_add_words(text, miss, "has", LIST_MAX);
 	} else {
 		text_add(text, "%s is not its protocol: ", json_text_of(reply, "protocol"));
-		text_add_list(text, has, LIST_MAX);
+		text_add_words(text, miss, "has", LIST_MAX);
 	}
 }
 

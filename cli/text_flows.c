@@ -29,11 +29,11 @@ static void add_text_cell(struct table *table, enum tone tone, struct text *text
 }
 
 /* The first one, and how many more. */
-static void add_end(struct text *text, const json_t *array)
+static void add_end(struct text *text, const json_t *flow, const char *side)
 {
-	size_t count = json_word_count(array);
+	size_t count = json_word_count(flow, side);
 
-	text_add(text, "%s", json_text(json_array_get(array, 0)));
+	text_add(text, "%s", json_text(json_array_get(json_object_get(flow, side), 0)));
 	if (count > 1)
 		text_add(text, " and %zu more", count - 1);
 }
@@ -75,8 +75,8 @@ static void add_flow(struct table *table, const json_t *flow, bool narrow)
 	enum tone tone = json_truth_of(flow, "enabled") ? TONE_PLAIN : TONE_FAINT;
 	struct text from = { 0 }, to = { 0 }, ports = { 0 }, last = { 0 };
 
-	add_end(&from, json_object_get(flow, "from"));
-	add_end(&to, json_object_get(flow, "to"));
+	add_end(&from, flow, "from");
+	add_end(&to, flow, "to");
 	text_add_ports(&ports, flow);
 	text_add_last(&last, flow);
 	table_cell(table, tone, "%s", json_text_of(flow, "id"));
@@ -235,11 +235,11 @@ static void print_comments(const struct ctl *ctl, const json_t *flows)
 	ctl_print_table(ctl, &table);
 }
 
-static void add_list_cell(struct table *table, enum tone tone, const json_t *array)
+static void add_members_cell(struct table *table, enum tone tone, const json_t *role)
 {
 	struct text text = { 0 };
 
-	text_add_list(&text, array, 8);
+	text_add_words(&text, role, "members", 8);
 	table->failed |= text.failed;
 	table_cell(table, tone, "%s", text_of(&text));
 	text_free(&text);
@@ -260,7 +260,7 @@ static void print_roles(const struct ctl *ctl, const json_t *roles)
 		table_cell(&table, TONE_PLAIN, "%s", json_text_of(role, "name"));
 		table_cell(&table, guarded ? TONE_GOOD : TONE_PLAIN, guarded ? "yes" : "no");
 		table_cell(&table, TONE_PLAIN, "%s", any ? "all" : format_count(json_number_of(role, "count"), count));
-		add_list_cell(&table, TONE_PLAIN, json_object_get(role, "members"));
+		add_members_cell(&table, TONE_PLAIN, role);
 	}
 	ctl_print_table(ctl, &table);
 }

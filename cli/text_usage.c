@@ -192,8 +192,8 @@ static void print_facts(const struct ctl *ctl, const json_t *flow)
 	screen_text(&ctl->screen, TONE_STRONG, json_text_of(flow, "id"));
 	putc('\n', ctl->screen.file);
 	table_init(&table, "pw");
-	text_add_list(&from, json_object_get(flow, "from"), 100);
-	text_add_list(&to, json_object_get(flow, "to"), 100);
+	text_add_words(&from, flow, "from", 100);
+	text_add_words(&to, flow, "to", 100);
 	text_add_ports(&ports, flow);
 	add_origin(&origin, flow);
 	text_add(&purpose, "%s", json_text_of(flow, "purpose"));

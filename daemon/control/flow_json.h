@@ -8,7 +8,9 @@
 
 #include <jansson.h>
 
-json_t *endpoint_json(const struct endpoint *endpoint); /* as written */
-json_t *ports_json(const struct policy_flow *flow);     /* "443", "10000-10100" */
+/* The first words, as written, by this key, and how many there are besides by KEY_more; endpoint NULL: none. */
+void endpoint_json(json_t *out, const char *key, const struct endpoint *endpoint);
+void members_json(json_t *out, const struct endpoint *members); /* of a role, by "members" */
+json_t *ports_json(const struct policy_flow *flow);             /* "443", "10000-10100" */
 
 #endif

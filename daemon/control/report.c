@@ -42,10 +42,10 @@ static json_t *report_flow(const struct gateway *gateway, const struct policy_fl
 	const struct expectation *expected = usage_find(gateway_usage(gateway), flow->id);
 	char protocols[24];
 
-	json_t *out =
-		json_pack("{s:s, s:s, s:o, s:o, s:s, s:o}", "id", flow->id, "section", section_name(flow->section),
-			  "from", endpoint_json(&flow->from), "to", endpoint_json(&flow->to), "protocol",
-			  protocols_text(flow->protocols, protocols), "ports", ports_json(flow));
+	json_t *out = json_pack("{s:s, s:s, s:s, s:o}", "id", flow->id, "section", section_name(flow->section),
+				"protocol", protocols_text(flow->protocols, protocols), "ports", ports_json(flow));
+	endpoint_json(out, "from", &flow->from);
+	endpoint_json(out, "to", &flow->to);
 	report_use(out, gateway, flow);
 	add_values(out, flow);
 	if (flow->off)
@@ -97,11 +97,10 @@ static json_t *role_list(const struct policy *policy)
 
 	for (size_t i = 0; i < policy->role_count; i++) {
 		const struct policy_role *role = &policy->roles[i];
-		json_t *words = role->members.any ? json_pack("[s]", "ANY") : endpoint_json(&role->members);
-		json_array_append_new(list,
-				      json_pack("{s:s, s:b, s:o, s:I}", "name", role->name, "protected",
-						role->is_protected, "members", words, "count",
-						(json_int_t)(role->members.ranges.count + role->members.name_count)));
+		json_t *out = json_pack("{s:s, s:b, s:I}", "name", role->name, "protected", role->is_protected, "count",
+					(json_int_t)(role->members.ranges.count + role->members.name_count));
+		members_json(out, &role->members);
+		json_array_append_new(list, out);
 	}
 	return list;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/report_cut.h"
+#include "control/flow_json.h"
 #include "control/wire.h"
 
 /* The protected role that has the address; none: no member. */
@@ -11,27 +12,18 @@ static void add_role(json_t *out, const char *key, const struct policy *policy, 
 		json_object_set_new(out, key, json_string(role->name));
 }
 
-static json_t *words_of(const struct endpoint *endpoint)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; endpoint && i < endpoint->word_count; i++)
-		json_array_append_new(list, json_printable(endpoint->words[i]));
-	return list;
-}
-
 json_t *report_cut_connection(const struct policy *policy, const struct cut_connection *item)
 {
 	const struct packet *packet = &item->packet;
 	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
-	json_t *out = json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "source", addr_format(&packet->source, source),
-				"target", addr_format(&packet->target, target), "protocol",
+	json_t *out = json_pack("{s:s, s:s, s:s, s:b, s:s}", "source", addr_format(&packet->source, source), "target",
+				addr_format(&packet->target, target), "protocol",
 				packet->protocol < PROTOCOLS ? protocol_name(packet->protocol) : "other", "had",
-				item->cause.had, "why", cut_why_name(item->cause.why), "not_in",
-				words_of(item->cause.not_in));
+				item->cause.had, "why", cut_why_name(item->cause.why));
 
 	if (!out)
 		return NULL;
+	endpoint_json(out, "not_in", item->cause.not_in);
 	add_role(out, "source_role", policy, &packet->source);
 	add_role(out, "target_role", policy, &packet->target);
 	if (packet->target_port)

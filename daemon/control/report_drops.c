@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/report_drops.h"
 #include "clock.h"
+#include "control/flow_json.h"
 #include "control/wire.h"
 #include "core/cures.h"
 #include "core/drop_table.h"
@@ -40,15 +41,6 @@ static struct cure_case case_of(const struct policy *policy, const struct names_
 	return one;
 }
 
-static json_t *words_of(const struct endpoint *side)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < side->word_count; i++)
-		json_array_append_new(list, json_printable(side->words[i]));
-	return list;
-}
-
 /* One side of it: an address, and the role where it is a protected one. */
 static void add_side(json_t *out, const struct policy *policy, const struct addr *addr, const char *key,
 		     const char *role_key)
@@ -75,10 +67,10 @@ static void add_cause(json_t *out, const struct denial_cause *cause)
 		json_object_set_new(out, "off", json_string(flow->off));
 	if (!side)
 		return;
-	json_object_set_new(out, "not_in", words_of(side));
+	endpoint_json(out, "not_in", side);
 	json_object_set_new(out, "by_name",
 			    json_boolean(side->name_count && !side->ranges.count &&
-					 (side->name_count == side->word_count || side->word_count > ENDPOINT_WORDS)));
+					 (side->name_count == side->word_count || side->more_words)));
 }
 
 static json_t *report_row(const struct policy *policy, const struct drop *drop, const struct cure_case *one,

@@ -37,12 +37,10 @@ static const struct policy_role *only_role(const struct policy *policy, const st
 static json_t *miss_of_endpoint(const struct explain_view *view, const char *what, const struct endpoint *endpoint)
 {
 	const struct policy_role *role = only_role(view->policy, endpoint);
-	json_t *out = json_pack("{s:s, s:o, s:o, s:o}", "what", what, "has", endpoint_json(endpoint), "members",
-				role && role->members.any ? json_pack("[s]", "ANY")
-				: role                    ? endpoint_json(&role->members)
-							  : json_array(),
-				"addresses", behind_names(endpoint, view->names));
+	json_t *out = json_pack("{s:s, s:o}", "what", what, "addresses", behind_names(endpoint, view->names));
 
+	endpoint_json(out, "has", endpoint);
+	members_json(out, role ? &role->members : NULL);
 	if (role && role->line)
 		json_object_set_new(out, "line", json_integer(role->line));
 	return out;
@@ -78,10 +76,12 @@ static json_t *miss_list(const struct explain_view *view, const struct nearest *
 static json_t *flow_json(const struct policy_flow *flow)
 {
 	char protocols[24];
-	json_t *out = json_pack("{s:s, s:o, s:o, s:s, s:o, s:b}", "id", flow->id, "from", endpoint_json(&flow->from),
-				"to", endpoint_json(&flow->to), "protocol", protocols_text(flow->protocols, protocols),
-				"ports", ports_json(flow), "built_in", flow->section != SECTION_CUSTOM);
+	json_t *out = json_pack("{s:s, s:s, s:o, s:b}", "id", flow->id, "protocol",
+				protocols_text(flow->protocols, protocols), "ports", ports_json(flow), "built_in",
+				flow->section != SECTION_CUSTOM);
 
+	endpoint_json(out, "from", &flow->from);
+	endpoint_json(out, "to", &flow->to);
 	if (flow->line)
 		json_object_set_new(out, "line", json_integer(flow->line));
 	return out;

@@ -174,12 +174,6 @@ static bool is_shared(const struct endpoint *side, const char *set)
 	return side->set && strcmp(side->set, set) == 0;
 }
 
-/* All words of a list that is cut short are not known: it can be added to, and not be written anew. */
-static bool has_all_words(const struct endpoint *side)
-{
-	return !side->word_count || side->words[side->word_count - 1][0] != '(';
-}
-
 /* Whether the side of a built-in flow is as it comes: then its key may not be in the file. */
 static bool is_as_built_in(const struct policy_flow *flow, const struct endpoint *side)
 {
@@ -195,7 +189,7 @@ static struct cure *cure_of_flow(struct maker *maker, const struct policy_flow *
 	char section[CONFIG_ID_MAX + 8];
 	bool whole = is_as_built_in(flow, side);
 
-	if (!has_all_words(side) && whole)
+	if (side->more_words && whole) /* it can be added to, and not be written anew */
 		return NULL;
 	snprintf(section, sizeof(section), "flow %s", flow->id);
 	enum cure_kind kind = !flow->line ? CURE_SECTION : whole ? CURE_SET : CURE_ADD;

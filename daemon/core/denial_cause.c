@@ -91,7 +91,7 @@ const char *cause_name(enum cause why)
 static bool names_alone(const struct endpoint *endpoint)
 {
 	return endpoint->name_count && !endpoint->ranges.count &&
-	       (endpoint->name_count == endpoint->word_count || endpoint->word_count > ENDPOINT_WORDS);
+	       (endpoint->name_count == endpoint->word_count || endpoint->more_words);
 }
 
 static const char *first_word(const struct endpoint *endpoint)

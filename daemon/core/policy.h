@@ -38,9 +38,10 @@ struct endpoint {
 			  */
 	const char *set; /* base name of its kernel sets where it is shared: "role_ADM", "resolvers"; else NULL. Owned
 			    by the policy. */
-	char **words;    /* as written, at most ENDPOINT_WORDS; then "(+N more)" */
+	char **words;    /* as written: the first ENDPOINT_WORDS, or all of one more */
 	size_t word_count;
-	unsigned rank; /* 0 names and single addresses, 1 networks, 2 any: the widest member counts */
+	size_t more_words; /* that were written besides */
+	unsigned rank;     /* 0 names and single addresses, 1 networks, 2 any: the widest member counts */
 };
 
 struct policy_role {

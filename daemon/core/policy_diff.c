@@ -49,9 +49,15 @@ static void append(char *buffer, size_t size, const char *separator, const char 
 
 char *endpoint_text(const struct endpoint *endpoint, char *buffer, size_t size)
 {
+	char more[40];
+
 	buffer[0] = '\0';
 	for (size_t i = 0; i < endpoint->word_count; i++)
 		append(buffer, size, " ", endpoint->words[i]);
+	if (endpoint->more_words) {
+		snprintf(more, sizeof(more), "(+%zu more)", endpoint->more_words);
+		append(buffer, size, " ", more);
+	}
 	if (!buffer[0])
 		append(buffer, size, "", "nobody");
 	return buffer;
@@ -138,8 +144,7 @@ static void say_endpoint(const struct output *out, const struct policy_flow *flo
 	change.after = endpoint_text(new, after, sizeof(after));
 	if (strcmp(before, after) != 0)
 		report(out, &change, "flow %s: %s %s, was %s", flow->id, side, after, before);
-	else if (new->word_count > ENDPOINT_WORDS &&new->words[ENDPOINT_WORDS][0] ==
-		 '(') /* else a role changed, which is reported of the role */
+	else if (new->more_words) /* else a role changed, which is reported of the role */
 		report(out, &change, "flow %s: %s %s, others than before", flow->id, side, after);
 }
 

@@ -70,8 +70,8 @@ static int endpoint_describe(struct endpoint *endpoint, const struct members *me
 	for (size_t i = 0; i < members->count; i++) {
 		const struct member *member = &members->items[i];
 		if (i == ENDPOINT_WORDS && members->count > ENDPOINT_WORDS + 1) {
-			snprintf(text, sizeof(text), "(+%zu more)", members->count - i);
-			return endpoint_add_word(endpoint, text);
+			endpoint->more_words = members->count - i;
+			return 0;
 		}
 		const char *word = member->kind == MEMBER_ANY     ? "ANY"
 				   : member->kind == MEMBER_RANGE ? range_format(&member->range, text)

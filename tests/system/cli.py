@@ -285,5 +285,24 @@ def hostile_clients(tap):
             tap.note([line.strip() for line in file if line.startswith("VmHWM")][0])
 
 
+def long_lists(tap):
+    """Of more than nine words the first eight are given, and how many more there are."""
+    hosts = ["198.51.100.%d" % number for number in range(1, 40, 2)]
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config(adm="203.0.113.0/24", flows="[role OFFICE]\nmembers = %s\n[flow imap-in]\n"
+                                       "from = %s\n[flow ews-out]\nto = %s\n[flow api-in]\nfrom = OFFICE\n" %
+                                       ("\n  ".join(hosts), " ".join(hosts[:9]), "\n  ".join(hosts))))
+        reply = daemon.call("Flows")
+        flows = {flow["id"]: flow for flow in reply["flows"]}
+        [office] = [role for role in reply["roles"] if role["name"] == "OFFICE"]
+        tap.equal((office["members"], office["members_more"]), (hosts[:8], 12), "a role")
+        tap.equal((flows["ews-out"]["to"], flows["ews-out"]["to_more"]), (hosts[:8], 12), "a side of a flow")
+        tap.equal((flows["imap-in"]["from"], "from_more" in flows["imap-in"]), (hosts[:9], False), "nine are all given")
+        text = daemon.ctl("flows", "ews-out").stdout
+        tap.ok(re.search(r"198\.51\.100\.15, \+12 more", text), "and shown", text)
+        done = daemon.ctl("--json", "explain", "198.51.100.2", "server:8474", check=False)
+        [miss] = json.loads(done.stdout)["results"][0]["misses"]
+        tap.equal((miss["has"], miss["members"], miss["members_more"]), (["OFFICE"], hosts[:8], 12), "explain, too")
+
 if __name__ == "__main__":
-    main(verbs, who_may, replies, hostile_clients)
+    main(verbs, who_may, replies, long_lists, hostile_clients)

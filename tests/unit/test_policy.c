@@ -464,10 +464,14 @@ static void test_words(void **state)
 					"198.51.100.5 198.51.100.6\n"
 					"\t198.51.100.7 198.51.100.8 198.51.100.9 198.51.100.10\n[role Y]\nmembers = "
 					"198.51.100.1 any X a.example.net 10.0.0.0/8\n"
+					"[role Z]\nmembers = 198.51.100.1 198.51.100.2 198.51.100.3 198.51.100.4 "
+					"198.51.100.5 198.51.100.6 198.51.100.7 198.51.100.8 198.51.100.9\n"
 					"[role F]\nmembers = file:admins.txt\n[flow f]\nfrom = F\nto = "
 					"SERVER\nprotocol = tcp\nport = 1\n");
-	assert_int_equal(role(&policy, "X")->members.word_count, ENDPOINT_WORDS + 1);
-	assert_string_equal(role(&policy, "X")->members.words[ENDPOINT_WORDS], "(+2 more)");
+	assert_int_equal(role(&policy, "X")->members.word_count, ENDPOINT_WORDS);
+	assert_int_equal(role(&policy, "X")->members.more_words, 2);
+	assert_int_equal(role(&policy, "Z")->members.word_count, ENDPOINT_WORDS + 1); /* "1 more" takes as much room */
+	assert_int_equal(role(&policy, "Z")->members.more_words, 0);
 	assert_string_equal(role(&policy, "Y")->members.words[1], "ANY");
 	assert_string_equal(role(&policy, "Y")->members.words[4], "10.0.0.0/8");
 	assert_int_equal(role(&policy, "Y")->members.rank, 2);
