@@ -296,9 +296,12 @@ static bool equal_interfaces(const struct config_key *key, const void *object, c
 {
 	const struct policy *a = object, *b = other;
 
+	bool equal = a->interfaces == b->interfaces && a->interface_count == b->interface_count;
+
 	(void)key;
-	return a->interfaces == b->interfaces && a->interface_count == b->interface_count &&
-	       memcmp(a->interface_names, b->interface_names, a->interface_count * sizeof(*a->interface_names)) == 0;
+	for (size_t i = 0; equal && i < a->interface_count; i++)
+		equal = strcmp(a->interface_names[i], b->interface_names[i]) == 0;
+	return equal;
 }
 
 static void text_of_interfaces(const struct config_key *key, const void *object, char text[VALUE_TEXT_MAX])
