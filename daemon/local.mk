@@ -66,7 +66,8 @@ libcore_a_SOURCES = \
 	daemon/core/compile.c daemon/core/compile.h daemon/core/compile_parts.h \
 	daemon/core/compile_answer.c daemon/core/compile_base.c daemon/core/compile_flow.c \
 	daemon/core/compile_guards.c \
-	daemon/core/compile_names.c daemon/core/compile_observe.c daemon/core/compile_ports.c \
+	daemon/core/compile_names.c daemon/core/compile_observe.c daemon/core/compile_pin.c \
+	daemon/core/compile_ports.c \
 	daemon/core/compile_role.c daemon/core/compile_rules.c daemon/core/compile_sets.c \
 	daemon/core/ruleset_text.c \
 	daemon/core/ruleset_walk.c daemon/core/ruleset_walk.h \

@@ -115,8 +115,7 @@ int compile(struct ruleset *ret, const struct policy *policy, const struct envir
 	add_not_new(&c);
 	add_cut(&c);
 	if (policy->interception != INTERCEPTION_OFF) {
-		add_intercept_out(&c);
-		add_intercept_in(&c);
+		add_intercept(&c);
 		add_intercept_here(&c);
 	}
 	add_guard(&c);

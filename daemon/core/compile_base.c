@@ -5,7 +5,7 @@
 
 enum { PLAIN_IPV4 = 0x45 }; /* the first byte of a header without options */
 
-static struct chain *base_chain(struct compiler *c, const char *name, enum hook hook, int priority)
+struct chain *base_chain(struct compiler *c, const char *name, enum hook hook, int priority)
 {
 	struct chain *chain = ruleset_chain(c->out, name);
 	if (chain) {
@@ -152,7 +152,7 @@ void add_base_chains(struct compiler *c)
 	for (int i = 0; i < 2; i++) {
 		struct rule *rule = chain_rule(c->out, chain);
 		rule_byte(c, rule, FIELD_PKTTYPE, types[i]);
-		rule_action(c, rule, ACTION_GOTO, "noise");
+		rule_action(c, rule, ACTION_JUMP, "noise");
 	}
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
 
@@ -161,6 +161,7 @@ void add_base_chains(struct compiler *c)
 	rule_established(c, chain);
 	rule_reset_passes(c, chain);
 	rule_neighbours(c, chain, "nd_out");
+	rule_translated(c, chain);
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "judge");
 }
 
@@ -195,26 +196,4 @@ void add_early(struct compiler *c)
 		rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_TCP_SYN_ACK });
 		rule_action(c, rule, ACTION_JUMP, "early_syn");
 	}
-}
-
-/* interception = prevent: an identity DNAT right after connection tracking, and so before every usual nat chain. The
- * connection then counts as translated already, and no later redirect or dnat touches it. What goes to the gateway
- * itself may be a port forward, and DNS may be redirected. */
-void add_pin(struct compiler *c)
-{
-	static const enum field target[FAMILIES] = { FIELD_IP_DADDR, FIELD_IP6_DADDR };
-	struct chain *chain = base_chain(c, "pin", HOOK_PREROUTING, -199);
-	if (!chain)
-		return;
-	chain->nat = true;
-	if (c->policy->mode == MODE_AUDIT)
-		return;
-
-	struct rule *rule = chain_rule(c->out, chain);
-	rule_add(c->out, rule, &(struct term){ .kind = TERM_MATCH, .field = FIELD_FIB_LOCAL });
-	rule_action(c, rule, ACTION_RETURN, NULL);
-	return_excepted(c, chain, target);
-	for (size_t r = 0; r < c->policy->role_count; r++)
-		if (c->policy->roles[r].is_protected)
-			add_role_pin(c, chain, &c->policy->roles[r]);
 }

@@ -49,19 +49,22 @@ void match_ranges(struct compiler *c, struct matches *matches, const struct rang
 	}
 }
 
-static void match_names(struct compiler *c, struct matches *matches, const struct endpoint *side, enum family family)
+static void match_names(struct compiler *c, struct matches *matches, const struct endpoint *side, enum family family,
+			bool outside)
 {
 	for (size_t i = 0; i < side->name_count; i++)
 		if (c->policy->names[side->names[i]].families & 1U << family)
 			add_match(c, matches,
-				  (struct match){ .kind = MATCH_SET, .set = name_set_of(c, side->names[i], family) });
+				  (struct match){ .kind = MATCH_SET,
+						  .set = name_set_of(c, side->names[i], family),
+						  .outside = outside });
 }
 
 void match_members(struct compiler *c, struct matches *matches, const struct endpoint *members, enum family family,
 		   const char *set_base)
 {
 	match_ranges(c, matches, &members->ranges, family, set_base, true, false);
-	match_names(c, matches, members, family);
+	match_names(c, matches, members, family, false);
 }
 
 bool own_is_all(const struct policy_role *role, const struct policy_flow *flow, const struct direction_form *form)
@@ -106,9 +109,9 @@ static void peer_matches(struct compiler *c, const struct policy_flow *flow, con
 		else
 			snprintf(base, sizeof(base), "%s_%s", form->opens ? "from" : "to", flow->id);
 		bool outside = answered && ranges_overlap_any(&side->ranges, &c->policy->protected_all);
-		if (!outside || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
+		if (form->opens || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
 			match_ranges(c, ret, &side->ranges, family, base, side->set != NULL, outside);
-		match_names(c, ret, side, family);
+		match_names(c, ret, side, family, answered);
 		const char *granted = granted_set_of(c, flow, side, family);
 		if (granted)
 			add_match(c, ret, (struct match){ .kind = MATCH_SET, .set = granted });
@@ -130,8 +133,12 @@ void rule_match(struct compiler *c, struct rule *rule, enum field field, const s
 }
 
 static void end_rule(struct compiler *c, struct rule *rule, const struct policy_flow *flow,
-		     const struct direction_form *form)
+		     const struct direction_form *form, enum family family)
 {
+	if (form->pins) {
+		rule_pin(c, rule, family);
+		return;
+	}
 	rule_counter(c, rule, form->mid_stream ? "mid-stream" : flow_counter(c, flow));
 	rule_action(c, rule, ACTION_ACCEPT, NULL);
 }
@@ -152,13 +159,13 @@ bool add_flow_rules(struct compiler *c, struct chain *chain, const struct policy
 		all = own.count == 1 && own.items[0].kind == MATCH_ALL && peer.count >= 1 &&
 		      peer.items[0].kind == MATCH_ALL && !peer.items[0].outside;
 		if (all)
-			end_rule(c, chain_rule(c->out, chain), flow, form);
+			end_rule(c, chain_rule(c->out, chain), flow, form, family);
 		for (size_t o = 0; o < own.count && !all; o++) {
 			for (size_t p = 0; p < peer.count; p++) {
 				struct rule *rule = chain_rule(c->out, chain);
 				rule_match(c, rule, own_field, &own.items[o], family);
 				rule_match(c, rule, peer_field, &peer.items[p], family);
-				end_rule(c, rule, flow, form);
+				end_rule(c, rule, flow, form, family);
 			}
 		}
 	}

@@ -3,19 +3,22 @@
 
 /* Guards: forged sources, and connections that another table intercepts. */
 
+/* It is counted once. */
 static void rule_intercepted(struct compiler *c, struct rule *rule)
 {
 	rule_counter(c, rule, "intercepted");
 	rule_log(c, rule, "spefw intercepted ");
 	if (c->policy->interception == INTERCEPTION_BLOCK)
 		rule_drop(c, rule);
+	else
+		rule_action(c, rule, ACTION_RETURN, NULL);
 }
 
-static void return_dns(struct compiler *c, struct chain *chain)
+static const enum field original[FAMILIES] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
+
+static const char *protected_set(struct compiler *c, enum family family)
 {
-	struct rule *rule = chain_rule(c->out, chain);
-	rule_tcp_port(c, rule, FIELD_TCP_DPORT, DNS_PORT);
-	rule_action(c, rule, ACTION_RETURN, NULL);
+	return ruleset_string(c->out, "protected_%c", family_digit(family));
 }
 
 /* What nat_except lists is meant. */
@@ -30,35 +33,43 @@ void return_excepted(struct compiler *c, struct chain *chain, const enum field f
 	}
 }
 
-/* The server's connection was redirected by another table. To one of the gateway's own addresses it is an ordinary
- * port forward, what nat_except lists is meant, and DNS is for the network to answer; anything else is an interception.
- */
-void add_intercept_out(struct compiler *c)
+/* DNS queries of a protected machine are for the network to answer. port: of the query as it was sent. */
+void return_dns(struct compiler *c, struct chain *chain, enum field port)
 {
-	static const enum field original[FAMILIES] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
-	struct chain *chain = ruleset_chain(c->out, "intercept_out");
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		if (port == FIELD_CT_DPORT) /* nft knows what the port is by that alone */
+			rule_byte(c, rule, FIELD_L4PROTO, IPPROTO_TCP_);
+		rule_port(c, rule, port, DNS_PORT);
+		rule_in(c, rule, saddr_field(family), false, protected_set(c, family));
+		rule_action(c, rule, ACTION_RETURN, NULL);
+	}
+}
 
-	return_dns(c, chain);
+/* A TCP connection of or to a protected address was given another target by another table. To one of the gateway's own
+ * addresses it is an ordinary port forward, what nat_except lists is meant, and between protected addresses it is where
+ * it was to go; anything else is an interception. */
+void add_intercept(struct compiler *c)
+{
+	struct chain *chain = ruleset_chain(c->out, "intercept");
+
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct rule *rule = chain_rule(c->out, chain);
 		rule_in(c, rule, original[family], false, ruleset_string(c->out, "gateway_%c", family_digit(family)));
 		rule_action(c, rule, ACTION_RETURN, NULL);
+		rule = chain_rule(c->out, chain);
+		rule_in(c, rule, original[family], false, protected_set(c, family));
+		rule_in(c, rule, daddr_field(family), false, protected_set(c, family));
+		rule_action(c, rule, ACTION_RETURN, NULL);
 	}
 	return_excepted(c, chain, original);
-	rule_intercepted(c, chain_rule(c->out, chain));
-}
-
-/* A connection that was opened to the server and now goes elsewhere. */
-void add_intercept_in(struct compiler *c)
-{
-	static const enum field original[] = { FIELD_CT_IP_DADDR, FIELD_CT_IP6_DADDR };
-	struct chain *chain = ruleset_chain(c->out, "intercept_in");
-
+	return_dns(c, chain, FIELD_CT_DPORT);
 	for (enum family family = 0; family < FAMILIES; family++) {
-		const char *set = ruleset_string(c->out, "protected_%c", family_digit(family));
 		struct rule *rule = chain_rule(c->out, chain);
-		rule_in(c, rule, original[family], false, set);
-		rule_in(c, rule, daddr_field(family), true, set);
+		rule_in(c, rule, original[family], false, protected_set(c, family));
+		rule_intercepted(c, rule);
+		rule = chain_rule(c->out, chain);
+		rule_in(c, rule, saddr_field(family), false, protected_set(c, family));
 		rule_intercepted(c, rule);
 	}
 }
@@ -70,22 +81,26 @@ void add_intercept_here(struct compiler *c)
 	static const enum field target[FAMILIES] = { FIELD_IP_DADDR, FIELD_IP6_DADDR };
 	struct chain *chain = ruleset_chain(c->out, "intercept_here");
 
-	for (enum family family = 0; family < FAMILIES; family++) {
-		struct rule *rule = chain_rule(c->out, chain);
-		rule_in(c, rule, daddr_field(family), false,
-			ruleset_string(c->out, "protected_%c", family_digit(family)));
-		rule_intercepted(c, rule);
-		if (c->policy->interception != INTERCEPTION_BLOCK)
-			rule_action(c, rule, ACTION_RETURN, NULL);
-	}
-	return_dns(c, chain);
 	return_excepted(c, chain, target);
+	return_dns(c, chain, FIELD_TCP_DPORT);
 	for (enum family family = 0; family < FAMILIES; family++) {
 		struct rule *rule = chain_rule(c->out, chain);
-		rule_in(c, rule, saddr_field(family), false,
-			ruleset_string(c->out, "protected_%c", family_digit(family)));
+		rule_in(c, rule, daddr_field(family), false, protected_set(c, family));
+		rule_intercepted(c, rule);
+		rule = chain_rule(c->out, chain);
+		rule_in(c, rule, saddr_field(family), false, protected_set(c, family));
 		rule_intercepted(c, rule);
 	}
+}
+
+void rule_translated(struct compiler *c, struct chain *chain)
+{
+	if (c->policy->interception == INTERCEPTION_OFF)
+		return;
+	struct rule *rule = chain_rule(c->out, chain);
+	rule_byte(c, rule, FIELD_L4PROTO, IPPROTO_TCP_);
+	rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
+	rule_action(c, rule, ACTION_JUMP, "intercept");
 }
 
 /* A source that is the gateway's own, on a packet that came by a wire. (Own broadcasts and multicasts do come back by
@@ -131,9 +146,5 @@ void add_guard(struct compiler *c)
 			rule_drop(c, rule);
 		}
 	}
-	if (c->policy->interception != INTERCEPTION_OFF) {
-		struct rule *rule = chain_rule(c->out, chain);
-		rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
-		rule_action(c, rule, ACTION_JUMP, "intercept_in");
-	}
+	rule_translated(c, chain);
 }

@@ -50,15 +50,16 @@ void rule_in(struct compiler *c, struct rule *rule, enum field field, bool negat
 void rule_map(struct compiler *c, struct rule *rule, enum field field, const char *map);
 void rule_range(struct compiler *c, struct rule *rule, enum field field, const struct range *range);
 void rule_byte(struct compiler *c, struct rule *rule, enum field field, uint8_t value);
-void rule_tcp_port(struct compiler *c, struct rule *rule, enum field field, uint16_t port);
+void rule_port(struct compiler *c, struct rule *rule, enum field field, uint16_t port);
 void rule_bits(struct compiler *c, struct rule *rule, enum field field, uint32_t bits);
 void rule_opens_nothing(struct compiler *c, struct rule *rule); /* TCP that is not a SYN alone */
 void rule_counter(struct compiler *c, struct rule *rule, const char *counter);
 void rule_limited_log(struct compiler *c, struct rule *rule, enum log_rate rate, const char *prefix);
 void rule_log(struct compiler *c, struct rule *rule, const char *prefix);
 void rule_action(struct compiler *c, struct rule *rule, enum action action, const char *chain);
-void rule_drop(struct compiler *c, struct rule *rule);  /* in audit mode: accept */
-void rule_reset(struct compiler *c, struct rule *rule); /* likewise */
+void rule_pin(struct compiler *c, struct rule *rule, enum family family); /* that of the packet */
+void rule_drop(struct compiler *c, struct rule *rule);                    /* in audit mode: accept */
+void rule_reset(struct compiler *c, struct rule *rule);                   /* likewise */
 
 /* The interval set of this name, made at first use. */
 const char *ranges_set(struct compiler *c, const struct ranges *ranges, enum family family, const char *name);
@@ -67,7 +68,6 @@ const char *flow_counter(struct compiler *c, const struct policy_flow *flow);
 const char *guarded_set(struct compiler *c, const struct policy_role *role, enum family family);
 
 void add_role(struct compiler *c, const struct policy_role *role);
-void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_role *role);
 
 /* Which packets a map of ports is for. Mid-stream packets belong to connections that are not tracked: as far as ports
  * show, they go the way of the connection's first packet, or are replies. */
@@ -78,6 +78,8 @@ enum direction {
 	MIDSTREAM_OUT_REPLY, /* the replies to them */
 	MIDSTREAM_OUT,       /* mid-stream packets from the role to an outbound flow's port, by outbound flows */
 	MIDSTREAM_IN_REPLY,  /* the replies to them */
+	PIN_IN,              /* as TO_ROLE and FROM_ROLE: what other nat chains leave alone */
+	PIN_OUT,
 };
 
 /* How each direction looks at a packet, and where what it does not allow goes. */
@@ -88,6 +90,7 @@ struct direction_form {
 	bool by_source_port;
 	bool mid_stream;  /* of a connection that is not tracked: it opens none, and none is counted */
 	const char *deny; /* NULL: reached by jump, and the caller goes on; else: reached by goto, and ends here */
+	bool pins;        /* in a nat chain */
 };
 
 /* One way in which a packet can match one side of a flow; several make alternatives, a rule each. */
@@ -103,6 +106,10 @@ struct matches {
 	struct match *items;
 	size_t count, capacity;
 };
+
+/* compile_role.c */
+/* Of a set of the role's TCP ports in this direction. */
+const char *role_ports(struct compiler *c, const struct policy_role *role, enum direction direction, const char *label);
 
 /* compile_ports.c */
 const char *add_echo_chain(struct compiler *c, const struct policy_role *role, enum direction direction);
@@ -151,17 +158,21 @@ void add_shared_sets(struct compiler *c);
 void rules_denied(struct compiler *c, struct chain *chain, const char *direction); /* counts and copies */
 
 /* compile_base.c */
+struct chain *base_chain(struct compiler *c, const char *name, enum hook hook, int priority);
 void add_source_routes(struct compiler *c);
 void add_base_chains(struct compiler *c);
 void add_early(struct compiler *c);
-void add_pin(struct compiler *c);
 
 /* compile_guards.c */
 void return_excepted(struct compiler *c, struct chain *chain, const enum field fields[FAMILIES]);
-void add_intercept_out(struct compiler *c);
-void add_intercept_in(struct compiler *c);
+void return_dns(struct compiler *c, struct chain *chain, enum field port);
+void rule_translated(struct compiler *c, struct chain *chain);
+void add_intercept(struct compiler *c);
 void add_intercept_here(struct compiler *c);
 void add_guard(struct compiler *c);
+
+/* compile_pin.c */
+void add_pin(struct compiler *c);
 
 /* compile_observe.c */
 bool add_observe(struct compiler *c);

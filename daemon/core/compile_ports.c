@@ -13,20 +13,26 @@ static const struct direction_form direction_forms[] = {
 	[MIDSTREAM_OUT_REPLY] = { "midstream_out_reply", true, true, true, true, "deny_out" },
 	[MIDSTREAM_OUT] = { "midstream_out", false, true, false, true, "deny_out" },
 	[MIDSTREAM_IN_REPLY] = { "midstream_in_reply", false, false, true, true, "deny_in" },
+	[PIN_IN] = { "pin_in", true, false, false, false, NULL, true },
+	[PIN_OUT] = { "pin_out", false, true, false, false, NULL, true },
 };
 
 static const char *const protocol_labels[] = { "tcp", "udp", "icmp-echo" };
 
 /* Whether the flow is judged here at all. A flow that goes to protected addresses alone is judged where they are. */
-static bool flow_belongs(const struct policy_flow *flow, const struct policy_role *role, enum direction direction)
+static bool flow_belongs(struct compiler *c, const struct policy_flow *flow, const struct policy_role *role,
+			 enum direction direction)
 {
 	switch (direction) {
 	case TO_ROLE:
+	case PIN_IN:
 	case MIDSTREAM_IN:
 	case MIDSTREAM_OUT_REPLY: return flow_opens_role(flow, role);
 	case FROM_ROLE:
+	case PIN_OUT:
 	case MIDSTREAM_OUT:
-		return flow_leaves_role(flow, role) && (flow->to.any || flow->to.ranges.count || flow->to.name_count);
+		return flow_leaves_role(flow, role) && (flow->to.any || flow->to.name_count ||
+							!ranges_cover_all(&c->policy->protected_all, &flow->to.ranges));
 	default: return flow_leaves_role(flow, role);
 	}
 }
@@ -41,7 +47,7 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 
 	for (size_t i = 0; i < c->policy->flow_count; i++) {
 		const struct policy_flow *flow = &c->policy->flows[i];
-		if (!flow_belongs(flow, role, direction) || !flow_has_port(flow, protocol, port))
+		if (!flow_belongs(c, flow, role, direction) || !flow_has_port(flow, protocol, port))
 			continue;
 		if (add_flow_rules(c, chain, role, flow, form))
 			return;
@@ -52,21 +58,23 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 		rule_limited_log(c, chain_rule(c->out, chain), NAME_DENIAL_RATE, "spefw denied-name ");
 	if (form->deny)
 		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, form->deny);
-	else if (named && is_answered(c, role)) /* the next attempt may pass: it has to come */
+	else if (direction == FROM_ROLE && named &&
+		 is_answered(c, role)) /* the next attempt may pass: it has to come */
 		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_out");
 }
 
-/* Whether a flow lets all mid-stream packets of this port pass: then one chain serves all such ports. */
-static bool all_mid_stream_pass(struct compiler *c, const struct policy_role *role, enum direction direction,
-				enum protocol protocol, uint16_t port)
+/* Whether a flow lets all mid-stream packets of this port pass, or all its connections be pinned: then one chain, or
+ * rule, serves all such ports. */
+static bool all_pass(struct compiler *c, const struct policy_role *role, enum direction direction,
+		     enum protocol protocol, uint16_t port)
 {
 	const struct direction_form *form = &direction_forms[direction];
 
-	if (!form->mid_stream || direction == MIDSTREAM_IN_REPLY)
+	if (!(form->mid_stream || form->pins) || direction == MIDSTREAM_IN_REPLY)
 		return false;
 	for (size_t i = 0; i < c->policy->flow_count; i++) {
 		const struct policy_flow *flow = &c->policy->flows[i];
-		if (flow_belongs(flow, role, direction) && flow_has_port(flow, protocol, port) &&
+		if (flow_belongs(c, flow, role, direction) && flow_has_port(flow, protocol, port) &&
 		    own_is_all(role, flow, form) && (form->opens ? flow->from.any : flow->to.any))
 			return true;
 	}
@@ -100,7 +108,7 @@ static void collect_edges(struct compiler *c, const struct policy_role *role, en
 	}
 	for (size_t i = 0; i < c->policy->flow_count; i++) {
 		const struct policy_flow *flow = &c->policy->flows[i];
-		if (!flow_belongs(flow, role, direction) || !(flow->protocols & 1u << protocol))
+		if (!flow_belongs(c, flow, role, direction) || !(flow->protocols & 1u << protocol))
 			continue;
 		for (size_t p = 0; p < flow->port_count; p++) {
 			ret->items[ret->count++] = flow->ports[p].first;
@@ -119,7 +127,7 @@ bool any_flow_at(struct compiler *c, const struct policy_role *role, enum direct
 		 uint16_t port)
 {
 	for (size_t i = 0; i < c->policy->flow_count; i++)
-		if (flow_belongs(&c->policy->flows[i], role, direction) &&
+		if (flow_belongs(c, &c->policy->flows[i], role, direction) &&
 		    flow_has_port(&c->policy->flows[i], protocol, port))
 			return true;
 	return false;
@@ -129,7 +137,7 @@ bool any_port_range(struct compiler *c, const struct policy_role *role, enum dir
 {
 	for (size_t i = 0; i < c->policy->flow_count; i++) {
 		const struct policy_flow *flow = &c->policy->flows[i];
-		if (!flow_belongs(flow, role, direction) || !(flow->protocols & 1u << PROTOCOL_TCP))
+		if (!flow_belongs(c, flow, role, direction) || !(flow->protocols & 1u << PROTOCOL_TCP))
 			continue;
 		for (size_t p = 0; p < flow->port_count; p++)
 			if (flow->ports[p].first != flow->ports[p].last)
@@ -152,8 +160,8 @@ void add_ports(struct compiler *c, const char *set_name, unsigned flags, uint16_
 	set_add(c->out, set, &element);
 }
 
-/* The map of a direction and protocol, with its chains. ports: also a plain set of all its ports, or NULL. False: no
- * flow, no map. */
+/* The map of a direction and protocol, with its chains. ports: also a plain set of all its ports, or NULL; where it
+ * pins, of those where all connections pass, and the map is of the others. False: no flow, nothing was made. */
 bool add_port_map(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol,
 		  const char *ports)
 {
@@ -167,16 +175,21 @@ bool add_port_map(struct compiler *c, const struct policy_role *role, enum direc
 		uint16_t first = (uint16_t)edges.items[i], last = (uint16_t)(edges.items[i + 1] - 1);
 		if (!any_flow_at(c, role, direction, protocol, first))
 			continue;
+		if (direction == PIN_OUT && first == DNS_PORT && last == DNS_PORT)
+			continue;
 		const char *chain = "midstream";
-		if (!all_mid_stream_pass(c, role, direction, protocol, first)) {
+		bool all = all_pass(c, role, direction, protocol, first);
+		if (ports && (all || !form->pins))
+			add_ports(c, ports, flags, first, last, ACTION_NONE, NULL);
+		if (all && form->pins)
+			continue;
+		if (!all) {
 			chain = first == last ? ruleset_string(c->out, "%s_%u", map, first)
 					      : ruleset_string(c->out, "%s_%u-%u", map, first, last);
 			add_port_chain(c, role, direction, protocol, first, chain);
 		}
 		add_ports(c, map, SET_INTERVAL | SET_VERDICTS, first, last, form->deny ? ACTION_GOTO : ACTION_JUMP,
 			  chain);
-		if (ports)
-			add_ports(c, ports, flags, first, last, ACTION_NONE, NULL);
 	}
 	free(edges.items);
 	return edges.count > 0;

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* The chains of one protected role: what comes to it, what leaves it, mid-stream packets, early drop, pins. */
+/* The chains of one protected role: what comes to it, what leaves it, mid-stream packets, early drop. */
 
 static void rules_echo(struct compiler *c, struct chain *chain, const char *echo_chain)
 {
@@ -26,9 +26,9 @@ static void rule_not_new(struct compiler *c, struct chain *chain)
 
 /* The kernel keeps a set of single ports as a bitmap, where looking up a flood's SYNs takes less time than among
  * intervals. No set can be changed from the one to the other: with ranges it has another name. */
-static const char *role_ports(struct compiler *c, const struct policy_role *role, enum direction direction)
+const char *role_ports(struct compiler *c, const struct policy_role *role, enum direction direction, const char *label)
 {
-	return ruleset_string(c->out, "%s_%s_tcp%s", role->name, direction == TO_ROLE ? "open" : "reach",
+	return ruleset_string(c->out, "%s_%s_tcp%s", role->name, label,
 			      any_port_range(c, role, direction) ? "_ranges" : "");
 }
 
@@ -81,16 +81,6 @@ static const char *add_mid_stream_in(struct compiler *c, const struct policy_rol
 	return name;
 }
 
-static void rule_intercepted_out(struct compiler *c, struct chain *chain)
-{
-	if (c->policy->interception == INTERCEPTION_OFF)
-		return;
-	struct rule *rule = chain_rule(c->out, chain);
-	rule_byte(c, rule, FIELD_L4PROTO, IPPROTO_TCP_);
-	rule_bits(c, rule, FIELD_CT_STATUS, CT_STATUS_DNAT);
-	rule_action(c, rule, ACTION_JUMP, "intercept_out");
-}
-
 static const char *add_mid_stream_out(struct compiler *c, const struct policy_role *role)
 {
 	bool reply = add_port_map(c, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP, NULL),
@@ -102,7 +92,6 @@ static const char *add_mid_stream_out(struct compiler *c, const struct policy_ro
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "cut_out");
 	if (reply)
 		rule_port_map(c, chain, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP);
-	rule_intercepted_out(c, chain);
 	if (original) {
 		rule_unless_full(c, chain, "deny_out");
 		struct rule *rule = chain_rule(c->out, chain);
@@ -115,7 +104,7 @@ static const char *add_mid_stream_out(struct compiler *c, const struct policy_ro
 
 static void add_in(struct compiler *c, const struct policy_role *role)
 {
-	const char *open = role_ports(c, role, TO_ROLE);
+	const char *open = role_ports(c, role, TO_ROLE, "open");
 	bool tcp = add_port_map(c, role, TO_ROLE, PROTOCOL_TCP, open);
 	bool udp = add_port_map(c, role, TO_ROLE, PROTOCOL_UDP, NULL);
 	const char *echo = add_echo_chain(c, role, TO_ROLE);
@@ -135,10 +124,7 @@ static void add_in(struct compiler *c, const struct policy_role *role)
 
 static void add_out(struct compiler *c, const struct policy_role *role)
 {
-	const char *reach = c->policy->interception == INTERCEPTION_PREVENT && c->policy->mode == MODE_ENFORCE
-				    ? role_ports(c, role, FROM_ROLE)
-				    : NULL;
-	bool tcp = add_port_map(c, role, FROM_ROLE, PROTOCOL_TCP, reach);
+	bool tcp = add_port_map(c, role, FROM_ROLE, PROTOCOL_TCP, NULL);
 	bool udp = add_port_map(c, role, FROM_ROLE, PROTOCOL_UDP, NULL);
 	const char *echo = add_echo_chain(c, role, FROM_ROLE);
 	const char *mid_stream = add_mid_stream_out(c, role);
@@ -146,7 +132,6 @@ static void add_out(struct compiler *c, const struct policy_role *role)
 
 	rule_not_new(c, chain);
 	rule_mid_stream(c, chain, mid_stream);
-	rule_intercepted_out(c, chain);
 	if (tcp)
 		rule_port_map(c, chain, role, FROM_ROLE, PROTOCOL_TCP);
 	if (udp)
@@ -158,7 +143,7 @@ static void add_out(struct compiler *c, const struct policy_role *role)
 
 static void add_role_early(struct compiler *c, const struct policy_role *role)
 {
-	const char *open = role_ports(c, role, TO_ROLE);
+	const char *open = role_ports(c, role, TO_ROLE, "open");
 	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_early", role->name));
 
 	if (open && ruleset_find_set(c->out, open)) {
@@ -178,36 +163,4 @@ void add_role(struct compiler *c, const struct policy_role *role)
 	add_out(c, role);
 	if (c->early)
 		add_role_early(c, role);
-}
-
-void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_role *role)
-{
-	bool dns = any_flow_at(c, role, FROM_ROLE, PROTOCOL_TCP, DNS_PORT);
-
-	for (int inbound = 0; inbound < 2; inbound++) {
-		const char *ports = role_ports(c, role, inbound ? TO_ROLE : FROM_ROLE);
-		if (!ports || !ruleset_find_set(c->out, ports))
-			continue;
-		for (enum family family = 0; family < FAMILIES; family++) {
-			enum field own = inbound ? daddr_field(family) : saddr_field(family);
-			struct matches matches = { 0 };
-			match_ranges(c, &matches, &role->guarded, family,
-				     ruleset_string(c->out, "guarded_%s", role->name), false, false);
-			for (size_t i = 0; i < matches.count; i++) {
-				struct rule *rule;
-				if (dns && !inbound) {
-					rule = chain_rule(c->out, chain);
-					rule_match(c, rule, own, &matches.items[i], family);
-					rule_tcp_port(c, rule, FIELD_TCP_DPORT, DNS_PORT);
-					rule_action(c, rule, ACTION_RETURN, NULL);
-				}
-				rule = chain_rule(c->out, chain);
-				rule_match(c, rule, own, &matches.items[i], family);
-				rule_in(c, rule, FIELD_TCP_DPORT, false, ports);
-				rule_add(c->out, rule,
-					 &(struct term){ .kind = TERM_PIN, .field = daddr_field(family) });
-			}
-			free(matches.items);
-		}
-	}
 }

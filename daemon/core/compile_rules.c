@@ -63,7 +63,7 @@ void rule_byte(struct compiler *c, struct rule *rule, enum field field, uint8_t 
 		 &(struct term){ .kind = TERM_MATCH, .field = field, .first = { value }, .last = { value } });
 }
 
-void rule_tcp_port(struct compiler *c, struct rule *rule, enum field field, uint16_t port)
+void rule_port(struct compiler *c, struct rule *rule, enum field field, uint16_t port)
 {
 	uint8_t high = (uint8_t)(port >> 8), low = (uint8_t)port;
 	rule_add(c->out, rule,
@@ -104,6 +104,11 @@ void rule_limited_log(struct compiler *c, struct rule *rule, enum log_rate rate,
 void rule_action(struct compiler *c, struct rule *rule, enum action action, const char *chain)
 {
 	rule_add(c->out, rule, &(struct term){ .kind = TERM_ACTION, .action = action, .name = chain });
+}
+
+void rule_pin(struct compiler *c, struct rule *rule, enum family family)
+{
+	rule_add(c->out, rule, &(struct term){ .kind = TERM_PIN, .field = (uint8_t)daddr_field(family) });
 }
 
 void rule_drop(struct compiler *c, struct rule *rule)

@@ -4,17 +4,8 @@
  *   golden bytecode FILE.conf  its rules as the kernel gets them, printed as `nft --debug=netlink` does
  *   golden load FILE.conf      nothing is printed: the table is loaded into the kernel of this network namespace
  *   golden read FILE.conf      that table is read back, and must be the ruleset, term by term; what differs is printed
- * FILE.input, where it is there, gives more of the environment, a line each:
- *   gateway ADDRESS...         the gateway's own addresses (else 192.0.2.1 198.51.100.1)
- *   interfaces ROLE [NAME...]  the interfaces behind which a protected role lives (else lan)
- *   towards [NAME...]          the interfaces that routes to protected roles leave by (else lan)
- *   own-interfaces NAME...     the interfaces by which the gateway's own packets come in, besides lo
- *   broadcasts ADDRESS...      the broadcast addresses of protected networks (else 192.0.2.255)
- *   name NAME ADDRESS...       what is behind a name
- *   grant FLOW ADDRESS...      what a flow is granted for a while */
-#include "config/ini.h"
-#include "core/compile.h"
-#include "core/grant_view.h"
+ */
+#include "case.h"
 #include "nft/encode.h"
 #include "nft/read.h"
 #include "nft/socket.h"
@@ -23,22 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What a kernel element gets: the stale limit of 7 days and its margin. */
-#define DEADLINE_MS ((int64_t)(7 * 24 + 6) * 3600 * 1000)
-#define GRANT_END_MS ((int64_t)2 * 3600 * 1000)
-#define SEPARATORS " \t\n"
-
-struct golden {
-	struct config config;
-	struct policy policy;
-	struct ranges gateway;
-	struct interface_list *interfaces, towards, own_interfaces;
-	struct ranges broadcasts;
-	struct names_view names;
-	struct grant_list grants;
-	struct ruleset ruleset;
-};
 
 static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 static void die(const char *format, ...)
@@ -58,185 +33,7 @@ static void require_memory(bool there)
 		die("out of memory");
 }
 
-static void read_policy(struct golden *g, const char *path)
-{
-	struct diags diags = { 0 };
-	int r = config_load(&g->config, path, config_read_disk, NULL, &diags);
-
-	if (r == 0 && !diags_failed(&diags))
-		r = policy_from_config(&g->policy, &g->config, &diags);
-	for (size_t i = 0; i < diags.count; i++) {
-		char *text = diag_format(&diags.items[i]);
-		if (diags.items[i].severity == DIAG_ERROR)
-			fprintf(stderr, "%s\n", text ? text : "out of memory");
-		free(text);
-	}
-	if (r < 0 || diags_failed(&diags))
-		die("%s: no policy", path);
-	diags_free(&diags);
-}
-
-static void add_address(struct ranges *ranges, const char *word)
-{
-	struct range range;
-
-	if (range_parse(word, &range) != RANGE_OK)
-		die("%s: not an address", word);
-	require_memory(ranges_add(ranges, &range) == 0);
-}
-
-static void add_interface(struct interface_list *interfaces, const char *word)
-{
-	interfaces->names = realloc(interfaces->names, (interfaces->count + 1) * sizeof(*interfaces->names));
-	require_memory(interfaces->names != NULL);
-	snprintf(interfaces->names[interfaces->count++], sizeof(*interfaces->names), "%s", word);
-}
-
-static void default_interfaces(struct golden *g)
-{
-	const struct policy *policy = &g->policy;
-
-	g->interfaces = calloc(policy->role_count, sizeof(*g->interfaces));
-	require_memory(g->interfaces != NULL);
-	add_interface(&g->towards, "lan");
-	for (size_t i = 0; i < policy->role_count; i++) {
-		if (i == 0 && policy->interfaces == INTERFACES_NAMED) {
-			for (size_t l = 0; l < policy->interface_count; l++)
-				add_interface(&g->interfaces[i], policy->interface_names[l]);
-		} else if (policy->roles[i].is_protected && (i > 0 || policy->interfaces == INTERFACES_AUTO)) {
-			add_interface(&g->interfaces[i], "lan");
-		}
-	}
-}
-
-/* In place of what was there. */
-static void read_interfaces(struct interface_list *interfaces, char *rest)
-{
-	const char *word;
-
-	interfaces->count = 0;
-	while ((word = strtok_r(NULL, SEPARATORS, &rest)))
-		add_interface(interfaces, word);
-}
-
-static void input_interfaces(struct golden *g, char *rest)
-{
-	const char *role = strtok_r(NULL, SEPARATORS, &rest);
-
-	for (size_t i = 0; role && i < g->policy.role_count; i++) {
-		if (strcmp(g->policy.roles[i].name, role) != 0)
-			continue;
-		read_interfaces(&g->interfaces[i], rest);
-		return;
-	}
-	die("interfaces: no such role");
-}
-
-static int name_address_order(const void *a, const void *b)
-{
-	return addr_compare(&((const struct name_address *)a)->addr, &((const struct name_address *)b)->addr);
-}
-
-static void add_name_address(struct name_addresses *list, const struct addr *addr)
-{
-	list->items = realloc(list->items, (list->count + 1) * sizeof(*list->items));
-	require_memory(list->items != NULL);
-	list->items[list->count++] = (struct name_address){ *addr, DEADLINE_MS };
-	qsort(list->items, list->count, sizeof(*list->items), name_address_order);
-}
-
-static void input_name(struct golden *g, char *rest)
-{
-	const char *name = strtok_r(NULL, SEPARATORS, &rest), *word;
-	size_t index = 0;
-
-	while (name && index < g->policy.name_count && strcmp(g->policy.names[index].name, name) != 0)
-		index++;
-	if (!name || index == g->policy.name_count)
-		die("name %s: no flow or role has it", name ? name : "");
-	while ((word = strtok_r(NULL, SEPARATORS, &rest))) {
-		struct addr addr;
-		if (!addr_parse(word, &addr))
-			die("name %s: %s is not an address", name, word);
-		add_name_address(&g->names.names[index][addr.family], &addr);
-	}
-}
-
-static void input_grant(struct golden *g, char *rest)
-{
-	const char *flow = strtok_r(NULL, SEPARATORS, &rest), *word;
-
-	while (flow && (word = strtok_r(NULL, SEPARATORS, &rest))) {
-		struct grant grant = { .end_ms = GRANT_END_MS };
-		if (strlen(flow) >= sizeof(grant.flow) || !addr_parse(word, &grant.addr) ||
-		    grant_state(&g->policy, flow, &grant.addr) != GRANT_IN_EFFECT)
-			die("grant %s %s: it has no effect", flow, word);
-		memcpy(grant.flow, flow, strlen(flow) + 1);
-		require_memory(grant_put(&g->grants, &grant) == 0);
-	}
-}
-
-static void read_input(struct golden *g, const char *conf)
-{
-	char path[4096], line[4096];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%.*s.input", (int)(strlen(conf) - strlen(".conf")), conf);
-	file = fopen(path, "r");
-	if (!file)
-		return;
-	while (fgets(line, sizeof(line), file)) {
-		char *rest, *key = strtok_r(line, SEPARATORS, &rest), *word;
-		if (!key || key[0] == '#')
-			continue;
-		if (strcmp(key, "interfaces") == 0)
-			input_interfaces(g, rest);
-		else if (strcmp(key, "name") == 0)
-			input_name(g, rest);
-		else if (strcmp(key, "grant") == 0)
-			input_grant(g, rest);
-		else if (strcmp(key, "towards") == 0)
-			read_interfaces(&g->towards, rest);
-		else if (strcmp(key, "own-interfaces") == 0)
-			read_interfaces(&g->own_interfaces, rest);
-		else if (strcmp(key, "gateway") == 0 || strcmp(key, "broadcasts") == 0)
-			while ((word = strtok_r(NULL, SEPARATORS, &rest)))
-				add_address(*key == 'g' ? &g->gateway : &g->broadcasts, word);
-		else
-			die("%s: unknown key %s", path, key);
-	}
-	fclose(file);
-}
-
-static void make_ruleset(struct golden *g, const char *conf)
-{
-	bool changed;
-
-	read_policy(g, conf);
-	g->names.count = g->policy.name_count;
-	g->names.names = calloc(g->names.count + 1, sizeof(*g->names.names));
-	require_memory(g->names.names != NULL);
-	default_interfaces(g);
-	read_input(g, conf);
-	if (!g->gateway.count) {
-		add_address(&g->gateway, "192.0.2.1");
-		add_address(&g->gateway, "198.51.100.1");
-	}
-	if (!g->broadcasts.count)
-		add_address(&g->broadcasts, "192.0.2.255");
-	ranges_normalise(&g->gateway);
-	ranges_normalise(&g->broadcasts);
-	require_memory(policy_leave_out(&g->policy, &g->gateway, &changed) == 0);
-	require_memory(grants_add_to_view(&g->grants, &g->policy, &g->names) == 0);
-
-	char resolver_interface[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
-	const struct interface_list resolvers = { resolver_interface, 1 };
-	struct environment environment = { &g->gateway,       g->interfaces,  &g->names, g->towards,
-					   g->own_interfaces, &g->broadcasts, &resolvers };
-	require_memory(compile(&g->ruleset, &g->policy, &environment) == 0);
-}
-
-static void print_text(const struct golden *g)
+static void print_text(const struct golden_case *g)
 {
 	char *text = ruleset_text(&g->ruleset, 0);
 	require_memory(text != NULL);
@@ -244,7 +41,7 @@ static void print_text(const struct golden *g)
 	free(text);
 }
 
-static void print_bytecode(const struct golden *g)
+static void print_bytecode(const struct golden_case *g)
 {
 	for (size_t c = 0; c < g->ruleset.chains.count; c++) {
 		const struct chain *chain = &g->ruleset.chains.items[c];
@@ -259,7 +56,7 @@ static void print_bytecode(const struct golden *g)
 	}
 }
 
-static void load(struct golden *g)
+static void load(struct golden_case *g)
 {
 	static const struct ruleset nothing;
 	const struct delta_options options = { .exists = false };
@@ -295,7 +92,7 @@ static int compare_rules(const struct chain *wanted, const struct chain *found)
 	return differences;
 }
 
-static void read_back(struct golden *g)
+static void read_back(struct golden_case *g)
 {
 	const struct delta_options options = { .exists = true, .renew_slack_ms = INT64_MAX };
 	struct nft_socket socket;
@@ -321,29 +118,13 @@ static void read_back(struct golden *g)
 	ruleset_free(&found);
 }
 
-static void golden_free(struct golden *g)
-{
-	for (size_t i = 0; i < g->policy.role_count; i++)
-		free(g->interfaces[i].names);
-	free(g->interfaces);
-	free(g->towards.names);
-	free(g->own_interfaces.names);
-	ranges_free(&g->broadcasts);
-	ruleset_free(&g->ruleset);
-	names_view_free(&g->names);
-	grants_free_list(&g->grants);
-	ranges_free(&g->gateway);
-	policy_free(&g->policy);
-	config_free(&g->config);
-}
-
 int main(int argc, char **argv)
 {
-	struct golden g = { 0 };
+	struct golden_case g;
 
 	if (argc != 3 || strlen(argv[2]) <= strlen(".conf"))
 		die("usage: golden text|bytecode|load|read FILE.conf");
-	make_ruleset(&g, argv[2]);
+	golden_case_make(&g, argv[2]);
 	if (strcmp(argv[1], "text") == 0)
 		print_text(&g);
 	else if (strcmp(argv[1], "bytecode") == 0)
@@ -354,6 +135,6 @@ int main(int argc, char **argv)
 		read_back(&g);
 	else
 		die("unknown: %s", argv[1]);
-	golden_free(&g);
+	golden_case_free(&g);
 	return EXIT_SUCCESS;
 }

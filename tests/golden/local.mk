@@ -3,7 +3,8 @@
 check_PROGRAMS += tests/golden/golden
 TESTS += tests/golden/run
 EXTRA_DIST += tests/golden/run
-tests_golden_golden_SOURCES = tests/golden/golden.c
+GOLDEN_CASE_SOURCES = tests/golden/case.c tests/golden/case.h
+tests_golden_golden_SOURCES = tests/golden/golden.c $(GOLDEN_CASE_SOURCES)
 tests_golden_golden_LDADD = daemon/nft/decode.$(OBJEXT) daemon/nft/encode.$(OBJEXT) daemon/nft/expressions.$(OBJEXT) \
 	daemon/nft/interval.$(OBJEXT) daemon/nft/read.$(OBJEXT) daemon/nft/read_rules.$(OBJEXT) \
 	daemon/nft/read_sets.$(OBJEXT) daemon/nft/rule.$(OBJEXT) daemon/nft/socket.$(OBJEXT) \

@@ -17,6 +17,7 @@ UNIT_TESTS = \
 	tests/unit/test_drops \
 	tests/unit/test_expect \
 	tests/unit/test_explain \
+	tests/unit/test_fate \
 	tests/unit/test_gw_names \
 	tests/unit/test_gw_observer \
 	tests/unit/test_health_note \
@@ -157,7 +158,8 @@ UNIT_MAKE_SOURCES = tests/unit/make.c tests/unit/make.h tests/unit/wrap.c
 UNIT_WRAPPED = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=vasprintf,--wrap=__vasprintf_chk
 UNIT_MAKE_LIBS = libbase.a libcore.a $(INIH_LIBS) $(UNIT_LIBS)
-tests_unit_test_compile_SOURCES = tests/unit/test_compile.c tests/unit/vm.c tests/unit/vm.h $(UNIT_MAKE_SOURCES)
+UNIT_RANDOM_SOURCES = tests/unit/random_policy.c tests/unit/random_policy.h tests/unit/vm.c tests/unit/vm.h
+tests_unit_test_compile_SOURCES = tests/unit/test_compile.c $(UNIT_RANDOM_SOURCES) $(UNIT_MAKE_SOURCES)
 tests_unit_test_compile_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_compile_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_config_keys_SOURCES = tests/unit/test_config_keys.c $(UNIT_MAKE_SOURCES)
@@ -196,6 +198,10 @@ tests_unit_test_grants_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_judge_SOURCES = tests/unit/test_judge.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_judge_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_fate_SOURCES = tests/unit/test_fate.c tests/golden/case.c tests/golden/case.h $(UNIT_RANDOM_SOURCES) \
+	$(UNIT_MAKE_SOURCES)
+tests_unit_test_fate_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_fate_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_foreign_SOURCES = tests/unit/test_foreign.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_foreign_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_LDADD = $(UNIT_MAKE_LIBS)

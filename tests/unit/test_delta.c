@@ -402,7 +402,7 @@ static void test_only_the_difference(void **state)
 
 	make(&old, BASE ADM "[flow x]\nfrom = ADM\nto = SERVER\nprotocol = tcp\nport = 1000\n", "");
 	step(&model, &new, &old, 0, &delta);
-	assert_int_equal(count_ops(&delta, OP_CHAIN_ADD), 3); /* in, its port's and back */
+	assert_int_equal(count_ops(&delta, OP_CHAIN_ADD), 4); /* in, mid-stream in and back, its pins */
 	assert_int_equal(count_ops(&delta, OP_RULES_FLUSH), 0);
 	assert_int_equal(count_ops(&delta, OP_SET_ADD), 0);
 	assert_int_equal(count_ops(&delta, OP_COUNTER_ADD), 1);

@@ -11,6 +11,16 @@ struct vm {
 	struct vm_result result;
 };
 
+static void put_name(uint8_t ret[16], const char *name)
+{
+	strncpy((char *)ret, name ? name : "", 15);
+}
+
+static bool is_tracked(const struct vm_packet *p)
+{
+	return !(p->state & (CT_INVALID | CT_UNTRACKED));
+}
+
 /* The bytes of a field; false where the packet has no such thing, and so nothing matches. */
 static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 {
@@ -23,11 +33,13 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_IP_DADDR:
 	case FIELD_IP6_DADDR: memcpy(ret, p->target, 16); return p->ipv6 == (field == FIELD_IP6_DADDR);
 	case FIELD_CT_IP_DADDR:
-	case FIELD_CT_IP6_DADDR: memcpy(ret, p->original, 16); return p->ipv6 == (field == FIELD_CT_IP6_DADDR);
+	case FIELD_CT_IP6_DADDR:
+		memcpy(ret, p->original, 16);
+		return is_tracked(p) && p->ipv6 == (field == FIELD_CT_IP6_DADDR);
 	case FIELD_CT_DPORT:
 		ret[0] = (uint8_t)(p->original_port >> 8);
 		ret[1] = (uint8_t)p->original_port;
-		return tcp || udp;
+		return is_tracked(p) && (tcp || udp);
 	case FIELD_TCP_SPORT:
 	case FIELD_UDP_SPORT:
 		ret[0] = (uint8_t)(p->source_port >> 8);
@@ -50,9 +62,9 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_IP_SSRR: ret[0] = p->ip_option == (field == FIELD_IP_LSRR ? 131 : 137); return !p->ipv6;
 	case FIELD_ROUTING: ret[0] = p->routing; return p->ipv6;
 	case FIELD_SEGMENTS_LEFT: ret[0] = p->segments_left; return p->ipv6 && p->routing;
-	case FIELD_OIFNAME: strncpy((char *)ret, p->way_out ? p->way_out : "", 15); return p->way_out != NULL;
-	case FIELD_CT_DIRECTION: ret[0] = p->reply; return true;
-	case FIELD_IIFNAME: strncpy((char *)ret, p->interface, 15); return true;
+	case FIELD_OIFNAME: put_name(ret, p->way_out); return true;
+	case FIELD_CT_DIRECTION: ret[0] = p->reply; return is_tracked(p);
+	case FIELD_IIFNAME: put_name(ret, p->interface); return true;
 	case FIELD_PKTTYPE: ret[0] = p->packet_type; return true;
 	case FIELD_FIB_LOCAL: ret[0] = p->to_local; return true;
 	case FIELD_FIB_UNICAST: ret[0] = p->to_other; return true;
@@ -74,7 +86,7 @@ static bool match(const struct vm *vm, const struct term *term)
 	if (term->field == FIELD_CT_STATE)
 		return vm->packet->state & term->bits;
 	if (term->field == FIELD_CT_STATUS)
-		return ((vm->packet->status & term->bits) != 0) != term->negate;
+		return is_tracked(vm->packet) && ((vm->packet->status & term->bits) != 0) != term->negate;
 	if (!load(vm->packet, (enum field)term->field, value))
 		return false;
 	if (is_flag((enum field)term->field))
@@ -95,13 +107,18 @@ static const struct element *find(const struct set *set, const uint8_t *key)
 }
 
 /* What the kernel holds beside the ruleset. */
-static bool is_in_kept(const struct vm *vm, const struct set *set)
+static bool is_in_kept(const struct vm *vm, enum field field)
 {
 	const struct vm_packet *p = vm->packet;
 
 	if (p->protocol != 6)
 		return false;
-	return set->type == KEY_PROTOCOL ? p->cut_full : p->cut && p->ipv6 == (set->type == KEY_CUT_6);
+	switch (field) {
+	case FIELD_L4PROTO: return p->cut_full;
+	case FIELD_IP_TARGET_FIRST:
+	case FIELD_IP6_TARGET_FIRST: return p->cut_in && p->ipv6 == (field == FIELD_IP6_TARGET_FIRST);
+	default: return p->cut_out && p->ipv6 == (field == FIELD_IP6_SOURCE_FIRST);
+	}
 }
 
 static void run_chain(struct vm *vm, const char *name, int depth);
@@ -144,7 +161,7 @@ static bool run_term(struct vm *vm, const struct term *term, int depth, bool *re
 	case TERM_MAP:
 		set = set_of(vm, term);
 		if (set && set->flags & SET_KEPT)
-			return is_in_kept(vm, set) != term->negate;
+			return is_in_kept(vm, (enum field)term->field) != term->negate;
 		if (!set || !load(vm->packet, (enum field)term->field, value))
 			return false;
 		element = find(set, value);
@@ -165,7 +182,15 @@ static bool run_term(struct vm *vm, const struct term *term, int depth, bool *re
 			vm->result.logs[vm->result.log_count++] = term->name;
 		return true;
 	case TERM_ACTION: *ret_left = act(vm, (enum action)term->action, term->name, depth); return !*ret_left;
-	default: /* limits are never reached here; pins change nothing that later chains see */ return true;
+	case TERM_LIMIT: return !vm->packet->limited;
+	case TERM_PIN:
+		if (vm->packet->ipv6 != (term->field == FIELD_IP6_DADDR))
+			vm->result.error = "pinned to an address of another family";
+		vm->result.pinned = true;
+		vm->result.action = ACTION_ACCEPT;
+		*ret_left = true;
+		return false;
+	default: vm->result.error = "an unknown term"; return false;
 	}
 }
 
