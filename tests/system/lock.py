@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import LICENSE, Daemon, Lab, main, vendor, wait_for  # noqa: E402
@@ -95,6 +94,14 @@ def free_again(tap):
             tap.ok(guarded(lab), "started again after %s" % number.name)
 
 
+def has_open(process, path):
+    directory = "/proc/%d/fd/" % process.pid
+    try:
+        return path in [os.readlink(directory + name) for name in os.listdir(directory)]
+    except OSError: # it has closed one, or ended
+        return False
+
+
 def left_over(tap):
     """A daemon that was killed while it started its helper leaves the lock to that process for a moment: the next one
     waits."""
@@ -104,7 +111,8 @@ def left_over(tap):
         directory = os.open(daemon.state, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(directory, fcntl.LOCK_EX)
         daemon.start(wait=False)
-        time.sleep(0.5) # it waits meanwhile, however slow this machine is
+        wait_for(lambda: has_open(daemon.process, daemon.state) or daemon.process.poll() is not None,
+                 "it has come so far")
         tap.equal(daemon.process.poll(), None, "it waits")
         os.close(directory)
         wait_for(lambda: os.path.exists(daemon.socket), "it has started")
