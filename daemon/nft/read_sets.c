@@ -72,7 +72,7 @@ static bool is_foreign_set(const struct nftnl_set *parsed, enum key_type type)
 			return true;
 	if (nftnl_set_is_set(parsed, NFTNL_SET_DESC_SIZE) && !is_kept(type)) /* of those, delta compares it */
 		return true;
-	return flags & ~known || !is_our_userdata(parsed, type) ||
+	return flags & ~known ||
 	       (flags & NFT_SET_MAP && nftnl_set_get_u32(parsed, NFTNL_SET_DATA_TYPE) != NFT_DATA_VERDICT);
 }
 
@@ -107,21 +107,25 @@ static int each_set(const struct nlmsghdr *header, void *userdata)
 		uint32_t flags = nftnl_set_get_u32(parsed, NFTNL_SET_FLAGS);
 		if (!key_type_of(nftnl_set_get_u32(parsed, NFTNL_SET_KEY_TYPE),
 				 nftnl_set_get_u32(parsed, NFTNL_SET_KEY_LEN), &type) ||
-		    is_foreign_set(parsed, type))
+		    is_foreign_set(parsed, type)) {
 			reading->foreign = true;
-		else
+		} else {
+			/* What nft keeps for itself in sets and elements, as comments, decides on no packet: they are
+			 * another's, and are read as any. */
+			reading->foreign |= !is_our_userdata(parsed, type);
 			add_read_set(reading->out, parsed, type, flags);
+		}
 	}
 	nftnl_set_free(parsed);
 	return MNL_CB_OK;
 }
 
-/* A key of another size; statements, comments, references, other flags (catch-all), and verdicts or timeouts that we
- * never give. */
+/* A key of another size; statements, references, other flags (catch-all), and verdicts or timeouts that we never
+ * give. */
 static bool is_foreign_element(const struct set *set, struct nftnl_set_elem *parsed)
 {
-	static const uint16_t never[] = { NFTNL_SET_ELEM_USERDATA, NFTNL_SET_ELEM_EXPR,    NFTNL_SET_ELEM_EXPRESSIONS,
-					  NFTNL_SET_ELEM_OBJREF,   NFTNL_SET_ELEM_KEY_END, NFTNL_SET_ELEM_DATA };
+	static const uint16_t never[] = { NFTNL_SET_ELEM_EXPR, NFTNL_SET_ELEM_EXPRESSIONS, NFTNL_SET_ELEM_OBJREF,
+					  NFTNL_SET_ELEM_KEY_END, NFTNL_SET_ELEM_DATA };
 	uint32_t flags = nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_FLAGS)
 				 ? nftnl_set_elem_get_u32(parsed, NFTNL_SET_ELEM_FLAGS)
 				 : 0,
@@ -152,6 +156,7 @@ static int take_element(struct nftnl_set_elem *parsed, void *userdata)
 		reading->foreign = true;
 		return 0;
 	}
+	reading->foreign |= nftnl_set_elem_is_set(parsed, NFTNL_SET_ELEM_USERDATA);
 	memcpy(raw.edge.key, key, length);
 	memcpy(raw.element.first, key, length);
 	memcpy(raw.element.last, key, length);
