@@ -218,7 +218,7 @@ static int call_when_free(const struct ctl *ctl, const char *method, json_t *par
 	return r;
 }
 
-static int call_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
+int ctl_call_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
 {
 	json_t *message;
 	bool continues;
@@ -233,7 +233,7 @@ static int call_method(struct ctl *ctl, const char *method, json_t *parameters, 
 
 int ctl_call(struct ctl *ctl, json_t *parameters, json_t **ret)
 {
-	return call_method(ctl, ctl->verb->method, parameters, ret);
+	return ctl_call_method(ctl, ctl->verb->method, parameters, ret);
 }
 
 json_t *ctl_fetch(const struct ctl *ctl, const char *method)
@@ -250,7 +250,7 @@ json_t *ctl_fetch(const struct ctl *ctl, const char *method)
 
 int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
 {
-	int status = call_method(ctl, method, parameters, ret);
+	int status = ctl_call_method(ctl, method, parameters, ret);
 
 	if (status == EXIT_NOT_RUNNING)
 		report_not_running(ctl);

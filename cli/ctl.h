@@ -104,6 +104,7 @@ const char *ctl_value(const struct ctl *ctl, enum ctl_option option);
 /* Calls the verb's method (parameters are stolen) and waits for its reply. EXIT_DONE with *ret (the caller's) its
  * parameters, an object. Every other outcome has been reported, but for EXIT_NOT_RUNNING. */
 int ctl_call(struct ctl *ctl, json_t *parameters, json_t **ret);
+int ctl_call_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret); /* another method */
 /* The same for verbs that need the daemon: reports that, too. */
 int ctl_need(struct ctl *ctl, json_t *parameters, json_t **ret);
 int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret); /* another method */
@@ -143,5 +144,6 @@ int verb_metrics(struct ctl *ctl);
 int verb_doctor(struct ctl *ctl);
 int verb_watch(struct ctl *ctl);
 int verb_drops(struct ctl *ctl);
+int verb_export(struct ctl *ctl);
 
 #endif

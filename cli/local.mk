@@ -5,6 +5,8 @@ libctl_a_SOURCES = \
 	cli/call.c \
 	cli/client.c cli/client.h \
 	cli/ctl.c cli/ctl.h \
+	cli/export.h cli/export_document.c cli/export_html.c cli/export_markdown.c cli/export_page.c \
+	cli/export_picture.c \
 	cli/help.c \
 	cli/init.h cli/init_ask.c \
 	cli/metrics.h \
@@ -24,6 +26,7 @@ libctl_a_SOURCES = \
 	cli/verbs_doctor.c \
 	cli/verbs_drops.c cli/verbs_drops.h \
 	cli/verbs_explain.c \
+	cli/verbs_export.c \
 	cli/verbs_init.c \
 	cli/verbs_list.c \
 	cli/verbs_metrics.c \
@@ -34,6 +37,9 @@ libctl_a_SOURCES = \
 	cli/wait.c cli/wait.h
 
 bin_PROGRAMS += spefwctl
+# What `export json` prints, for the programs that read it.
+schemadir = $(pkgdatadir)
+dist_schema_DATA = include/spefw/export.schema.json
 spefwctl_SOURCES = cli/main.c include/spefw/protocol.h
 spefwctl_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS)
 

@@ -44,6 +44,7 @@ void text_reload(const struct ctl *ctl, const json_t *reply);
 void text_clear(const struct ctl *ctl, const json_t *reply);
 void text_list(const struct ctl *ctl, const json_t *reply);     /* {"KIND": [words]}: one a line */
 void text_doctor(const struct ctl *ctl, const json_t *report);  /* findings, worst first */
+void text_export(const struct ctl *ctl, const json_t *reply);   /* {"text": ...}, or the document */
 void text_metrics(const struct ctl *ctl, const json_t *status); /* NULL: no daemon runs */
 
 /* The parts of output_text. */

@@ -226,6 +226,24 @@ const struct verb verbs[] = {
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_event,
 	  .run = verb_watch },
+	{ .name = "export",
+	  .arguments = "FORMAT",
+	  .arguments_max = 1,
+	  .help = "the policy in force, in other forms",
+	  .about =
+		  "Prints the policy in force as <FORMAT>:\n"
+		  "`netsh`: the inbound rules for the Windows firewall of each guarded machine, as commands for "
+		  "PowerShell. `nft`: the table, for `nft -f`. `json`: all that is known, as a schema describes it. "
+		  "`markdown`, `html`: the same as one page for people, the latter with a picture, to be printed or "
+		  "given to an auditor.\n"
+		  "With `-c` it is that of <FILE> alone, without a daemon: names have no addresses then. With `--json` "
+		  "an object has the text.\n",
+	  .example = "spefwctl export netsh",
+	  .options = OF(CONFIG),
+	  .method = SPEFW_METHOD("Policy"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_export,
+	  .run = verb_export },
 	{ .name = "metrics",
 	  .help = "counters and gauges for node_exporter",
 	  .about = "Prints counters and gauges in the text format of Prometheus, for the textfile directory of "
@@ -266,7 +284,8 @@ const struct verb verbs[] = {
 	  .help = "flows, names and the like, one a line",
 	  .about = "The words of one kind, one a line, for scripts and for the completion of the shell: `flows`, "
 		   "`names`, `roles`, the `ends` of a connection that `explain` takes, the IDs of `connections`, "
-		   "`protocols`, `verbs`, or the `kinds` that there are. Without a daemon there are `protocols`, "
+		   "`protocols`, `formats`, `verbs`, or the `kinds` that there are. Without a daemon there are "
+		   "`protocols`, "
 		   "`verbs` and `kinds` alone.\n",
 	  .example = "spefwctl list flows",
 	  .timeout_s = TIMEOUT_S,

@@ -7,7 +7,8 @@
 
 /* Lists of words, one a line: for scripts, and for the completions, which name a kind as a synopsis does. */
 static const char *const no_words[] = { NULL }, *const server[] = { "server", NULL },
-			 *const protocols[] = { "tcp", "udp", "icmp-echo", NULL };
+			 *const protocols[] = { "tcp", "udp", "icmp-echo", NULL },
+			 *const formats[] = { "netsh", "nft", "json", "markdown", "html", NULL };
 
 static const struct {
 	const char *kind, *arguments[2]; /* "flows", "FLOW" */
@@ -27,6 +28,7 @@ static const struct {
 	  server },
 	{ "connections", { "ID" }, { { SPEFW_METHOD("Connections"), "connections", "id" } }, no_words },
 	{ "protocols", { "PROTO" }, { { NULL, NULL, NULL } }, protocols },
+	{ "formats", { "FORMAT" }, { { NULL, NULL, NULL } }, formats },
 	{ "kinds", { "KIND" }, { { NULL, NULL, NULL } }, no_words },
 	{ "verbs", { "VERB" }, { { NULL, NULL, NULL } }, no_words },
 };

@@ -38,6 +38,7 @@ libcore_a_SOURCES = \
 	daemon/core/flow_index.c daemon/core/flow_index.h \
 	daemon/core/grant_list.c daemon/core/grant_list.h daemon/core/grant_text.c \
 	daemon/core/grant_view.c daemon/core/grant_view.h \
+	daemon/core/export.h daemon/core/export_netsh.c daemon/core/export_nft.c \
 	daemon/core/health.c daemon/core/health.h \
 	daemon/core/hash.h \
 	daemon/core/health_note.c daemon/core/health_note.h \
@@ -82,6 +83,7 @@ libbase_a_SOURCES = \
 	daemon/config/policy_file.c daemon/config/policy_file.h \
 	daemon/control/change_json.c daemon/control/change_json.h \
 	daemon/control/flow_json.c daemon/control/flow_json.h \
+	daemon/control/policy_json.c daemon/control/policy_json.h \
 	daemon/control/report_explain.c daemon/control/report_explain.h \
 	daemon/control/wire.c daemon/control/wire.h
 
@@ -100,6 +102,7 @@ spefwd_SOURCES = \
 	daemon/control/methods_drops.c daemon/control/methods_drops.h \
 	daemon/control/report_drops.c daemon/control/report_drops.h \
 	daemon/control/methods_explain.c daemon/control/methods_explain.h \
+	daemon/control/methods_export.c daemon/control/methods_export.h \
 	daemon/control/methods_usage.c daemon/control/methods_usage.h \
 	daemon/control/methods_watch.c daemon/control/methods_watch.h \
 	daemon/control/report_others.c daemon/control/report_others.h \
@@ -120,6 +123,7 @@ spefwd_SOURCES = \
 	daemon/gateway/diff.c daemon/gateway/diff.h \
 	daemon/gateway/drops.c daemon/gateway/drops.h \
 	daemon/gateway/events.c \
+	daemon/gateway/export.c daemon/gateway/export.h \
 	daemon/gateway/foreign.c daemon/gateway/foreign.h daemon/gateway/foreign_parts.h \
 	daemon/gateway/foreign_explain.c daemon/gateway/foreign_look.c \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h \

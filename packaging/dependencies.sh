@@ -57,6 +57,15 @@ spefw_tools() {
 }
 
 # A second compiler, and what looks at sources: tests/static/run names the versions. What is not here is left out.
+# Likewise, what looks at pages and documents that are made for others. The browser is 100 MB.
+spefw_page_tools() {
+	cat <<-'END'
+		chromium-headless-shell|chromium-headless-shell|chromium-headless
+		jsonschema|python3-jsonschema|python3-jsonschema
+		tidy|tidy|tidy
+	END
+}
+
 spefw_analysis_tools() {
 	cat <<-'END'
 		clang|clang|clang

@@ -12,5 +12,8 @@
 void endpoint_json(json_t *out, const char *key, const struct endpoint *endpoint);
 void members_json(json_t *out, const struct endpoint *members); /* of a role, by "members" */
 json_t *ports_json(const struct policy_flow *flow);             /* "443", "10000-10100" */
+json_t *flow_json(const struct policy_flow *flow);              /* Flow, without what only a running daemon knows */
+json_t *ranges_json(const struct ranges *ranges);
+json_t *roles_json(const struct policy *policy); /* []Role */
 
 #endif

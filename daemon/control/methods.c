@@ -3,6 +3,7 @@
 #include "control/methods_diff.h"
 #include "control/methods_drops.h"
 #include "control/methods_explain.h"
+#include "control/methods_export.h"
 #include "control/methods_usage.h"
 #include "control/methods_watch.h"
 #include "control/report.h"
@@ -180,5 +181,6 @@ const struct control_method methods[] = {
 	{ NAMED("Peers"), false, run_peers },     { NAMED("Cut"), true, run_cut },
 	{ NAMED("Diff"), false, run_diff },       { NAMED("Reload"), true, run_reload },
 	{ NAMED("Refresh"), true, run_refresh },  { NAMED("Clear"), true, run_clear },
-	{ NAMED("Watch"), false, method_watch },  { NULL, false, NULL },
+	{ NAMED("Watch"), false, method_watch },  { NAMED("Policy"), false, run_policy },
+	{ NAMED("Export"), false, run_export },   { NULL, false, NULL },
 };

@@ -3,8 +3,6 @@
 #include "control/flow_json.h"
 #include "control/report_usage.h"
 #include "control/report_drops.h"
-#include "core/config_types.h"
-#include "core/policy_diff.h"
 #include "core/query_pace.h"
 #include "control/wire.h"
 #include "clock.h"
@@ -21,35 +19,12 @@ static json_int_t packets(const struct gateway *gateway, const char *counter)
 	return (json_int_t)counts_packets(gateway_counts(gateway), counter);
 }
 
-/* The keys that a flow's JSON has as they are, by the table of keys; no member where the key has no value. */
-static void add_values(json_t *out, const struct policy_flow *flow)
-{
-	char text[VALUE_TEXT_MAX];
-
-	for (const struct config_key *key = NULL; (key = config_key_next(CONFIG_FLOW, key));) {
-		if (!key->json)
-			continue;
-		value_methods(key)->text(key, flow, text);
-		if (key->type == VALUE_YES_NO)
-			json_object_set_new(out, key->json, json_boolean(strcmp(text, "yes") == 0));
-		else if (*text)
-			json_object_set_new(out, key->json, json_printable(text));
-	}
-}
-
 static json_t *report_flow(const struct gateway *gateway, const struct policy_flow *flow)
 {
 	const struct expectation *expected = usage_find(gateway_usage(gateway), flow->id);
-	char protocols[24];
+	json_t *out = flow_json(flow);
 
-	json_t *out = json_pack("{s:s, s:s, s:s, s:o}", "id", flow->id, "section", section_name(flow->section),
-				"protocol", protocols_text(flow->protocols, protocols), "ports", ports_json(flow));
-	endpoint_json(out, "from", &flow->from);
-	endpoint_json(out, "to", &flow->to);
 	report_use(out, gateway, flow);
-	add_values(out, flow);
-	if (flow->off)
-		json_object_set_new(out, "off", json_string(flow->off));
 	if (expected) {
 		json_object_set_new(out, "expect_s", json_integer(expected->expect_ms / 1000));
 		json_object_set_new(out, "silent_s", json_integer(expected->silent_ms / 1000));
@@ -57,10 +32,6 @@ static json_t *report_flow(const struct gateway *gateway, const struct policy_fl
 			json_object_set_new(out, "last_answered_s", json_integer(expected->silent_ms / 1000));
 		json_object_set_new(out, "overdue", json_boolean(expected->overdue));
 	}
-	if (flow->line)
-		json_object_set_new(out, "line", json_integer(flow->line));
-	if (flow->purpose)
-		json_object_set_new(out, "purpose", json_string(flow->purpose));
 	return out;
 }
 
@@ -68,40 +39,11 @@ static json_t *report_flow(const struct gateway *gateway, const struct policy_fl
 static json_t *flow_list(const struct gateway *gateway)
 {
 	const struct policy *policy = config_store_policy(gateway_config(gateway));
+	const struct policy_flow *flow;
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < builtin_flow_count; i++) {
-		const struct policy_flow *flow = policy_flow(policy, builtin_flows[i].id);
-		if (flow)
-			json_array_append_new(list, report_flow(gateway, flow));
-	}
-	for (size_t i = 0; i < policy->flow_count; i++)
-		if (policy->flows[i].section == SECTION_CUSTOM)
-			json_array_append_new(list, report_flow(gateway, &policy->flows[i]));
-	return list;
-}
-
-static json_t *range_list(const struct ranges *ranges)
-{
-	json_t *list = json_array();
-	char text[RANGE_TEXT_MAX];
-
-	for (size_t i = 0; i < ranges->count; i++)
-		json_array_append_new(list, json_string(range_format(&ranges->items[i], text)));
-	return list;
-}
-
-static json_t *role_list(const struct policy *policy)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < policy->role_count; i++) {
-		const struct policy_role *role = &policy->roles[i];
-		json_t *out = json_pack("{s:s, s:b, s:I}", "name", role->name, "protected", role->is_protected, "count",
-					(json_int_t)(role->members.ranges.count + role->members.name_count));
-		members_json(out, &role->members);
-		json_array_append_new(list, out);
-	}
+	for (size_t at = 0; (flow = policy_listed_flow(policy, &at));)
+		json_array_append_new(list, report_flow(gateway, flow));
 	return list;
 }
 
@@ -110,7 +52,7 @@ json_t *report_flows(struct gateway *gateway)
 	gateway_read_counters(gateway);
 	gateway_read_connections(gateway);
 	json_t *out = json_pack("{s:o, s:o, s:b}", "flows", flow_list(gateway), "roles",
-				role_list(config_store_policy(gateway_config(gateway))), "removed",
+				roles_json(config_store_policy(gateway_config(gateway))), "removed",
 				table_is_removed(gateway_table(gateway)));
 	report_recorded(out, gateway);
 	return out;
@@ -263,7 +205,7 @@ json_t *report_status(struct gateway *gateway, size_t clients)
 				mode_name(policy->mode), "version", PACKAGE_VERSION, "generation",
 				(json_int_t)config_store_generation(gateway_config(gateway)), "uptime_s",
 				(json_int_t)(gateway_uptime_ms(gateway) / 1000), "server",
-				range_list(&policy->roles[0].guarded), "config", report_config(gateway, &health),
+				ranges_json(&policy->roles[0].guarded), "config", report_config(gateway, &health),
 				"flows", flow_list(gateway), "names", report_name_list(gateway), "denied",
 				report_denied(gateway), "mid_stream", report_mid_stream(gateway), "guards",
 				report_guards(gateway), "observed", report_observed(gateway), "denial_queries",

@@ -73,7 +73,7 @@ static json_t *miss_list(const struct explain_view *view, const struct nearest *
 	return list;
 }
 
-static json_t *flow_json(const struct policy_flow *flow)
+static json_t *explained_flow(const struct policy_flow *flow)
 {
 	char protocols[24];
 	json_t *out = json_pack("{s:s, s:s, s:o, s:b}", "id", flow->id, "protocol",
@@ -158,7 +158,7 @@ static json_t *explanation_json(const struct explain_view *view, const struct pa
 		json_object_set_new(out, "inbound", json_boolean(e->judgement.inbound));
 	}
 	if (flow)
-		json_object_set_new(out, "flow", flow_json(flow));
+		json_object_set_new(out, "flow", explained_flow(flow));
 	if (e->interfaces)
 		json_object_set_new(out, "interfaces", interface_list(e->interfaces));
 	if (e->walked)

@@ -141,6 +141,21 @@ const struct policy_flow *policy_flow(const struct policy *policy, const char *i
 	return NULL;
 }
 
+const struct policy_flow *policy_listed_flow(const struct policy *policy, size_t *at)
+{
+	while (*at < builtin_flow_count) {
+		const struct policy_flow *flow = policy_flow(policy, builtin_flows[(*at)++].id);
+		if (flow)
+			return flow;
+	}
+	while (*at - builtin_flow_count < policy->flow_count) {
+		const struct policy_flow *flow = &policy->flows[(*at)++ - builtin_flow_count];
+		if (flow->section == SECTION_CUSTOM)
+			return flow;
+	}
+	return NULL;
+}
+
 /* What is judged: a packet by questions, and what is known of it so far. */
 struct judging {
 	const struct policy *policy;

@@ -155,6 +155,9 @@ bool policy_rejects(const struct policy *policy, const struct policy_role *role)
 
 const struct policy_role *policy_protected_role(const struct policy *policy, const struct addr *addr);
 const struct policy_flow *policy_flow(const struct policy *policy, const char *id);
+/* The flow at *at (0: the first) in the order in which they are listed: those of the vendor's table as it has them,
+ * then the others; not as they are judged. *at goes on to the next one. NULL: there is none. */
+const struct policy_flow *policy_listed_flow(const struct policy *policy, size_t *at);
 
 enum verdict {
 	VERDICT_NOT_OURS, /* touches no protected address */

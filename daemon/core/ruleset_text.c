@@ -255,8 +255,11 @@ static void print_set(FILE *out, const struct set *set, int64_t now_ms)
 		const struct element *element = &set->items[i];
 		fputs(i ? ",\n\t\t\t     " : "\t\telements = { ", out);
 		print_interval(out, key_forms[set->type].operand, key_size(set->type), element->first, element->last);
-		if (set->flags & SET_TIMEOUT)
-			fprintf(out, " timeout %" PRId64 "s", (element->deadline_ms - now_ms) / 1000);
+		if (set->flags & SET_TIMEOUT) {
+			/* One that ends this moment has a second left: nft takes no less. */
+			int64_t left_s = (element->deadline_ms - now_ms) / 1000;
+			fprintf(out, " timeout %" PRId64 "s", left_s > 1 ? left_s : 1);
+		}
 		if (map) {
 			fputs(" : ", out);
 			print_action(out, element->action, element->chain);

@@ -61,7 +61,7 @@ static int read_kernel(struct gateway *gateway, const struct policy *policy)
 	return r;
 }
 
-static int compile_all(struct gateway *gateway, const struct policy *policy, struct ruleset *ret)
+int compile_all(struct gateway *gateway, const struct policy *policy, struct ruleset *ret)
 {
 	struct environment_store store;
 	struct names_view names = { 0 };

@@ -19,9 +19,10 @@ struct gateway {
 	void *userdata;
 	int state_lock; /* descriptor: the state directory is ours alone; negative: it can't be had */
 	int64_t started_ms;
-	int64_t diff_free_ms; /* from when on gateway_diff() looks again */
-	bool applying;        /* what the objects report has consequences for the kernel from now on */
-	bool started;         /* the table is up, and the counters were read once */
+	int64_t diff_free_ms;   /* from when on gateway_diff() looks again */
+	int64_t export_free_ms; /* from when on gateway_export() works again */
+	bool applying;          /* what the objects report has consequences for the kernel from now on */
+	bool started;           /* the table is up, and the counters were read once */
 
 	char loaded_by[REQUESTER_MAX]; /* who asked for the policy in force; "": a start */
 
@@ -62,6 +63,8 @@ void happened_to_names(struct gateway *gateway, const struct policy *policy); /*
 void happened_to_policy(struct gateway *gateway);                             /* another one is in force */
 
 /* apply.c */
+/* The table that a policy wants now. 0, and ruleset_free() must follow, or a negative errno. */
+int compile_all(struct gateway *gateway, const struct policy *policy, struct ruleset *ret);
 /* Brings the kernel to what is wanted now. 0 or a negative errno (then it is tried again later). */
 int apply(struct gateway *gateway);
 /* The same for another policy: nothing is noted, or tried again later. */

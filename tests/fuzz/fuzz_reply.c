@@ -3,6 +3,7 @@
  * first byte is what screen it is; the rest comes in parts, as from a socket, and is shown as a reply to each
  * verb. Whatever it is, the text for people must not steer a terminal, and the one for programs must be JSON. */
 #include "ctl.h"
+#include "export.h"
 #include "output.h"
 #include "control/wire.h"
 
@@ -25,13 +26,27 @@ static void show(struct ctl *ctl, const json_t *reply)
 	ctl->output->not_running(ctl, reply, "unknown");
 }
 
-/* No control character but the end of a line, neither of ASCII nor of Latin-1. JSON leaves the last of ASCII, DEL, as
- * it is. */
+/* As the replies that a page is made of. */
+static void show_pages(FILE *out, const json_t *reply)
+{
+	const struct export_made made = { "2026-11-28T21:00:00Z", "spefwctl", "gateway" };
+	json_t *document = export_document(&made, reply, reply, reply);
+
+	if (!document)
+		abort();
+	export_html(out, document);
+	export_markdown(out, document);
+	json_decref(document);
+}
+
+/* No control character but the end of a line, and tabs of a ruleset; neither of ASCII nor of Latin-1. JSON leaves the
+ * last of ASCII, DEL, as it is. */
 static void check_text(const char *text, size_t length, bool json)
 {
 	for (size_t i = 0; i < length; i++) {
 		unsigned char c = (unsigned char)text[i], next = i + 1 < length ? (unsigned char)text[i + 1] : 0;
-		if ((c < ' ' && c != '\n') || (c == 0x7f && !json) || (c == 0xc2 && next < 0xa0) || (json && c > 0x7f))
+		if ((c < ' ' && c != '\n' && (c != '\t' || json)) || (c == 0x7f && !json) ||
+		    (c == 0xc2 && next < 0xa0) || (json && c > 0x7f))
 			abort();
 	}
 }
@@ -54,6 +69,8 @@ static void show_both(uint8_t byte, const json_t *reply)
 		};
 		ctl.values[OPTION_VERBOSE] = byte & VERBOSE ? "" : NULL;
 		show(&ctl, reply);
+		if (face == 0)
+			show_pages(out, reply);
 		fclose(err);
 		fclose(out);
 		check_text(text, length, face == 1);

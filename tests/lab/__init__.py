@@ -20,7 +20,7 @@ from .packets import ACK, FIN, PSH, RST, SYN, RawSender, Sniffer, is_syn, ping
 from .services import Listener, Probe, connect, probe_all, udp_exchange
 from .tap import HANG, Tap, main, wait_for
 from .topology import ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, INTERFACE_OF, LICENSE, MACHINES, Failed, Network
-from . import dns, proxy, tls, vendor
+from . import browser, dns, proxy, tls, vendor
 
 RULESET = os.environ.get("SPEFW_LAB_RULESET")
 

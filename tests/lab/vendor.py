@@ -26,6 +26,17 @@ FLOWS = [Flow(*row) for row in (
     ("api-in", 8474, "ADM", "SERVER"),
 )]
 
+# The commands of the vendor's document for the firewall of Windows, the lines of each joined: for administrators in
+# 192.0.2.0/24.
+NETSH = [
+    'netsh advfirewall firewall add rule name="MailStore Service Provider Edition (CAS)" '
+    'action=ALLOW dir=IN protocol=TCP localport="143,443,993" profile=ANY',
+    'netsh advfirewall firewall add rule name="MailStore Service Provider Edition (MGMT)" '
+    'action=ALLOW dir=IN protocol=TCP localport="8470" remoteip="192.0.2.0/24" profile=ANY',
+    'netsh advfirewall firewall add rule name="MailStore Service Provider Edition (MGMT)" '
+    'action=ALLOW dir=IN protocol=TCP localport="8474" remoteip="192.0.2.0/24" profile=ANY',
+]
+
 LICENSE_NAME = "my.mailstore.com"
 PORTS = sorted({flow.port for flow in FLOWS})
 # Ports of the same machine that nobody opened: mail, remote desktop, file sharing, and neighbours of the vendor's own.

@@ -196,7 +196,8 @@ def replies(tap):
         for method, parameters in (
                 ("Status", None), ("Flows", None), ("Names", None), ("Reload", None), ("Refresh", None),
                 ("Refresh", {"names": [vendor.LICENSE_NAME]}), ("Refresh", {"names": [vendor.LICENSE_NAME] * 2}),
-                ("Clear", None), ("Status", None), ("Reload", None), ("Status", {})):
+                ("Policy", None), ("Export", {"format": "netsh"}), ("Clear", None), ("Status", None), ("Reload", None),
+                ("Status", {})):
             reply = daemon.call(method, parameters)
             tap.equal(interface.complaints(interface.methods[method][1], reply), [], "%s replies as described" % method)
         daemon.write("[server]\n")

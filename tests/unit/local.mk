@@ -33,6 +33,8 @@ UNIT_TESTS = \
 	tests/unit/test_observe \
 	tests/unit/test_observed_queries \
 	tests/unit/test_foreign \
+	tests/unit/test_export \
+	tests/unit/test_export_page \
 	tests/unit/test_gw_cut \
 	tests/unit/test_gw_table \
 	tests/unit/test_output \
@@ -129,6 +131,13 @@ tests_unit_test_output_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
 tests_unit_test_output_LDADD = daemon/control/clients.$(OBJEXT) daemon/control/server.$(OBJEXT) libctl.a \
 	libbase.a libcore.a $(SYSTEMD_LIBS) \
 	$(INIH_LIBS) $(JANSSON_LIBS) -lutil $(UNIT_LIBS)
+
+tests_unit_test_export_SOURCES = tests/unit/test_export.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_export_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_export_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_export_page_SOURCES = tests/unit/test_export_page.c
+tests_unit_test_export_page_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cli
+tests_unit_test_export_page_LDADD = libctl.a libbase.a libcore.a $(INIH_LIBS) $(JANSSON_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_query_pace_SOURCES = tests/unit/test_query_pace.c
 tests_unit_test_query_pace_LDADD = daemon/core/query_pace.$(OBJEXT) $(UNIT_LIBS)

@@ -1071,11 +1071,13 @@ static void test_lists(void **state)
 	assert_string_equal(f->out, "");
 	assert_int_equal(RUN(f, "list", "PROTO"), EXIT_DONE);
 	assert_string_equal(f->out, "tcp\nudp\nicmp-echo\n");
+	assert_int_equal(RUN(f, "list", "FORMAT"), EXIT_DONE);
+	assert_string_equal(f->out, "netsh\nnft\njson\nmarkdown\nhtml\n");
 	assert_int_equal(RUN(f, "list", "verbs"), EXIT_DONE);
 	assert_int_equal(strncmp(f->out, "status\nreload\n", 14), 0);
 	assert_int_equal(RUN(f, "list"), EXIT_USAGE);
 	assert_string_equal(f->err, "spefwctl: which list? spefwctl list has these: flows, names, roles, ends, "
-				    "connections, protocols, kinds, verbs\n");
+				    "connections, protocols, formats, kinds, verbs\n");
 	assert_int_equal(RUN(f, "list", "flow"), EXIT_USAGE);
 }
 
