@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TEXT_MAX = SPEFW_REPLY_MAX / 4 * 3 }; /* bytes: as JSON it grows a little */
+
 static void fail(struct control_call *call, const char *what)
 {
 	control_fail(call, SPEFW_ERROR("Failed"), json_pack("{s:s}", "what", what));
@@ -43,6 +45,11 @@ void run_export(void *userdata, struct control_call *call, json_t *parameters)
 		return;
 	}
 	int r = gateway_export(service->gateway, nft ? EXPORT_NFT : EXPORT_NETSH, &text);
+	if (r == 0 && strlen(text) > TEXT_MAX) {
+		free(text);
+		fail(call, "it is too large to be sent: export the file alone, by -c FILE");
+		return;
+	}
 	json_t *reply = r == 0 ? json_pack("{s:s}", "text", text) : NULL;
 	if (reply)
 		control_reply(call, reply);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "export.h"
 #include "array.h"
+#include "flow_index.h"
 #include "lines.h"
 #include "policy_diff.h"
 
@@ -42,6 +43,12 @@ struct netsh {
 	FILE *out;
 	const struct export_view *view;
 	const struct policy_role *role;
+	const struct policy_flow **listed; /* all flows, in the order in which they are listed */
+	size_t *places;                    /* where a flow of the policy is there */
+	struct {
+		size_t *items; /* places, ascending */
+		size_t count, capacity;
+	} open;      /* flows to the role */
 	bool failed; /* without memory */
 };
 
@@ -302,18 +309,22 @@ static void set_name(struct netsh_rule *rule)
 		snprintf(rule->name, sizeof(rule->name), "spefw (%s)", id);
 }
 
+static const struct policy_flow *open_flow(const struct netsh *netsh, size_t at)
+{
+	return netsh->listed[netsh->open.items[at]];
+}
+
 /* This flow, and those behind it that go into the same rule. */
 static void put_flow(struct netsh *netsh, size_t at)
 {
-	const struct policy *policy = netsh->view->policy;
-	const struct policy_flow *other;
-	struct netsh_rule rule = { .flow = policy_listed_flow(policy, &at) };
+	struct netsh_rule rule = { .flow = open_flow(netsh, at) };
 
 	set_name(&rule);
 	comment_flow(netsh, rule.flow);
 	add_ports(netsh, &rule.ports, rule.flow);
-	while ((other = policy_listed_flow(policy, &at))) {
-		if (!flow_opens_role(other, netsh->role) || !is_same_rule(rule.flow, other))
+	while (is_for_everybody(rule.flow) && ++at < netsh->open.count) {
+		const struct policy_flow *other = open_flow(netsh, at);
+		if (!is_same_rule(rule.flow, other))
 			continue;
 		comment_flow(netsh, other);
 		add_ports(netsh, &rule.ports, other);
@@ -336,24 +347,49 @@ static void put_flow(struct netsh *netsh, size_t at)
 }
 
 /* It is in a rule of one ahead of it. */
-static bool is_put(const struct netsh *netsh, const struct policy_flow *flow)
+static bool is_put(const struct netsh *netsh, size_t at)
 {
-	const struct policy_flow *other;
-
-	if (!is_for_everybody(flow))
-		return false;
-	for (size_t at = 0; (other = policy_listed_flow(netsh->view->policy, &at)) && other != flow;)
-		if (flow_opens_role(other, netsh->role) && is_same_rule(other, flow))
+	for (size_t i = 0; is_for_everybody(open_flow(netsh, at)) && i < at; i++)
+		if (is_same_rule(open_flow(netsh, i), open_flow(netsh, at)))
 			return true;
 	return false;
+}
+
+/* Roles */
+
+static int compare_places(const void *a, const void *b)
+{
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Each flow once, whatever protocols and ports it has. */
+static void find_open(struct netsh *netsh)
+{
+	const struct policy *policy = netsh->view->policy;
+	const struct role_flows *flows = &policy->index->roles[netsh->role - policy->roles];
+	size_t kept = 0;
+
+	netsh->open.count = 0;
+	for (enum protocol protocol = 0; protocol < PROTOCOLS; protocol++) {
+		const struct flow_list *list = &flows->in[protocol];
+		for (size_t s = 0; s < list->segment_count; s++)
+			for (size_t i = 0; i < list->segments[s].count; i++)
+				netsh->failed |= ARRAY_PUSH(&netsh->open,
+							    netsh->places[list->flows[list->segments[s].flow + i]]) < 0;
+	}
+	if (netsh->open.count)
+		qsort(netsh->open.items, netsh->open.count, sizeof(*netsh->open.items), compare_places);
+	for (size_t i = 0; i < netsh->open.count; i++)
+		if (!kept || netsh->open.items[kept - 1] != netsh->open.items[i])
+			netsh->open.items[kept++] = netsh->open.items[i];
+	netsh->open.count = kept;
 }
 
 static void put_role(struct netsh *netsh)
 {
 	char text[WORDS_MAX], address[RANGE_TEXT_MAX];
 	const struct ranges *guarded = &netsh->role->guarded;
-	const struct policy_flow *flow;
-	bool some = false;
 
 	int length = snprintf(text, sizeof(text), "== For the machine of role %s:", netsh->role->name);
 	for (size_t i = 0; i < guarded->count && length < (int)sizeof(text) - RANGE_TEXT_MAX; i++)
@@ -361,13 +397,11 @@ static void put_role(struct netsh *netsh)
 				   range_format(&guarded->items[i], address));
 	comment(netsh, text);
 	fputc('\n', netsh->out);
-	for (size_t at = 0, before = 0; (flow = policy_listed_flow(netsh->view->policy, &at)); before = at) {
-		if (!flow_opens_role(flow, netsh->role) || is_put(netsh, flow))
-			continue;
-		put_flow(netsh, before);
-		some = true;
-	}
-	if (!some) {
+	find_open(netsh);
+	for (size_t at = 0; at < netsh->open.count; at++)
+		if (!is_put(netsh, at))
+			put_flow(netsh, at);
+	if (!netsh->open.count) {
 		comment(netsh, "nothing is open to it");
 		fputc('\n', netsh->out);
 	}
@@ -383,6 +417,21 @@ static void put_head(const struct netsh *netsh)
 	fputc('\n', netsh->out);
 }
 
+static void list_flows(struct netsh *netsh)
+{
+	const struct policy *policy = netsh->view->policy;
+	const struct policy_flow *flow;
+	size_t count = 0;
+
+	netsh->listed = calloc(policy->flow_count + 1, sizeof(*netsh->listed));
+	netsh->places = calloc(policy->flow_count + 1, sizeof(*netsh->places));
+	netsh->failed = !netsh->listed || !netsh->places;
+	for (size_t at = 0; !netsh->failed && (flow = policy_listed_flow(policy, &at));) {
+		netsh->places[flow - policy->flows] = count;
+		netsh->listed[count++] = flow;
+	}
+}
+
 char *export_netsh(const struct export_view *view)
 {
 	char *text = NULL;
@@ -391,12 +440,16 @@ char *export_netsh(const struct export_view *view)
 
 	if (!netsh.out)
 		return NULL;
+	list_flows(&netsh);
 	put_head(&netsh);
-	for (size_t i = 0; i < view->policy->role_count; i++) {
+	for (size_t i = 0; !netsh.failed && i < view->policy->role_count; i++) {
 		netsh.role = &view->policy->roles[i];
 		if (netsh.role->is_protected)
 			put_role(&netsh);
 	}
+	free(netsh.listed);
+	free(netsh.places);
+	free(netsh.open.items);
 	text = lines_end(netsh.out, &text);
 	if (!netsh.failed)
 		return text;

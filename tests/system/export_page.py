@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page of export html, as Chromium shows it: whole on small and large screens, in light and dark, readable, and
-without anything that it would load or run. SPEFW_TEST_PICTURES=DIR keeps the screenshots there."""
+without anything that it would load or run. SPEFW_TEST_PICTURES=DIR keeps the screenshots there; with
+SPEFW_TEST_AXE=FILE, which is axe.js of axe-core (from npm), that judges the pages, too."""
 import os
 import re
 import shutil
@@ -91,6 +92,9 @@ ACTIVE = """[...document.querySelectorAll("script,link,img,iframe,object,embed,f
 	.concat([...document.querySelectorAll("*")].flatMap(one => [...one.attributes])
 		.filter(one => one.name.startsWith("on")).map(one => one.name))"""
 
+AXE = """axe.run(document).then(result =>
+	result.violations.map(one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 80)).join(" ")))"""
+
 HOSTILE = """[server]
 address = 192.0.2.25
 
@@ -117,7 +121,10 @@ class Pages:
     def __init__(self, tap, window):
         self.tap, self.window = tap, window
         self.folder = tempfile.mkdtemp()
-        self.pictures = os.environ.get("SPEFW_TEST_PICTURES")
+        self.pictures, self.axe = os.environ.get("SPEFW_TEST_PICTURES"), None
+        if os.environ.get("SPEFW_TEST_AXE"):
+            with open(os.environ["SPEFW_TEST_AXE"], encoding="utf-8") as file:
+                self.axe = file.read()
 
     def close(self):
         shutil.rmtree(self.folder)
@@ -137,6 +144,9 @@ class Pages:
                 self.window.look(path, width, scheme=scheme)
                 self.tap.equal(self.window.evaluate(OVERFLOW), [], title + ": nothing is beyond the window or its box")
                 self.tap.equal(self.window.evaluate(LOW_CONTRAST), [], title + ": contrast")
+                if self.axe:
+                    self.window.evaluate(self.axe + "; 0")
+                    self.tap.equal(self.window.evaluate(AXE), [], title + ": axe-core")
                 if self.pictures:
                     self.window.screenshot(os.path.join(self.pictures, "%s-%d-%s.png" % (name, width, scheme)))
         dark = self.window.evaluate("getComputedStyle(document.body).backgroundColor")
