@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FETCH_TIMEOUT_S = 2, BUSY_MS = 200 };
+enum { FETCH_TIMEOUT_S = 2, BUSY_MS = 200, COLLECTED_MAX = 512 * 1024 * 1024 };
 
 /* What went wrong on the way, and what to do. */
 static int fail_call(const struct ctl *ctl, int error)
@@ -91,6 +91,31 @@ static void report_parameter(const struct ctl *ctl, const json_t *parameters)
 	ctl_error(ctl, "spefwd does not take these arguments: see spefwctl %s --help", ctl->verb->name);
 }
 
+static void report_waiting(const struct ctl *ctl, const json_t *parameters)
+{
+	char left[32];
+
+	ctl_error(ctl, "the change by %s waits for confirm: spefwctl confirm, or wait %s until it is undone",
+		  json_text_of(parameters, "by"), format_seconds(json_number_of(parameters, "left_s"), left));
+}
+
+static void report_nothing_waits(const struct ctl *ctl, const json_t *parameters)
+{
+	(void)parameters;
+	ctl_error(ctl, "nothing waits for confirm: it was confirmed or undone before, see spefwctl history");
+}
+
+static void report_history(const struct ctl *ctl, const json_t *parameters)
+{
+	int64_t number = json_number_of(parameters, "number");
+
+	if (number)
+		ctl_error(ctl, "there is no configuration %lld in the history: see spefwctl history",
+			  (long long)number);
+	else
+		ctl_error(ctl, "there is no earlier configuration to go back to: see spefwctl history");
+}
+
 /* The daemon's own words, which say what the kernel or the system refused. */
 static void report_failed(const struct ctl *ctl, const json_t *parameters)
 {
@@ -111,6 +136,9 @@ static const struct {
 	{ SPEFW_ERROR("NameUnknown"), report_name },
 	{ SPEFW_ERROR("FlowUnknown"), report_flow },
 	{ SPEFW_ERROR("Busy"), report_busy },
+	{ SPEFW_ERROR("ConfirmPending"), report_waiting },
+	{ SPEFW_ERROR("NothingToConfirm"), report_nothing_waits },
+	{ SPEFW_ERROR("HistoryUnknown"), report_history },
 	{ SPEFW_ERROR("ConnectionUnknown"), report_connection },
 	{ VARLINK_SERVICE ".MethodNotFound", report_old_daemon },
 	{ VARLINK_SERVICE ".InvalidParameter", report_parameter },
@@ -192,6 +220,51 @@ int ctl_follow(struct ctl *ctl, json_t *parameters, void (*show)(struct ctl *ctl
 	if (following.status == EXIT_NOT_RUNNING)
 		report_not_running(ctl);
 	return following.status;
+}
+
+struct collecting {
+	struct ctl *ctl;
+	json_t *list;
+	size_t bytes; /* of all texts, about */
+	int status;
+};
+
+static bool on_piece(void *userdata, json_t *message)
+{
+	struct collecting *collecting = userdata;
+	bool continues = false;
+	json_t *reply = NULL;
+
+	collecting->status = take_reply(collecting->ctl, message, &continues, &reply);
+	if (collecting->status != EXIT_DONE)
+		return false;
+	collecting->bytes += json_string_length(json_object_get(reply, "text")) +
+			     json_string_length(json_object_get(reply, "base64"));
+	/* It takes the reply in any case. */
+	int r = json_array_append_new(collecting->list, reply) < 0 ? -ENOMEM
+		: collecting->bytes > COLLECTED_MAX                ? -EMSGSIZE
+								   : 0;
+	if (r < 0)
+		collecting->status = fail_call(collecting->ctl, r);
+	return r == 0 && continues;
+}
+
+int ctl_collect(struct ctl *ctl, json_t *parameters, json_t **ret)
+{
+	struct collecting collecting = { .ctl = ctl, .list = json_array() };
+
+	int r = collecting.list ? client_follow(ctl_value(ctl, OPTION_SOCKET), ctl->verb->method, parameters,
+						ctl->verb->timeout_s, on_piece, &collecting)
+				: -ENOMEM;
+	if (r < 0)
+		collecting.status = fail_call(ctl, r);
+	if (collecting.status == EXIT_NOT_RUNNING)
+		report_not_running(ctl);
+	if (collecting.status == EXIT_DONE)
+		*ret = collecting.list;
+	else
+		json_decref(collecting.list);
+	return collecting.status;
 }
 
 static bool is_busy(const json_t *message)

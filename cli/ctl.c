@@ -146,7 +146,9 @@ static void make_getopt_tables(char *letters, struct option *options)
 	for (int i = 0; i < OPTIONS; i++) {
 		const struct option_kind *kind = &option_kinds[i];
 		options[i] = (struct option){ .name = kind->name,
-					      .has_arg = kind->argument ? required_argument : no_argument,
+					      .has_arg = !kind->argument  ? no_argument
+							 : kind->optional ? optional_argument
+									  : required_argument,
 					      .val = OPTION_BASE + i };
 		if (kind->letter)
 			*letters++ = kind->letter;

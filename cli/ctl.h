@@ -35,6 +35,8 @@ enum ctl_option {
 	OPTION_TIME,
 	OPTION_YES,
 	OPTION_FOLLOW,
+	OPTION_CONFIRM,
+	OPTION_FILES,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTIONS,
@@ -49,6 +51,7 @@ struct option_kind {
 	const char *help;
 	const char *usual; /* its value where it is not given; NULL: none */
 	bool every_verb;   /* else those that list it */
+	bool optional;     /* its argument may be left out: --NAME=ARGUMENT */
 };
 
 struct verb {
@@ -109,6 +112,9 @@ int ctl_call_method(struct ctl *ctl, const char *method, json_t *parameters, jso
 int ctl_need(struct ctl *ctl, json_t *parameters, json_t **ret);
 int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret); /* another method */
 
+/* All replies of a method that answers in pieces; *ret is a list, the caller's. */
+int ctl_collect(struct ctl *ctl, json_t *parameters, json_t **ret);
+
 /* The reply of a method without parameters, or NULL: for a hint, so nothing is reported and it does not wait long. */
 json_t *ctl_fetch(const struct ctl *ctl, const char *method);
 /* The word nearest to this one among those that `list` has for an argument, as "FLOW"; NULL: none. The caller's. */
@@ -136,6 +142,9 @@ int verb_connections(struct ctl *ctl);
 int verb_cut(struct ctl *ctl);
 int verb_refresh(struct ctl *ctl);
 int verb_clear(struct ctl *ctl);
+int verb_reload(struct ctl *ctl);
+int verb_rollback(struct ctl *ctl);
+int verb_config(struct ctl *ctl);
 int verb_check(struct ctl *ctl);
 int verb_diff(struct ctl *ctl);
 int verb_explain(struct ctl *ctl);

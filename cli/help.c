@@ -27,14 +27,24 @@ static void print_about(const struct ctl *ctl, const char *about)
 	}
 }
 
+/* " FILE", "[=TIME]". */
+static void add_argument(struct text *text, const struct option_kind *option)
+{
+	if (option->argument)
+		text_add(text, option->optional ? "[=%s]" : " %s", option->argument);
+}
+
 static void add_option(struct table *table, const struct option_kind *option)
 {
+	struct text argument = { 0 };
 	char letter[8] = "    ";
 
 	if (option->letter)
 		snprintf(letter, sizeof(letter), "-%c, ", option->letter);
-	table_cell(table, TONE_PLAIN, "  %s--%s%s%s", letter, option->name, option->argument ? " " : "",
-		   option->argument ? option->argument : "");
+	add_argument(&argument, option);
+	table->failed |= argument.failed;
+	table_cell(table, TONE_PLAIN, "  %s--%s%s", letter, option->name, text_of(&argument));
+	text_free(&argument);
 	table_cell(table, TONE_PLAIN, "%s%s%s%s", option->help, option->usual ? " (" : "",
 		   option->usual ? option->usual : "", option->usual ? ")" : "");
 }
@@ -63,8 +73,8 @@ static void add_options(struct text *text, unsigned options, bool optional)
 			text_add(text, "-%c", option->letter);
 		else
 			text_add(text, "--%s", option->name);
-		text_add(text, "%s%s%s", option->argument ? " " : "", option->argument ? option->argument : "",
-			 optional ? "]" : "");
+		add_argument(text, option);
+		text_add(text, "%s", optional ? "]" : "");
 	}
 }
 

@@ -19,6 +19,7 @@ libctl_a_SOURCES = \
 	cli/text_cures.c cli/text_diff.c cli/text_drops.c \
 	cli/text_explain.c \
 	cli/text_flows.c \
+	cli/text_history.c \
 	cli/text_usage.c \
 	cli/verbs.c \
 	cli/verbs_change.c \
@@ -27,6 +28,7 @@ libctl_a_SOURCES = \
 	cli/verbs_drops.c cli/verbs_drops.h \
 	cli/verbs_explain.c \
 	cli/verbs_export.c \
+	cli/verbs_history.c \
 	cli/verbs_init.c \
 	cli/verbs_list.c \
 	cli/verbs_metrics.c \

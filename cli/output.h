@@ -42,10 +42,16 @@ void text_diff(const struct ctl *ctl, const json_t *reply);
 void text_drops(const struct ctl *ctl, const json_t *reply);
 void text_reload(const struct ctl *ctl, const json_t *reply);
 void text_clear(const struct ctl *ctl, const json_t *reply);
+void text_confirm(const struct ctl *ctl, const json_t *reply);
+void text_history(const struct ctl *ctl, const json_t *reply);
+void text_config(const struct ctl *ctl, const json_t *reply);   /* as verb_config() puts it together */
 void text_list(const struct ctl *ctl, const json_t *reply);     /* {"KIND": [words]}: one a line */
 void text_doctor(const struct ctl *ctl, const json_t *report);  /* findings, worst first */
 void text_export(const struct ctl *ctl, const json_t *reply);   /* {"text": ...}, or the document */
 void text_metrics(const struct ctl *ctl, const json_t *status); /* NULL: no daemon runs */
+
+/* The bytes of a file that a reply has as `text` or `base64`: the caller's; NULL: there are none, or no memory. */
+char *json_bytes_of(const json_t *file, size_t *ret_length);
 
 /* The parts of output_text. */
 void text_not_running(const struct ctl *ctl, const json_t *inspect, const char *unknown);
@@ -66,6 +72,7 @@ void text_add_list(struct text *text, const json_t *array, size_t max);
 /* Likewise of words in the file, of which the daemon gives the first and counts the rest. */
 void text_add_words(struct text *text, const json_t *object, const char *key, size_t max);
 /* Where the reply has it so: that nothing of it is in force. */
+void text_waits(const struct ctl *ctl, const json_t *reply); /* for confirm */
 void text_removed(const struct ctl *ctl, const json_t *reply);
 void text_add_ports(struct text *text, const json_t *flow); /* "tcp/143, 443" */
 void text_add_last(struct text *text, const json_t *flow);  /* when it was last used, or why it is off */

@@ -62,12 +62,13 @@ void text_reload(const struct ctl *ctl, const json_t *reply)
 	for (size_t i = 0; i < json_array_size(warnings); i++)
 		text_print_line(ctl->environment->err, json_text(json_array_get(warnings, i)));
 	format_count(json_number_of(reply, "generation"), generation);
+	const char *done = strcmp(ctl->verb->name, "rollback") == 0 ? "rolled back" : "reloaded";
 	if (!json_truth_of(reply, "changed"))
-		fprintf(ctl->screen.file, "reloaded: nothing changes, generation %s stays\n", generation);
+		fprintf(ctl->screen.file, "%s: nothing changes, generation %s stays\n", done, generation);
 	else if (count == 0) /* as it was before the table was removed */
-		fprintf(ctl->screen.file, "reloaded: in force, generation %s\n", generation);
+		fprintf(ctl->screen.file, "%s: in force, generation %s\n", done, generation);
 	else
-		fprintf(ctl->screen.file, "reloaded: generation %s, %zu change%s\n", generation, count,
+		fprintf(ctl->screen.file, "%s: generation %s, %zu change%s\n", done, generation, count,
 			count == 1 ? "" : "s");
 	for (size_t i = 0; i < count; i++) {
 		fputs("  ", ctl->screen.file);
@@ -78,6 +79,7 @@ void text_reload(const struct ctl *ctl, const json_t *reply)
 		fprintf(ctl->screen.file, "cut: %s connection%s that the new policy denies\n",
 			format_count(cut, number), cut == 1 ? "" : "s");
 	text_cut(ctl, cut, json_object_get(reply, "cut_connections"));
+	text_waits(ctl, reply);
 }
 
 void text_clear(const struct ctl *ctl, const json_t *reply)
@@ -88,6 +90,8 @@ void text_clear(const struct ctl *ctl, const json_t *reply)
 	else
 		screen_text(&ctl->screen, TONE_PLAIN, "there was no table to remove");
 	putc('\n', ctl->screen.file);
+	if (json_truth_of(reply, "dropped"))
+		fputs("the reload that waited for confirm counts as undone\n", ctl->screen.file);
 }
 
 static void print_diags(const struct ctl *ctl, const struct diags *diags)

@@ -130,7 +130,7 @@ static void add_fact(struct facts *facts, const char *label, enum tone tone, str
 	} hints[] = {
 		{ "drops", "-> spefwctl drops" },      { "doctor", "-> spefwctl doctor" },
 		{ "names", "-> spefwctl names" },      { "flows", "-> spefwctl flows" },
-		{ "status", "-> spefwctl status -v" },
+		{ "status", "-> spefwctl status -v" }, { "confirm", "-> spefwctl confirm" },
 	};
 
 	facts_add(facts, label, tone, text);
@@ -221,6 +221,24 @@ static void add_config(struct facts *facts, const json_t *status)
 		text_add(&text, ", loaded %s ago%s%s", format_age(json_integer_value(age), ago), *by ? " by " : "", by);
 	text_add(&text, matches ? ", as on disk" : ", not as on disk");
 	add_fact(facts, "Config", matches ? TONE_PLAIN : TONE_WARNING, &text, NULL);
+}
+
+/* What is undone if nobody does anything. */
+static void add_waiting(struct facts *facts, const json_t *status)
+{
+	const json_t *waiting = json_object_get(json_object_get(status, "config"), "waiting");
+	int64_t left_s = json_number_of(waiting, "left_s");
+	struct text text = { 0 };
+	char left[32];
+
+	if (!waiting)
+		return;
+	if (left_s > 0)
+		text_add(&text, "the change by %s is undone in %s", json_text_of(waiting, "by"),
+			 format_seconds(left_s, left));
+	else
+		text_add(&text, "the change by %s is to be undone now", json_text_of(waiting, "by"));
+	add_fact(facts, "Waits", TONE_WARNING, &text, "confirm");
 }
 
 /* Of both families of a name, the worse one counts; an address in one of them is enough, so that a name fails only
@@ -363,6 +381,7 @@ void text_status(const struct ctl *ctl, const json_t *reply)
 		add_denied(&facts, reply);
 	}
 	add_config(&facts, reply);
+	add_waiting(&facts, reply);
 	add_names(&facts, reply);
 	if (!cleared) {
 		add_flows(&facts, reply);

@@ -45,11 +45,14 @@ static void add_items(struct text *text, const json_t *list, const char *between
 static void add_reload(struct text *text, const json_t *event)
 {
 	const json_t *changes = json_object_get(event, "changes");
+	const char *kind = json_text_of(event, "kind");
 	int64_t count = json_number_of(event, "count");
+	char left[32];
 
-	text_add(text, "reload by %s", json_text_of(event, "by"));
+	text_add(text, "%s by %s", strcmp(kind, "undo") == 0 ? "undo of the change" : kind, json_text_of(event, "by"));
 	if (!json_truth_of(event, "done")) {
-		text_add(text, " failed: the old policy stays in force");
+		text_add(text, strcmp(kind, "undo") == 0 ? " failed: it is tried again"
+							 : " failed: the old policy stays in force");
 		return;
 	}
 	text_add(text, ", generation %" PRId64 ": ", json_number_of(event, "generation"));
@@ -57,6 +60,15 @@ static void add_reload(struct text *text, const json_t *event)
 	add_more(text, changes, count - (int64_t)json_array_size(changes), "; and ");
 	if (count <= 0)
 		text_add(text, "nothing changed");
+	if (json_number_of(event, "confirm_s"))
+		text_add(text, "; undone in %s unless it is confirmed",
+			 format_seconds(json_number_of(event, "confirm_s"), left));
+}
+
+static void add_confirm(struct text *text, const json_t *event)
+{
+	text_add(text, "confirm by %s: generation %" PRId64 " stays in force", json_text_of(event, "by"),
+		 json_number_of(event, "generation"));
 }
 
 static void add_refresh(struct text *text, const json_t *event)
@@ -195,9 +207,10 @@ void text_event(const struct ctl *ctl, const json_t *reply)
 	static const struct {
 		const char *kind;
 		void (*add)(struct text *text, const json_t *event);
-	} kinds[] = { { "begin", add_begin },   { "reload", add_reload }, { "refresh", add_refresh },
-		      { "clear", add_clear },   { "cut", add_cut },       { "denied", add_denied },
-		      { "name", add_name },     { "repair", add_repair }, { "foreign", add_foreign },
+	} kinds[] = { { "begin", add_begin },   { "reload", add_reload },   { "rollback", add_reload },
+		      { "undo", add_reload },   { "confirm", add_confirm }, { "refresh", add_refresh },
+		      { "clear", add_clear },   { "cut", add_cut },         { "denied", add_denied },
+		      { "name", add_name },     { "repair", add_repair },   { "foreign", add_foreign },
 		      { "health", add_health }, { "lost", add_lost } };
 	const json_t *event = json_object_get(reply, "event");
 	const char *kind = json_text_of(event, "kind");

@@ -20,6 +20,9 @@ const struct option_kind option_kinds[OPTIONS] = {
 	[OPTION_TIME] = { "time", 0, "LIST", "time servers of the server, for init", NULL, false },
 	[OPTION_YES] = { "yes", 0, NULL, "really clear", NULL, false },
 	[OPTION_FOLLOW] = { "follow", 0, NULL, "go on with what is denied from now on", NULL, false },
+	[OPTION_CONFIRM] = { "confirm", 0, "TIME", "undo it after that time, unless confirm comes before", "60s", false,
+			     true },
+	[OPTION_FILES] = { "files", 0, "DIR", "write the files there", NULL, false },
 	[OPTION_HELP] = { "help", 'h', NULL, "print this help, or that of the verb", NULL, true },
 	[OPTION_VERSION] = { "version", 0, NULL, "print the version", NULL, true },
 };
@@ -44,13 +47,68 @@ const struct verb verbs[] = {
 	  .about =
 		  "Reads the configuration again, applies it in one transaction, and prints what changed, "
 		  "and the first connections that it cut, alike ones in one line: whose, by which flow, and why. Where "
-		  "the file has errors they are printed, nothing changes, and the exit status is 1. For root.\n",
-	  .example = "spefwctl reload",
+		  "the file has errors they are printed, nothing changes, and the exit status is 1. For root.\n"
+		  "With `--confirm` the daemon undoes it after 60 seconds, or that <TIME> (up to a day, as `90s` or "
+		  "`10m`), unless `spefwctl confirm` comes before: also where this terminal is gone, or the daemon or "
+		  "the gateway was restarted meanwhile. Connections that it cut stay cut. Until then there is no other "
+		  "reload or rollback. A file that was undone is not taken at a start of the daemon, until a `reload` "
+		  "takes it again.\n",
+	  .example = "spefwctl reload --confirm=5m",
+	  .options = OF(CONFIRM),
 	  .root = true,
 	  .method = SPEFW_METHOD("Reload"),
 	  .timeout_s = LONG_TIMEOUT_S,
 	  .text = text_reload,
+	  .run = verb_reload },
+	{ .name = "confirm",
+	  .help = "keep a reload that waits for it",
+	  .about = "The reload or rollback that waits for it stays in force. The exit status is 1 where none waits: "
+		   "it was confirmed before, or undone. For root.\n",
+	  .example = "spefwctl confirm",
+	  .root = true,
+	  .method = SPEFW_METHOD("Confirm"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_confirm,
 	  .run = verb_show },
+	{ .name = "history",
+	  .help = "which configurations were in force",
+	  .about = "The last 20 configurations that were in force, or as many as 64 MB hold, the last one first: its "
+		   "number for `rollback`, its generation, since when, who asked for it, and what it changed. `undone` "
+		   "and `rolled back from` mark files that are not taken at a start of the daemon.\n",
+	  .example = "spefwctl history",
+	  .method = SPEFW_METHOD("History"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_history,
+	  .run = verb_show },
+	{ .name = "rollback",
+	  .arguments = "[NUMBER]",
+	  .arguments_max = 1,
+	  .help = "go back to an earlier configuration",
+	  .about = "Brings the configuration with that <NUMBER> of `history` into force, with the files that it named "
+		   "then: a reload like any other, `--confirm` included. Without <NUMBER> it is the newest one before "
+		   "with other files, that was not undone or rolled back from.\n"
+		   "The file on disk stays as it is. It is not taken at a start of the daemon, until a `reload` takes "
+		   "it again; `config` brings the one in force back to disk. For root.\n",
+	  .example = "spefwctl rollback",
+	  .options = OF(CONFIRM),
+	  .root = true,
+	  .method = SPEFW_METHOD("Rollback"),
+	  .timeout_s = LONG_TIMEOUT_S,
+	  .text = text_reload,
+	  .run = verb_rollback },
+	{ .name = "config",
+	  .help = "the configuration in force",
+	  .about = "Prints the configuration in force as it was read, whatever is on disk by now; after `clear`, that "
+		   "which was in force last. `spefwctl config >FILE` brings it back.\n"
+		   "With `--files` it is written into that directory, together with the files that it names, each by "
+		   "the last part of its path. The directory is made where it is missing; a file that is there is "
+		   "never overwritten.\n",
+	  .example = "spefwctl config",
+	  .options = OF(FILES),
+	  .method = SPEFW_METHOD("Config"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_config,
+	  .run = verb_config },
 	{ .name = "diff",
 	  .arguments = "[FILE]",
 	  .arguments_max = 1,

@@ -43,6 +43,8 @@ const struct metric metrics[] = {
 	    "Number of the policy in force; one more for each that comes into force, and for each clear.",
 	    "generation"),
 	ONE("config_matches_disk", "gauge", "Whether the file on disk is the policy in force.", "config.matches_disk"),
+	ONE("confirm_left_seconds", "gauge", "When a change is undone that waits for confirm; absent where none does.",
+	    "config.waiting.left_s"),
 	MEMBERS("denied_total", "Denied packets.", "denied", "kind", "in", "out", "early", "invalid"),
 	MEMBERS("mid_stream_total", "Packets of connections that were not tracked: passed, or of one that was cut.",
 		"mid_stream", "kind", "passed", "cut"),

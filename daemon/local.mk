@@ -8,6 +8,7 @@ libcore_a_SOURCES = \
 	daemon/core/aliases.c daemon/core/aliases.h \
 	daemon/core/archive.c daemon/core/archive.h \
 	daemon/core/array.h \
+	daemon/core/base64.c daemon/core/base64.h \
 	daemon/core/bridges.c daemon/core/bridges.h \
 	daemon/core/builtin.c \
 	daemon/core/config.c daemon/core/config.h \
@@ -43,6 +44,7 @@ libcore_a_SOURCES = \
 	daemon/core/hash.h \
 	daemon/core/health_note.c daemon/core/health_note.h \
 	daemon/core/held.c daemon/core/held.h daemon/core/hour.c daemon/core/hour.h \
+	daemon/core/history.c daemon/core/history.h daemon/core/history_text.c \
 	daemon/core/judge.c daemon/core/judge_parts.h \
 	daemon/core/lines.c daemon/core/lines.h \
 	daemon/core/foreign.c daemon/core/foreign.h daemon/core/foreign_parts.h \
@@ -76,7 +78,8 @@ libcore_a_SOURCES = \
 	daemon/core/seen_connections.c daemon/core/seen_connections.h \
 	daemon/core/seen_packet.c daemon/core/seen_packet.h \
 	daemon/core/totals.c daemon/core/totals.h \
-	daemon/core/unfit.c daemon/core/unfit.h
+	daemon/core/unfit.c daemon/core/unfit.h \
+	daemon/core/waiting.c daemon/core/waiting.h
 libbase_a_SOURCES = \
 	daemon/config/ini.c daemon/config/ini.h \
 	daemon/net/local_addresses.c daemon/net/local_addresses.h \
@@ -97,6 +100,8 @@ spefwd_SOURCES = \
 	daemon/state_file.c daemon/state_file.h \
 	daemon/timer.c daemon/timer.h \
 	daemon/control/methods.c daemon/control/methods.h \
+	daemon/control/methods_change.c daemon/control/methods_change.h daemon/control/methods_config.c \
+	daemon/control/report_history.c daemon/control/report_history.h \
 	daemon/control/methods_diff.c daemon/control/methods_diff.h \
 	daemon/control/report_diff.c daemon/control/report_diff.h \
 	daemon/control/methods_drops.c daemon/control/methods_drops.h \
@@ -115,7 +120,10 @@ spefwd_SOURCES = \
 	daemon/control/server.c daemon/control/server.h daemon/control/server_parts.h \
 	daemon/control/watchers.c daemon/control/watchers.h \
 	daemon/gateway/apply.c daemon/gateway/parts.h \
+	daemon/gateway/change.c \
+	daemon/gateway/config_pieces.c daemon/gateway/config_pieces.h \
 	daemon/gateway/config_store.c daemon/gateway/config_store.h \
+	daemon/gateway/kept.c daemon/gateway/kept.h \
 	daemon/gateway/generation.c daemon/gateway/generation.h \
 	daemon/gateway/counts.c daemon/gateway/counts.h \
 	daemon/gateway/cut.c daemon/gateway/cut.h daemon/gateway/cut_parts.h daemon/gateway/cut_memory.c \

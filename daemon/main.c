@@ -106,7 +106,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 
 	(void)source;
 	(void)info;
-	gateway_reload(userdata, &by, &diags, &result);
+	gateway_reload(userdata, &by, 0, &diags, &result);
 	diags_free(&diags);
 	return 0;
 }

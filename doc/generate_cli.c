@@ -116,6 +116,16 @@ static void put_lower(const char *text)
 		putchar(tolower((unsigned char)*text));
 }
 
+static void put_option_argument(const struct option_kind *option)
+{
+	if (!option->argument)
+		return;
+	fputs(option->optional ? " Ns Oo Ns = Ns Ar " : " Ar ", stdout);
+	put_lower(option->argument);
+	if (option->optional)
+		fputs(" Oc", stdout);
+}
+
 static void put_option_list(unsigned options, bool optional)
 {
 	for (int i = 0; i < OPTIONS; i++) {
@@ -127,10 +137,7 @@ static void put_option_list(unsigned options, bool optional)
 			putchar(option->letter);
 		else
 			printf("-%s", option->name);
-		if (option->argument) {
-			fputs(" Ar ", stdout);
-			put_lower(option->argument);
-		}
+		put_option_argument(option);
 		if (optional)
 			fputs(" Oc", stdout);
 	}
@@ -178,10 +185,7 @@ static void put_options(void)
 		if (option->letter)
 			printf("Fl %c , ", option->letter);
 		printf("Fl -%s", option->name);
-		if (option->argument) {
-			fputs(" Ar ", stdout);
-			put_lower(option->argument);
-		}
+		put_option_argument(option);
 		printf("\n%c", toupper((unsigned char)option->help[0]));
 		put_escaped(option->help + 1);
 		puts(".");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/methods.h"
+#include "control/methods_change.h"
 #include "control/methods_diff.h"
 #include "control/methods_drops.h"
 #include "control/methods_explain.h"
@@ -60,54 +61,6 @@ struct requester method_requester(const struct control_call *call, char text[PEE
 	return (struct requester){ peer_text(uid, text), true, uid };
 }
 
-static void add_line(void *userdata, const char *text)
-{
-	json_array_append_new(userdata, json_printable(text));
-}
-
-static json_t *diag_list(const struct diags *diags, enum severity severity)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < diags->count; i++) {
-		char *text = diags->items[i].severity == severity ? diag_format(&diags->items[i]) : NULL;
-		if (text)
-			json_array_append_new(list, json_printable(text));
-		free(text);
-	}
-	return list;
-}
-
-static void run_reload(void *userdata, struct control_call *call, json_t *parameters)
-{
-	const struct service *service = userdata;
-	const struct table *table = gateway_table(service->gateway);
-	struct diags diags = { 0 };
-	json_t *changes = json_array();
-	struct reload_result result = { .line = add_line, .userdata = changes };
-	const struct config_store *config = gateway_config(service->gateway);
-	uint64_t before = config_store_generation(config);
-	char text[PEER_TEXT_MAX];
-	struct requester by = method_requester(call, text);
-
-	(void)parameters;
-	int r = gateway_reload(service->gateway, &by, &diags, &result);
-	uint64_t generation = config_store_generation(config);
-	if (r == 0)
-		reply_or_hang_up(call, json_pack("{s:b, s:I, s:O, s:I, s:o, s:o}", "changed", generation != before,
-						 "generation", (json_int_t)generation, "changes", changes, "cut",
-						 (json_int_t)result.cut.count, "cut_connections",
-						 report_cut(config_store_policy(config), &result.cut), "warnings",
-						 diag_list(&diags, DIAG_WARNING)));
-	else if (r == -EINVAL && diags_failed(&diags))
-		control_fail(call, NAMED("ConfigInvalid"), json_pack("{s:o}", "errors", diag_list(&diags, DIAG_ERROR)));
-	else
-		control_fail(call, NAMED("Failed"),
-			     json_pack("{s:o}", "what",
-				       json_printable(table_failure(table)[0] ? table_failure(table) : strerror(-r))));
-	json_decref(changes);
-	diags_free(&diags);
-}
-
 /* The caller went away before its answer. */
 static void forget_waiter(void *userdata, struct control_call *call)
 {
@@ -162,12 +115,12 @@ static void run_clear(void *userdata, struct control_call *call, json_t *paramet
 	const struct service *service = userdata;
 	char text[PEER_TEXT_MAX];
 	struct requester by = method_requester(call, text);
-	bool removed;
+	bool removed, dropped;
 
 	(void)parameters;
-	int r = gateway_clear(service->gateway, &by, &removed);
+	int r = gateway_clear(service->gateway, &by, &removed, &dropped);
 	if (r == 0)
-		reply_or_hang_up(call, json_pack("{s:b}", "removed", removed));
+		reply_or_hang_up(call, json_pack("{s:b, s:b}", "removed", removed, "dropped", dropped));
 	else
 		control_fail(call, NAMED("Failed"),
 			     json_pack("{s:o}", "what",
@@ -175,12 +128,14 @@ static void run_clear(void *userdata, struct control_call *call, json_t *paramet
 }
 
 const struct control_method methods[] = {
-	{ NAMED("Drops"), false, method_drops },  { NAMED("Status"), false, run_status },
-	{ NAMED("Flows"), false, run_flows },     { NAMED("Names"), false, run_names },
-	{ NAMED("Explain"), false, run_explain }, { NAMED("Connections"), false, run_connections },
-	{ NAMED("Peers"), false, run_peers },     { NAMED("Cut"), true, run_cut },
-	{ NAMED("Diff"), false, run_diff },       { NAMED("Reload"), true, run_reload },
-	{ NAMED("Refresh"), true, run_refresh },  { NAMED("Clear"), true, run_clear },
-	{ NAMED("Watch"), false, method_watch },  { NAMED("Policy"), false, run_policy },
-	{ NAMED("Export"), false, run_export },   { NULL, false, NULL },
+	{ NAMED("Drops"), false, method_drops },   { NAMED("Status"), false, run_status },
+	{ NAMED("Flows"), false, run_flows },      { NAMED("Names"), false, run_names },
+	{ NAMED("Explain"), false, run_explain },  { NAMED("Connections"), false, run_connections },
+	{ NAMED("Peers"), false, run_peers },      { NAMED("Cut"), true, run_cut },
+	{ NAMED("Diff"), false, run_diff },        { NAMED("Reload"), true, run_reload },
+	{ NAMED("Rollback"), true, run_rollback }, { NAMED("Confirm"), true, run_confirm },
+	{ NAMED("History"), false, run_history },  { NAMED("Config"), false, run_config },
+	{ NAMED("Refresh"), true, run_refresh },   { NAMED("Clear"), true, run_clear },
+	{ NAMED("Watch"), false, method_watch },   { NAMED("Policy"), false, run_policy },
+	{ NAMED("Export"), false, run_export },    { NULL, false, NULL },
 };

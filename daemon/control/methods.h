@@ -14,6 +14,7 @@ struct service {
 	struct explaining *explaining;        /* calls of Explain that wait for other tables; methods_explain.c */
 	struct watch *watch;                  /* methods_watch.h */
 	struct drop_follower *drop_followers; /* methods_drops.c */
+	struct config_reader *config_readers; /* methods_config.c */
 };
 
 extern const struct control_method methods[];

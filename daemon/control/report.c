@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/report.h"
 #include "control/flow_json.h"
+#include "control/report_history.h"
 #include "control/report_usage.h"
 #include "control/report_drops.h"
 #include "core/query_pace.h"
@@ -123,7 +124,7 @@ static json_t *report_config(const struct gateway *gateway, const struct health 
 {
 	const struct policy_file *file = config_store_file(gateway_config(gateway));
 	static const enum health_code others[] = { HEALTH_CONFIG_CHANGED, HEALTH_CONFIG_REFUSED, HEALTH_CONFIG_MISSING,
-						   HEALTH_CONFIG_KEPT };
+						   HEALTH_CONFIG_KEPT, HEALTH_CONFIG_TAKEN_BACK };
 	bool matches = !table_is_removed(gateway_table(gateway)) || config_store_matches_disk(gateway_config(gateway));
 	int64_t uptime_s = gateway_uptime_ms(gateway) / 1000, age_s = time(NULL) - file->loaded_at;
 	char when[32];
@@ -136,8 +137,9 @@ static json_t *report_config(const struct gateway *gateway, const struct health 
 	gmtime_r(&file->loaded_at, &parts);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
 	const char *by = gateway_loaded_by(gateway);
-	return json_pack("{s:o, s:s, s:I, s:b, s:s*}", "path", json_printable(file->path), "loaded_at", when,
-			 "loaded_s", (json_int_t)age_s, "matches_disk", matches, "loaded_by", *by ? by : NULL);
+	return json_pack("{s:o, s:s, s:I, s:b, s:s*, s:o*}", "path", json_printable(file->path), "loaded_at", when,
+			 "loaded_s", (json_int_t)age_s, "matches_disk", matches, "loaded_by", *by ? by : NULL,
+			 "waiting", report_waiting(gateway_config(gateway)));
 }
 
 json_t *report_reasons(const struct health *health)

@@ -107,10 +107,15 @@ static int add_details(json_t *event, const struct policy *policy, const struct 
 
 	switch (happening->kind) {
 	case HAPPENED_RELOAD:
+	case HAPPENED_ROLLBACK:
+	case HAPPENED_UNDO:
+		if (happening->confirm_ms)
+			r |= set(event, "confirm_s", json_integer((happening->confirm_ms + 999) / 1000));
 		r |= set(event, "done", json_boolean(happening->done));
 		r |= set(event, "generation", json_integer((json_int_t)happening->generation));
 		r |= set(event, "changes", lines_list(happening));
 		return r | set(event, "count", json_integer((json_int_t)happening->count));
+	case HAPPENED_CONFIRM: return r | set(event, "generation", json_integer((json_int_t)happening->generation));
 	case HAPPENED_REFRESH:
 		r |= set(event, "names", lines_list(happening));
 		return r | set(event, "count", json_integer((json_int_t)happening->count));
@@ -127,9 +132,8 @@ static int add_details(json_t *event, const struct policy *policy, const struct 
 
 json_t *report_happening(const struct policy *policy, const struct happening *happening)
 {
-	static const char *const kinds[HAPPENINGS] = {
-		"reload", "refresh", "clear", "cut", "name", "repair", "foreign"
-	};
+	static const char *const kinds[HAPPENINGS] = { "reload", "rollback", "undo", "confirm", "refresh",
+						       "clear",  "cut",      "name", "repair",  "foreign" };
 	json_t *event, *reply = new_event(kinds[happening->kind], &event);
 
 	return reply ? finish(reply, add_details(event, policy, happening)) : NULL;

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +15,14 @@
 #define END "end "
 #define LINE "%zu %016" PRIx64 " %s\n"
 
-enum { LINE_MAX_BYTES = 4200 }; /* two numbers and a path of PATH_MAX */
+uint64_t archive_hash_start(const char *path)
+{
+	return hash_bytes(HASH_START, path, strlen(path));
+}
 
 static uint64_t hash_of(const char *path, const char *bytes, size_t length)
 {
-	return hash_bytes(hash_bytes(HASH_START, path, strlen(path)), bytes, length);
+	return hash_bytes(archive_hash_start(path), bytes, length);
 }
 
 int archive_add(struct archive *archive, const char *path, const char *bytes, size_t length)
@@ -65,8 +67,8 @@ char *archive_pack(const struct archive *archive, size_t *ret_length)
 
 static int unpack_one(struct archive *archive, const char **at, size_t *left)
 {
-	const char *end = memchr(*at, '\n', *left < LINE_MAX_BYTES ? *left : LINE_MAX_BYTES);
-	char line[LINE_MAX_BYTES + 2], again[LINE_MAX_BYTES + 64];
+	const char *end = memchr(*at, '\n', *left < ARCHIVE_LINE_MAX ? *left : ARCHIVE_LINE_MAX);
+	char line[ARCHIVE_LINE_MAX + 2], again[ARCHIVE_LINE_MAX + 64];
 	size_t length, path_at = 0;
 	uint64_t hash;
 
@@ -114,6 +116,25 @@ int archive_unpack(struct archive *ret, const char *bytes, size_t length)
 	if (r < 0)
 		archive_free(ret);
 	return r;
+}
+
+bool archive_is_header(const char *line)
+{
+	return strlen(line) + 1 == strlen(HEADER) && strncmp(line, HEADER, strlen(line)) == 0;
+}
+
+int archive_parse_line(const char *line, size_t count, struct archive_line *ret)
+{
+	char end[32];
+	int path_at = 0;
+
+	snprintf(end, sizeof(end), END "%zu", count);
+	if (strcmp(line, end) == 0)
+		return 0;
+	if (sscanf(line, "%zu %" SCNx64 " %n", &ret->length, &ret->hash, &path_at) != 2 || !path_at || !line[path_at])
+		return -EBADMSG;
+	ret->path = line + path_at;
+	return 1;
 }
 
 void archive_free(struct archive *archive)

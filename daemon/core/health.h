@@ -36,8 +36,15 @@
 	       "`spefwctl reload`")                                                                                   \
 	REASON(CONFIG_REFUSED, "config-refused", false,                                                               \
 	       "The configuration file was refused; the old policy is in force.", "`spefwctl check`")                 \
+	REASON(CONFIG_TAKEN_BACK, "config-taken-back", false,                                                         \
+	       "The configuration file was undone, since nobody confirmed its reload, or rolled back from; an "       \
+	       "earlier one is in force.",                                                                            \
+	       "correct <FILE>, then `spefwctl reload`")                                                              \
+	REASON(UNDO_FAILED, "undo-failed", false,                                                                     \
+	       "A reload that nobody confirmed could not be undone; it is tried again.", "`journalctl -u spefwd`")    \
 	REASON(CONFIG_UNSAVED, "config-unsaved", false,                                                               \
-	       "The configuration can't be kept for a start with a bad file.", "free disk space in <DIR>")            \
+	       "The configuration and the history can't be kept, for a start with a bad file or a rollback.",         \
+	       "free disk space in <DIR>")                                                                            \
 	REASON(OWN_ADDRESS, "own-address", false,                                                                     \
 	       "A protected address is the gateway's own, and therefore not guarded.",                                \
 	       "take <ADDRESS> from this gateway, or out of the configuration")                                       \

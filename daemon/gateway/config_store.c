@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/config_store.h"
+#include "clock.h"
 #include "core/diag.h"
 #include "gateway/generation.h"
+#include "gateway/kept.h"
 #include "log.h"
 #include "state_file.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LAST_GOOD_FILE "configuration"
-
-enum { LAST_GOOD_MAX = 256 * 1024 * 1024 }; /* bytes, of all its files */
 
 struct config_store {
 	const char *path, *state;
 	struct policy_file file;    /* in force, and the files it came from */
 	struct policy_file refused; /* the files that were read last, where they were not good; no policy */
+	struct policy_file passed;  /* files on disk that are not taken, since they were taken back; no policy */
 	struct generation generation;
-	bool in_force;    /* the kernel has held it, or an earlier one of this daemon's */
-	bool kept;        /* it is the last good one, from the state directory */
-	bool save_failed; /* it could not be kept for a start with a bad file */
-	char *unsaved;    /* what is to be kept; or NULL */
-	size_t unsaved_length;
+	struct kept kept;
+	bool in_force;  /* the kernel has held it, or an earlier one of this daemon's */
+	bool from_kept; /* since the start it is a copy from the state directory */
+	bool unkept;    /* there was no memory to keep it */
+	/* Until the first policy is in force: what comes into the history then. */
+	struct archive arriving;
+	enum history_how arriving_how;
+	char arriving_by[HISTORY_BY_MAX];
 };
 
 int config_store_new(struct config_store **ret, const char *path, const char *state)
@@ -32,6 +36,7 @@ int config_store_new(struct config_store **ret, const char *path, const char *st
 	if (!store)
 		return -ENOMEM;
 	*store = (struct config_store){ .path = path, .state = state, .generation = generation_load(state) };
+	kept_load(&store->kept, state);
 	*ret = store;
 	return 0;
 }
@@ -42,7 +47,9 @@ void config_store_free(struct config_store *store)
 		return;
 	policy_file_free(&store->file);
 	policy_file_free(&store->refused);
-	free(store->unsaved);
+	policy_file_free(&store->passed);
+	archive_free(&store->arriving);
+	kept_free(&store->kept);
 	free(store);
 }
 
@@ -61,65 +68,124 @@ void config_store_save(struct config_store *store)
 	if (!store->in_force)
 		return;
 	generation_save(&store->generation);
-	if (!store->unsaved)
-		return;
-	int r = state_save(store->state, LAST_GOOD_FILE, store->unsaved, store->unsaved_length);
-	if (r < 0 && !store->save_failed)
-		log_error("can't keep the configuration in %s, which is tried again: %s", store->state, strerror(-r));
-	store->save_failed = r < 0;
-	if (r < 0)
-		return;
-	free(store->unsaved);
-	store->unsaved = NULL;
+	kept_save(&store->kept);
+}
+
+/* The same files as before, and still, are no news. */
+static int add_to_history(struct config_store *store, const struct archive *archive, const struct history_entry *origin)
+{
+	const struct history_entry *last = history_last(&store->kept.history);
+	uint64_t files = policy_file_hash(&store->file);
+	struct history_entry entry = *origin;
+
+	if (last && last->files == files && last->generation == store->generation.number &&
+	    store->kept.stage != KEPT_ARMED)
+		return kept_has(&store->kept, files) || !archive ? 0 : kept_renew(&store->kept, files, archive);
+	entry.generation = store->generation.number;
+	entry.files = files;
+	entry.wall_s = wall_s();
+	return kept_add(&store->kept, &entry, archive);
 }
 
 /* What was in force last, with the files it names, is kept: a reboot with a broken file must not leave the server open.
  */
-void config_store_keep(struct config_store *store, const struct archive *archive)
+void config_store_keep(struct config_store *store, const struct archive *archive, const struct history_entry *origin)
 {
-	free(store->unsaved);
-	store->unsaved = archive_pack(archive, &store->unsaved_length);
-	if (store->unsaved) {
-		config_store_save(store);
-	} else {
+	int r = add_to_history(store, archive, origin);
+
+	store->unkept = r < 0;
+	if (r < 0)
 		log_error("out of memory: the configuration is not kept in %s", store->state);
-		store->save_failed = true;
-	}
+	store->kept.changed |= history_take_again(&store->kept.history, policy_file_hash(&store->file));
+	config_store_save(store);
 }
 
 void config_store_set_in_force(struct config_store *store)
 {
+	struct history_entry origin = { .how = store->arriving_how };
+
 	if (store->in_force)
 		return;
 	uint64_t files = policy_file_hash(&store->file);
 	store->in_force = true;
 	generation_set(&store->generation, files, files != store->generation.files);
-	config_store_save(store);
+	memcpy(origin.by, store->arriving_by, sizeof(origin.by));
+	config_store_keep(store, store->arriving.count ? &store->arriving : NULL, &origin);
+	archive_free(&store->arriving);
 }
 
-static int load_last_good(struct config_store *store)
+/* Only files of this path may serve for it. */
+static int load_kept(struct config_store *store, uint64_t files)
 {
 	struct archive archive = { 0 };
 	struct diags diags = { 0 };
-	char *bytes;
-	size_t length;
 
-	int r = state_load(store->state, LAST_GOOD_FILE, LAST_GOOD_MAX, &bytes, &length);
-	if (r == 0) {
-		r = archive_unpack(&archive, bytes, length);
-		free(bytes);
-	}
+	int r = kept_read(&store->kept, files, &archive);
 	/* Its warnings were logged when it was new; what of it is this gateway's own address by now will be left out.
 	 */
 	if (r == 0)
 		r = policy_file_load(&store->file, store->path, &(struct policy_source){ .archive = &archive }, &diags);
-	if (r == 0)
-		log_error("%s can't be used: the last good configuration is in force", store->path);
-	else if (r != -ENOENT)
-		log_error("the last good configuration in %s can't be used either: %s", store->state, strerror(-r));
 	archive_free(&archive);
 	diags_free(&diags);
-	store->kept = true;
+	store->from_kept |= r == 0;
+	return r;
+}
+
+static int load_last_good(struct config_store *store)
+{
+	const struct history_entry *good = history_good(&store->kept.history);
+
+	int r = good ? load_kept(store, good->files) : -ENOENT;
+	if (r < 0 && r != -ENOENT)
+		log_error("the last good configuration in %s can't be used either: %s", store->state, strerror(-r));
+	return r;
+}
+
+/* The start after a reload that waited for confirm. True: what serves is loaded. */
+static bool load_waiting(struct config_store *store)
+{
+	struct kept *kept = &store->kept;
+	const struct waiting *waiting = &kept->waiting;
+	int64_t left_ms = config_store_left_ms(store);
+	char boot[STATE_BOOT_MAX];
+
+	if (kept->stage == KEPT_WAITS && left_ms > 0 && load_kept(store, waiting->files) == 0) {
+		state_boot_id(boot);
+		kept_restart_clock(kept, boot, left_ms, now_ms(), wall_s());
+		log_notice("the change by %s waits for confirm: it is undone in %" PRId64 " s", waiting->by,
+			   (left_ms + 999) / 1000);
+		return true;
+	}
+	bool undone = load_kept(store, waiting->before) == 0;
+	if (undone) {
+		store->arriving_how = HISTORY_UNDO;
+		snprintf(store->arriving_by, sizeof(store->arriving_by), "%s", waiting->by);
+		history_take_back(&kept->history, waiting->files, HISTORY_UNDONE);
+		log_warning("the change by %s is undone: it was not confirmed in time", waiting->by);
+	} else {
+		log_error("the change by %s can't be undone: the configuration before is damaged in %s", waiting->by,
+			  store->state);
+	}
+	kept_set_over(kept);
+	return undone;
+}
+
+/* What serves instead of the file on disk, which has no sources where it is bad. -ENOENT: nothing has to. */
+static int load_instead(struct config_store *store, const struct policy_file *disk)
+{
+	bool bad = !disk->sources.count;
+	enum history_why why = bad ? HISTORY_NOT_TAKEN_BACK : history_why(&store->kept.history, policy_file_hash(disk));
+
+	if ((store->kept.stage == KEPT_ARMED || store->kept.stage == KEPT_WAITS) && load_waiting(store))
+		return 0;
+	if (!bad && !why)
+		return -ENOENT;
+	int r = load_last_good(store);
+	if (r == 0 && bad)
+		log_error("%s can't be used: the last good configuration is in force", store->path);
+	else if (r == 0)
+		log_warning("%s was %s: the configuration before it is in force", store->path,
+			    why == HISTORY_UNDONE ? "undone" : "rolled back from");
 	return r;
 }
 
@@ -133,10 +199,19 @@ int config_store_load(struct config_store *store, const struct ranges *own)
 	int r = policy_file_load(&store->file, store->path, &source, &diags);
 	diags_log(&diags);
 	diags_free(&diags);
-	if (r == 0)
-		config_store_keep(store, &archive); /* once it is in force */
-	else if (r == -EINVAL && load_last_good(store) == 0)
-		r = 0;
+	if (r == 0 || r == -EINVAL) {
+		struct policy_file disk = store->file;
+		store->file = (struct policy_file){ 0 };
+		if (load_instead(store, &disk) == 0) {
+			policy_free(&disk.policy);
+			store->passed = disk;
+			r = 0;
+		} else if (r == 0) {
+			store->file = disk;
+			store->arriving = archive; /* into the history, once it is in force */
+			archive = (struct archive){ 0 };
+		}
+	}
 	archive_free(&archive);
 	return r < 0 ? r : config_store_leave_out(store, own, &changed);
 }
@@ -180,6 +255,7 @@ void config_candidate_free(struct config_candidate *candidate)
 
 void config_store_take(struct config_store *store, struct config_candidate *candidate, bool another)
 {
+	bool from_kept = !candidate->archive.count;
 	bool moved = another || !store->in_force || !store->generation.files;
 
 	generation_set(&store->generation, policy_file_hash(&candidate->file), moved);
@@ -188,11 +264,121 @@ void config_store_take(struct config_store *store, struct config_candidate *cand
 	store->file = candidate->file;
 	candidate->file = before;
 	store->in_force = true;
-	store->kept = false;
+	store->from_kept = from_kept;
+	archive_free(&store->arriving);
+}
+
+/* These files stay on disk, and are not to be taken at the next start. */
+void config_store_take_back(struct config_store *store, struct config_candidate *former, enum history_why why)
+{
+	struct history *history = &store->kept.history;
+	bool known = store->passed.sources.count && history_why(history, policy_file_hash(&store->passed)) &&
+		     policy_file_unchanged(&store->passed);
+
+	store->kept.changed |= history_take_back(history, policy_file_hash(&former->file), why);
+	if (known)
+		return;
+	policy_file_free(&store->passed);
+	policy_free(&former->file.policy);
+	store->passed = former->file;
+	former->file = (struct policy_file){ 0 };
+}
+
+int config_store_arm(struct config_store *store, const struct config_candidate *candidate, const char *by,
+		     int64_t after_ms)
+{
+	const struct history_entry *last = history_last(&store->kept.history);
+	uint64_t before = policy_file_hash(&store->file);
+	struct waiting waiting = { .id = kept_next_id(&store->kept),
+				   .files = policy_file_hash(&candidate->file),
+				   .before = before,
+				   .since_ms = now_ms(),
+				   .due_ms = now_ms() + after_ms,
+				   .since_wall_s = wall_s() };
+
+	config_store_save(store);
+	if (!store->in_force || !last || last->files != before || !kept_has(&store->kept, before))
+		return store->kept.save_error ? store->kept.save_error : -ENODATA;
+	snprintf(waiting.by, sizeof(waiting.by), "%s", by);
+	state_boot_id(waiting.boot);
+	return kept_arm(&store->kept, &waiting, &candidate->archive);
+}
+
+void config_store_disarm(struct config_store *store)
+{
+	if (kept_disarm(&store->kept) < 0)
+		kept_set_over(&store->kept);
+}
+
+int config_store_confirm(struct config_store *store)
+{
+	return config_store_waiting(store) ? kept_disarm(&store->kept) : -ENOENT;
+}
+
+void config_store_set_undone(struct config_store *store)
+{
+	kept_set_over(&store->kept);
+}
+
+const struct waiting *config_store_waiting(const struct config_store *store)
+{
+	enum kept_stage stage = store->kept.stage;
+	return stage == KEPT_ARMED || stage == KEPT_WAITS ? &store->kept.waiting : NULL;
+}
+
+int64_t config_store_left_ms(const struct config_store *store)
+{
+	const struct waiting *waiting = config_store_waiting(store);
+	char boot[STATE_BOOT_MAX];
+
+	if (!waiting)
+		return 0;
+	state_boot_id(boot);
+	return waiting_left_ms(waiting, boot, now_ms(), wall_s());
+}
+
+const struct history *config_store_history(const struct config_store *store)
+{
+	return &store->kept.history;
+}
+
+int config_store_read_kept(struct config_store *store, uint64_t files, struct config_candidate *ret,
+			   const struct ranges *own, struct diags *diags)
+{
+	struct archive archive = { 0 };
+
+	bool changed;
+
+	*ret = (struct config_candidate){ .archive = { 0 } };
+	int r = kept_read(&store->kept, files, &archive);
+	if (r == 0 && !archive.count)
+		r = -EBADMSG;
+	/* It was good once: what of it is the gateway's own by now is left out, as in the policy in force. */
+	if (r == 0)
+		r = policy_file_load(&ret->file, archive.items[0].path, &(struct policy_source){ .archive = &archive },
+				     diags);
+	if (r == 0)
+		r = policy_leave_out(&ret->file.policy, own, &changed);
+	if (r < 0)
+		config_candidate_free(ret);
+	archive_free(&archive);
+	return r;
+}
+
+int config_store_open(const struct config_store *store)
+{
+	return kept_open(&store->kept, policy_file_hash(&store->file));
 }
 
 void config_store_clear(struct config_store *store)
 {
+	struct kept *kept = &store->kept;
+
+	if (config_store_waiting(store)) {
+		kept->changed |= history_take_back(&kept->history, kept->waiting.files, HISTORY_UNDONE);
+		kept_set_over(kept);
+		kept_save(kept);
+	}
 	generation_set(&store->generation, 0, store->generation.files);
 	generation_save(&store->generation);
 }
@@ -235,13 +421,23 @@ static void disk_reason(const struct config_store *store, struct health *health)
 	if (!refused && policy_file_unchanged(&store->file))
 		return;
 	const char *missing = policy_file_missing(refused ? &store->refused : &store->file);
-	const char *serves = store->kept ? "a kept copy is in force" : "the old policy stays in force";
+	const char *serves = store->from_kept ? "a kept copy is in force" : "the old policy stays in force";
+	enum history_why why = store->passed.sources.count
+				       ? history_why(&store->kept.history, policy_file_hash(&store->passed))
+				       : HISTORY_NOT_TAKEN_BACK;
 	if (missing) {
 		health_add(health, HEALTH_CONFIG_MISSING, "%s is missing: %s", missing, serves);
 		health_fill(health, missing);
 	} else if (refused) {
 		health_add(health, HEALTH_CONFIG_REFUSED, "%s was refused: %s", store->path, serves);
-	} else if (store->kept) {
+	} else if (why && policy_file_unchanged(&store->passed)) {
+		health_add(health, HEALTH_CONFIG_TAKEN_BACK,
+			   why == HISTORY_UNDONE
+				   ? "%s was undone, since nobody confirmed it: the one before is in force"
+				   : "%s was rolled back from: an earlier one is in force",
+			   store->path);
+		health_fill(health, store->path);
+	} else if (store->from_kept) {
 		health_add(health, HEALTH_CONFIG_KEPT, "a kept copy of %s is in force, not as on disk", store->path);
 	} else {
 		health_add(health, HEALTH_CONFIG_CHANGED, "%s was changed and is not loaded", store->path);
@@ -275,7 +471,7 @@ void config_store_reasons(const struct config_store *store, const struct ranges 
 			   addr_format(own_address, text));
 		health_fill(health, text);
 	}
-	if (store->save_failed) {
+	if (store->kept.save_error || store->unkept) {
 		health_add(health, HEALTH_CONFIG_UNSAVED,
 			   "the configuration can't be kept in %s for a start with a bad file", store->state);
 		health_fill(health, store->state);

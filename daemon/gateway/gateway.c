@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clock.h"
-#include "core/policy_diff.h"
 #include "gateway/parts.h"
 #include "log.h"
 #include "state_file.h"
@@ -96,6 +95,7 @@ void gateway_free(struct gateway *gateway)
 	timer_free(gateway->retry_timer);
 	timer_free(gateway->minute_timer);
 	timer_free(gateway->health_timer);
+	timer_free(gateway->confirm_timer);
 	observer_free(gateway->observer);
 	drops_free(gateway->drops);
 	usage_free(gateway->usage);
@@ -199,12 +199,13 @@ static int make_objects(struct gateway *gateway, int stored_fd)
 	if (r == 0)
 		r = timer_new(&gateway->health_timer, event, SD_EVENT_PRIORITY_NORMAL, on_health_due, gateway);
 	if (r == 0)
+		r = timer_new(&gateway->confirm_timer, event, SD_EVENT_PRIORITY_NORMAL, on_confirm_due, gateway);
+	if (r == 0)
 		r = names_begin(gateway->names, config_store_file(gateway->config));
 	return r;
 }
 
-/* What follows a policy once the kernel has it. */
-static void follow_policy(struct gateway *gateway)
+void follow_policy(struct gateway *gateway)
 {
 	const struct policy *policy = config_store_policy(gateway->config);
 
@@ -235,78 +236,9 @@ int gateway_start(struct gateway *gateway, int stored_fd)
 	save_counts(gateway);
 	timer_set(gateway->minute_timer, MINUTE_MS);
 	names_drive(gateway->names);
+	await_confirm(gateway);
 	health_changed(gateway);
 	return 0;
-}
-
-/* The kernel gets the candidate's policy; in force is then that, and candidate has the one before. */
-static int take_over(struct gateway *gateway, struct config_candidate *candidate, bool another)
-{
-	const struct policy *policy = config_store_policy(gateway->config);
-	char what[200];
-
-	/* Names of both are wanted while the change is under way: a refused one must lose nothing. */
-	int r = names_want(gateway->names, policy, &candidate->file.policy);
-	if (r == 0)
-		r = apply_policy(gateway, &candidate->file.policy);
-	if (r < 0) {
-		snprintf(what, sizeof(what), "the new policy can't be applied: %s", table_reason(gateway->table, r));
-		names_want(gateway->names, policy, NULL);
-		apply(gateway);
-		table_set_failure(gateway->table, what);
-		return r;
-	}
-	foreign_cancel(gateway->foreign);
-	usage_set_removed(gateway->usage, false);
-	config_store_take(gateway->config, candidate, another);
-	config_store_set_in_force(gateway->config);
-	table_set_failure(gateway->table, NULL);
-	return 0;
-}
-
-struct change_reader {
-	struct changes changes;
-	const struct reload_result *result;
-};
-
-static void read_change(void *userdata, const struct policy_change *change)
-{
-	struct change_reader *reader = userdata;
-
-	changes_add(&reader->changes, change->text);
-	if (reader->result->line)
-		reader->result->line(reader->result->userdata, change->text);
-}
-
-int gateway_reload(struct gateway *gateway, const struct requester *by, struct diags *diags, struct reload_result *ret)
-{
-	struct change_reader reader = { .result = ret };
-	struct config_candidate candidate;
-
-	int r = config_store_read(gateway->config, &candidate, network_own_addresses(gateway->network), diags);
-	if (r == 0) {
-		bool removed = table_is_removed(gateway->table);
-		if (removed)
-			changes_add(&reader.changes, "the table is loaded again");
-		policy_diff(config_store_policy(gateway->config), &candidate.file.policy, read_change, &reader);
-		r = take_over(gateway, &candidate, reader.changes.count > removed);
-		if (r == 0) {
-			note_reload(gateway, by, true, &reader.changes);
-			happened_to_policy(gateway);
-			cut_denied(gateway, "the policy changed", &candidate.file.policy, &ret->cut);
-			config_store_keep(gateway->config, &candidate.archive); /* a disk may be slow */
-			if (names_follow(gateway->names, &candidate.file) < 0)
-				retry_soon(gateway);
-			follow_policy(gateway);
-		}
-		config_candidate_free(&candidate);
-	}
-	diags_log(diags);
-	if (r < 0)
-		note_reload(gateway, by, false, &reader.changes);
-	health_changed(gateway);
-	changes_free(&reader.changes);
-	return r;
 }
 
 void gateway_forget_waiter(struct gateway *gateway, const void *waiter)
@@ -417,6 +349,9 @@ void gateway_reasons(struct gateway *gateway, struct health *ret)
 	*ret = (struct health){ 0 };
 	table_reasons(gateway->table, ret);
 	config_store_reasons(gateway->config, network_own_addresses(gateway->network), removed, ret);
+	if (gateway->undo_failed)
+		health_add(ret, HEALTH_UNDO_FAILED, "a reload that nobody confirmed can't be undone: %s",
+			   gateway->undo_problem);
 	network_reasons(gateway->network, policy, ret);
 	if (gateway->interfaces_unfollowed)
 		health_add(ret, HEALTH_INTERFACES_UNREAD,

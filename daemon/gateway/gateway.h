@@ -54,11 +54,21 @@ struct reload_result {
 	void (*line)(void *userdata, const char *text); /* gets each change, before it is made; may be NULL */
 	void *userdata;
 	struct cut_result cut; /* connections that the new policy denies */
+	bool waits;            /* for confirm: config_store_waiting() has until when */
+	char what[200];        /* why it failed; "": the errno tells */
 };
 
-/* Reads the configuration again and applies it. 0 or a negative errno, with the errors in diags (-EINVAL) or in
- * table_failure(); the old policy then stays in force. */
-int gateway_reload(struct gateway *gateway, const struct requester *by, struct diags *diags, struct reload_result *ret);
+/* Reads the configuration again and applies it. confirm_ms: undone after so long, but for gateway_confirm(); 0: for
+ * good. 0 or a negative errno, with the errors in diags (-EINVAL) or in result: the old policy then stays in force.
+ * -EALREADY: another one waits for confirm. */
+int gateway_reload(struct gateway *gateway, const struct requester *by, int64_t confirm_ms, struct diags *diags,
+		   struct reload_result *ret);
+/* The same with an earlier configuration: the number-th before the one in force; 0: the newest one before that has
+ * other files and was not taken back. -ENOENT: there is none; -ENODATA: its files are not kept. */
+int gateway_rollback(struct gateway *gateway, const struct requester *by, size_t number, int64_t confirm_ms,
+		     struct diags *diags, struct reload_result *ret);
+/* What waits stays for good. 0; -ENOENT: nothing waits; or another negative errno, where it waits still. */
+int gateway_confirm(struct gateway *gateway, const struct requester *by);
 /* As names_refresh(). */
 int gateway_refresh(struct gateway *gateway, const struct requester *by, void *waiter, const char *const *names,
 		    size_t count, const char **ret_unknown);
@@ -67,8 +77,9 @@ int gateway_explain(struct gateway *gateway, const struct foreign_packet *packet
 void gateway_forget_waiter(struct gateway *gateway, const void *waiter);
 /* Whether somebody wants to see what happens. */
 void gateway_watch(struct gateway *gateway, bool watch);
-/* Removes the table; until the next reload nothing is guarded. *ret_removed: there was one. 0 or a negative errno. */
-int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed);
+/* Removes the table; until the next reload nothing is guarded. *ret_removed: there was one. *ret_dropped: a reload
+ * waited for confirm, and counts as undone. 0 or a negative errno. */
+int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed, bool *ret_dropped);
 /* As usage_list(). */
 int gateway_list_connections(struct gateway *gateway, bool at_once, see_connection *see, void *userdata);
 /* Ends the connection of this entry, for good. *ret: what it was. 0; -ENOENT: there is none; -EPROTONOSUPPORT: it is no

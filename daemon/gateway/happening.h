@@ -17,6 +17,9 @@ struct requester {
 
 enum happening_kind {
 	HAPPENED_RELOAD,
+	HAPPENED_ROLLBACK,
+	HAPPENED_UNDO,    /* of what nobody has confirmed */
+	HAPPENED_CONFIRM, /* of what waited for that */
 	HAPPENED_REFRESH,
 	HAPPENED_CLEAR,
 	HAPPENED_CUT,     /* connections that the policy denies */
@@ -29,10 +32,12 @@ enum happening_kind {
 /* What it points to is valid during the call. */
 struct happening {
 	enum happening_kind kind;
-	const struct requester *by; /* RELOAD, REFRESH, CLEAR, CUT on request */
-	bool done;                  /* RELOAD: the new policy is in force; CLEAR: there was a table */
-	uint64_t generation;        /* RELOAD */
-	/* RELOAD: what changes, one line each; REFRESH: the names, none: all. The first ones; count is of all. */
+	const struct requester *by; /* RELOAD, ROLLBACK, CONFIRM, REFRESH, CLEAR, CUT on request; UNDO: of the reload */
+	bool done;                  /* RELOAD, ROLLBACK, UNDO: the new policy is in force; CLEAR: there was a table */
+	uint64_t generation;        /* RELOAD, ROLLBACK, UNDO, CONFIRM */
+	int64_t confirm_ms;         /* RELOAD, ROLLBACK: how long it waits for confirm; 0: it does not */
+	/* RELOAD, ROLLBACK, UNDO: what changes, one line each; REFRESH: the names, none: all. The first ones; count is
+	 * of all. */
 	const char *const *lines;
 	size_t shown, count;
 	const struct cut_result *cut; /* CUT */

@@ -45,6 +45,9 @@ struct gateway {
 	struct names_seen names_seen; /* what they have seen of names */
 	uint64_t repairs_seen;
 	struct timer *retry_timer, *minute_timer, *health_timer;
+	struct timer *confirm_timer; /* when what waits for confirm is undone, or tried to be again */
+	bool undo_failed;
+	char undo_problem[200];
 };
 
 /* requests.c: who asked for what. */
@@ -55,7 +58,16 @@ struct changes {
 };
 void changes_add(struct changes *changes, const char *line);
 void changes_free(struct changes *changes);
-void note_reload(struct gateway *gateway, const struct requester *by, bool done, const struct changes *changes);
+/* Of what came into force, or did not. by: NULL: it is undone, since nobody has confirmed it. */
+void note_change(struct gateway *gateway, enum history_how how, const struct requester *by, bool done,
+		 const struct changes *changes);
+
+/* change.c: another policy. */
+void on_confirm_due(void *userdata);
+void await_confirm(struct gateway *gateway); /* sets the timer, where something waits */
+
+/* gateway.c: what follows a policy once the kernel has it. */
+void follow_policy(struct gateway *gateway);
 
 /* happenings.c: for those who watch. */
 void happened(struct gateway *gateway, const struct happening *happening);

@@ -42,30 +42,53 @@ static char *join(const char *const *items, size_t shown, size_t count, char *bu
 	return buffer;
 }
 
-void note_reload(struct gateway *gateway, const struct requester *by, bool done, const struct changes *changes)
-{
-	const char *const *lines = (const char *const *)changes->lines;
-	size_t shown = 0;
-	char text[LINE_ROOM];
-	uint64_t generation = config_store_generation(gateway->config);
+static const struct {
+	enum happening_kind kind;
+	const char *word;
+} kinds[HISTORY_HOWS] = { [HISTORY_START] = { HAPPENED_RELOAD, "start" },
+			  [HISTORY_RELOAD] = { HAPPENED_RELOAD, "reload" },
+			  [HISTORY_ROLLBACK] = { HAPPENED_ROLLBACK, "rollback" },
+			  [HISTORY_UNDO] = { HAPPENED_UNDO, "undo of the change" } };
 
-	while (shown < changes->count && shown < CHANGES_SHOWN && lines[shown])
+static void log_change(struct gateway *gateway, enum history_how how, const struct requester *by,
+		       const struct changes *changes, size_t shown, int64_t confirm_ms)
+{
+	char text[LINE_ROOM], waits[80] = "";
+
+	if (confirm_ms)
+		snprintf(waits, sizeof(waits), "; undone in %lld s unless it is confirmed",
+			 (long long)(confirm_ms + 999) / 1000);
+	log_notice("%s by %s: %s%s is in force, generation %llu: %s%s", kinds[how].word, by->text,
+		   how == HISTORY_RELOAD ? "" : "an earlier ", gateway->paths.config,
+		   (unsigned long long)config_store_generation(gateway->config),
+		   changes->count ? join((const char *const *)changes->lines, shown, changes->count, text, sizeof(text))
+				  : "nothing changed",
+		   waits);
+}
+
+void note_change(struct gateway *gateway, enum history_how how, const struct requester *by, bool done,
+		 const struct changes *changes)
+{
+	int64_t confirm_ms = done && how != HISTORY_UNDO ? config_store_left_ms(gateway->config) : 0;
+	size_t shown = 0;
+
+	while (shown < changes->count && shown < CHANGES_SHOWN && changes->lines[shown])
 		shown++;
-	happened(gateway, &(struct happening){ .kind = HAPPENED_RELOAD,
+	happened(gateway, &(struct happening){ .kind = kinds[how].kind,
 					       .by = by,
 					       .done = done,
-					       .generation = generation,
-					       .lines = lines,
+					       .generation = config_store_generation(gateway->config),
+					       .confirm_ms = confirm_ms,
+					       .lines = (const char *const *)changes->lines,
 					       .shown = done ? shown : 0,
 					       .count = done ? changes->count : 0 });
 	if (!done) {
-		log_error("reload by %s: %s is not in force: the old policy stays", by->text, gateway->paths.config);
+		log_error("%s by %s: %s is not in force: the old policy stays", kinds[how].word, by->text,
+			  gateway->paths.config);
 		return;
 	}
-	snprintf(gateway->loaded_by, sizeof(gateway->loaded_by), "%s", by->text);
-	log_notice("reload by %s: %s is in force, generation %llu: %s", by->text, gateway->paths.config,
-		   (unsigned long long)generation,
-		   changes->count ? join(lines, shown, changes->count, text, sizeof(text)) : "nothing changed");
+	snprintf(gateway->loaded_by, sizeof(gateway->loaded_by), "%s", how == HISTORY_UNDO ? "spefwd" : by->text);
+	log_change(gateway, how, by, changes, shown, confirm_ms);
 }
 
 int gateway_refresh(struct gateway *gateway, const struct requester *by, void *waiter, const char *const *names,
@@ -83,13 +106,20 @@ int gateway_refresh(struct gateway *gateway, const struct requester *by, void *w
 	return r;
 }
 
-int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed)
+int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed, bool *ret_dropped)
 {
+	const struct waiting *waiting = config_store_waiting(gateway->config);
+
 	log_notice("clear by %s", by->text);
 	int r = table_remove(gateway->table, ret_removed);
 
 	if (r < 0)
 		return r;
+	*ret_dropped = waiting != NULL;
+	if (waiting)
+		log_notice("the change by %s does not wait for confirm any more: it counts as undone", waiting->by);
+	timer_stop(gateway->confirm_timer);
+	gateway->undo_failed = false;
 	cut_forget_all(gateway->cut);
 	usage_set_removed(gateway->usage, true);
 	config_store_clear(gateway->config);

@@ -10,12 +10,13 @@ _spefwctl_verbs() {
 
 # PROGRAM [VERB]: a line an option, as "-s --socket PATH" or "--json".
 _spefwctl_options() {
-	"$@" --help 2>/dev/null | sed -nE 's/^ {2,6}((-[a-z]), )?(--[a-z][a-z-]*)( ([A-Z]+))?(  .*)?$/\2 \3 \5/p'
+	"$@" --help 2>/dev/null |
+		sed -nE 's/^ {2,6}((-[a-z]), )?(--[a-z][a-z-]*)(\[=[A-Z]+\])?( ([A-Z]+))?(  .*)?$/\2 \3 \6/p'
 }
 
 # USAGE NUMBER: of which kind that argument is, by the usage's first line: FLOW of "connections [-v] [FLOW]".
 _spefwctl_argument() {
-	sed -E 's/^Usage: [^ ]* [^ ]*//; s/ \[?--?[a-z-]+( [A-Z]+)?\]?//g' <<<"$1" | tr -d '[]' |
+	sed -E 's/^Usage: [^ ]* [^ ]*//; s/ \[?--?[a-z-]+(\[=[A-Z]+\]| [A-Z]+)?\]?//g' <<<"$1" | tr -d '[]' |
 		awk -v number="$2" '{ word = number <= NF ? $number : $NF ~ /[.][.][.]$/ ? $NF : ""
 			sub(/[.]+$/, "", word); sub(/:[A-Z]+$/, "", word); print word }'
 }

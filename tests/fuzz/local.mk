@@ -2,7 +2,7 @@
 # Every fuzz target is built twice: its corpus is replayed by `make check`; and with `./configure CC=clang
 # --enable-fuzzers` tests/fuzz/fuzz_NAME is a libFuzzer program, and all that it links is instrumented. tests/fuzz/run
 # does that, and runs them.
-REPLAYS = tests/fuzz/replay_health_note \
+REPLAYS = tests/fuzz/replay_health_note tests/fuzz/replay_history \
 	tests/fuzz/replay_archive tests/fuzz/replay_config tests/fuzz/replay_dns_message tests/fuzz/replay_legacy \
 	tests/fuzz/replay_nft_foreign tests/fuzz/replay_nft_read tests/fuzz/replay_record tests/fuzz/replay_records \
 	tests/fuzz/replay_reply tests/fuzz/replay_question \
@@ -25,6 +25,8 @@ FUZZ_NFT_SOURCES = tests/fuzz/fuzz_nft_read.c tests/fuzz/fake_netlink.h tests/fu
 	daemon/nft/rule.c
 FUZZ_HEALTH_NOTE_SOURCES = tests/fuzz/fuzz_health_note.c daemon/core/health.c daemon/core/health_note.c \
 	daemon/core/lines.c daemon/core/printable.c
+FUZZ_HISTORY_SOURCES = tests/fuzz/fuzz_history.c daemon/core/history.c daemon/core/history_text.c \
+	daemon/core/lines.c daemon/core/printable.c daemon/core/waiting.c
 FUZZ_LEGACY_SOURCES = tests/fuzz/fuzz_legacy.c tests/fuzz/fuzz_policy.h daemon/nft/rule_parsing.c daemon/nft/xt_rule.c
 FUZZ_OTHERS_SOURCES = tests/fuzz/fuzz_nft_foreign.c tests/fuzz/fuzz_policy.h tests/fuzz/fake_netlink.h \
 	tests/fuzz/library_faults.h daemon/nft/encode.c daemon/nft/interval.c daemon/nft/rule.c \
@@ -46,6 +48,8 @@ FUZZ_STATE_SOURCES = tests/fuzz/fuzz_state.c daemon/core/addr.c daemon/core/addr
 	daemon/core/addrbook_answers.c daemon/core/addrbook_expiry.c daemon/core/lines.c daemon/core/unfit.c
 FUZZ_VARLINK_SOURCES = tests/fuzz/fuzz_varlink.c daemon/core/printable.c daemon/control/wire.c
 
+tests_fuzz_replay_history_SOURCES = tests/fuzz/replay.c $(FUZZ_HISTORY_SOURCES)
+tests_fuzz_replay_history_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"history"'
 tests_fuzz_replay_archive_SOURCES = tests/fuzz/replay.c $(FUZZ_ARCHIVE_SOURCES)
 tests_fuzz_replay_archive_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"archive"'
 tests_fuzz_replay_config_SOURCES = tests/fuzz/replay.c $(FUZZ_CONFIG_SOURCES)
@@ -91,7 +95,7 @@ tests_fuzz_replay_varlink_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"varlink"'
 tests_fuzz_replay_varlink_LDADD = $(JANSSON_LIBS)
 
 if FUZZERS
-noinst_PROGRAMS += tests/fuzz/fuzz_health_note \
+noinst_PROGRAMS += tests/fuzz/fuzz_health_note tests/fuzz/fuzz_history \
 	tests/fuzz/fuzz_archive tests/fuzz/fuzz_config tests/fuzz/fuzz_dns_message tests/fuzz/fuzz_legacy \
 	tests/fuzz/fuzz_nft_foreign tests/fuzz/fuzz_nft_read tests/fuzz/fuzz_record tests/fuzz/fuzz_records \
 	tests/fuzz/fuzz_reply tests/fuzz/fuzz_question tests/fuzz/fuzz_resolver_records \
@@ -106,6 +110,8 @@ tests_fuzz_fuzz_dns_message_SOURCES = tests/fuzz/slow.c $(FUZZ_DNS_SOURCES)
 tests_fuzz_fuzz_dns_message_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_health_note_SOURCES = tests/fuzz/slow.c $(FUZZ_HEALTH_NOTE_SOURCES)
 tests_fuzz_fuzz_health_note_LDFLAGS = $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_history_SOURCES = tests/fuzz/slow.c $(FUZZ_HISTORY_SOURCES)
+tests_fuzz_fuzz_history_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_legacy_SOURCES = tests/fuzz/slow.c $(FUZZ_LEGACY_SOURCES)
 tests_fuzz_fuzz_legacy_LDFLAGS = $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_legacy_LDADD = libcore.a

@@ -176,9 +176,12 @@ def who_may(tap):
         done = as_another("status", gid=group)
         tap.ok(done.returncode == 0, "a member of the group may read", (done.returncode, done.stderr))
         generation = daemon.status()["generation"]
+        for verb in ("history", "config"):
+            tap.equal(as_another(verb, gid=group).returncode, 0, "%s, too" % verb)
         texts = [as_another("connections", gid=group) for _ in range(5)]
         tap.equal([(done.returncode, done.stderr) for done in texts], [(0, "")] * 5, "and again, where it costs much")
-        for words in (["reload"], ["clear", "--yes"], ["cut", "1"], ["refresh"]):
+        for words in (["reload"], ["reload", "--confirm"], ["confirm"], ["rollback"], ["clear", "--yes"], ["cut", "1"],
+                      ["refresh"]):
             done = as_another(*words, gid=group)
             tap.equal((done.returncode, done.stderr), (4, "spefwctl: permission denied: sudo spefwctl -s %s %s\n" %
                                                        (daemon.socket, " ".join(words))),
@@ -197,9 +200,25 @@ def replies(tap):
                 ("Status", None), ("Flows", None), ("Names", None), ("Reload", None), ("Refresh", None),
                 ("Refresh", {"names": [vendor.LICENSE_NAME]}), ("Refresh", {"names": [vendor.LICENSE_NAME] * 2}),
                 ("Policy", None), ("Export", {"format": "netsh"}), ("Clear", None), ("Status", None), ("Reload", None),
-                ("Status", {})):
+                ("Status", {}), ("History", None), ("Config", None)):
             reply = daemon.call(method, parameters)
             tap.equal(interface.complaints(interface.methods[method][1], reply), [], "%s replies as described" % method)
+        daemon.write(lab.config())
+        for method, parameters in (("Reload", {"confirm_s": 600}), ("Status", None), ("History", None),
+                                   ("Confirm", None), ("Rollback", None), ("Status", None)):
+            reply = daemon.call(method, parameters)
+            tap.equal(interface.complaints(interface.methods[method][1], reply), [], "%s replies as described" % method)
+        daemon.call("Reload", {"confirm_s": 600})
+        for method, parameters, error in (("Reload", None, "ConfirmPending"), ("Confirm", None, None),
+                                          ("Confirm", None, "NothingToConfirm"),
+                                          ("Rollback", {"number": 20}, "HistoryUnknown")):
+            try:
+                daemon.call(method, parameters)
+                tap.equal(None, error, method)
+            except VarlinkError as failed:
+                tap.equal(failed.error, "org.spefw.Gateway.%s" % error, "%s fails by %s" % (method, error))
+                tap.equal(interface.complaints(interface.errors[error], failed.parameters), [],
+                          error + " is as described")
         daemon.write("[server]\n")
         for method, parameters, error in (("Reload", None, "ConfigInvalid"),
                                           ("Refresh", {"names": ["nobody.example.net"]}, "NameUnknown")):

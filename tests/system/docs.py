@@ -74,7 +74,7 @@ def options_in_page(name):
     for _, _, tag, _ in items(name):
         flag = False
         for word in tag.split():
-            if word == "Ar":
+            if word in ("Ar", "Ns"):
                 break
             if word in ("Fl", "Oc"):
                 flag = word == "Fl"

@@ -84,7 +84,11 @@ def reloaded(_lab, daemon):
     daemon.ctl("reload")
 
 
-BEFORE = {"init": no_file}
+def another(lab, daemon):
+    daemon.write(lab.config(flows="[flow api-in]\nenabled = no\n"))
+
+
+BEFORE = {"init": no_file, "reload": another}
 AFTER = {"init": the_file, "clear": reloaded}
 
 

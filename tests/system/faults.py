@@ -531,7 +531,8 @@ def bad_disk(tap):
             names.set(vendor.LICENSE_NAME, list(LICENSE[number].values()) + ["198.51.100.%d" % (200 + number)])
             daemon.wait_status(lambda now: "config-unsaved" not in daemon.reason_codes(now),
                                title + " no more: nothing waits to be kept")
-            tap.ok(b"api-in" in content_of(daemon, "configuration"),
+            tap.ok([name for name in state_of(daemon) if name.startswith("configuration-")
+                    and b"api-in" in content_of(daemon, name)],
                    "state directory no longer %s: the policy in force is kept" % title)
             daemon.reload(lab.config(flows=NARROW))
             if LONG:

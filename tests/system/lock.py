@@ -35,6 +35,11 @@ def refused(tap, second, title):
     return second.log()
 
 
+def configurations(daemon):
+    """What it keeps of those that were in force."""
+    return {name: text for name, text in files(daemon.state).items() if name.startswith(("configuration-", "history"))}
+
+
 def second_daemons(tap):
     with Lab(tap) as lab:
         lab.dns(NAMES)
@@ -47,7 +52,7 @@ def second_daemons(tap):
         wait_for(lambda: "addresses" in files(first.state), "it has saved what it knows")
         wait_for(lambda: "\"name\": \"retired" not in str(first.table()), "settled")
         # What comes later in the minute: the counters and the addresses, by the first daemon itself.
-        kept, table = files(first.state)["configuration"], content(first.table())
+        kept, table = configurations(first), content(first.table())
 
         second = Daemon(lab, open_config, name="second")
         second.state = first.state
@@ -63,7 +68,8 @@ def second_daemons(tap):
 
         if first.status()["ownership"] == "owner":
             fourth = Daemon(lab, open_config, name="fourth")
-            shutil.copy(os.path.join(first.state, "configuration"), fourth.state)
+            for name in configurations(first):
+                shutil.copy(os.path.join(first.state, name), fourth.state)
             before = files(fourth.state)
             log = refused(tap, fourth, "a table that another daemon owns")
             tap.ok("is owned by another program" in log, "the reason is logged", log)
@@ -71,7 +77,7 @@ def second_daemons(tap):
         else:
             tap.skip("a second daemon on the table", "this kernel has no tables with an owner that persist")
 
-        tap.equal(files(first.state)["configuration"], kept, "the first one's last good configuration is as it was")
+        tap.equal(configurations(first), kept, "the first one's last good configuration is as it was")
         tap.equal(content(first.table()), table, "so is the table")
         tap.equal(first.status()["mode"], "enforce", "and the first one runs")
         # What this was about: a reboot with a broken file.

@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	tests/unit/test_health_note \
 	tests/unit/test_grants \
 	tests/unit/test_held \
+	tests/unit/test_history \
 	tests/unit/test_hour \
 	tests/unit/test_judge \
 	tests/unit/test_nft_decode \
@@ -288,16 +289,22 @@ tests_unit_test_gw_network_SOURCES = tests/unit/test_gw_network.c daemon/gateway
 	$(UNIT_FAKE_LINKS) $(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_network_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_network_LDADD = daemon/net/environment.$(OBJEXT) $(UNIT_MAKE_LIBS)
+tests_unit_test_history_SOURCES = tests/unit/test_history.c daemon/core/history.c daemon/core/history_text.c \
+	daemon/core/waiting.c daemon/core/base64.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_history_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_history_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_config_store_SOURCES = tests/unit/test_gw_config_store.c daemon/gateway/config_store.c \
 	daemon/gateway/config_store.h daemon/gateway/generation.c daemon/gateway/generation.h \
-	$(UNIT_FIXTURE) $(UNIT_MAKE_SOURCES)
+	daemon/gateway/kept.c daemon/gateway/kept.h \
+	$(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_config_store_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
 # All of them together.
-UNIT_TESTS += tests/unit/test_gw_gateway
-tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
+UNIT_TESTS += tests/unit/test_gw_change tests/unit/test_gw_gateway
+UNIT_GATEWAY_SOURCES = $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
 	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) \
 	daemon/gateway/apply.c daemon/gateway/diff.c daemon/gateway/drops.c \
+	daemon/gateway/change.c daemon/gateway/kept.c \
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c daemon/gateway/generation.c daemon/gateway/requests.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/foreign_explain.c \
@@ -306,9 +313,15 @@ tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_OBJECT_
 	daemon/gateway/names_refresh.c \
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
 	daemon/gateway/connections.c daemon/gateway/notice.c daemon/gateway/usage.c daemon/gateway/usage_record.c
-tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
-tests_unit_test_gw_gateway_LDADD = daemon/net/environment.$(OBJEXT) daemon/net/helper_records.$(OBJEXT) \
+UNIT_GATEWAY_LIBS = daemon/net/environment.$(OBJEXT) daemon/net/helper_records.$(OBJEXT) \
 	daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
+tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_GATEWAY_SOURCES)
+tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_gateway_LDADD = $(UNIT_GATEWAY_LIBS)
+tests_unit_test_gw_change_SOURCES = tests/unit/test_gw_change.c daemon/gateway/config_pieces.c \
+	daemon/gateway/config_pieces.h $(UNIT_GATEWAY_SOURCES)
+tests_unit_test_gw_change_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_change_LDADD = $(UNIT_GATEWAY_LIBS)
 # Behaviour that mutants of core had survived.
 UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_foreign_ways tests/unit/test_diag tests/unit/test_text \
 	tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \

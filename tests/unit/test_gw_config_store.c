@@ -2,9 +2,12 @@
 /* The configuration in force, and the one that is kept for a start with a bad file. */
 #include "gw_fixture.h"
 
+#include "fake_time.h"
 #include "gateway/config_store.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +16,8 @@
 #define OTHER SERVER "[role ADM]\nmembers = 203.0.113.0/25\n"
 #define BY_FILE SERVER "[role ADM]\nmembers = file:admins.txt\n"
 #define BAD "[server]\naddress = nonsense\n"
+
+enum { NOW = 5000, WALL = 1700000000 };
 
 static struct config_store *store;
 static char path[128], state_directory[128];
@@ -30,6 +35,7 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_log_reset();
+	fake_time_reset(NOW, WALL);
 	directory_new();
 	snprintf(path, sizeof(path), "%s", directory_path("spefw.ini"));
 	snprintf(state_directory, sizeof(state_directory), "%s", directory_path("state"));
@@ -40,14 +46,41 @@ static int setup(void **state)
 	return 0;
 }
 
+/* Calls `see` for each file in the state directory. */
+static size_t each_file(bool (*wanted)(const char *name), bool remove)
+{
+	DIR *listing = opendir(state_directory);
+	size_t count = 0;
+
+	assert_non_null(listing);
+	for (struct dirent *entry; (entry = readdir(listing));) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || !wanted(entry->d_name))
+			continue;
+		count++;
+		if (remove)
+			assert_int_equal(unlinkat(dirfd(listing), entry->d_name, 0), 0);
+	}
+	closedir(listing);
+	return count;
+}
+
+static bool is_any(const char *name)
+{
+	return name;
+}
+
+static bool is_copy(const char *name)
+{
+	return strncmp(name, "configuration-", strlen("configuration-")) == 0;
+}
+
 static int teardown(void **state)
 {
 	(void)state;
 	allocations_left = -1;
 	config_store_free(store);
 	ranges_free(&own);
-	unlink(directory_path("state/configuration"));
-	unlink(directory_path("state/generation"));
+	each_file(is_any, true);
 	directory_remove();
 	return 0;
 }
@@ -77,8 +110,10 @@ static const char *remedies(void)
 
 static bool is_kept(void)
 {
-	return access(directory_path("state/configuration"), F_OK) == 0;
+	return each_file(is_copy, false) > 0 && access(directory_path("state/history"), F_OK) == 0;
 }
+
+static const struct history_entry reloaded = { .how = HISTORY_RELOAD, .by = "root (uid 0)" };
 
 /* What `members` of ADM comes to, the policy in force by it. */
 static const char *admins(void)
@@ -109,7 +144,7 @@ static int reload(const char *text)
 	if (r == 0) {
 		assert_false(diags_failed(&diags));
 		config_store_take(store, &candidate, another);
-		config_store_keep(store, &candidate.archive);
+		config_store_keep(store, &candidate.archive, &reloaded);
 		config_candidate_free(&candidate);
 	}
 	assert_true(r != -EINVAL || diags_failed(&diags));
@@ -132,7 +167,7 @@ static void test_load(void **state)
 	assert_false(is_kept());
 	config_store_set_in_force(store);
 	assert_true(is_kept());
-	assert_int_equal(unlink(directory_path("state/configuration")), 0);
+	each_file(is_any, true);
 	config_store_save(store); /* once is enough */
 	config_store_set_in_force(store);
 	assert_false(is_kept());
@@ -170,10 +205,10 @@ static void test_nothing_to_load(void **state)
 	begin();
 	directory_write("spefw.ini", BAD);
 	assert_int_equal(config_store_load(store, &own), -EINVAL);
+	directory_write("state/history", "something else");
 	begin();
-	directory_write("state/configuration", "something else");
 	assert_int_equal(config_store_load(store, &own), -EINVAL);
-	assert_int_equal(fake_log_count("/state can't be used either: Bad message"), 1);
+	assert_int_equal(fake_log_count("/state can't be read, it begins anew: Bad message"), 1);
 }
 
 static void test_reload(void **state)
@@ -225,7 +260,7 @@ static void test_take(void **state)
 	assert_ptr_equal(candidate.file.path, old_path);
 	assert_int_equal(candidate.file.policy.flow_count, flows);
 	assert_false(is_kept());
-	config_store_keep(store, &candidate.archive); /* it is in force: at once */
+	config_store_keep(store, &candidate.archive, &reloaded); /* it is in force: at once */
 	assert_true(is_kept());
 	config_candidate_free(&candidate);
 }
@@ -447,6 +482,7 @@ static void test_without_memory(void **state)
 	}
 	assert_true(left > 50);
 	config_store_set_in_force(store);
+	directory_write("spefw.ini", OTHER);
 	for (r = -ENOMEM, left = 0; r < 0; left++) {
 		allocations_left = left;
 		r = config_store_read(store, &candidate, &own, &diags);
@@ -458,12 +494,12 @@ static void test_without_memory(void **state)
 	config_store_take(store, &candidate, true); /* needs none */
 	allocations_left = -1;
 	memstream_fails = true;
-	config_store_keep(store, &candidate.archive);
+	config_store_keep(store, &candidate.archive, &reloaded);
 	memstream_fails = false;
 	assert_int_equal(fake_log_count("out of memory: the configuration is not kept in"), 1);
 	assert_reasons(false, "config-unsaved: the configuration can't be kept in %s for a start with a bad file\n",
 		       state_directory);
-	config_store_keep(store, &candidate.archive);
+	config_store_keep(store, &candidate.archive, &reloaded);
 	assert_reasons(false, "%s", "");
 	config_candidate_free(&candidate);
 	config_store_free(NULL);

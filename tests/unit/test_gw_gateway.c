@@ -186,7 +186,7 @@ static int reload(const char *config, size_t *ret_cut)
 	struct reload_result result = { 0 };
 
 	directory_write("spefw.ini", config);
-	int r = gateway_reload(gateway, &by, &diags, &result);
+	int r = gateway_reload(gateway, &by, 0, &diags, &result);
 	diags_free(&diags);
 	if (ret_cut)
 		*ret_cut = result.cut.count;
@@ -206,8 +206,7 @@ static void test_start(void **state)
 	assert_true(fake_nft.exists);
 	assert_non_null(ruleset_find_chain(&fake_nft.table, "forward"));
 	assert_int_equal(fake_nft.owner, FAKE_NFT_PORT);
-	assert_non_null(directory_path("configuration"));
-	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
+	assert_int_equal(access(directory_path("history"), F_OK), 0);
 	assert_int_equal(access(directory_path("counters"), F_OK), 0);
 	assert_string_equal(reasons(), "name-unresolved: " LICENSE " is not resolved yet\n");
 	assert_true(fake_resolver_asked(LICENSE, FAMILY_4));
@@ -277,13 +276,13 @@ static void test_start_fails_for_a_while(void **state)
 	start();
 	assert_true(has_reason("table-outdated"));
 	assert_false(fake_nft.exists);
-	assert_int_not_equal(access(directory_path("configuration"), F_OK), 0); /* it was never in force */
+	assert_int_not_equal(access(directory_path("history"), F_OK), 0); /* it was never in force */
 	fake_time_pass(5 * SECOND);
 	assert_true(has_reason("table-outdated"));
 	fake_time_pass(5 * SECOND);
 	assert_false(has_reason("table-outdated"));
 	assert_true(fake_nft.exists);
-	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
+	assert_int_equal(access(directory_path("history"), F_OK), 0);
 	assert_int_equal(fake_log_count("is up to date again"), 1);
 }
 
@@ -309,7 +308,7 @@ static void test_reload(void **state)
 	directory_write("spefw.ini", NARROW);
 	assert_true(has_reason("config-changed"));
 	fake_log_reset();
-	assert_int_equal(gateway_reload(gateway, &by, &diags, &result), 0);
+	assert_int_equal(gateway_reload(gateway, &by, 0, &diags, &result), 0);
 	assert_non_null(strstr(lines, "ADM"));
 	assert_true(fake_log_has("reload by root (uid 0): "));
 	assert_true(fake_log_has(": role ADM: "));
@@ -445,7 +444,7 @@ static void test_watch(void **state)
 {
 	static const char *const names[] = { LICENSE };
 	const char *unknown;
-	bool removed;
+	bool dropped, removed;
 	int waiter;
 
 	(void)state;
@@ -458,24 +457,24 @@ static void test_watch(void **state)
 	assert_string_equal(news, "");
 	gateway_watch(gateway, true);
 	assert_int_equal(reload(NARROW, NULL), 0);
-	assert_string_equal(news, "0 root (uid 0) 1 1\n3 the policy changed 0 0\n");
+	assert_string_equal(news, "0 root (uid 0) 1 1\n6 the policy changed 0 0\n");
 	news[0] = '\0';
 	assert_int_equal(reload(BAD, NULL), -EINVAL);
 	assert_string_equal(news, "0 root (uid 0) 0 0\n");
 	news[0] = '\0';
 	fake_nft_notice("set name_x changed by nft");
 	fake_time_pass(1);
-	assert_string_equal(news, "5 set name_x changed by nft 0 0\n");
+	assert_string_equal(news, "8 set name_x changed by nft 0 0\n");
 	news[0] = '\0';
 	assert_int_equal(gateway_refresh(gateway, &by, &waiter, names, 1, &unknown), 0);
-	assert_string_equal(news, "1 root (uid 0) 0 1\n");
+	assert_string_equal(news, "4 root (uid 0) 0 1\n");
 	news[0] = '\0';
 	fake_time_pass(0);
 	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.78", 60);
-	assert_string_equal(news, "4 my.mailstore.com 0 0 +198.51.100.78\n");
+	assert_string_equal(news, "7 my.mailstore.com 0 0 +198.51.100.78\n");
 	news[0] = '\0';
-	assert_int_equal(gateway_clear(gateway, &by, &removed), 0);
-	assert_string_equal(news, "2 root (uid 0) 1 0\n");
+	assert_int_equal(gateway_clear(gateway, &by, &removed, &dropped), 0);
+	assert_string_equal(news, "5 root (uid 0) 1 0\n");
 	news[0] = '\0';
 	gateway_watch(gateway, false);
 	assert_int_equal(reload(NARROW, NULL), 0);
@@ -578,7 +577,7 @@ static void test_change_before_the_notice(void **state)
 
 static void test_clear(void **state)
 {
-	bool removed = false;
+	bool dropped, removed = false;
 
 	(void)state;
 	start();
@@ -590,13 +589,13 @@ static void test_clear(void **state)
 	assert_int_equal(health_changes, before + 1);
 	uint64_t generation = config_store_generation(gateway_config(gateway));
 	size_t told = health_changes;
-	assert_int_equal(gateway_clear(gateway, &by, &removed), 0);
+	assert_int_equal(gateway_clear(gateway, &by, &removed, &dropped), 0);
 	assert_int_equal(health_changes, told + 1); /* at once */
 	assert_true(removed);
 	assert_false(fake_nft.exists);
 	assert_int_equal(config_store_generation(gateway_config(gateway)), generation + 1);
 	fake_log_reset();
-	assert_int_equal(gateway_clear(gateway, &by, &removed), 0);
+	assert_int_equal(gateway_clear(gateway, &by, &removed, &dropped), 0);
 	assert_false(removed);
 	assert_int_equal(fake_log_count("was removed"), 0);
 	assert_int_equal(fake_log_count("was not there: the server is not guarded"), 1);
@@ -622,7 +621,7 @@ static void test_clear(void **state)
 	assert_int_equal(fake_log_count("nothing changed"), 0);
 	assert_false(has_reason("table-removed"));
 	fake_nft_fail(FAKE_NFT_READ_INFO, 0, 1, -EIO);
-	assert_int_equal(gateway_clear(gateway, &by, &removed), -EIO);
+	assert_int_equal(gateway_clear(gateway, &by, &removed, &dropped), -EIO);
 	assert_false(has_reason("table-removed"));
 }
 
@@ -964,7 +963,7 @@ static void test_state_directory(void **state)
 	start();
 	answer_license();
 	fake_time_pass(2 * SECOND);
-	assert_int_equal(unlink(directory_path("configuration")), 0);
+	assert_int_equal(unlink(directory_path("history")), 0);
 	directory_hide(true);
 	fake_resolver_error = 0;
 	fake_time_pass(MINUTE);
@@ -973,9 +972,9 @@ static void test_state_directory(void **state)
 	struct diags diags = { 0 };
 	struct reload_result result = { 0 };
 	assert_true(has_reason("state-unsaved"));
-	assert_int_equal(gateway_reload(gateway, &by, &diags, &result), 0);
+	assert_int_equal(gateway_reload(gateway, &by, 0, &diags, &result), 0);
 	diags_free(&diags);
-	assert_int_equal(access(directory_path("configuration"), F_OK), 0);
+	assert_int_equal(access(directory_path("history"), F_OK), 0);
 	fake_time_pass(MINUTE);
 	assert_false(has_reason("state-unsaved"));
 }

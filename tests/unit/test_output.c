@@ -68,6 +68,10 @@ static void run_server(const char *path, struct canned *canned, bool privileged,
 		{ "org.spefw.Gateway.Cut", privileged, run_canned },
 		{ "org.spefw.Gateway.Drops", privileged, run_canned },
 		{ "org.spefw.Gateway.Reload", privileged, run_canned },
+		{ "org.spefw.Gateway.Rollback", privileged, run_canned },
+		{ "org.spefw.Gateway.Confirm", privileged, run_canned },
+		{ "org.spefw.Gateway.History", privileged, run_canned },
+		{ "org.spefw.Gateway.Config", privileged, run_canned },
 		{ "org.spefw.Gateway.Refresh", privileged, run_canned },
 		{ "org.spefw.Gateway.Watch", privileged, run_canned },
 		{ "org.spefw.Gateway.Clear", privileged, canned->parameters ? run_canned : run_silent },
@@ -332,6 +336,7 @@ static void test_status(void **state)
 
 	check_golden(f, "status-ok", EXIT_DONE);
 	check_golden(f, "status-modes", EXIT_DONE);
+	check_golden(f, "status-waits", EXIT_DONE);
 	check_golden(f, "status-degraded", EXIT_FAILED);
 	check_golden(f, "status-crowded", EXIT_DONE);
 	check_golden(f, "status-blocked", EXIT_FAILED);
@@ -619,7 +624,8 @@ static void test_events(void **state)
 	static const char *const kinds[] = { "begin",       "reload",  "reload_failed", "reload_same", "refresh",
 					     "refresh_all", "clear",   "cut",           "cut_request", "denied",
 					     "name",        "repair",  "foreign",       "health",      "health_still",
-					     "lost",        "hostile", "later" };
+					     "lost",        "hostile", "later",         "rollback",    "undo",
+					     "undo_failed", "confirm" };
 	struct fixture *f = *state;
 	char name[64];
 
@@ -637,6 +643,10 @@ static void test_changes(void **state)
 	check_golden(f, "reload-changed", EXIT_DONE);
 	check_golden(f, "reload-unchanged", EXIT_DONE);
 	check_golden(f, "reload-cut", EXIT_DONE);
+	check_golden(f, "reload-waits", EXIT_DONE);
+	check_golden(f, "rollback-done", EXIT_DONE);
+	check_golden(f, "rollback-same", EXIT_DONE);
+	check_golden(f, "confirm-done", EXIT_DONE);
 	check_golden(f, "refresh-ok", EXIT_DONE);
 	serve(f, (struct canned){ .parameters = "{\"removed\":true}" }, false);
 	assert_int_equal(RUN(f, "clear", "--yes"), EXIT_DONE);
@@ -660,6 +670,82 @@ static void test_changes(void **state)
 	assert_null(strstr(f->out, "a.b"));
 	assert_int_equal(RUN(f, "refresh", "c.d", "a.b"), EXIT_FAILED);
 	assert_int_equal(RUN(f, "refresh"), EXIT_FAILED);
+}
+
+static void test_history(void **state)
+{
+	static const char *const times[] = { "",    "60", "0s", "-1s", "2d",
+					     "25h", "1w", "s",  "1s1", "99999999999999999999s" };
+	struct fixture *f = *state;
+	char option[64];
+
+	setenv("TZ", "UTC", 1);
+	check_golden(f, "history-full", EXIT_DONE);
+	check_golden(f, "history-none", EXIT_DONE);
+	check_golden(f, "history-hostile", EXIT_DONE);
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		snprintf(option, sizeof(option), "--confirm=%s", times[i]);
+		if (i)
+			assert_int_equal(RUN(f, "reload", option), EXIT_USAGE);
+	}
+	assert_int_equal(RUN(f, "rollback", "0"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "rollback", "1x"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: 1x is no number of an earlier configuration: see spefwctl history\n");
+	serve(f, (struct canned){ "org.spefw.Gateway.ConfirmPending", "{\"by\":\"root\",\"left_s\":34}" }, false);
+	assert_int_equal(RUN(f, "reload"), EXIT_FAILED);
+	assert_string_equal(f->err,
+			    "spefwctl: the change by root waits for confirm: spefwctl confirm, or wait 34s until "
+			    "it is undone\n");
+	stop_serving(f);
+	serve(f, (struct canned){ "org.spefw.Gateway.NothingToConfirm", "{}" }, false);
+	assert_int_equal(RUN(f, "confirm"), EXIT_FAILED);
+	assert_non_null(strstr(f->err, "nothing waits for confirm"));
+	stop_serving(f);
+	serve(f, (struct canned){ "org.spefw.Gateway.HistoryUnknown", "{\"number\":9}" }, false);
+	assert_int_equal(RUN(f, "rollback", "9"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: there is no configuration 9 in the history: see spefwctl history\n");
+}
+
+/* Paths of a reply become names in the directory, and nothing else. */
+static void test_config(void **state)
+{
+	static const char *const paths[][2] = { { "/etc/spefw/spefw.ini", "spefw.ini" },
+						{ "../../evil", "evil" },
+						{ "/x/..", "_." },
+						{ "/x/.hidden", "_hidden" },
+						{ "/x/a b\\u001b[2J", "a_b__2J" },
+						{ "/x/", "_" } };
+	struct fixture *f = *state;
+	char reply[512], target[96], path[160];
+
+	serve(f,
+	      (struct canned){ .parameters = "{\"generation\":3,\"path\":\"/a\",\"file\":0,\"base64\":\"YQD/Cg==\","
+					     "\"last\":true}" },
+	      false);
+	assert_int_equal(RUN(f, "config"), EXIT_DONE);
+	assert_memory_equal(f->out, "a\0\377\n", 4);
+	assert_int_equal(RUN(f, "config", "--json"), EXIT_DONE);
+	assert_string_equal(f->out, "{\"generation\": 3, \"files\": [{\"path\": \"/a\", \"base64\": \"YQD/Cg==\"}]}\n");
+	stop_serving(f);
+	snprintf(target, sizeof(target), "%s/files", f->directory);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		snprintf(reply, sizeof(reply),
+			 "{\"generation\":3,\"path\":\"%s\",\"file\":0,\"text\":\"x\\n\",\"last\":true}", paths[i][0]);
+		serve(f, (struct canned){ .parameters = reply }, false);
+		assert_int_equal(RUN(f, "config", "--files", target), EXIT_DONE);
+		snprintf(path, sizeof(path), "%s/%s", target, paths[i][1]);
+		assert_int_equal(access(path, F_OK), 0);
+		assert_int_equal(RUN(f, "config", "--files", target), EXIT_FAILED);
+		assert_non_null(strstr(f->err, "is there already"));
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(symlink("/nowhere/at/all", path), 0);
+		assert_int_equal(RUN(f, "config", "--files", target), EXIT_FAILED);
+		assert_int_equal(unlink(path), 0);
+		stop_serving(f);
+	}
+	assert_int_equal(rmdir(target), 0);
+	serve(f, (struct canned){ .parameters = "{}" }, false);
+	assert_int_equal(RUN(f, "config"), EXIT_FAILED);
 }
 
 static void test_errors_of_the_daemon(void **state)
@@ -797,10 +883,10 @@ static void write_spefwd(const struct fixture *f, const char *script)
 
 static void test_no_daemon(void **state)
 {
-	static const char *const names[] = { "flows", "names", "reload", "refresh" };
+	static const char *const names[] = { "flows", "names", "reload", "refresh", "config", "history" };
 	struct fixture *f = *state;
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		assert_int_equal(RUN(f, names[i]), EXIT_NOT_RUNNING);
 		assert_string_equal(f->out, "");
 		assert_non_null(strstr(f->err, "spefwd is not running"));
@@ -1222,6 +1308,8 @@ int main(void)
 		TEST(test_one_flow),
 		TEST(test_cut),
 		TEST(test_changes),
+		TEST(test_history),
+		TEST(test_config),
 		TEST(test_events),
 		TEST(test_explain),
 		TEST(test_explain_file),
