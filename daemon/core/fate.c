@@ -16,8 +16,8 @@ struct telling {
 	struct fate fate;
 };
 
+const struct port_range fate_dns_port = { DNS_PORT, DNS_PORT };
 static const uint8_t tcp = IPPROTO_TCP_, udp = IPPROTO_UDP_, icmp = IPPROTO_ICMP_, icmpv6 = IPPROTO_ICMPV6_;
-static const struct port_range dns = { DNS_PORT, DNS_PORT };
 
 /* What a gateway receives of neighbour discovery and multicast listening (RFC 4861, 2710, 3810), and what it sends. */
 static const uint8_t neighbours_in[] = { 131, 133, 134, 135, 136, 143 };
@@ -53,7 +53,9 @@ static bool one_of(const struct telling *t, enum asked asked, const uint8_t *byt
 
 static bool is_dns_port(const struct telling *t, enum asked port)
 {
-	struct question question = { .asked = (uint8_t)port, .kind = QUESTION_PORTS, .set = &dns, .count = 1 };
+	struct question question = {
+		.asked = (uint8_t)port, .kind = QUESTION_PORTS, .set = &fate_dns_port, .count = 1
+	};
 	return t->asker->answer(t->asker->context, &question) != 0;
 }
 
@@ -305,9 +307,12 @@ static void judge(struct telling *t, enum protocol protocol, bool mid_stream)
 	struct judgement j = judge_asked(t->policy, t->environment->names, t->asker, protocol, mid_stream);
 
 	/* Where the sets of what was cut lack something, any piece of an outbound connection may be of that. */
-	if (j.verdict == VERDICT_ALLOW && mid_stream && j.opened_by_role && flag(t, ASKED_CUT_FULL))
-		j.verdict = VERDICT_DENY;
+	if (mid_stream && j.opened_by_role && flag(t, ASKED_CUT_FULL)) {
+		deny(t);
+		return;
+	}
 	if (j.verdict != VERDICT_ALLOW) {
+		t->fate.for_name = j.to_names;
 		if (mid_stream)
 			deny(t);
 		else
@@ -373,36 +378,58 @@ static void tell_pin(struct telling *t)
 	t->fate.pinned = j.verdict == VERDICT_ALLOW;
 }
 
-static void tell_filtered(struct telling *t)
+/* True where it decides. */
+static bool tell_around(struct telling *t)
 {
 	copies(t);
 	if (t->stage == STAGE_FORWARD ? is_source_routed(t) : is_own_reset(t))
-		return;
+		return true;
 	if (is_neighbour(t) || (t->stage != STAGE_OUTPUT && is_spoofed(t)))
-		return;
+		return true;
 	if (t->policy->interception != INTERCEPTION_OFF &&
 	    (is_translated(t) || (t->stage == STAGE_INPUT && is_taken_here(t))))
-		return;
-	if (t->stage == STAGE_FORWARD ? is_directed_broadcast(t) : t->stage == STAGE_INPUT && is_noise(t))
-		return;
-	judge_ours(t);
+		return true;
+	return t->stage == STAGE_FORWARD ? is_directed_broadcast(t) : t->stage == STAGE_INPUT && is_noise(t);
+}
+
+static struct telling telling_of(const struct fate_view *view, enum fate_stage stage, const struct asker *asker)
+{
+	return (struct telling){ .policy = view->policy,
+				 .environment = view->environment,
+				 .view = view,
+				 .asker = asker,
+				 .stage = stage,
+				 .fate = { .action = ACTION_ACCEPT, .reason = FATE_NOT_OURS } };
+}
+
+bool fate_around(const struct fate_view *view, enum fate_stage stage, const struct asker *asker, struct fate *ret)
+{
+	struct telling t = telling_of(view, stage, asker);
+	bool decided = tell_around(&t);
+
+	*ret = t.fate;
+	return decided;
+}
+
+void fate_of_ours(const struct fate_view *view, const struct asker *asker, struct fate *fate)
+{
+	struct telling t = telling_of(view, STAGES, asker);
+
+	t.fate = *fate;
+	judge_ours(&t);
+	*fate = t.fate;
 }
 
 struct fate policy_fate(const struct fate_view *view, enum fate_stage stage, const struct asker *asker)
 {
-	struct telling t = { .policy = view->policy,
-			     .environment = view->environment,
-			     .view = view,
-			     .asker = asker,
-			     .stage = stage,
-			     .fate = { .action = ACTION_ACCEPT, .reason = FATE_NOT_OURS } };
+	struct telling t = telling_of(view, stage, asker);
 
 	if (stage == STAGE_EARLY)
 		tell_early(&t);
 	else if (stage == STAGE_PIN)
 		tell_pin(&t);
-	else
-		tell_filtered(&t);
+	else if (!tell_around(&t))
+		judge_ours(&t);
 	return t.fate;
 }
 

@@ -62,10 +62,11 @@ struct fate {
 	uint8_t reason;         /* enum fate_reason; in audit mode what it would be, and the action is ACCEPT */
 	uint8_t counts[COUNTS]; /* how often each counter counts it, as long as no limit is reached */
 	bool at_a_rate;         /* the action is an answer, and beyond its limit DROP */
-	bool copied;  /* a DNS query or answer that is copied to the daemon; beyond the limit UNOBSERVED counts it, once
-		       */
-	bool pinned;  /* STAGE_PIN: no later table redirects its connection */
-	bool inbound; /* judged by the flows to (else: from) .role */
+	bool copied; /* a DNS query or answer that is copied to the daemon; beyond the limit UNOBSERVED counts it, once
+		      */
+	bool for_name; /* denied, and copied once more, within a limit: the next answer for a name might allow it */
+	bool pinned;   /* STAGE_PIN: no later table redirects its connection */
+	bool inbound;  /* judged by the flows to (else: from) .role */
 	const struct policy_role *role; /* NULL where none judges it */
 	const struct policy_flow *flow; /* that allows it; NULL: none does */
 };
@@ -80,6 +81,13 @@ struct fate_view {
 void fate_view_init(struct fate_view *view, const struct policy *policy, const struct environment *environment);
 
 struct fate policy_fate(const struct fate_view *view, enum fate_stage stage, const struct asker *asker);
+
+/* Of FORWARD, INPUT and OUTPUT, the same in two halves: what stands around the flows (true: that decides), and then
+ * what the flows make of a packet, whose stage is no matter any more. */
+bool fate_around(const struct fate_view *view, enum fate_stage stage, const struct asker *asker, struct fate *ret);
+void fate_of_ours(const struct fate_view *view, const struct asker *asker, struct fate *fate);
+
+extern const struct port_range fate_dns_port; /* as questions have it */
 
 /* The name of a counter in the table, for reports and comparison. Returns buffer. */
 enum { FATE_COUNTER_MAX = CONFIG_ID_MAX + 8 };

@@ -10,7 +10,7 @@ struct collected {
 	size_t count, capacity;
 };
 
-enum { OUT, IN, DIRECTIONS };
+enum { OUT, IN, BETWEEN, DIRECTIONS };
 
 struct building {
 	const struct policy *policy;
@@ -85,22 +85,27 @@ static bool may_leave(const struct policy *policy, const struct policy_flow *flo
 	return flow->to.any || flow->to.name_count || !ranges_cover_all(&policy->protected_all, &flow->to.ranges);
 }
 
+/* The flow goes to each role that one of its sources is in. */
+static int collect_sources(struct building *b, const struct policy_flow *flow, int direction, uint32_t number)
+{
+	if (!flow->from.any)
+		return collect_ranges(b, &flow->from.ranges, direction, number);
+	for (size_t r = 0; r < b->policy->role_count; r++)
+		if (b->policy->roles[r].is_protected && push(&b->flows[r][direction], number) < 0)
+			return -1;
+	return 0;
+}
+
 static int collect_flow(struct building *b, uint32_t number)
 {
 	const struct policy_flow *flow = &b->policy->flows[number];
 
 	if (!flow->enabled)
 		return 0;
-	if (collect_ranges(b, &flow->to.opens, IN, number) < 0)
+	if (collect_ranges(b, &flow->to.opens, IN, number) < 0 ||
+	    (flow->to.opens.count && collect_sources(b, flow, BETWEEN, number) < 0))
 		return -1;
-	if (!may_leave(b->policy, flow))
-		return 0;
-	if (!flow->from.any)
-		return collect_ranges(b, &flow->from.ranges, OUT, number);
-	for (size_t r = 0; r < b->policy->role_count; r++)
-		if (b->policy->roles[r].is_protected && push(&b->flows[r][OUT], number) < 0)
-			return -1;
-	return 0;
+	return may_leave(b->policy, flow) ? collect_sources(b, flow, OUT, number) : 0;
 }
 
 static int edge_order(const void *a, const void *b)
@@ -222,11 +227,15 @@ static int make_list(const struct policy *policy, const struct collected *flows,
 
 static int make_lists(struct building *b)
 {
-	for (size_t r = 0; r < b->index->role_count; r++)
+	for (size_t r = 0; r < b->index->role_count; r++) {
+		struct role_flows *flows = &b->index->roles[r];
 		for (enum protocol p = 0; p < PROTOCOLS; p++)
-			if (make_list(b->policy, &b->flows[r][IN], p, &b->index->roles[r].in[p]) < 0 ||
-			    make_list(b->policy, &b->flows[r][OUT], p, &b->index->roles[r].out[p]) < 0)
+			if (make_list(b->policy, &b->flows[r][IN], p, &flows->in[p]) < 0 ||
+			    make_list(b->policy, &b->flows[r][OUT], p, &flows->out[p]) < 0)
 				return -1;
+		if (make_list(b->policy, &b->flows[r][BETWEEN], PROTOCOL_TCP, &flows->between) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -272,6 +281,7 @@ void flow_index_free(struct flow_index *index)
 			free_list(&index->roles[r].in[p]);
 			free_list(&index->roles[r].out[p]);
 		}
+		free_list(&index->roles[r].between);
 	}
 	free(index->roles);
 	free(index->guarded);

@@ -28,6 +28,8 @@ struct role_flows {
 	struct flow_list in[PROTOCOLS];  /* that open one of its addresses */
 	struct flow_list out[PROTOCOLS]; /* that one of its addresses is a source of, and that have a target which is
 					    not protected */
+	struct flow_list between;        /* TCP: that one of its addresses is a source of, and that open a protected
+					    address */
 };
 
 struct flow_index {

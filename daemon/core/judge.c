@@ -243,9 +243,9 @@ static enum mid_stream as_mid_stream(const struct judging *j, struct connection 
 		return PIECE_OF_OUTBOUND;
 	}
 	/* The answer of another protected machine is of a connection that was opened to that one. */
-	const struct policy_role *peer = ask_role(j->asker, ASKED_SOURCE, j->policy);
-	list = peer ? &flows_of(j, peer)->in[PROTOCOL_TCP] : &flows->out[PROTOCOL_TCP];
-	*ret = connection_of(list, ask_segment(j->asker, ASKED_SOURCE_PORT, list), true, peer != NULL);
+	bool peer = ask_ranges(j->asker, ASKED_SOURCE, &j->policy->protected_all);
+	list = peer ? &flows->between : &flows->out[PROTOCOL_TCP];
+	*ret = connection_of(list, ask_segment(j->asker, ASKED_SOURCE_PORT, list), true, peer);
 	return PIECE_OF_OUTBOUND;
 }
 
@@ -300,11 +300,12 @@ struct judgement judge_asked(const struct policy *policy, const struct names_vie
 				   .inbound = j.inbound,
 				   .role = j.role,
 				   .flow = flow,
-				   .to_names = !mid_stream && !j.inbound && any_to_names(policy, &connection),
+				   .to_names = !j.inbound && (!mid_stream || piece == PIECE_OF_OUTBOUND) &&
+					       any_to_names(policy, &connection),
 				   .opened_by_role = piece == PIECE_OF_OUTBOUND };
 }
 
-/* Another protected machine's answer is none of an outbound flow to ANY; but that is the flow which comes near. */
+/* Another protected machine's answer is none of an outbound flow to ANY; but that is the flow which comes nearest. */
 static void find_near(const struct policy *policy, const struct asker *asker, struct judgement *judgement)
 {
 	const struct flow_list *list = &policy->index->roles[judgement->role - policy->roles].out[PROTOCOL_TCP];
@@ -323,7 +324,7 @@ struct judgement policy_judge(const struct policy *policy, const struct names_vi
 	bool mid_stream = packet->mid_stream && packet->protocol == PROTOCOL_TCP;
 	struct judgement judgement = judge_asked(policy, names, &asker, packet->protocol, mid_stream);
 
-	if (judgement.verdict == VERDICT_DENY && judgement.opened_by_role && judgement.inbound && !judgement.flow)
+	if (judgement.verdict == VERDICT_DENY && judgement.opened_by_role && judgement.inbound)
 		find_near(policy, &asker, &judgement);
 	return judgement;
 }

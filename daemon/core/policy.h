@@ -187,7 +187,7 @@ struct judgement {
 	bool inbound;                   /* judged by the flows to (else: from) the protected role */
 	const struct policy_role *role; /* the protected role; NULL for VERDICT_NOT_OURS */
 	const struct policy_flow *flow; /* NULL where none was near */
-	bool to_names;                  /* new and outbound: a flow of .role has its port and goes to names */
+	bool to_names;                  /* outbound: a flow of .role has its port and goes to names */
 	bool opened_by_role;            /* mid-stream: it is taken for one of a connection that the role has opened */
 };
 
