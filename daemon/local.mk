@@ -60,6 +60,13 @@ libcore_a_SOURCES = \
 	daemon/core/policy_flows.c daemon/core/policy_roles.c \
 	daemon/core/policy_vendor.c daemon/core/policy_warnings.c \
 	daemon/core/printable.c daemon/core/printable.h \
+	daemon/core/proof.c daemon/core/proof.h daemon/core/proof_parts.h \
+	daemon/core/proof_ask.c daemon/core/proof_box.c \
+	daemon/core/proof_domain.c daemon/core/proof_domain.h \
+	daemon/core/proof_program.c daemon/core/proof_program.h \
+	daemon/core/proof_questions.c daemon/core/proof_space.c daemon/core/proof_structure.c \
+	daemon/core/proof_values.c daemon/core/proof_values.h \
+	daemon/core/proof_walk.c \
 	daemon/core/question.c daemon/core/question.h \
 	daemon/core/query_pace.c daemon/core/query_pace.h \
 	daemon/core/record.c daemon/core/record.h daemon/core/record_text.c \

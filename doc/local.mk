@@ -4,7 +4,7 @@ exampledir = $(docdir)/examples
 dist_example_DATA = doc/examples/bridge.ini doc/examples/microsoft-365.ini doc/examples/multi-server.ini \
 	doc/examples/nat.ini doc/examples/notify-mail doc/examples/one-to-one-nat.ini doc/examples/proxy.ini \
 	doc/examples/two-servers.ini
-EXTRA_DIST += README.md NEWS CONTRIBUTING.md SECURITY.md doc/architecture.md
+EXTRA_DIST += README.md NEWS CONTRIBUTING.md SECURITY.md doc/architecture.md doc/proof.md
 
 # The keys in spefw.ini(5) come from the table of keys. The page is part of the tarball, and remade where the table
 # is newer, not where only the program is: so a tarball can be built for another machine than this one.

@@ -130,7 +130,8 @@ static void input_name(struct golden_case *g, char *rest)
 		struct addr addr;
 		if (!addr_parse(word, &addr))
 			die("name %s: %s is not an address", name, word);
-		add_name_address(&g->names.names[index][addr.family], &addr);
+		if (g->policy.names[index].families & 1U << addr.family) /* the address book has no others */
+			add_name_address(&g->names.names[index][addr.family], &addr);
 	}
 }
 

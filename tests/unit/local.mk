@@ -41,6 +41,8 @@ UNIT_TESTS = \
 	tests/unit/test_output \
 	tests/unit/test_policy \
 	tests/unit/test_policy_diff \
+	tests/unit/test_proof \
+	tests/unit/test_proof_mutants \
 	tests/unit/test_query_pace \
 	tests/unit/test_record \
 	tests/unit/test_saved \
@@ -208,10 +210,18 @@ tests_unit_test_grants_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_judge_SOURCES = tests/unit/test_judge.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_judge_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_judge_LDADD = $(UNIT_MAKE_LIBS)
-tests_unit_test_fate_SOURCES = tests/unit/test_fate.c tests/golden/case.c tests/golden/case.h $(UNIT_RANDOM_SOURCES) \
-	$(UNIT_MAKE_SOURCES)
+UNIT_FATE_SOURCES = tests/unit/fate_world.c tests/unit/fate_world.h tests/golden/case.c tests/golden/case.h \
+	$(UNIT_RANDOM_SOURCES) $(UNIT_MAKE_SOURCES)
+tests_unit_test_fate_SOURCES = tests/unit/test_fate.c $(UNIT_FATE_SOURCES)
 tests_unit_test_fate_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_fate_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_proof_SOURCES = tests/unit/test_proof.c $(UNIT_MAKE_SOURCES)
+tests_unit_test_proof_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_proof_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_proof_mutants_SOURCES = tests/unit/test_proof_mutants.c tests/unit/mutate.c tests/unit/mutate.h \
+	$(UNIT_FATE_SOURCES)
+tests_unit_test_proof_mutants_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_proof_mutants_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_foreign_SOURCES = tests/unit/test_foreign.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_foreign_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_LDADD = $(UNIT_MAKE_LIBS)

@@ -39,7 +39,7 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_CT_DPORT:
 		ret[0] = (uint8_t)(p->original_port >> 8);
 		ret[1] = (uint8_t)p->original_port;
-		return is_tracked(p) && (tcp || udp);
+		return is_tracked(p);
 	case FIELD_TCP_SPORT:
 	case FIELD_UDP_SPORT:
 		ret[0] = (uint8_t)(p->source_port >> 8);
@@ -56,7 +56,7 @@ static bool load(const struct vm_packet *p, enum field field, uint8_t ret[16])
 	case FIELD_ICMP_TYPE: ret[0] = p->icmp_type; return !p->ipv6 && p->protocol == 1;
 	case FIELD_ICMPV6_TYPE: ret[0] = p->icmp_type; return p->ipv6 && p->protocol == 58;
 	case FIELD_IP6_HOPLIMIT: ret[0] = p->hop_limit; return p->ipv6;
-	case FIELD_IP6_NEXTHDR: ret[0] = p->routing ? 43 : p->protocol; return p->ipv6;
+	case FIELD_IP6_NEXTHDR: ret[0] = p->extension ? p->extension : p->routing ? 43 : p->protocol; return p->ipv6;
 	case FIELD_FIRST_BYTE: ret[0] = p->ipv6 ? 0x60 : p->ip_option ? 0x46 : 0x45; return true;
 	case FIELD_IP_LSRR:
 	case FIELD_IP_SSRR: ret[0] = p->ip_option == (field == FIELD_IP_LSRR ? 131 : 137); return !p->ipv6;
@@ -84,7 +84,7 @@ static bool match(const struct vm *vm, const struct term *term)
 	uint8_t value[16];
 
 	if (term->field == FIELD_CT_STATE)
-		return vm->packet->state & term->bits;
+		return ((vm->packet->state & term->bits) != 0) != term->negate;
 	if (term->field == FIELD_CT_STATUS)
 		return is_tracked(vm->packet) && ((vm->packet->status & term->bits) != 0) != term->negate;
 	if (!load(vm->packet, (enum field)term->field, value))
@@ -107,17 +107,17 @@ static const struct element *find(const struct set *set, const uint8_t *key)
 }
 
 /* What the kernel holds beside the ruleset. */
-static bool is_in_kept(const struct vm *vm, enum field field)
+static bool is_in_kept(const struct vm *vm, const struct term *term)
 {
 	const struct vm_packet *p = vm->packet;
+	bool tcp = p->protocol == 6;
 
-	if (p->protocol != 6)
-		return false;
-	switch (field) {
-	case FIELD_L4PROTO: return p->cut_full;
+	switch (term->field) {
+	case FIELD_L4PROTO: return (tcp && p->cut_full) != term->negate;
 	case FIELD_IP_TARGET_FIRST:
-	case FIELD_IP6_TARGET_FIRST: return p->cut_in && p->ipv6 == (field == FIELD_IP6_TARGET_FIRST);
-	default: return p->cut_out && p->ipv6 == (field == FIELD_IP6_SOURCE_FIRST);
+	case FIELD_IP6_TARGET_FIRST:
+		return tcp && p->ipv6 == (term->field == FIELD_IP6_TARGET_FIRST) && p->cut_in != term->negate;
+	default: return tcp && p->ipv6 == (term->field == FIELD_IP6_SOURCE_FIRST) && p->cut_out != term->negate;
 	}
 }
 
@@ -130,6 +130,11 @@ static bool act(struct vm *vm, enum action action, const char *chain, int depth)
 	case ACTION_JUMP: run_chain(vm, chain, depth + 1); return vm->result.action != ACTION_NONE || vm->result.error;
 	case ACTION_GOTO: run_chain(vm, chain, depth); return true;
 	case ACTION_RETURN: return true;
+	case ACTION_RESET:
+		if (vm->packet->protocol != 6) /* the kernel asserts it first */
+			return false;
+		vm->result.action = action;
+		return true;
 	default: vm->result.action = action; return true;
 	}
 }
@@ -161,7 +166,7 @@ static bool run_term(struct vm *vm, const struct term *term, int depth, bool *re
 	case TERM_MAP:
 		set = set_of(vm, term);
 		if (set && set->flags & SET_KEPT)
-			return is_in_kept(vm, (enum field)term->field) != term->negate;
+			return is_in_kept(vm, term);
 		if (!set || !load(vm->packet, (enum field)term->field, value))
 			return false;
 		element = find(set, value);

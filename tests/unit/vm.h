@@ -18,6 +18,7 @@ struct vm_packet {
 	uint8_t ip_option; /* IPv4: the type of its only option; 0: none */
 	bool routing;      /* IPv6: a routing header, with so many segments left */
 	uint8_t segments_left;
+	uint8_t extension;      /* IPv6: another header of extensions that comes first; 0: none */
 	uint32_t state;         /* CT_NEW ...; CT_INVALID and CT_UNTRACKED: nothing else is known of its connection */
 	uint32_t status;        /* CT_STATUS_DNAT or 0 */
 	uint8_t original[16];   /* target before translation */

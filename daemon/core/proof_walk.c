@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "array.h"
+#include "proof_parts.h"
+
+#include <string.h>
+
+/* The rules' way of a box. A test takes it apart: what passes goes on in the rule, what does not goes on with the next
+ * rule. So each end is reached by a box of its own, and together they are all of the box that came. */
+
+enum {
+	DEPTH_MAX = 16 /* the kernel's */,
+	RULES_MAX = 1 << 20 /* that one packet may come by */,
+	WALKERS_MAX = 1 << 20
+};
+
+struct walker {
+	struct box box;
+	struct tally tally;
+	uint32_t chain, rule, step; /* step: of the rule */
+	uint32_t rules;             /* how many it has come by */
+	uint32_t depth;
+	struct {
+		uint32_t chain, rule;
+	} back[DEPTH_MAX]; /* where a chain's end leads to */
+};
+
+struct walking {
+	struct prover *p;
+	const struct program *program;
+	const struct walk_calls *calls;
+	struct walker w;
+};
+
+static void put_aside(struct walking *k, const struct walker *w)
+{
+	if (k->p->walkers.count >= WALKERS_MAX)
+		proof_fail(k->p, "too many ways through the rules");
+	else if (ARRAY_PUSH(&k->p->walkers, *w) < 0)
+		k->p->no_memory = true;
+}
+
+static void next_rule(struct walker *w)
+{
+	w->rule++;
+	w->step = 0;
+}
+
+/* The part of the box that goes on with the next rule. */
+static void put_missed(struct walking *k, enum variable variable, uint32_t values)
+{
+	struct walker w = k->w;
+
+	w.box.values[variable] = values;
+	next_rule(&w);
+	put_aside(k, &w);
+}
+
+/* Where one variable of a packet is another one's: a first header without extensions, and the target of a connection
+ * whose first packet nobody has translated yet. */
+static enum variable variable_of(const struct walking *k, enum variable variable)
+{
+	bool first = k->p->stage == STAGE_PIN;
+
+	switch (variable) {
+	case VARIABLE_NEXT_HEADER:
+		return k->w.box.values[VARIABLE_NEXT_HEADER] == k->p->next_is_protocol ? VARIABLE_PROTOCOL : variable;
+	case VARIABLE_ORIGINAL: return first ? VARIABLE_TARGET : variable;
+	case VARIABLE_ORIGINAL_DPORT: return first ? VARIABLE_DPORT : variable;
+	default: return variable;
+	}
+}
+
+/* False: no part of the box passes. */
+static bool pass_tests(struct walking *k, const struct step *step)
+{
+	for (uint32_t i = 0; i < step->test_count; i++) {
+		const struct test *test = &k->program->tests.items[step->tests + i];
+		uint32_t in, out;
+		enum variable variable = variable_of(k, (enum variable)test->variable);
+		values_split(&k->p->space.store, k->w.box.values[variable], test->values, &in, &out);
+		if (!in)
+			return false;
+		if (out)
+			put_missed(k, variable, out);
+		k->w.box.values[variable] = in;
+	}
+	return true;
+}
+
+static bool ends(struct walking *k, enum action action, bool pinned, bool in_rule)
+{
+	struct ending ending = { .tally = k->w.tally,
+				 .action = (uint8_t)action,
+				 .pinned = pinned,
+				 .chain = in_rule ? k->w.chain : NOWHERE,
+				 .rule = k->w.rule };
+
+	k->calls->end(k->p, &k->w.box, &ending, k->calls->context);
+	return false;
+}
+
+static bool go_back(struct walking *k)
+{
+	struct walker *w = &k->w;
+
+	if (!w->depth)
+		return ends(k, ACTION_ACCEPT, false, false);
+	w->depth--;
+	w->chain = w->back[w->depth].chain;
+	w->rule = w->back[w->depth].rule;
+	w->step = 0;
+	return true;
+}
+
+static bool go_to(struct walking *k, uint32_t chain, bool back)
+{
+	struct walker *w = &k->w;
+
+	if (chain == NOWHERE) {
+		proof_fail(k->p, "a chain that is not there");
+		return false;
+	}
+	if (back && w->depth == DEPTH_MAX) {
+		proof_fail(k->p, "chains are too deep");
+		return false;
+	}
+	if (back) {
+		w->back[w->depth].chain = w->chain;
+		w->back[w->depth].rule = w->rule + 1;
+		w->depth++;
+	} else if (!w->depth && k->calls->tail && k->calls->tail(k->p, &w->box, chain, &w->tally, k->calls->context)) {
+		return false;
+	}
+	w->chain = chain;
+	w->rule = w->step = 0;
+	return true;
+}
+
+/* False: this walker has come to its end. */
+static bool act(struct walking *k, uint8_t action, uint32_t chain)
+{
+	switch (action) {
+	case ACTION_RETURN: return go_back(k);
+	case ACTION_JUMP:
+	case ACTION_GOTO: return go_to(k, chain, action == ACTION_JUMP);
+	case ACTION_ACCEPT:
+	case ACTION_DROP:
+	case ACTION_RESET:
+	case ACTION_PROHIBIT: return ends(k, (enum action)action, false, true);
+	default: proof_fail(k->p, "a map's element without a verdict"); return false;
+	}
+}
+
+static bool follow_map(struct walking *k, const struct step *step)
+{
+	struct space *space = &k->p->space;
+	enum variable variable = variable_of(k, (enum variable)step->variable);
+	uint32_t all = k->w.box.values[variable], some[64], *outcomes = some;
+	size_t count = space_look_up(space, step->index, all, some, 64);
+	bool goes_on = false;
+
+	if (count > 64) {
+		outcomes = malloc(count * sizeof(*outcomes));
+		if (!outcomes) {
+			k->p->no_memory = true;
+			return false;
+		}
+		space_look_up(space, step->index, all, outcomes, count);
+	}
+	uint32_t missed = values_without(&space->store, all, space->maps.items[step->index].covered);
+	struct walker here = k->w;
+	for (size_t i = 0; i < count && !proof_stopped(k->p); i++) {
+		const struct outcome *outcome = &space->outcomes.items[outcomes[i]];
+		k->w = here;
+		k->w.box.values[variable] = values_and(&space->store, all, outcome->values);
+		goes_on = act(k, outcome->action, outcome->index);
+		if (goes_on && (missed || i + 1 < count)) {
+			put_aside(k, &k->w);
+			goes_on = false;
+		}
+	}
+	if (outcomes != some)
+		free(outcomes);
+	if (missed) {
+		k->w = here;
+		k->w.box.values[variable] = missed;
+		next_rule(&k->w);
+		return true;
+	}
+	return goes_on;
+}
+
+static void count(struct walking *k, uint32_t index)
+{
+	struct tally *tally = &k->w.tally;
+
+	if (index == NOWHERE) {
+		proof_fail(k->p, "a counter that is not there");
+		return;
+	}
+	uint8_t counter = k->program->counters[index];
+	uint32_t flow = k->program->counter_flows[index];
+	if (counter == COUNTS || (counter == COUNT_FLOW && tally->flow && tally->flow != flow)) {
+		tally->odd = 1;
+		return;
+	}
+	if (counter == COUNT_FLOW)
+		tally->flow = flow;
+	tally->counts[counter]++;
+}
+
+/* A copy belongs to a counter: who is counted there is copied, as far as the limit allows. Of queries and answers only
+ * those are counted that are not copied. */
+static void note_log(struct walking *k, const char *prefix)
+{
+	static const struct {
+		const char *prefix;
+		enum fate_counter counter;
+	} logs[] = {
+		{ "spefw denied-in ", COUNT_DENIED_IN },       { "spefw denied-out ", COUNT_DENIED_OUT },
+		{ "spefw denied-early ", COUNT_DENIED_EARLY }, { "spefw intercepted ", COUNT_INTERCEPTED },
+		{ "spefw query ", COUNT_UNOBSERVED },          { "spefw answer ", COUNT_UNOBSERVED },
+		{ "spefw denied-name ", COUNT_FLOW },
+	};
+
+	for (size_t i = 0; prefix && i < sizeof(logs) / sizeof(logs[0]); i++) {
+		if (strcmp(logs[i].prefix, prefix) != 0)
+			continue;
+		if (logs[i].counter == COUNT_UNOBSERVED)
+			k->w.tally.counts[COUNT_UNOBSERVED]++;
+		else
+			k->w.tally.logs |= (uint16_t)(1U << logs[i].counter);
+	}
+}
+
+/* Beyond the limit the next rule follows. Where nothing but copies depends on it, both ways are one. */
+static void limit(struct walking *k, const struct program_rule *rule)
+{
+	for (uint32_t s = k->w.step + 1; s < rule->step_count; s++) {
+		if (k->program->steps.items[rule->steps + s].kind == STEP_LOG)
+			continue;
+		struct walker beyond = k->w;
+		beyond.tally.limited = 1;
+		next_rule(&beyond);
+		put_aside(k, &beyond);
+		return;
+	}
+}
+
+/* False: this walker has come to its end. */
+static bool take_step(struct walking *k, const struct program_rule *rule, const struct step *step)
+{
+	struct walker *w = &k->w;
+
+	if (!pass_tests(k, step)) {
+		next_rule(w);
+		return true;
+	}
+	switch (step->kind) {
+	case STEP_MAP: return follow_map(k, step);
+	case STEP_ACTION: return act(k, step->action, step->index);
+	case STEP_PIN: return ends(k, ACTION_ACCEPT, true, true);
+	case STEP_NEVER: next_rule(w); return true;
+	case STEP_COUNTER: count(k, step->index); break;
+	case STEP_LOG: note_log(k, step->text); break;
+	case STEP_LIMIT: limit(k, rule); break;
+	case STEP_TESTS: break;
+	default: proof_fail(k->p, step->text ? step->text : "a term of an unknown kind"); return false;
+	}
+	w->step++;
+	return true;
+}
+
+static void walk_to_end(struct walking *k)
+{
+	const struct program *program = k->program;
+	struct walker *w = &k->w;
+
+	for (bool goes_on = true; goes_on && !proof_stopped(k->p);) {
+		const struct program_chain *chain = &program->chains.items[w->chain];
+		k->p->failed_chain = w->chain;
+		if (chain->chain->altered) {
+			proof_fail(k->p, "a chain with rules of another program's making");
+			return;
+		}
+		if (w->rule >= chain->rule_count) {
+			goes_on = go_back(k);
+			continue;
+		}
+		const struct program_rule *rule = &program->rules.items[chain->rules + w->rule];
+		if (w->step >= rule->step_count) {
+			next_rule(w);
+			continue;
+		}
+		if (w->step == 0 && ++w->rules > RULES_MAX) {
+			proof_fail(k->p, "a way without an end");
+			return;
+		}
+		k->p->steps++;
+		goes_on = take_step(k, rule, &program->steps.items[rule->steps + w->step]);
+	}
+}
+
+void proof_walk(struct prover *p, const struct program *program, const struct box *box, uint32_t chain,
+		const struct tally *tally, const struct walk_calls *calls)
+{
+	size_t base = p->walkers.count;
+	struct walking k = {
+		.p = p, .program = program, .calls = calls, .w = { .box = *box, .tally = *tally, .chain = chain }
+	};
+
+	for (;;) {
+		walk_to_end(&k);
+		if (proof_stopped(p) || p->walkers.count == base)
+			break;
+		k.w = p->walkers.items[--p->walkers.count];
+	}
+	p->walkers.count = base;
+}

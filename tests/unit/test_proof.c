@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The prover: that it proves what is so, shows a packet where something is not, and claims nothing where it does not
+ * know. How well it does is tests/unit/test_proof_mutants.c's. */
+#include "core/proof.h"
+#include "core/proof_domain.h"
+#include "make.h"
+
+#include <errno.h>
+
+#define SERVER "[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"
+#define ADMINS "[role ADM]\nmembers = 192.0.2.0/28 admin.example.net\n"
+
+static struct policy policy;
+static struct names_view names;
+static struct ranges gateway, broadcasts;
+static struct interface_list interfaces[8];
+static struct environment environment;
+static struct ruleset ruleset;
+static char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" };
+
+static void begin(const char *text)
+{
+	make_good_policy(&policy, text);
+	names = make_names(&policy,
+			   strstr(text, "admin.example.net") ? "admin.example.net 203.0.113.5 2001:db8:9::5" : "");
+	gateway = make_ranges("192.0.2.1 2001:db8:2::1");
+	broadcasts = make_ranges("192.0.2.255");
+	assert_true(policy.role_count <= COUNT_OF(interfaces));
+	for (size_t i = 0; i < policy.role_count; i++)
+		interfaces[i] = (struct interface_list){ lan, policy.roles[i].is_protected };
+	environment = (struct environment){ .gateway = &gateway,
+					    .role_interfaces = interfaces,
+					    .names = &names,
+					    .towards = { lan, 1 },
+					    .broadcasts = &broadcasts };
+	assert_int_equal(compile(&ruleset, &policy, &environment), 0);
+}
+
+static void end(void)
+{
+	ruleset_free(&ruleset);
+	ranges_free(&gateway);
+	ranges_free(&broadcasts);
+	names_view_free(&names);
+	policy_free(&policy);
+}
+
+static struct proof_result prove(void)
+{
+	struct proof_result result;
+
+	assert_int_equal(proof_run(&result, &policy, &environment, &ruleset, NULL), 0);
+	return result;
+}
+
+static struct chain *chain(const char *name)
+{
+	struct chain *found = ruleset_find_chain(&ruleset, name);
+
+	assert_non_null(found);
+	return found;
+}
+
+static void drop_rule(const char *name, size_t at)
+{
+	struct chain *from = chain(name);
+
+	free(from->items[at].items);
+	memmove(&from->items[at], &from->items[at + 1], (from->count - at - 1) * sizeof(*from->items));
+	from->count--;
+}
+
+static void test_equal(void **state)
+{
+	static const char *const texts[] = {
+		SERVER,
+		SERVER ADMINS,
+		SERVER ADMINS "[gateway]\nmode = audit\n",
+		SERVER ADMINS "[gateway]\ninterception = block\nreject = ADM\n",
+		SERVER ADMINS "[role IH]\nmembers = 192.0.2.31\nprotected = yes\n[flow own]\nfrom = IH\nto = SERVER\n"
+			      "protocol = tcp\nport = 445, 10000-10100\n",
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		begin(texts[i]);
+		struct proof_result result = prove();
+		if (result.state != PROOF_EQUAL)
+			fail_msg("%zu: %s", i, result.text);
+		assert_true(result.cells > 100);
+		end();
+	}
+}
+
+/* A rule that is lost is not missed by any rule: that the policy asks is what shows it. */
+static void test_a_lost_rule(void **state)
+{
+	(void)state;
+	begin(SERVER ADMINS);
+	drop_rule("SERVER_in_tcp_8470", 0);
+	struct proof_result result = prove();
+	assert_int_equal(result.state, PROOF_DIFFERS);
+	assert_true(result.has_packet);
+	assert_int_equal(result.packet.target_port, 8470);
+	assert_true(policy_flow(&policy, "console-in") && result.wanted.flow);
+	assert_string_equal(result.wanted.flow->id, "console-in");
+	assert_int_equal(result.wanted.action, ACTION_ACCEPT);
+	assert_int_equal(result.found.action, ACTION_DROP);
+	assert_int_equal(result.found.counts[COUNT_DENIED_IN], 1);
+	assert_string_equal(result.chain, "deny_in");
+	end();
+}
+
+static struct set *set(const char *name)
+{
+	struct set *found = ruleset_find_set(&ruleset, name);
+
+	assert_non_null(found);
+	return found;
+}
+
+/* The packet is from just that address. */
+static void test_an_address_of_a_name(void **state)
+{
+	(void)state;
+	begin(SERVER ADMINS);
+	struct set *addresses = set("name_admin.example.net_4");
+	assert_int_equal(addresses->count, 1);
+	addresses->count = 0;
+	struct proof_result result = prove();
+	assert_int_equal(result.state, PROOF_DIFFERS);
+	struct addr lost = make_addr("203.0.113.5");
+	assert_true(addr_compare(&result.packet.source, &lost) == 0);
+	addresses->count = 1;
+	addresses->items[0].first[3] = addresses->items[0].last[3] = 6;
+	result = prove();
+	assert_int_equal(result.state, PROOF_DIFFERS);
+	assert_true(addr_compare(&result.packet.source, &lost) == 0 || result.packet.source.bytes[3] == 6);
+	end();
+}
+
+static void differs_literally(const char *text)
+{
+	struct proof_result result = prove();
+
+	assert_int_equal(result.state, PROOF_DIFFERS);
+	assert_false(result.has_packet);
+	if (!strstr(result.text, text))
+		fail_msg("\"%s\" is not in \"%s\"", text, result.text);
+}
+
+static void test_literal_differences(void **state)
+{
+	(void)state;
+	begin(SERVER ADMINS);
+	chain("forward")->priority++;
+	differs_literally("chain forward");
+	chain("forward")->priority--;
+	chain("early")->hook = HOOK_INPUT;
+	differs_literally("chain early");
+	chain("early")->hook = HOOK_PREROUTING;
+	set("protected_4")->flags ^= SET_INTERVAL;
+	differs_literally("set protected_4");
+	set("protected_4")->flags ^= SET_INTERVAL;
+	chain("deny_in")->items[1].items[0].rate++;
+	differs_literally("chain deny_in");
+	chain("deny_in")->items[1].items[0].rate--;
+	chain("judge")->hook = HOOK_FORWARD;
+	differs_literally("chain judge");
+	chain("judge")->hook = HOOK_NONE;
+	chain("judge")->altered = true;
+	differs_literally("another program");
+	chain("judge")->altered = false;
+	assert_int_equal(prove().state, PROOF_EQUAL);
+	end();
+}
+
+static void fails(const char *text)
+{
+	struct proof_result result = prove();
+
+	assert_int_equal(result.state, PROOF_FAILED);
+	if (!strstr(result.text, text))
+		fail_msg("\"%s\" is not in \"%s\"", text, result.text);
+}
+
+static void test_what_is_not_known(void **state)
+{
+	(void)state;
+	begin(SERVER ADMINS);
+	struct term *term = &chain("forward")->items[0].items[0], before = *term;
+	term->kind = 99;
+	fails("unknown kind");
+	*term = before;
+	term->field = FIELDS;
+	fails("unknown kind");
+	*term = before;
+	struct rule *last = &chain("forward")->items[chain("forward")->count - 1];
+	before = last->items[0];
+	last->items[0].name = "nowhere";
+	fails("a chain that is not there");
+	last->items[0].name = "forward";
+	fails("a way without an end");
+	last->items[0].action = ACTION_JUMP;
+	fails("too deep");
+	last->items[0] = before;
+	assert_int_equal(prove().state, PROOF_EQUAL);
+	end();
+}
+
+/* The fast path is no part of the policy; it has to be that of the ruleset that is wanted. */
+static void test_established(void **state)
+{
+	(void)state;
+	begin(SERVER ADMINS);
+	for (size_t r = 0; r < chain("forward")->count; r++) {
+		struct rule *rule = &chain("forward")->items[r];
+		if (rule->items[0].field == FIELD_CT_STATE && rule->items[0].bits == CT_ESTABLISHED)
+			rule->items[rule->count - 1].action = ACTION_DROP;
+	}
+	struct proof_result result = prove();
+	assert_int_equal(result.state, PROOF_DIFFERS);
+	assert_true(result.has_packet && result.is_established);
+	assert_int_equal(result.packet.state, CT_ESTABLISHED);
+	end();
+}
+
+static void test_no_memory(void **state)
+{
+	struct proof_result result;
+	int r = -ENOMEM;
+	long n = 0;
+
+	(void)state;
+	begin("[server]\naddress = 192.0.2.25\n[gateway]\npreset = none\n");
+	for (; r == -ENOMEM; n++) {
+		allocations_left = n;
+		r = proof_run(&result, &policy, &environment, &ruleset, &ruleset);
+		allocations_left = -1;
+		if (r < 0)
+			assert_int_equal(result.state, PROOF_FAILED);
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(result.state, PROOF_EQUAL);
+	assert_true(n > 100);
+	end();
+}
+
+/* Classes and sets, against the plain way to look at each value. */
+
+static uint64_t dice = 0x5eed5eed5eed5eed;
+
+static unsigned roll(unsigned sides)
+{
+	dice ^= dice << 13;
+	dice ^= dice >> 7;
+	dice ^= dice << 17;
+	return (unsigned)((dice >> 33) % sides);
+}
+
+enum { VALUES = 64, PREDICATES = 12 };
+
+static size_t random_spans(struct span spans[VALUES], bool has[VALUES])
+{
+	size_t count = 0;
+
+	for (unsigned value = 0; value < VALUES; value++)
+		has[value] = roll(3) == 0;
+	for (unsigned value = 0; value < VALUES; value++) {
+		if (!has[value])
+			continue;
+		if (value > 0 && has[value - 1])
+			spans[count - 1].last.low = value;
+		else
+			spans[count++] = (struct span){ { 0, value }, { 0, value } };
+	}
+	return count;
+}
+
+static void test_domains(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		static bool has[PREDICATES][VALUES];
+		struct span spans[VALUES];
+		struct values_store store;
+		struct domain domain;
+		uint32_t predicates[PREDICATES];
+
+		domain_begin(&domain, 1, (struct key){ 0, VALUES - 1 });
+		for (int p = 0; p < PREDICATES; p++) {
+			size_t count = random_spans(spans, has[p]);
+			assert_int_equal(domain_add(&domain, spans, count, &predicates[p]), 0);
+		}
+		assert_int_equal(values_begin(&store), 0);
+		assert_int_equal(domain_close(&domain, &store), 0);
+		for (unsigned value = 0; value < VALUES; value++) {
+			uint32_t class = domain_class(&domain, (struct key){ 0, value });
+			struct key example = domain_example(&domain, class);
+			assert_true(values_have(&store, domain.all, class));
+			for (int p = 0; p < PREDICATES; p++) {
+				uint32_t values = domain.predicates.items[predicates[p]].values;
+				assert_int_equal(values_have(&store, values, class), has[p][value]);
+				assert_int_equal(has[p][example.low], has[p][value]);
+			}
+		}
+		uint32_t a = domain.predicates.items[predicates[0]].values,
+			 b = domain.predicates.items[predicates[1]].values, in, out;
+		values_split(&store, a, b, &in, &out);
+		assert_int_equal(in, values_and(&store, b, a));
+		assert_int_equal(out, values_without(&store, a, b));
+		uint32_t either = values_or(&store, a, b);
+		for (uint32_t class = 0; class < domain.class_count; class ++) {
+			bool in_a = values_have(&store, a, class), in_b = values_have(&store, b, class);
+			assert_int_equal(values_have(&store, in, class), in_a && in_b);
+			assert_int_equal(values_have(&store, out, class), in_a && !in_b);
+			assert_int_equal(values_have(&store, either, class), in_a || in_b);
+		}
+		values_free(&store);
+		domain_free(&domain);
+	}
+}
+
+/* A hundred thousand networks that both sides know are two classes: in, and not. */
+static void test_many_networks(void **state)
+{
+	enum { NETWORKS = 100000 };
+	struct span *spans = calloc(NETWORKS, sizeof(*spans));
+	struct values_store store;
+	struct domain domain;
+	uint32_t first, second;
+
+	(void)state;
+	assert_non_null(spans);
+	for (uint64_t i = 0; i < NETWORKS; i++)
+		spans[i] = (struct span){ { 0, i * 512 }, { 0, i * 512 + 255 } };
+	domain_begin(&domain, 4, (struct key){ 0, UINT32_MAX });
+	assert_int_equal(domain_add(&domain, spans, NETWORKS, &first), 0);
+	assert_int_equal(domain_add(&domain, spans, NETWORKS, &second), 0);
+	assert_int_equal(first, second);
+	assert_int_equal(values_begin(&store), 0);
+	assert_int_equal(domain_close(&domain, &store), 0);
+	assert_int_equal(domain.class_count, 2);
+	values_free(&store);
+	domain_free(&domain);
+	free(spans);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_a_lost_rule),
+		cmocka_unit_test(test_an_address_of_a_name),
+		cmocka_unit_test(test_literal_differences),
+		cmocka_unit_test(test_what_is_not_known),
+		cmocka_unit_test(test_established),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_many_networks),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
