@@ -128,6 +128,8 @@ class Monitoring:
         try:
             return json.loads(self.get(9090, "/api/v1/" + path))["data"]
         except urllib.error.HTTPError as error:
+            if error.code == 503:  # it has just begun
+                return {}
             raise ValueError("%s: %s" % (path, error.read().decode())) from None
         except OSError:
             return {}
