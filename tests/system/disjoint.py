@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reloads of policies that have nothing in common, of 100,000 networks each, under traffic: what both allow is not
-lost, what both deny does not leak.
+"""Reloads of policies that have nothing in common, of 100,000 networks each, with confirm, without it, and rollbacks in
+between, under traffic: what both allow is not lost, what both deny does not leak.
 
-SPEFW_TEST_LONG=1: many more reloads."""
+SPEFW_TEST_LONG=1: many more of them."""
 import os
 import sys
 import time
@@ -13,7 +13,7 @@ from lab import ADDRESS, DNS, EXCHANGE, FAMILIES, LICENSE, Lab, main, namespaces
 from lab.streams import Allowed, Denied, Ledger, Sink  # noqa: E402
 
 PRIVILEGED = os.geteuid() == 0
-RELOADS = 200 if os.environ.get("SPEFW_TEST_LONG") else 8
+ROUNDS = 25 if os.environ.get("SPEFW_TEST_LONG") else 1  # of eight ways each
 MANY = 100000 if PRIVILEGED else 1000  # a transaction of that size needs root: net.core.wmem_max binds all others
 INTO, OUT, KEPT_IN, KEPT_OUT = 443, 443, 993, 587
 OWN_PORT = {"a": 8470, "b": 3389}
@@ -148,43 +148,89 @@ def was_cut(connection):
         connection.close()
 
 
-def reloads(daemon, texts, scene):
-    """Goes from one policy to the other and back: (how long each reload took, what was wrong)."""
-    took, problems = [], []
-    for number in range(1, RELOADS + 1):
-        form, before = FORMS[number % 2], FORMS[(number + 1) % 2]
-        cut = scene.own(before)
-        if not all(connection.echo() for connection in cut):
-            problems.append((number, "what %s allows does not work" % before))
+class Changes:
+    """Goes from one policy to the other and back, in every way that there is; .form is the one in force."""
+
+    def __init__(self, daemon, texts):
+        self.daemon, self._texts, self.form = daemon, dict(zip(FORMS, texts)), FORMS[0]
+        self.took = []
+
+    def _other(self):
+        return FORMS[1 - FORMS.index(self.form)]
+
+    def _ask(self, method, **parameters):
         began = time.monotonic()
-        reply = daemon.reload(texts[number % 2])
-        took.append(time.monotonic() - began)
+        reply = self.daemon.call(method, parameters)
+        self.took.append(time.monotonic() - began)
+        return reply
+
+    def reload(self, **parameters):
+        self.daemon.write(self._texts[self._other()])
+        reply = self._ask("Reload", **parameters)
+        self.form = self._other()
+        return reply
+
+    def rollback(self, **parameters):
+        reply = self._ask("Rollback", **parameters)
+        self.form = self._other()
+        return reply
+
+    def confirmed(self, change):
+        reply = change(confirm_s=600)
+        self._ask("Confirm")
+        return reply
+
+    def undone(self, change):
+        before = self.form
+        reply = change(confirm_s=1)
+        self.daemon.wait_status(lambda status: "waiting" not in status["config"], "it is undone")
+        self.form = before
+        return reply
+
+    def ways(self):
+        """Eight that end where they began. What was undone, or gone back from, comes back by a reload alone."""
+        return (self.reload, lambda: self.confirmed(self.reload), self.rollback, lambda: self.undone(self.reload),
+                lambda: self.confirmed(self.reload), lambda: self.confirmed(self.rollback), self.reload,
+                lambda: self.undone(self.rollback))
+
+
+def go_through(changes, scene):
+    """What was wrong."""
+    problems = []
+    for number in range(ROUNDS * len(changes.ways())):
+        before = changes.form
+        own = scene.own(before)
+        if not all(connection.echo() for connection in own):
+            problems.append((number, "what %s allows does not work" % before))
+        reply = changes.ways()[number % len(changes.ways())]()
         if not reply["changed"] or not reply["changes"]:
             problems.append((number, reply))
-        if not all(was_cut(connection) for connection in cut):
-            problems.append((number, "a connection of %s goes on with %s" % (before, form)))
+        # Where the change was undone before they sent anything they are allowed again, and go on.
+        if [was_cut(connection) for connection in own] != [changes.form != before] * len(own):
+            problems.append((number, "connections of %s alone" % before, "now %s" % changes.form))
         if not all(connection.echo() for connection in scene.kept):
             problems.append((number, "a connection that both allow broke"))
-    return took, problems
+    return problems
 
 
 def under_traffic(tap):
-    """One policy and the other, in turn."""
+    """One policy and the other, in turn: reloaded, confirmed, undone, gone back to."""
     with Lab(tap) as lab:
         lab.dns(NAMES)
         texts = policies(lab)
         daemon = lab.spefwd(texts[0])
-        scene = Scene(lab)
+        scene, changes = Scene(lab), Changes(daemon, texts)
         try:
-            took, problems = reloads(daemon, texts, scene)
+            problems = go_through(changes, scene)
         finally:
             scene.end()
         opened, sent = [one.opened for one in scene.allowed], [one.sent for one in scene.denied]
-        tap.measured("%d reloads of %d networks, %.2f to %.2f s; %d connections, %d denied SYNs" %
-                     (RELOADS, MANY, min(took), max(took), sum(opened), sum(sent)))
+        took = changes.took
+        tap.measured("%d calls, %d networks, %.2f to %.2f s; %d connections, %d denied SYNs" %
+                     (len(took), MANY, min(took), max(took), sum(opened), sum(sent)))
         tap.equal(problems, [], "what is allowed in both goes on, what is in one alone ends with it")
         tap.equal([stream.errors for stream in scene.allowed], [[]] * 4, "no allowed connection failed")
-        tap.ok(min(opened) > 20 * RELOADS and min(sent) > 20 * RELOADS, "there were many of each", (opened, sent))
+        tap.ok(min(opened + sent) > 100 * ROUNDS, "there were many of each", (opened, sent))
         try:
             wait_for(lambda: scene.lost() == {"": 0, "syn-": 0}, "the last packets arrive", bound=10)
         except TimeoutError:
