@@ -249,12 +249,12 @@ static bool on_piece(void *userdata, json_t *message)
 	return r == 0 && continues;
 }
 
-int ctl_collect(struct ctl *ctl, json_t *parameters, json_t **ret)
+int ctl_collect(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret)
 {
 	struct collecting collecting = { .ctl = ctl, .list = json_array() };
 
-	int r = collecting.list ? client_follow(ctl_value(ctl, OPTION_SOCKET), ctl->verb->method, parameters,
-						ctl->verb->timeout_s, on_piece, &collecting)
+	int r = collecting.list ? client_follow(ctl_value(ctl, OPTION_SOCKET), method, parameters, ctl->verb->timeout_s,
+						on_piece, &collecting)
 				: -ENOMEM;
 	if (r < 0)
 		collecting.status = fail_call(ctl, r);

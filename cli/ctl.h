@@ -113,7 +113,7 @@ int ctl_need(struct ctl *ctl, json_t *parameters, json_t **ret);
 int ctl_need_method(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret); /* another method */
 
 /* All replies of a method that answers in pieces; *ret is a list, the caller's. */
-int ctl_collect(struct ctl *ctl, json_t *parameters, json_t **ret);
+int ctl_collect(struct ctl *ctl, const char *method, json_t *parameters, json_t **ret);
 
 /* The reply of a method without parameters, or NULL: for a hint, so nothing is reported and it does not wait long. */
 json_t *ctl_fetch(const struct ctl *ctl, const char *method);

@@ -18,11 +18,20 @@ struct export_made {
 	const char *at, *by, *host;
 };
 
+/* Of the daemon's methods of these names; config: as config_of_pieces() has it. NULL: there is none. */
+struct export_replies {
+	json_t *policy, *status, *flows, *history, *config;
+};
+
 /* New references; NULL without memory. path: of the file. */
-json_t *export_document(const struct export_made *made, const json_t *policy, const json_t *status,
-			const json_t *flows);
+json_t *export_document(const struct export_made *made, const struct export_replies *replies);
 json_t *export_document_of_file(const struct export_made *made, const struct policy *policy, const struct diags *diags,
 				const char *path);
+
+/* What `check` has to say of the files of a configuration, the first of which is the configuration itself. NULL: that
+ * can't be told. */
+json_t *export_warnings(const json_t *files);
+json_t *export_warnings_of(const struct diags *diags);
 
 /* One self-contained page each. */
 void export_html(FILE *out, const json_t *document);

@@ -4,7 +4,6 @@
 #include "control/policy_json.h"
 #include "control/wire.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { DOCUMENT_VERSION = 1 };
@@ -58,9 +57,16 @@ static json_t *merged_flows(const json_t *policy, const json_t *live)
 	return list;
 }
 
-json_t *export_document(const struct export_made *made, const json_t *policy, const json_t *status, const json_t *flows)
+static void set_known(json_t *document, const char *key, json_t *value)
 {
-	json_t *document = begin(made, policy, "daemon"), *rest = json_copy((json_t *)status),
+	if (value)
+		json_object_set(document, key, value);
+}
+
+json_t *export_document(const struct export_made *made, const struct export_replies *replies)
+{
+	const json_t *policy = replies->policy, *status = replies->status;
+	json_t *document = begin(made, policy, "daemon"), *rest = json_copy(replies->status),
 	       *configuration = json_copy(json_object_get(status, "config"));
 
 	if (!document || !rest) {
@@ -70,27 +76,17 @@ json_t *export_document(const struct export_made *made, const json_t *policy, co
 		return NULL;
 	}
 	add_configuration(document, policy, configuration ? configuration : json_object());
-	json_object_set_new(document, "flows", merged_flows(policy, json_object_get(flows, "flows")));
-	json_object_set(document, "names", json_object_get(status, "names"));
-	if (json_object_get(status, "proof"))
-		json_object_set(document, "proof", json_object_get(status, "proof"));
+	json_object_set_new(document, "flows", merged_flows(policy, json_object_get(replies->flows, "flows")));
+	set_known(document, "names", json_object_get(status, "names"));
+	set_known(document, "proof", json_object_get(status, "proof"));
+	set_known(document, "history", json_object_get(replies->history, "entries"));
+	json_t *warnings = export_warnings(json_object_get(replies->config, "files"));
+	if (warnings)
+		json_object_set_new(document, "warnings", warnings);
 	for (size_t i = 0; i < sizeof(placed) / sizeof(placed[0]); i++)
 		json_object_del(rest, placed[i]);
 	json_object_set_new(document, "status", rest);
 	return document;
-}
-
-static json_t *warnings_of(const struct diags *diags)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < diags->count; i++) {
-		char *text = diags->items[i].severity == DIAG_WARNING ? diag_format(&diags->items[i]) : NULL;
-		if (text)
-			json_array_append_new(list, json_printable(text));
-		free(text);
-	}
-	return list;
 }
 
 json_t *export_document_of_file(const struct export_made *made, const struct policy *policy, const struct diags *diags,
@@ -101,7 +97,7 @@ json_t *export_document_of_file(const struct export_made *made, const struct pol
 	if (document) {
 		add_configuration(document, parts, json_pack("{s:o}", "path", json_printable(path)));
 		json_object_set(document, "flows", json_object_get(parts, "flows"));
-		json_object_set_new(document, "warnings", warnings_of(diags));
+		json_object_set_new(document, "warnings", export_warnings_of(diags));
 	}
 	json_decref(parts);
 	return document;

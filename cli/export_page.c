@@ -425,6 +425,88 @@ static void put_settings(const struct page *page)
 	page->face->facts_end(page);
 }
 
+/* Changes */
+
+static void add_how(struct text *text, const json_t *entry)
+{
+	const char *how = json_text_of(entry, "how"), *by = json_text_of(entry, "by");
+	bool undone = strcmp(how, "undo") == 0;
+
+	text_add(text, "%s", undone ? "nobody had confirmed a change" : how);
+	if (*by)
+		text_add(text, " by %s", by);
+	if (json_truth_of(entry, "waits"))
+		text_add(text, ", waits for confirm");
+	if (*json_text_of(entry, "taken_back"))
+		text_add(text, ", taken back");
+}
+
+static void add_changes(struct text *text, const json_t *entry)
+{
+	const json_t *changes = json_object_get(entry, "changes");
+	int64_t more = json_number_of(entry, "count") - (int64_t)json_array_size(changes);
+
+	for (size_t i = 0; i < json_array_size(changes); i++)
+		text_add(text, "%s%s", i ? "; " : "", json_text(json_array_get(changes, i)));
+	if (more > 0)
+		text_add(text, "%sand %" PRId64 " more", text->length ? "; " : "", more);
+	if (!text->length)
+		text_add(text, "nothing");
+}
+
+static void put_change(const struct page *page, const json_t *entry, const char *const *labels)
+{
+	struct text when = { 0 }, how = { 0 }, what = { 0 }, generation = { 0 };
+
+	add_time(&when, json_text_of(entry, "time"));
+	text_add(&generation, "%" PRId64, json_number_of(entry, "generation"));
+	add_how(&how, entry);
+	add_changes(&what, entry);
+	page->face->row_begin(page);
+	page->face->cell(page, NULL, text_of(&when), "");
+	page->face->cell(page, labels[1], text_of(&generation), "");
+	page->face->cell(page, labels[2], text_of(&how), "");
+	page->face->cell(page, labels[3], text_of(&what), "");
+	page->face->row_end(page);
+	text_free(&when);
+	text_free(&generation);
+	text_free(&how);
+	text_free(&what);
+}
+
+/* Twenty are kept at most. */
+static void put_missing(const struct page *page, const json_t *oldest)
+{
+	if (json_number_of(oldest, "age_s") < RECORD_MAX_S && json_number_of(oldest, "generation") > 1)
+		page->face->paragraph(page, "", "", "What was in force before these is not known any more.");
+}
+
+static void put_history(const struct page *page)
+{
+	static const char *const labels[] = { "In force since", "Generation", "How", "What changed", NULL };
+	const json_t *history = json_object_get(page->document, "history");
+	bool some = false;
+
+	if (!history)
+		return;
+	page->face->heading(page, 2, "changes", "Changes of the last 90 days");
+	for (size_t i = 0; i < json_array_size(history); i++) {
+		const json_t *entry = json_array_get(history, i);
+		if (json_number_of(entry, "age_s") > RECORD_MAX_S)
+			continue;
+		if (!some)
+			page->face->table_begin(page, labels);
+		some = true;
+		put_change(page, entry, labels);
+	}
+	if (some)
+		page->face->table_end(page);
+	else
+		page->face->paragraph(page, "", "", "None.");
+	if (some)
+		put_missing(page, json_array_get(history, json_array_size(history) - 1));
+}
+
 static void put_outside(const struct page *page)
 {
 	page->face->heading(page, 2, "outside", "What is not on this page");
@@ -460,6 +542,7 @@ void export_page(const struct page *page)
 	put_roles(page);
 	put_guards(page);
 	put_settings(page);
+	put_history(page);
 	put_outside(page);
 	page->face->end(page);
 	text_free(&title);

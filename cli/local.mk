@@ -6,7 +6,7 @@ libctl_a_SOURCES = \
 	cli/client.c cli/client.h \
 	cli/ctl.c cli/ctl.h \
 	cli/export.h cli/export_document.c cli/export_html.c cli/export_markdown.c cli/export_page.c \
-	cli/export_picture.c \
+	cli/export_picture.c cli/export_warnings.c \
 	cli/help.c \
 	cli/init.h cli/init_ask.c \
 	cli/metrics.h \

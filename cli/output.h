@@ -52,6 +52,9 @@ void text_metrics(const struct ctl *ctl, const json_t *status); /* NULL: no daem
 
 /* The bytes of a file that a reply has as `text` or `base64`: the caller's; NULL: there are none, or no memory. */
 char *json_bytes_of(const json_t *file, size_t *ret_length);
+/* From the pieces of Config(), which come file by file: {"generation", "files"}; one that is named twice is there once.
+ * The caller's; NULL without memory, or where pieces are not as they should be. */
+json_t *config_of_pieces(const json_t *pieces);
 
 /* The parts of output_text. */
 void text_not_running(const struct ctl *ctl, const json_t *inspect, const char *unknown);

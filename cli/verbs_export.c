@@ -148,22 +148,51 @@ static void report_not_running(const struct ctl *ctl)
 		  ctl_value(ctl, OPTION_SOCKET), SPEFW_CONFIG);
 }
 
-/* Three replies, all of the same policy unless it changes all the time. */
-static int fetch(struct ctl *ctl, json_t **ret_policy, json_t **ret_status, json_t **ret_flows)
+static void free_replies(struct export_replies *replies)
+{
+	json_decref(replies->policy);
+	json_decref(replies->status);
+	json_decref(replies->flows);
+	json_decref(replies->history);
+	json_decref(replies->config);
+	*replies = (struct export_replies){ 0 };
+}
+
+static int fetch_config(struct ctl *ctl, json_t **ret)
+{
+	json_t *pieces = NULL;
+	int status = ctl_collect(ctl, SPEFW_METHOD("Config"), NULL, &pieces);
+
+	if (status == EXIT_DONE)
+		*ret = config_of_pieces(pieces);
+	json_decref(pieces);
+	return status;
+}
+
+static int fetch_once(struct ctl *ctl, struct export_replies *ret)
+{
+	int status = ctl_call(ctl, NULL, &ret->policy);
+
+	if (status == EXIT_DONE)
+		status = ctl_call_method(ctl, SPEFW_METHOD("Flows"), NULL, &ret->flows);
+	if (status == EXIT_DONE)
+		status = ctl_call_method(ctl, SPEFW_METHOD("History"), NULL, &ret->history);
+	if (status == EXIT_DONE)
+		status = fetch_config(ctl, &ret->config);
+	if (status == EXIT_DONE)
+		status = ctl_call_method(ctl, SPEFW_METHOD("Status"), NULL, &ret->status);
+	return status;
+}
+
+/* All of the same policy, unless it changes all the time. */
+static int fetch(struct ctl *ctl, struct export_replies *ret)
 {
 	int status = EXIT_DONE;
 
 	for (int i = 0; status == EXIT_DONE && i < TRIES; i++) {
-		json_decref(*ret_policy);
-		json_decref(*ret_status);
-		json_decref(*ret_flows);
-		*ret_policy = *ret_status = *ret_flows = NULL;
-		status = ctl_call(ctl, NULL, ret_policy);
-		if (status == EXIT_DONE)
-			status = ctl_call_method(ctl, SPEFW_METHOD("Flows"), NULL, ret_flows);
-		if (status == EXIT_DONE)
-			status = ctl_call_method(ctl, SPEFW_METHOD("Status"), NULL, ret_status);
-		if (json_number_of(*ret_policy, "generation") == json_number_of(*ret_status, "generation"))
+		free_replies(ret);
+		status = fetch_once(ctl, ret);
+		if (json_number_of(ret->policy, "generation") == json_number_of(ret->status, "generation"))
 			break;
 	}
 	return status;
@@ -171,16 +200,14 @@ static int fetch(struct ctl *ctl, json_t **ret_policy, json_t **ret_status, json
 
 static int export_document_live(struct ctl *ctl, const struct export_kind *kind)
 {
-	json_t *policy = NULL, *status = NULL, *flows = NULL;
+	struct export_replies replies = { 0 };
 	struct made buffer;
 
-	int r = fetch(ctl, &policy, &status, &flows);
+	int r = fetch(ctl, &replies);
 	struct export_made made = made_now(&buffer);
 	if (r == EXIT_DONE)
-		r = show(ctl, written(kind, export_document(&made, policy, status, flows)));
-	json_decref(policy);
-	json_decref(status);
-	json_decref(flows);
+		r = show(ctl, written(kind, export_document(&made, &replies)));
+	free_replies(&replies);
 	return r;
 }
 

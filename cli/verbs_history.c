@@ -144,9 +144,7 @@ static bool has_path(const json_t *files, const char *path)
 	return false;
 }
 
-/* From the pieces, which come file by file: {"generation", "files"}; one that is named twice is there once. NULL
- * without memory, or where pieces are not as they should be. */
-static json_t *join_pieces(const json_t *pieces)
+json_t *config_of_pieces(const json_t *pieces)
 {
 	json_t *files = json_array();
 	struct bytes all = { 0 };
@@ -274,10 +272,10 @@ int verb_config(struct ctl *ctl)
 	const char *directory = ctl->values[OPTION_FILES];
 	json_t *pieces = NULL;
 
-	int status = ctl_collect(ctl, NULL, &pieces);
+	int status = ctl_collect(ctl, ctl->verb->method, NULL, &pieces);
 	if (status != EXIT_DONE)
 		return status;
-	json_t *whole = join_pieces(pieces);
+	json_t *whole = config_of_pieces(pieces);
 	json_decref(pieces);
 	if (!whole) {
 		ctl_error(ctl, "the reply of spefwd is not whole: try again, or see journalctl -u spefwd");

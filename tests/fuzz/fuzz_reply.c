@@ -27,10 +27,11 @@ static void show(struct ctl *ctl, const json_t *reply)
 }
 
 /* As the replies that a page is made of. */
-static void show_pages(FILE *out, const json_t *reply)
+static void show_pages(FILE *out, json_t *reply)
 {
+	const struct export_replies replies = { reply, reply, reply, reply, reply };
 	const struct export_made made = { "2026-11-28T21:00:00Z", "spefwctl", "gateway" };
-	json_t *document = export_document(&made, reply, reply, reply);
+	json_t *document = export_document(&made, &replies);
 
 	if (!document)
 		abort();
@@ -51,7 +52,7 @@ static void check_text(const char *text, size_t length, bool json)
 	}
 }
 
-static void show_both(uint8_t byte, const json_t *reply)
+static void show_both(uint8_t byte, json_t *reply)
 {
 	static const struct output *const faces[] = { &output_text, &output_json };
 

@@ -290,15 +290,22 @@ def json_by_its_schema(tap):
         lab.dns(NAMES, ttl=300)
         lab.serve("server", tcp=[443])
         config = lab.config(flows="[flow backup-in]\nfrom = 203.0.113.77\nto = SERVER\nprotocol = tcp\nport = 445\n"
-                            "comment = nightly\nexpect = 1d\n")
+                            "comment = nightly\nexpect = 1d\n[role SPARE]\nmembers = 203.0.113.9\n")
         judge(json.loads(offline(config, "json")), "a file alone")
         tap.equal(json.loads(offline(config, "json", "--json"))["flows"], json.loads(offline(config, "json"))["flows"],
                   "with --json as well")
         daemon = lab.spefwd(config)
         daemon.wait_status(lambda status: status["health"] == "ok", "healthy")
         lab.connect("client", ADDRESS[4]["server"], 443).close()
+        daemon.ctl("reload")
+        daemon.reload(config.replace("port = 445", "port = 446"))
+        os.unlink(daemon.config)
         document = json.loads(daemon.ctl("export", "json").stdout)
         judge(document, "live")
+        tap.equal([(entry["how"], entry["changes"]) for entry in document["history"]],
+                  [("reload", ["flow backup-in: port 446, was 445"]), ("start", [])], "what was in force when")
+        tap.ok(len(document["warnings"]) == 1 and "SPARE" in document["warnings"][0],
+               "what check has to say of the configuration in force, though its file is gone", document["warnings"])
         flows = {flow["id"]: flow for flow in document["flows"]}
         tap.equal([flows["https-in"]["inbound"], flows["https-in"]["outbound"], flows["crl"]["outbound"],
                    flows["license-out"]["inbound"]], [["SERVER"], [], ["SERVER"], []], "which roles a flow concerns")

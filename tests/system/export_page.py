@@ -204,6 +204,7 @@ def pages(tap):
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "names are known")
         held = lab.connect("client", ADDRESS[4]["server"], 443)
         wait_for(lambda: [flow for flow in daemon.call("Flows")["flows"] if flow["connections"]], "it is seen")
+        daemon.ctl("reload")
         daemon.write(lab.config() + "; not loaded\n")
         daemon.wait_status(lambda status: "config-changed" in daemon.reason_codes(status), "a finding")
         text = daemon.ctl("export", "html").stdout
@@ -211,7 +212,7 @@ def pages(tap):
         shown.check("live", text)
         words = window.evaluate("document.body.innerText")
         for part in ("Guarded, with findings.", "198.51.100.20", vendor.LICENSE_NAME, "never",
-                     "was changed and is not loaded"):
+                     "was changed and is not loaded", "Changes of the last 90 days"):
             tap.ok(part in words, "it tells: " + part, words)
         tap.ok(re.search(r"\d+[smhd] ago", words), "it tells when a flow was used", words)
         with tempfile.NamedTemporaryFile("w", suffix=".ini", encoding="utf-8") as file:

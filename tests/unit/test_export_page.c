@@ -15,6 +15,13 @@
 
 static const struct export_made made = { "2026-11-28T21:00:00Z", "spefwctl 0", "gw1" };
 
+static struct export_replies replies_of(const json_t *object)
+{
+	return (struct export_replies){ json_object_get(object, "policy"), json_object_get(object, "status"),
+					json_object_get(object, "flows"), json_object_get(object, "history"),
+					json_object_get(object, "config") };
+}
+
 static char *golden_path(const char *name)
 {
 	const char *top = getenv("srcdir");
@@ -70,9 +77,9 @@ static char *page_of(void (*write)(FILE *out, const json_t *document), const jso
 /* Of three replies, the document; of that, each page. The style sheet is no part of the comparison. */
 static void test_pages(void **state)
 {
-	json_t *replies = read_json("export-replies.json"),
-	       *document = export_document(&made, json_object_get(replies, "policy"),
-					   json_object_get(replies, "status"), json_object_get(replies, "flows"));
+	json_t *all = read_json("export-replies.json");
+	const struct export_replies replies = replies_of(all);
+	json_t *document = export_document(&made, &replies);
 
 	(void)state;
 	assert_non_null(document);
@@ -88,7 +95,7 @@ static void test_pages(void **state)
 	compare("export-live.html", body);
 	free(text);
 	json_decref(document);
-	json_decref(replies);
+	json_decref(all);
 }
 
 /* The verdict comes first, and by what matters most. */
@@ -112,8 +119,9 @@ static void test_verdicts(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		json_t *policy = json_pack("{s:s}", "mode", cases[i].mode),
-		       *status = json_pack("{s:s, s:b}", "health", cases[i].health, "removed", cases[i].removed),
-		       *document = export_document(&made, policy, status, NULL);
+		       *status = json_pack("{s:s, s:b}", "health", cases[i].health, "removed", cases[i].removed);
+		const struct export_replies replies = { .policy = policy, .status = status };
+		json_t *document = export_document(&made, &replies);
 		char *text = page_of(export_markdown, document);
 		assert_non_null(strstr(text, cases[i].word));
 		free(text);
@@ -173,7 +181,7 @@ static void check_elements(const char *html)
 static void test_hostile(void **state)
 {
 	static const char hostile[] = "<script>alert(1)</script>\"'&<b onclick=x>\033[31m\n| `x` [y](z) ![i](j)\n# h";
-	json_t *replies = read_json("export-replies.json"), *strange = replaced(replies, hostile);
+	json_t *all = read_json("export-replies.json"), *strange = replaced(all, hostile);
 	/* So that all of it is shown. */
 	json_t *flows = json_object_get(json_object_get(strange, "policy"), "flows"), *flow;
 	size_t index;
@@ -186,8 +194,8 @@ static void test_hostile(void **state)
 		json_object_set_new(flow, "outbound", json_pack("[s]", hostile));
 	}
 	const struct export_made by = { hostile, hostile, hostile };
-	json_t *document = export_document(&by, json_object_get(strange, "policy"), json_object_get(strange, "status"),
-					   json_object_get(strange, "flows"));
+	const struct export_replies replies = replies_of(strange);
+	json_t *document = export_document(&by, &replies);
 	char *html = page_of(export_html, document), *markdown = page_of(export_markdown, document);
 	check_elements(html);
 	assert_null(strstr(html, "<script"));
@@ -205,22 +213,23 @@ static void test_hostile(void **state)
 	free(markdown);
 	json_decref(document);
 	json_decref(strange);
-	json_decref(replies);
+	json_decref(all);
 }
 
 /* A daemon that is none: nothing of a reply is there, or of its kind. */
 static void test_strange(void **state)
 {
-	static const char *const replies[] = {
+	static const char *const texts[] = {
 		"{}", "{\"flows\": 1, \"roles\": [1, {}], \"reasons\": {}, \"server\": {}}",
 		"{\"flows\": [{}, 1, {\"enabled\": true}], \"names\": [[]], \"config\": [],"
 		" \"roles\": [{\"protected\": true}], \"blocked\": {\"findings\": [1]}}"
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
-		json_t *reply = json_loads(replies[i], 0, NULL),
-		       *document = export_document(&made, reply, reply, reply);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		json_t *reply = json_loads(texts[i], 0, NULL);
+		const struct export_replies replies = { reply, reply, reply, reply, reply };
+		json_t *document = export_document(&made, &replies);
 		char *html = page_of(export_html, document), *markdown = page_of(export_markdown, document);
 		check_elements(html);
 		free(html);
