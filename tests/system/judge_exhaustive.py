@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""policy_judge() and the kernel agree on every port: each TCP and UDP port, each pair of peers, both directions, both
+"""policy_fate() and the kernel agree on every port: each TCP and UDP port, each pair of peers, both directions, both
 families; and on mid-stream packets of lost connections, swept over the ports of either side. Before that, where
 nothing filters, all arrives."""
 import os

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The lab with room for many addresses, and kernel_judge in it:
-what policy_judge() decides against what the kernel does."""
+what policy_fate() tells against what the kernel does, and counts."""
 import os
 import subprocess
 import sys

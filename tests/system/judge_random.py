@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random policies, one after the other in one daemon: after each reload the kernel does what policy_judge() decides, at
+"""Random policies, one after the other in one daemon: after each reload the kernel does what policy_fate() tells, at
 every edge of every network and port that the configuration names. And what 25 differences have made of the table is
 what one would build from nothing.
 
@@ -262,6 +262,8 @@ class Generator:
         gateway = ["preset = " + preset, "mode = " + ("audit" if self.chance(0.06) else "enforce"),
                    "interception = " + self.rng.choice(("prevent", "prevent", "off", "block", "report")),
                    "early_drop = " + self.rng.choice(("yes", "no"))]
+        if self.chance(0.3):
+            gateway.append("reject = " + " ".join(self.some(["ADM"] + list(protected), 2)))
         if self.chance(0.2):
             gateway.append("nat_except = " + self.written([self.within(*self.rng.choice(OUTSIDE))]))
         if self.chance(0.3):

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Compares policy_judge() with the kernel, packet by packet: sends each packet through the gateway of the lab, sees
- * whether it arrives, and looks at what the table of spefwd has counted for it. Commands come on standard input, one a
- * line, and each is answered by a line "ok ..." or "no ..."; what disagrees is shown in lines "# ..." before it.
+/* Compares policy_fate() with the kernel, packet by packet: sends each packet through the gateway of the lab, sees
+ * whether it arrives, and looks at what each named counter of the table of spefwd has counted for it. Commands come on
+ * standard input, one a line, and each is answered by a line "ok ..." or "no ..."; what disagrees is shown in lines "#
+ * ..." before it.
  *
  * machine NAME [INTERFACE]: a network namespace; the first is the gateway. INTERFACE: its own towards it
  *
@@ -27,6 +28,7 @@
 
 #include "kernel_wire.h"
 #include "core/diag.h"
+#include "core/fate.h"
 #include "config/policy_file.h"
 
 #include <stdio.h>
@@ -47,11 +49,8 @@ enum {
 struct probe {
 	struct wire_packet packet;
 	uint8_t from, to; /* machines */
-	bool passes;      /* the judge's verdict: it is to arrive */
+	struct fate fate;
 	bool arrived;
-	enum { COUNTS_NOTHING, COUNTS_IN, COUNTS_OUT, COUNTS_INVALID, COUNTS_FLOW } counts;
-	const struct policy_flow *flow;
-	enum reason reason;
 };
 
 struct place {
@@ -82,6 +81,8 @@ struct judge {
 	uint8_t marker_from;
 	struct policy_file file;
 	struct names_view names;
+	struct ranges gateway;
+	struct interface_list *role_interfaces; /* one a policy role */
 	struct probe *probes;
 	size_t count, capacity;
 	struct totals totals;
@@ -108,39 +109,59 @@ struct finding {
 
 /* Verdicts */
 
-static void judge_probe(const struct judge *judge, struct probe *probe)
+static struct environment environment_of(const struct judge *judge)
 {
-	const struct wire_packet *packet = &probe->packet;
-	bool stray = packet->kind == WIRE_SYN_ACK || packet->kind == WIRE_FIN || packet->kind == WIRE_RESET;
-	struct packet question = { .source = packet->source,
-				   .target = packet->target,
-				   .protocol = packet->kind == WIRE_UDP    ? PROTOCOL_UDP
-					       : packet->kind == WIRE_ECHO ? PROTOCOL_ICMP_ECHO
-									   : PROTOCOL_TCP,
-				   .source_port = packet->kind == WIRE_ECHO ? 0 : packet->source_port,
-				   .target_port = packet->target_port,
-				   .mid_stream = packet->kind == WIRE_ACK || packet->kind == WIRE_PUSH || stray };
-
-	struct judgement judgement = policy_judge(&judge->file.policy, &judge->names, &question);
-	probe->flow = judgement.flow;
-	probe->reason = judgement.reason;
-	probe->passes = judgement.verdict != VERDICT_DENY;
-	probe->counts = judgement.verdict == VERDICT_NOT_OURS ? COUNTS_NOTHING
-			: judgement.verdict == VERDICT_ALLOW  ? COUNTS_FLOW
-			: judgement.inbound                   ? COUNTS_IN
-							      : COUNTS_OUT;
-	/* Connection tracking takes up nothing by these: whoever sends them, they are no connection. */
-	if (stray && judgement.verdict != VERDICT_NOT_OURS) {
-		probe->passes = false;
-		probe->counts = COUNTS_INVALID;
-	}
-	if (judge->file.policy.mode == MODE_AUDIT)
-		probe->passes = true;
+	return (struct environment){ .gateway = &judge->gateway,
+				     .role_interfaces = judge->role_interfaces,
+				     .names = &judge->names };
 }
 
-static bool is_mid_stream(const struct probe *probe)
+/* What connection tracking makes of it, when it knows of no connection: by strays it takes up none. */
+static uint32_t state_of(const struct wire_packet *packet)
 {
-	return probe->packet.kind == WIRE_ACK || probe->packet.kind == WIRE_PUSH;
+	return packet->kind == WIRE_SYN_ACK || packet->kind == WIRE_FIN || packet->kind == WIRE_RESET ? CT_INVALID
+												      : CT_NEW;
+}
+
+static struct fate_packet fate_packet_of_probe(const struct judge *judge, const struct probe *probe)
+{
+	const struct wire_packet *packet = &probe->packet;
+	struct fate_packet result =
+		fate_packet_of(&(struct packet){ .source = packet->source,
+						 .target = packet->target,
+						 .protocol = packet->kind == WIRE_UDP    ? PROTOCOL_UDP
+							     : packet->kind == WIRE_ECHO ? PROTOCOL_ICMP_ECHO
+											 : PROTOCOL_TCP,
+						 .source_port = packet->source_port,
+						 .target_port = packet->target_port,
+						 .mid_stream = packet->kind != WIRE_SYN });
+
+	result.rst = packet->kind == WIRE_RESET;
+	result.state = state_of(packet);
+	result.fib = probe->to == 0 ? FIB_LOCAL : FIB_UNICAST;
+	result.in = wire_interface(&judge->wire, probe->from);
+	result.out = wire_interface(&judge->wire, probe->to);
+	return result;
+}
+
+/* Its whole way, up to where it ends. */
+static void judge_probe(const struct judge *judge, const struct fate_view *view, struct probe *probe)
+{
+	struct fate_packet packet = fate_packet_of_probe(judge, probe);
+	struct asker asker = fate_packet_asker(&packet);
+
+	probe->fate = policy_fate(view, STAGE_EARLY, &asker);
+	if (probe->from == 0 || probe->fate.action == ACTION_ACCEPT)
+		probe->fate = policy_fate(view,
+					  probe->from == 0 ? STAGE_OUTPUT
+					  : probe->to == 0 ? STAGE_INPUT
+							   : STAGE_FORWARD,
+					  &asker);
+}
+
+static bool passes(const struct probe *probe)
+{
+	return probe->fate.action == ACTION_ACCEPT;
 }
 
 /* Sending a batch */
@@ -228,38 +249,30 @@ static void compare_count(struct finding *finding, const char *name, uint64_t ju
 			 at ? "; " : "", name, (unsigned long long)judged, (unsigned long long)counted);
 }
 
-static uint64_t judged_for(const struct judge *judge, int counts, const struct policy_flow *flow)
+static uint64_t judged_for(const struct judge *judge, enum fate_counter counter, const struct policy_flow *flow)
 {
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < judge->batch_count; i++)
-		count += (int)judge->batch[i].counts == counts && (!flow || judge->batch[i].flow == flow);
+		if (!flow || judge->batch[i].fate.flow == flow)
+			count += judge->batch[i].fate.counts[counter];
 	return count;
 }
 
+/* Every counter of the table. */
 static void compare_counters(const struct judge *judge, const struct wire_counters *before,
 			     const struct wire_counters *after, struct finding *finding)
 {
-	static const char *const never[] = { "ignored", "spoofed", "intercepted", "cut" };
 	const struct policy *policy = &judge->file.policy;
-	char name[80];
+	char name[FATE_COUNTER_MAX];
 
-	compare_count(finding, "denied inbound", judged_for(judge, COUNTS_IN, NULL),
-		      difference(before, after, "denied-in") + difference(before, after, "denied-early"));
-	compare_count(finding, "denied outbound", judged_for(judge, COUNTS_OUT, NULL),
-		      difference(before, after, "denied-out"));
-	compare_count(finding, "invalid", judged_for(judge, COUNTS_INVALID, NULL),
-		      difference(before, after, "invalid"));
-	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-		compare_count(finding, never[i], 0, difference(before, after, never[i]));
-	/* A mid-stream packet opens nothing: no flow counts it. A batch has one kind of packets. */
-	bool mid_stream = is_mid_stream(&judge->batch[0]);
-	compare_count(finding, "mid-stream", mid_stream ? judged_for(judge, COUNTS_FLOW, NULL) : 0,
-		      difference(before, after, "mid-stream"));
-	for (size_t i = 0; i < policy->flow_count; i++) {
-		snprintf(name, sizeof(name), "flow-%s", policy->flows[i].id);
-		compare_count(finding, name, mid_stream ? 0 : judged_for(judge, COUNTS_FLOW, &policy->flows[i]),
-			      difference(before, after, name));
+	for (enum fate_counter counter = 0; counter < COUNTS; counter++) {
+		size_t flows = counter == COUNT_FLOW ? policy->flow_count : 1;
+		for (size_t i = 0; i < flows; i++) {
+			const struct policy_flow *flow = counter == COUNT_FLOW ? &policy->flows[i] : NULL;
+			fate_counter(counter, flow, name);
+			compare_count(finding, name, judged_for(judge, counter, flow), difference(before, after, name));
+		}
 	}
 }
 
@@ -288,8 +301,8 @@ static void try_once(struct judge *judge, struct finding *ret)
 	*ret = (struct finding){ 0 };
 	send_once(judge, &before, &after);
 	for (size_t i = 0; i < judge->batch_count; i++) {
-		ret->missing += judge->batch[i].passes && !judge->batch[i].arrived;
-		ret->leaked += !judge->batch[i].passes && judge->batch[i].arrived;
+		ret->missing += passes(&judge->batch[i]) && !judge->batch[i].arrived;
+		ret->leaked += !passes(&judge->batch[i]) && judge->batch[i].arrived;
 	}
 	ret->altered = judge->altered;
 	compare_counters(judge, &before, &after, ret);
@@ -318,23 +331,19 @@ static bool try_batch(struct judge *judge, struct probe *batch, size_t count, st
 
 static void show_probe(struct judge *judge, const struct probe *probe, const char *kernel)
 {
-	static const char *const reasons[] = { "flow", "answer", "no flow", "wrong peer" };
 	const struct wire_packet *packet = &probe->packet;
-	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX];
+	char source[ADDR_TEXT_MAX], target[ADDR_TEXT_MAX], name[FATE_COUNTER_MAX];
 
 	if (judge->shown++ >= SHOWN_MAX)
 		return;
-	printf("# %s %s %u > %s %u (%s to %s): the judge: %s, %s%s%s%s; the kernel: %s\n", wire_kind_name(packet->kind),
+	printf("# %s %s %u > %s %u (%s to %s): the judge: %s, counted by", wire_kind_name(packet->kind),
 	       addr_format(&packet->source, source), packet->source_port, addr_format(&packet->target, target),
 	       packet->target_port, wire_name(&judge->wire, probe->from), wire_name(&judge->wire, probe->to),
-	       probe->passes ? "passes" : "denied",
-	       probe->counts == COUNTS_NOTHING   ? "not ours"
-	       : probe->counts == COUNTS_INVALID ? "invalid"
-						 : reasons[probe->reason],
-	       probe->counts == COUNTS_IN    ? ", inbound"
-	       : probe->counts == COUNTS_OUT ? ", outbound"
-					     : "",
-	       probe->flow ? ", near or by " : "", probe->flow ? probe->flow->id : "", kernel);
+	       passes(probe) ? "passes" : "denied");
+	for (enum fate_counter counter = 0; counter < COUNTS; counter++)
+		if (probe->fate.counts[counter])
+			printf(" %s", fate_counter(counter, probe->fate.flow, name));
+	printf("; the kernel: %s\n", kernel);
 }
 
 static void tell_altered(const struct judge *judge, unsigned count)
@@ -380,7 +389,7 @@ static void find_miscounted(struct judge *judge, struct probe *batch, size_t cou
 static void tell_finding(struct judge *judge, struct probe *batch, size_t count, const struct finding *finding)
 {
 	for (size_t i = 0; i < count; i++)
-		if (batch[i].passes != batch[i].arrived)
+		if (passes(&batch[i]) != batch[i].arrived)
 			show_probe(judge, &batch[i], batch[i].arrived ? "passes" : "denied");
 	if (finding->altered)
 		tell_altered(judge, finding->altered);
@@ -432,22 +441,25 @@ static void sort_probes(struct judge *judge)
 
 static void judge_probes(struct judge *judge, unsigned one_of)
 {
+	struct environment environment = environment_of(judge);
 	size_t kept = 0, others = 0;
+	struct fate_view view;
 
+	fate_view_init(&view, &judge->file.policy, &environment);
 	for (size_t i = 0; i < judge->count; i++) {
 		struct probe probe = judge->probes[i];
-		judge_probe(judge, &probe);
-		if (probe.counts != COUNTS_NOTHING || others++ % one_of == 0)
-			judge->probes[kept++] = probe;
+		judge_probe(judge, &view, &probe);
+		bool ours = probe.fate.reason != FATE_NOT_OURS;
+		bool allowed = probe.fate.reason == FATE_FLOW || probe.fate.reason == FATE_MID_STREAM;
+		if (!ours && others++ % one_of)
+			continue;
+		judge->probes[kept++] = probe;
+		judge->totals.other += !ours;
+		judge->totals.allowed += allowed;
+		judge->totals.denied += ours && !allowed;
 	}
 	judge->count = kept;
-	judge->totals.probes += judge->count;
-	for (size_t i = 0; i < judge->count; i++) {
-		judge->totals.allowed += judge->probes[i].counts == COUNTS_FLOW;
-		judge->totals.other += judge->probes[i].counts == COUNTS_NOTHING;
-		judge->totals.denied +=
-			judge->probes[i].counts != COUNTS_FLOW && judge->probes[i].counts != COUNTS_NOTHING;
-	}
+	judge->totals.probes += kept;
 }
 
 static void do_run(struct judge *judge, unsigned one_of)
@@ -630,11 +642,49 @@ static void do_probe(struct judge *judge, char **words)
 	puts("ok");
 }
 
+static void add_interface(struct interface_list *list, const char *name)
+{
+	list->names = realloc(list->names, (list->count + 1) * sizeof(*list->names));
+	if (!list->names)
+		wire_fail("out of memory");
+	snprintf(list->names[list->count++], sizeof(*list->names), "%s", name);
+}
+
+static void free_interfaces(struct judge *judge)
+{
+	for (size_t r = 0; judge->role_interfaces && r < judge->file.policy.role_count; r++)
+		free(judge->role_interfaces[r].names);
+	free(judge->role_interfaces);
+	judge->role_interfaces = NULL;
+}
+
+/* Behind which of the gateway's interfaces the protected roles are: each in one place. */
+static void find_interfaces(struct judge *judge)
+{
+	const struct policy *policy = &judge->file.policy;
+
+	judge->role_interfaces = calloc(policy->role_count + 1, sizeof(*judge->role_interfaces));
+	if (!judge->role_interfaces)
+		wire_fail("out of memory");
+	for (size_t r = 0; r < policy->role_count; r++) {
+		const struct policy_role *role = &policy->roles[r];
+		if (r == 0 && policy->interfaces == INTERFACES_NAMED) {
+			for (size_t i = 0; i < policy->interface_count; i++)
+				add_interface(&judge->role_interfaces[r], policy->interface_names[i]);
+		} else if (role->is_protected && role->guarded.count && (r || policy->interfaces == INTERFACES_AUTO)) {
+			const struct place *place = place_of(judge, &role->guarded.items[0].first);
+			if (place && place->machine != NOWHERE)
+				add_interface(&judge->role_interfaces[r], wire_interface(&judge->wire, place->machine));
+		}
+	}
+}
+
 static void do_load(struct judge *judge, const char *path)
 {
 	struct diags diags = { 0 };
 
 	names_view_free(&judge->names);
+	free_interfaces(judge);
 	policy_file_free(&judge->file);
 	int r = policy_file_load(&judge->file, path, &(struct policy_source){ .archive = NULL }, &diags);
 	for (size_t i = 0; r < 0 && i < diags.count; i++) {
@@ -648,6 +698,7 @@ static void do_load(struct judge *judge, const char *path)
 	judge->names.names = calloc(judge->names.count + 1, sizeof(*judge->names.names));
 	if (!judge->names.names)
 		wire_fail("out of memory");
+	find_interfaces(judge);
 	puts(r < 0 ? "no" : "ok");
 }
 
@@ -685,6 +736,9 @@ static void do_place(struct judge *judge, const char *text, const char *machine)
 		wire_fail("can't place %s behind %s", text, machine);
 	place->machine = (uint8_t)index;
 	judge->place_count++;
+	if (index == 0 && ranges_add(&judge->gateway, &place->range) < 0)
+		wire_fail("out of memory");
+	ranges_normalise(&judge->gateway);
 	puts("ok");
 }
 
@@ -746,7 +800,9 @@ int main(void)
 	free(line);
 	free(judge.probes);
 	names_view_free(&judge.names);
+	free_interfaces(&judge);
 	policy_file_free(&judge.file);
+	ranges_free(&judge.gateway);
 	wire_free(&judge.wire);
 	return EXIT_SUCCESS;
 }

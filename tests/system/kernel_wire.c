@@ -34,6 +34,7 @@ enum { RAW_PROTOCOLS = 3 };
 
 struct machine {
 	char name[MACHINE_NAME_MAX];
+	char gateway_interface[MACHINE_NAME_MAX];
 	bool is_gateway;
 	/* A neighbour of the gateway: frames out, and a ring in which a burst can't get lost for want of buffer. */
 	int send, receive;
@@ -344,6 +345,7 @@ void wire_add(struct wire *wire, const char *netns, const char *gateway_interfac
 	if (!machine || wire->machine_count == MACHINES_MAX)
 		wire_fail("%s: too many machines", netns);
 	snprintf(machine->name, sizeof(machine->name), "%s", netns);
+	snprintf(machine->gateway_interface, sizeof(machine->gateway_interface), "%s", gateway_interface);
 	machine->is_gateway = wire->machine_count == 0;
 	if (machine->is_gateway)
 		open_gateway(wire, machine);
@@ -363,6 +365,11 @@ int wire_find(const struct wire *wire, const char *netns)
 const char *wire_name(const struct wire *wire, size_t machine)
 {
 	return wire->machines[machine]->name;
+}
+
+const char *wire_interface(const struct wire *wire, size_t machine)
+{
+	return machine ? wire->machines[machine]->gateway_interface : NULL;
 }
 
 void wire_free(struct wire *wire)

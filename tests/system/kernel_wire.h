@@ -71,6 +71,7 @@ void wire_add(struct wire *wire, const char *netns, const char *gateway_interfac
 void wire_free(struct wire *wire);
 int wire_find(const struct wire *wire, const char *netns); /* its index, or -1 */
 const char *wire_name(const struct wire *wire, size_t machine);
+const char *wire_interface(const struct wire *wire, size_t machine); /* the gateway's towards it; NULL: its own */
 
 /* From begin to end, packets are sent by one processor, whichever is at hand: what one has sent is worked on in its
  * order, through all interfaces, so the last to arrive shows that none is behind it. */
