@@ -128,6 +128,7 @@ int compile(struct ruleset *ret, const struct policy *policy, const struct envir
 	if (policy->interception == INTERCEPTION_PREVENT)
 		add_pin(&c);
 
+	free_listed(&c);
 	int r = ruleset_finish(ret);
 	if (r < 0)
 		ruleset_free(ret);

@@ -43,7 +43,7 @@ static void rules_by_source(struct compiler *c, struct chain *in, const char *ch
 				      ruleset_string(c->out, "role_%s", role->name));
 			for (size_t i = 0; i < matches.count; i++) {
 				struct rule *rule = chain_rule(c->out, in);
-				rule_match(c, rule, saddr_field(family), &matches.items[i], family);
+				rule_match(c, rule, saddr_field(family), &matches.items[i]);
 				rule_action(c, rule, chain ? ACTION_JUMP : ACTION_RETURN, chain);
 			}
 			free(matches.items);

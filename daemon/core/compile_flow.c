@@ -34,37 +34,32 @@ static void add_match(struct compiler *c, struct matches *matches, struct match 
 
 /* One range stands in the rule itself, several in a set. */
 void match_ranges(struct compiler *c, struct matches *matches, const struct ranges *ranges, enum family family,
-		  const char *set_base, bool shared, bool outside)
+		  const char *set_base, bool shared)
 {
 	const struct range *only;
 	size_t count = ranges_of(ranges, family, &only);
 
 	if (count == 1 && !shared) {
-		add_match(c, matches, (struct match){ .kind = MATCH_RANGE, .range = only, .outside = outside });
+		add_match(c, matches, (struct match){ .kind = MATCH_RANGE, .range = only });
 	} else if (count) {
 		const char *name = ruleset_string(c->out, "%s_%c", set_base, family_digit(family));
-		add_match(c, matches,
-			  (struct match){
-				  .kind = MATCH_SET, .set = ranges_set(c, ranges, family, name), .outside = outside });
+		add_match(c, matches, (struct match){ .kind = MATCH_SET, .set = ranges_set(c, ranges, family, name) });
 	}
 }
 
-static void match_names(struct compiler *c, struct matches *matches, const struct endpoint *side, enum family family,
-			bool outside)
+static void match_names(struct compiler *c, struct matches *matches, const struct endpoint *side, enum family family)
 {
 	for (size_t i = 0; i < side->name_count; i++)
 		if (c->policy->names[side->names[i]].families & 1U << family)
 			add_match(c, matches,
-				  (struct match){ .kind = MATCH_SET,
-						  .set = name_set_of(c, side->names[i], family),
-						  .outside = outside });
+				  (struct match){ .kind = MATCH_SET, .set = name_set_of(c, side->names[i], family) });
 }
 
 void match_members(struct compiler *c, struct matches *matches, const struct endpoint *members, enum family family,
 		   const char *set_base)
 {
-	match_ranges(c, matches, &members->ranges, family, set_base, true, false);
-	match_names(c, matches, members, family, false);
+	match_ranges(c, matches, &members->ranges, family, set_base, true);
+	match_names(c, matches, members, family);
 }
 
 bool own_is_all(const struct policy_role *role, const struct policy_flow *flow, const struct direction_form *form)
@@ -87,49 +82,40 @@ static void own_matches(struct compiler *c, const struct policy_role *role, cons
 		return;
 	}
 	snprintf(base, sizeof(base), "%s_%s", form->opens ? "opens" : "from", flow->id);
-	match_ranges(c, ret, ranges, family, base, false, false);
+	match_ranges(c, ret, ranges, family, base, false);
 }
 
 static void peer_matches(struct compiler *c, const struct policy_flow *flow, const struct direction_form *form,
 			 enum family family, struct matches *ret)
 {
 	const struct endpoint *side = form->opens ? &flow->from : &flow->to;
-	/* A mid-stream packet that comes to the role may come from another protected address: ANY does not mean that.
-	 */
-	bool answered = !form->opens && !form->own_is_source;
 	char base[CONFIG_ID_MAX + 16];
 
 	ret->count = 0;
 	if (side->any) {
-		add_match(c, ret, (struct match){ .kind = MATCH_ALL, .outside = answered });
-	} else {
-		bool is_role = side->set && side->set[0] >= 'A' && side->set[0] <= 'Z';
-		if (side->set)
-			snprintf(base, sizeof(base), "%s%s", is_role ? "role_" : "", side->set);
-		else
-			snprintf(base, sizeof(base), "%s_%s", form->opens ? "from" : "to", flow->id);
-		bool outside = answered && ranges_overlap_any(&side->ranges, &c->policy->protected_all);
-		if (form->opens || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
-			match_ranges(c, ret, &side->ranges, family, base, side->set != NULL, outside);
-		match_names(c, ret, side, family, answered);
-		const char *granted = granted_set_of(c, flow, side, family);
-		if (granted)
-			add_match(c, ret, (struct match){ .kind = MATCH_SET, .set = granted });
+		add_match(c, ret, (struct match){ .kind = MATCH_ALL });
+		return;
 	}
-	if (answered && flow->to.opens.count) {
-		snprintf(base, sizeof(base), "opens_%s", flow->id);
-		match_ranges(c, ret, &flow->to.opens, family, base, false, false);
-	}
+	bool is_role = side->set && side->set[0] >= 'A' && side->set[0] <= 'Z';
+	if (side->set)
+		snprintf(base, sizeof(base), "%s%s", is_role ? "role_" : "", side->set);
+	else
+		snprintf(base, sizeof(base), "%s_%s", form->opens ? "from" : "to", flow->id);
+	/* Targets that are protected are judged elsewhere. */
+	if (form->opens || !ranges_cover_all(&c->policy->protected_all, &side->ranges))
+		match_ranges(c, ret, &side->ranges, family, base, side->set != NULL);
+	match_names(c, ret, side, family);
+	const char *granted = granted_set_of(c, flow, side, family);
+	if (granted)
+		add_match(c, ret, (struct match){ .kind = MATCH_SET, .set = granted });
 }
 
-void rule_match(struct compiler *c, struct rule *rule, enum field field, const struct match *match, enum family family)
+void rule_match(struct compiler *c, struct rule *rule, enum field field, const struct match *match)
 {
 	if (match->kind == MATCH_RANGE)
 		rule_range(c, rule, field, match->range);
 	else if (match->kind == MATCH_SET)
 		rule_in(c, rule, field, false, match->set);
-	if (match->outside)
-		rule_in(c, rule, field, true, ruleset_string(c->out, "protected_%c", family_digit(family)));
 }
 
 static void end_rule(struct compiler *c, struct rule *rule, const struct policy_flow *flow,
@@ -156,15 +142,15 @@ bool add_flow_rules(struct compiler *c, struct chain *chain, const struct policy
 		own_matches(c, role, flow, form, family, &own);
 		peer_matches(c, flow, form, family, &peer);
 		/* That is then so in both families. */
-		all = own.count == 1 && own.items[0].kind == MATCH_ALL && peer.count >= 1 &&
-		      peer.items[0].kind == MATCH_ALL && !peer.items[0].outside;
+		all = own.count == 1 && own.items[0].kind == MATCH_ALL && peer.count == 1 &&
+		      peer.items[0].kind == MATCH_ALL;
 		if (all)
 			end_rule(c, chain_rule(c->out, chain), flow, form, family);
 		for (size_t o = 0; o < own.count && !all; o++) {
 			for (size_t p = 0; p < peer.count; p++) {
 				struct rule *rule = chain_rule(c->out, chain);
-				rule_match(c, rule, own_field, &own.items[o], family);
-				rule_match(c, rule, peer_field, &peer.items[p], family);
+				rule_match(c, rule, own_field, &own.items[o]);
+				rule_match(c, rule, peer_field, &peer.items[p]);
 				end_rule(c, rule, flow, form, family);
 			}
 		}

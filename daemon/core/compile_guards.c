@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile_parts.h"
 
+#include <string.h>
+
 /* Guards: forged sources, and connections that another table intercepts. */
 
 /* It is counted once. */
@@ -119,32 +121,60 @@ static void add_own_source(struct compiler *c, struct chain *chain)
 	}
 }
 
+static bool same_interfaces(const struct interface_list *a, const struct interface_list *b)
+{
+	for (size_t i = 0; i < a->count && i < b->count; i++)
+		if (strcmp(a->names[i], b->names[i]) != 0)
+			return false;
+	return a->count == b->count;
+}
+
+/* Whether one rule serves all protected roles, since they are behind the same interfaces. *ret: the first of them. */
+static bool are_together(struct compiler *c, const struct policy_role **ret)
+{
+	const struct interface_list *first = NULL;
+
+	for (size_t r = 0; r < c->policy->role_count; r++) {
+		const struct interface_list *interfaces = &c->environment->role_interfaces[r];
+		if (!c->policy->roles[r].is_protected)
+			continue;
+		if (first && !same_interfaces(first, interfaces))
+			return false;
+		if (!first) {
+			first = interfaces;
+			*ret = &c->policy->roles[r];
+		}
+	}
+	return first != NULL;
+}
+
 /* While no interface of a role is known, its guard is left out: an empty set must never cut the server off. */
+static void add_role_guard(struct compiler *c, struct chain *chain, const struct policy_role *role, bool all)
+{
+	if (!role->is_protected || !c->environment->role_interfaces[role - c->policy->roles].count)
+		return;
+	for (enum family family = 0; family < FAMILIES; family++) {
+		if (!ranges_have(all ? &c->policy->protected_all : &role->guarded, family))
+			continue;
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, saddr_field(family), false,
+			all ? protected_set(c, family) : guarded_set(c, role, family));
+		rule_in(c, rule, FIELD_IIFNAME, true, ruleset_string(c->out, "%s_interfaces", role->name));
+		rule_counter(c, rule, "spoofed");
+		rule_drop(c, rule);
+	}
+}
+
 void add_guard(struct compiler *c)
 {
 	struct chain *chain = ruleset_chain(c->out, "guard");
-	size_t roles = 0;
+	const struct policy_role *first;
 
 	add_own_source(c, chain);
-	for (size_t r = 0; r < c->policy->role_count; r++)
-		roles += c->policy->roles[r].is_protected;
-	for (size_t r = 0; r < c->policy->role_count; r++) {
-		const struct policy_role *role = &c->policy->roles[r];
-		if (!role->is_protected || !c->environment->role_interfaces[r].count)
-			continue;
-		for (enum family family = 0; family < FAMILIES; family++) {
-			if (!ranges_have(&role->guarded, family))
-				continue;
-			struct rule *rule = chain_rule(c->out, chain);
-			if (roles == 1)
-				rule_in(c, rule, saddr_field(family), false,
-					ruleset_string(c->out, "protected_%c", family_digit(family)));
-			else
-				rule_in(c, rule, saddr_field(family), false, guarded_set(c, role, family));
-			rule_in(c, rule, FIELD_IIFNAME, true, ruleset_string(c->out, "%s_interfaces", role->name));
-			rule_counter(c, rule, "spoofed");
-			rule_drop(c, rule);
-		}
-	}
+	if (are_together(c, &first))
+		add_role_guard(c, chain, first, true);
+	else
+		for (size_t r = 0; r < c->policy->role_count; r++)
+			add_role_guard(c, chain, &c->policy->roles[r], false);
 	rule_translated(c, chain);
 }

@@ -15,11 +15,21 @@ enum {
 	ANSWER_SNAPLEN = 8192, /* 256 addresses, which is all that a name may have */
 };
 
+/* In the policy's order. */
+struct flow_refs {
+	const struct policy_flow **items;
+	size_t count, capacity;
+};
+
 struct compiler {
 	struct ruleset *out;
 	const struct policy *policy;
 	const struct environment *environment;
 	bool early; /* early_drop in effect */
+	struct {
+		const struct policy_role *role; /* of which the flows are listed */
+		struct flow_refs in, out;       /* that open it; that leave it for what is not protected */
+	} listed;
 };
 
 static inline char family_digit(enum family family)
@@ -75,9 +85,10 @@ enum direction {
 	TO_ROLE,             /* new connections to the role, by inbound flows */
 	FROM_ROLE,           /* new connections from it, by outbound flows */
 	MIDSTREAM_IN,        /* mid-stream packets to the role's service ports, by inbound flows */
-	MIDSTREAM_OUT_REPLY, /* the replies to them */
+	MIDSTREAM_OUT_REPLY, /* the replies to them, whoever gets them */
 	MIDSTREAM_OUT,       /* mid-stream packets from the role to an outbound flow's port, by outbound flows */
-	MIDSTREAM_IN_REPLY,  /* the replies to them */
+	MIDSTREAM_IN_REPLY,  /* the replies to them, but of protected machines: those are MIDSTREAM_OUT_REPLY of theirs
+			      */
 	PIN_IN,              /* as TO_ROLE and FROM_ROLE: what other nat chains leave alone */
 	PIN_OUT,
 };
@@ -98,7 +109,6 @@ struct match {
 	enum { MATCH_ALL, MATCH_RANGE, MATCH_SET } kind;
 	const struct range *range;
 	const char *set;
-	bool outside; /* and not a protected address */
 };
 
 /* Addresses make one or two; names one each, and there may be many. */
@@ -115,6 +125,8 @@ const char *role_ports(struct compiler *c, const struct policy_role *role, enum 
 const char *add_echo_chain(struct compiler *c, const struct policy_role *role, enum direction direction);
 bool any_flow_at(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol,
 		 uint16_t port);
+bool any_flow_of(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol);
+void free_listed(struct compiler *c);
 bool any_port_range(struct compiler *c, const struct policy_role *role, enum direction direction);
 void add_ports(struct compiler *c, const char *set_name, unsigned flags, uint16_t first, uint16_t last,
 	       enum action action, const char *chain);
@@ -125,12 +137,12 @@ void rule_port_map(struct compiler *c, struct chain *chain, const struct policy_
 
 /* compile_flow.c */
 void match_ranges(struct compiler *c, struct matches *matches, const struct ranges *ranges, enum family family,
-		  const char *set_base, bool shared, bool outside);
+		  const char *set_base, bool shared);
 /* An endpoint's addresses, those of its names included; what it has of ranges is in a set that flows share. */
 void match_members(struct compiler *c, struct matches *matches, const struct endpoint *members, enum family family,
 		   const char *set_base);
 bool own_is_all(const struct policy_role *role, const struct policy_flow *flow, const struct direction_form *form);
-void rule_match(struct compiler *c, struct rule *rule, enum field field, const struct match *match, enum family family);
+void rule_match(struct compiler *c, struct rule *rule, enum field field, const struct match *match);
 bool add_flow_rules(struct compiler *c, struct chain *chain, const struct policy_role *role,
 		    const struct policy_flow *flow, const struct direction_form *form);
 

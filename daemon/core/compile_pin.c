@@ -23,7 +23,7 @@ static struct rule *rule_of_role(struct compiler *c, struct chain *chain, const 
 	if (!ports || !ruleset_find_set(c->out, ports))
 		return NULL;
 	struct rule *rule = chain_rule(c->out, chain);
-	rule_match(c, rule, inbound ? daddr_field(family) : saddr_field(family), own, family);
+	rule_match(c, rule, inbound ? daddr_field(family) : saddr_field(family), own);
 	if (!inbound)
 		rule_in(c, rule, daddr_field(family), true,
 			ruleset_string(c->out, "protected_%c", family_digit(family)));
@@ -38,7 +38,7 @@ static void add_role_pin(struct compiler *c, struct chain *chain, const struct p
 	const char *some = ruleset_string(c->out, "%s_pin_%s_tcp", role->name, inbound ? "in" : "out");
 	struct matches own = { 0 };
 
-	match_ranges(c, &own, &role->guarded, family, ruleset_string(c->out, "guarded_%s", role->name), false, false);
+	match_ranges(c, &own, &role->guarded, family, ruleset_string(c->out, "guarded_%s", role->name), false);
 	for (size_t i = 0; i < own.count; i++) {
 		struct rule *rule = rule_of_role(c, chain, &own.items[i], family, inbound, all);
 		if (rule) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile_parts.h"
+#include "array.h"
 
 #include <stdlib.h>
 
@@ -10,7 +11,7 @@ static const struct direction_form direction_forms[] = {
 	[TO_ROLE] = { "in", true, false, false, false, NULL },
 	[FROM_ROLE] = { "out", false, true, false, false, NULL },
 	[MIDSTREAM_IN] = { "midstream_in", true, false, false, true, "deny_in" },
-	[MIDSTREAM_OUT_REPLY] = { "midstream_out_reply", true, true, true, true, "deny_out" },
+	[MIDSTREAM_OUT_REPLY] = { "midstream_out_reply", true, true, true, true, NULL },
 	[MIDSTREAM_OUT] = { "midstream_out", false, true, false, true, "deny_out" },
 	[MIDSTREAM_IN_REPLY] = { "midstream_in_reply", false, false, true, true, "deny_in" },
 	[PIN_IN] = { "pin_in", true, false, false, false, NULL, true },
@@ -19,22 +20,38 @@ static const struct direction_form direction_forms[] = {
 
 static const char *const protocol_labels[] = { "tcp", "udp", "icmp-echo" };
 
-/* Whether the flow is judged here at all. A flow that goes to protected addresses alone is judged where they are. */
-static bool flow_belongs(struct compiler *c, const struct policy_flow *flow, const struct policy_role *role,
-			 enum direction direction)
+static void list(struct compiler *c, struct flow_refs *refs, const struct policy_flow *flow)
 {
-	switch (direction) {
-	case TO_ROLE:
-	case PIN_IN:
-	case MIDSTREAM_IN:
-	case MIDSTREAM_OUT_REPLY: return flow_opens_role(flow, role);
-	case FROM_ROLE:
-	case PIN_OUT:
-	case MIDSTREAM_OUT:
-		return flow_leaves_role(flow, role) && (flow->to.any || flow->to.name_count ||
-							!ranges_cover_all(&c->policy->protected_all, &flow->to.ranges));
-	default: return flow_leaves_role(flow, role);
+	if (ARRAY_PUSH(refs, flow) < 0)
+		c->out->failed = true;
+}
+
+/* The flows that are judged for the role in this direction. A flow that goes to protected addresses alone is judged
+ * where they are. */
+static const struct flow_refs *flows_of(struct compiler *c, const struct policy_role *role, enum direction direction)
+{
+	bool in = direction_forms[direction].opens;
+
+	if (c->listed.role != role) {
+		c->listed.role = role;
+		c->listed.in.count = c->listed.out.count = 0;
+		for (size_t i = 0; i < c->policy->flow_count; i++) {
+			const struct policy_flow *flow = &c->policy->flows[i];
+			if (flow_opens_role(flow, role))
+				list(c, &c->listed.in, flow);
+			if (flow_leaves_role(flow, role) &&
+			    (flow->to.any || flow->to.name_count ||
+			     !ranges_cover_all(&c->policy->protected_all, &flow->to.ranges)))
+				list(c, &c->listed.out, flow);
+		}
 	}
+	return in ? &c->listed.in : &c->listed.out;
+}
+
+void free_listed(struct compiler *c)
+{
+	free(c->listed.in.items);
+	free(c->listed.out.items);
 }
 
 /* The flows of one port (0: icmp-echo), in their own chain. */
@@ -43,11 +60,12 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 {
 	const struct direction_form *form = &direction_forms[direction];
 	struct chain *chain = ruleset_chain(c->out, name);
+	const struct flow_refs *flows = flows_of(c, role, direction);
 	bool named = false;
 
-	for (size_t i = 0; i < c->policy->flow_count; i++) {
-		const struct policy_flow *flow = &c->policy->flows[i];
-		if (!flow_belongs(c, flow, role, direction) || !flow_has_port(flow, protocol, port))
+	for (size_t i = 0; i < flows->count; i++) {
+		const struct policy_flow *flow = flows->items[i];
+		if (!flow_has_port(flow, protocol, port))
 			continue;
 		if (add_flow_rules(c, chain, role, flow, form))
 			return;
@@ -69,13 +87,14 @@ static bool all_pass(struct compiler *c, const struct policy_role *role, enum di
 		     enum protocol protocol, uint16_t port)
 {
 	const struct direction_form *form = &direction_forms[direction];
+	const struct flow_refs *flows = flows_of(c, role, direction);
 
-	if (!(form->mid_stream || form->pins) || direction == MIDSTREAM_IN_REPLY)
+	if (!form->mid_stream && !form->pins)
 		return false;
-	for (size_t i = 0; i < c->policy->flow_count; i++) {
-		const struct policy_flow *flow = &c->policy->flows[i];
-		if (flow_belongs(c, flow, role, direction) && flow_has_port(flow, protocol, port) &&
-		    own_is_all(role, flow, form) && (form->opens ? flow->from.any : flow->to.any))
+	for (size_t i = 0; i < flows->count; i++) {
+		const struct policy_flow *flow = flows->items[i];
+		if (flow_has_port(flow, protocol, port) && own_is_all(role, flow, form) &&
+		    (form->opens ? flow->from.any : flow->to.any))
 			return true;
 	}
 	return false;
@@ -96,19 +115,20 @@ static int edge_order(const void *a, const void *b)
 static void collect_edges(struct compiler *c, const struct policy_role *role, enum direction direction,
 			  enum protocol protocol, struct edges *ret)
 {
+	const struct flow_refs *flows = flows_of(c, role, direction);
 	size_t capacity = 0;
 
 	*ret = (struct edges){ 0 };
-	for (size_t i = 0; i < c->policy->flow_count; i++)
-		capacity += 2 * c->policy->flows[i].port_count;
+	for (size_t i = 0; i < flows->count; i++)
+		capacity += 2 * flows->items[i]->port_count;
 	ret->items = malloc((capacity + 1) * sizeof(*ret->items));
 	if (!ret->items) {
 		c->out->failed = true;
 		return;
 	}
-	for (size_t i = 0; i < c->policy->flow_count; i++) {
-		const struct policy_flow *flow = &c->policy->flows[i];
-		if (!flow_belongs(c, flow, role, direction) || !(flow->protocols & 1u << protocol))
+	for (size_t i = 0; i < flows->count; i++) {
+		const struct policy_flow *flow = flows->items[i];
+		if (!(flow->protocols & 1u << protocol))
 			continue;
 		for (size_t p = 0; p < flow->port_count; p++) {
 			ret->items[ret->count++] = flow->ports[p].first;
@@ -126,18 +146,31 @@ static void collect_edges(struct compiler *c, const struct policy_role *role, en
 bool any_flow_at(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol,
 		 uint16_t port)
 {
-	for (size_t i = 0; i < c->policy->flow_count; i++)
-		if (flow_belongs(c, &c->policy->flows[i], role, direction) &&
-		    flow_has_port(&c->policy->flows[i], protocol, port))
+	const struct flow_refs *flows = flows_of(c, role, direction);
+
+	for (size_t i = 0; i < flows->count; i++)
+		if (flow_has_port(flows->items[i], protocol, port))
+			return true;
+	return false;
+}
+
+bool any_flow_of(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol)
+{
+	const struct flow_refs *flows = flows_of(c, role, direction);
+
+	for (size_t i = 0; i < flows->count; i++)
+		if (flows->items[i]->protocols & 1u << protocol)
 			return true;
 	return false;
 }
 
 bool any_port_range(struct compiler *c, const struct policy_role *role, enum direction direction)
 {
-	for (size_t i = 0; i < c->policy->flow_count; i++) {
-		const struct policy_flow *flow = &c->policy->flows[i];
-		if (!flow_belongs(c, flow, role, direction) || !(flow->protocols & 1u << PROTOCOL_TCP))
+	const struct flow_refs *flows = flows_of(c, role, direction);
+
+	for (size_t i = 0; i < flows->count; i++) {
+		const struct policy_flow *flow = flows->items[i];
+		if (!(flow->protocols & 1u << PROTOCOL_TCP))
 			continue;
 		for (size_t p = 0; p < flow->port_count; p++)
 			if (flow->ports[p].first != flow->ports[p].last)

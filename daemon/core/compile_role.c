@@ -65,14 +65,19 @@ static const char *add_mid_stream_in(struct compiler *c, const struct policy_rol
 	bool original = add_port_map(c, role, MIDSTREAM_IN, PROTOCOL_TCP, NULL),
 	     reply = add_port_map(c, role, MIDSTREAM_IN_REPLY, PROTOCOL_TCP, NULL);
 	const char *name = ruleset_string(c->out, "%s_midstream_in", role->name);
-	const char *ephemeral = reply ? ephemeral_set(c, role) : NULL;
+	const char *ephemeral = ephemeral_set(c, role);
 	struct chain *chain = ruleset_chain(c->out, name);
 
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "cut_in");
 	if (original)
 		rule_port_map(c, chain, role, MIDSTREAM_IN, PROTOCOL_TCP);
+	rule_unless_full(c, chain, "deny_in");
+	for (enum family family = 0; family < FAMILIES; family++) {
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, FIELD_TCP_DPORT, false, ephemeral);
+		rule_map(c, rule, saddr_field(family), ruleset_string(c->out, "replies_%c", family_digit(family)));
+	}
 	if (reply) {
-		rule_unless_full(c, chain, "deny_in");
 		struct rule *rule = chain_rule(c->out, chain);
 		rule_in(c, rule, FIELD_TCP_DPORT, false, ephemeral);
 		rule_map(c, rule, FIELD_TCP_SPORT, ruleset_string(c->out, "%s_midstream_in_reply_tcp", role->name));
@@ -90,8 +95,12 @@ static const char *add_mid_stream_out(struct compiler *c, const struct policy_ro
 	struct chain *chain = ruleset_chain(c->out, name);
 
 	rule_action(c, chain_rule(c->out, chain), ACTION_JUMP, "cut_out");
-	if (reply)
+	if (reply) {
 		rule_port_map(c, chain, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP);
+		struct rule *rule = chain_rule(c->out, chain);
+		rule_in(c, rule, FIELD_TCP_SPORT, false, role_ports(c, role, TO_ROLE, "open"));
+		rule_action(c, rule, ACTION_GOTO, "deny_out");
+	}
 	if (original) {
 		rule_unless_full(c, chain, "deny_out");
 		struct rule *rule = chain_rule(c->out, chain);
@@ -100,6 +109,16 @@ static const char *add_mid_stream_out(struct compiler *c, const struct policy_ro
 	}
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_out");
 	return name;
+}
+
+/* What one protected machine sends another as the reply of a connection that was opened to it. */
+static void add_replies(struct compiler *c, const struct policy_role *role)
+{
+	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_replies", role->name));
+
+	if (any_flow_of(c, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP))
+		rule_port_map(c, chain, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP);
+	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_in");
 }
 
 static void add_in(struct compiler *c, const struct policy_role *role)
@@ -161,6 +180,7 @@ void add_role(struct compiler *c, const struct policy_role *role)
 {
 	add_in(c, role);
 	add_out(c, role);
+	add_replies(c, role);
 	if (c->early)
 		add_role_early(c, role);
 }

@@ -101,14 +101,16 @@ static void add_protected_maps(struct compiler *c)
 	} kinds[] = {
 		{ "protected_dst", "in", ACTION_GOTO },
 		{ "protected_src", "out", ACTION_GOTO },
+		{ "replies", "replies", ACTION_GOTO },
 		{ "early", "early", ACTION_JUMP },
 	};
-	for (size_t k = 0; k < 3; k++) {
-		if (k == 2 && !c->early)
+	for (size_t k = 0; k < 4; k++) {
+		bool early = k == 3;
+		if (early && !c->early)
 			continue;
 		for (enum family family = 0; family < FAMILIES; family++) {
 			const struct range *only;
-			if (k == 2 && guards_alone(c, family, &only))
+			if (early && guards_alone(c, family, &only))
 				continue; /* it stands in a rule */
 			const char *name = ruleset_string(c->out, "%s_%c", kinds[k].map, family_digit(family));
 			struct set *map = ruleset_set(c->out, name, family_key(family), SET_INTERVAL | SET_VERDICTS);

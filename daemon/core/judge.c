@@ -27,6 +27,8 @@ bool ask_ranges(const struct asker *asker, enum asked asked, const struct ranges
 
 const struct policy_role *ask_role(const struct asker *asker, enum asked asked, const struct policy *policy)
 {
+	if (!policy->index) /* an empty policy */
+		return NULL;
 	struct question question = { .asked = (uint8_t)asked,
 				     .kind = QUESTION_ROLE,
 				     .set = policy->index->guarded,

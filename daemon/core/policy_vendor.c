@@ -235,10 +235,12 @@ static void warn_apart(struct diags *diags, const struct config *config, const s
 		bool vendors = false, joined = false;
 		for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
 			vendors |= strcmp(role->name, kinds[k]) == 0;
+		if (!vendors || !role->is_protected)
+			continue;
 		for (size_t j = 0; j < policy->role_count; j++)
 			joined |=
 				j != i && policy->roles[j].is_protected && are_joined(policy, role, &policy->roles[j]);
-		if (vendors && role->is_protected && !joined)
+		if (!joined)
 			diag_warning(diags, config->path, role->line,
 				     "no flow joins role %s and another server: the vendor's servers meet at 8471 to "
 				     "8473, unless altered: add the flows that its document has",

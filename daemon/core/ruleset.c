@@ -73,9 +73,10 @@ void rule_add(struct ruleset *ruleset, struct rule *rule, const struct term *ter
 		ruleset->failed = true;
 }
 
+/* What is asked for is mostly what was added last. */
 struct set *ruleset_find_set(const struct ruleset *ruleset, const char *name)
 {
-	for (size_t i = 0; i < ruleset->sets.count; i++)
+	for (size_t i = ruleset->sets.count; i-- > 0;)
 		if (strcmp(ruleset->sets.items[i].name, name) == 0)
 			return &ruleset->sets.items[i];
 	return NULL;
@@ -83,7 +84,7 @@ struct set *ruleset_find_set(const struct ruleset *ruleset, const char *name)
 
 struct chain *ruleset_find_chain(const struct ruleset *ruleset, const char *name)
 {
-	for (size_t i = 0; i < ruleset->chains.count; i++)
+	for (size_t i = ruleset->chains.count; i-- > 0;)
 		if (strcmp(ruleset->chains.items[i].name, name) == 0)
 			return &ruleset->chains.items[i];
 	return NULL;
