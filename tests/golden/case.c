@@ -154,6 +154,8 @@ static void read_input(struct golden_case *g, const char *conf)
 	char path[4096], line[4096];
 	FILE *file;
 
+	if (strlen(conf) <= strlen(".conf"))
+		die("%s is no FILE.conf", conf);
 	snprintf(path, sizeof(path), "%.*s.input", (int)(strlen(conf) - strlen(".conf")), conf);
 	file = fopen(path, "r");
 	if (!file)

@@ -4,12 +4,14 @@
  *   golden bytecode FILE.conf  its rules as the kernel gets them, printed as `nft --debug=netlink` does
  *   golden load FILE.conf      nothing is printed: the table is loaded into the kernel of this network namespace
  *   golden read FILE.conf      that table is read back, and must be the ruleset, term by term; what differs is printed
- */
+ *   golden change FILE.conf OTHER.conf   the table of the first is loaded and changed to the other's; after each of the
+ *                              two batches it is read back, and must be what delta_apply() says */
 #include "case.h"
 #include "nft/encode.h"
 #include "nft/read.h"
 #include "nft/socket.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,8 @@ static void die(const char *format, ...)
 	fputc('\n', stderr);
 	exit(EXIT_FAILURE);
 }
+
+enum { SLACK_MS = 60 * 1000 }; /* deadlines come nearer meanwhile */
 
 static void require_memory(bool there)
 {
@@ -119,12 +123,88 @@ static void read_back(struct golden_case *g, bool by_nft)
 	ruleset_free(&found);
 }
 
+static bool same_elements(const struct set *wanted, const struct set *found)
+{
+	for (size_t i = 0; i < wanted->count; i++) {
+		const struct element *a = &wanted->items[i], *b = &found->items[i];
+		if (memcmp(a->first, b->first, KEY_SIZE_MAX) != 0 || memcmp(a->last, b->last, KEY_SIZE_MAX) != 0 ||
+		    a->action != b->action || !a->chain != !b->chain || (a->chain && strcmp(a->chain, b->chain) != 0) ||
+		    llabs(a->deadline_ms - b->deadline_ms) > SLACK_MS)
+			return false;
+	}
+	return true;
+}
+
+static void compare_table(const char *when, const struct ruleset *wanted, const struct ruleset *found)
+{
+	if (found->sets.count != wanted->sets.count || found->chains.count != wanted->chains.count ||
+	    found->counters.count != wanted->counters.count)
+		die("%s: %zu sets, %zu chains, %zu counters, and not %zu, %zu, %zu", when, found->sets.count,
+		    found->chains.count, found->counters.count, wanted->sets.count, wanted->chains.count,
+		    wanted->counters.count);
+	for (size_t i = 0; i < wanted->sets.count; i++) {
+		const struct set *a = &wanted->sets.items[i], *b = ruleset_find_set(found, a->name);
+		if (!b || a->type != b->type || a->flags != b->flags || a->size != b->size || a->count != b->count ||
+		    !same_elements(a, b))
+			die("%s: set %s is another one", when, a->name);
+	}
+	for (size_t i = 0; i < wanted->chains.count; i++) {
+		const struct chain *a = &wanted->chains.items[i], *b = ruleset_find_chain(found, a->name);
+		if (!b || a->hook != b->hook || a->priority != b->priority || a->nat != b->nat || b->altered ||
+		    !chain_rules_equal(a, b))
+			die("%s: chain %s is another one", when, a->name);
+	}
+}
+
+/* Sends the first so many ops, but for those that were sent before, and compares what comes of it. */
+static void send_part(const char *when, struct nft_socket *socket, const struct ruleset *old, const struct delta *delta,
+		      size_t sent, size_t count)
+{
+	struct ruleset wanted, found;
+	bool foreign;
+
+	if (count > sent && nft_commit(socket, delta->items + sent, count - sent, 0) < 0)
+		die("%s: %s", when, socket->error);
+	require_memory(delta_apply(&wanted, old, delta->items, count) == 0);
+	if (nft_read_table(socket, &found, 0, &foreign) < 0 || foreign)
+		die("%s: %s", when, foreign ? "foreign" : socket->error);
+	compare_table(when, &wanted, &found);
+	ruleset_free(&found);
+	delta_applied_free(&wanted);
+}
+
+static void change(struct golden_case *old, const char *conf)
+{
+	struct delta_options options = { .exists = true };
+	static struct golden_case new;
+	struct nft_socket socket;
+	struct delta delta;
+
+	golden_case_make(&new, conf);
+	load(old);
+	int r = delta_compute(&delta, &old->ruleset, &new.ruleset, &options);
+	if (r == -EUCLEAN) {
+		options.replace = true;
+		r = delta_compute(&delta, &old->ruleset, &new.ruleset, &options);
+	}
+	require_memory(r == 0);
+	if (nft_open(&socket, -1) < 0)
+		die("%s", socket.error);
+	if (delta.prepare)
+		send_part("prepared", &socket, &old->ruleset, &delta, 0, delta.prepare);
+	send_part("changed", &socket, &old->ruleset, &delta, delta.prepare, delta.count);
+	nft_close(&socket);
+	delta_free(&delta);
+	golden_case_free(&new);
+}
+
 int main(int argc, char **argv)
 {
+	bool two = argc == 4 && strcmp(argv[1], "change") == 0;
 	struct golden_case g;
 
-	if (argc != 3 || strlen(argv[2]) <= strlen(".conf"))
-		die("usage: golden text|bytecode|load|read|read-nft FILE.conf");
+	if (!two && argc != 3)
+		die("usage: golden text|bytecode|load|read|read-nft FILE.conf, or golden change FILE.conf OTHER.conf");
 	golden_case_make(&g, argv[2]);
 	if (strcmp(argv[1], "text") == 0)
 		print_text(&g);
@@ -134,6 +214,8 @@ int main(int argc, char **argv)
 		load(&g);
 	else if (strcmp(argv[1], "read") == 0 || strcmp(argv[1], "read-nft") == 0)
 		read_back(&g, strcmp(argv[1], "read-nft") == 0);
+	else if (two)
+		change(&g, argv[3]);
 	else
 		die("unknown: %s", argv[1]);
 	golden_case_free(&g);
