@@ -7,6 +7,7 @@
  *   golden change FILE.conf OTHER.conf   the table of the first is loaded and changed to the other's; after each of the
  *                              two batches it is read back, and must be what delta_apply() says */
 #include "case.h"
+#include "core/proof.h"
 #include "nft/encode.h"
 #include "nft/read.h"
 #include "nft/socket.h"
@@ -96,6 +97,17 @@ static int compare_rules(const struct chain *wanted, const struct chain *found)
 	return differences;
 }
 
+/* It does with all packets what the policy says. */
+static void prove(const struct golden_case *g, const struct ruleset *found)
+{
+	struct proof_result result;
+
+	require_memory(proof_run(&result, &g->policy, &g->environment, found, &g->ruleset) == 0);
+	if (result.state != PROOF_EQUAL)
+		die("what was read is not proven: chain %s, rule %zu: %s", result.chain ? result.chain : "none",
+		    result.rule, result.text);
+}
+
 /* by_nft: it was nft that loaded it, who leaves notes of its own in sets. */
 static void read_back(struct golden_case *g, bool by_nft)
 {
@@ -119,6 +131,7 @@ static void read_back(struct golden_case *g, bool by_nft)
 	if (foreign != by_nft || differences || delta.count)
 		die("what was read is another table:%s %d rules, %zu changes to be sent",
 		    foreign == by_nft ? "" : " foreign,", differences, delta.count);
+	prove(g, &found);
 	delta_free(&delta);
 	ruleset_free(&found);
 }
