@@ -246,6 +246,36 @@ static void put_flows(const struct page *page)
 		put_section(page, sections[i][0], sections[i][1], recorded);
 }
 
+/* Those of them that have an effect; the others are a matter of status. */
+static void put_grants(const struct page *page)
+{
+	static const char *const labels[] = { "Flow", "Address", "Until", "Given by", NULL };
+	const json_t *grants = json_object_get(json_object_get(page->document, "status"), "grants");
+	bool some = false;
+
+	for (size_t i = 0; i < json_array_size(grants); i++) {
+		const json_t *grant = json_array_get(grants, i);
+		struct text until = { 0 };
+		if (strcmp(json_text_of(grant, "state"), "in-effect") != 0)
+			continue;
+		if (!some) {
+			page->face->heading(page, 3, NULL, "Granted for a while");
+			page->face->table_begin(page, labels);
+		}
+		some = true;
+		add_time(&until, json_text_of(grant, "until"));
+		page->face->row_begin(page);
+		page->face->cell(page, NULL, json_text_of(grant, "flow"), json_text_of(grant, "side"));
+		page->face->cell(page, labels[1], json_text_of(grant, "address"), "");
+		page->face->cell(page, labels[2], text_of(&until), "");
+		page->face->cell(page, labels[3], json_text_of(grant, "by"), "");
+		page->face->row_end(page);
+		text_free(&until);
+	}
+	if (some)
+		page->face->table_end(page);
+}
+
 /* Use */
 
 static void put_unused(const struct page *page, const json_t *flows)
@@ -537,6 +567,7 @@ void export_page(const struct page *page)
 		page->face->picture(page);
 	}
 	put_flows(page);
+	put_grants(page);
 	put_use(page);
 	put_names(page);
 	put_roles(page);
