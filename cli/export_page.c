@@ -131,28 +131,53 @@ static void put_findings(const struct page *page)
 	page->face->list_end(page);
 }
 
-/* Whatever the daemon has of it, in its words. */
+/* The statement, and where it holds. */
+static void add_proof(struct text *text, const json_t *proof, const char *state)
+{
+	static const char *const parts[][2] = { { "packet", " A packet: " },
+						{ "wanted", " By the policy: " },
+						{ "found", " By the table: " },
+						{ "why", " " } };
+	char number[32];
+
+	if (strcmp(state, "equal") == 0)
+		text_add(text,
+			 "Every packet that is not of an established connection ends, and is counted, in the kernel's "
+			 "table as this policy has it. That was proven for generation %" PRId64
+			 " over %s classes of packets, which are all there are",
+			 json_number_of(proof, "generation"), format_count(json_number_of(proof, "cells"), number));
+	else if (strcmp(state, "none") == 0)
+		text_add(text, "There is no table");
+	else
+		text_add(text, "That the kernel's table does what this policy says is not proven");
+	text_add(text, ".");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (*json_text_of(proof, parts[i][0]))
+			text_add(text, "%s%s.", parts[i][1], json_text_of(proof, parts[i][0]));
+}
+
 static void put_proof(const struct page *page)
 {
+	static const struct {
+		const char *state, *kind, *word;
+	} states[] = { { "equal", "good", "Proven." },
+		       { "differs", "bad", "Not the policy." },
+		       { "none", "bad", "Not guarded." } };
 	const json_t *proof = json_object_get(page->document, "proof");
-	const char *state = json_text_of(proof, "state");
+	const char *state = json_text_of(proof, "state"), *kind = "warning", *word = "Not proven.";
 	struct text text = { 0 };
-	char number[32];
 
 	if (!proof)
 		return;
-	text_add(&text, "For every packet that is not of an established connection, verdict and counters of the "
-			"kernel's rules were compared with the policy:");
-	text_add(&text, " generation %" PRId64, json_number_of(proof, "generation"));
-	if (json_object_get(proof, "cells"))
-		text_add(&text, ", %s cases", format_count(json_number_of(proof, "cells"), number));
-	if (json_object_get(proof, "took_ms"))
-		text_add(&text, ", in %" PRId64 " ms", json_number_of(proof, "took_ms"));
-	text_add(&text, ".");
-	if (*json_text_of(proof, "packet"))
-		text_add(&text, " One that differs: %s.", json_text_of(proof, "packet"));
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		if (strcmp(state, states[i].state) != 0)
+			continue;
+		kind = states[i].kind;
+		word = states[i].word;
+	}
+	add_proof(&text, proof, state);
 	page->face->heading(page, 2, "proof", "Proof");
-	page->face->paragraph(page, strcmp(state, "equal") == 0 ? "good" : "warning", state, text_of(&text));
+	page->face->paragraph(page, kind, word, text_of(&text));
 	text_free(&text);
 }
 
