@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct archive;
 struct ctl;
 struct diags;
 struct output;
@@ -143,6 +144,12 @@ int verb_cut(struct ctl *ctl);
 int verb_refresh(struct ctl *ctl);
 int verb_clear(struct ctl *ctl);
 int verb_reload(struct ctl *ctl);
+int verb_edit(struct ctl *ctl);
+/* Adds what --confirm comes to, also where it is not given (always). NULL: it is wrong, which was reported, and
+ * parameters are freed. */
+json_t *ctl_confirm(const struct ctl *ctl, json_t *parameters, bool always);
+/* Parameters of Diff() for these files, the configuration first; NULL: that has been reported. */
+json_t *diff_parameters(const struct ctl *ctl, const struct archive *files);
 int verb_rollback(struct ctl *ctl);
 int verb_config(struct ctl *ctl);
 int verb_check(struct ctl *ctl);

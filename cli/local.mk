@@ -7,6 +7,7 @@ libctl_a_SOURCES = \
 	cli/ctl.c cli/ctl.h \
 	cli/export.h cli/export_document.c cli/export_html.c cli/export_markdown.c cli/export_page.c \
 	cli/export_picture.c cli/export_warnings.c \
+	cli/draft.c cli/draft.h \
 	cli/help.c \
 	cli/init.h cli/init_ask.c \
 	cli/metrics.h \
@@ -26,6 +27,7 @@ libctl_a_SOURCES = \
 	cli/verbs_diff.c \
 	cli/verbs_doctor.c \
 	cli/verbs_drops.c cli/verbs_drops.h \
+	cli/verbs_edit.c \
 	cli/verbs_explain.c \
 	cli/verbs_export.c \
 	cli/verbs_history.c \

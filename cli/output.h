@@ -42,6 +42,7 @@ void text_diff(const struct ctl *ctl, const json_t *reply);
 void text_drops(const struct ctl *ctl, const json_t *reply);
 void text_reload(const struct ctl *ctl, const json_t *reply);
 void text_clear(const struct ctl *ctl, const json_t *reply);
+void text_edit(const struct ctl *ctl, const json_t *reply); /* {"changed", "confirmed"} */
 void text_confirm(const struct ctl *ctl, const json_t *reply);
 void text_history(const struct ctl *ctl, const json_t *reply);
 void text_config(const struct ctl *ctl, const json_t *reply);   /* as verb_config() puts it together */

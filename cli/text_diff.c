@@ -230,6 +230,7 @@ void text_diff(const struct ctl *ctl, const json_t *reply)
 	print_denied(ctl, reply);
 	if (json_array_size(changes))
 		print_notes(ctl, reply);
-	if (!against && (json_array_size(changes) || removed))
-		fputs("Apply: spefwctl reload\n", ctl->screen.file);
+	/* There would be nothing to go back to after clear; and edit asks. */
+	if (!against && (json_array_size(changes) || removed) && strcmp(ctl->verb->name, "edit") != 0)
+		fprintf(ctl->screen.file, "Apply: spefwctl reload%s\n", removed ? "" : " --confirm");
 }

@@ -70,6 +70,23 @@ const struct verb verbs[] = {
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_confirm,
 	  .run = verb_show },
+	{ .name = "edit",
+	  .help = "edit the configuration, check it, and apply it",
+	  .about =
+		  "Opens a copy of `/etc/spefw/spefw.ini`, or of <FILE>, in an editor, and judges what was written, as "
+		  "`check` does: with the files that it names where they belong. Where it has errors, it can be edited "
+		  "again. Then it prints what would change, as `diff` does, and asks. Only after that the file is "
+		  "replaced, and applied as by `reload --confirm`; it is kept where that is confirmed on the terminal. "
+		  "Else the file is as it was, and the daemon undoes the change when its time is over: also where the "
+		  "terminal is gone. That is after 60 seconds, or the <TIME> of `--confirm`.\n"
+		  "The editor is that of the environment. There is one `edit` at a time. For root, on a terminal.\n",
+	  .example = "spefwctl edit",
+	  .options = OF(CONFIG) | OF(CONFIRM),
+	  .root = true,
+	  .method = SPEFW_METHOD("Status"),
+	  .timeout_s = LONG_TIMEOUT_S,
+	  .text = text_edit,
+	  .run = verb_edit },
 	{ .name = "history",
 	  .help = "which configurations were in force",
 	  .about = "The last 20 configurations that were in force, or as many as 64 MB hold, the last one first: its "

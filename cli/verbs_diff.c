@@ -82,6 +82,12 @@ static json_t *sent_files(const struct ctl *ctl, const struct archive *files)
 	return list;
 }
 
+json_t *diff_parameters(const struct ctl *ctl, const struct archive *files)
+{
+	json_t *list = sent_files(ctl, files);
+	return list ? json_pack("{s:o}", "files", list) : NULL;
+}
+
 /* spefwd opens no path of ours: it gets what stands there. */
 static json_t *read_parameters(const struct ctl *ctl, const char *path)
 {
@@ -90,8 +96,7 @@ static json_t *read_parameters(const struct ctl *ctl, const char *path)
 	json_t *parameters = NULL;
 
 	if (read_file(ctl, path, &file, &files)) {
-		json_t *list = sent_files(ctl, &files);
-		parameters = list ? json_pack("{s:o}", "files", list) : NULL;
+		parameters = diff_parameters(ctl, &files);
 		policy_file_free(&file);
 	}
 	archive_free(&files);

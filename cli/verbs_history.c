@@ -37,15 +37,14 @@ static bool read_time(const struct ctl *ctl, const char *text, json_int_t *ret)
 	return false;
 }
 
-/* Adds what --confirm comes to; parameters are freed where it is wrong. NULL: that was reported. */
-static json_t *with_confirm(const struct ctl *ctl, json_t *parameters)
+json_t *ctl_confirm(const struct ctl *ctl, json_t *parameters, bool always)
 {
 	const char *given = ctl->values[OPTION_CONFIRM];
 	json_int_t seconds;
 
-	if (!given)
+	if (!given && !always)
 		return parameters;
-	if (!read_time(ctl, *given ? given : option_kinds[OPTION_CONFIRM].usual, &seconds)) {
+	if (!read_time(ctl, given && *given ? given : option_kinds[OPTION_CONFIRM].usual, &seconds)) {
 		json_decref(parameters);
 		return NULL;
 	}
@@ -57,7 +56,7 @@ static int change(struct ctl *ctl, json_t *parameters)
 {
 	json_t *reply = NULL;
 
-	parameters = with_confirm(ctl, parameters);
+	parameters = ctl_confirm(ctl, parameters, false);
 	if (!parameters)
 		return EXIT_USAGE;
 	int status = ctl_need(ctl, parameters, &reply);

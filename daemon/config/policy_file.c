@@ -50,8 +50,9 @@ static int read_and_note(void *userdata, const char *path, char **ret_bytes, siz
 	struct reading *reading = userdata;
 	const struct policy_source *source = reading->source;
 
+	bool drafted = source->draft && strcmp(path, reading->file->path) == 0;
 	int r = source->archive ? read_archived(source->archive, path, ret_bytes, ret_length)
-				: config_read_disk(NULL, path, ret_bytes, ret_length);
+				: config_read_disk(NULL, drafted ? source->draft : path, ret_bytes, ret_length);
 	if (r < 0)
 		return note_source(reading->file, path, "", 0, r) < 0 ? -ENOMEM : r;
 	r = note_source(reading->file, path, *ret_bytes, *ret_length, 0);

@@ -28,7 +28,9 @@ struct policy_file {
 
 struct policy_source {
 	const struct archive *archive; /* the files come from there; NULL: from disk */
-	struct archive *copy;          /* gets a copy of what was read; NULL: none is wanted */
+	const char
+		*draft; /* the file itself is read from there, with what it names where it belongs; NULL: it is not */
+	struct archive *copy; /* gets a copy of what was read; NULL: none is wanted */
 	const struct ranges
 		*gateway; /* this machine's addresses, none of which may be protected; NULL: not to be checked */
 	bool programs;    /* those that are named have to be there; spefwd itself sees not all of the disk */

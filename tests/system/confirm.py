@@ -4,20 +4,24 @@
 and what was taken back at a start.
 
 SPEFW_KILLS=N: so many kills (50). SPEFW_SEED=N: the moments of another run again."""
+import fcntl
 import json
 import os
+import pty
 import random
 import shutil
 import signal
 import socket
+import subprocess
 import sys
+import termios
 import threading
 import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import ADDRESS, FAMILIES, Daemon, Lab, VarlinkError, main, namespaces, wait_for  # noqa: E402
 from lab.checks import content, differences, with_all_and_none  # noqa: E402
-from lab.daemon import TOP, open_socket  # noqa: E402
+from lab.daemon import TOP, open_socket, program  # noqa: E402
 from lab.services import Probe  # noqa: E402
 from lab.varlink import Interface  # noqa: E402
 
@@ -542,5 +546,171 @@ def large(tap):
         slow.close()
 
 
+class Terminal:
+    """spefwctl edit on a terminal, with a program for an editor that puts texts into the copy, one after the other."""
+
+    def __init__(self, lab, daemon, *texts, editor=None, words=("--confirm=2s",)):
+        self.directory = os.path.join(lab.dir, "editor-%d" % time.monotonic_ns())
+        os.mkdir(self.directory)
+        for number, text in enumerate(texts):
+            with open(os.path.join(self.directory, str(number)), "w", encoding="ascii") as file:
+                file.write(text)
+        script = os.path.join(self.directory, "editor")
+        with open(script, "w", encoding="ascii") as file:
+            # As some editors do, it makes a new file.
+            file.write("#!/bin/sh\nset -e\ncd %s\nn=$(cat n 2>/dev/null || echo 0)\necho $((n + 1)) >n\n"
+                       "rm \"$2\"\ncat $n >\"$2\"\n" % self.directory)
+        self.master, slave = pty.openpty()
+        env = dict(os.environ, EDITOR=editor or "sh %s --flag" % script, LC_ALL="C", NO_COLOR="1")
+        for name in ("SUDO_EDITOR", "VISUAL"):
+            env.pop(name, None)
+        join = namespaces.joiner("gateway")
+
+        def prepare():
+            os.setsid()
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+            join()
+        self.process = subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn,consider-using-with
+            [program("spefwctl"), "-s", daemon.socket, "edit", "-c", daemon.config] + list(words), stdin=slave,
+            stdout=slave, stderr=slave, env=env, preexec_fn=prepare)
+        os.close(slave)
+        os.set_blocking(self.master, False)
+        self.text = ""
+        lab.at_close(self.end)
+
+    def _read(self):
+        try:
+            self.text += os.read(self.master, 65536).decode("utf-8", "replace").replace("\r", "")
+        except BlockingIOError:
+            pass
+        except OSError:
+            return False
+        return True
+
+    def expect(self, text):
+        """What was printed up to there, that text with it."""
+        def there():
+            self._read()
+            return text in self.text
+        try:
+            wait_for(there, "the terminal shows " + text)
+        except TimeoutError as error:
+            raise TimeoutError("%s\n%s" % (error, self.text)) from None
+        shown, _, self.text = self.text.partition(text)
+        return shown + text
+
+    def say(self, line):
+        os.write(self.master, line.encode() + b"\n")
+
+    def end(self):
+        """The exit status, and what else was printed."""
+        if self.process.poll() is None:
+            wait_for(lambda: self._read() is None or self.process.poll() is not None, "edit ends")
+        for _ in range(10):
+            self._read()
+        return self.process.returncode, self.text
+
+    def hang_up(self):
+        os.close(self.master)
+        self.process.wait(60)
+        return self.process.returncode
+
+
+def editing(tap):
+    """edit: an editor, check, diff, a question, and the reload that waits for the answer."""
+    with Lab(tap) as lab:
+        scene = Scene(lab)
+        daemon = scene.daemon
+        os.chmod(daemon.config, 0o640)
+        with open(os.path.join(daemon.dir, "clients.txt"), "w", encoding="ascii") as file:
+            file.write("%s\n%s\n" % (ADDRESS[4]["client"], ADDRESS[6]["client"]))
+        by_file = scene.after.replace(ADDRESS[4]["client"], "file:clients.txt").replace(ADDRESS[6]["client"], "")
+
+        def on_disk():
+            with open(daemon.config, encoding="ascii") as file:
+                return file.read()
+
+        def copies():
+            return [name for name in os.listdir(daemon.dir) if name.startswith(".spefwctl-")]
+
+        generation = daemon.status()["generation"]
+        terminal = Terminal(lab, daemon, scene.before)
+        tap.equal(terminal.end(), (0, "nothing was changed\n"), "what is as it was is not loaded")
+        tap.equal(daemon.status()["generation"], generation, "and nothing was")
+
+        terminal = Terminal(lab, daemon, "[server]\n", by_file, words=("--confirm=600s",))
+        shown = terminal.expect("What now? (e)dit again, (q)uit without a change: ")
+        tap.ok(daemon.config + ":1: section [server] has no address" in shown, "errors are those of check", shown)
+        second = Terminal(lab, daemon, scene.after)
+        status, text = second.end()
+        tap.ok(status == 1 and "somebody else edits" in text, "there is one at a time", text)
+        terminal.say("e")
+        shown = terminal.expect("Apply it? (y)es, (e)dit again, (q)uit without a change: ")
+        tap.ok("good, " in shown and "imaps-in" in shown, "files that it names are found, and the difference is shown",
+               shown)
+        tap.equal((on_disk(), scene.policy()), (scene.before, "before"), "nothing is in place until then")
+        terminal.say("y")
+        terminal.expect("else it is undone: ")
+        tap.equal((scene.policy(), on_disk()), ("after", by_file), "then it is in place, and in force")
+        terminal.say("yes")
+        status, text = terminal.end()
+        tap.ok(status == 0 and text.endswith("it stays in force\n") and scene.waiting() is None, "yes keeps it", text)
+        tap.equal(("%o" % (os.stat(daemon.config).st_mode & 0o7777), copies()), ("640", []),
+                  "its mode is as it was, and nothing is left behind")
+
+        terminal = Terminal(lab, daemon, scene.before)
+        terminal.expect("Apply it?")
+        terminal.say("y")
+        terminal.expect("else it is undone: ")
+        terminal.say("no")
+        status, text = terminal.end()
+        tap.ok(status == 1 and "spefwd undoes it in " in text and "is as it was before" in text, "no", text)
+        scene.settled("it is undone")
+        tap.equal((scene.policy(), on_disk(), daemon.status()["config"]["matches_disk"]), ("after", by_file, True),
+                  "no: policy and file are as before")
+        [copy] = copies()
+        with open(os.path.join(daemon.dir, copy), encoding="ascii") as file:
+            tap.equal(file.read(), scene.before, "what was written is kept")
+        os.unlink(os.path.join(daemon.dir, copy))
+
+        for title, leave in (("silence", lambda one: one.end()[0]), ("the terminal is gone", Terminal.hang_up)):
+            terminal = Terminal(lab, daemon, scene.before)
+            terminal.expect("Apply it?")
+            terminal.say("y")
+            terminal.expect("else it is undone: ")
+            tap.equal(leave(terminal), 1, title + ": it fails")
+            scene.settled("it is undone")
+            tap.equal((scene.policy(), on_disk()), ("after", by_file), title + ": policy and file are as before")
+            os.unlink(os.path.join(daemon.dir, copies()[0]))
+
+        terminal = Terminal(lab, daemon, scene.before)
+        terminal.expect("Apply it?")
+        terminal.say("y")
+        terminal.expect("else it is undone: ")
+        terminal.process.kill()
+        terminal.process.wait()
+        status = scene.settled("it is undone")
+        tap.equal((scene.policy(), status["config"]["matches_disk"]), ("after", False),
+                  "killed: the daemon undoes it, and says that the file is another one")
+        daemon.write(by_file)
+
+        for words, editor, question in (((scene.before,), None, "Apply it?"), ((), "false", "What now?")):
+            terminal = Terminal(lab, daemon, *words, editor=editor)
+            terminal.expect(question)
+            terminal.say("q")
+            status, text = terminal.end()
+            tap.ok(status == 1 and text.endswith("nothing was changed\n"), question + " quit", (status, text))
+        tap.equal((scene.policy(), on_disk()), ("after", by_file), "and nothing was")
+        terminal = Terminal(lab, daemon, scene.before)
+        terminal.expect("Apply it?")
+        daemon.write(by_file + "; another's\n")
+        terminal.say("y")
+        status, text = terminal.end()
+        tap.ok(status == 1 and "was changed by somebody else meanwhile" in text
+               and on_disk().endswith("another's\n"),
+               "what somebody else has changed meanwhile is not overwritten", text)
+
+
 if __name__ == "__main__":
-    main(*with_all_and_none(undone), confirmed, second_change, restarts, reboots, kills, full_disk, going_back, large)
+    main(*with_all_and_none(undone), confirmed, second_change, restarts, reboots, kills, full_disk, going_back, large,
+         editing)

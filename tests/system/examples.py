@@ -13,7 +13,7 @@ from lab import DNS, LICENSE, Lab, main, namespaces, vendor  # noqa: E402
 from lab.daemon import BUILD, TOP, program, sanitizer_report  # noqa: E402
 
 # What the last of a verb's commands may end with, beside 0.
-STATUSES = {"doctor": (1,), "cut": (1,)}  # its connection is not there
+STATUSES = {"doctor": (1,), "cut": (1,), "edit": (1,)}  # its connection is not there; there is no terminal
 # These go on until they are interrupted.
 ENDLESS = re.compile(r"^spefwctl (watch|.*--follow)\b")
 INI = "/etc/spefw/spefw.ini"
