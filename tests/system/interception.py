@@ -10,7 +10,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lab import (  # noqa: E402
-    ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, Lab, main, probe_all, proxy, tls, udp_exchange, vendor,
+    ADDRESS, DNS, EXCHANGE, FAMILIES, GATEWAY, LICENSE, NARROW, Lab, main, probe_all, proxy, tls, udp_exchange, vendor,
     wait_for)
 
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values())}
@@ -159,6 +159,39 @@ def early(tap):
                               "IPv%d, priority %d: who answers" % (family, priority))
             tap.equal(daemon.status()["guards"]["intercepted"], 2 if found else 0,
                       "priority %d: it is counted" % priority)
+
+
+def not_allowed(tap):
+    """What no flow allows is not exempt: another table may send it on, and it is judged by where it goes. The server's
+    DNS is none of it, whatever its new port."""
+    rules = ""
+    for family, v in ((4, ""), (6, "6")):
+        ends = ADDRESS[family]["client"], EXCHANGE[family]
+        for target, other in (ends, ends[::-1]):
+            rules += "ip%s saddr %s ip%s daddr %s tcp dport 443 dnat ip%s to %s\n" % (
+                v, ADDRESS[family]["server"], v, target, v, other)
+    with Lab(tap) as lab:
+        lab.dns(NAMES)
+        for machine in ("client", "internet"):
+            lab.serve(machine, tcp=[443])
+        lab.nft("gateway", "table inet proxy {\nchain pre {\ntype nat hook prerouting priority dstnat\n%s"
+                "ip saddr %s tcp dport 53 redirect to :5353\n}\n}\n" % (rules, ADDRESS[4]["server"]))
+        daemon = lab.spefwd(lab.config(flows=NARROW))
+        for family in FAMILIES:
+            before = daemon.status()["guards"]["intercepted"]
+            with lab.connect("server", EXCHANGE[family], 443) as connection:
+                tap.equal(connection.greeting[0], "internet", "IPv%d: what a flow allows is not sent on" % family)
+            tap.equal(daemon.status()["guards"]["intercepted"], before, "IPv%d: nor counted" % family)
+            with lab.connect("server", ADDRESS[family]["client"], 443) as connection:
+                tap.equal(connection.greeting[0], "internet", "IPv%d: what none allows is, to where one leads" % family)
+            tap.equal(daemon.status()["guards"]["intercepted"], before + 1, "IPv%d: and counted once" % family)
+        before = daemon.status()
+        [probe] = probe_all([("server", DNS[4], 53, False)],
+                            lambda: lab.connect("server", EXCHANGE[4], 443).close())
+        after = daemon.status()
+        tap.equal((probe.result, after["guards"]["intercepted"]), (None, before["guards"]["intercepted"]),
+                  "DNS to another port is denied there, and none is intercepted")
+        tap.ok(after["denied"]["out"] > before["denied"]["out"], "it was seen", after["denied"])
 
 
 # One table each: family, what stands in it, and what is to be found in its rules: (what it does, flow), or None.
@@ -500,4 +533,4 @@ def large(tap):
 
 
 if __name__ == "__main__":
-    main(redirect, elsewhere, tproxy, early, rules, iptables, legitimate, squid, large)
+    main(redirect, elsewhere, tproxy, early, not_allowed, rules, iptables, legitimate, squid, large)
