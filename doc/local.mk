@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 dist_man_MANS += doc/check_spefw.8 doc/spefwd.8 doc/spefwctl.8 doc/spefw.ini.5
 exampledir = $(docdir)/examples
-dist_example_DATA = doc/examples/bridge.ini doc/examples/microsoft-365.ini doc/examples/multi-server.ini \
+dist_example_DATA = doc/examples/bridge.ini doc/examples/debian-repository doc/examples/microsoft-365.ini \
+	doc/examples/multi-server.ini \
 	doc/examples/nat.ini doc/examples/notify-mail doc/examples/one-to-one-nat.ini doc/examples/proxy.ini \
 	doc/examples/two-servers.ini
 EXTRA_DIST += README.md NEWS CONTRIBUTING.md SECURITY.md doc/architecture.md doc/proof.md

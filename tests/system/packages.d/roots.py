@@ -19,7 +19,22 @@ SUITE = "bookworm" if SUITE in ("", "1") else SUITE
 # what sets up the network of the lab.
 INCLUDE = "systemd,systemd-sysv,passwd,nftables,iproute2"
 # What judges the packages, and builds those of the other family.
-JUDGES = ("lintian", "rpm", "rpmlint", "zsh")
+JUDGES = ("createrepo-c", "dnf", "lintian", "rpm", "rpmlint", "zsh")
+# What doc/examples/debian-repository needs.
+REPREPRO = ("reprepro", "gpg", "gpg-agent")
+# Whose macros the RPMs are built with, one after the other.
+RHEL = ("el9", "el10")
+STUB = """Name: stub
+Version: 1
+Release: 1
+Summary: Stands for the packages of a distribution
+License: none
+BuildArch: noarch
+%s
+%%description
+It provides what others need.
+%%files
+"""
 
 
 class Impossible(Exception):
@@ -257,24 +272,63 @@ class Workshop:
         return deb
 
     def install_judges(self):
-        self._in("apt-get", "install", "-qy", "--no-install-recommends", *JUDGES, log=self._work + "/judges.log")
+        self._in("apt-get", "install", "-qy", "--no-install-recommends", *JUDGES, *REPREPRO,
+                 log=self._work + "/judges.log")
 
     def lintian(self, name):
         return self._judge("sh", "-c", "lintian --allow-root --fail-on=error,warning --show-overrides "
                            "/root/%s/*.changes 2>&1" % name)
 
     def rpm(self):
-        """The paths of the RPMs. What Debian lacks of the macros is made up for."""
-        shutil.copy(os.path.join(HERE, "macros.systemd"), self.root + "/root/macros.systemd")
-        self._in("/root/tree/packaging/build-rpm", "/root/rpm", "--load=/root/macros.systemd", "--nodeps", "--nocheck",
-                 log=self._work + "/rpm.log")
-        shutil.copytree(self.root + "/root/rpm", self._work + "/rpm")
-        return sorted(glob.glob(self._work + "/rpm/*.rpm"))
+        """{release: the paths of its RPMs}. What Debian lacks of the macros is made up for."""
+        paths = {}
+        for name in RHEL:
+            loads = []
+            for macros in ("macros.systemd", "macros." + name):
+                shutil.copy(os.path.join(HERE, macros), self.root + "/root")
+                loads.append("--load=/root/" + macros)
+            self._in("/root/tree/packaging/build-rpm", "/root/rpm/" + name, *loads, "--nodeps", "--nocheck",
+                     log="%s/rpm-%s.log" % (self._work, name))
+            paths[name] = sorted(glob.glob("%s/root/rpm/%s/*.rpm" % (self.root, name)))
+        return paths
 
     def rpmlint(self):
-        return self._judge("sh", "-c", "rpmlint --config /root/tree/packaging/rpm/rpmlint.toml /root/rpm/*.rpm 2>&1")
+        """{release: (exit status, output)}"""
+        return {name: self._judge("sh", "-c", "rpmlint --config /root/tree/packaging/rpm/rpmlint.toml "
+                                  "/root/rpm/%s/*.rpm 2>&1" % name) for name in RHEL}
+
+    def repository(self, *names):
+        """For each package, by its name as deb() had it: what a web server would have of the repository then."""
+        folders = []
+        for number, name in enumerate(names):
+            [deb] = glob.glob("%s/root/%s/spefw_*.deb" % (self.root, name))
+            self._in("/root/tree/doc/examples/debian-repository", "/root/repository", deb[len(self.root):])
+            folders.append("%s/repository-%d" % (self._work, number))
+            shutil.copytree(self.root + "/root/repository/public", folders[-1])
+        return folders
 
     def completions(self, deb):
         """What the tree's own check finds in both shells' completions and the program in a package."""
         run("dpkg-deb", "-x", deb, self.root + "/root/unpacked")
         return self._judge("sh", "-c", "/root/tree/packaging/completion/check /root/unpacked/usr/bin/spefwctl 2>&1")
+
+
+class Repository:
+    """A repository for dnf in the workshop, with the RPMs of one release, and one that stands for the distribution."""
+
+    def __init__(self, workshop, name):
+        self._workshop, self._name = workshop, name
+        [binary] = [path for path in glob.glob("%s/root/rpm/%s/*.rpm" % (workshop, name))
+                    if not path.endswith(".src.rpm") and "-debug" not in path]
+        needs = chroot(workshop, "rpm", "-qpR", binary[len(workshop):]).split("\n")
+        provides = sorted({need.split(" ")[0] for need in needs if need and not re.match(r"rpmlib|config\(", need)})
+        with open(workshop + "/root/stub.spec", "w", encoding="ascii") as file:
+            file.write(STUB % "\n".join("Provides: " + need for need in provides))
+        folder = "/root/rpm/" + name
+        chroot(workshop, "rpmbuild", "-bb", "--define", "_rpmdir " + folder, "/root/stub.spec")
+        chroot(workshop, "createrepo_c", folder)
+
+    def dnf(self, root, *argv):
+        """dnf's output, for a root of its own."""
+        return chroot(self._workshop, "dnf", "--installroot=/mnt", "--releasever=9", "--setopt=reposdir=/nonexistent",
+                      "--repofrompath=here,/root/rpm/" + self._name, "--nogpgcheck", "-y", *argv, bind=root)
