@@ -53,6 +53,8 @@ spefw_tools() {
 		promtool|prometheus|
 		prometheus-node-exporter|prometheus-node-exporter|
 		jsonschema|python3-jsonschema|
+		ansible-playbook|ansible-core|
+		ansible-lint|ansible-lint|
 	END
 }
 

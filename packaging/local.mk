@@ -6,7 +6,7 @@ prometheusdir = $(pkgdatadir)/prometheus
 dist_prometheus_DATA = packaging/prometheus/spefw.rules.yml
 grafanadir = $(pkgdatadir)/grafana
 dist_grafana_DATA = packaging/grafana/spefw-fleet.json packaging/grafana/spefw-gateway.json
-EXTRA_DIST += packaging/prometheus/spefw.rules.test.yml
+EXTRA_DIST += packaging/prometheus/spefw.rules.test.yml packaging/ansible
 EXTRA_DIST += packaging/build-deb packaging/build-rpm packaging/debian packaging/rpm packaging/dependencies.sh \
 	packaging/quickstart packaging/release packaging/completion/spefwctl.bash packaging/completion/check \
 	tests/system/packages tests/system/packages.d

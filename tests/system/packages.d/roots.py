@@ -188,6 +188,13 @@ def download_dependencies(work, deb):
     release(root)
 
 
+def install(root, deb, *packages):
+    """The package, and others that apt fetches."""
+    shutil.copy("/etc/resolv.conf", root + "/etc/resolv.conf")
+    shutil.copy(deb, root + "/root/spefw.deb")
+    chroot(root, "apt-get", "install", "-qy", "--no-install-recommends", "/root/spefw.deb", *packages)
+
+
 # -- shared between programs: what one has built, another one need not build. SPEFW_TEST_SHARE is a directory for that.
 
 def share(work, deb):
