@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-dist_man_MANS += doc/check_spefw.8 doc/spefwd.8 doc/spefwctl.8 doc/spefw.ini.5
+dist_man_MANS += doc/check_spefw.8 doc/spefw.7 doc/spefwd.8 doc/spefwctl.8 doc/spefw.ini.5
 exampledir = $(docdir)/examples
 dist_example_DATA = doc/examples/bridge.ini doc/examples/debian-repository doc/examples/microsoft-365.ini \
 	doc/examples/multi-server.ini \

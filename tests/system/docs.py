@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import DNS, LICENSE, Lab, Tap, namespaces, program, vendor, wait_for  # noqa: E402
 from lab.daemon import BUILD, TOP, sanitizer_report  # noqa: E402
 
-PAGES = ("spefwd.8", "spefwctl.8", "spefw.ini.5", "check_spefw.8")
+PAGES = ("spefw.7", "spefwd.8", "spefwctl.8", "spefw.ini.5", "check_spefw.8")
 MARKDOWN = ("README.md", "NEWS", "CONTRIBUTING.md", "SECURITY.md", "doc/architecture.md")
 # What an example leaves out, for it to be a whole configuration.
 ENVIRONMENT = "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n\n[role ADM]\nmembers = 203.0.113.0/24\n\n"
@@ -203,7 +203,7 @@ def examples(tap):
     count = 0
     for path in documents():
         for number, text, expected in blocks_of(path):
-            if not re.search(r"^\[(server|gateway|dns|role \w+|flow [\w-]+)\]", text, re.M):
+            if text.startswith("# ") or not re.search(r"^\[(server|gateway|dns|role \w+|flow [\w-]+)\]", text, re.M):
                 continue
             count += 1
             files = re.findall(r"file:%s(\S+)" % INSTALLED, text)
