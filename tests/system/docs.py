@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""README, the manual pages and doc/: what they state of the programs is what the programs print of themselves."""
+"""README, the manual pages and doc/: what they state of the programs is what the programs print of themselves. The
+screens of README and spefw(7) are handbook.py's."""
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ import sys
 import tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import DNS, LICENSE, Lab, Tap, namespaces, program, vendor, wait_for  # noqa: E402
+from lab import DNS, LICENSE, Lab, Tap, namespaces, program, vendor  # noqa: E402
 from lab.daemon import BUILD, TOP, sanitizer_report  # noqa: E402
 
 PAGES = ("spefw.7", "spefwd.8", "spefwctl.8", "spefw.ini.5", "check_spefw.8")
@@ -338,18 +339,6 @@ def defaults(tap, daemon):
     tap.ok("Default: %dd." % -(-stale // 86400) in page["dns"]["stale"], "[dns] stale: its default", stale)
 
 
-def shape(screen):
-    """A screen as its words, whatever the numbers, the times, the path and the width."""
-    screen = re.sub(r"\S*/spefw\.ini", "PATH", screen)
-    screen = re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", screen)
-    screen = re.sub(r"\bspefwd \d\S+", "VERSION", screen)
-    screen = re.sub(r"owned|watched, changes by others are undone", "OWNERSHIP", screen)  # as the kernel can
-    screen = re.sub("[*\u25cf]", "MARK", screen)  # as the locale can
-    screen = re.sub(r"\b\d+[dhms](?: \d+[hms])?(?!\w)", "SPAN", screen)
-    screen = re.sub(r"(?<![\w.:])\d[\d,]*(?![\w.:/])", "N", screen)
-    return screen.split()
-
-
 def explained(tap, daemon):
     """What spefwctl(8) shows of explain is what it prints with README's first configuration."""
     shown = [text for _, text, _ in blocks_of("doc/spefwctl.8") if text.startswith("# spefwctl explain ")]
@@ -361,25 +350,17 @@ def explained(tap, daemon):
 
 
 def screen(tap):
-    """README's first configuration runs, and its picture of spefwctl status is what comes of it."""
+    """README's first configuration runs, and what the pages say of it is so."""
     whole = [text for _, text, _ in blocks_of("README.md") if re.search(r"^\[server\]", text, re.M)]
-    shown = [text for _, text, _ in blocks_of("README.md") if text.startswith("# spefwctl status\n")]
-    if not tap.ok(whole and len(shown) == 1, "README has a first configuration and a screen"):
+    if not tap.ok(whole, "README has a first configuration"):
         return
     with Lab(tap) as lab:
         with open("/etc/resolv.conf", "w", encoding="ascii") as file:
             file.write("nameserver %s\n" % DNS[4])
         lab.dns({vendor.LICENSE_NAME: list(LICENSE[0].values())}, ttl=300)
-        lab.serve("server", tcp=[443])
         daemon = lab.spefwd(whole[0])
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
-        lab.connect("client", "192.0.2.25", 443).close()
-        wait_for(lambda: daemon.status()["uptime_s"] >= 1, "some time")
-        done = daemon.ctl("status", check=False)
-        tap.note(done.stdout)
-        tap.equal(done.returncode, 0, "spefwctl status: healthy")
-        tap.equal(shape(shown[0].partition("\n")[2]), shape(done.stdout),
-                  "README's screen is what spefwctl status prints")
+        tap.equal(daemon.ctl("status", check=False).returncode, 0, "spefwctl status: healthy")
         explained(tap, daemon)
         built_in(tap, daemon)
         defaults(tap, daemon)

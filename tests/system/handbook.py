@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""spefw(7), the guide: each of its commands runs, in the order of the page, and prints what the page shows.
+"""spefw(7), the guide, and README's beginning: each command runs, in the order of the page, and prints what that shows.
 
-Each section of the page is a gateway of its own in the lab; its files are where a package has them. What a section or
+Each section is a gateway of its own in the lab; its files are where a package has them. What a section or
 a command needs to have happened is in the tables below. What takes a booted machine, apt or dnf is in ELSEWHERE, with
 the test that runs it. A command that is in neither fails.
 
-    handbook.py --update    writes what the programs print into doc/spefw.7"""
+    handbook.py --update    writes what the programs print into doc/spefw.7 and README.md"""
 import os
 import re
 import shutil
@@ -16,11 +16,11 @@ import tempfile
 import textwrap
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import ADDRESS, DNS, EXCHANGE, FAMILIES, LICENSE, Lab, Probe, main, namespaces, vendor, wait_for  # noqa: E402
+from lab import ADDRESS, DNS, EXCHANGE, LICENSE, Lab, Probe, main, namespaces, vendor, wait_for  # noqa: E402
 from lab.daemon import TOP, Daemon, program, sanitizer_report  # noqa: E402
 
-PAGE = os.path.join(TOP, "doc", "spefw.7")
-INI, EXAMPLES = "/etc/spefw/spefw.ini", "/usr/share/doc/spefw/examples/"
+README = "Install, and guard the first server"
+INI = "/etc/spefw/spefw.ini"
 SERVER, ADMIN, HOME = (ADDRESS[4][machine] for machine in ("server", "admin", "client"))
 NAMES = {vendor.LICENSE_NAME: list(LICENSE[0].values()), "graph.microsoft.com": list(EXCHANGE.values()),
          "login.microsoftonline.com": ["198.51.100.90"], "proxy.example.net": ["198.51.100.26", "2001:db8:51::26"],
@@ -39,44 +39,63 @@ OTHERS = ("iptables", "promtool")
 UNORDERED = ("spefwctl drops", "spefwctl diff", "spefwctl reload")
 
 
-def roff(line):
-    """A line as the page has it."""
-    line = line.replace("\\", "\\e")
-    return "\\&" + line if line[:1] in (".", "'") else line
-
-
-def plain(line):
-    return re.sub(r"^\\&", "", line).replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\")
-
-
 class Command:
-    """One command of the page: the section and part that it stands in, and the answer's lines."""
+    """One command of a page: the section and part that it stands in, and the answer's lines."""
 
     def __init__(self, section, part, text):
         self.section, self.part, self.text, self.answer = section, part, text, []
 
 
-def parsed(page):
-    """The page as a list of lines and Commands."""
-    found, section, part, literal, command = [], "", "", False, None
-    for line in page.split("\n"):
-        if line.startswith((".Sh ", ".Ss ")):
-            part = line[4:]
-            section = part if line.startswith(".Sh") else section
-        if line.startswith((".Bd -literal", ".Ed")):
-            literal, command = line.startswith(".Bd"), None
-        if command and not command.answer and command.text.endswith("\\"):
-            command.text = command.text[:-1] + plain(line).strip()
-            found.insert(-1, line)
-        elif line.startswith(".Dl # ") or (literal and line.startswith("# ")):
-            one = Command(section, part, plain(line.partition("# ")[2]))
-            found += [line, one]
-            command = one if literal else None
-        elif command:
-            command.answer.append(plain(line))
-        else:
-            found.append(line)
-    return found
+class Page:
+    """A manual page, or sections of a document in Markdown: lines, and Commands with what they print."""
+
+    def __init__(self, path, only=None):
+        self.path, self.markdown = os.path.join(TOP, path), path.endswith(".md")
+        with open(self.path, encoding="utf-8") as file:
+            self.lines = self._parsed(file.read())
+        self.commands = [line for line in self.lines
+                         if isinstance(line, Command) and (not only or line.section in only)]
+
+    def plain(self, line):
+        return line if self.markdown else re.sub(r"^\\&", "", line).replace("\\e", "\\")
+
+    def roff(self, line):
+        """A line as the page has it."""
+        if self.markdown:
+            return line
+        line = line.replace("\\", "\\e")
+        return "\\&" + line if line[:1] in (".", "'") else line
+
+    def _parsed(self, page):
+        headings = (r"## ", r"### ") if self.markdown else (r"\.Sh ", r"\.Ss ")
+        begin, end = ("```console", "```") if self.markdown else (".Bd -literal", ".Ed")
+        found, section, part, literal, command = [], "", "", False, None
+        for line in page.split("\n"):
+            for heading in headings if not literal else ():
+                if re.match(heading, line):
+                    part = re.sub(heading, "", line)
+                    section = part if heading == headings[0] else section
+            if line == begin or (literal and line == end):
+                literal, command = line == begin, None
+            if command and not command.answer and command.text.endswith("\\"):
+                command.text = command.text[:-1] + self.plain(line).strip()
+                found.insert(-1, line)
+            elif line.startswith(".Dl # ") or (literal and line.startswith("# ")):
+                one = Command(section, part, self.plain(line.partition("# ")[2]))
+                found += [line, one]
+                command = one if literal else None
+            elif command:
+                command.answer.append(self.plain(line))
+            else:
+                found.append(line)
+        return found
+
+    def write(self):
+        out = []
+        for line in self.lines:
+            out += [self.roff(one) for one in line.answer] if isinstance(line, Command) else [line]
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write("\n".join(out))
 
 
 # -- the gateway of the lab, with all that is installed in its place
@@ -86,7 +105,7 @@ class Gateway(Lab):
 
     def __init__(self, tap):
         super().__init__(tap)
-        self.names = None
+        self.names, self.open = None, 0
 
     def own(self, folder, source=None):
         """A folder of ours in place of one of the machine."""
@@ -145,6 +164,12 @@ class Gateway(Lab):
                                                       for address in NAMES[one["name"]])
         self.daemon.wait_status(lambda status: all(answered(one) for one in status["names"]), "names are known")
 
+    def keep(self, machine, target, port):
+        """A connection that stays open."""
+        kept = self.connect(machine, target, port)
+        self.at_close(kept.close)
+        self.open += 1
+
     @staticmethod
     def denied_by(daemon, machine, target, port):
         """An attempt that comes to nothing, and is counted."""
@@ -196,9 +221,10 @@ def before(table, key):
     return register
 
 
+@before(SECTIONS, README)
 @before(SECTIONS, "FIRST INSTALLATION")
 def first_installation(lab):
-    lab.serve("server", tcp=[3389, 8470])
+    lab.serve("server", tcp=[443, 3389, 8470])
     lab.serve("internet", tcp=[25])
 
 
@@ -208,6 +234,19 @@ def would_be_denied(lab):
         for source, target, port in (("client", SERVER, 8470), ("admin", SERVER, 3389), ("server", EXCHANGE[4], 25)):
             lab.connect(source, target, port).close()
         wait_for(lambda: len(lab.daemon.call("Drops")["rows"]) >= 3, "the log has them")
+
+
+@before(PARTS, "From day to day")
+def in_use(lab):
+    for machine, port in (("client", 443), ("admin", 8470)):
+        lab.keep(machine, SERVER, port)
+    lab.denied_by(lab.daemon, "client", SERVER, 8470)
+
+
+@before(COMMANDS, "spefwctl flows")
+@before(COMMANDS, "spefwctl connections imaps-in")
+def counted(lab):
+    wait_for(lambda: len(lab.daemon.call("Connections")["connections"]) == lab.open, "connections were read")
 
 
 @before(SECTIONS, "TEN CALLS")
@@ -249,8 +288,7 @@ def changed(lab):
 
 @before(PARTS, "Who is connected, and end that")
 def connected(lab):
-    lab.kept = lab.connect("client", SERVER, 993)
-    lab.at_close(lab.kept.close)
+    lab.keep("client", SERVER, 993)
 
 
 @before(PARTS, "Nothing works at all")
@@ -403,7 +441,7 @@ def pair(tap):
 MORE = (pair,)
 
 
-# -- the page, from its beginning to its end
+# -- the pages, from their beginning to their end
 
 VARIES = (
     (r"handle \d+", "HANDLE"),
@@ -450,69 +488,50 @@ def run(tap, lab, command, update):
     if not command.answer:
         return
     right = same(command.text, "\n".join(command.answer), output)
-    tap.ok(right or update, "%s: the page shows what it prints" % command.text, output)
-    if update:
+    tap.ok(right or update, "%s: this is what it prints" % command.text, output)
+    if update and not right:
         command.answer = [part for line in output.rstrip("\n").split("\n") for part in folded(line)]
 
 
-def commands(section):
-    return [one for one in parsed(text()) if isinstance(one, Command) and one.section == section]
-
-
-def text():
-    with open(PAGE, encoding="utf-8") as file:
-        return file.read()
-
-
-def joined(lines):
-    out = []
-    for line in lines:
-        if isinstance(line, Command):
-            out += [roff(one) for one in line.answer]
-        else:
-            out.append(line)
-    return "\n".join(out)
-
-
-def played(section, lines, update):
+def played(section, commands, update):
     """The test of one section."""
     def test(tap):
         with Gateway(tap) as lab:
             lab.install()
             SECTIONS.get(section, lambda _: None)(lab)
             part = section
-            for command in lines:
-                if isinstance(command, Command) and command.section == section:
-                    if command.part != part:
-                        part = command.part
-                        PARTS.get(part, lambda _: None)(lab)
-                    run(tap, lab, command, update)
+            for command in commands:
+                if command.part != part:
+                    part = command.part
+                    PARTS.get(part, lambda _: None)(lab)
+                run(tap, lab, command, update)
     test.__name__ = test.__doc__ = section.lower().replace(" ", "_")
     return test
 
 
-def known(lines):
-    """What the tables name is in the page."""
+def known(found):
+    """What the tables name is in the pages."""
     def complete(tap):
-        found = [one for one in lines if isinstance(one, Command)]
-        tap.equal(sorted(set(SECTIONS) - {one.section for one in found}), [], "the sections are in the page")
+        tap.equal(sorted(set(SECTIONS) - {one.section for one in found}), [], "the sections are in the pages")
         tap.equal(sorted(set(PARTS) - {one.part for one in found}), [], "and the parts")
         tap.equal(sorted((set(COMMANDS) | set(ELSEWHERE)) - {one.text for one in found}), [], "and the commands")
-        tap.ok(len(found) >= 30, "there are commands", len(found))
+        tap.ok(len(found) >= 60, "there are commands", len(found))
     return complete
 
 
 def whole():
     update = "--update" in sys.argv
     sys.argv[1:] = [word for word in sys.argv[1:] if word != "--update"]
-    lines = parsed(text())
-    sections = list(dict.fromkeys(one.section for one in lines if isinstance(one, Command)))
+    pages = [Page("README.md", (README,)), Page("doc/spefw.7")]
+    found = [one for page in pages for one in page.commands]
+    sections = list(dict.fromkeys(one.section for one in found))
     try:
-        main(known(lines), *[played(section, lines, update) for section in sections], *MORE)
+        main(known(found), *[played(section, [one for one in found if one.section == section], update)
+                             for section in sections], *MORE)
     finally:
         if update:
-            with open(PAGE, "w", encoding="utf-8") as file:
-                file.write(joined(lines))
+            for page in pages:
+                page.write()
 
 
 if __name__ == "__main__":
