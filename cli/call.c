@@ -85,6 +85,12 @@ static void report_connection(const struct ctl *ctl, const json_t *parameters)
 		  (long long)json_number_of(parameters, "id"));
 }
 
+static void report_grant(const struct ctl *ctl, const json_t *parameters)
+{
+	ctl_error(ctl, "%s has no grant of %s: spefwctl grants lists those that there are",
+		  json_text_of(parameters, "address"), json_text_of(parameters, "flow"));
+}
+
 static void report_parameter(const struct ctl *ctl, const json_t *parameters)
 {
 	(void)parameters;
@@ -140,6 +146,7 @@ static const struct {
 	{ SPEFW_ERROR("NothingToConfirm"), report_nothing_waits },
 	{ SPEFW_ERROR("HistoryUnknown"), report_history },
 	{ SPEFW_ERROR("ConnectionUnknown"), report_connection },
+	{ SPEFW_ERROR("GrantUnknown"), report_grant },
 	{ VARLINK_SERVICE ".MethodNotFound", report_old_daemon },
 	{ VARLINK_SERVICE ".InvalidParameter", report_parameter },
 };

@@ -38,6 +38,7 @@ enum ctl_option {
 	OPTION_FOLLOW,
 	OPTION_CONFIRM,
 	OPTION_FILES,
+	OPTION_FOR,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTIONS,
@@ -141,6 +142,8 @@ int verb_status(struct ctl *ctl);
 int verb_flows(struct ctl *ctl);
 int verb_connections(struct ctl *ctl);
 int verb_cut(struct ctl *ctl);
+int verb_grant(struct ctl *ctl);
+int verb_revoke(struct ctl *ctl);
 int verb_refresh(struct ctl *ctl);
 int verb_clear(struct ctl *ctl);
 int verb_reload(struct ctl *ctl);

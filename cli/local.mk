@@ -36,7 +36,7 @@ libctl_a_SOURCES = \
 	cli/verbs_metrics.c \
 	cli/verbs_offline.c \
 	cli/verbs_read.c \
-	cli/verbs_usage.c \
+	cli/verbs_usage.c cli/verbs_grants.c cli/text_grants.c \
 	cli/verbs_watch.c \
 	cli/wait.c cli/wait.h
 

@@ -36,6 +36,9 @@ void text_explain(const struct ctl *ctl, const json_t *reply);
 void text_flow(const struct ctl *ctl, const json_t *reply); /* of one, as verb_flows() puts it together */
 void text_connections(const struct ctl *ctl, const json_t *reply);
 void text_cut_one(const struct ctl *ctl, const json_t *reply);
+void text_grant(const struct ctl *ctl, const json_t *reply);
+void text_revoke(const struct ctl *ctl, const json_t *reply);
+void text_grants(const struct ctl *ctl, const json_t *reply);
 void text_names(const struct ctl *ctl, const json_t *reply);
 void text_event(const struct ctl *ctl, const json_t *reply);
 void text_diff(const struct ctl *ctl, const json_t *reply);
@@ -70,6 +73,14 @@ void text_cut(const struct ctl *ctl, int64_t count, const json_t *connections);
 void text_add_drop(struct text *text, const json_t *row); /* of Drops() */
 int64_t cut_count(const json_t *connections);             /* how many these stand for */
 void text_add_cut(struct text *text, const json_t *connection);
+
+/* "console-in from 10.32.0.50". */
+void text_add_grant(struct text *text, const json_t *grant);
+/* "spefwctl grant console-in 10.32.0.50 --for 2h". */
+void text_add_grant_command(struct text *text, const char *flow, const char *address);
+const char *grant_without_effect(const json_t *grant); /* why; NULL: it has one */
+/* RFC 3339, UTC, as the local time in this format of strftime(); as it is where it is none. */
+void text_add_time(struct text *text, const char *when, const char *format);
 
 /* Adds the strings of an array, with commas, `max` at most: "a, b, +3 more". */
 void text_add_list(struct text *text, const json_t *array, size_t max);

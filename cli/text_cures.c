@@ -187,6 +187,31 @@ static bool is_wanted(const json_t *reply, size_t cure)
 	return false;
 }
 
+/* A row that this would allow, and that a grant would, too. */
+static const json_t *grantable_row(const json_t *reply, size_t cure)
+{
+	const json_t *rows = json_object_get(reply, "rows");
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i), *index = json_object_get(row, "cure");
+		if (json_is_integer(index) && json_integer_value(index) == (json_int_t)cure &&
+		    json_truth_of(row, "grantable"))
+			return row;
+	}
+	return NULL;
+}
+
+/* On a line of its own, to be copied. */
+static void print_grant(const struct ctl *ctl, const json_t *row)
+{
+	struct text text = { 0 };
+
+	fprintf(ctl->screen.file, "%*s", CURE_COLUMN, "");
+	text_add_grant_command(&text, json_text_of(row, "flow"), json_text_of(row, json_text_of(row, "why")));
+	screen_paragraph(&ctl->screen, CURE_COLUMN, CURE_COLUMN, TONE_STRONG, text_of(&text), TONE_PLAIN, "");
+	text_free(&text);
+}
+
 /* Those of one kind: in a sentence each, or their lines. */
 static void print_kind(const struct ctl *ctl, const json_t *reply, bool sections, size_t *shown, size_t *wanted)
 {
@@ -199,17 +224,21 @@ static void print_kind(const struct ctl *ctl, const json_t *reply, bool sections
 			continue;
 		fputs((*shown)++ ? "      " : "Cure: ", ctl->screen.file);
 		bool lines = sections && !is_crowd(cure);
+		const json_t *grant = is_crowd(cure) ? NULL : grantable_row(reply, i);
 		if (lines) {
 			text_add(&text, "add to ");
 			add_place(&text, reply, cure);
 			text_add(&text, ", if you know what it allows:");
 		} else {
 			add_short(&text, reply, cure);
+			text_add(&text, "%s", grant ? "; or for a while:" : "");
 		}
 		screen_paragraph(&ctl->screen, CURE_COLUMN, CURE_COLUMN, TONE_STRONG, text_of(&text), TONE_PLAIN, "");
 		text_free(&text);
 		if (lines)
 			print_lines(ctl, json_object_get(cure, "lines"));
+		else if (grant)
+			print_grant(ctl, grant);
 	}
 }
 

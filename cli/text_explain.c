@@ -197,6 +197,21 @@ static void why_row(struct table *table, const json_t *reply, const json_t *resu
 	add_row(table, "why", &text);
 }
 
+/* Of one packet, for a grant is for one address. */
+static void grant_row(struct table *table, const json_t *reply, const json_t *result)
+{
+	const json_t *packets = json_object_get(result, "packets"), *misses = json_object_get(result, "misses");
+	const char *miss = json_text_of(json_array_get(misses, 0), "what");
+	struct text text = { 0 };
+
+	if (!json_truth_of(result, "grantable") || !json_truth_of(reply, "names_known") ||
+	    json_array_size(packets) != 1)
+		return;
+	text_add_grant_command(&text, json_text_of(json_object_get(result, "flow"), "id"),
+			       json_text_of(json_array_get(packets, 0), miss));
+	add_row(table, "try", &text);
+}
+
 /* "6 times, last 12s ago". */
 static void seen_row(struct table *table, const json_t *result)
 {
@@ -394,6 +409,7 @@ void text_explain(const struct ctl *ctl, const json_t *reply)
 		why_row(&table, reply, result);
 		flow_row(&table, reply, result);
 		miss_rows(&table, reply, result);
+		grant_row(&table, reply, result);
 		seen_row(&table, result);
 		rule_row(&table, result);
 		others_rows(&table, result);

@@ -214,6 +214,36 @@ static void print_expected(const struct ctl *ctl, const json_t *flows)
 	ctl_print_table(ctl, &table);
 }
 
+static void add_list_cell(struct table *table, enum tone tone, const json_t *array)
+{
+	struct text text = { 0 };
+
+	text_add_list(&text, array, 8);
+	table->failed |= text.failed;
+	table_cell(table, tone, "%s", text_of(&text));
+	text_free(&text);
+}
+
+static void print_granted(const struct ctl *ctl, const json_t *flows)
+{
+	static const char *const titles[] = { "FLOW", "GRANTED FOR A WHILE TO" };
+	struct table table = { 0 };
+
+	for (size_t i = 0; i < json_array_size(flows); i++) {
+		const json_t *flow = json_array_get(flows, i), *granted = json_object_get(flow, "granted");
+		if (!json_array_size(granted))
+			continue;
+		if (!table.columns) {
+			putc('\n', ctl->screen.file);
+			table_init(&table, "pw");
+			table_titles(&table, titles);
+		}
+		table_cell(&table, TONE_PLAIN, "%s", json_text_of(flow, "id"));
+		add_list_cell(&table, TONE_PLAIN, granted);
+	}
+	ctl_print_table(ctl, &table);
+}
+
 /* Apart from the flows: there is room for sentences. */
 static void print_comments(const struct ctl *ctl, const json_t *flows)
 {
@@ -287,6 +317,7 @@ void text_flows(const struct ctl *ctl, const json_t *reply)
 	print_flows(ctl, json_object_get(reply, "flows"));
 	print_recorded(ctl, reply);
 	print_expected(ctl, json_object_get(reply, "flows"));
+	print_granted(ctl, json_object_get(reply, "flows"));
 	print_comments(ctl, json_object_get(reply, "flows"));
 	if (json_array_size(roles)) {
 		putc('\n', ctl->screen.file);

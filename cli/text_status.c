@@ -131,6 +131,7 @@ static void add_fact(struct facts *facts, const char *label, enum tone tone, str
 		{ "drops", "-> spefwctl drops" },      { "doctor", "-> spefwctl doctor" },
 		{ "names", "-> spefwctl names" },      { "flows", "-> spefwctl flows" },
 		{ "status", "-> spefwctl status -v" }, { "confirm", "-> spefwctl confirm" },
+		{ "grants", "-> spefwctl grants" },
 	};
 
 	facts_add(facts, label, tone, text);
@@ -332,6 +333,32 @@ static void add_flows(struct facts *facts, const json_t *status)
 	add_fact(facts, "Flows", open ? TONE_PLAIN : TONE_WARNING, &text, "flows");
 }
 
+/* The one that ends first. */
+static void add_grants(struct facts *facts, const json_t *status)
+{
+	const json_t *grants = json_object_get(status, "grants"), *first = NULL;
+	size_t count = json_array_size(grants), idle = 0;
+	struct text text = { 0 };
+	char left[32];
+
+	for (size_t i = 0; i < count; i++) {
+		const json_t *grant = json_array_get(grants, i);
+		idle += grant_without_effect(grant) != NULL;
+		if (!first || json_number_of(grant, "left_s") < json_number_of(first, "left_s"))
+			first = grant;
+	}
+	if (!first)
+		return;
+	text_add_grant(&text, first);
+	text_add(&text, ", %s left, by %s", format_seconds(json_number_of(first, "left_s"), left),
+		 json_text_of(first, "by"));
+	if (count > 1)
+		text_add(&text, "; %zu more", count - 1);
+	if (idle)
+		text_add(&text, "; %zu without effect", idle);
+	add_fact(facts, "Grants", idle ? TONE_WARNING : TONE_PLAIN, &text, "grants");
+}
+
 /* What a healthy gateway has none of. */
 static void add_guards(struct facts *facts, const json_t *status)
 {
@@ -385,6 +412,7 @@ void text_status(const struct ctl *ctl, const json_t *reply)
 	add_names(&facts, reply);
 	if (!cleared) {
 		add_flows(&facts, reply);
+		add_grants(&facts, reply);
 		if (!ctl->values[OPTION_VERBOSE])
 			add_guards(&facts, reply);
 		add_table(&facts, reply);

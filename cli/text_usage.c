@@ -186,7 +186,7 @@ static void add_origin(struct text *text, const json_t *flow)
 static void print_facts(const struct ctl *ctl, const json_t *flow)
 {
 	struct text from = { 0 }, to = { 0 }, ports = { 0 }, origin = { 0 }, purpose = { 0 }, comment = { 0 },
-		    off = { 0 };
+		    off = { 0 }, granted = { 0 };
 	struct table table;
 
 	screen_text(&ctl->screen, TONE_STRONG, json_text_of(flow, "id"));
@@ -194,6 +194,7 @@ static void print_facts(const struct ctl *ctl, const json_t *flow)
 	table_init(&table, "pw");
 	text_add_words(&from, flow, "from", 100);
 	text_add_words(&to, flow, "to", 100);
+	text_add_list(&granted, json_object_get(flow, "granted"), 300);
 	text_add_ports(&ports, flow);
 	add_origin(&origin, flow);
 	text_add(&purpose, "%s", json_text_of(flow, "purpose"));
@@ -202,6 +203,7 @@ static void print_facts(const struct ctl *ctl, const json_t *flow)
 		text_add_last(&off, flow);
 	add_fact(&table, "from", &from);
 	add_fact(&table, "to", &to);
+	add_fact(&table, "granted to", &granted);
 	add_fact(&table, "port", &ports);
 	add_fact(&table, "written", &origin);
 	add_fact(&table, "purpose", &purpose);

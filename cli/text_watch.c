@@ -10,21 +10,20 @@
 
 enum { TIME_WIDTH = sizeof("2026-11-28 18:55:25  ") - 1 };
 
-/* RFC 3339, UTC, as the local time; as it is where it is none. */
-static void add_time(struct text *text, const char *when)
+void text_add_time(struct text *text, const char *when, const char *format)
 {
 	struct tm parts = { 0 };
 	const char *end = strptime(when, "%Y-%m-%dT%H:%M:%SZ", &parts);
 	char local[32];
 
 	if (!end || *end) {
-		text_add(text, "%s  ", when);
+		text_add(text, "%s", when);
 		return;
 	}
 	time_t seconds = timegm(&parts);
 	localtime_r(&seconds, &parts);
-	strftime(local, sizeof(local), "%Y-%m-%d %H:%M:%S", &parts);
-	text_add(text, "%s  ", local);
+	strftime(local, sizeof(local), format, &parts);
+	text_add(text, "%s", local);
 }
 
 /* "; and 3 more", where the list has fewer than there were. */
@@ -128,6 +127,21 @@ static void add_repair(struct text *text, const json_t *event)
 	text_add(text, "repaired what another program had changed: %s", json_text_of(event, "changed"));
 }
 
+static void add_grant(struct text *text, const json_t *event)
+{
+	const json_t *grant = json_object_get(event, "grant");
+	const char *change = json_text_of(event, "change"), *by = json_text_of(event, "by");
+	bool on = strcmp(change, "revoked") != 0 && strcmp(change, "ended") != 0;
+	char left[32];
+
+	text_add(text, "grant %s%s%s: ", change, *by ? " by " : "", by);
+	text_add_grant(text, grant);
+	if (on)
+		text_add(text, " for %s", format_seconds(json_number_of(grant, "left_s"), left));
+	else
+		text_add(text, ", granted by %s", json_text_of(grant, "by"));
+}
+
 static void add_foreign(struct text *text, const json_t *event)
 {
 	(void)event;
@@ -211,13 +225,14 @@ void text_event(const struct ctl *ctl, const json_t *reply)
 		      { "undo", add_reload },   { "confirm", add_confirm }, { "refresh", add_refresh },
 		      { "clear", add_clear },   { "cut", add_cut },         { "denied", add_denied },
 		      { "name", add_name },     { "repair", add_repair },   { "foreign", add_foreign },
-		      { "health", add_health }, { "lost", add_lost } };
+		      { "health", add_health }, { "lost", add_lost },       { "grant", add_grant } };
 	const json_t *event = json_object_get(reply, "event");
 	const char *kind = json_text_of(event, "kind");
 	struct text text = { 0 };
 	size_t i = 0;
 
-	add_time(&text, json_text_of(event, "time"));
+	text_add_time(&text, json_text_of(event, "time"), "%Y-%m-%d %H:%M:%S");
+	text_add(&text, "  ");
 	while (i < sizeof(kinds) / sizeof(kinds[0]) && strcmp(kinds[i].kind, kind) != 0)
 		i++;
 	if (i < sizeof(kinds) / sizeof(kinds[0]))

@@ -23,6 +23,7 @@ const struct option_kind option_kinds[OPTIONS] = {
 	[OPTION_CONFIRM] = { "confirm", 0, "TIME", "undo it after that time, unless confirm comes before", "60s", false,
 			     true },
 	[OPTION_FILES] = { "files", 0, "DIR", "write the files there", NULL, false },
+	[OPTION_FOR] = { "for", 0, "TIME", "how long a grant lasts, such as 90m, 2h, 3d", NULL, false },
 	[OPTION_HELP] = { "help", 'h', NULL, "print this help, or that of the verb", NULL, true },
 	[OPTION_VERSION] = { "version", 0, NULL, "print the version", NULL, true },
 };
@@ -269,6 +270,46 @@ const struct verb verbs[] = {
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_drops,
 	  .run = verb_drops },
+	{ .name = "grant",
+	  .arguments = "FLOW ADDRESS",
+	  .arguments_max = 2,
+	  .help = "let an address use a flow for a while",
+	  .about = "Lets <ADDRESS> be on the unprotected side of <FLOW> for <TIME> (1m to 30d): as a source of its "
+		   "connections where it leads to the protected side, else as a target. The same again prolongs or "
+		   "shortens it: it ends <TIME> from now. It survives reloads, restarts and reboots, ends by itself, "
+		   "also where `spefwd` does not run, and its connections are cut then.\n"
+		   "It is refused where the flow is off or both its sides are protected, and for an address that is "
+		   "protected or in the flow already; names and networks are refused, too. While a reload has turned "
+		   "its flow off, or protects its address, it has no effect. `clear` ends all. For root.\n",
+	  .example = "spefwctl grant console-in 198.51.100.7 --for 2h",
+	  .root = true,
+	  .options = OF(FOR),
+	  .required = OF(FOR),
+	  .method = SPEFW_METHOD("Grant"),
+	  .timeout_s = LONG_TIMEOUT_S,
+	  .text = text_grant,
+	  .run = verb_grant },
+	{ .name = "revoke",
+	  .arguments = "FLOW ADDRESS",
+	  .arguments_max = 2,
+	  .help = "end a grant before its time",
+	  .about = "Ends the grant of <FLOW> to <ADDRESS> now, and cuts the connections that went on by it alone. "
+		   "For root.\n",
+	  .example = "spefwctl revoke console-in 198.51.100.7",
+	  .root = true,
+	  .method = SPEFW_METHOD("Revoke"),
+	  .timeout_s = LONG_TIMEOUT_S,
+	  .text = text_revoke,
+	  .run = verb_revoke },
+	{ .name = "grants",
+	  .help = "what is granted, for how long yet, and by whom",
+	  .about = "The grants that there are: the flow, the address and its side, how long each lasts yet, and who "
+		   "gave it; and why one is without effect.\n",
+	  .example = "spefwctl grants",
+	  .method = SPEFW_METHOD("Grants"),
+	  .timeout_s = TIMEOUT_S,
+	  .text = text_grants,
+	  .run = verb_show },
 	{ .name = "doctor",
 	  .help = "what on this gateway stands in the way",
 	  .about = "What on this gateway stands in the way of the flows, or lets packets pass by the guard: a line "
@@ -359,6 +400,7 @@ const struct verb verbs[] = {
 	  .help = "flows, names and the like, one a line",
 	  .about = "The words of one kind, one a line, for scripts and for the completion of the shell: `flows`, "
 		   "`names`, `roles`, the `ends` of a connection that `explain` takes, the IDs of `connections`, "
+		   "`granted` addresses, "
 		   "`protocols`, `formats`, `verbs`, or the `kinds` that there are. Without a daemon there are "
 		   "`protocols`, "
 		   "`verbs` and `kinds` alone.\n",

@@ -27,6 +27,7 @@ static const struct {
 	  { { SPEFW_METHOD("Flows"), "roles", "name" }, { SPEFW_METHOD("Names"), "names", "name" } },
 	  server },
 	{ "connections", { "ID" }, { { SPEFW_METHOD("Connections"), "connections", "id" } }, no_words },
+	{ "granted", { "ADDRESS" }, { { SPEFW_METHOD("Grants"), "grants", "address" } }, no_words },
 	{ "protocols", { "PROTO" }, { { NULL, NULL, NULL } }, protocols },
 	{ "formats", { "FORMAT" }, { { NULL, NULL, NULL } }, formats },
 	{ "kinds", { "KIND" }, { { NULL, NULL, NULL } }, no_words },

@@ -58,6 +58,8 @@ const struct metric metrics[] = {
 	    "denial_queries.refused"),
 	ONE("blocking_rules", "gauge", "Rules of other tables that stop a flow, or may.", "blocked.findings"),
 	ONE("interception_rules", "gauge", "Rules of other tables that could intercept a flow.", "interceptions"),
+	ONE("grants", "gauge", "Grants that have not ended, with an effect or not.", "grants"),
+	EACH("flows", "flow_granted", "gauge", "Addresses that a flow is granted for a while.", "granted"),
 	EACH("flows", "flow_attempts_total", "counter", "Packets that opened a connection of a flow, answered or not.",
 	     "attempts"),
 	EACH("flows", "flow_connections", "gauge", "Open connections of a flow.", "connections"),

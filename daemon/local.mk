@@ -115,6 +115,8 @@ spefwd_SOURCES = \
 	daemon/control/report_drops.c daemon/control/report_drops.h \
 	daemon/control/methods_explain.c daemon/control/methods_explain.h \
 	daemon/control/methods_export.c daemon/control/methods_export.h \
+	daemon/control/methods_grants.c daemon/control/methods_grants.h \
+	daemon/control/report_grants.c daemon/control/report_grants.h \
 	daemon/control/methods_usage.c daemon/control/methods_usage.h \
 	daemon/control/methods_watch.c daemon/control/methods_watch.h \
 	daemon/control/report_others.c daemon/control/report_others.h \
@@ -142,6 +144,7 @@ spefwd_SOURCES = \
 	daemon/gateway/foreign.c daemon/gateway/foreign.h daemon/gateway/foreign_parts.h \
 	daemon/gateway/foreign_explain.c daemon/gateway/foreign_look.c \
 	daemon/gateway/gateway.c daemon/gateway/gateway.h \
+	daemon/gateway/granting.c daemon/gateway/granting.h daemon/gateway/grants.c daemon/gateway/grants.h \
 	daemon/gateway/happenings.c daemon/gateway/happening.h \
 	daemon/gateway/notice.c daemon/gateway/notice.h \
 	daemon/gateway/names.c daemon/gateway/names.h daemon/gateway/names_parts.h \

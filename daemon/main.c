@@ -21,7 +21,7 @@ enum { EXIT_USAGE = 2, EXIT_CONFIG = 78 }; /* 78: sysexits.h, and what systemd c
 /* clang-format off */
 static const char usage[] =
 	"Usage: spefwd [-c FILE] [-s SOCKET] [-d STATE_DIR]\n"
-	"       spefwd --check [-c FILE] | --inspect [--json] | --clear\n"
+	"       spefwd --check [-c FILE] | --inspect [--json] | --clear [-d DIR]\n"
 	"\n"
 	"Guards a MailStore SPE server from the gateway in front of it.\n"
 	"\n"
@@ -31,7 +31,7 @@ static const char usage[] =
 	"      --check           judge the configuration and exit: 0 good, 1 bad\n"
 	"      --inspect         show what table is loaded and whether it guards: 0 it does, 1 it does not\n"
 	"      --json            with --inspect: as JSON\n"
-	"      --clear           remove the table: the server is not guarded any more\n"
+	"      --clear           remove the table: nothing is guarded or granted any more\n"
 	"  -h, --help            this text\n"
 	"  -V, --version         the version\n";
 /* clang-format on */
@@ -272,7 +272,7 @@ int main(int argc, char **argv)
 	switch (arguments.task) {
 	case TASK_CHECK: return offline_check(arguments.paths.config);
 	case TASK_INSPECT: return offline_inspect(arguments.json);
-	case TASK_CLEAR: return offline_clear();
+	case TASK_CLEAR: return offline_clear(arguments.paths.state);
 	default: return run(&arguments.paths);
 	}
 }

@@ -3,8 +3,10 @@
 #include "core/printable.h"
 #include "core/compile.h"
 #include "net/local_addresses.h"
+#include "gateway/grants.h"
 #include "nft/inspect.h"
 #include "config/policy_file.h"
+#include "state_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -111,7 +113,19 @@ int offline_inspect(bool json)
 	return finding.guards && !finding.audit ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-int offline_clear(void)
+/* They would be in force again after a start. */
+static int forget_grants(const char *state)
+{
+	int r = state_remove(state, GRANTS_FILE);
+
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	fprintf(stderr, "spefwd: the grants in %s can't be removed, and are in force again after a start: %s\n", state,
+		strerror(-r));
+	return r;
+}
+
+int offline_clear(const char *state)
 {
 	struct op op = { .kind = OP_TABLE_DELETE };
 	struct nft_table_info info;
@@ -129,5 +143,7 @@ int offline_clear(void)
 		fprintf(stderr, "spefwd: %s%s\n", nft.error,
 			r == -EPERM ? " (root alone may, and not while another daemon owns the table)" : "");
 	nft_close(&nft);
+	if (r == 0)
+		r = forget_grants(state);
 	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

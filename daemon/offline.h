@@ -8,6 +8,6 @@
 
 int offline_check(const char *config_path);
 int offline_inspect(bool json);
-int offline_clear(void);
+int offline_clear(const char *state); /* the state directory: grants end as well */
 
 #endif

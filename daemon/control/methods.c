@@ -5,6 +5,7 @@
 #include "control/methods_drops.h"
 #include "control/methods_explain.h"
 #include "control/methods_export.h"
+#include "control/methods_grants.h"
 #include "control/methods_usage.h"
 #include "control/methods_watch.h"
 #include "control/report.h"
@@ -128,14 +129,27 @@ static void run_clear(void *userdata, struct control_call *call, json_t *paramet
 }
 
 const struct control_method methods[] = {
-	{ NAMED("Drops"), false, method_drops },   { NAMED("Status"), false, run_status },
-	{ NAMED("Flows"), false, run_flows },      { NAMED("Names"), false, run_names },
-	{ NAMED("Explain"), false, run_explain },  { NAMED("Connections"), false, run_connections },
-	{ NAMED("Peers"), false, run_peers },      { NAMED("Cut"), true, run_cut },
-	{ NAMED("Diff"), false, run_diff },        { NAMED("Reload"), true, run_reload },
-	{ NAMED("Rollback"), true, run_rollback }, { NAMED("Confirm"), true, run_confirm },
-	{ NAMED("History"), false, run_history },  { NAMED("Config"), false, run_config },
-	{ NAMED("Refresh"), true, run_refresh },   { NAMED("Clear"), true, run_clear },
-	{ NAMED("Watch"), false, method_watch },   { NAMED("Policy"), false, run_policy },
-	{ NAMED("Export"), false, run_export },    { NULL, false, NULL },
+	{ NAMED("Drops"), false, method_drops },
+	{ NAMED("Status"), false, run_status },
+	{ NAMED("Flows"), false, run_flows },
+	{ NAMED("Names"), false, run_names },
+	{ NAMED("Explain"), false, run_explain },
+	{ NAMED("Connections"), false, run_connections },
+	{ NAMED("Peers"), false, run_peers },
+	{ NAMED("Cut"), true, run_cut },
+	{ NAMED("Diff"), false, run_diff },
+	{ NAMED("Reload"), true, run_reload },
+	{ NAMED("Rollback"), true, run_rollback },
+	{ NAMED("Confirm"), true, run_confirm },
+	{ NAMED("History"), false, run_history },
+	{ NAMED("Config"), false, run_config },
+	{ NAMED("Refresh"), true, run_refresh },
+	{ NAMED("Clear"), true, run_clear },
+	{ NAMED("Watch"), false, method_watch },
+	{ NAMED("Policy"), false, run_policy },
+	{ NAMED("Export"), false, run_export },
+	{ NAMED("Grant"), true, run_grant },
+	{ NAMED("Revoke"), true, run_revoke },
+	{ NAMED("Grants"), false, run_grants },
+	{ NULL, false, NULL },
 };

@@ -4,6 +4,7 @@
 #include "control/report_explain.h"
 #include "control/report_others.h"
 #include "control/wire.h"
+#include "gateway/granting.h"
 #include "clock.h"
 #include "core/drop_seen.h"
 
@@ -227,7 +228,7 @@ void run_explain(void *userdata, struct control_call *call, json_t *parameters)
 		control_fail(call, VARLINK_SERVICE ".InvalidParameter", json_pack("{s:s}", "parameter", bad));
 		return;
 	}
-	int r = names_view(gateway_names(service->gateway), policy, &names);
+	int r = gateway_view(service->gateway, policy, &names);
 	if (r == 0)
 		explain(service, call,
 			&(struct explain_view){ .policy = policy,

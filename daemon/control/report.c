@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/report.h"
 #include "control/flow_json.h"
+#include "control/report_grants.h"
 #include "control/report_history.h"
 #include "control/report_usage.h"
 #include "control/report_drops.h"
@@ -26,6 +27,7 @@ static json_t *report_flow(const struct gateway *gateway, const struct policy_fl
 	json_t *out = flow_json(flow);
 
 	report_use(out, gateway, flow);
+	json_object_set_new(out, "granted", report_granted(gateway, flow));
 	if (expected) {
 		json_object_set_new(out, "expect_s", json_integer(expected->expect_ms / 1000));
 		json_object_set_new(out, "silent_s", json_integer(expected->silent_ms / 1000));
@@ -218,6 +220,7 @@ json_t *report_status(struct gateway *gateway, size_t clients)
 	json_object_set_new(out, "removed", json_boolean(table_is_removed(gateway_table(gateway))));
 	json_object_set_new(out, "commits", json_integer((json_int_t)table.commits));
 	json_object_set_new(out, "blocked", report_blocked(gateway));
+	json_object_set_new(out, "grants", report_grant_list(gateway));
 	report_recorded(out, gateway);
 	health_free(&health);
 	return out;

@@ -5,8 +5,9 @@
 #include "control/wire.h"
 #include "core/cures.h"
 #include "core/drop_table.h"
+#include "core/grant_view.h"
 #include "core/health.h"
-#include "gateway/gateway.h"
+#include "gateway/granting.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,15 @@ static void add_cause(json_t *out, const struct denial_cause *cause)
 					 (side->name_count == side->word_count || side->more_words)));
 }
 
+/* Of one peer alone: a grant is for one address. */
+static bool is_grantable(const struct policy *policy, const struct drop *drop, const struct denial_cause *cause)
+{
+	if (cause->why == CAUSE_SOURCE)
+		return grant_would_help(policy, cause->flow, GRANT_SOURCE, &cause->opened.source);
+	return cause->why == CAUSE_TARGET && !drop->many_targets &&
+	       grant_would_help(policy, cause->flow, GRANT_TARGET, &cause->opened.target);
+}
+
 static json_t *report_row(const struct policy *policy, const struct drop *drop, const struct cure_case *one,
 			  size_t cure, int64_t now)
 {
@@ -99,6 +109,7 @@ static json_t *report_row(const struct policy *policy, const struct drop *drop, 
 	json_object_set_new(out, "audit", json_boolean(drop->audit));
 	json_object_set_new(out, "scan", json_boolean(is_scan(drop, &one->cause)));
 	add_cause(out, &one->cause);
+	json_object_set_new(out, "grantable", json_boolean(is_grantable(policy, drop, &one->cause)));
 	if (cure != SIZE_MAX)
 		json_object_set_new(out, "cure", json_integer((json_int_t)cure));
 	return out;
@@ -178,7 +189,7 @@ json_t *report_drops(struct gateway *gateway, uint64_t since, size_t most, uint6
 	if (most > 2 * DROP_ROWS)
 		most = 2 * DROP_ROWS;
 	table->count = drop_table_since(drops, since, table->drops, most, &table->all);
-	int r = names_view(gateway_names(gateway), table->policy, &names);
+	int r = gateway_view(gateway, table->policy, &names);
 	for (size_t i = 0; r == 0 && i < table->count; i++)
 		table->cases[i] = case_of(table->policy, &names, table->drops[i]);
 	if (r == 0)
@@ -198,7 +209,7 @@ void report_denied_sources(const struct gateway *gateway, json_t *denied)
 {
 	struct names_view names = { 0 };
 
-	if (names_view(gateway_names(gateway), config_store_policy(gateway_config(gateway)), &names) < 0)
+	if (gateway_view(gateway, config_store_policy(gateway_config(gateway)), &names) < 0)
 		names = (struct names_view){ 0 };
 	struct drops_hour hour = drops_hour(gateway_drops(gateway), &names);
 	names_view_free(&names);

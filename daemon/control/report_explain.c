@@ -2,6 +2,7 @@
 #include "control/report_explain.h"
 #include "control/flow_json.h"
 #include "control/wire.h"
+#include "core/grant_view.h"
 #include "core/policy_diff.h"
 
 #include <errno.h>
@@ -145,6 +146,15 @@ static json_t *packet_json(const struct packet *packet)
 			 addr_format(&packet->target, target));
 }
 
+static bool is_grantable(const struct explain_view *view, const struct packet *packet, const struct nearest *nearest)
+{
+	bool source = nearest->misses == MISS_SOURCE;
+
+	return nearest->flow && (source || nearest->misses == MISS_TARGET) &&
+	       grant_would_help(view->policy, nearest->flow, source ? GRANT_SOURCE : GRANT_TARGET,
+				source ? &packet->source : &packet->target);
+}
+
 static json_t *explanation_json(const struct explain_view *view, const struct packet *packet,
 				const struct explanation *e)
 {
@@ -159,6 +169,8 @@ static json_t *explanation_json(const struct explain_view *view, const struct pa
 	}
 	if (flow)
 		json_object_set_new(out, "flow", explained_flow(flow));
+	json_object_set_new(out, "grantable",
+			    json_boolean(e->verdict == VERDICT_DENY && is_grantable(view, packet, &e->nearest)));
 	if (e->interfaces)
 		json_object_set_new(out, "interfaces", interface_list(e->interfaces));
 	if (e->walked)

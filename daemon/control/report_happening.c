@@ -2,6 +2,7 @@
 #include "control/report_happening.h"
 #include "control/report.h"
 #include "control/report_cut.h"
+#include "control/report_grants.h"
 #include "control/wire.h"
 
 #include <time.h>
@@ -125,6 +126,9 @@ static int add_details(json_t *event, const struct policy *policy, const struct 
 		r |= set(event, "count", json_integer((json_int_t)happening->cut->count));
 		return r | set(event, "cut_connections", report_cut(policy, happening->cut));
 	case HAPPENED_NAME: return r | add_name(event, happening);
+	case HAPPENED_GRANT:
+		r |= set(event, "change", json_string(happening->text));
+		return r | set(event, "grant", report_grant(policy, happening->grant));
 	case HAPPENED_REPAIR: return r | set(event, "changed", json_printable(happening->text));
 	default: return r;
 	}
@@ -132,8 +136,8 @@ static int add_details(json_t *event, const struct policy *policy, const struct 
 
 json_t *report_happening(const struct policy *policy, const struct happening *happening)
 {
-	static const char *const kinds[HAPPENINGS] = { "reload", "rollback", "undo", "confirm", "refresh",
-						       "clear",  "cut",      "name", "repair",  "foreign" };
+	static const char *const kinds[HAPPENINGS] = { "reload", "rollback", "undo",   "confirm", "refresh", "clear",
+						       "cut",    "name",     "repair", "foreign", "grant" };
 	json_t *event, *reply = new_event(kinds[happening->kind], &event);
 
 	return reply ? finish(reply, add_details(event, policy, happening)) : NULL;

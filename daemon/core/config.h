@@ -207,5 +207,7 @@ const char *interception_name(enum interception interception);
 
 /* The text of a duration: whole units, the largest that fits ("90s" is "90s", "3600000 ms" is "1h"). */
 char *duration_format(int64_t ms, char buffer[24]);
+/* A number and s, m, h or d, as it stands in a file. False: text is none. */
+bool duration_parse(const char *text, int64_t *ret_ms);
 
 #endif

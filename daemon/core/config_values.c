@@ -252,28 +252,37 @@ char *duration_format(int64_t ms, char buffer[24])
 	return buffer;
 }
 
+bool duration_parse(const char *text, int64_t *ret_ms)
+{
+	size_t length = strspn(text, digits);
+	uint32_t number;
+
+	for (size_t i = 0; length && i < sizeof(units) / sizeof(units[0]); i++) {
+		if (text[length] != units[i].letter || text[length + 1] || !parse_number(text, length, &number))
+			continue;
+		*ret_ms = number * units[i].ms;
+		return true;
+	}
+	return false;
+}
+
 int value_duration(const struct value *value, int64_t least_ms, int64_t most_ms, int64_t *ret_ms)
 {
 	const char *text = value->text;
 	size_t length = strspn(text, digits);
 	char least[24], most[24];
-	int64_t unit = 0;
-	uint32_t number;
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (text[length] == units[i].letter && !text[length + 1])
-			unit = units[i].ms;
+	int64_t ms;
 
 	if (length && !text[length])
 		diag_error(value->diags, value->file, value->line, "%s = %s has no unit: write %ss, or m, h or d for s",
 			   value->key, text, text);
-	else if (!unit || !parse_number(text, length, &number))
+	else if (!duration_parse(text, &ms))
 		diag_error(value->diags, value->file, value->line,
 			   "%s = %s is not a duration: write a number and s, m, h or d, such as 30s", value->key, text);
-	else if (number * unit < least_ms || number * unit > most_ms)
+	else if (ms < least_ms || ms > most_ms)
 		diag_error(value->diags, value->file, value->line, "%s = %s is out of bounds: write %s to %s",
 			   value->key, text, duration_format(least_ms, least), duration_format(most_ms, most));
 	else
-		*ret_ms = number * unit;
+		*ret_ms = ms;
 	return 0;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ADJUSTED_MS = 1000 };
+
 static int compare(const struct grant *grant, const char *flow, const struct addr *addr)
 {
 	int order = strcmp(grant->flow, flow);
@@ -61,15 +63,21 @@ bool grant_take(struct grant_list *list, const char *flow, const struct addr *ad
 	return found;
 }
 
-void grants_see_clock(struct grant_list *list, int64_t now_ms, int64_t wall_s)
+bool grants_see_clock(struct grant_list *list, int64_t now_ms, int64_t wall_s)
 {
+	bool changed = false;
+
 	for (size_t i = 0; i < list->count; i++) {
 		struct grant *grant = &list->items[i];
-		/* The last second is counted whole: the clocks need not tick together. */
+		/* The last second is counted whole, and one more is no news: the clocks need not tick together, and one
+		 * of them is adjusted all the time. */
 		int64_t left_s = grant->until_s > wall_s ? grant->until_s - wall_s + 1 : 0;
-		if (left_s < GRANT_LONGEST_S && now_ms + left_s * 1000 < grant->end_ms)
-			grant->end_ms = now_ms + left_s * 1000;
+		if (left_s >= GRANT_LONGEST_S || now_ms + left_s * 1000 + ADJUSTED_MS >= grant->end_ms)
+			continue;
+		grant->end_ms = now_ms + left_s * 1000;
+		changed = true;
 	}
+	return changed;
 }
 
 bool grants_take_ended(struct grant_list *list, int64_t now_ms, struct grant *ret)

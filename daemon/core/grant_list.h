@@ -38,8 +38,8 @@ int grant_put(struct grant_list *list, const struct grant *grant);
 /* Takes it out. False: there is none. ret may be NULL. */
 bool grant_take(struct grant_list *list, const char *flow, const struct addr *addr, struct grant *ret);
 
-/* Lets the wall clock shorten them. */
-void grants_see_clock(struct grant_list *list, int64_t now_ms, int64_t wall_s);
+/* Lets the wall clock shorten them. True where it has. */
+bool grants_see_clock(struct grant_list *list, int64_t now_ms, int64_t wall_s);
 /* Takes out one that is over, *ret. False: none is. */
 bool grants_take_ended(struct grant_list *list, int64_t now_ms, struct grant *ret);
 /* When the next one ends, CLOCK_BOOTTIME; INT64_MAX: there is none. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "grant_view.h"
+#include "unfit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,6 +39,13 @@ const char *grant_state_name(enum grant_state state)
 	static const char *const names[GRANT_STATES] = { "in-effect", "flow-gone", "flow-off", "sideless",
 							 "protected" };
 	return names[state];
+}
+
+bool grant_would_help(const struct policy *policy, const struct policy_flow *flow, enum grant_side missing,
+		      const struct addr *addr)
+{
+	return flow_grant_side(policy, flow) == missing && !address_unfit(addr, true) &&
+	       grant_state(policy, flow->id, addr) == GRANT_IN_EFFECT;
 }
 
 static int add_address(struct name_addresses *to, const struct grant *grant)

@@ -30,6 +30,11 @@ enum grant_state {
 enum grant_state grant_state(const struct policy *policy, const char *flow, const struct addr *addr);
 const char *grant_state_name(enum grant_state state); /* "in-effect", for programs */
 
+/* Whether a grant of this flow to this address is what a connection lacks that has the flow's port, but not this side
+ * of it. */
+bool grant_would_help(const struct policy *policy, const struct policy_flow *flow, enum grant_side missing,
+		      const struct addr *addr);
+
 /* Adds those that have an effect to a view of this policy, which had none. 0 or -ENOMEM. */
 int grants_add_to_view(const struct grant_list *list, const struct policy *policy, struct names_view *view);
 

@@ -68,7 +68,7 @@ int compile_all(struct gateway *gateway, const struct policy *policy, struct rul
 
 	int r = network_environment(gateway->network, policy, &store);
 	if (r == 0)
-		r = names_view(gateway->names, policy, &names);
+		r = gateway_view(gateway, policy, &names);
 	if (r == 0) {
 		struct environment environment =
 			environment_of(&store, network_own_addresses(gateway->network), &names);
@@ -178,28 +178,36 @@ void apply_names(struct gateway *gateway, const char *name)
 	apply(gateway); /* the long way, which reads the kernel where need be */
 }
 
+void cut_denied_since(struct gateway *gateway, const char *why, const struct policy *before,
+		      const struct names_view *held_before, struct cut_result *ret)
+{
+	struct names_view held = { 0 };
+	struct cut_rules rules = { config_store_policy(gateway->config), before, &held, held_before };
+
+	cut_require(gateway->cut, why);
+	int r = gateway_held_view(gateway, rules.policy, &held);
+	if (r == 0)
+		r = cut_run(gateway->cut, &rules, why, ret);
+	if (ret->count)
+		happened(gateway, &(struct happening){ .kind = HAPPENED_CUT, .cut = ret, .text = why });
+	names_view_free(&held);
+	if (r < 0)
+		retry_soon(gateway);
+}
+
 void cut_denied(struct gateway *gateway, const char *why, const struct policy *before, struct cut_result *ret)
 {
-	struct names_view held = { 0 }, held_before = { 0 };
-	struct cut_rules rules = { config_store_policy(gateway->config), before, &held, &held_before };
+	struct names_view held_before = { 0 };
 	struct cut_result result = { 0 };
 
 	if (table_is_removed(gateway->table)) {
 		cut_cancel(gateway->cut);
 	} else {
-		cut_require(gateway->cut, why);
-		int r = names_held_view(gateway->names, rules.policy, &held);
 		/* Without memory for it, it is but not known which flow a connection had. */
-		if (r == 0 && before && names_held_view(gateway->names, before, &held_before) < 0)
-			held_before = (struct names_view){ 0 };
-		if (r == 0)
-			r = cut_run(gateway->cut, &rules, why, &result);
-		if (result.count)
-			happened(gateway, &(struct happening){ .kind = HAPPENED_CUT, .cut = &result, .text = why });
-		names_view_free(&held);
+		if (before && gateway_held_view(gateway, before, &held_before) < 0)
+			names_view_free(&held_before);
+		cut_denied_since(gateway, why, before, &held_before, &result);
 		names_view_free(&held_before);
-		if (r < 0)
-			retry_soon(gateway);
 	}
 	if (ret)
 		*ret = result;

@@ -73,9 +73,9 @@ static int find_effects(struct gateway *gateway, struct gateway_diff *ret)
 	struct names_view held = { 0 };
 	struct cut_rules rules = { now, before, &held, &ret->held_before };
 
-	int r = names_held_view(gateway->names, now, &held);
+	int r = gateway_held_view(gateway, now, &held);
 	if (r == 0)
-		r = names_held_view(gateway->names, before, &ret->held_before);
+		r = gateway_held_view(gateway, before, &ret->held_before);
 	if (r == 0)
 		r = foresee_cut(gateway, &rules, ret);
 	if (r == 0)

@@ -204,7 +204,7 @@ const struct counts_events counts_events = { on_intercepted };
 static int held_view(void *userdata, struct names_view *ret)
 {
 	struct gateway *gateway = userdata;
-	return names_held_view(gateway->names, config_store_policy(gateway->config), ret);
+	return gateway_held_view(gateway, config_store_policy(gateway->config), ret);
 }
 
 static void read_counters(void *userdata)

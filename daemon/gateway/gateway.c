@@ -100,6 +100,7 @@ void gateway_free(struct gateway *gateway)
 	drops_free(gateway->drops);
 	usage_free(gateway->usage);
 	names_free(gateway->names);
+	grants_free(gateway->grants);
 	helper_free(gateway->helper);
 	foreign_free(gateway->foreign);
 	notice_free(gateway->notice);
@@ -136,7 +137,7 @@ static void review_cut(struct gateway *gateway)
 	if (!table_is_known(gateway->table) || table_is_removed(gateway->table))
 		return;
 	cut_read(gateway->cut);
-	bool names = cut_wants_names(gateway->cut, policy) && names_held_view(gateway->names, policy, &held) == 0;
+	bool names = cut_wants_names(gateway->cut, policy) && gateway_held_view(gateway, policy, &held) == 0;
 	cut_minute(gateway->cut, names ? &rules : NULL);
 	names_view_free(&held);
 }
@@ -152,6 +153,7 @@ static void on_minute(void *userdata)
 	observer_retry(gateway->observer);
 	drops_minute(gateway->drops, denied_by_flows(gateway));
 	names_save(gateway->names);
+	grants_minute(gateway->grants);
 	health_changed(gateway);
 	timer_set(gateway->minute_timer, MINUTE_MS);
 }
@@ -182,6 +184,8 @@ static int make_objects(struct gateway *gateway, int stored_fd)
 		r = helper_new(&gateway->helper, event, &helper_events, gateway);
 	if (r == 0)
 		r = names_new(&gateway->names, event, gateway->helper, state, &names_events, gateway);
+	if (r == 0)
+		r = grants_new(&gateway->grants, event, state, &grants_events, gateway);
 	if (r == 0)
 		r = observer_new(&gateway->observer, gateway->helper, &observer_events, gateway);
 	if (r == 0)
@@ -338,7 +342,7 @@ int gateway_rule_handle(struct gateway *gateway, const char *chain, size_t index
 static bool holds_without_policy(enum health_code code)
 {
 	return code == HEALTH_TABLE_REMOVED || code == HEALTH_CONFIG_MISSING || code == HEALTH_CONFIG_REFUSED ||
-	       code == HEALTH_CONFIG_UNSAVED || code == HEALTH_STATE_UNSAVED;
+	       code == HEALTH_CONFIG_UNSAVED || code == HEALTH_STATE_UNSAVED || code == HEALTH_GRANTS_UNSAVED;
 }
 
 void gateway_reasons(struct gateway *gateway, struct health *ret)
@@ -363,6 +367,7 @@ void gateway_reasons(struct gateway *gateway, struct health *ret)
 	usage_reasons(gateway->usage, ret);
 	cut_reasons(gateway->cut, table_is_known(gateway->table), ret);
 	names_reasons(gateway->names, ret);
+	grants_reasons(gateway->grants, ret);
 	if (removed)
 		health_keep(ret, holds_without_policy);
 }

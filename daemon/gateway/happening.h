@@ -4,6 +4,7 @@
 
 /* What those who watch want to see as it happens. */
 
+#include "core/grant_list.h"
 #include "gateway/cut.h"
 
 #include <sys/types.h>
@@ -26,23 +27,27 @@ enum happening_kind {
 	HAPPENED_NAME,    /* addresses came or went; what the names had when somebody began to watch is no news */
 	HAPPENED_REPAIR,  /* another program had changed our table */
 	HAPPENED_FOREIGN, /* another program has changed tables of its own */
+	HAPPENED_GRANT,
 	HAPPENINGS
 };
 
 /* What it points to is valid during the call. */
 struct happening {
 	enum happening_kind kind;
-	const struct requester *by; /* RELOAD, ROLLBACK, CONFIRM, REFRESH, CLEAR, CUT on request; UNDO: of the reload */
-	bool done;                  /* RELOAD, ROLLBACK, UNDO: the new policy is in force; CLEAR: there was a table */
-	uint64_t generation;        /* RELOAD, ROLLBACK, UNDO, CONFIRM */
-	int64_t confirm_ms;         /* RELOAD, ROLLBACK: how long it waits for confirm; 0: it does not */
+	const struct requester
+		*by; /* RELOAD, ROLLBACK, CONFIRM, REFRESH, CLEAR, CUT and GRANT on request; UNDO: of the reload */
+	bool done;   /* RELOAD, ROLLBACK, UNDO: the new policy is in force; CLEAR: there was a table */
+	uint64_t generation; /* RELOAD, ROLLBACK, UNDO, CONFIRM */
+	int64_t confirm_ms;  /* RELOAD, ROLLBACK: how long it waits for confirm; 0: it does not */
 	/* RELOAD, ROLLBACK, UNDO: what changes, one line each; REFRESH: the names, none: all. The first ones; count is
 	 * of all. */
 	const char *const *lines;
 	size_t shown, count;
 	const struct cut_result *cut; /* CUT */
-	const char *text;             /* CUT: why; REPAIR: what had been changed; NAME: the name */
-	enum family family;           /* NAME, with the two below */
+	const char *text; /* CUT: why; REPAIR: what had been changed; NAME: the name; GRANT: "given", "prolonged",
+			     "shortened", "revoked", "ended" */
+	const struct grant *grant; /* GRANT */
+	enum family family;        /* NAME, with the two below */
 	const struct addr *added, *removed;
 	size_t added_count, removed_count;
 };

@@ -6,6 +6,8 @@
 
 #include "core/names_seen.h"
 #include "gateway/gateway.h"
+#include "gateway/granting.h"
+#include "gateway/grants.h"
 #include "gateway/network.h"
 #include "gateway/notice.h"
 #include "timer.h"
@@ -33,6 +35,7 @@ struct gateway {
 	struct counts *counts;
 	struct helper *helper;
 	struct names *names;
+	struct grants *grants;
 	struct observer *observer;
 	struct drops *drops;
 	struct usage *usage;
@@ -87,7 +90,14 @@ void apply_names(struct gateway *gateway, const char *name);
 /* Cuts what the policy in force denies. before: the policy that was in force, or NULL. *ret: what was cut; ret may be
  * NULL. */
 void cut_denied(struct gateway *gateway, const char *why, const struct policy *before, struct cut_result *ret);
+/* The same where the table is there, and held_before is what that policy let in, which may be the one in force. */
+void cut_denied_since(struct gateway *gateway, const char *why, const struct policy *before,
+		      const struct names_view *held_before, struct cut_result *ret);
 void retry_soon(struct gateway *gateway);
+
+/* granting.c */
+extern const struct grants_events grants_events;
+void end_all_grants(struct gateway *gateway); /* the table was removed */
 
 /* events.c: what the objects report. */
 extern const struct table_events table_events;

@@ -122,6 +122,7 @@ int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret
 	gateway->undo_failed = false;
 	cut_forget_all(gateway->cut);
 	usage_set_removed(gateway->usage, true);
+	end_all_grants(gateway);
 	config_store_clear(gateway->config);
 	happened(gateway, &(struct happening){ .kind = HAPPENED_CLEAR, .by = by, .done = *ret_removed });
 	health_changed(gateway);

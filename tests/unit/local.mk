@@ -319,6 +319,7 @@ UNIT_GATEWAY_SOURCES = $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
 	daemon/gateway/cut_shown.c daemon/gateway/generation.c daemon/gateway/requests.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/foreign_explain.c \
 	daemon/gateway/foreign_look.c daemon/gateway/gateway.c daemon/gateway/happenings.c daemon/gateway/names.c \
+	daemon/gateway/granting.c daemon/gateway/grants.c \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_reasons.c \
 	daemon/gateway/names_refresh.c \
 	daemon/gateway/names_view.c daemon/gateway/network.c daemon/gateway/observer.c daemon/gateway/table.c \
@@ -332,6 +333,10 @@ tests_unit_test_gw_change_SOURCES = tests/unit/test_gw_change.c daemon/gateway/c
 	daemon/gateway/config_pieces.h $(UNIT_GATEWAY_SOURCES)
 tests_unit_test_gw_change_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_change_LDADD = $(UNIT_GATEWAY_LIBS)
+UNIT_TESTS += tests/unit/test_gw_grants
+tests_unit_test_gw_grants_SOURCES = tests/unit/test_gw_grants.c $(UNIT_GATEWAY_SOURCES)
+tests_unit_test_gw_grants_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_grants_LDADD = $(UNIT_GATEWAY_LIBS)
 # Behaviour that mutants of core had survived.
 UNIT_TESTS += tests/unit/test_foreign_boxes tests/unit/test_foreign_ways tests/unit/test_diag tests/unit/test_text \
 	tests/unit/test_ruleset tests/unit/test_policy_check tests/unit/test_config_values tests/unit/test_delta_sets \

@@ -74,6 +74,9 @@ static void run_server(const char *path, struct canned *canned, bool privileged,
 		{ "org.spefw.Gateway.Config", privileged, run_canned },
 		{ "org.spefw.Gateway.Refresh", privileged, run_canned },
 		{ "org.spefw.Gateway.Watch", privileged, run_canned },
+		{ "org.spefw.Gateway.Grant", privileged, run_canned },
+		{ "org.spefw.Gateway.Revoke", privileged, run_canned },
+		{ "org.spefw.Gateway.Grants", privileged, run_canned },
 		{ "org.spefw.Gateway.Clear", privileged, canned->parameters ? run_canned : run_silent },
 		{ 0 },
 	};
@@ -339,6 +342,7 @@ static void test_status(void **state)
 	check_golden(f, "status-waits", EXIT_DONE);
 	check_golden(f, "status-degraded", EXIT_FAILED);
 	check_golden(f, "status-crowded", EXIT_DONE);
+	check_golden(f, "status-granted", EXIT_DONE);
 	check_golden(f, "status-blocked", EXIT_FAILED);
 	check_golden(f, "status-cleared", EXIT_FAILED);
 	check_golden(f, "status-failed", EXIT_FAILED);
@@ -462,6 +466,49 @@ static void test_one_flow(void **state)
 	assert_string_equal(f->err, "spefwctl: which flow? the word is empty: spefwctl flows lists them\n");
 	free(reply);
 	free(path);
+}
+
+#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void test_grants(void **state)
+{
+	static const char *const no_times[] = { "", "2", "h", "-2h", "2h30m", "1.5h", "2hh" };
+	struct fixture *f = *state;
+
+	setenv("TZ", "UTC", 1);
+	check_golden(f, "grants-some", EXIT_DONE);
+	check_golden(f, "grants-none", EXIT_DONE);
+	check_golden(f, "grants-hostile", EXIT_DONE);
+	check_screen(f, "grant-given", "grant-given", WORDS("grant", "console-in", "10.32.0.50", "--for", "2h"),
+		     EXIT_DONE);
+	check_screen(f, "grant-shortened", "grant-shortened",
+		     WORDS("grant", "console-in", "10.32.0.50", "--for", "20m"), EXIT_DONE);
+	check_screen(f, "revoke-cut", "revoke-cut", WORDS("revoke", "console-in", "10.32.0.50"), EXIT_DONE);
+	unsetenv("TZ");
+	for (size_t i = 0; i < sizeof(no_times) / sizeof(no_times[0]); i++) {
+		assert_int_equal(RUN(f, "grant", "console-in", "10.32.0.50", "--for", no_times[i]), EXIT_USAGE);
+		assert_non_null(strstr(f->err, "is not a duration: write a number and s, m, h or d, such as 2h\n"));
+	}
+	assert_int_equal(RUN(f, "grant", "console-in", "10.32.0.50"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "grant", "console-in", "--for", "2h"), EXIT_USAGE);
+	assert_int_equal(RUN(f, "revoke", "console-in"), EXIT_USAGE);
+	assert_string_equal(f->err, "spefwctl: revoke needs the flow and the address: spefwctl grants lists them\n");
+	assert_int_equal(RUN(f, "revoke", "console-in", "10.32.0.50", "--for", "2h"), EXIT_USAGE);
+	serve(f,
+	      (struct canned){ .error = "org.spefw.Gateway.GrantUnknown",
+			       .parameters = "{\"flow\":\"console-in\",\"address\":\"10.32.0.50\"}" },
+	      false);
+	assert_int_equal(RUN(f, "revoke", "console-in", "10.32.0.50"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: 10.32.0.50 has no grant of console-in: spefwctl grants lists those that "
+				    "there are\n");
+	stop_serving(f);
+	serve(f,
+	      (struct canned){ .error = "org.spefw.Gateway.GrantRefused",
+			       .parameters = "{\"what\":\"a grant is for 1m to 30d\"}" },
+	      false);
+	assert_int_equal(RUN(f, "grant", "console-in", "10.32.0.50", "--for", "40d"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: a grant is for 1m to 30d\n");
+	stop_serving(f);
 }
 
 static void test_cut(void **state)
@@ -625,7 +672,7 @@ static void test_events(void **state)
 					     "refresh_all", "clear",   "cut",           "cut_request", "denied",
 					     "name",        "repair",  "foreign",       "health",      "health_still",
 					     "lost",        "hostile", "later",         "rollback",    "undo",
-					     "undo_failed", "confirm" };
+					     "undo_failed", "confirm", "grant",         "grant_ended" };
 	struct fixture *f = *state;
 	char name[64];
 
@@ -1163,7 +1210,7 @@ static void test_lists(void **state)
 	assert_int_equal(strncmp(f->out, "status\nreload\n", 14), 0);
 	assert_int_equal(RUN(f, "list"), EXIT_USAGE);
 	assert_string_equal(f->err, "spefwctl: which list? spefwctl list has these: flows, names, roles, ends, "
-				    "connections, protocols, formats, kinds, verbs\n");
+				    "connections, granted, protocols, formats, kinds, verbs\n");
 	assert_int_equal(RUN(f, "list", "flow"), EXIT_USAGE);
 }
 
@@ -1327,6 +1374,7 @@ int main(void)
 		TEST(test_doctor_without_daemon),
 		TEST(test_clear_without_daemon),
 		TEST(test_usage),
+		TEST(test_grants),
 		TEST(test_help_of_verbs),
 		TEST(test_lists),
 		TEST(test_metrics),
