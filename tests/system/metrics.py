@@ -81,10 +81,23 @@ def linted(tap):
         tap.ok("\nspefw_failed 1\n" in judge("cleared"), "and health is failed")
         daemon.reload(lab.config(flows=CONFIG).replace("enforce", "audit"))
         tap.ok("\nspefw_enforcing 0\n" in judge("audit"), "and nothing is denied")
+        daemon.reload(lab.config(flows=CONFIG))
+        daemon.write(lab.config(flows=CONFIG, gateway="early_drop = no"))
+        daemon.ctl("reload", "--confirm")
+        tap.ok("\nspefw_confirm_left_seconds " in judge("a reload waits"), "and it is shown for how long")
         daemon.stop()
         judge("without the daemon")
-        never = set(helps(text)) - seen
-        tap.equal(never, {"spefw_flow_last_used_seconds"}, "but for an unused flow, every metric had samples")
+        tap.equal(used() - seen, {"spefw_flow_last_used_seconds"},
+                  "but for an unused flow, every metric of rules and dashboards had samples")
+
+
+def used():
+    """The metrics that the alert rules and the dashboards name."""
+    names = set()
+    for path in [RULES + "/spefw.rules.yml"] + DASHBOARDS:
+        with open(path, encoding="utf-8") as file:
+            names |= set(re.findall(r"\bspefw_\w+", file.read()))
+    return names
 
 
 class Monitoring:
