@@ -363,6 +363,11 @@ ELSEWHERE = {
     "systemctl reload spefwd": ("packages", '"systemctl", "reload", "spefwd"', reloaded),
     "systemctl enable --now spefw-metrics.timer": (
         "packages", '"systemctl", "enable", "--now", "spefw-metrics.timer"', None),
+    "sh /usr/share/doc/spefw/examples/debian-repository /srv/spefw spefw_*.deb": (
+        "packages.d/roots.py", '"/root/tree/doc/examples/debian-repository"', None),
+    "ansible-playbook -i gateway.example.net, site.yml": ("packages", '"ansible-playbook"', None),
+    "dnf install ./spefw-*.rpm": ("packages", '"install", "spefw"', None),
+    "packaging/rpm/prove-on-rhel": ("packages", '"/root/prove-on-rhel"', None),
     "apt purge spefw": ("packages", '"apt-get", "purge", "-qy", "spefw"', None),
 }
 
