@@ -139,6 +139,7 @@ int verb_show(struct ctl *ctl);
 int verb_help(struct ctl *ctl);
 int verb_list(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
+int verb_verify(struct ctl *ctl);
 int verb_flows(struct ctl *ctl);
 int verb_connections(struct ctl *ctl);
 int verb_cut(struct ctl *ctl);

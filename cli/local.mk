@@ -19,6 +19,7 @@ libctl_a_SOURCES = \
 	cli/text_cut.c cli/text_details.c cli/text_names.c cli/text_status.c \
 	cli/text_cures.c cli/text_diff.c cli/text_drops.c \
 	cli/text_explain.c \
+	cli/text_proof.c \
 	cli/text_flows.c \
 	cli/text_history.c \
 	cli/text_usage.c \

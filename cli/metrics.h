@@ -7,12 +7,13 @@
 #include <stddef.h>
 
 enum metric_value {
-	METRIC_UP,      /* whether there is a reply at all */
-	METRIC_NUMBER,  /* what is at the path: a number, whether it is true, or how many elements it has */
-	METRIC_IS_WORD, /* for each word: whether the text at the path is that */
-	METRIC_MEMBER,  /* for each word: that member of the object at the path */
-	METRIC_TEXT,    /* 1, the text at the path being a label */
-	METRIC_CODES,   /* for each reason of health: how many elements of the list at the path have its code */
+	METRIC_UP,           /* whether there is a reply at all */
+	METRIC_NUMBER,       /* what is at the path: a number, whether it is true, or how many elements it has */
+	METRIC_MILLISECONDS, /* a number of them, in seconds */
+	METRIC_IS_WORD,      /* for each word: whether the text at the path is that */
+	METRIC_MEMBER,       /* for each word: that member of the object at the path */
+	METRIC_TEXT,         /* 1, the text at the path being a label */
+	METRIC_CODES,        /* for each reason of health: how many elements of the list at the path have its code */
 };
 
 struct metric {

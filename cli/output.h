@@ -43,6 +43,7 @@ void text_names(const struct ctl *ctl, const json_t *reply);
 void text_event(const struct ctl *ctl, const json_t *reply);
 void text_diff(const struct ctl *ctl, const json_t *reply);
 void text_drops(const struct ctl *ctl, const json_t *reply);
+void text_verify(const struct ctl *ctl, const json_t *reply);
 void text_reload(const struct ctl *ctl, const json_t *reply);
 void text_clear(const struct ctl *ctl, const json_t *reply);
 void text_edit(const struct ctl *ctl, const json_t *reply); /* {"changed", "confirmed"} */
@@ -81,7 +82,9 @@ void text_add_grant_command(struct text *text, const char *flow, const char *add
 const char *grant_without_effect(const json_t *grant); /* why; NULL: it has one */
 /* RFC 3339, UTC, as the local time in this format of strftime(); as it is where it is none. */
 void text_add_time(struct text *text, const char *when, const char *format);
-
+/* Of what is proven of the table: whether it is in this state; in words, with what it cost. */
+bool proof_is(const json_t *proof, const char *state);
+void text_add_proof(struct text *text, const json_t *proof, bool cost);
 /* Adds the strings of an array, with commas, `max` at most: "a, b, +3 more". */
 void text_add_list(struct text *text, const json_t *array, size_t max);
 /* Likewise of words in the file, of which the daemon gives the first and counts the rest. */

@@ -379,8 +379,9 @@ static void add_guards(struct facts *facts, const json_t *status)
 	text_free(&text);
 }
 
-static void add_table(struct facts *facts, const json_t *status)
+static void add_table(const struct ctl *ctl, struct facts *facts, const json_t *status)
 {
+	const json_t *proof = json_object_get(status, "proof");
 	int64_t repaired = json_number_of(json_object_get(status, "guards"), "repaired");
 	struct text text = { 0 };
 	char number[32];
@@ -392,8 +393,9 @@ static void add_table(struct facts *facts, const json_t *status)
 		text_add(&text, ", repaired once");
 	else if (repaired)
 		text_add(&text, ", repaired %s times", format_count(repaired, number));
-	text_add(&text, ", generation %s", format_count(json_number_of(status, "generation"), number));
-	add_fact(facts, "Table", TONE_PLAIN, &text, NULL);
+	text_add(&text, "; proof: ");
+	text_add_proof(&text, proof, ctl->values[OPTION_VERBOSE] != NULL);
+	add_fact(facts, "Table", proof_is(proof, "equal") ? TONE_PLAIN : TONE_WARNING, &text, NULL);
 }
 
 void text_status(const struct ctl *ctl, const json_t *reply)
@@ -415,7 +417,7 @@ void text_status(const struct ctl *ctl, const json_t *reply)
 		add_grants(&facts, reply);
 		if (!ctl->values[OPTION_VERBOSE])
 			add_guards(&facts, reply);
-		add_table(&facts, reply);
+		add_table(ctl, &facts, reply);
 	}
 	bool failed = facts.failed;
 	facts_print(&facts, &ctl->screen);

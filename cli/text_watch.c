@@ -142,6 +142,24 @@ static void add_grant(struct text *text, const json_t *event)
 		text_add(text, ", granted by %s", json_text_of(grant, "by"));
 }
 
+static void add_proof(struct text *text, const json_t *event)
+{
+	const json_t *proof = json_object_get(event, "proof");
+	const char *packet = json_text_of(proof, "packet");
+
+	if (json_truth_of(event, "done"))
+		text_add(text, "proof of the table: ");
+	else
+		text_add(text, "a change is refused, since the table would not be the policy: ");
+	if (proof_is(proof, "equal"))
+		text_add_proof(text, proof, true);
+	else if (*packet)
+		text_add(text, "%s: by the policy %s, by the table %s", packet, json_text_of(proof, "wanted"),
+			 json_text_of(proof, "found"));
+	else
+		text_add(text, "%s%s", proof_is(proof, "differs") ? "" : "not proven: ", json_text_of(proof, "why"));
+}
+
 static void add_foreign(struct text *text, const json_t *event)
 {
 	(void)event;
@@ -225,7 +243,8 @@ void text_event(const struct ctl *ctl, const json_t *reply)
 		      { "undo", add_reload },   { "confirm", add_confirm }, { "refresh", add_refresh },
 		      { "clear", add_clear },   { "cut", add_cut },         { "denied", add_denied },
 		      { "name", add_name },     { "repair", add_repair },   { "foreign", add_foreign },
-		      { "health", add_health }, { "lost", add_lost },       { "grant", add_grant } };
+		      { "health", add_health }, { "lost", add_lost },       { "grant", add_grant },
+		      { "proof", add_proof } };
 	const json_t *event = json_object_get(reply, "event");
 	const char *kind = json_text_of(event, "kind");
 	struct text text = { 0 };

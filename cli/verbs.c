@@ -327,13 +327,28 @@ const struct verb verbs[] = {
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_doctor,
 	  .run = verb_doctor },
+	{ .name = "verify",
+	  .help = "prove that the kernel's table is the policy",
+	  .about = "Reads the table from the kernel, and proves that every packet which is not of an established "
+		   "connection ends in it, and is counted, as the policy in force has it: all of them, in classes that "
+		   "neither tells apart. It prints how many were compared, and what is not covered. Where it differs, "
+		   "it "
+		   "shows a packet, what the policy and the table do with it, the rule, and the line of the "
+		   "configuration. The exit status is 0 where it is equal, and else 1.\n"
+		   "Who asks again within a moment gets the same answer.\n",
+	  .example = "spefwctl verify",
+	  .method = SPEFW_METHOD("Verify"),
+	  .timeout_s = LONG_TIMEOUT_S,
+	  .text = text_verify,
+	  .run = verb_verify },
 	{ .name = "watch",
 	  .help = "what happens, as it happens",
 	  .about = "Prints what happens, one event a line, with the local time, until it is interrupted: reloads, "
 		   "refreshes and clears with who asked for them, connections that were cut, what is denied, addresses "
 		   "of names "
 		   "that came and went, changes of other programs to the table, which are undone, and to their "
-		   "own tables, and health. The first line is health as it is. With `--json` each is an object on "
+		   "own tables, what is proven of the table, and health. The first line is health as it is. With "
+		   "`--json` each is an object on "
 		   "one line.\n"
 		   "Where it is not read fast enough events are lost, and a line has their number. The exit status "
 		   "is 3 when the daemon ends.\n",

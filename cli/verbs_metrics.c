@@ -42,6 +42,13 @@ const struct metric metrics[] = {
 	ONE("generation", "gauge",
 	    "Number of the policy in force; one more for each that comes into force, and for each clear.",
 	    "generation"),
+	IS("proof_equal", "Whether it is proven that the table is the policy for all packets.", "proof.state", "equal"),
+	IS("proof_differs", "Whether it is proven that it is not.", "proof.state", "differs"),
+	ONE("proof_cells", "gauge", "Classes of packets that the last proof has compared.", "proof.cells"),
+	{ "proof_seconds", "gauge", "Processor time of the last proof.", METRIC_MILLISECONDS, NULL, "proof.took_ms",
+	  NULL, NULL },
+	ONE("proof_refused_total", "counter",
+	    "Changes of the table that were refused, since it would not have been the policy.", "proof_refused"),
 	ONE("config_matches_disk", "gauge", "Whether the file on disk is the policy in force.", "config.matches_disk"),
 	ONE("confirm_left_seconds", "gauge", "When a change is undone that waits for confirm; absent where none does.",
 	    "config.waiting.left_s"),
@@ -154,6 +161,9 @@ static void print_samples(FILE *out, const struct metric *metric, const json_t *
 		return;
 	if (metric->value == METRIC_NUMBER)
 		print_sample(out, metric, item, NULL, number_of(value));
+	if (metric->value == METRIC_MILLISECONDS)
+		fprintf(out, "spefw_%s %" PRId64 ".%03d\n", metric->name, number_of(value) / 1000,
+			(int)(number_of(value) % 1000));
 	if (metric->value == METRIC_TEXT)
 		print_sample(out, metric, item, json_text(value), 1);
 	for (int i = 0; metric->value == METRIC_CODES && i < HEALTH_CODES; i++)

@@ -50,6 +50,19 @@ static int status_without_daemon(const struct ctl *ctl)
 	return EXIT_NOT_RUNNING;
 }
 
+int verb_verify(struct ctl *ctl)
+{
+	json_t *reply = NULL;
+	int status = ctl_need(ctl, NULL, &reply);
+
+	if (status == EXIT_DONE)
+		ctl->output->reply(ctl, reply);
+	if (status == EXIT_DONE && !proof_is(json_object_get(reply, "proof"), "equal"))
+		status = EXIT_FAILED;
+	json_decref(reply);
+	return status;
+}
+
 int verb_status(struct ctl *ctl)
 {
 	json_t *reply = NULL;

@@ -26,6 +26,14 @@ int64_t processor_ms(void)
 	return read_ms(CLOCK_THREAD_CPUTIME_ID);
 }
 
+int64_t processor_us(void)
+{
+	struct timespec now;
+
+	return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) < 0 ? 0
+								: (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 void pause_ms(int64_t ms)
 {
 	usleep((useconds_t)ms * 1000);

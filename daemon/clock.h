@@ -9,6 +9,7 @@
 int64_t now_ms(void);       /* CLOCK_BOOTTIME: nobody sets it, and it goes on while the machine sleeps */
 int64_t wall_s(void);       /* CLOCK_REALTIME, for what outlives a boot */
 int64_t processor_ms(void); /* what this thread has cost so far */
-void pause_ms(int64_t ms);  /* nothing else happens meanwhile */
+int64_t processor_us(void);
+void pause_ms(int64_t ms); /* nothing else happens meanwhile */
 
 #endif

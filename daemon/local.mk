@@ -35,6 +35,7 @@ libcore_a_SOURCES = \
 	daemon/core/environment.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/explain.c daemon/core/explain.h daemon/core/explain_question.c \
+	daemon/core/fate_text.c daemon/core/fate_text.h \
 	daemon/core/fate.c daemon/core/fate.h daemon/core/fate_packet.c \
 	daemon/core/flow_index.c daemon/core/flow_index.h \
 	daemon/core/grant_list.c daemon/core/grant_list.h daemon/core/grant_text.c \
@@ -122,6 +123,7 @@ spefwd_SOURCES = \
 	daemon/control/report_others.c daemon/control/report_others.h \
 	daemon/control/report.c daemon/control/report.h daemon/control/report_blocked.c \
 	daemon/control/report_cut.c daemon/control/report_cut.h \
+	daemon/control/report_proof.c daemon/control/report_proof.h \
 	daemon/control/report_happening.c daemon/control/report_happening.h daemon/control/report_names.c \
 	daemon/control/report_usage.c daemon/control/report_usage.h \
 	daemon/control/clients.c \
@@ -152,7 +154,9 @@ spefwd_SOURCES = \
 	daemon/gateway/names_reasons.c daemon/gateway/names_refresh.c daemon/gateway/names_view.c \
 	daemon/gateway/network.c daemon/gateway/network.h \
 	daemon/gateway/observer.c daemon/gateway/observer.h \
+	daemon/gateway/prove.c \
 	daemon/gateway/requests.c \
+	daemon/gateway/seal.c daemon/gateway/seal.h \
 	daemon/gateway/table.c daemon/gateway/table.h \
 	daemon/gateway/connections.c \
 	daemon/gateway/usage.c daemon/gateway/usage.h daemon/gateway/usage_parts.h \
@@ -183,6 +187,13 @@ spefwd_SOURCES = \
 	daemon/nft/socket.c daemon/nft/socket.h
 spefwd_LDADD = libbase.a libcore.a $(NFTNL_LIBS) $(MNL_LIBS) $(CONNTRACK_LIBS) $(NLROUTE_LIBS) $(INIH_LIBS) \
 	$(SYSTEMD_LIBS) $(JANSSON_LIBS)
+
+# The same with a compiler that errs and a prover that fails, which tests/system/proof.py asks it for.
+check_PROGRAMS += tests/system/proof_hook
+tests_system_proof_hook_SOURCES = tests/system/proof_hook.c $(spefwd_SOURCES)
+tests_system_proof_hook_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=compile,--wrap=proof_run,--wrap=nft_monitor_new \
+	-Wl,--wrap=nft_read_rules
+tests_system_proof_hook_LDADD = $(spefwd_LDADD)
 
 # The interface description as a C string, for GetInterfaceDescription.
 BUILT_SOURCES = daemon/control/gateway_varlink.h

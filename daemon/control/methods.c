@@ -10,6 +10,7 @@
 #include "control/methods_watch.h"
 #include "control/report.h"
 #include "control/report_cut.h"
+#include "control/report_proof.h"
 #include "control/wire.h"
 
 #include <errno.h>
@@ -111,6 +112,25 @@ static void run_refresh(void *userdata, struct control_call *call, json_t *param
 	free(names);
 }
 
+static void run_verify(void *userdata, struct control_call *call, json_t *parameters)
+{
+	const struct service *service = userdata;
+	struct seal_finding finding;
+
+	(void)parameters;
+	int r = gateway_verify(service->gateway, &finding);
+	if (r == 0)
+		reply_or_fail(call, json_pack("{s:o}", "proof",
+					      report_proof(&finding,
+							   config_store_generation(gateway_config(service->gateway)))));
+	else
+		control_fail(call, NAMED("Failed"),
+			     json_pack("{s:o}", "what",
+				       json_printable(r == -ENOENT
+							      ? "there is no table inet spefw: nothing is guarded"
+							      : table_reason(gateway_table(service->gateway), r))));
+}
+
 static void run_clear(void *userdata, struct control_call *call, json_t *parameters)
 {
 	const struct service *service = userdata;
@@ -129,27 +149,16 @@ static void run_clear(void *userdata, struct control_call *call, json_t *paramet
 }
 
 const struct control_method methods[] = {
-	{ NAMED("Drops"), false, method_drops },
-	{ NAMED("Status"), false, run_status },
-	{ NAMED("Flows"), false, run_flows },
-	{ NAMED("Names"), false, run_names },
-	{ NAMED("Explain"), false, run_explain },
-	{ NAMED("Connections"), false, run_connections },
-	{ NAMED("Peers"), false, run_peers },
-	{ NAMED("Cut"), true, run_cut },
-	{ NAMED("Diff"), false, run_diff },
-	{ NAMED("Reload"), true, run_reload },
-	{ NAMED("Rollback"), true, run_rollback },
-	{ NAMED("Confirm"), true, run_confirm },
-	{ NAMED("History"), false, run_history },
-	{ NAMED("Config"), false, run_config },
-	{ NAMED("Refresh"), true, run_refresh },
-	{ NAMED("Clear"), true, run_clear },
-	{ NAMED("Watch"), false, method_watch },
-	{ NAMED("Policy"), false, run_policy },
-	{ NAMED("Export"), false, run_export },
-	{ NAMED("Grant"), true, run_grant },
-	{ NAMED("Revoke"), true, run_revoke },
-	{ NAMED("Grants"), false, run_grants },
-	{ NULL, false, NULL },
+	{ NAMED("Drops"), false, method_drops },   { NAMED("Status"), false, run_status },
+	{ NAMED("Flows"), false, run_flows },      { NAMED("Names"), false, run_names },
+	{ NAMED("Explain"), false, run_explain },  { NAMED("Connections"), false, run_connections },
+	{ NAMED("Peers"), false, run_peers },      { NAMED("Cut"), true, run_cut },
+	{ NAMED("Diff"), false, run_diff },        { NAMED("Reload"), true, run_reload },
+	{ NAMED("Rollback"), true, run_rollback }, { NAMED("Confirm"), true, run_confirm },
+	{ NAMED("History"), false, run_history },  { NAMED("Config"), false, run_config },
+	{ NAMED("Refresh"), true, run_refresh },   { NAMED("Clear"), true, run_clear },
+	{ NAMED("Watch"), false, method_watch },   { NAMED("Policy"), false, run_policy },
+	{ NAMED("Export"), false, run_export },    { NAMED("Grant"), true, run_grant },
+	{ NAMED("Revoke"), true, run_revoke },     { NAMED("Grants"), false, run_grants },
+	{ NAMED("Verify"), false, run_verify },    { NULL, false, NULL },
 };

@@ -3,6 +3,7 @@
 #include "control/flow_json.h"
 #include "control/report_grants.h"
 #include "control/report_history.h"
+#include "control/report_proof.h"
 #include "control/report_usage.h"
 #include "control/report_drops.h"
 #include "core/query_pace.h"
@@ -193,6 +194,7 @@ json_t *report_status(struct gateway *gateway, size_t clients)
 {
 	const struct policy *policy = config_store_policy(gateway_config(gateway));
 	struct table_figures table = table_figures(gateway_table(gateway));
+	struct seal_figures seal = seal_figures(gateway_seal(gateway));
 	struct health health = { 0 };
 	json_t *out = NULL;
 
@@ -221,6 +223,8 @@ json_t *report_status(struct gateway *gateway, size_t clients)
 	json_object_set_new(out, "commits", json_integer((json_int_t)table.commits));
 	json_object_set_new(out, "blocked", report_blocked(gateway));
 	json_object_set_new(out, "grants", report_grant_list(gateway));
+	json_object_set_new(out, "proof", report_proof(seal.held, config_store_generation(gateway_config(gateway))));
+	json_object_set_new(out, "proof_refused", json_integer((json_int_t)seal.refusals));
 	report_recorded(out, gateway);
 	health_free(&health);
 	return out;

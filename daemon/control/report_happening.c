@@ -3,6 +3,7 @@
 #include "control/report.h"
 #include "control/report_cut.h"
 #include "control/report_grants.h"
+#include "control/report_proof.h"
 #include "control/wire.h"
 
 #include <time.h>
@@ -129,6 +130,9 @@ static int add_details(json_t *event, const struct policy *policy, const struct 
 	case HAPPENED_GRANT:
 		r |= set(event, "change", json_string(happening->text));
 		return r | set(event, "grant", report_grant(policy, happening->grant));
+	case HAPPENED_PROOF:
+		r |= set(event, "done", json_boolean(happening->done));
+		return r | set(event, "proof", report_proof(happening->finding, happening->generation));
 	case HAPPENED_REPAIR: return r | set(event, "changed", json_printable(happening->text));
 	default: return r;
 	}
@@ -137,7 +141,7 @@ static int add_details(json_t *event, const struct policy *policy, const struct 
 json_t *report_happening(const struct policy *policy, const struct happening *happening)
 {
 	static const char *const kinds[HAPPENINGS] = { "reload", "rollback", "undo",   "confirm", "refresh", "clear",
-						       "cut",    "name",     "repair", "foreign", "grant" };
+						       "cut",    "name",     "repair", "foreign", "grant",   "proof" };
 	json_t *event, *reply = new_event(kinds[happening->kind], &event);
 
 	return reply ? finish(reply, add_details(event, policy, happening)) : NULL;

@@ -88,6 +88,7 @@ enum protocol { PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP_ECHO, PROTOCOLS };
 enum preset { PRESET_SINGLE_SERVER, PRESET_NONE };
 enum mode { MODE_ENFORCE, MODE_AUDIT };
 enum interception { INTERCEPTION_PREVENT, INTERCEPTION_BLOCK, INTERCEPTION_REPORT, INTERCEPTION_OFF };
+enum proof_mode { PROOF_ENFORCE, PROOF_REPORT };
 enum name_family { NAME_BOTH, NAME_IPV4, NAME_IPV6 };
 enum interfaces { INTERFACES_AUTO, INTERFACES_NAMED, INTERFACES_ANY };
 
@@ -157,6 +158,7 @@ struct config {
 	enum interception interception;
 	bool early_drop;
 	bool record;
+	enum proof_mode proof;
 	uint16_t log_group;
 	struct members nat_except; /* ranges alone */
 	struct members reject;     /* roles alone; whether there are such is for the policy to see */

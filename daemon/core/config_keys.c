@@ -16,6 +16,7 @@ static const char *const protocols[] = { "tcp", "udp", "icmp-echo" };
 static const char *const presets[] = { "single-server", "none" };
 static const char *const modes[] = { "enforce", "audit" };
 static const char *const interceptions[] = { "prevent", "block", "report", "off" };
+static const char *const proofs[] = { "enforce", "report" };
 static const char *const families[] = { "both", "ipv4", "ipv6" };
 static const char *const no_yes[] = { "no", "yes" };
 
@@ -155,6 +156,22 @@ const struct config_key config_keys[] = {
 		    ".Xr spefwd 8 .\n"
 		    ".Cm no :\n"
 		    "nothing is kept, and what was kept is removed at once.\n" },
+	{ CONFIG_GATEWAY, "proof", VALUE(CHOICE), CHOICES(proofs), .initial = PROOF_ENFORCE, CONFIG(proof),
+	  POLICY(proof), .change = CHANGE_VALUES, .example = "enforce",
+	  .manual = "What becomes of a change of the table of which it is proven that it would not be\n"
+		    "the policy for every packet; see\n"
+		    ".Sx THE PROOF\n"
+		    "in\n"
+		    ".Xr spefwd 8 .\n"
+		    ".Cm enforce :\n"
+		    "it is refused, and the table stays as it is.\n"
+		    ".Cm report :\n"
+		    "it is made, and\n"
+		    ".Ic spefwctl status\n"
+		    "is degraded.\n"
+		    "Either shows a fault of\n"
+		    ".Nm spefwd\n"
+		    "itself, never one of the configuration.\n" },
 	{ CONFIG_GATEWAY, "log_group", VALUE(NUMBER), RANGE(0, UINT16_MAX), .initial = 5, CONFIG(log_group),
 	  POLICY(log_group), .change = CHANGE_VALUES, .example = "5",
 	  .manual = "The netfilter log group for denied and intercepted packets; see\n"

@@ -23,6 +23,16 @@
 	       "The table could not be brought up to date, and what it holds is not known.", "")                      \
 	REASON(CHANGE_FAILED, "change-failed", false,                                                                 \
 	       "The last change could not be made; the table holds what it held before. It is tried again.", "")      \
+	REASON(PROOF_DIFFERS, "proof-differs", true,                                                                  \
+	       "It is proven that the table is not the policy, by a packet that `spefwctl verify` shows.",            \
+	       "`spefwctl verify`")                                                                                   \
+	REASON(PROOF_REPORTED, "proof-reported", false, "The same, where `proof = report` lets it be so.",            \
+	       "`spefwctl verify`")                                                                                   \
+	REASON(PROOF_REFUSED, "proof-refused", false,                                                                 \
+	       "A change was refused, since it is proven that the table would not have been the policy; the table "   \
+	       "holds what it held before.",                                                                          \
+	       "`proof = report` in `[gateway]`")                                                                     \
+	REASON(NOT_PROVEN, "not-proven", false, "Whether the table is the policy could not be proven.", "")           \
 	REASON(COUNTERS_UNREADABLE, "counters-unreadable", true, "The kernel's counters can't be read.", "")          \
 	REASON(CONFIG_CHANGED, "config-changed", false, "A configuration file was changed and is not loaded.",        \
 	       "`spefwctl reload`")                                                                                   \

@@ -88,6 +88,7 @@ struct policy {
 	enum interception interception;
 	bool early_drop;
 	bool record; /* who used what is remembered */
+	enum proof_mode proof;
 	bool observe;
 	uint16_t log_group;
 	char (*reject)[CONFIG_ID_MAX + 1]; /* roles whose denied connections are answered; none is ANY */

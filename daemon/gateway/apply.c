@@ -61,68 +61,112 @@ static int read_kernel(struct gateway *gateway, const struct policy *policy)
 	return r;
 }
 
-int compile_all(struct gateway *gateway, const struct policy *policy, struct ruleset *ret)
+int surroundings_read(struct gateway *gateway, const struct policy *policy, struct surroundings *ret,
+		      struct environment *ret_environment)
 {
-	struct environment_store store;
-	struct names_view names = { 0 };
-
-	int r = network_environment(gateway->network, policy, &store);
+	ret->names = (struct names_view){ 0 };
+	int r = network_environment(gateway->network, policy, &ret->store);
 	if (r == 0)
-		r = gateway_view(gateway, policy, &names);
-	if (r == 0) {
-		struct environment environment =
-			environment_of(&store, network_own_addresses(gateway->network), &names);
-		r = compile(ret, policy, &environment);
-	}
-	names_view_free(&names);
-	environment_free(&store);
+		r = gateway_view(gateway, policy, &ret->names);
+	if (r == 0)
+		*ret_environment = environment_of(&ret->store, network_own_addresses(gateway->network), &ret->names);
 	return r;
 }
 
-static int apply_once(struct gateway *gateway, const struct policy *policy)
+void surroundings_free(struct surroundings *surroundings)
+{
+	names_view_free(&surroundings->names);
+	environment_free(&surroundings->store);
+}
+
+int compile_all(struct gateway *gateway, const struct policy *policy, struct ruleset *ret)
+{
+	struct surroundings surroundings;
+	struct environment environment;
+
+	int r = surroundings_read(gateway, policy, &surroundings, &environment);
+	if (r == 0)
+		r = compile(ret, policy, &environment);
+	surroundings_free(&surroundings);
+	return r;
+}
+
+/* Compiled and proven by the same surroundings. */
+static int commit(struct gateway *gateway, const struct policy *policy, bool anyway, bool *ret_replaced)
+{
+	struct surroundings surroundings;
+	struct environment environment;
+	struct ruleset wanted = { 0 };
+
+	int r = surroundings_read(gateway, policy, &surroundings, &environment);
+	if (r == 0)
+		r = compile(&wanted, policy, &environment);
+	if (r == 0) {
+		struct proving proving = { gateway->seal, policy, &environment, anyway };
+		struct table_judge judge = prove_all(&proving);
+		r = table_commit(gateway->table, &wanted, name_margin_ms(policy->stale_ms) / 2, &judge, ret_replaced);
+	}
+	note_proof(gateway, r);
+	ruleset_free(&wanted);
+	surroundings_free(&surroundings);
+	return r;
+}
+
+static int apply_once(struct gateway *gateway, const struct policy *policy, bool anyway)
 {
 	bool read = !table_is_known(gateway->table), first = !cut_is_known(gateway->cut), replaced = false;
-	struct ruleset wanted = { 0 };
 
 	int r = read ? read_kernel(gateway, policy) : 0;
 	if (r == 0)
-		r = compile_all(gateway, policy, &wanted);
-	if (r == 0)
-		r = table_commit(gateway->table, &wanted, name_margin_ms(policy->stale_ms) / 2, &replaced);
+		r = commit(gateway, policy, anyway, &replaced);
 	if (r == 0 && ((read && !first) || replaced))
 		cut_restore(gateway->cut);
-	ruleset_free(&wanted);
 	return r;
 }
 
-int apply_policy(struct gateway *gateway, const struct policy *policy)
+int apply_policy(struct gateway *gateway, const struct policy *policy, bool anyway)
 {
 	bool known = table_is_known(gateway->table);
 
-	int r = apply_once(gateway, policy);
+	int r = apply_once(gateway, policy, anyway);
 	/* The kernel does not hold what it was thought to: another program's change was faster than the notice of it.
 	 */
 	if (known && !table_is_known(gateway->table) && (r == -ENOENT || r == -EEXIST || r == -EBUSY)) {
 		cut_require(gateway->cut, adopted);
-		r = apply_once(gateway, policy);
+		r = apply_once(gateway, policy, anyway);
 	}
 	return r;
 }
 
-int apply(struct gateway *gateway)
+void apply_reason(struct gateway *gateway, int r, const char *what, char text[GATEWAY_WHAT_MAX])
 {
-	char what[200];
+	const struct seal_finding *refused = seal_figures(gateway->seal).refused;
+	char found[SEAL_LINE_MAX];
+
+	if (r == -ECANCELED && refused)
+		snprintf(text, GATEWAY_WHAT_MAX, "%s: the table would not be the policy: %s", what,
+			 seal_text(refused, found));
+	else
+		snprintf(text, GATEWAY_WHAT_MAX, "%s: %s", what, table_reason(gateway->table, r));
+}
+
+static int bring_up_to_date(struct gateway *gateway, bool anyway)
+{
+	char what[GATEWAY_WHAT_MAX];
 
 	if (table_is_removed(gateway->table))
 		return 0;
 	/* What was opened while the table was not there, or was another's, is in nobody's policy. */
 	if (!table_is_known(gateway->table))
 		cut_require(gateway->cut, adopted);
-	int r = apply_policy(gateway, config_store_policy(gateway->config));
+	int r = apply_policy(gateway, config_store_policy(gateway->config), anyway);
 	if (r < 0) {
-		snprintf(what, sizeof(what), "can't bring the kernel up to date: %s", table_reason(gateway->table, r));
-		table_set_failure(gateway->table, what);
-		retry_soon(gateway);
+		apply_reason(gateway, r, "can't bring the kernel up to date", what);
+		if (r != -ECANCELED || !table_is_known(gateway->table))
+			table_set_failure(gateway->table, what);
+		/* What was refused would be refused again, until something else changes. */
+		if (r != -ECANCELED)
+			retry_soon(gateway);
 		return r;
 	}
 	table_set_failure(gateway->table, NULL);
@@ -131,6 +175,17 @@ int apply(struct gateway *gateway)
 	if (why)
 		cut_denied(gateway, why, NULL, NULL);
 	return 0;
+}
+
+int apply(struct gateway *gateway)
+{
+	/* What another program has made of the table is no better than what is wanted, whatever that is. */
+	return bring_up_to_date(gateway, table_is_altered(gateway->table));
+}
+
+int apply_anyway(struct gateway *gateway)
+{
+	return bring_up_to_date(gateway, true);
 }
 
 /* policy: the one in force or a part of it. */
@@ -142,8 +197,12 @@ static int commit_names(struct gateway *gateway, const struct policy *policy)
 	int r = names_view(gateway->names, policy, &names);
 	if (r == 0)
 		r = compile_names(&wanted, table_current(gateway->table), policy, &names);
-	if (r == 0)
-		r = table_commit_sets(gateway->table, &wanted, name_margin_ms(policy->stale_ms) / 2);
+	if (r == 0) {
+		const struct environment environment = { .names = &names };
+		struct proving proving = { gateway->seal, policy, &environment, false };
+		struct table_judge judge = prove_names(&proving);
+		r = table_commit_sets(gateway->table, &wanted, name_margin_ms(policy->stale_ms) / 2, &judge);
+	}
 	ruleset_free(&wanted);
 	names_view_free(&names);
 	return r;

@@ -18,23 +18,22 @@ struct change {
 	int64_t confirm_ms;         /* 0: it does not wait for confirm */
 };
 
-/* The kernel gets the candidate's policy; in force is then that, and candidate has the one before. */
-static int take_over(struct gateway *gateway, struct config_candidate *candidate, bool another,
-		     struct reload_result *ret)
+int take_over(struct gateway *gateway, struct config_candidate *candidate, bool another, char what[GATEWAY_WHAT_MAX])
 {
 	const struct policy *policy = config_store_policy(gateway->config);
-	char what[200];
 
 	/* Names of both are wanted while the change is under way: a refused one must lose nothing. */
 	int r = names_want(gateway->names, policy, &candidate->file.policy);
 	if (r == 0)
-		r = apply_policy(gateway, &candidate->file.policy);
+		r = apply_policy(gateway, &candidate->file.policy, !table_guards(gateway->table));
 	if (r < 0) {
-		snprintf(what, sizeof(what), "the new policy can't be applied: %s", table_reason(gateway->table, r));
 		names_want(gateway->names, policy, NULL);
-		apply(gateway);
-		table_set_failure(gateway->table, what);
-		snprintf(ret->what, sizeof(ret->what), "%s", what);
+		apply_reason(gateway, r, "the new policy can't be applied", what);
+		/* What was refused has changed nothing. */
+		if (r != -ECANCELED || table_is_altered(gateway->table))
+			apply(gateway);
+		if (r != -ECANCELED)
+			table_set_failure(gateway->table, what);
 		return r;
 	}
 	foreign_cancel(gateway->foreign);
@@ -124,7 +123,7 @@ static int bring_into_force(struct gateway *gateway, const struct change *change
 		waits = r == 0;
 	}
 	if (r == 0)
-		r = take_over(gateway, candidate, another, ret);
+		r = take_over(gateway, candidate, another, ret->what);
 	if (r == 0)
 		follow_change(gateway, change, candidate, &reader.changes, ret);
 	else if (waits)

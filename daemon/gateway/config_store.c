@@ -256,9 +256,10 @@ void config_candidate_free(struct config_candidate *candidate)
 void config_store_take(struct config_store *store, struct config_candidate *candidate, bool another)
 {
 	bool from_kept = !candidate->archive.count;
-	bool moved = another || !store->in_force || !store->generation.files;
+	uint64_t files = policy_file_hash(&candidate->file);
+	bool moved = store->in_force ? another || !store->generation.files : files != store->generation.files;
 
-	generation_set(&store->generation, policy_file_hash(&candidate->file), moved);
+	generation_set(&store->generation, files, moved);
 	struct policy_file before = store->file;
 
 	store->file = candidate->file;
@@ -362,6 +363,36 @@ int config_store_read_kept(struct config_store *store, uint64_t files, struct co
 	if (r < 0)
 		config_candidate_free(ret);
 	archive_free(&archive);
+	return r;
+}
+
+/* The same files count once. */
+static bool is_repeated(const struct history *history, size_t index)
+{
+	for (size_t i = index + 1; i < history->count; i++)
+		if (history->entries[i].files == history->entries[index].files)
+			return true;
+	return false;
+}
+
+int config_store_read_earlier(struct config_store *store, size_t number, struct config_candidate *ret,
+			      const struct ranges *own)
+{
+	const struct history *history = &store->kept.history;
+	uint64_t files = policy_file_hash(&store->file);
+	struct diags diags = { 0 };
+	int r = -ENOENT;
+
+	*ret = (struct config_candidate){ .archive = { 0 } };
+	for (size_t i = history->count; i-- > 0;) {
+		const struct history_entry *entry = &history->entries[i];
+		if (!entry->bytes || entry->files == files || is_repeated(history, i) ||
+		    history_why(history, entry->files) || number-- > 0)
+			continue;
+		r = config_store_read_kept(store, entry->files, ret, own, &diags);
+		break;
+	}
+	diags_free(&diags);
 	return r;
 }
 

@@ -35,6 +35,10 @@ int config_store_read(struct config_store *store, struct config_candidate *ret, 
  * and no reason of health. */
 int config_store_look(const struct config_store *store, struct config_candidate *ret, const struct archive *files,
 		      const struct ranges *own, struct diags *diags);
+/* An earlier one that was kept, the number-th of them, from 0 for the newest, that has other files than what is in
+ * force or was loaded. -ENOENT: there is none; or another negative errno. */
+int config_store_read_earlier(struct config_store *store, size_t number, struct config_candidate *ret,
+			      const struct ranges *own);
 void config_candidate_free(struct config_candidate *candidate);
 /* The kernel holds the candidate's policy: it is in force, and candidate->file is what was in force before. another: it
  * means something else than the one before. */

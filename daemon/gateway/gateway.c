@@ -105,6 +105,7 @@ void gateway_free(struct gateway *gateway)
 	foreign_free(gateway->foreign);
 	notice_free(gateway->notice);
 	counts_free(gateway->counts);
+	seal_free(gateway->seal);
 	cut_free(gateway->cut);
 	table_free(gateway->table);
 	network_free(gateway->network);
@@ -149,6 +150,8 @@ static void on_minute(void *userdata)
 	counts_sample(gateway->counts);
 	save_counts(gateway);
 	config_store_save(gateway->config);
+	if (table_is_torn(gateway->table))
+		table_suspect(gateway->table); /* it may be read in one piece by now */
 	review_cut(gateway);
 	observer_retry(gateway->observer);
 	drops_minute(gateway->drops, denied_by_flows(gateway));
@@ -177,7 +180,9 @@ static int make_objects(struct gateway *gateway, int stored_fd)
 	if (r < 0)
 		return r;
 	struct nft_socket *socket = table_socket(gateway->table);
-	r = cut_new(&gateway->cut, socket);
+	r = seal_new(&gateway->seal);
+	if (r == 0)
+		r = cut_new(&gateway->cut, socket);
 	if (r == 0)
 		r = counts_new(&gateway->counts, socket, state, &counts_events, gateway);
 	if (r == 0)
@@ -231,6 +236,8 @@ int gateway_start(struct gateway *gateway, int stored_fd)
 	 * again.
 	 */
 	r = apply(gateway);
+	if (r == -ECANCELED)
+		r = start_otherwise(gateway);
 	if (r == -EPERM || r == -EOPNOTSUPP || r == -EBUSY)
 		return r;
 	counts_sample(gateway->counts);
@@ -323,6 +330,11 @@ const struct observer *gateway_observer(const struct gateway *gateway)
 	return gateway->observer;
 }
 
+const struct seal *gateway_seal(const struct gateway *gateway)
+{
+	return gateway->seal;
+}
+
 const struct table *gateway_table(const struct gateway *gateway)
 {
 	return gateway->table;
@@ -352,6 +364,8 @@ void gateway_reasons(struct gateway *gateway, struct health *ret)
 
 	*ret = (struct health){ 0 };
 	table_reasons(gateway->table, ret);
+	if (!removed)
+		seal_reasons(gateway->seal, policy->proof, ret);
 	config_store_reasons(gateway->config, network_own_addresses(gateway->network), removed, ret);
 	if (gateway->undo_failed)
 		health_add(ret, HEALTH_UNDO_FAILED, "a reload that nobody confirmed can't be undone: %s",

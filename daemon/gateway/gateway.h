@@ -14,6 +14,7 @@
 #include "gateway/happening.h"
 #include "gateway/names.h"
 #include "gateway/observer.h"
+#include "gateway/seal.h"
 #include "gateway/table.h"
 #include "gateway/usage.h"
 
@@ -50,12 +51,14 @@ int gateway_start(struct gateway *gateway, int stored_fd);
 void gateway_free(struct gateway *gateway);        /* the table stays. NULL: nothing */
 int gateway_socket(const struct gateway *gateway); /* the descriptor of the socket that owns the table */
 
+enum { GATEWAY_WHAT_MAX = 1000 }; /* bytes of a text that says why something failed */
+
 struct reload_result {
 	void (*line)(void *userdata, const char *text); /* gets each change, before it is made; may be NULL */
 	void *userdata;
-	struct cut_result cut; /* connections that the new policy denies */
-	bool waits;            /* for confirm: config_store_waiting() has until when */
-	char what[200];        /* why it failed; "": the errno tells */
+	struct cut_result cut;       /* connections that the new policy denies */
+	bool waits;                  /* for confirm: config_store_waiting() has until when */
+	char what[GATEWAY_WHAT_MAX]; /* why it failed; "": the errno tells */
 };
 
 /* Reads the configuration again and applies it. confirm_ms: undone after so long, but for gateway_confirm(); 0: for
@@ -77,6 +80,9 @@ int gateway_explain(struct gateway *gateway, const struct foreign_packet *packet
 void gateway_forget_waiter(struct gateway *gateway, const void *waiter);
 /* Whether somebody wants to see what happens. */
 void gateway_watch(struct gateway *gateway, bool watch);
+/* Proves anew that the table is the policy, as the kernel has it now; where somebody asked a moment ago, *ret is what
+ * was found then. 0; -ENOENT: there is no table; or another negative errno. */
+int gateway_verify(struct gateway *gateway, struct seal_finding *ret);
 /* Removes the table; until the next reload nothing is guarded. *ret_removed: there was one. *ret_dropped: a reload
  * waited for confirm, and counts as undone. 0 or a negative errno. */
 int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret_removed, bool *ret_dropped);
@@ -104,6 +110,7 @@ uint64_t gateway_drops_unseen_hour(const struct gateway *gateway);
 const struct foreign *gateway_foreign(const struct gateway *gateway);
 const struct names *gateway_names(const struct gateway *gateway);
 const struct observer *gateway_observer(const struct gateway *gateway);
+const struct seal *gateway_seal(const struct gateway *gateway);
 const struct table *gateway_table(const struct gateway *gateway);
 const struct usage *gateway_usage(const struct gateway *gateway);
 /* As table_rule_handle(). */

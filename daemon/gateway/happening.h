@@ -6,6 +6,7 @@
 
 #include "core/grant_list.h"
 #include "gateway/cut.h"
+#include "gateway/seal.h"
 
 #include <sys/types.h>
 
@@ -28,6 +29,7 @@ enum happening_kind {
 	HAPPENED_REPAIR,  /* another program had changed our table */
 	HAPPENED_FOREIGN, /* another program has changed tables of its own */
 	HAPPENED_GRANT,
+	HAPPENED_PROOF, /* something else is proven of the table than before; or a change was refused (not done) */
 	HAPPENINGS
 };
 
@@ -36,8 +38,9 @@ struct happening {
 	enum happening_kind kind;
 	const struct requester
 		*by; /* RELOAD, ROLLBACK, CONFIRM, REFRESH, CLEAR, CUT and GRANT on request; UNDO: of the reload */
-	bool done;   /* RELOAD, ROLLBACK, UNDO: the new policy is in force; CLEAR: there was a table */
-	uint64_t generation; /* RELOAD, ROLLBACK, UNDO, CONFIRM */
+	bool done;   /* RELOAD, ROLLBACK, UNDO: the new policy is in force; CLEAR: there was a table;
+		      PROOF: of it, not of a change that was refused */
+	uint64_t generation; /* RELOAD, ROLLBACK, UNDO, CONFIRM, PROOF */
 	int64_t confirm_ms;  /* RELOAD, ROLLBACK: how long it waits for confirm; 0: it does not */
 	/* RELOAD, ROLLBACK, UNDO: what changes, one line each; REFRESH: the names, none: all. The first ones; count is
 	 * of all. */
@@ -46,8 +49,9 @@ struct happening {
 	const struct cut_result *cut; /* CUT */
 	const char *text; /* CUT: why; REPAIR: what had been changed; NAME: the name; GRANT: "given", "prolonged",
 			     "shortened", "revoked", "ended" */
-	const struct grant *grant; /* GRANT */
-	enum family family;        /* NAME, with the two below */
+	const struct grant *grant;          /* GRANT */
+	const struct seal_finding *finding; /* PROOF */
+	enum family family;                 /* NAME, with the two below */
 	const struct addr *added, *removed;
 	size_t added_count, removed_count;
 };

@@ -21,16 +21,19 @@ struct gateway {
 	void *userdata;
 	int state_lock; /* descriptor: the state directory is ours alone; negative: it can't be had */
 	int64_t started_ms;
-	int64_t diff_free_ms;   /* from when on gateway_diff() looks again */
-	int64_t export_free_ms; /* from when on gateway_export() works again */
-	bool applying;          /* what the objects report has consequences for the kernel from now on */
-	bool started;           /* the table is up, and the counters were read once */
+	int64_t diff_free_ms;         /* from when on gateway_diff() looks again */
+	int64_t export_free_ms;       /* from when on gateway_export() works again */
+	bool applying;                /* what the objects report has consequences for the kernel from now on */
+	bool started;                 /* the table is up, and the counters were read once */
+	struct seal_finding verified; /* by gateway_verify(), which looks again from verify_free_ms on */
+	int64_t verify_free_ms;
 
 	char loaded_by[REQUESTER_MAX]; /* who asked for the policy in force; "": a start */
 
 	struct config_store *config;
 	struct network *network;
 	struct table *table;
+	struct seal *seal;
 	struct cut *cut;
 	struct counts *counts;
 	struct helper *helper;
@@ -50,7 +53,7 @@ struct gateway {
 	struct timer *retry_timer, *minute_timer, *health_timer;
 	struct timer *confirm_timer; /* when what waits for confirm is undone, or tried to be again */
 	bool undo_failed;
-	char undo_problem[200];
+	char undo_problem[GATEWAY_WHAT_MAX];
 };
 
 /* requests.c: who asked for what. */
@@ -77,13 +80,21 @@ void happened(struct gateway *gateway, const struct happening *happening);
 void happened_to_names(struct gateway *gateway, const struct policy *policy); /* the policy in force, or a part of it */
 void happened_to_policy(struct gateway *gateway);                             /* another one is in force */
 
+/* change.c: the kernel gets the candidate's policy; in force is then that, and candidate has the one before. 0 or a
+ * negative errno, and `what` says why: in force is what was. */
+int take_over(struct gateway *gateway, struct config_candidate *candidate, bool another, char what[GATEWAY_WHAT_MAX]);
+
 /* apply.c */
 /* The table that a policy wants now. 0, and ruleset_free() must follow, or a negative errno. */
 int compile_all(struct gateway *gateway, const struct policy *policy, struct ruleset *ret);
 /* Brings the kernel to what is wanted now. 0 or a negative errno (then it is tried again later). */
 int apply(struct gateway *gateway);
-/* The same for another policy: nothing is noted, or tried again later. */
-int apply_policy(struct gateway *gateway, const struct policy *policy);
+int apply_anyway(struct gateway *gateway); /* whatever is proven of it */
+/* The same for another policy: nothing is noted, or tried again later. -ECANCELED: it is proven that the table would
+ * not be the policy, and nothing was changed; with `anyway` it is. */
+int apply_policy(struct gateway *gateway, const struct policy *policy, bool anyway);
+/* "WHAT: why that failed". */
+void apply_reason(struct gateway *gateway, int r, const char *what, char text[GATEWAY_WHAT_MAX]);
 /* The addresses of one name of the policy in force alone, or of all (NULL): whatever the size of the policy, and with a
  * thousand names, it must not take long. */
 void apply_names(struct gateway *gateway, const char *name);
@@ -98,6 +109,32 @@ void retry_soon(struct gateway *gateway);
 /* granting.c */
 extern const struct grants_events grants_events;
 void end_all_grants(struct gateway *gateway); /* the table was removed */
+
+/* What is to be known of the gateway for a policy; the environment points into it. 0 or a negative errno;
+ * surroundings_free() must follow in any case. */
+struct surroundings {
+	struct environment_store store;
+	struct names_view names;
+};
+int surroundings_read(struct gateway *gateway, const struct policy *policy, struct surroundings *ret,
+		      struct environment *ret_environment);
+void surroundings_free(struct surroundings *surroundings);
+
+/* prove.c */
+struct proving {
+	struct seal *seal;
+	const struct policy *policy;
+	const struct environment *environment;
+	bool anyway; /* the change is made whatever is found */
+};
+/* For table_commit(), table_commit_sets(). They point to it. */
+struct table_judge prove_all(struct proving *proving);
+struct table_judge prove_names(struct proving *proving);
+/* At a start whose configuration was refused: the newest one before it of which it is proven comes into force, or it
+ * does so itself where there is no table. 0 or a negative errno: then the table stays as it was found. */
+int start_otherwise(struct gateway *gateway);
+/* What was proven of a change that was made (r: 0), or refused (-ECANCELED). */
+void note_proof(struct gateway *gateway, int r);
 
 /* events.c: what the objects report. */
 extern const struct table_events table_events;

@@ -120,6 +120,7 @@ int gateway_clear(struct gateway *gateway, const struct requester *by, bool *ret
 		log_notice("the change by %s does not wait for confirm any more: it counts as undone", waiting->by);
 	timer_stop(gateway->confirm_timer);
 	gateway->undo_failed = false;
+	seal_forget(gateway->seal);
 	cut_forget_all(gateway->cut);
 	usage_set_removed(gateway->usage, true);
 	end_all_grants(gateway);

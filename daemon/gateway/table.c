@@ -33,6 +33,9 @@ struct table {
 	bool known;                   /* false: the kernel is to be read before the next change */
 	struct delta_options options; /* where it was just read: what was found; else that there is a table */
 	bool removed;
+	bool was_known;
+	bool guards; /* there is a table, and it is not asleep */
+	bool torn;   /* what was read last may be of several moments */
 	char failure[200];
 	uint64_t commits, repaired;
 	char last_repair[200];
@@ -164,6 +167,29 @@ bool table_is_removed(const struct table *table)
 	return table->removed;
 }
 
+bool table_is_torn(const struct table *table)
+{
+	return table->torn;
+}
+
+bool table_is_altered(const struct table *table)
+{
+	return table->was_known && !table->known;
+}
+
+bool table_guards(const struct table *table)
+{
+	return table->guards;
+}
+
+void table_suspect(struct table *table)
+{
+	if (table->removed)
+		return;
+	table->known = false;
+	timer_set_at(table->repair_timer, 0);
+}
+
 const struct ruleset *table_current(const struct table *table)
 {
 	return &table->current;
@@ -241,12 +267,12 @@ static void log_altered_chains(const struct ruleset *found)
 
 int table_read(struct table *table)
 {
+	struct nft_table_state state;
 	struct nft_table_info info;
 	struct ruleset found;
-	bool foreign = false;
 
 	table->socket.error[0] = '\0';
-	table->known = false;
+	table->known = table->torn = false;
 	table->options = adopted;
 	int r = nft_read_info(&table->socket, &info);
 	if (r == 0 && info.exists)
@@ -254,19 +280,65 @@ int table_read(struct table *table)
 	if (r < 0)
 		return r;
 	table->options.exists = info.exists;
+	table->guards = info.exists && !(info.flags & NFT_TABLE_F_DORMANT);
 	ruleset_free(&table->current);
 	if (!info.exists || table->options.replace)
 		return 0;
-	r = nft_read_table(&table->socket, &found, now_ms(), &foreign);
+	r = nft_read_table(&table->socket, &found, now_ms(), &state);
 	if (r < 0)
 		return r;
 	table->current = found;
-	table->options.replace = foreign;
-	if (foreign)
+	table->torn = state.torn;
+	table->options.replace = state.foreign;
+	if (state.foreign)
 		log_notice("table inet " TABLE_NAME " holds what is not of our making: it is replaced");
 	else
 		log_altered_chains(&table->current);
 	return 0;
+}
+
+int table_look(struct table *table, struct ruleset *ret, bool *ret_torn)
+{
+	struct nft_table_state state = { .torn = false };
+	struct nft_table_info info;
+
+	table->socket.error[0] = '\0';
+	int r = nft_read_info(&table->socket, &info);
+	if (r == 0)
+		r = info.exists ? nft_read_table(&table->socket, ret, now_ms(), &state) : -ENOENT;
+	if (r < 0)
+		return r;
+	*ret_torn = state.torn;
+	if (!state.foreign && !(info.flags & ~(uint32_t)TABLE_OWNED))
+		return 0;
+	ruleset_free(ret);
+	return -EUCLEAN;
+}
+
+static bool may_prepare(struct table *table, const struct delta *delta, const struct table_judge *judge)
+{
+	struct ruleset after = { 0 };
+
+	if (!delta->prepare)
+		return true;
+	bool known = delta_apply(&after, &table->current, delta->items, delta->prepare) == 0;
+	bool may = judge->may_prepare(judge->userdata, &table->current, known ? &after : NULL);
+	delta_applied_free(&after);
+	return may;
+}
+
+/* anew: the table does not exist yet, or goes. */
+static bool may_become(struct table *table, const struct ruleset *wanted, const struct delta *delta, bool anew,
+		       const struct table_judge *judge)
+{
+	static const struct ruleset nothing;
+	const struct ruleset *before = anew ? &nothing : &table->current;
+	struct ruleset after = { 0 };
+
+	bool known = !delta->count || delta_apply(&after, before, delta->items, delta->count) == 0;
+	bool may = judge->may_become(judge->userdata, wanted, !delta->count ? before : known ? &after : NULL);
+	delta_applied_free(&after);
+	return may;
 }
 
 static int commit_batches(struct table *table, const struct delta *delta)
@@ -280,7 +352,25 @@ static int commit_batches(struct table *table, const struct delta *delta)
 	return r;
 }
 
-static int change_kernel(struct table *table, struct ruleset *wanted, struct delta_options *options)
+static int send_change(struct table *table, const struct delta *delta, bool replace)
+{
+	int r = 0;
+
+	if (replace)
+		table->events.counters_ending(table->userdata);
+	if (delta->count) {
+		r = commit_batches(table, delta);
+		table->known = r == 0;
+		if (r == 0)
+			table->commits++;
+	}
+	if (r == 0 && replace)
+		table->events.counters_restarted(table->userdata);
+	return r;
+}
+
+static int change_kernel(struct table *table, struct ruleset *wanted, struct delta_options *options,
+			 const struct table_judge *judge)
 {
 	struct delta delta;
 
@@ -291,21 +381,16 @@ static int change_kernel(struct table *table, struct ruleset *wanted, struct del
 	}
 	if (r < 0)
 		return r;
-	if (options->replace)
-		table->events.counters_ending(table->userdata);
-	if (delta.count) {
-		r = commit_batches(table, &delta);
-		table->known = r == 0;
-		if (r == 0)
-			table->commits++;
-	}
+	bool anew = !options->exists || options->replace;
+	r = may_prepare(table, &delta, judge) && may_become(table, wanted, &delta, anew, judge)
+		    ? send_change(table, &delta, options->replace)
+		    : -ECANCELED;
 	delta_free(&delta);
-	if (r == 0 && options->replace)
-		table->events.counters_restarted(table->userdata);
 	return r;
 }
 
-int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, bool *ret_replaced)
+int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, const struct table_judge *judge,
+		 bool *ret_replaced)
 {
 	struct delta_options options = table->options;
 	bool was_read = !table->known;
@@ -315,7 +400,7 @@ int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, 
 	table->socket.error[0] = '\0';
 	int r = table->known ? retire(table) : 0;
 	if (r == 0)
-		r = change_kernel(table, wanted, &options);
+		r = change_kernel(table, wanted, &options, judge);
 	if (r < 0)
 		return r;
 	*ret_replaced = options.replace;
@@ -324,20 +409,46 @@ int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, 
 	*wanted = (struct ruleset){ 0 };
 	if (was_read)
 		malloc_trim(0); /* what was read lay below what stays */
-	table->known = true;
+	table->known = table->was_known = table->guards = true;
 	table->options = adopted;
 	table->removed = false;
 	timer_set(table->retire_timer, RETIRE_MS);
 	return 0;
 }
 
-int table_commit_sets(struct table *table, struct ruleset *wanted, int64_t slack_ms)
+/* Of the table the sets that are in `wanted`, alone: they share their elements with it. 0 or -ENOMEM. */
+static int select_sets(const struct table *table, const struct ruleset *wanted, struct ruleset *ret)
+{
+	*ret = (struct ruleset){ .sets.items = calloc(wanted->sets.count + 1, sizeof(*ret->sets.items)) };
+	if (!ret->sets.items)
+		return -ENOMEM;
+	for (size_t i = 0; i < wanted->sets.count; i++)
+		ret->sets.items[ret->sets.count++] = *ruleset_find_set(&table->current, wanted->sets.items[i].name);
+	return 0;
+}
+
+static bool may_set(struct table *table, const struct ruleset *wanted, const struct delta *delta,
+		    const struct table_judge *judge)
+{
+	struct ruleset before, after = { 0 };
+
+	bool known = select_sets(table, wanted, &before) == 0 &&
+		     delta_apply(&after, &before, delta->items, delta->count) == 0;
+	bool may = judge->may_become(judge->userdata, wanted, known ? &after : NULL);
+	free(before.sets.items);
+	delta_applied_free(&after);
+	return may;
+}
+
+int table_commit_sets(struct table *table, struct ruleset *wanted, int64_t slack_ms, const struct table_judge *judge)
 {
 	struct delta delta;
 
 	table->socket.error[0] = '\0';
 	int r = delta_sets(&delta, &table->current, wanted, slack_ms);
-	if (r == 0 && delta.count) {
+	if (r == 0 && delta.count && !may_set(table, wanted, &delta, judge)) {
+		r = -ECANCELED;
+	} else if (r == 0 && delta.count) {
 		r = nft_commit(&table->socket, delta.items, delta.count, now_ms());
 		table->known = r == 0;
 	}
@@ -364,7 +475,7 @@ int table_remove(struct table *table, bool *ret_removed)
 	table->events.counters_restarted(table->userdata);
 	*ret_removed = info.exists;
 	ruleset_free(&table->current);
-	table->known = false;
+	table->known = table->was_known = table->guards = false;
 	table->removed = true;
 	table->commits++;
 	if (info.exists)

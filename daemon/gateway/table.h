@@ -47,17 +47,43 @@ const struct ruleset *table_current(const struct table *table);
 #define TABLE_LAST_RULE SIZE_MAX
 int table_rule_handle(struct table *table, const char *chain, size_t index, uint64_t *ret);
 
+/* What was read last was read while other programs changed tables, over and over: it may be of several moments. */
+bool table_is_torn(const struct table *table);
+/* What the kernel holds was known once, and is no longer: another program has changed it, or a change of ours failed.
+ */
+bool table_is_altered(const struct table *table);
+/* There is a table, and it is not asleep: as far as is known. */
+bool table_guards(const struct table *table);
+/* Somebody has changed it without a notice, or what was read is no ground to stand on: as if a notice had come. */
+void table_suspect(struct table *table);
+
 /* Finds out what the kernel holds, and whether that can be adopted or is to be replaced. 0 or a negative errno (-EBUSY:
  * another program owns the table). */
 int table_read(struct table *table);
+/* Who says whether a change may be made, before any of it is sent. What the table would be is what the difference makes
+ * of what was read, not what was wanted; NULL where there was no memory to find that out. */
+struct table_judge {
+	/* After the first batch, which is to bring what no packet meets yet; before: what is there now. */
+	bool (*may_prepare)(void *userdata, const struct ruleset *before, const struct ruleset *after);
+	/* After all of it; of table_commit_sets() the sets alone that change. */
+	bool (*may_become)(void *userdata, const struct ruleset *wanted, const struct ruleset *after);
+	void *userdata;
+};
+
+/* What the kernel holds now; nothing follows from it. *ret_torn as table_is_torn(). 0, and ruleset_free() must follow;
+ * -ENOENT: there is no table; -EUCLEAN: it holds what is not of our making; or another negative errno, whose
+ * table_reason() there is. */
+int table_look(struct table *table, struct ruleset *ret, bool *ret_torn);
+
 /* Brings the kernel from what it holds, which must be known or just have been read, to *wanted (compiled, finished), by
  * the difference. *wanted is empty afterwards where that worked. slack_ms: deadlines of elements that would move by
  * less stay. *ret_replaced: a new table has taken the place of the one that was there. 0 or a negative errno: then the
- * kernel holds what it held, or table_is_known() is false. -ENOENT, -EEXIST, -EBUSY where the kernel did not hold what
- * it was thought to: to be read and tried again. */
-int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, bool *ret_replaced);
+ * kernel holds what it held, or table_is_known() is false. -ECANCELED: the judge is against it. -ENOENT, -EEXIST,
+ * -EBUSY where the kernel did not hold what it was thought to: to be read and tried again. */
+int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, const struct table_judge *judge,
+		 bool *ret_replaced);
 /* Likewise, of the elements of the sets of *wanted alone, all of which the table has. */
-int table_commit_sets(struct table *table, struct ruleset *wanted, int64_t slack_ms);
+int table_commit_sets(struct table *table, struct ruleset *wanted, int64_t slack_ms, const struct table_judge *judge);
 /* Deletes the table. *ret_removed: there was one. 0 or a negative errno. */
 int table_remove(struct table *table, bool *ret_removed);
 

@@ -44,6 +44,7 @@ static bool table_audits(const struct ruleset *table)
 
 int nft_inspect(struct nft_inspection *ret)
 {
+	struct nft_table_state state = { .foreign = false };
 	struct nft_socket nft;
 
 	*ret = (struct nft_inspection){ 0 };
@@ -51,9 +52,9 @@ int nft_inspect(struct nft_inspection *ret)
 	if (r == 0)
 		r = nft_read_info(&nft, &ret->info);
 	if (r == 0 && ret->info.exists)
-		r = nft_read_table(&nft, &ret->table, 0, &ret->foreign);
+		r = nft_read_table(&nft, &ret->table, 0, &state);
 	if (r == 0 && ret->info.exists) {
-		ret->foreign |= has_foreign_rules(&ret->table);
+		ret->foreign = state.foreign || has_foreign_rules(&ret->table);
 		ret->guards = !ret->foreign && table_guards(&ret->table);
 		ret->audit = ret->guards && table_audits(&ret->table);
 	}

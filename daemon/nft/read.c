@@ -272,7 +272,35 @@ static int read_rest(struct nft_socket *socket, struct reading *reading)
 	return r == -ENOENT ? 0 : r;
 }
 
-int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_ms, bool *ret_foreign)
+/* The number of the generation of this network namespace's tables, which each change of any of them raises. */
+
+static void prepare_nothing(struct nlmsghdr *header, const void *what)
+{
+	(void)header;
+	(void)what;
+}
+
+static int each_generation(const struct nlmsghdr *header, void *userdata)
+{
+	const struct nlattr *attribute;
+
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attribute) == NFTA_GEN_ID && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0) {
+			*(uint32_t *)userdata = be32toh(mnl_attr_get_u32(attribute));
+			return MNL_CB_STOP;
+		}
+	}
+	errno = EBADMSG;
+	return MNL_CB_ERROR;
+}
+
+static int read_generation(struct nft_socket *socket, uint32_t *ret)
+{
+	return nft_request(socket, NFT_MSG_GETGEN, 0, prepare_nothing, NULL, each_generation, ret, NULL);
+}
+
+static int read_once(struct nft_socket *socket, struct ruleset *ret, int64_t now_ms, bool *ret_foreign)
 {
 	struct reading reading = { .out = ret, .now_ms = now_ms };
 	struct nft_counters counters = { 0 };
@@ -297,5 +325,27 @@ int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_m
 	if (r < 0)
 		ruleset_free(ret);
 	*ret_foreign = reading.foreign;
+	return r;
+}
+
+/* Each list is of one moment by itself; that of one generation they are all of the same. */
+int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now_ms, struct nft_table_state *ret_state)
+{
+	uint32_t before = 0, after = 0;
+	int r = 0;
+
+	*ret = (struct ruleset){ 0 };
+	*ret_state = (struct nft_table_state){ .torn = true };
+	for (int tries = 0; r == 0 && ret_state->torn && tries < NFT_READ_TRIES; tries++) {
+		ruleset_free(ret);
+		r = read_generation(socket, &before);
+		if (r == 0)
+			r = read_once(socket, ret, now_ms, &ret_state->foreign);
+		if (r == 0)
+			r = read_generation(socket, &after);
+		ret_state->torn = before != after;
+	}
+	if (r < 0)
+		ruleset_free(ret);
 	return r;
 }

@@ -62,7 +62,7 @@ static void read_table(void)
 	if (nft_open(&socket, -1) < 0)
 		abort();
 	nft_read_info(&socket, &info);
-	if (nft_read_table(&socket, &ruleset, 1000, &foreign) == 0) {
+	if (read_once(&socket, &ruleset, 1000, &foreign) == 0) {
 		check_elements(&ruleset);
 		check_rules(&ruleset);
 		char *text = ruleset_text(&ruleset, 0);
@@ -71,6 +71,17 @@ static void read_table(void)
 	}
 	if (nft_read_counters(&socket, &counters) == 0)
 		free(counters.items);
+	nft_close(&socket);
+}
+
+static void read_number(void)
+{
+	struct nft_socket socket;
+	uint32_t number;
+
+	if (nft_open(&socket, -1) < 0)
+		abort();
+	read_generation(&socket, &number);
 	nft_close(&socket);
 }
 
@@ -203,12 +214,12 @@ static void read_verdicts(void)
 
 int fuzz_one(const uint8_t *bytes, size_t size)
 {
-	static void (*const readers[])(void) = { read_table,    hear_changes, cut_connections,
-						 read_verdicts, read_cut,     read_chains };
+	static void (*const readers[])(void) = { read_table, hear_changes, cut_connections, read_verdicts,
+						 read_cut,   read_chains,  read_number };
 
 	if (!size)
 		return 0;
 	begin_input(bytes + 1, size - 1);
-	readers[bytes[0] % 6]();
+	readers[bytes[0] % 7]();
 	return 0;
 }

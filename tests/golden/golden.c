@@ -115,10 +115,10 @@ static void read_back(struct golden_case *g, bool by_nft)
 	struct nft_socket socket;
 	struct ruleset found;
 	struct delta delta;
-	bool foreign;
+	struct nft_table_state state;
 	int differences = 0;
 
-	if (nft_open(&socket, -1) < 0 || nft_read_table(&socket, &found, 0, &foreign) < 0)
+	if (nft_open(&socket, -1) < 0 || nft_read_table(&socket, &found, 0, &state) < 0)
 		die("%s", socket.error);
 	nft_close(&socket);
 	for (size_t i = 0; i < g->ruleset.chains.count; i++) {
@@ -128,9 +128,9 @@ static void read_back(struct golden_case *g, bool by_nft)
 		differences += compare_rules(&g->ruleset.chains.items[i], chain);
 	}
 	require_memory(delta_compute(&delta, &found, &g->ruleset, &options) == 0);
-	if (foreign != by_nft || differences || delta.count)
+	if (state.foreign != by_nft || differences || delta.count)
 		die("what was read is another table:%s %d rules, %zu changes to be sent",
-		    foreign == by_nft ? "" : " foreign,", differences, delta.count);
+		    state.foreign == by_nft ? "" : " foreign,", differences, delta.count);
 	prove(g, &found);
 	delta_free(&delta);
 	ruleset_free(&found);
@@ -174,13 +174,13 @@ static void send_part(const char *when, struct nft_socket *socket, const struct 
 		      size_t sent, size_t count)
 {
 	struct ruleset wanted, found;
-	bool foreign;
+	struct nft_table_state state;
 
 	if (count > sent && nft_commit(socket, delta->items + sent, count - sent, 0) < 0)
 		die("%s: %s", when, socket->error);
 	require_memory(delta_apply(&wanted, old, delta->items, count) == 0);
-	if (nft_read_table(socket, &found, 0, &foreign) < 0 || foreign)
-		die("%s: %s", when, foreign ? "foreign" : socket->error);
+	if (nft_read_table(socket, &found, 0, &state) < 0 || state.foreign)
+		die("%s: %s", when, state.foreign ? "foreign" : socket->error);
 	compare_table(when, &wanted, &found);
 	ruleset_free(&found);
 	delta_applied_free(&wanted);

@@ -75,7 +75,7 @@ CASES = [
      ["9: unknown key grace in [gateway]: it belongs in [dns]"]),
     ("a key that nobody knows", GOOD + "[gateway]\ncolour = green\n",
      ["9: unknown key colour in [gateway]: its keys are preset, mode, interception, early_drop, "
-      "record, log_group, nat_except, reject and notify"]),
+      "record, proof, log_group, nat_except, reject and notify"]),
     ("a key given twice", GOOD + "[gateway]\nmode = audit\nmode = enforce\n",
      ["10: key mode was given in line 9 already: leave one of the two"]),
     ("a list given twice", "[server]\naddress = 192.0.2.25\naddress = 192.0.2.26\n",

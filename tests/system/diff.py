@@ -34,6 +34,7 @@ SETTINGS = (
     ("gateway", "interception", "report", "prevent", None),
     ("gateway", "early_drop", "no", "yes", None),
     ("gateway", "record", "no", "yes", None),
+    ("gateway", "proof", "report", "enforce", None),
     ("gateway", "log_group", "6", "5", None),
     ("gateway", "nat_except", "198.51.100.0/28", "none", None),
     ("gateway", "reject", "ADM", "none", None),

@@ -205,13 +205,13 @@ def metrics(tap):
         daemon.wait_status(lambda status: len(daemon.addresses(vendor.LICENSE_NAME, status)) == 2, "the name is known")
         text = daemon.ctl("metrics").stdout
         types = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", text))
-        samples = re.findall(r'(?m)^([a-z_0-9]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? (\d+)$', text)
+        samples = re.findall(r'(?m)^([a-z_0-9]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? (\d+(?:\.\d+)?)$', text)
         lines = [line for line in text.split("\n") if line and not line.startswith("#")]
         tap.equal(len(samples), len(lines), "every line is a sample")
         tap.equal([name for name, _, _ in samples if name not in types], [], "every sample has a type")
         tap.equal(sorted(set(types.values())), ["counter", "gauge"],
                   "of those that node_exporter knows: for another one it refuses the whole file")
-        values = {(name, labels): int(value) for name, labels, value in samples}
+        values = {(name, labels): float(value) for name, labels, value in samples}
         tap.equal(values.get(("spefw_up", "")), 1, "spefw_up")
         tap.equal(values.get(("spefw_flow_enabled", 'flow="icewarp-out"')), 0, "a flow that is off")
         tap.equal(values.get(("spefw_name_addresses", 'name="%s",family="ipv4"' % vendor.LICENSE_NAME)), 1,

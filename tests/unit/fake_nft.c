@@ -160,11 +160,11 @@ int nft_read_info(struct nft_socket *socket, struct nft_table_info *ret)
 	return fake_nft_error(socket, fake_nft_begin(FAKE_NFT_READ_INFO));
 }
 
-int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now, bool *ret_foreign)
+int nft_read_table(struct nft_socket *socket, struct ruleset *ret, int64_t now, struct nft_table_state *ret_state)
 {
 	(void)now;
 	*ret = (struct ruleset){ 0 };
-	*ret_foreign = fake_nft.foreign;
+	*ret_state = (struct nft_table_state){ fake_nft.foreign, fake_nft.torn };
 	int r = fake_nft_begin(FAKE_NFT_READ_TABLE);
 	if (r < 0)
 		return fake_nft_error(socket, r);

@@ -37,6 +37,7 @@ extern struct fake_nft {
 	uint32_t flags, owner;
 	int layout;
 	bool foreign; /* it holds what is not of our making */
+	bool torn;    /* other tables change while it is read */
 	struct ruleset table;
 	/* Its sets of what was cut. */
 	struct cut_list cut;

@@ -38,6 +38,11 @@ int64_t processor_ms(void)
 	return processor;
 }
 
+int64_t processor_us(void)
+{
+	return processor * 1000;
+}
+
 void fake_wall_set(int64_t wall_s)
 {
 	wall_ms = wall_s * 1000;

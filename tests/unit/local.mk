@@ -309,6 +309,11 @@ tests_unit_test_gw_config_store_SOURCES = tests/unit/test_gw_config_store.c daem
 	$(UNIT_OBJECT_SOURCES)
 tests_unit_test_gw_config_store_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_config_store_LDADD = daemon/state_file.$(OBJEXT) $(UNIT_MAKE_LIBS)
+UNIT_TESTS += tests/unit/test_gw_seal
+tests_unit_test_gw_seal_SOURCES = tests/unit/test_gw_seal.c daemon/gateway/seal.c daemon/gateway/seal.h \
+	$(UNIT_FAKE_TIME) $(UNIT_MAKE_SOURCES)
+tests_unit_test_gw_seal_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_gw_seal_LDADD = $(UNIT_MAKE_LIBS)
 # All of them together.
 UNIT_TESTS += tests/unit/test_gw_change tests/unit/test_gw_gateway
 UNIT_GATEWAY_SOURCES = $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
@@ -318,6 +323,7 @@ UNIT_GATEWAY_SOURCES = $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
 	daemon/gateway/config_store.c daemon/gateway/counts.c daemon/gateway/cut.c daemon/gateway/cut_memory.c \
 	daemon/gateway/cut_shown.c daemon/gateway/generation.c daemon/gateway/requests.c \
 	daemon/gateway/events.c daemon/gateway/foreign.c daemon/gateway/foreign_explain.c \
+	daemon/gateway/prove.c daemon/gateway/seal.c \
 	daemon/gateway/foreign_look.c daemon/gateway/gateway.c daemon/gateway/happenings.c daemon/gateway/names.c \
 	daemon/gateway/granting.c daemon/gateway/grants.c \
 	daemon/gateway/names_expiry.c daemon/gateway/names_learn.c daemon/gateway/names_reasons.c \
@@ -327,7 +333,7 @@ UNIT_GATEWAY_SOURCES = $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
 UNIT_GATEWAY_LIBS = daemon/net/environment.$(OBJEXT) daemon/net/helper_records.$(OBJEXT) \
 	daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_GATEWAY_SOURCES)
-tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
+tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED),--wrap=proof_run
 tests_unit_test_gw_gateway_LDADD = $(UNIT_GATEWAY_LIBS)
 tests_unit_test_gw_change_SOURCES = tests/unit/test_gw_change.c daemon/gateway/config_pieces.c \
 	daemon/gateway/config_pieces.h $(UNIT_GATEWAY_SOURCES)

@@ -11,6 +11,7 @@
 #include "fake_resolver.h"
 #include "fake_time.h"
 #include "core/array.h"
+#include "core/proof.h"
 #include "gateway/diff.h"
 #include "gateway/gateway.h"
 
@@ -28,6 +29,52 @@
 enum { NOW = 1000, WALL = 1700000000, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 static struct gateway *gateway;
+
+/* What the prover finds. */
+static struct {
+	enum proof_state state; /* of most tables */
+	int r;
+	const char *astray; /* a table differs that has this chain ... */
+	size_t rules;       /* ... or not so many rules in chain judge; 0: any number */
+	size_t runs;
+} prover;
+
+int __wrap_proof_run(struct proof_result *ret, const struct policy *policy, const struct environment *environment,
+		     const struct ruleset *found, const struct ruleset *wanted);
+
+int __wrap_proof_run(struct proof_result *ret, const struct policy *policy, const struct environment *environment,
+		     const struct ruleset *found, const struct ruleset *wanted)
+{
+	const struct chain *judge = ruleset_find_chain(found, "judge");
+
+	(void)wanted;
+	assert_non_null(environment->names);
+	prover.runs++;
+	*ret = (struct proof_result){ .state = prover.state, .cells = 24, .text = "the prover is ill" };
+	if ((prover.astray && ruleset_find_chain(found, prover.astray)) ||
+	    (prover.rules && (!judge || judge->count != prover.rules)))
+		*ret = (struct proof_result){
+			.state = PROOF_DIFFERS,
+			.cells = 12,
+			.text = "something else becomes of it",
+			.chain = "judge",
+			.rule = 1,
+			.has_packet = true,
+			.stage = STAGE_FORWARD,
+			.packet = { .source = make_addr("203.0.113.9"),
+				    .target = make_addr("192.0.2.25"),
+				    .protocol = 6,
+				    .source_port = 40000,
+				    .target_port = 7777,
+				    .syn = true,
+				    .state = CT_NEW },
+			.wanted = { .action = ACTION_ACCEPT, .flow = policy_flow(policy, "imap-in") },
+			.found = { .action = ACTION_DROP },
+		};
+	ret->wanted.counts[COUNT_FLOW] = ret->wanted.flow != NULL;
+	ret->found.counts[COUNT_DENIED_IN] = 1;
+	return prover.r;
+}
 static const struct requester by = { "root (uid 0)", true, 0 };
 static size_t health_changes;
 static void *answered;
@@ -112,6 +159,7 @@ static int setup(void **state)
 	fake_conntrack_reset();
 	fake_time_reset(NOW, WALL);
 	fake_log_reset();
+	memset(&prover, 0, sizeof(prover));
 	directory_new();
 	directory_write("spefw.ini", GOOD);
 	fake_links_set_own("192.0.2.1 2001:db8:2::1");
@@ -1016,6 +1064,280 @@ static void test_memory(void **state)
 	fail_msg("it takes more allocations than were tried");
 }
 
+/* The proof: what is said of the table, and which change is made. */
+
+#define ASTRAY GOOD "[flow astray-in]\nfrom = ANY\nto = SERVER\nprotocol = tcp\nport = 7777\n"
+#define ASTRAY_CHAIN "SERVER_in_tcp_7777"
+#define ASTRAY_PACKET                                                                 \
+	"new tcp syn 203.0.113.9:40000 -> 192.0.2.25:7777 in forward: by the policy " \
+	"accepted, counted by flow-imap-in, by the table dropped, counted by denied-in (chain judge, rule 2)"
+
+static enum seal_state proven(void)
+{
+	return seal_figures(gateway_seal(gateway)).held->state;
+}
+
+/* A proof, of the table or of a change that was refused. */
+static bool has_news(bool held)
+{
+	char line[32];
+
+	snprintf(line, sizeof(line), "%d  %d 0\n", HAPPENED_PROOF, held);
+	return strstr(news, line) != NULL;
+}
+
+static void test_refused_change(void **state)
+{
+	struct diags diags = { 0 };
+	struct reload_result result = { 0 };
+
+	(void)state;
+	start();
+	answer_license();
+	assert_int_equal(proven(), SEAL_EQUAL);
+	assert_true(fake_log_has("proven: the table is the policy for all packets, 24 cells"));
+	prover.astray = ASTRAY_CHAIN;
+	fake_time_pass(2 * SECOND);
+	size_t batches = fake_nft.batches;
+	uint64_t generation = config_store_generation(gateway_config(gateway));
+	directory_write("spefw.ini", ASTRAY);
+	gateway_watch(gateway, true);
+	assert_int_equal(gateway_reload(gateway, &by, 0, &diags, &result), -ECANCELED);
+	assert_string_equal(result.what,
+			    "the new policy can't be applied: the table would not be the policy: " ASTRAY_PACKET);
+	assert_true(fake_log_has("a change is refused: the table would not be the policy: " ASTRAY_PACKET));
+	assert_true(has_news(false)); /* of no table that is */
+	assert_int_equal(fake_nft.batches, batches);
+	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
+	assert_int_equal(config_store_generation(gateway_config(gateway)), generation);
+	assert_true(has_reason("config-changed"));
+	assert_true(has_reason("proof-refused: a change was refused: the table would not have been the policy: "
+			       "new tcp syn 203.0.113.9:40000 -> 192.0.2.25:7777 in forward"));
+	assert_false(has_reason("change-failed"));
+	assert_int_equal(proven(), SEAL_EQUAL);
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
+	/* nobody tries it again by himself */
+	size_t runs = prover.runs;
+	fake_time_pass(10 * SECOND);
+	assert_int_equal(prover.runs, runs);
+	assert_int_equal(reload(NARROW, NULL), 0);
+	assert_string_equal(reasons(), "");
+	assert_int_equal(seal_figures(gateway_seal(gateway)).refusals, 1);
+
+	/* it is made where the file has it so, and told */
+	assert_int_equal(reload(ASTRAY "[gateway]\nproof = report\n", NULL), 0);
+	assert_non_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
+	assert_string_equal(reasons(), "proof-reported: the table is not the policy: new tcp syn 203.0.113.9:40000 -> "
+				       "192.0.2.25:7777 in forward\n");
+	assert_true(has_news(true));
+	/* back */
+	assert_int_equal(reload(GOOD, NULL), 0);
+	assert_string_equal(reasons(), "");
+	gateway_watch(gateway, false);
+}
+
+/* The kernel's second half of a change is refused likewise: of the interfaces. */
+static void test_refused_interfaces(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	prover.rules = 1;
+	size_t batches = fake_nft.batches;
+	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan dmz");
+	fake_links_change();
+	fake_time_pass(SECOND);
+	assert_int_equal(fake_nft.batches, batches);
+	assert_string_equal(reasons(), "proof-refused: a change was refused: the table would not have been the policy: "
+				       "new tcp syn 203.0.113.9:40000 -> 192.0.2.25:7777 in forward\n");
+	prover.rules = 0;
+	fake_links_change();
+	fake_time_pass(SECOND);
+	assert_true(fake_nft.batches > batches);
+	assert_string_equal(reasons(), "");
+}
+
+/* Without a table the server would be open: so what was proven before is built, or what there is. */
+static void test_refused_start(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	stop();
+	fake_nft_flush();
+	directory_write("spefw.ini", ASTRAY);
+	prover.astray = ASTRAY_CHAIN;
+	start();
+	answer_license();
+	assert_true(fake_nft.exists);
+	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
+	assert_int_equal(proven(), SEAL_EQUAL);
+	assert_true(fake_log_has("an earlier configuration is in force"));
+	assert_true(has_reason("config-kept"));
+	assert_false(config_store_matches_disk(gateway_config(gateway)));
+	/* it was not forgotten: the next start is the same */
+	stop();
+	start();
+	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
+	assert_true(has_reason("config-kept"));
+	/* once it can be proven, it is taken */
+	prover.astray = NULL;
+	stop();
+	start();
+	answer_license();
+	assert_non_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
+	assert_string_equal(reasons(), "");
+}
+
+static void test_refused_start_without_an_earlier_one(void **state)
+{
+	(void)state;
+	directory_write("spefw.ini", ASTRAY);
+	prover.astray = ASTRAY_CHAIN;
+	start();
+	answer_license();
+	assert_non_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
+	assert_int_equal(proven(), SEAL_DIFFERS);
+	struct health health;
+	gateway_reasons(gateway, &health);
+	assert_string_equal(health_word(&health), "failed");
+	assert_string_equal(reasons_text(&health), "proof-differs: the table is not the policy: new tcp syn "
+						   "203.0.113.9:40000 -> 192.0.2.25:7777 in forward\n");
+}
+
+/* A table that is there guards: it stays. */
+static void test_refused_adoption(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	stop();
+	fake_nft.owner = 0;
+	size_t batches = fake_nft.batches;
+	directory_write("spefw.ini", ASTRAY);
+	prover.astray = ASTRAY_CHAIN;
+	start();
+	answer_license();
+	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
+	assert_int_equal(fake_nft.owner, FAKE_NFT_PORT);
+	assert_int_equal(proven(), SEAL_EQUAL);
+	assert_true(has_reason("config-kept"));
+	stop();
+	/* none of them is proven */
+	prover.rules = 1;
+	fake_nft.owner = 0;
+	batches = fake_nft.batches;
+	start();
+	answer_license();
+	fake_time_pass(HOUR);
+	assert_int_equal(fake_nft.batches, batches);
+	assert_int_equal(fake_nft.owner, 0);
+	assert_true(has_reason("table-outdated: can't bring the kernel up to date: the table would not be the policy"));
+	assert_true(has_reason("proof-refused"));
+}
+
+/* Whether it is right nobody knows: it is made, and that is told. */
+static void test_unproven_change(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	prover.state = PROOF_FAILED;
+	assert_int_equal(reload(NARROW, NULL), 0);
+	assert_null(element("role_ADM_4", "203.0.113.0"));
+	assert_string_equal(reasons(),
+			    "not-proven: whether the table is the policy could not be proven: the prover is ill\n");
+	prover.state = PROOF_EQUAL;
+	prover.r = -ENOMEM;
+	assert_int_equal(reload(GOOD, NULL), 0);
+	assert_string_equal(reasons(), "not-proven: whether the table is the policy could not be proven: "
+				       "Cannot allocate memory\n");
+	prover.r = 0;
+	assert_int_equal(reload(NARROW, NULL), 0);
+	assert_string_equal(reasons(), "");
+}
+
+/* What was read while others changed their tables may be of several moments. */
+static void test_torn_reading(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	stop();
+	fake_nft.torn = true;
+	start();
+	answer_license();
+	assert_int_equal(proven(), SEAL_UNPROVEN);
+	assert_true(has_reason("not-proven"));
+	fake_nft.torn = false;
+	fake_time_pass(MINUTE + SECOND);
+	assert_int_equal(proven(), SEAL_EQUAL);
+	assert_string_equal(reasons(), "");
+}
+
+/* What another program has made of the table is no better, whatever is wanted. */
+static void test_repair_that_differs(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(2 * SECOND);
+	prover.rules = 1;
+	fake_nft_flush();
+	fake_nft_notice("table deleted by nft");
+	fake_time_pass(0);
+	assert_true(fake_nft.exists);
+	assert_int_equal(proven(), SEAL_DIFFERS);
+	assert_true(has_reason("proof-differs"));
+}
+
+static void test_verify(void **state)
+{
+	struct seal_finding finding;
+	bool removed, dropped;
+
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(2 * SECOND);
+	assert_int_equal(gateway_verify(gateway, &finding), 0);
+	assert_int_equal(finding.state, SEAL_EQUAL);
+	assert_int_equal(finding.cells, 24);
+
+	/* another program has changed it, and no notice came */
+	struct chain *judge = ruleset_find_chain(&fake_nft.table, "judge");
+	uint64_t handle = judge->items[1].handle;
+	prover.rules = judge->count;
+	free(judge->items[--judge->count].items);
+	fake_time_pass(SECOND);
+	assert_int_equal(gateway_verify(gateway, &finding), 0);
+	assert_int_equal(finding.state, SEAL_DIFFERS);
+	assert_int_equal(finding.handle, handle);
+	assert_string_equal(finding.packet, "new tcp syn 203.0.113.9:40000 -> 192.0.2.25:7777 in forward");
+	assert_string_equal(finding.wanted, "accepted, counted by flow-imap-in");
+	assert_string_equal(finding.found, "dropped, counted by denied-in");
+	assert_true(has_reason("proof-differs"));
+	/* which is repaired then */
+	fake_time_pass(0);
+	assert_int_equal(ruleset_find_chain(&fake_nft.table, "judge")->count, prover.rules);
+	assert_string_equal(reasons(), "");
+	fake_time_pass(SECOND);
+	assert_int_equal(gateway_verify(gateway, &finding), 0);
+	assert_int_equal(finding.state, SEAL_EQUAL);
+
+	fake_nft_fail(FAKE_NFT_READ_TABLE, 0, 1, -EPERM);
+	fake_time_pass(SECOND);
+	assert_int_equal(gateway_verify(gateway, &finding), -EPERM);
+	fake_nft_flush();
+	assert_int_equal(gateway_verify(gateway, &finding), -ENOENT);
+	fake_time_pass(0);
+	assert_true(fake_nft.exists);
+	assert_int_equal(gateway_clear(gateway, &by, &removed, &dropped), 0);
+	assert_int_equal(gateway_verify(gateway, &finding), -ENOENT);
+	assert_int_equal(proven(), SEAL_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1051,6 +1373,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_state_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_verify, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_repair_that_differs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_torn_reading, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unproven_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_adoption, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_start_without_an_earlier_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_interfaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_change, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

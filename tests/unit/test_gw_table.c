@@ -3,6 +3,8 @@
 #include "fake_log.h"
 #include "fake_nft.h"
 #include "fake_time.h"
+#include "core/ruleset_compare.h"
+#include "fake_nft_parts.h"
 #include "gateway/table.h"
 #include "make.h"
 
@@ -73,6 +75,39 @@ static struct table *a_table(void)
 	return table;
 }
 
+/* What the judge was asked, and what it says. */
+static struct {
+	bool refuses_first, refuses;
+	unsigned prepared, changed;
+	bool unknown; /* without memory */
+	struct ruleset foreseen;
+} asked;
+
+static bool may_prepare(void *userdata, const struct ruleset *before, const struct ruleset *after)
+{
+	assert_ptr_equal(userdata, &asked);
+	assert_non_null(before);
+	asked.prepared++;
+	asked.unknown |= !after;
+	return !asked.refuses_first;
+}
+
+static bool may_become(void *userdata, const struct ruleset *wanted, const struct ruleset *after)
+{
+	assert_ptr_equal(userdata, &asked);
+	assert_non_null(wanted);
+	asked.changed++;
+	asked.unknown |= !after;
+	ruleset_free(&asked.foreseen);
+	long left = fake_nft_pause_failing();
+	if (after)
+		fake_nft_copy(&asked.foreseen, after);
+	fake_nft_resume_failing(left);
+	return !asked.refuses;
+}
+
+static const struct table_judge table_judge = { may_prepare, may_become, &asked };
+
 static int reset(void **state)
 {
 	(void)state;
@@ -80,6 +115,7 @@ static int reset(void **state)
 	fake_time_reset(NOW, WALL);
 	fake_log_reset();
 	allocations_left = -1;
+	memset(&asked, 0, sizeof(asked));
 	return 0;
 }
 
@@ -89,6 +125,7 @@ static int nothing_left(void **state)
 	assert_int_equal(fake_nft.open, 0);
 	assert_int_equal(fake_timers, 0);
 	fake_nft_reset();
+	ruleset_free(&asked.foreseen);
 	return 0;
 }
 
@@ -110,8 +147,11 @@ static int commit(struct table *table, const char *config, const char *names, bo
 	struct ruleset wanted = wanted_of(config, names);
 	char *text = ruleset_text(&wanted, now_ms());
 
-	int r = table_commit(table, &wanted, SLACK, ret_replaced);
+	int r = table_commit(table, &wanted, SLACK, &table_judge, ret_replaced);
 	if (r == 0) {
+		/* what was judged is what the kernel has now */
+		assert_null(ruleset_find_altered(&asked.foreseen, &fake_nft.table));
+		assert_null(ruleset_find_altered(&fake_nft.table, &asked.foreseen));
 		assert_int_equal(wanted.chains.count, 0);
 		assert_int_equal(wanted.strings.count, 0);
 		assert_true(table_current(table)->chains.count);
@@ -395,7 +435,7 @@ static int commit_until(struct table *table, int64_t deadline_ms)
 	bool replaced;
 
 	ruleset_find_set(&wanted, "name_a.example.net_4")->items[0].deadline_ms = deadline_ms;
-	return table_commit(table, &wanted, SLACK, &replaced);
+	return table_commit(table, &wanted, SLACK, &table_judge, &replaced);
 }
 
 static void test_slack(void **state)
@@ -498,7 +538,7 @@ static void test_sets(void **state)
 	bring_up(table, NAMED, "a.example.net 198.51.100.1;b.example.net 198.51.100.9");
 	size_t batches = fake_nft.batches;
 	struct ruleset wanted = sets_of(table, "a.example.net 198.51.100.2 198.51.100.3;b.example.net 198.51.100.9");
-	assert_int_equal(table_commit_sets(table, &wanted, SLACK), 0);
+	assert_int_equal(table_commit_sets(table, &wanted, SLACK, &table_judge), 0);
 	assert_int_equal(wanted.sets.count, 0);
 	assert_int_equal(fake_nft.batches, batches + 1);
 	assert_kernel(NAMED, "a.example.net 198.51.100.2 198.51.100.3;b.example.net 198.51.100.9");
@@ -506,12 +546,12 @@ static void test_sets(void **state)
 	assert_int_equal(table_figures(table).commits, 1);
 	/* the same again is nothing to send */
 	wanted = sets_of(table, "a.example.net 198.51.100.2 198.51.100.3;b.example.net 198.51.100.9");
-	assert_int_equal(table_commit_sets(table, &wanted, SLACK), 0);
+	assert_int_equal(table_commit_sets(table, &wanted, SLACK, &table_judge), 0);
 	assert_int_equal(fake_nft.batches, batches + 1);
 	/* another program has deleted one of them */
 	ruleset_find_set(&fake_nft.table, "name_a.example.net_4")->count = 1;
 	wanted = sets_of(table, "");
-	assert_int_equal(table_commit_sets(table, &wanted, SLACK), -ENOENT);
+	assert_int_equal(table_commit_sets(table, &wanted, SLACK, &table_judge), -ENOENT);
 	assert_true(wanted.sets.count);
 	ruleset_free(&wanted);
 	assert_false(table_is_known(table));
@@ -770,7 +810,7 @@ static void test_without_memory(void **state)
 		bool replaced;
 		refused = allocations_refused;
 		allocations_left = left++;
-		r = table_commit(table, &wanted, SLACK, &replaced);
+		r = table_commit(table, &wanted, SLACK, &table_judge, &replaced);
 		allocations_left = -1;
 		ruleset_free(&wanted);
 		assert_true(r == 0 || r == -ENOMEM);
@@ -788,7 +828,7 @@ static void test_without_memory(void **state)
 		struct ruleset wanted = sets_of(table, "a.example.net 198.51.100.2");
 		refused = allocations_refused;
 		allocations_left = left++;
-		r = table_commit_sets(table, &wanted, SLACK);
+		r = table_commit_sets(table, &wanted, SLACK, &table_judge);
 		allocations_left = -1;
 		if (r < 0) {
 			assert_int_equal(r, -ENOMEM);
@@ -881,6 +921,103 @@ static void test_handles_fail(void **state)
 	table_free(table);
 }
 
+/* What the judge is against is not sent. */
+static void test_judged(void **state)
+{
+	struct table *table = a_table();
+	bool replaced;
+
+	(void)state;
+	asked.refuses = true;
+	assert_int_equal(table_read(table), 0);
+	assert_false(table_guards(table));
+	assert_int_equal(commit(table, BASE, "", &replaced), -ECANCELED);
+	assert_false(fake_nft.exists);
+	assert_false(table_is_known(table));
+	assert_false(table_is_altered(table));
+	asked.refuses = false;
+	assert_int_equal(commit(table, BASE, "", &replaced), 0);
+	assert_int_equal(asked.prepared, 0); /* a new table is one batch */
+	assert_int_equal(asked.changed, 2);
+	assert_true(table_guards(table));
+
+	size_t batches = fake_nft.batches;
+	asked.refuses_first = true;
+	assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+	asked.refuses_first = false;
+	asked.refuses = true;
+	assert_int_equal(asked.changed, 2);
+	assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+	assert_int_equal(asked.prepared, 2);
+	assert_int_equal(asked.changed, 3);
+	assert_int_equal(fake_nft.batches, batches);
+	assert_true(table_is_known(table));
+	assert_kernel(BASE, "");
+	asked.refuses = false;
+	assert_int_equal(commit(table, MORE, "", &replaced), 0);
+	assert_kernel(MORE, "");
+	/* also where nothing is to be sent */
+	asked.refuses = true;
+	assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+
+	/* sets of names alone */
+	struct ruleset wanted = sets_of(table, "a.example.net 198.51.100.2");
+	assert_int_equal(table_commit_sets(table, &wanted, SLACK, &table_judge), -ECANCELED);
+	assert_kernel(MORE, "");
+	asked.refuses = false;
+	assert_int_equal(table_commit_sets(table, &wanted, SLACK, &table_judge), 0);
+	assert_kernel(MORE, "a.example.net 198.51.100.2");
+	const struct set *set = ruleset_find_set(&asked.foreseen, "name_a.example.net_4");
+	assert_int_equal(set->count, 1);
+	assert_null(ruleset_find_set(&asked.foreseen, "protected_4")); /* no other one was looked at */
+	assert_false(asked.unknown);
+
+	/* what was changed by others is no table that is known to guard */
+	fake_nft_notice("table put to sleep");
+	assert_true(table_is_altered(table));
+	fake_nft.flags |= NFT_TABLE_F_DORMANT;
+	assert_int_equal(table_read(table), 0);
+	assert_false(table_guards(table));
+	table_free(table);
+}
+
+static void test_looked_at(void **state)
+{
+	struct table *table = a_table();
+	struct ruleset found;
+	bool torn = true;
+
+	(void)state;
+	assert_int_equal(table_look(table, &found, &torn), -ENOENT);
+	bring_up(table, NAMED, "a.example.net 198.51.100.1");
+	assert_int_equal(table_look(table, &found, &torn), 0);
+	assert_false(torn);
+	assert_null(ruleset_find_altered(table_current(table), &found));
+	ruleset_free(&found);
+	assert_true(table_is_known(table));
+	fake_nft.torn = true;
+	assert_int_equal(table_look(table, &found, &torn), 0);
+	assert_true(torn);
+	assert_false(table_is_torn(table)); /* that is of table_read() */
+	ruleset_free(&found);
+	fake_nft.foreign = true;
+	assert_int_equal(table_look(table, &found, &torn), -EUCLEAN);
+	fake_nft.foreign = false;
+	fake_nft.flags |= NFT_TABLE_F_DORMANT;
+	assert_int_equal(table_look(table, &found, &torn), -EUCLEAN);
+	fake_nft.flags &= ~(uint32_t)NFT_TABLE_F_DORMANT;
+	fake_nft_fail(FAKE_NFT_READ_TABLE, 0, 1, -EPERM);
+	assert_int_equal(table_look(table, &found, &torn), -EPERM);
+	/* somebody has changed it, and there was no notice */
+	table_suspect(table);
+	assert_true(table_is_altered(table));
+	fake_time_pass(0);
+	assert_int_equal(reported.changed, 1);
+	assert_int_equal(table_read(table), 0);
+	assert_true(table_is_torn(table));
+	table_free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -905,6 +1042,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failure, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_opening_fails, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_without_memory, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_looked_at, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_judged, reset, nothing_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,7 @@ static void run_server(const char *path, struct canned *canned, bool privileged,
 		{ "org.spefw.Gateway.Grant", privileged, run_canned },
 		{ "org.spefw.Gateway.Revoke", privileged, run_canned },
 		{ "org.spefw.Gateway.Grants", privileged, run_canned },
+		{ "org.spefw.Gateway.Verify", privileged, run_canned },
 		{ "org.spefw.Gateway.Clear", privileged, canned->parameters ? run_canned : run_silent },
 		{ 0 },
 	};
@@ -668,11 +669,13 @@ static void test_diff_files(void **state)
 
 static void test_events(void **state)
 {
-	static const char *const kinds[] = { "begin",       "reload",  "reload_failed", "reload_same", "refresh",
-					     "refresh_all", "clear",   "cut",           "cut_request", "denied",
-					     "name",        "repair",  "foreign",       "health",      "health_still",
-					     "lost",        "hostile", "later",         "rollback",    "undo",
-					     "undo_failed", "confirm", "grant",         "grant_ended" };
+	static const char *const kinds[] = { "begin",       "reload",        "reload_failed", "reload_same",
+					     "refresh",     "refresh_all",   "clear",         "cut",
+					     "cut_request", "denied",        "name",          "repair",
+					     "foreign",     "health",        "health_still",  "lost",
+					     "hostile",     "later",         "rollback",      "undo",
+					     "undo_failed", "confirm",       "grant",         "grant_ended",
+					     "proof",       "proof_differs", "proof_refused", "proof_unproven" };
 	struct fixture *f = *state;
 	char name[64];
 
@@ -681,6 +684,18 @@ static void test_events(void **state)
 		snprintf(name, sizeof(name), "watch-%s", kinds[i]);
 		check_golden(f, name, EXIT_DONE);
 	}
+}
+
+static void test_verify(void **state)
+{
+	static const char *const not_equal[] = { "verify-differs", "verify-literal", "verify-unproven",
+						 "verify-hostile" };
+	struct fixture *f = *state;
+
+	check_golden(f, "verify-equal", EXIT_DONE);
+	for (size_t i = 0; i < sizeof(not_equal) / sizeof(not_equal[0]); i++)
+		check_golden(f, not_equal[i], EXIT_FAILED);
+	assert_int_equal(RUN(f, "verify"), EXIT_NOT_RUNNING);
 }
 
 static void test_changes(void **state)
@@ -1354,6 +1369,7 @@ int main(void)
 		TEST(test_flows_fit),
 		TEST(test_one_flow),
 		TEST(test_cut),
+		TEST(test_verify),
 		TEST(test_changes),
 		TEST(test_history),
 		TEST(test_config),

@@ -223,6 +223,7 @@ static const char *const settings[][2] = {
 	{ "interception", "off" },
 	{ "early_drop", "no" },
 	{ "record", "no" },
+	{ "proof", "report" },
 	{ "log_group", "6" },
 	{ "nat_except", "10.0.0.1" },
 	{ "reject", "ADM" },
