@@ -413,12 +413,12 @@ const struct verb verbs[] = {
 	  .arguments = "[KIND]",
 	  .arguments_max = 1,
 	  .help = "flows, names and the like, one a line",
-	  .about = "The words of one kind, one a line, for scripts and for the completion of the shell: `flows`, "
-		   "`names`, `roles`, the `ends` of a connection that `explain` takes, the IDs of `connections`, "
-		   "`granted` addresses, "
-		   "`protocols`, `formats`, `verbs`, or the `kinds` that there are. Without a daemon there are "
-		   "`protocols`, "
-		   "`verbs` and `kinds` alone.\n",
+	  .about =
+		  "The words of one kind, one a line, for scripts and for the completion of the shell: `flows`, "
+		  "`names`, `roles`, the `ends` of a connection that `explain` takes, the IDs of `connections`, "
+		  "`granted` addresses, the numbers of `history`, `protocols`, `formats`, `verbs`, or the `kinds` that "
+		  "there are. Without a "
+		  "daemon there are `protocols`, `formats`, `verbs` and `kinds` alone.\n",
 	  .example = "spefwctl list flows",
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_list,

@@ -28,6 +28,7 @@ static const struct {
 	  server },
 	{ "connections", { "ID" }, { { SPEFW_METHOD("Connections"), "connections", "id" } }, no_words },
 	{ "granted", { "ADDRESS" }, { { SPEFW_METHOD("Grants"), "grants", "address" } }, no_words },
+	{ "history", { "NUMBER" }, { { SPEFW_METHOD("History"), "entries", "number" } }, no_words },
 	{ "protocols", { "PROTO" }, { { NULL, NULL, NULL } }, protocols },
 	{ "formats", { "FORMAT" }, { { NULL, NULL, NULL } }, formats },
 	{ "kinds", { "KIND" }, { { NULL, NULL, NULL } }, no_words },

@@ -17,8 +17,10 @@ struct config_pieces {
 	size_t left;            /* of it, in bytes */
 	size_t files;           /* that were begun */
 	bool ended;
-	char bytes[CONFIG_PIECE_MAX + 1], path[ARCHIVE_LINE_MAX + 2]; /* of the piece */
 };
+
+/* Of the piece, the same for all: a thousand slow readers must not cost a piece each. */
+static char piece[CONFIG_PIECE_MAX + 1], piece_path[ARCHIVE_LINE_MAX + 2];
 
 static int read_line(struct config_pieces *pieces)
 {
@@ -84,24 +86,24 @@ void config_pieces_free(struct config_pieces *pieces)
 /* What is behind the last line end comes with the next piece: no character is torn. */
 static size_t whole_lines(const struct config_pieces *pieces, size_t length)
 {
-	const char *end = length < pieces->left ? memrchr(pieces->bytes, '\n', length) : NULL;
-	return end ? (size_t)(end - pieces->bytes) + 1 : length;
+	const char *end = length < pieces->left ? memrchr(piece, '\n', length) : NULL;
+	return end ? (size_t)(end - piece) + 1 : length;
 }
 
 int config_pieces_next(struct config_pieces *pieces, struct config_piece *ret)
 {
 	size_t wanted = pieces->left < CONFIG_PIECE_MAX ? pieces->left : CONFIG_PIECE_MAX;
 
-	if (fread(pieces->bytes, 1, wanted, pieces->in) != wanted)
+	if (fread(piece, 1, wanted, pieces->in) != wanted)
 		return -EBADMSG;
 	size_t length = whole_lines(pieces, wanted);
 	if (length < wanted && fseek(pieces->in, -(long)(wanted - length), SEEK_CUR) < 0)
 		return -EBADMSG;
-	pieces->bytes[length] = '\0';
-	pieces->hash = hash_bytes(pieces->hash, pieces->bytes, length);
+	piece[length] = '\0';
+	pieces->hash = hash_bytes(pieces->hash, piece, length);
 	pieces->left -= length;
-	snprintf(pieces->path, sizeof(pieces->path), "%s", pieces->of.path);
-	*ret = (struct config_piece){ pieces->path, pieces->files - 1, pieces->bytes, length, false };
+	snprintf(piece_path, sizeof(piece_path), "%s", pieces->of.path);
+	*ret = (struct config_piece){ piece_path, pieces->files - 1, piece, length, false };
 	if (pieces->left)
 		return 0;
 	if (pieces->hash != pieces->of.hash || getc(pieces->in) != '\n')

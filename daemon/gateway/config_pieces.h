@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CONFIG_PIECE_MAX = 192 * 1024 };
+enum { CONFIG_PIECE_MAX = 64 * 1024 };
 
 struct config_pieces;
 
@@ -23,7 +23,8 @@ struct config_piece {
 /* fd: of config_store_open(), which is ours from here on, also on failure. 0, -ENOMEM, or -EBADMSG. */
 int config_pieces_new(struct config_pieces **ret, int fd);
 void config_pieces_free(struct config_pieces *pieces); /* NULL: nothing */
-/* The next one; what it points to is valid until the next call. 0, or -EBADMSG: it is damaged. Not after the last. */
+/* The next one; what it points to is valid until the next call, for whichever configuration. 0, or -EBADMSG: it is
+ * damaged. Not after the last. */
 int config_pieces_next(struct config_pieces *pieces, struct config_piece *ret);
 
 #endif

@@ -125,10 +125,16 @@ static int load_kept(struct config_store *store, uint64_t files)
 	 */
 	if (r == 0)
 		r = policy_file_load(&store->file, store->path, &(struct policy_source){ .archive = &archive }, &diags);
-	archive_free(&archive);
 	diags_free(&diags);
-	store->from_kept |= r == 0;
-	return r;
+	if (r < 0) {
+		archive_free(&archive);
+		return r;
+	}
+	/* Where the history was damaged, it is to be kept anew. */
+	archive_free(&store->arriving);
+	store->arriving = archive;
+	store->from_kept = true;
+	return 0;
 }
 
 static int load_last_good(struct config_store *store)

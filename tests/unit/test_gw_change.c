@@ -353,6 +353,22 @@ static void test_restart_meanwhile(void **state)
 	assert_true(has_reason("config-taken-back"));
 }
 
+/* The history is damaged, but not what to go back to: that is kept again. */
+static void test_damaged_history(void **state)
+{
+	(void)state;
+	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	stop();
+	directory_write("history", "damaged");
+	start();
+	assert_int_equal(in_kernel(), 1);
+	assert_string_equal(history_text(), "u");
+	assert_true(has_reason("config-taken-back"));
+	directory_write("spefw.ini", BAD);
+	restart();
+	assert_int_equal(in_kernel(), 1);
+}
+
 /* What to go back to is gone: the new one stays, and that is said. */
 static void test_damaged(void **state)
 {
@@ -463,6 +479,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_after, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restart_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_history, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rollback, setup, teardown),

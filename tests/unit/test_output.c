@@ -1225,7 +1225,7 @@ static void test_lists(void **state)
 	assert_int_equal(strncmp(f->out, "status\nreload\n", 14), 0);
 	assert_int_equal(RUN(f, "list"), EXIT_USAGE);
 	assert_string_equal(f->err, "spefwctl: which list? spefwctl list has these: flows, names, roles, ends, "
-				    "connections, granted, protocols, formats, kinds, verbs\n");
+				    "connections, granted, history, protocols, formats, kinds, verbs\n");
 	assert_int_equal(RUN(f, "list", "flow"), EXIT_USAGE);
 }
 
