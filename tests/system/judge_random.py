@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random policies, one after the other in one daemon: after each reload the kernel does what policy_fate() tells, at
-every edge of every network and port that the configuration names. And what 25 differences have made of the table is
-what one would build from nothing.
+every edge of every network and port that the configuration names, with grants for a third of them. And what 25
+differences have made of the table is what one would build from nothing.
 
 SPEFW_SEED=N repeats a run, SPEFW_SEED=N/I its policy I alone. SPEFW_TEST_LONG=1: many more policies."""
 import ipaddress
@@ -312,6 +312,13 @@ class Generator:
         yield from self._probes_of("tcp", self.pick(guarded, 8), self.pick(everywhere, 8), self._few(every_port, 5),
                                    every_port)
 
+    def probes_of_grant(self, flow, address):
+        """Between that address and the protected ones, both ways, at the ports of the flow, as Status has it."""
+        edges = self._few(port_edges(flow["ports"]), 6)
+        for protocol in flow["protocol"].split("/"):
+            yield from self._probes_of(protocol, [address], self.pick(self.edges(self.protected), 6), edges, edges)
+            yield from self._probes_of(protocol, self.pick(self.edges(self.protected), 6), [address], edges, edges)
+
     def _few(self, values, most):
         return self.rng.sample(values, min(len(values), most))
 
@@ -413,10 +420,32 @@ def settle_names_only(lab):
                                               for one in status["names"]), "the names are known again")
 
 
+def give(lab, policy):
+    """[(flow, address)] of what is granted: of some flows that are on, where it can be."""
+    flows = [flow for flow in lab.daemon.status()["flows"] if flow["enabled"]]
+    given = []
+    for flow in policy.rng.sample(flows, min(len(flows), 4)) if policy.chance(0.33) else []:
+        address = policy.rng.choice(GENERIC)
+        try:
+            lab.daemon.call("Grant", {"flow": flow["id"], "address": address, "seconds": 3600})
+        except VarlinkError as error:
+            if not error.error.endswith(".GrantRefused"):
+                raise
+            continue
+        lab.ask("grant %s %s" % (flow["id"], address))
+        given.append((flow, address))
+    return given
+
+
 def one_policy(lab, policy):
-    """(totals, remarks) of its probes."""
+    """(totals, remarks) of its probes, and how many grants there were."""
     settle_names(lab)
-    return lab.probe(*policy.probes(), one_of=8)
+    given = give(lab, policy)
+    got, remarks = lab.probe(*policy.probes(), *[probe for grant in given for probe in policy.probes_of_grant(*grant)],
+                             one_of=8)
+    for flow, address in given:
+        lab.daemon.call("Revoke", {"flow": flow["id"], "address": address})
+    return got, remarks, len(given)
 
 
 def random_policies(tap):
@@ -424,7 +453,7 @@ def random_policies(tap):
     seed, _, only = os.environ.get("SPEFW_SEED", "%d" % random.SystemRandom().randrange(10 ** 6)).partition("/")
     numbers = [int(only)] if only else range(1, POLICIES + 1)
     tap.note("SPEFW_SEED=%s" % seed)
-    totals, refused, bad, guarded = Totals(), 0, 0, 0
+    totals, refused, bad, guarded, granted = Totals(), 0, 0, 0, 0
     with JudgeLab(tap) as lab:
         lab.dns(NAMES, ttl=3600)
         set_abilities(numbers[0])
@@ -436,7 +465,8 @@ def random_policies(tap):
             title = "policy %s/%d" % (seed, number)
             try:
                 lab.daemon.reload()
-                got, remarks = one_policy(lab, policy)
+                got, remarks, count = one_policy(lab, policy)
+                granted += count
             except VarlinkError as error:
                 got, remarks = Totals(mismatches=1), ["the daemon refuses it: %s" % error]
             totals.add(got)
@@ -450,9 +480,11 @@ def random_policies(tap):
             elif number % ANEW_EVERY == ADOPT_AT:
                 lab.daemon.kill()
                 lab.daemon.start()
-    tap.note("%d policies, %d refused, %d with prevent and early_drop; %s" % (len(numbers), refused, guarded, totals))
+    tap.note("%d policies, %d refused, %d with prevent and early_drop, %d grants; %s"
+             % (len(numbers), refused, guarded, granted, totals))
     tap.ok(refused <= len(numbers), "few of them are refused", refused)
     tap.ok(guarded or len(numbers) < 100, "some of them have prevent and early_drop", guarded)
+    tap.ok(granted or len(numbers) < 100, "some have grants", granted)
     tap.ok(totals["allowed"] > 0 and totals["denied"] > 0, "both verdicts were to be seen")
     tap.equal(totals["mismatches"], 0, "the judge and the kernel agree on each packet")
 

@@ -15,6 +15,8 @@
  *
  * name NAME ADDRESS...: the addresses that spefwd has for a name of it
  *
+ * grant FLOW ADDRESS: what spefwd has granted, until the next load
+ *
  * probe KIND SOURCES TARGETS SOURCE-PORTS TARGET-PORTS: notes each combination (lists with commas, ports also as A-B)
  *
  * run [N]: sends what was noted; of what no policy touches, one of N alone
@@ -28,6 +30,7 @@
 
 #include "kernel_wire.h"
 #include "core/diag.h"
+#include "core/grant_view.h"
 #include "core/fate.h"
 #include "config/policy_file.h"
 
@@ -81,6 +84,7 @@ struct judge {
 	uint8_t marker_from;
 	struct policy_file file;
 	struct names_view names;
+	struct grant_list grants;
 	struct ranges gateway;
 	struct interface_list *role_interfaces; /* one a policy role */
 	struct probe *probes;
@@ -684,6 +688,7 @@ static void do_load(struct judge *judge, const char *path)
 	struct diags diags = { 0 };
 
 	names_view_free(&judge->names);
+	grants_free_list(&judge->grants);
 	free_interfaces(judge);
 	policy_file_free(&judge->file);
 	int r = policy_file_load(&judge->file, path, &(struct policy_source){ .archive = NULL }, &diags);
@@ -725,6 +730,23 @@ static void do_name(struct judge *judge, char **words, size_t count)
 		qsort(list->items, list->count, sizeof(*list->items), address_order);
 	}
 	puts(index < judge->names.count ? "ok" : "no");
+}
+
+static void do_grant(struct judge *judge, const char *flow, const char *address)
+{
+	struct names_view before = { .granted = judge->names.granted, .granted_count = judge->names.granted_count };
+	struct grant grant = { .end_ms = INT64_MAX / 2 };
+
+	if (strlen(flow) >= sizeof(grant.flow) || !addr_parse(address, &grant.addr))
+		wire_fail("no such grant: %s %s", flow, address);
+	memcpy(grant.flow, flow, strlen(flow) + 1);
+	names_view_free(&before);
+	judge->names.granted = NULL;
+	judge->names.granted_count = 0;
+	if (grant_put(&judge->grants, &grant) < 0 ||
+	    grants_add_to_view(&judge->grants, &judge->file.policy, &judge->names) < 0)
+		wire_fail("out of memory");
+	puts(judge->names.granted_count ? "ok" : "no");
 }
 
 static void do_place(struct judge *judge, const char *text, const char *machine)
@@ -769,6 +791,8 @@ static void do_command(struct judge *judge, char **words, size_t count)
 		do_load(judge, words[1]);
 	} else if (strcmp(words[0], "name") == 0 && count >= 2) {
 		do_name(judge, words + 1, count - 1);
+	} else if (strcmp(words[0], "grant") == 0 && count == 3) {
+		do_grant(judge, words[1], words[2]);
 	} else if (strcmp(words[0], "probe") == 0 && count == 6) {
 		do_probe(judge, words + 1);
 	} else if (strcmp(words[0], "run") == 0) {
@@ -800,6 +824,7 @@ int main(void)
 	free(line);
 	free(judge.probes);
 	names_view_free(&judge.names);
+	grants_free_list(&judge.grants);
 	free_interfaces(&judge);
 	policy_file_free(&judge.file);
 	ranges_free(&judge.gateway);
