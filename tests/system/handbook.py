@@ -454,6 +454,7 @@ VARIES = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "TIME"),
     (r"\b\d+[dhms](?: \d+[hms])?(?!\w)", "SPAN"),
     (r"\b\d{5,}$", "ID"),
+    (r"\b\d[\d,]*(?= (ms|cells)\b)", "NUMBER"),
     ("owned|watched, changes by others are undone", "OWNERSHIP"),  # as the kernel can
 )
 
