@@ -322,5 +322,25 @@ def json_by_its_schema(tap):
                done.stderr.count("\n") == 1, "without a daemon it says what to do", done)
 
 
+def granted_addresses(tap):
+    """They are on the page and in the table, for as long as they have it; Windows, which would keep them, gets none."""
+    with Lab(tap) as lab:
+        daemon = lab.spefwd(lab.config())
+        client = ADDRESS[4]["client"]
+        daemon.ctl("grant", "console-in", client, "--for", "1h")
+        document = json.loads(daemon.ctl("export", "json").stdout)
+        tap.equal([grant["address"] for grant in document["status"]["grants"]], [client], "export json has it")
+        page = daemon.ctl("export", "markdown").stdout
+        row = r"\| console-in<br>source \| %s \| [0-9-]+ [0-9:]+ UTC \| root \(uid 0\) \|" % re.escape(client)
+        tap.ok(re.search(row, page), "so has the page, with who gave it", page)
+        tap.ok(not Windows(daemon.ctl("export", "netsh").stdout).allows(client, ADDRESS[4]["server"], 8470),
+               "the rules for Windows have not")
+        text, before = daemon.ctl("export", "nft").stdout, content(daemon.table())
+        tap.ok(re.search(r"%s timeout \d+s" % re.escape(client), text), "the table has it until it ends", text)
+        daemon.stop()
+        lab.run("gateway", "nft", "-f", "-", text=text.replace("\ntable inet spefw\ndelete", "\ndelete"))
+        tap.equal(differences(before, content(daemon.table())), "", "and is the daemon's")
+
+
 if __name__ == "__main__":
-    main(netsh_of_files, netsh_of_the_daemon, nft, json_by_its_schema)
+    main(netsh_of_files, netsh_of_the_daemon, nft, json_by_its_schema, granted_addresses)
