@@ -3,7 +3,8 @@
 #define SPEFW_QUESTION_H
 
 /* What the judge wants to know of a packet, one question at a time. It never looks at a packet by itself: so it judges
- * one packet, or, where somebody else answers, all packets of a kind at once. */
+ * one packet, or, where somebody else answers, all packets of a kind at once. Fragments have been put together before;
+ * a TCP packet whose header is cut short is no SYN, and CT_INVALID. */
 
 #include "addr.h"
 
