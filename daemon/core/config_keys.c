@@ -114,7 +114,7 @@ const struct config_key config_keys[] = {
 		    "as transparent proxies do.\n"
 		    ".Cm prevent :\n"
 		    "TCP connections of the flows are exempt from redirection by nat chains of a\n"
-		    "later priority than \\-199;\n"
+		    "later priority than \\-199, those that no flow allows are not;\n"
 		    "what is intercepted nevertheless is treated as by\n"
 		    ".Cm report .\n"
 		    ".Cm block :\n"
@@ -138,7 +138,8 @@ const struct config_key config_keys[] = {
 		    ".Cm off :\n"
 		    "nothing is looked for.\n"
 		    "A connection to an address of the gateway's own is a port forward, and left\n"
-		    "alone; so are the server's DNS queries, port 53.\n" },
+		    "alone; so are the server's DNS queries, port 53, and what was opened to a\n"
+		    "protected address and goes on to one.\n" },
 	{ CONFIG_GATEWAY, "early_drop", VALUE(YES_NO), CHOICES(no_yes), .initial = true, CONFIG(early_drop),
 	  POLICY(early_drop), .change = CHANGE_VALUES, .example = "yes",
 	  .manual = "Whether to drop TCP connections to ports of protected addresses that no flow\n"
