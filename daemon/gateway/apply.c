@@ -117,6 +117,9 @@ static int apply_once(struct gateway *gateway, const struct policy *policy, bool
 	bool read = !table_is_known(gateway->table), first = !cut_is_known(gateway->cut), replaced = false;
 
 	int r = read ? read_kernel(gateway, policy) : 0;
+	/* An open server is the worst of all; at a start start_otherwise() knows better ones. Known only once it was
+	 * read. */
+	anyway |= gateway->started && !table_guards(gateway->table);
 	if (r == 0)
 		r = commit(gateway, policy, anyway, &replaced);
 	if (r == 0 && ((read && !first) || replaced))

@@ -25,7 +25,7 @@ int take_over(struct gateway *gateway, struct config_candidate *candidate, bool 
 	/* Names of both are wanted while the change is under way: a refused one must lose nothing. */
 	int r = names_want(gateway->names, policy, &candidate->file.policy);
 	if (r == 0)
-		r = apply_policy(gateway, &candidate->file.policy, !table_guards(gateway->table));
+		r = apply_policy(gateway, &candidate->file.policy, false);
 	if (r < 0) {
 		names_want(gateway->names, policy, NULL);
 		apply_reason(gateway, r, "the new policy can't be applied", what);

@@ -91,7 +91,7 @@ int compile_all(struct gateway *gateway, const struct policy *policy, struct rul
 int apply(struct gateway *gateway);
 int apply_anyway(struct gateway *gateway); /* whatever is proven of it */
 /* The same for another policy: nothing is noted, or tried again later. -ECANCELED: it is proven that the table would
- * not be the policy, and nothing was changed; with `anyway` it is. */
+ * not be the policy, and nothing was changed; with `anyway` it is, and once the start is over where no table guards. */
 int apply_policy(struct gateway *gateway, const struct policy *policy, bool anyway);
 /* "WHAT: why that failed". */
 void apply_reason(struct gateway *gateway, int r, const char *what, char text[GATEWAY_WHAT_MAX]);

@@ -1206,6 +1206,44 @@ static void test_refused_start_without_an_earlier_one(void **state)
 						   "203.0.113.9:40000 -> 192.0.2.25:7777 in forward\n");
 }
 
+/* Where no earlier one can be proven either, none of them is better than the one that is wanted. */
+static void test_refused_start_with_none_that_is_proven(void **state)
+{
+	(void)state;
+	start();
+	stop();
+	fake_nft_flush();
+	directory_write("spefw.ini", ASTRAY);
+	prover.rules = 1;
+	start();
+	assert_non_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
+	assert_int_equal(proven(), SEAL_DIFFERS);
+	assert_false(fake_log_has("an earlier configuration is in force"));
+	assert_false(has_reason("config-kept"));
+}
+
+/* What failed at the start for another reason, and is refused later, must not leave the server open. */
+static void test_refused_after_the_start(void **state)
+{
+	(void)state;
+	prover.rules = 1;
+	fake_nft_fail(FAKE_NFT_READ_INFO, 0, 1, -ENOMEM);
+	start();
+	assert_false(fake_nft.exists);
+	fake_time_pass(5 * SECOND);
+	assert_true(fake_nft.exists);
+	assert_int_equal(proven(), SEAL_DIFFERS);
+	/* one that guards is found by the reading only */
+	stop();
+	size_t batches = fake_nft.batches;
+	directory_write("spefw.ini", ASTRAY);
+	fake_nft_fail(FAKE_NFT_READ_INFO, 0, 1, -ENOMEM);
+	start();
+	fake_time_pass(5 * SECOND);
+	assert_int_equal(fake_nft.batches, batches);
+	assert_true(has_reason("proof-refused"));
+}
+
 /* A table that is there guards: it stays. */
 static void test_refused_adoption(void **state)
 {
@@ -1377,6 +1415,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_repair_that_differs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn_reading, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unproven_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_start_with_none_that_is_proven, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_after_the_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_adoption, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_start_without_an_earlier_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_start, setup, teardown),

@@ -234,7 +234,7 @@ static void test_no_memory(void **state)
 	begin("[server]\naddress = 192.0.2.25\n[gateway]\npreset = none\n");
 	for (; r == -ENOMEM; n++) {
 		allocations_left = n;
-		r = proof_run(&result, &policy, &environment, &ruleset, &ruleset);
+		r = proof_run(&result, &policy, &environment, &ruleset, NULL);
 		allocations_left = -1;
 		if (r < 0)
 			assert_int_equal(result.state, PROOF_FAILED);
