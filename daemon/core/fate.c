@@ -435,7 +435,10 @@ struct fate policy_fate(const struct fate_view *view, enum fate_stage stage, con
 
 static bool same_interfaces(const struct interface_list *a, const struct interface_list *b)
 {
-	return a->count == b->count && (!a->count || memcmp(a->names, b->names, a->count * sizeof(*a->names)) == 0);
+	for (size_t i = 0; i < a->count && a->count == b->count; i++)
+		if (strcmp(a->names[i], b->names[i]) != 0) /* behind a name's end there may be anything */
+			return false;
+	return a->count == b->count;
 }
 
 void fate_view_init(struct fate_view *view, const struct policy *policy, const struct environment *environment)

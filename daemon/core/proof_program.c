@@ -161,9 +161,10 @@ static void test_number(struct builder *b, struct step *step, enum variable vari
 	put_test(b, step, variable, false);
 }
 
-static void unknown(struct step *step, const char *why)
+static void unknown(struct builder *b, struct step *step, const char *why)
 {
-	*step = (struct step){ .kind = STEP_UNKNOWN, .text = why };
+	b->program->tests.count = step->tests;
+	*step = (struct step){ .kind = STEP_UNKNOWN, .tests = step->tests, .text = why };
 }
 
 /* What the kernel asserts for the field. False: no packet of this family has it. */
@@ -172,7 +173,7 @@ static bool assert_field(struct builder *b, struct step *step, enum field field)
 	const struct field_form *form = &forms[field];
 
 	if (form->family != FAMILIES && form->family != b->space->family) {
-		*step = (struct step){ .kind = STEP_NEVER };
+		*step = (struct step){ .kind = STEP_NEVER, .tests = step->tests };
 		return false;
 	}
 	if (form->protocol)
@@ -226,7 +227,7 @@ static void match_value(struct builder *b, struct step *step, const struct term 
 
 	if (key_compare(first, last) > 0 || ((size == 1 || interface) && !one) ||
 	    (term->negate && !is_prefix(term, size)))
-		unknown(step, "a range of an unknown form");
+		unknown(b, step, "a range of an unknown form");
 	else if (assert_field(b, step, (enum field)term->field)) {
 		b->spans.count = 0;
 		if (!interface || is_interface(term->first))
@@ -283,7 +284,7 @@ static void match_plain(struct builder *b, struct step *step, const struct term 
 
 	if ((term->negate && !negatable) || (field == FIELD_SEGMENTS_LEFT && term->first[0] != term->last[0]) ||
 	    (field == FIELD_CT_STATUS && term->bits != CT_STATUS_DNAT) || field >= FIELD_IP_TARGET_FIRST) {
-		unknown(step, "a match of an unknown form");
+		unknown(b, step, "a match of an unknown form");
 		return;
 	}
 	if (!assert_field(b, step, field))
@@ -428,7 +429,7 @@ static void look_up_kept(struct builder *b, struct step *step, const struct term
 		fits = set->type == (forms[field].family == FAMILY_4 ? KEY_CUT_4 : KEY_CUT_6) &&
 		       strcmp(set->name, set->type == KEY_CUT_4 ? "cut_4" : "cut_6") == 0;
 	if (!fits || term->kind != TERM_IN) {
-		unknown(step, "a lookup of another form of what was cut");
+		unknown(b, step, "a lookup of another form of what was cut");
 		return;
 	}
 	if (!assert_field(b, step, field))
@@ -449,7 +450,7 @@ static void look_up(struct builder *b, struct step *step, const struct term *ter
 	bool map = term->kind == TERM_MAP;
 
 	if (!set) {
-		unknown(step, "a set that is not there");
+		unknown(b, step, "a set that is not there");
 		return;
 	}
 	if (set->set->flags & SET_KEPT) {
@@ -460,7 +461,7 @@ static void look_up(struct builder *b, struct step *step, const struct term *ter
 	if (!forms[field].value || (interface && set->set->flags & SET_INTERVAL) ||
 	    key_size(set->set->type) != field_size(field) || map != ((set->set->flags & SET_VERDICTS) != 0) ||
 	    (map && term->negate) || !set_is_sound(set->set)) {
-		unknown(step, "a set of another form");
+		unknown(b, step, "a set of another form");
 		return;
 	}
 	if (!assert_field(b, step, field))
@@ -487,7 +488,7 @@ static void build_action(struct builder *b, struct step *step, const struct term
 	if (term->action == ACTION_JUMP || term->action == ACTION_GOTO)
 		step->index = index_find(&b->chains, term->name);
 	else if (term->action == ACTION_NONE || term->action > ACTION_PROHIBIT)
-		unknown(step, "an action of an unknown kind");
+		unknown(b, step, "an action of an unknown kind");
 	else if (term->action == ACTION_RESET)
 		test_number(b, step, VARIABLE_PROTOCOL, IPPROTO_TCP_);
 }
@@ -496,7 +497,7 @@ static void build_pin(struct builder *b, struct step *step, const struct term *t
 {
 	step->kind = STEP_PIN;
 	if (term->field != FIELD_IP_DADDR && term->field != FIELD_IP6_DADDR)
-		unknown(step, "a pin of an unknown form");
+		unknown(b, step, "a pin of an unknown form");
 	else
 		assert_field(b, step, (enum field)term->field);
 }
@@ -506,7 +507,7 @@ static void build_term(struct builder *b, const struct term *term)
 	struct step step = { .kind = STEP_TESTS, .tests = (uint32_t)b->program->tests.count };
 
 	if (term->field >= FIELDS) {
-		unknown(&step, "a field of an unknown kind");
+		unknown(b, &step, "a field of an unknown kind");
 	} else {
 		switch (term->kind) {
 		case TERM_MATCH:
@@ -528,10 +529,31 @@ static void build_term(struct builder *b, const struct term *term)
 			break;
 		case TERM_PIN: build_pin(b, &step, term); break;
 		case TERM_ACTION: build_action(b, &step, term); break;
-		default: unknown(&step, "a term of an unknown kind");
+		default: unknown(b, &step, "a term of an unknown kind");
 		}
 	}
 	if (ARRAY_PUSH(&b->program->steps, step) < 0)
+		build_failed(b);
+}
+
+static void build_rule(struct builder *b, const struct rule *terms)
+{
+	struct program_rule rule = { .steps = (uint32_t)b->program->steps.count,
+				     .step_count = (uint32_t)terms->count,
+				     .tests = (uint32_t)b->program->tests.count };
+
+	for (size_t t = 0; t < terms->count; t++)
+		build_term(b, &terms->items[t]);
+	if (b->result < 0)
+		return;
+	for (; rule.lead < rule.step_count; rule.lead++) {
+		const struct step *step = &b->program->steps.items[rule.steps + rule.lead];
+		rule.never |= step->kind == STEP_NEVER;
+		rule.test_count += step->test_count;
+		if (step->kind != STEP_TESTS)
+			break;
+	}
+	if (ARRAY_PUSH(&b->program->rules, rule) < 0)
 		build_failed(b);
 }
 
@@ -539,13 +561,8 @@ static void build_chain(struct builder *b, const struct chain *chain)
 {
 	struct program_chain built = { (uint32_t)b->program->rules.count, (uint32_t)chain->count, chain };
 
-	for (size_t r = 0; r < chain->count; r++) {
-		struct program_rule rule = { (uint32_t)b->program->steps.count, (uint32_t)chain->items[r].count };
-		for (size_t t = 0; t < chain->items[r].count; t++)
-			build_term(b, &chain->items[r].items[t]);
-		if (ARRAY_PUSH(&b->program->rules, rule) < 0)
-			build_failed(b);
-	}
+	for (size_t r = 0; r < chain->count; r++)
+		build_rule(b, &chain->items[r]);
 	if (ARRAY_PUSH(&b->program->chains, built) < 0)
 		build_failed(b);
 }
@@ -617,6 +634,57 @@ int program_begin(struct program *program, struct space *space, const struct rul
 	return b.result;
 }
 
+static int test_order(const void *a, const void *b)
+{
+	const struct test *x = a, *y = b;
+
+	if (x->variable != y->variable)
+		return x->variable < y->variable ? -1 : 1;
+	return x->values < y->values ? -1 : x->values > y->values;
+}
+
+static int uses_order(const void *a, const void *b)
+{
+	const struct test *x = a, *y = b;
+
+	if (x->uses != y->uses)
+		return x->uses > y->uses ? -1 : 1;
+	return test_order(a, b);
+}
+
+/* A box is taken apart by what many rules look at first: what such a test holds together would else be taken apart by
+ * each of those rules. */
+static int order_tests(struct program *program)
+{
+	size_t count = program->tests.count;
+	struct test *sorted = malloc((count + 1) * sizeof(*sorted));
+
+	if (!sorted)
+		return -ENOMEM;
+	memcpy(sorted, program->tests.items, count * sizeof(*sorted));
+	qsort(sorted, count, sizeof(*sorted), test_order);
+	for (size_t i = 0; i < count;) {
+		size_t from = i;
+		while (i < count && test_order(&sorted[from], &sorted[i]) == 0)
+			i++;
+		sorted[from].uses = (uint32_t)(i - from);
+		for (size_t same = from; same < i; same++)
+			sorted[same].uses = sorted[from].uses;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct test *found =
+			bsearch(&program->tests.items[i], sorted, count, sizeof(*sorted), test_order);
+		program->tests.items[i].uses = found->uses;
+	}
+	free(sorted);
+	for (size_t i = 0; i < program->rules.count; i++) {
+		const struct program_rule *rule = &program->rules.items[i];
+		if (rule->test_count > 1)
+			qsort(&program->tests.items[rule->tests], rule->test_count, sizeof(*sorted), uses_order);
+	}
+	return 0;
+}
+
 int program_finish(struct program *program, struct space *space)
 {
 	for (size_t i = 0; i < program->tests.count; i++) {
@@ -626,7 +694,7 @@ int program_finish(struct program *program, struct space *space)
 		if (test->negate)
 			test->values = values_without(&space->store, domain->all, test->values);
 	}
-	return space->store.failed ? -ENOMEM : 0;
+	return space->store.failed ? -ENOMEM : order_tests(program);
 }
 
 void program_free(struct program *program)

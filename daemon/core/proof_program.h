@@ -116,7 +116,9 @@ struct test {
 	uint8_t variable; /* enum variable */
 	bool negate;
 	uint32_t predicate; /* of the variable's domain */
-	uint32_t values;    /* once the space is closed: the classes that pass */
+	/* Once the space is closed: */
+	uint32_t values; /* the classes that pass */
+	uint32_t uses;   /* how many tests of the program are the same */
 };
 
 enum step_kind {
@@ -145,6 +147,9 @@ enum { NOWHERE = UINT32_MAX };
 
 struct program_rule {
 	uint32_t steps, step_count;
+	uint32_t tests, test_count; /* all that stand ahead of the first step that is more than tests, in any order */
+	uint32_t lead;              /* this step, whose tests are among them */
+	bool never;                 /* no packet of this family passes them */
 };
 
 struct program_chain {

@@ -70,15 +70,21 @@ static enum variable variable_of(const struct walking *k, enum variable variable
 	}
 }
 
-/* False: no part of the box passes. */
-static bool pass_tests(struct walking *k, const struct step *step)
+/* False: no part of the box passes. Then nothing of it was taken apart. */
+static bool pass_tests(struct walking *k, uint32_t tests, uint32_t count)
 {
-	for (uint32_t i = 0; i < step->test_count; i++) {
-		const struct test *test = &k->program->tests.items[step->tests + i];
+	const struct test *items = &k->program->tests.items[tests];
+	struct values_store *store = &k->p->space.store;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!values_and(store, k->w.box.values[variable_of(k, (enum variable)items[i].variable)],
+				items[i].values))
+			return false;
+	for (uint32_t i = 0; i < count; i++) {
+		enum variable variable = variable_of(k, (enum variable)items[i].variable);
 		uint32_t in, out;
-		enum variable variable = variable_of(k, (enum variable)test->variable);
-		values_split(&k->p->space.store, k->w.box.values[variable], test->values, &in, &out);
-		if (!in)
+		values_split(store, k->w.box.values[variable], items[i].values, &in, &out);
+		if (!in) /* two tests of one variable */
 			return false;
 		if (out)
 			put_missed(k, variable, out);
@@ -250,55 +256,70 @@ static void limit(struct walking *k, const struct program_rule *rule)
 /* False: this walker has come to its end. */
 static bool take_step(struct walking *k, const struct program_rule *rule, const struct step *step)
 {
-	struct walker *w = &k->w;
-
-	if (!pass_tests(k, step)) {
-		next_rule(w);
-		return true;
-	}
 	switch (step->kind) {
 	case STEP_MAP: return follow_map(k, step);
 	case STEP_ACTION: return act(k, step->action, step->index);
 	case STEP_PIN: return ends(k, ACTION_ACCEPT, true, true);
-	case STEP_NEVER: next_rule(w); return true;
+	case STEP_NEVER: next_rule(&k->w); return true;
 	case STEP_COUNTER: count(k, step->index); break;
 	case STEP_LOG: note_log(k, step->text); break;
 	case STEP_LIMIT: limit(k, rule); break;
 	case STEP_TESTS: break;
 	default: proof_fail(k->p, step->text ? step->text : "a term of an unknown kind"); return false;
 	}
-	w->step++;
+	k->w.step++;
 	return true;
+}
+
+/* The tests ahead of all else are taken together. */
+static bool begin_rule(struct walking *k, const struct program_rule *rule)
+{
+	if (++k->w.rules > RULES_MAX) {
+		proof_fail(k->p, "a way without an end");
+		return false;
+	}
+	if (rule->never || !pass_tests(k, rule->tests, rule->test_count)) {
+		next_rule(&k->w);
+		return true;
+	}
+	k->w.step = rule->lead;
+	if (rule->lead == rule->step_count)
+		return true;
+	return take_step(k, rule, &k->program->steps.items[rule->steps + rule->lead]);
+}
+
+static bool go_on(struct walking *k)
+{
+	struct walker *w = &k->w;
+	const struct program_chain *chain = &k->program->chains.items[w->chain];
+
+	k->p->failed_chain = w->chain;
+	k->p->steps++;
+	if (chain->chain->altered) {
+		proof_fail(k->p, "a chain with rules of another program's making");
+		return false;
+	}
+	if (w->rule >= chain->rule_count)
+		return go_back(k);
+	const struct program_rule *rule = &k->program->rules.items[chain->rules + w->rule];
+	if (w->step == 0 && rule->step_count)
+		return begin_rule(k, rule);
+	if (w->step >= rule->step_count) {
+		next_rule(w);
+		return true;
+	}
+	const struct step *step = &k->program->steps.items[rule->steps + w->step];
+	if (!pass_tests(k, step->tests, step->test_count)) {
+		next_rule(w);
+		return true;
+	}
+	return take_step(k, rule, step);
 }
 
 static void walk_to_end(struct walking *k)
 {
-	const struct program *program = k->program;
-	struct walker *w = &k->w;
-
-	for (bool goes_on = true; goes_on && !proof_stopped(k->p);) {
-		const struct program_chain *chain = &program->chains.items[w->chain];
-		k->p->failed_chain = w->chain;
-		if (chain->chain->altered) {
-			proof_fail(k->p, "a chain with rules of another program's making");
-			return;
-		}
-		if (w->rule >= chain->rule_count) {
-			goes_on = go_back(k);
-			continue;
-		}
-		const struct program_rule *rule = &program->rules.items[chain->rules + w->rule];
-		if (w->step >= rule->step_count) {
-			next_rule(w);
-			continue;
-		}
-		if (w->step == 0 && ++w->rules > RULES_MAX) {
-			proof_fail(k->p, "a way without an end");
-			return;
-		}
-		k->p->steps++;
-		goes_on = take_step(k, rule, &program->steps.items[rule->steps + w->step]);
-	}
+	while (!proof_stopped(k->p) && go_on(k))
+		;
 }
 
 void proof_walk(struct prover *p, const struct program *program, const struct box *box, uint32_t chain,
