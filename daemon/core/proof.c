@@ -146,6 +146,8 @@ struct pair {
 		struct arrival {
 			struct box box;
 			enum fate_stage stage;
+			struct tally tally; /* so far */
+			struct fate fate;
 		} * items;
 		size_t count, capacity;
 	} arrivals;
@@ -170,17 +172,30 @@ static bool same_fate(const struct fate *a, const struct fate *b)
 	       a->at_a_rate == b->at_a_rate && a->copied == b->copied && a->pinned == b->pinned && a->flow == b->flow;
 }
 
+/* Where both sides have counted and copied the same so far, it is no matter what: they only add to it. */
+static bool is_balanced(const struct prover *p, const struct arriving *a, const struct fate *fate)
+{
+	return !a->decided && fate->action == ACTION_ACCEPT && !fate->flow && !a->tally->flow &&
+	       counts_equal(a->tally, fate, p->view.policy) && copies_equal(a->tally, fate);
+}
+
 static struct pair *find_pair(struct prover *p, const struct arriving *a, const struct fate *fate)
 {
 	struct pairs *pairs = a->pairs;
+	struct pair pair = { .chain = a->chain, .decided = a->decided };
 
-	for (size_t i = 0; i < pairs->count; i++) {
-		struct pair *pair = &pairs->items[i];
-		if (pair->chain == a->chain && pair->decided == a->decided &&
-		    memcmp(&pair->tally, a->tally, sizeof(*a->tally)) == 0 && same_fate(&pair->fate, fate))
-			return pair;
+	if (is_balanced(p, a, fate)) {
+		pair.fate.action = ACTION_ACCEPT;
+	} else {
+		pair.tally = *a->tally;
+		pair.fate = *fate;
 	}
-	struct pair pair = { .chain = a->chain, .tally = *a->tally, .decided = a->decided, .fate = *fate };
+	for (size_t i = 0; i < pairs->count; i++) {
+		struct pair *known = &pairs->items[i];
+		if (known->chain == pair.chain && known->decided == pair.decided &&
+		    memcmp(&known->tally, &pair.tally, sizeof(pair.tally)) == 0 && same_fate(&known->fate, &pair.fate))
+			return known;
+	}
 	if (ARRAY_PUSH(pairs, pair) < 0) {
 		p->no_memory = true;
 		return NULL;
@@ -210,7 +225,7 @@ static void arrive(struct prover *p, const struct box *box, const struct fate *f
 		box_add(p, &pair->hull, box);
 	else
 		pair->hull = *box;
-	if (ARRAY_PUSH(&pair->arrivals, (struct arrival){ *box, p->stage }) < 0)
+	if (ARRAY_PUSH(&pair->arrivals, (struct arrival){ *box, p->stage, *a->tally, *fate }) < 0)
 		p->no_memory = true;
 }
 
@@ -237,6 +252,23 @@ static void ask_pair(struct prover *p, const struct asker *asker, struct fate *r
 		fate_of_ours(&p->view, asker, ret);
 }
 
+/* What is counted of the packet is what was counted before it arrived, too. */
+static void report_arrival(struct prover *p, const struct pair *pair, const struct arrival *arrival,
+			   const struct box *box, const struct ending *ending, const struct fate *fate)
+{
+	struct ending whole = *ending;
+	struct fate wanted = *fate;
+
+	p->stage = arrival->stage;
+	for (int c = 0; c < COUNTS; c++) {
+		whole.tally.counts[c] += arrival->tally.counts[c] - pair->tally.counts[c];
+		wanted.counts[c] += arrival->fate.counts[c] - pair->fate.counts[c];
+	}
+	whole.tally.logs |= arrival->tally.logs;
+	wanted.copied |= arrival->fate.copied;
+	report(p, box, &whole, &wanted);
+}
+
 static void settle_end(struct prover *p, const struct box *box, const struct fate *fate, void *context)
 {
 	const struct settling *s = context;
@@ -249,8 +281,7 @@ static void settle_end(struct prover *p, const struct box *box, const struct fat
 		const struct arrival *arrival = &s->pair->arrivals.items[i];
 		if (!box_and(p, &arrival->box, box, &real))
 			continue;
-		p->stage = arrival->stage;
-		report(p, &real, s->ending, fate);
+		report_arrival(p, s->pair, arrival, &real, s->ending, fate);
 		return;
 	}
 	p->steps += s->pair->arrivals.count;

@@ -150,6 +150,37 @@ static void put_run(struct values_store *store, int side, uint32_t first, uint32
 		store->failed = true;
 }
 
+bool values_simple(const struct values_store *store, uint32_t a, uint32_t b)
+{
+	return a == b || store->sets.items[a].count <= 1 || store->sets.items[b].count <= 1;
+}
+
+/* Most sets are one run, most questions are about them: these are answered without remembering it. */
+bool values_meet(struct values_store *store, uint32_t a, uint32_t b)
+{
+	const struct values_entry *x = &store->sets.items[a], *y = &store->sets.items[b];
+
+	if (x->count > 1 && y->count > 1)
+		return a == b || values_and(store, a, b);
+	if (x->count > 1) {
+		const struct values_entry *swap = x;
+		x = y;
+		y = swap;
+	}
+	if (!x->count)
+		return false;
+	struct run run = store->runs.items[x->at];
+	size_t low = y->at, high = y->at + y->count;
+	while (low < high) { /* the first that does not end before it begins */
+		size_t middle = low + (high - low) / 2;
+		if (store->runs.items[middle].last < run.first)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < y->at + y->count && store->runs.items[low].first <= run.last;
+}
+
 /* The runs of a, piece by piece: within b, or not. */
 static void split_runs(struct values_store *store, uint32_t a, uint32_t b)
 {
@@ -231,8 +262,12 @@ void values_split(struct values_store *store, uint32_t a, uint32_t b, uint32_t *
 	*ret_in = *ret_out = VALUES_NONE;
 	if (!a || store->failed)
 		return;
-	if (a == b || !b) {
-		*(b ? ret_in : ret_out) = a;
+	if (a == b) {
+		*ret_in = a;
+		return;
+	}
+	if (!values_meet(store, a, b)) {
+		*ret_out = a;
 		return;
 	}
 	struct values_cut *cut = find_cut(store, a, b);

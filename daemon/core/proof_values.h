@@ -47,6 +47,8 @@ uint32_t values_and(struct values_store *store, uint32_t a, uint32_t b);
 uint32_t values_without(struct values_store *store, uint32_t a, uint32_t b);
 uint32_t values_or(struct values_store *store, uint32_t a, uint32_t b);
 
+bool values_simple(const struct values_store *store, uint32_t a, uint32_t b); /* values_meet() is quick */
+bool values_meet(struct values_store *store, uint32_t a, uint32_t b);         /* whether something is in both */
 bool values_have(const struct values_store *store, uint32_t id, uint32_t value);
 /* Its runs; valid until another set is made. */
 const struct run *values_runs(const struct values_store *store, uint32_t id, size_t *ret_count);

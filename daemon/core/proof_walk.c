@@ -70,20 +70,33 @@ static enum variable variable_of(const struct walking *k, enum variable variable
 	}
 }
 
-/* False: no part of the box passes. Then nothing of it was taken apart. */
+/* Whether something of the box may pass each test by itself. What is quickly seen is looked at first. */
+static bool may_pass(const struct walking *k, const struct test *tests, uint32_t count)
+{
+	struct values_store *store = &k->p->space.store;
+
+	for (int simple = 1; simple >= 0; simple--) {
+		for (uint32_t i = 0; i < count; i++) {
+			uint32_t values = k->w.box.values[variable_of(k, (enum variable)tests[i].variable)];
+			if (values_simple(store, values, tests[i].values) == simple &&
+			    !values_meet(store, values, tests[i].values))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* False: no part of the box passes. */
 static bool pass_tests(struct walking *k, uint32_t tests, uint32_t count)
 {
 	const struct test *items = &k->program->tests.items[tests];
-	struct values_store *store = &k->p->space.store;
 
-	for (uint32_t i = 0; i < count; i++)
-		if (!values_and(store, k->w.box.values[variable_of(k, (enum variable)items[i].variable)],
-				items[i].values))
-			return false;
+	if (!may_pass(k, items, count))
+		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		enum variable variable = variable_of(k, (enum variable)items[i].variable);
 		uint32_t in, out;
-		values_split(store, k->w.box.values[variable], items[i].values, &in, &out);
+		values_split(&k->p->space.store, k->w.box.values[variable], items[i].values, &in, &out);
 		if (!in) /* two tests of one variable */
 			return false;
 		if (out)

@@ -3,7 +3,8 @@
  * or caught literally, or not proven, or called equal. Whatever is called equal goes through the small machine (vm.c),
  * where nothing is collapsed, with packets around what was changed: a difference there is a survivor, and there is
  * none. The reverse: no ruleset that compile() has made is called different. SPEFW_TEST_LONG in the environment: all
- * mutants of all goldens and of 300 random policies, and 10,000 random policies; else samples of them. */
+ * mutants of all goldens, one in 20 of 300 random policies, and 10,000 random policies; else samples of them.
+ * SPEFW_SEED, SPEFW_ROUNDS (policies) and SPEFW_ONE_OF (mutants) are other knobs. */
 #include "core/proof.h"
 #include "fate_world.h"
 #include "make.h"
@@ -256,6 +257,14 @@ static void seed(void)
 	random_seed(getenv("SPEFW_SEED") ? strtoull(getenv("SPEFW_SEED"), NULL, 0) : 0x5eed5eed5eed5eed);
 }
 
+/* Of so many mutants one is tried. */
+static size_t one_of(size_t usual, size_t all)
+{
+	const char *text = getenv("SPEFW_ONE_OF");
+
+	return text ? strtoul(text, NULL, 0) : is_long() ? all : usual;
+}
+
 static void test_goldens(void **state)
 {
 	struct tally tally = { 0 };
@@ -269,7 +278,7 @@ static void test_goldens(void **state)
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		static struct golden_case golden;
 		golden_case_make(&golden, found.gl_pathv[i]);
-		try_case(&golden, strrchr(found.gl_pathv[i], '/') + 1, is_long() ? 1 : 200, &tally);
+		try_case(&golden, strrchr(found.gl_pathv[i], '/') + 1, one_of(200, 1), &tally);
 		golden_case_free(&golden);
 	}
 	globfree(&found);
@@ -307,7 +316,7 @@ static void test_random(void **state)
 		char *text, name[32];
 		snprintf(name, sizeof(name), "random policy %u", i);
 		if (make_random(&g, &text)) {
-			try_case(&g, name, is_long() ? 20 : 150, &tally);
+			try_case(&g, name, one_of(150, 20), &tally);
 			golden_case_free(&g);
 		}
 		free(text);
