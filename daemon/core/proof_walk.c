@@ -70,6 +70,20 @@ static enum variable variable_of(const struct walking *k, enum variable variable
 	}
 }
 
+/* Where some packets of the box have extensions and others do not, they go on one after the other. */
+static void part_next_header(struct walking *k)
+{
+	uint32_t in, out;
+
+	values_split(&k->p->space.store, k->w.box.values[VARIABLE_NEXT_HEADER], k->p->next_is_protocol, &in, &out);
+	if (!in || !out)
+		return;
+	struct walker w = k->w;
+	w.box.values[VARIABLE_NEXT_HEADER] = out;
+	put_aside(k, &w);
+	k->w.box.values[VARIABLE_NEXT_HEADER] = in;
+}
+
 /* Whether something of the box may pass each test by itself. What is quickly seen is looked at first. */
 static bool may_pass(const struct walking *k, const struct test *tests, uint32_t count)
 {
@@ -91,6 +105,9 @@ static bool pass_tests(struct walking *k, uint32_t tests, uint32_t count)
 {
 	const struct test *items = &k->program->tests.items[tests];
 
+	for (uint32_t i = 0; i < count; i++)
+		if (items[i].variable == VARIABLE_NEXT_HEADER)
+			part_next_header(k);
 	if (!may_pass(k, items, count))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
@@ -173,6 +190,9 @@ static bool act(struct walking *k, uint8_t action, uint32_t chain)
 static bool follow_map(struct walking *k, const struct step *step)
 {
 	struct space *space = &k->p->space;
+
+	if (step->variable == VARIABLE_NEXT_HEADER)
+		part_next_header(k);
 	enum variable variable = variable_of(k, (enum variable)step->variable);
 	uint32_t all = k->w.box.values[variable], some[64], *outcomes = some;
 	size_t count = space_look_up(space, step->index, all, some, 64);
