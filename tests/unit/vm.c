@@ -189,8 +189,8 @@ static bool run_term(struct vm *vm, const struct term *term, int depth, bool *re
 	case TERM_ACTION: *ret_left = act(vm, (enum action)term->action, term->name, depth); return !*ret_left;
 	case TERM_LIMIT: return !vm->packet->limited;
 	case TERM_PIN:
-		if (vm->packet->ipv6 != (term->field == FIELD_IP6_DADDR))
-			vm->result.error = "pinned to an address of another family";
+		if (vm->packet->ipv6 != (term->field == FIELD_IP6_DADDR)) /* the kernel asserts it first */
+			return false;
 		vm->result.pinned = true;
 		vm->result.action = ACTION_ACCEPT;
 		*ret_left = true;
