@@ -99,10 +99,15 @@ static void report_parameter(const struct ctl *ctl, const json_t *parameters)
 
 static void report_waiting(const struct ctl *ctl, const json_t *parameters)
 {
+	const char *by = json_text_of(parameters, "by");
+	int64_t left_s = json_number_of(parameters, "left_s");
 	char left[32];
 
-	ctl_error(ctl, "the change by %s waits for confirm: spefwctl confirm, or wait %s until it is undone",
-		  json_text_of(parameters, "by"), format_seconds(json_number_of(parameters, "left_s"), left));
+	if (left_s > 0)
+		ctl_error(ctl, "the change by %s waits for confirm: spefwctl confirm, or wait %s until it is undone",
+			  by, format_seconds(left_s, left));
+	else
+		ctl_error(ctl, "the change by %s is to be undone, see spefwctl status: spefwctl confirm keeps it", by);
 }
 
 static void report_nothing_waits(const struct ctl *ctl, const json_t *parameters)

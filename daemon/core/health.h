@@ -107,8 +107,8 @@
 	       "correct <NAME> in the configuration")                                                                 \
 	REASON(NAME_UNRESOLVED, "name-unresolved", false, "A name was not resolved yet.", "")                         \
 	REASON(GRANTS_UNSAVED, "grants-unsaved", false,                                                               \
-	       "Grants can't be saved: after a restart of `spefwd` they are as they were when they last could. It "   \
-	       "is tried again.",                                                                                     \
+	       "Grants can't be saved: after a restart of `spefwd` they are as they were when they last could, or "   \
+	       "have all ended, where one was revoked or shortened meanwhile. It is tried again.",                    \
 	       "free disk space in <DIR>")                                                                            \
 	REASON(STATE_UNSAVED, "state-unsaved", false, "Addresses or counters can't be saved.",                        \
 	       "free disk space in <DIR>")

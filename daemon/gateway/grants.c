@@ -19,6 +19,7 @@ struct grants {
 	struct timer *timer;
 	char boot[STATE_BOOT_MAX]; /* "": not known */
 	bool save_failed;          /* the last time */
+	bool none_saved;           /* since then */
 	bool unsaved;              /* some were taken out by grants_take_due() */
 };
 
@@ -108,12 +109,17 @@ static void save(struct grants *grants)
 	if (r < 0 && !grants->save_failed)
 		log_error("can't save the grants in %s: %s", grants->state, strerror(-r));
 	grants->save_failed = r < 0;
+	grants->none_saved &= r < 0;
 	grants->unsaved = false;
 }
 
-static void changed(struct grants *grants)
+static void changed(struct grants *grants, bool less)
 {
 	save(grants);
+	/* What was taken away must not come back with the next start. A full disk has no room to say so, but a file can
+	 * be removed from it. */
+	if (less && grants->save_failed && state_remove(grants->state, GRANTS_FILE) == 0)
+		grants->none_saved = true;
 	set_timer(grants);
 }
 
@@ -127,9 +133,10 @@ int grants_give(struct grants *grants, const struct grant *given, int64_t for_s,
 	ret->given_s = wall_s();
 	ret->until_s = ret->given_s + for_s;
 	ret->end_ms = now_ms() + for_s * 1000;
+	bool less = before && ret->end_ms < before->end_ms;
 	int r = grant_put(&grants->list, ret);
 	if (r == 0)
-		changed(grants);
+		changed(grants, less);
 	return r;
 }
 
@@ -139,14 +146,14 @@ void grants_undo(struct grants *grants, const struct grant *given, const struct 
 		grant_put(&grants->list, before); /* in the other one's place */
 	else
 		grant_take(&grants->list, given->flow, &given->addr, NULL);
-	changed(grants);
+	changed(grants, true);
 }
 
 bool grants_revoke(struct grants *grants, const char *flow, const struct addr *addr, struct grant *ret)
 {
 	if (!grant_take(&grants->list, flow, addr, ret))
 		return false;
-	changed(grants);
+	changed(grants, true);
 	return true;
 }
 
@@ -155,7 +162,7 @@ void grants_revoke_all(struct grants *grants)
 	if (!grants->list.count)
 		return;
 	grants->list.count = 0;
-	changed(grants);
+	changed(grants, true);
 }
 
 bool grants_take_due(struct grants *grants, struct grant *ret)
@@ -186,9 +193,8 @@ void grants_reasons(const struct grants *grants, struct health *health)
 {
 	if (!grants->save_failed)
 		return;
-	health_add(health, HEALTH_GRANTS_UNSAVED,
-		   "the grants can't be saved in %s: after a restart they are as they were when they last could",
-		   grants->state);
+	health_add(health, HEALTH_GRANTS_UNSAVED, "the grants can't be saved in %s: after a restart %s", grants->state,
+		   grants->none_saved ? "there are none" : "they are as they were when they last could");
 	health_fill(health, grants->state);
 }
 

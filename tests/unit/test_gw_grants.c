@@ -15,6 +15,8 @@
 #include "state_file.h"
 
 #include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define GOOD                                                                                               \
 	"[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n[role ADM]\n"              \
@@ -462,6 +464,37 @@ static void full_disk(void **state)
 	assert_true(is_let_in());
 }
 
+/* Revoked where that can't be saved, it has not come back after a kill: rather none is left. */
+static void revoked_on_a_full_disk(void **state)
+{
+	char room[80];
+
+	(void)state;
+	snprintf(room, sizeof(room), "%s", directory_path(".grants.new")); /* where it would be written */
+	assert_int_equal(grant("console-in", PEER, 10 * HOUR_S), 0);
+	assert_int_equal(mkdir(room, 0700), 0);
+	assert_int_equal(grant("console-in", PEER, 20 * HOUR_S), 0);
+	assert_true(has_reason("grants-unsaved: "));
+	assert_false(has_reason("after a restart there are none"));
+	char *before = directory_read(GRANTS_FILE);
+	assert_int_equal(grant("console-in", PEER, HOUR_S), 0); /* shortened: likewise */
+	assert_true(has_reason("after a restart there are none"));
+	directory_write(GRANTS_FILE, before);
+	free(before);
+	assert_int_equal(take_back("console-in", PEER), 0);
+	assert_true(has_reason("after a restart there are none"));
+	stop();
+	start();
+	assert_int_equal(gateway_grants(gateway)->count, 0);
+	assert_false(is_let_in());
+	assert_int_equal(rmdir(room), 0);
+	assert_int_equal(grant("console-in", PEER, HOUR_S), 0);
+	assert_false(has_reason("grants-unsaved: "));
+	stop();
+	start();
+	assert_true(is_let_in());
+}
+
 /* Nothing is granted that the kernel did not take, and it is not found in the file either. */
 static void kernel_refuses(void **state)
 {
@@ -558,6 +591,7 @@ int main(void)
 		TEST(suspend),
 		TEST(clear_ends_all),
 		TEST(full_disk),
+		TEST(revoked_on_a_full_disk),
 		TEST(kernel_refuses),
 		TEST(damaged_file),
 		TEST(killed_before_the_commit),

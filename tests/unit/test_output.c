@@ -759,6 +759,11 @@ static void test_history(void **state)
 			    "spefwctl: the change by root waits for confirm: spefwctl confirm, or wait 34s until "
 			    "it is undone\n");
 	stop_serving(f);
+	serve(f, (struct canned){ "org.spefw.Gateway.ConfirmPending", "{\"by\":\"root\",\"left_s\":0}" }, false);
+	assert_int_equal(RUN(f, "reload"), EXIT_FAILED);
+	assert_string_equal(f->err, "spefwctl: the change by root is to be undone, see spefwctl status: spefwctl "
+				    "confirm keeps it\n");
+	stop_serving(f);
 	serve(f, (struct canned){ "org.spefw.Gateway.NothingToConfirm", "{}" }, false);
 	assert_int_equal(RUN(f, "confirm"), EXIT_FAILED);
 	assert_non_null(strstr(f->err, "nothing waits for confirm"));
