@@ -81,7 +81,7 @@ void gateway_forget_waiter(struct gateway *gateway, const void *waiter);
 /* Whether somebody wants to see what happens. */
 void gateway_watch(struct gateway *gateway, bool watch);
 /* Proves anew that the table is the policy, as the kernel has it now; where somebody asked a moment ago, *ret is what
- * was found then. 0; -ENOENT: there is no table; or another negative errno. */
+ * was found last. 0; -ENOENT: there is no table; or another negative errno. */
 int gateway_verify(struct gateway *gateway, struct seal_finding *ret);
 /* Removes the table; until the next reload nothing is guarded. *ret_removed: there was one. *ret_dropped: a reload
  * waited for confirm, and counts as undone. 0 or a negative errno. */

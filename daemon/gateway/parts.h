@@ -21,12 +21,11 @@ struct gateway {
 	void *userdata;
 	int state_lock; /* descriptor: the state directory is ours alone; negative: it can't be had */
 	int64_t started_ms;
-	int64_t diff_free_ms;         /* from when on gateway_diff() looks again */
-	int64_t export_free_ms;       /* from when on gateway_export() works again */
-	bool applying;                /* what the objects report has consequences for the kernel from now on */
-	bool started;                 /* the table is up, and the counters were read once */
-	struct seal_finding verified; /* by gateway_verify(), which looks again from verify_free_ms on */
-	int64_t verify_free_ms;
+	int64_t diff_free_ms;   /* from when on gateway_diff() looks again */
+	int64_t export_free_ms; /* from when on gateway_export() works again */
+	bool applying;          /* what the objects report has consequences for the kernel from now on */
+	bool started;           /* the table is up, and the counters were read once */
+	int64_t verify_free_ms; /* from when on gateway_verify() looks again */
 
 	char loaded_by[REQUESTER_MAX]; /* who asked for the policy in force; "": a start */
 

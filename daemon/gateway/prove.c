@@ -174,14 +174,13 @@ int gateway_verify(struct gateway *gateway, struct seal_finding *ret)
 	if (table_is_removed(gateway->table))
 		return -ENOENT;
 	if (now_ms() < gateway->verify_free_ms) {
-		*ret = gateway->verified;
+		*ret = *seal_figures(gateway->seal).held;
 		return 0;
 	}
 	int r = verify(gateway);
 	if (r == 0) {
 		note_held(gateway);
-		gateway->verified = *seal_figures(gateway->seal).held;
-		*ret = gateway->verified;
+		*ret = *seal_figures(gateway->seal).held;
 	}
 	/* Somebody has changed it, and there was no notice of that. */
 	if (r == -ENOENT || (r == 0 && ret->state != held))

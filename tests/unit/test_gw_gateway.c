@@ -10,6 +10,7 @@
 #include "fake_nft.h"
 #include "fake_resolver.h"
 #include "fake_time.h"
+#include "clock.h"
 #include "core/array.h"
 #include "core/proof.h"
 #include "gateway/diff.h"
@@ -37,6 +38,7 @@ static struct {
 	const char *astray; /* a table differs that has this chain ... */
 	size_t rules;       /* ... or not so many rules in chain judge; 0: any number */
 	size_t runs;
+	int64_t cost_ms;
 } prover;
 
 int __wrap_proof_run(struct proof_result *ret, const struct policy *policy, const struct environment *environment,
@@ -50,6 +52,7 @@ int __wrap_proof_run(struct proof_result *ret, const struct policy *policy, cons
 	(void)wanted;
 	assert_non_null(environment->names);
 	prover.runs++;
+	fake_processor_set(processor_ms() + prover.cost_ms);
 	*ret = (struct proof_result){ .state = prover.state, .cells = 24, .text = "the prover is ill" };
 	if ((prover.astray && ruleset_find_chain(found, prover.astray)) ||
 	    (prover.rules && (!judge || judge->count != prover.rules)))
@@ -1376,6 +1379,26 @@ static void test_verify(void **state)
 	assert_int_equal(proven(), SEAL_NONE);
 }
 
+/* Who asks again at once has an answer without a further look, but none of the policy before. */
+static void test_verify_again(void **state)
+{
+	struct seal_finding finding;
+
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(2 * SECOND);
+	prover.cost_ms = SECOND;
+	assert_int_equal(gateway_verify(gateway, &finding), 0);
+	assert_int_equal(finding.state, SEAL_EQUAL);
+	prover.state = PROOF_FAILED;
+	assert_int_equal(reload(NARROW, NULL), 0);
+	size_t runs = prover.runs;
+	assert_int_equal(gateway_verify(gateway, &finding), 0);
+	assert_int_equal(finding.state, SEAL_UNPROVEN);
+	assert_int_equal(prover.runs, runs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1412,6 +1435,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_verify, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_verify_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_repair_that_differs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn_reading, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unproven_change, setup, teardown),
