@@ -149,6 +149,9 @@ void run_rollback(void *userdata, struct control_call *call, json_t *parameters)
 		if (r == -ENODATA && !change.result.what[0])
 			snprintf(change.result.what, sizeof(change.result.what),
 				 "its files could not be kept: choose another one of spefwctl history");
+		if (r == -EBADMSG && !change.result.what[0])
+			snprintf(change.result.what, sizeof(change.result.what),
+				 "what was kept of it is damaged: choose another one of spefwctl history");
 		change_end(&change, r);
 	}
 }

@@ -69,6 +69,9 @@ static int arm(struct gateway *gateway, const struct change *change, const struc
 	if (r == -ENODATA)
 		snprintf(ret->what, sizeof(ret->what),
 			 "no policy is in force that could be gone back to: reload without --confirm");
+	else if (r == -EBADMSG)
+		snprintf(ret->what, sizeof(ret->what), "what to go back to is damaged in %s: reload without --confirm",
+			 state);
 	else if (r < 0)
 		snprintf(ret->what, sizeof(ret->what),
 			 "what to go back to can't be kept in %s (%s): reload without --confirm, or free disk space "

@@ -80,7 +80,7 @@ static int add_to_history(struct config_store *store, const struct archive *arch
 
 	if (last && last->files == files && last->generation == store->generation.number &&
 	    store->kept.stage != KEPT_ARMED)
-		return kept_has(&store->kept, files) || !archive ? 0 : kept_renew(&store->kept, files, archive);
+		return !archive || kept_check(&store->kept, files) == 0 ? 0 : kept_renew(&store->kept, files, archive);
 	entry.generation = store->generation.number;
 	entry.files = files;
 	entry.wall_s = wall_s();
@@ -306,6 +306,9 @@ int config_store_arm(struct config_store *store, const struct config_candidate *
 	config_store_save(store);
 	if (!store->in_force || !last || last->files != before || !kept_has(&store->kept, before))
 		return store->kept.save_error ? store->kept.save_error : -ENODATA;
+	int r = kept_check(&store->kept, before);
+	if (r < 0)
+		return r;
 	snprintf(waiting.by, sizeof(waiting.by), "%s", by);
 	state_boot_id(waiting.boot);
 	return kept_arm(&store->kept, &waiting, &candidate->archive);

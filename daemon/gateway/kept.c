@@ -252,6 +252,15 @@ int kept_read(const struct kept *kept, uint64_t files, struct archive *ret)
 	return r;
 }
 
+int kept_check(const struct kept *kept, uint64_t files)
+{
+	struct archive archive = { 0 };
+	int r = kept_read(kept, files, &archive);
+
+	archive_free(&archive);
+	return r;
+}
+
 int kept_open(const struct kept *kept, uint64_t files)
 {
 	char name[NAME_SIZE], path[PATH_MAX];

@@ -45,6 +45,8 @@ bool kept_has(const struct kept *kept, uint64_t files);
 void kept_save(struct kept *kept);
 /* For entries of the history alone. 0, -ENOENT: none is kept; -EBADMSG: it is damaged; or another negative errno. */
 int kept_read(const struct kept *kept, uint64_t files, struct archive *ret);
+/* Whether it could be read. Likewise. */
+int kept_check(const struct kept *kept, uint64_t files);
 /* A descriptor of the same bytes, as archive_pack() makes them. Likewise. */
 int kept_open(const struct kept *kept, uint64_t files);
 

@@ -389,6 +389,37 @@ static void test_damaged(void **state)
 	assert_int_equal(reload(THIRD, 0), 0);
 }
 
+/* A disk has forgotten a bit: nothing waits that could not be undone, and with the next reload or start it is kept
+ * anew.
+ */
+static void test_damaged_before(void **state)
+{
+	char name[64];
+
+	(void)state;
+	const struct history_entry *before = history_last(config_store_history(gateway_config(gateway)));
+	snprintf(name, sizeof(name), "configuration-%016llx", (unsigned long long)before->files);
+	char *text = directory_read(name);
+	text[strlen(text) / 2] ^= 1;
+	directory_write(name, text);
+	assert_true(reload(SECOND, MINUTE_MS) < 0);
+	assert_non_null(strstr(problem, "what to go back to is damaged in /"));
+	assert_non_null(strstr(problem, "reload without --confirm"));
+	assert_int_equal(in_kernel(), 1);
+	assert_false(waits());
+	assert_int_equal(reload(FIRST, 0), 0);
+	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	fake_time_pass(MINUTE_MS);
+	assert_int_equal(in_kernel(), 1);
+	directory_write(name, text);
+	directory_write("spefw.ini", FIRST);
+	restart();
+	directory_write("spefw.ini", BAD);
+	restart();
+	assert_int_equal(in_kernel(), 1);
+	free(text);
+}
+
 static void test_clear(void **state)
 {
 	bool removed, dropped;
@@ -481,6 +512,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_restart_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_history, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rollback, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pieces, setup, teardown),
