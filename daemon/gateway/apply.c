@@ -167,6 +167,8 @@ static int bring_up_to_date(struct gateway *gateway, bool anyway)
 		apply_reason(gateway, r, "can't bring the kernel up to date", what);
 		if (r != -ECANCELED || !table_is_known(gateway->table))
 			table_set_failure(gateway->table, what);
+		if (r != -ECANCELED && !table_is_known(gateway->table))
+			note_unknown(gateway);
 		/* What was refused would be refused again, until something else changes. */
 		if (r != -ECANCELED)
 			retry_soon(gateway);

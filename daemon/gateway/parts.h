@@ -134,6 +134,7 @@ struct table_judge prove_names(struct proving *proving);
 int start_otherwise(struct gateway *gateway);
 /* What was proven of a change that was made (r: 0), or refused (-ECANCELED). */
 void note_proof(struct gateway *gateway, int r);
+void note_unknown(struct gateway *gateway); /* the table could neither be read nor changed */
 
 /* events.c: what the objects report. */
 extern const struct table_events table_events;

@@ -98,6 +98,12 @@ void note_proof(struct gateway *gateway, int r)
 	}
 }
 
+void note_unknown(struct gateway *gateway)
+{
+	seal_doubt(gateway->seal, "what the kernel holds is not known");
+	note_held(gateway);
+}
+
 /* True: this one is in force now. */
 static bool serves(struct gateway *gateway, struct config_candidate *candidate)
 {

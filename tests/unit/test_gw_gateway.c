@@ -1333,6 +1333,23 @@ static void test_repair_that_differs(void **state)
 	assert_true(has_reason("proof-differs"));
 }
 
+/* Nothing is said of a table that can't be read. */
+static void test_not_known(void **state)
+{
+	(void)state;
+	start();
+	answer_license();
+	fake_time_pass(2 * SECOND);
+	assert_int_equal(proven(), SEAL_EQUAL);
+	fake_nft_fail(FAKE_NFT_READ_TABLE, 0, 1, -ENOMEM);
+	fake_nft_notice("rule deleted by nft");
+	fake_time_pass(0);
+	assert_int_equal(proven(), SEAL_UNPROVEN);
+	fake_time_pass(5 * SECOND);
+	assert_int_equal(proven(), SEAL_EQUAL);
+	assert_string_equal(reasons(), "");
+}
+
 static void test_verify(void **state)
 {
 	struct seal_finding finding;
@@ -1434,6 +1451,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_state_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_verify, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_verify_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_repair_that_differs, setup, teardown),
