@@ -331,10 +331,10 @@ static void no_interface(struct prover *p, struct box *box, enum variable variab
 	box->values[variable] = none ? values : values_without(&p->space.store, box->values[variable], values);
 }
 
-/* The first packet of a connection, which nobody has translated yet. */
+/* The first packet of a connection, which nobody has translated yet; it may be one that another connection expects. */
 static void first_of_connection(struct prover *p, struct box *box)
 {
-	box_restrict(p, box, VARIABLE_STATE, STATE_NEW, STATE_NEW);
+	box_restrict(p, box, VARIABLE_STATE, STATE_RELATED, STATE_NEW);
 	box_restrict(p, box, VARIABLE_DNAT, 0, 0);
 	box_restrict(p, box, VARIABLE_DIRECTION, 0, 0);
 }

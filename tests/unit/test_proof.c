@@ -70,6 +70,17 @@ static void drop_rule(const char *name, size_t at)
 	from->count--;
 }
 
+static void put_first(const char *name, const struct term terms[2])
+{
+	struct chain *to = chain(name);
+
+	assert_non_null(chain_rule(&ruleset, to));
+	memmove(&to->items[1], &to->items[0], (to->count - 1) * sizeof(*to->items));
+	to->items[0] = (struct rule){ .items = malloc(2 * sizeof(*terms)), .count = 2, .capacity = 2 };
+	assert_non_null(to->items[0].items);
+	memcpy(to->items[0].items, terms, 2 * sizeof(*terms));
+}
+
 static void test_equal(void **state)
 {
 	static const char *const texts[] = {
@@ -107,6 +118,58 @@ static void test_a_lost_rule(void **state)
 	assert_int_equal(result.found.action, ACTION_DROP);
 	assert_int_equal(result.found.counts[COUNT_DENIED_IN], 1);
 	assert_string_equal(result.chain, "deny_in");
+	end();
+}
+
+/* The first header of an IPv6 packet is its protocol where it has no extensions: in the base chains, and in those that
+ * packets with and without them have come to. */
+static void test_the_first_header(void **state)
+{
+	static const char *const chains[] = { "forward", "judge", "SERVER_in_tcp_8470" };
+	static const struct {
+		uint8_t field, value;
+		bool negate;
+	} matches[] = {
+		{ FIELD_IP6_NEXTHDR, IPPROTO_TCP_, false },
+		{ FIELD_IP6_NEXTHDR, IPPROTO_TCP_, true },
+		{ FIELD_IP6_NEXTHDR, 60, false },
+	};
+
+	(void)state;
+	for (size_t c = 0; c < COUNT_OF(chains); c++) {
+		for (size_t m = 0; m < COUNT_OF(matches); m++) {
+			const struct term terms[] = { { .kind = TERM_MATCH,
+							.field = matches[m].field,
+							.negate = matches[m].negate,
+							.first = { matches[m].value },
+							.last = { matches[m].value } },
+						      { .kind = TERM_ACTION, .action = ACTION_ACCEPT } };
+			begin(SERVER ADMINS);
+			put_first(chains[c], terms);
+			struct proof_result result = prove();
+			if (result.state != PROOF_DIFFERS || !result.has_packet)
+				fail_msg("chain %s, match %zu: %d %s", chains[c], m, result.state, result.text);
+			uint8_t first = result.headers.extension ? result.headers.extension : result.packet.protocol;
+			assert_int_equal(result.packet.source.family, FAMILY_6);
+			assert_int_equal(first == matches[m].value, !matches[m].negate);
+			end();
+		}
+	}
+}
+
+/* A helper's expected connection is related, and its first packet comes by the chains of nat as well. */
+static void test_an_expected_connection(void **state)
+{
+	const struct term terms[] = { { .kind = TERM_MATCH, .field = FIELD_CT_STATE, .bits = CT_RELATED },
+				      { .kind = TERM_ACTION, .action = ACTION_DROP } };
+
+	(void)state;
+	begin(SERVER ADMINS);
+	put_first("pin", terms);
+	struct proof_result result = prove();
+	assert_int_equal(result.state, PROOF_DIFFERS);
+	assert_int_equal(result.stage, STAGE_PIN);
+	assert_int_equal(result.packet.state, CT_RELATED);
 	end();
 }
 
@@ -350,6 +413,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_a_lost_rule),
+		cmocka_unit_test(test_the_first_header),
+		cmocka_unit_test(test_an_expected_connection),
 		cmocka_unit_test(test_an_address_of_a_name),
 		cmocka_unit_test(test_literal_differences),
 		cmocka_unit_test(test_what_is_not_known),
