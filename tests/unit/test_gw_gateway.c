@@ -1153,6 +1153,10 @@ static void test_refused_interfaces(void **state)
 	assert_int_equal(fake_nft.batches, batches);
 	assert_string_equal(reasons(), "proof-refused: a change was refused: the table would not have been the policy: "
 				       "new tcp syn 203.0.113.9:40000 -> 192.0.2.25:7777 in forward\n");
+	/* nor is it tried again by itself */
+	size_t runs = prover.runs;
+	fake_time_pass(20 * SECOND);
+	assert_int_equal(prover.runs, runs);
 	prover.rules = 0;
 	fake_links_change();
 	fake_time_pass(SECOND);
