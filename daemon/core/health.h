@@ -52,6 +52,9 @@
 	       "correct <FILE>, then `spefwctl reload`")                                                              \
 	REASON(UNDO_FAILED, "undo-failed", false,                                                                     \
 	       "A reload that nobody confirmed could not be undone; it is tried again.", "`journalctl -u spefwd`")    \
+	REASON(CONFIRM_UNKNOWN, "confirm-unknown", false,                                                             \
+	       "Whether a reload waited for confirm at the start can't be read; if one did, it stays in force.",      \
+	       "`spefwctl history`, then `spefwctl reload` or `spefwctl rollback`")                                   \
 	REASON(CONFIG_UNSAVED, "config-unsaved", false,                                                               \
 	       "The configuration and the history can't be kept, for a start with a bad file or a rollback.",         \
 	       "free disk space in <DIR>")                                                                            \

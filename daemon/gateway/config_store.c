@@ -137,11 +137,23 @@ static int load_kept(struct config_store *store, uint64_t files)
 	return 0;
 }
 
+/* The history is damaged: the newest files that can be read were in force, or were to be. */
+static int load_newest(struct config_store *store)
+{
+	int64_t written_ns = INT64_MAX;
+	uint64_t files;
+	int r = -ENOENT;
+
+	while (r < 0 && kept_newest(&store->kept, &written_ns, &files))
+		r = load_kept(store, files);
+	return r;
+}
+
 static int load_last_good(struct config_store *store)
 {
 	const struct history_entry *good = history_good(&store->kept.history);
 
-	int r = good ? load_kept(store, good->files) : -ENOENT;
+	int r = good ? load_kept(store, good->files) : store->kept.damaged ? load_newest(store) : -ENOENT;
 	if (r < 0 && r != -ENOENT)
 		log_error("the last good configuration in %s can't be used either: %s", store->state, strerror(-r));
 	return r;
@@ -272,6 +284,7 @@ void config_store_take(struct config_store *store, struct config_candidate *cand
 	candidate->file = before;
 	store->in_force = true;
 	store->from_kept = from_kept;
+	store->kept.waiting_damaged = false;
 	archive_free(&store->arriving);
 }
 
@@ -511,6 +524,10 @@ void config_store_reasons(const struct config_store *store, const struct ranges 
 			   addr_format(own_address, text));
 		health_fill(health, text);
 	}
+	if (store->kept.waiting_damaged)
+		health_add(health, HEALTH_CONFIRM_UNKNOWN,
+			   "whether a reload waited for confirm can't be read in %s: if one did, it stays in force",
+			   store->state);
 	if (store->kept.save_error || store->unkept) {
 		health_add(health, HEALTH_CONFIG_UNSAVED,
 			   "the configuration can't be kept in %s for a start with a bad file", store->state);

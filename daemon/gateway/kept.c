@@ -36,7 +36,8 @@ static void load_history(struct kept *kept)
 		r = history_read(&kept->history, text, length);
 		free(text);
 	}
-	if (r < 0 && r != -ENOENT)
+	kept->damaged = r < 0 && r != -ENOENT;
+	if (kept->damaged)
 		log_warning("the history of configurations in %s can't be read, it begins anew: %s", kept->state,
 			    strerror(-r));
 }
@@ -63,8 +64,11 @@ static void load_waiting(struct kept *kept)
 	}
 	if (r == 0)
 		kept->stage = stage_of(&kept->history, &kept->waiting);
-	else if (r != -ENOENT)
-		log_warning("whether a reload waits for confirm can't be read in %s: %s", kept->state, strerror(-r));
+	kept->waiting_damaged = r < 0 && r != -ENOENT;
+	if (!kept->waiting_damaged)
+		return;
+	log_error("whether a reload waits for confirm can't be read in %s: %s", kept->state, strerror(-r));
+	kept_set_over(kept);
 }
 
 void kept_load(struct kept *ret, const char *state)
@@ -181,24 +185,52 @@ static bool is_needed(const struct kept *kept, uint64_t files)
 	       (waits && (kept->waiting.files == files || kept->waiting.before == files));
 }
 
-/* What no entry names any more, and what was begun by a daemon that was killed. */
+static bool is_files_name(const char *name, uint64_t *ret_files)
+{
+	int end = 0;
+
+	return sscanf(name, FILES_PREFIX "%16" SCNx64 "%n", ret_files, &end) == 1 && end && !name[end];
+}
+
+/* What no entry names any more, and what was begun by a daemon that was killed. Where the history was damaged, nothing
+ * goes before the next start. */
 static void remove_unneeded(const struct kept *kept)
 {
-	DIR *directory = opendir(kept->state);
+	DIR *directory = kept->damaged ? NULL : opendir(kept->state);
 	uint64_t files;
-	int end;
 
 	if (!directory)
 		return;
 	for (struct dirent *entry; (entry = readdir(directory));) {
 		const char *name = entry->d_name;
 		bool begun = strncmp(name, "." FILES_PREFIX, strlen("." FILES_PREFIX)) == 0;
-		end = 0;
-		if (begun || (sscanf(name, FILES_PREFIX "%16" SCNx64 "%n", &files, &end) == 1 && end && !name[end] &&
-			      !is_needed(kept, files)))
+		if (begun || (is_files_name(name, &files) && !is_needed(kept, files)))
 			unlinkat(dirfd(directory), name, 0);
 	}
 	closedir(directory);
+}
+
+bool kept_newest(const struct kept *kept, int64_t *written_ns, uint64_t *ret_files)
+{
+	DIR *directory = opendir(kept->state);
+	int64_t newest_ns = INT64_MIN;
+	struct stat info;
+	uint64_t files;
+
+	if (!directory)
+		return false;
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		if (!is_files_name(entry->d_name, &files) || fstatat(dirfd(directory), entry->d_name, &info, 0) < 0)
+			continue;
+		int64_t ns = info.st_mtim.tv_sec * INT64_C(1000000000) + info.st_mtim.tv_nsec;
+		if (ns >= *written_ns || ns <= newest_ns)
+			continue;
+		newest_ns = ns;
+		*ret_files = files;
+	}
+	closedir(directory);
+	*written_ns = newest_ns;
+	return newest_ns != INT64_MIN;
 }
 
 static int save_history(struct kept *kept)

@@ -27,8 +27,10 @@ struct kept {
 	char *unsaved;          /* the files of the last entry, which are not in the directory yet; or NULL */
 	size_t unsaved_length;
 	uint64_t unsaved_files;
-	bool changed;   /* the history is not as it is on disk */
-	int save_error; /* 0, or the negative errno for which not all could be saved */
+	bool changed;         /* the history is not as it is on disk */
+	bool damaged;         /* at the start it could not be read: files that it does not name may be all there is */
+	bool waiting_damaged; /* likewise of what waits for confirm; until another policy comes into force */
+	int save_error;       /* 0, or the negative errno for which not all could be saved */
 };
 
 /* What the directory has; trouble with that is logged, and it begins anew. */
@@ -47,6 +49,9 @@ void kept_save(struct kept *kept);
 int kept_read(const struct kept *kept, uint64_t files, struct archive *ret);
 /* Whether it could be read. Likewise. */
 int kept_check(const struct kept *kept, uint64_t files);
+/* Files of which no entry is known: those that were written last, ahead of *written_ns (at first INT64_MAX), which is
+ * then their time. False: there are none. */
+bool kept_newest(const struct kept *kept, int64_t *written_ns, uint64_t *ret_files);
 /* A descriptor of the same bytes, as archive_pack() makes them. Likewise. */
 int kept_open(const struct kept *kept, uint64_t files);
 

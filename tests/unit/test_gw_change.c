@@ -369,6 +369,46 @@ static void test_damaged_history(void **state)
 	assert_int_equal(in_kernel(), 1);
 }
 
+/* The history is damaged and so is the file: the newest configuration that was kept serves, and none goes. */
+static void test_damaged_all(void **state)
+{
+	char first[64];
+	(void)state;
+	const struct history_entry *entry = history_last(config_store_history(gateway_config(gateway)));
+
+	snprintf(first, sizeof(first), "configuration-%016llx", (unsigned long long)entry->files);
+	assert_int_equal(reload(SECOND, 0), 0);
+	stop();
+	directory_write("history", "damaged");
+	directory_write("spefw.ini", BAD);
+	start();
+	assert_int_equal(in_kernel(), 2);
+	assert_true(has_reason("config-refused"));
+	assert_int_equal(access(directory_path(first), F_OK), 0);
+	entry = history_last(config_store_history(gateway_config(gateway)));
+	snprintf(first, sizeof(first), "configuration-%016llx", (unsigned long long)entry->files);
+	stop();
+	directory_write("history", "damaged");
+	directory_write(first, "damaged");
+	start();
+	assert_int_equal(in_kernel(), 1);
+}
+
+/* Nobody knows what waited: that is said until another policy comes into force. */
+static void test_damaged_waiting(void **state)
+{
+	(void)state;
+	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	stop();
+	directory_write("waiting", "damaged");
+	start();
+	assert_int_equal(in_kernel(), 2);
+	assert_true(has_reason("confirm-unknown"));
+	assert_int_equal(access(directory_path("waiting"), F_OK), -1);
+	assert_int_equal(reload(THIRD, 0), 0);
+	assert_false(has_reason("confirm-unknown"));
+}
+
 /* What to go back to is gone: the new one stays, and that is said. */
 static void test_damaged(void **state)
 {
@@ -511,6 +551,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed_after, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restart_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_history, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_waiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clear, setup, teardown),
