@@ -12,7 +12,7 @@
 
 static void *copy_items(const void *items, size_t count, size_t size)
 {
-	void *copy = malloc((count + 1) * size);
+	void *copy = calloc(count + 1, size);
 
 	if (copy && count)
 		memcpy(copy, items, count * size);

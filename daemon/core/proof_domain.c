@@ -228,7 +228,7 @@ static int find_class(struct sweep *s, uint32_t *ret)
 	if (s->classes.count * 2 >= s->bucket_count && grow_classes(s) < 0)
 		return -ENOMEM;
 	size_t at = s->signature & (s->bucket_count - 1);
-	for (; s->buckets[at]; at = (at + 1) & (s->bucket_count - 1)) {
+	for (; s->classes.count && s->buckets[at]; at = (at + 1) & (s->bucket_count - 1)) {
 		*ret = s->buckets[at] - 1;
 		if (is_class(s, *ret))
 			return 0;
@@ -281,7 +281,7 @@ static int fill_predicates(struct sweep *s, struct values_store *store)
 	struct domain *domain = s->domain;
 	size_t predicates = domain->predicates.count, members = s->members.count;
 	size_t *at = calloc(predicates + 1, sizeof(*at));
-	struct run *runs = malloc((members + 1) * sizeof(*runs));
+	struct run *runs = calloc(members + 1, sizeof(*runs));
 	int r = at && runs ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < members; i++)
@@ -312,7 +312,7 @@ int domain_close(struct domain *domain, struct values_store *store)
 	struct sweep s = { .domain = domain };
 	int r = -ENOMEM;
 
-	s.active = malloc((domain->predicates.count + 1) * sizeof(*s.active));
+	s.active = calloc(domain->predicates.count + 1, sizeof(*s.active));
 	s.place = calloc(domain->predicates.count + 1, sizeof(*s.place));
 	if (s.active && s.place && collect_edges(&s) == 0 && sweep(&s) == 0 && find_examples(&s) == 0)
 		r = fill_predicates(&s, store);

@@ -332,11 +332,9 @@ uint32_t values_or(struct values_store *store, uint32_t a, uint32_t b)
 
 	store->scratch[0].count = 0;
 	while (i < x->count || j < y->count) {
-		const struct run *p = i < x->count ? &store->runs.items[x->at + i] : NULL,
-				 *q = j < y->count ? &store->runs.items[y->at + j] : NULL;
-		bool first = !q || (p && p->first <= q->first);
-		append_run(store, first ? *p : *q);
-		*(first ? &i : &j) += 1;
+		const struct run *p = &store->runs.items[x->at], *q = &store->runs.items[y->at];
+		bool from_a = j == y->count || (i < x->count && p[i].first <= q[j].first);
+		append_run(store, from_a ? p[i++] : q[j++]);
 	}
 	return values_of(store, store->scratch[0].items, store->scratch[0].count);
 }
