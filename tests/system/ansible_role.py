@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import Lab, main  # noqa: E402
 from lab.daemon import BUILD, TOP  # noqa: E402
 
+LOCALE = "C.UTF-8"  # Ansible runs in no other encoding
 FOLDER = os.path.join(TOP, "packaging", "ansible")
 PLAY = """- hosts: localhost
   connection: local
@@ -26,9 +27,10 @@ CONFIG = {"server": {"address": ["192.0.2.25", "2001:db8:2::25"], "resolvers": "
 
 
 def playbook(where, *argv):
-    env = dict(os.environ, PATH=BUILD + ":" + os.environ["PATH"], HOME=where, ANSIBLE_LOCALHOST_WARNING="0",
-               ANSIBLE_ROLES_PATH=FOLDER + "/roles", ANSIBLE_NOCOLOR="1", ANSIBLE_LOCAL_TEMP=where + "/local",
-               ANSIBLE_REMOTE_TEMP=where + "/remote", ANSIBLE_PYTHON_INTERPRETER="/usr/bin/python3")
+    env = dict(os.environ, PATH=BUILD + ":" + os.environ["PATH"], HOME=where, LC_ALL=LOCALE,
+               ANSIBLE_LOCALHOST_WARNING="0", ANSIBLE_ROLES_PATH=FOLDER + "/roles", ANSIBLE_NOCOLOR="1",
+               ANSIBLE_LOCAL_TEMP=where + "/local", ANSIBLE_REMOTE_TEMP=where + "/remote",
+               ANSIBLE_PYTHON_INTERPRETER="/usr/bin/python3")
     return subprocess.run(["ansible-playbook", "-i", "localhost,", *argv], stdin=subprocess.DEVNULL, env=env, cwd=where,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=False)
 
@@ -40,7 +42,8 @@ def linted(tap):
             done = subprocess.run(["ansible-lint", "--offline", "--nocolor", "--strict", "--profile", "production",
                                    "site.yml", "roles/spefw"], cwd=FOLDER, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-                                  check=False, env=dict(os.environ, HOME=lab.dir, XDG_CACHE_HOME=lab.dir))
+                                  check=False,
+                                  env=dict(os.environ, HOME=lab.dir, XDG_CACHE_HOME=lab.dir, LC_ALL=LOCALE))
             tap.ok(done.returncode == 0 and re.search(r"0 failure\(s\), 0 warning\(s\) on ([5-9]|\d\d)", done.stdout),
                    "ansible-lint finds nothing", done.stdout)
         else:
