@@ -9,23 +9,23 @@ enum { TIMEOUT_S = 10, LONG_TIMEOUT_S = 90 };
 #define OF(option) (1U << OPTION_##option)
 
 const struct option_kind option_kinds[OPTIONS] = {
-	[OPTION_SOCKET] = { "socket", 's', "PATH", "control socket of spefwd", SPEFW_SOCKET, true },
-	[OPTION_CONFIG] = { "config", 'c', "FILE", "configuration to check, to go by, or to write", SPEFW_CONFIG,
+	[OPTION_SOCKET] = { "socket", 's', "PATH", "control socket of spefwd", SPEFW_SOCKET, true, false },
+	[OPTION_CONFIG] = { "config", 'c', "FILE", "configuration to check, to go by, or to write", SPEFW_CONFIG, false,
 			    false },
-	[OPTION_JSON] = { "json", 0, NULL, "print JSON", NULL, true },
-	[OPTION_VERBOSE] = { "verbose", 'v', NULL, "all that there is", NULL, false },
-	[OPTION_SERVER] = { "server", 0, "LIST", "addresses of the server, for init", NULL, false },
-	[OPTION_ADM] = { "adm", 0, "LIST", "networks of the administrators, for init", NULL, false },
-	[OPTION_RESOLVERS] = { "resolvers", 0, "LIST", "DNS servers of the server, for init", NULL, false },
-	[OPTION_TIME] = { "time", 0, "LIST", "time servers of the server, for init", NULL, false },
-	[OPTION_YES] = { "yes", 0, NULL, "really clear", NULL, false },
-	[OPTION_FOLLOW] = { "follow", 0, NULL, "go on with what is denied from now on", NULL, false },
+	[OPTION_JSON] = { "json", 0, NULL, "print JSON", NULL, true, false },
+	[OPTION_VERBOSE] = { "verbose", 'v', NULL, "all that there is", NULL, false, false },
+	[OPTION_SERVER] = { "server", 0, "LIST", "addresses of the server, for init", NULL, false, false },
+	[OPTION_ADM] = { "adm", 0, "LIST", "networks of the administrators, for init", NULL, false, false },
+	[OPTION_RESOLVERS] = { "resolvers", 0, "LIST", "DNS servers of the server, for init", NULL, false, false },
+	[OPTION_TIME] = { "time", 0, "LIST", "time servers of the server, for init", NULL, false, false },
+	[OPTION_YES] = { "yes", 0, NULL, "really clear", NULL, false, false },
+	[OPTION_FOLLOW] = { "follow", 0, NULL, "go on with what is denied from now on", NULL, false, false },
 	[OPTION_CONFIRM] = { "confirm", 0, "TIME", "undo it after that time, unless confirm comes before", "60s", false,
 			     true },
-	[OPTION_FILES] = { "files", 0, "DIR", "write the files there", NULL, false },
-	[OPTION_FOR] = { "for", 0, "TIME", "how long a grant lasts, such as 90m, 2h, 3d", NULL, false },
-	[OPTION_HELP] = { "help", 'h', NULL, "print this help, or that of the verb", NULL, true },
-	[OPTION_VERSION] = { "version", 0, NULL, "print the version", NULL, true },
+	[OPTION_FILES] = { "files", 0, "DIR", "write the files there", NULL, false, false },
+	[OPTION_FOR] = { "for", 0, "TIME", "how long a grant lasts, such as 90m, 2h, 3d", NULL, false, false },
+	[OPTION_HELP] = { "help", 'h', NULL, "print this help, or that of the verb", NULL, true, false },
+	[OPTION_VERSION] = { "version", 0, NULL, "print the version", NULL, true, false },
 };
 
 const struct verb verbs[] = {
