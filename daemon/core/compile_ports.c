@@ -8,12 +8,12 @@
  * most specific first: O(1) in flows. */
 
 static const struct direction_form direction_forms[] = {
-	[TO_ROLE] = { "in", true, false, false, false, NULL },
-	[FROM_ROLE] = { "out", false, true, false, false, NULL },
-	[MIDSTREAM_IN] = { "midstream_in", true, false, false, true, "deny_in" },
-	[MIDSTREAM_OUT_REPLY] = { "midstream_out_reply", true, true, true, true, NULL },
-	[MIDSTREAM_OUT] = { "midstream_out", false, true, false, true, "deny_out" },
-	[MIDSTREAM_IN_REPLY] = { "midstream_in_reply", false, false, true, true, "deny_in" },
+	[TO_ROLE] = { "in", true, false, false, false, NULL, false },
+	[FROM_ROLE] = { "out", false, true, false, false, NULL, false },
+	[MIDSTREAM_IN] = { "midstream_in", true, false, false, true, "deny_in", false },
+	[MIDSTREAM_OUT_REPLY] = { "midstream_out_reply", true, true, true, true, NULL, false },
+	[MIDSTREAM_OUT] = { "midstream_out", false, true, false, true, "deny_out", false },
+	[MIDSTREAM_IN_REPLY] = { "midstream_in_reply", false, false, true, true, "deny_in", false },
 	[PIN_IN] = { "pin_in", true, false, false, false, NULL, true },
 	[PIN_OUT] = { "pin_out", false, true, false, false, NULL, true },
 };
