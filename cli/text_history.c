@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* What was in force, what waits for confirm, and the configuration itself. */
 
@@ -29,23 +28,6 @@ void text_confirm(const struct ctl *ctl, const json_t *reply)
 
 	fprintf(ctl->screen.file, "confirmed: generation %s stays in force\n",
 		format_count(json_number_of(reply, "generation"), number));
-}
-
-/* RFC 3339, UTC, as the local minute; as it is where it is none. */
-static void add_minute(struct text *text, const char *when)
-{
-	struct tm parts = { 0 };
-	const char *end = strptime(when, "%Y-%m-%dT%H:%M:%SZ", &parts);
-	char local[32];
-
-	if (!end || *end) {
-		text_add(text, "%s", when);
-		return;
-	}
-	time_t seconds = timegm(&parts);
-	localtime_r(&seconds, &parts);
-	strftime(local, sizeof(local), "%Y-%m-%d %H:%M", &parts);
-	text_add(text, "%s", local);
 }
 
 static void add_what(struct text *text, const json_t *entry)
@@ -76,7 +58,7 @@ static void add_entry(struct table *table, const json_t *entry)
 	struct text when = { 0 }, what = { 0 };
 	char number[32];
 
-	add_minute(&when, json_text_of(entry, "time"));
+	text_add_time(&when, json_text_of(entry, "time"), "%Y-%m-%d %H:%M");
 	add_what(&what, entry);
 	table->failed |= when.failed || what.failed;
 	table_cell(table, TONE_PLAIN, "%" PRId64, json_number_of(entry, "number"));
