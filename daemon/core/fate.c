@@ -7,7 +7,7 @@
 
 /* The order is that in which a packet meets what stands around the flows. Each step is true where it decides. */
 
-struct telling {
+struct decision {
 	const struct policy *policy;
 	const struct environment *environment;
 	const struct fate_view *view;
@@ -23,35 +23,35 @@ static const uint8_t tcp = IPPROTO_TCP_, udp = IPPROTO_UDP_, icmp = IPPROTO_ICMP
 static const uint8_t neighbours_in[] = { 131, 133, 134, 135, 136, 143 };
 static const uint8_t neighbours_out[] = { 130, 133, 134, 135, 136, 137 };
 
-static bool flag(const struct telling *t, enum asked asked)
+static bool flag(const struct decision *t, enum asked asked)
 {
 	return ask_flag(t->asker, asked);
 }
 
-static bool is_protocol(const struct telling *t, const uint8_t *protocol)
+static bool is_protocol(const struct decision *t, const uint8_t *protocol)
 {
 	return ask_byte(t->asker, ASKED_PROTOCOL, protocol);
 }
 
-static bool in_state(const struct telling *t, uint32_t bits)
+static bool in_state(const struct decision *t, uint32_t bits)
 {
 	struct question question = { .asked = ASKED_STATE, .kind = QUESTION_BITS, .bits = bits };
 	return t->asker->answer(t->asker->context, &question) != 0;
 }
 
-static bool by_interface(const struct telling *t, enum asked asked, const struct interface_list *list, bool or_lo)
+static bool by_interface(const struct decision *t, enum asked asked, const struct interface_list *list, bool or_lo)
 {
 	struct question question = { .asked = (uint8_t)asked, .kind = QUESTION_INTERFACES, .bits = or_lo, .set = list };
 	return (list->count || or_lo) && t->asker->answer(t->asker->context, &question);
 }
 
-static bool one_of(const struct telling *t, enum asked asked, const uint8_t *bytes, size_t count)
+static bool one_of(const struct decision *t, enum asked asked, const uint8_t *bytes, size_t count)
 {
 	struct question question = { .asked = (uint8_t)asked, .kind = QUESTION_BYTES, .set = bytes, .count = count };
 	return t->asker->answer(t->asker->context, &question) != 0;
 }
 
-static bool is_dns_port(const struct telling *t, enum asked port)
+static bool is_dns_port(const struct decision *t, enum asked port)
 {
 	struct question question = {
 		.asked = (uint8_t)port, .kind = QUESTION_PORTS, .set = &fate_dns_port, .count = 1
@@ -59,35 +59,35 @@ static bool is_dns_port(const struct telling *t, enum asked port)
 	return t->asker->answer(t->asker->context, &question) != 0;
 }
 
-static bool is_protected(const struct telling *t, enum asked address)
+static bool is_protected(const struct decision *t, enum asked address)
 {
 	return ask_ranges(t->asker, address, &t->policy->protected_all);
 }
 
-static bool is_excepted(const struct telling *t, enum asked address)
+static bool is_excepted(const struct decision *t, enum asked address)
 {
 	return ask_ranges(t->asker, address, &t->policy->nat_except);
 }
 
-static bool is_tracked(const struct telling *t)
+static bool is_tracked(const struct decision *t)
 {
 	return in_state(t, CT_NEW | CT_RELATED);
 }
 
-static bool ends(struct telling *t, enum fate_reason reason, enum action action)
+static bool ends(struct decision *t, enum fate_reason reason, enum action action)
 {
 	t->fate.reason = (uint8_t)reason;
 	t->fate.action = t->policy->mode == MODE_AUDIT ? ACTION_ACCEPT : (uint8_t)action;
 	return true;
 }
 
-static bool drops(struct telling *t, enum fate_reason reason, enum fate_counter counter)
+static bool drops(struct decision *t, enum fate_reason reason, enum fate_counter counter)
 {
 	t->fate.counts[counter]++;
 	return ends(t, reason, ACTION_DROP);
 }
 
-static bool passes(struct telling *t, enum fate_reason reason)
+static bool passes(struct decision *t, enum fate_reason reason)
 {
 	return ends(t, reason, ACTION_ACCEPT);
 }
@@ -103,19 +103,19 @@ static bool anything_is_learned(const struct policy *policy)
 	return false;
 }
 
-static const struct interface_list *role_interfaces(const struct telling *t, const struct policy_role *role)
+static const struct interface_list *role_interfaces(const struct decision *t, const struct policy_role *role)
 {
 	return &t->environment->role_interfaces[role - t->policy->roles];
 }
 
 /* Where no interface of the role is known, any is right for it, and none is wrong. */
-static bool comes_from_role(const struct telling *t, const struct policy_role *role, bool if_unknown)
+static bool comes_from_role(const struct decision *t, const struct policy_role *role, bool if_unknown)
 {
 	const struct interface_list *interfaces = role_interfaces(t, role);
 	return interfaces->count ? by_interface(t, ASKED_IN, interfaces, false) : if_unknown;
 }
 
-static bool is_query(const struct telling *t)
+static bool is_query(const struct decision *t)
 {
 	const struct policy_role *role;
 
@@ -125,7 +125,7 @@ static bool is_query(const struct telling *t)
 }
 
 /* An answer from the role itself would let it choose what it may reach. */
-static bool is_answer(const struct telling *t)
+static bool is_answer(const struct decision *t)
 {
 	const struct interface_list *resolvers = t->environment->resolvers;
 	const struct policy_role *role;
@@ -139,7 +139,7 @@ static bool is_answer(const struct telling *t)
 	       !comes_from_role(t, role, false);
 }
 
-static void copies(struct telling *t)
+static void copies(struct decision *t)
 {
 	if (anything_is_learned(t->policy) && is_protocol(t, &udp) && is_tracked(t) &&
 	    is_dns_port(t, ASKED_ORIGINAL_PORT))
@@ -147,7 +147,7 @@ static void copies(struct telling *t)
 }
 
 /* The target is not the last word: it is rewritten behind us. */
-static bool is_source_routed(struct telling *t)
+static bool is_source_routed(struct decision *t)
 {
 	return flag(t, flag(t, ASKED_IPV6) ? ASKED_SEGMENTS_LEFT : ASKED_SOURCE_ROUTE) &&
 	       by_interface(t, ASKED_OUT, &t->environment->towards, false) &&
@@ -155,12 +155,12 @@ static bool is_source_routed(struct telling *t)
 }
 
 /* By our own output alone, and to a socket of our own: connection tracking takes no other reset for related. */
-static bool is_own_reset(struct telling *t)
+static bool is_own_reset(struct decision *t)
 {
 	return is_protocol(t, &tcp) && in_state(t, CT_RELATED) && flag(t, ASKED_RST) && passes(t, FATE_OWN_RESET);
 }
 
-static bool is_neighbour(struct telling *t)
+static bool is_neighbour(struct decision *t)
 {
 	static const uint8_t not_routed = 255;
 	const uint8_t *types = t->stage == STAGE_INPUT ? neighbours_in : neighbours_out;
@@ -171,7 +171,7 @@ static bool is_neighbour(struct telling *t)
 }
 
 /* A source that can't come by this interface: the gateway's own, towards the protected side, or a protected one. */
-static bool is_spoofed(struct telling *t)
+static bool is_spoofed(struct decision *t)
 {
 	if (ask_ranges(t->asker, ASKED_SOURCE, t->environment->gateway) && is_protected(t, ASKED_TARGET) &&
 	    !by_interface(t, ASKED_IN, &t->environment->own_interfaces, true))
@@ -187,7 +187,7 @@ static bool is_spoofed(struct telling *t)
 	return drops(t, FATE_SPOOFED, COUNT_SPOOFED);
 }
 
-static bool intercepts(struct telling *t)
+static bool intercepts(struct decision *t)
 {
 	if (t->policy->interception == INTERCEPTION_BLOCK)
 		return drops(t, FATE_INTERCEPTED, COUNT_INTERCEPTED);
@@ -197,7 +197,7 @@ static bool intercepts(struct telling *t)
 
 /* A TCP connection of or to a protected address that another table has given a target of its own. To the gateway's own
  * addresses it is a port forward, what nat_except lists is meant, and DNS is for the network to answer. */
-static bool is_translated(struct telling *t)
+static bool is_translated(struct decision *t)
 {
 	if (!is_protocol(t, &tcp) || !is_tracked(t) || !flag(t, ASKED_DNAT) ||
 	    ask_ranges(t->asker, ASKED_ORIGINAL, t->environment->gateway) || is_excepted(t, ASKED_ORIGINAL))
@@ -213,7 +213,7 @@ static bool is_translated(struct telling *t)
 
 /* One that some other machine's address was opened to, and that a socket of the gateway takes: tproxy. It leaves no
  * trace in the connection, but only it brings such a packet to input. */
-static bool is_taken_here(struct telling *t)
+static bool is_taken_here(struct decision *t)
 {
 	static const uint8_t unicast = FIB_UNICAST;
 
@@ -227,7 +227,7 @@ static bool is_taken_here(struct telling *t)
 
 /* With bc_forwarding, what is sent to a network's broadcast address from afar reaches each machine in it. A bridge's
  * own broadcasts are no packets for this host. */
-static bool is_directed_broadcast(struct telling *t)
+static bool is_directed_broadcast(struct decision *t)
 {
 	static const uint8_t to_host = PACKET_HOST_;
 
@@ -239,7 +239,7 @@ static bool is_directed_broadcast(struct telling *t)
 }
 
 /* A Windows server's broadcasts are not denials that anybody should look at. */
-static bool is_noise(struct telling *t)
+static bool is_noise(struct decision *t)
 {
 	static const uint8_t types[] = { PACKET_BROADCAST_, PACKET_MULTICAST_ };
 
@@ -248,7 +248,7 @@ static bool is_noise(struct telling *t)
 }
 
 /* Mid-stream packets of what was cut get a reset, which ends the socket that sent them. */
-static bool is_cut(struct telling *t)
+static bool is_cut(struct decision *t)
 {
 	if (!flag(t, t->fate.inbound ? ASKED_CUT_IN : ASKED_CUT_OUT))
 		return false;
@@ -257,7 +257,7 @@ static bool is_cut(struct telling *t)
 }
 
 /* The protocol that flows know, if it is one. */
-static bool has_flows(const struct telling *t, enum protocol *ret)
+static bool has_flows(const struct decision *t, enum protocol *ret)
 {
 	static const uint8_t request_4 = ICMP_ECHO_REQUEST, request_6 = ICMPV6_ECHO_REQUEST;
 
@@ -276,7 +276,7 @@ static bool has_flows(const struct telling *t, enum protocol *ret)
 }
 
 /* Whether the source is a member of a role whose denied connections are answered. */
-static bool is_of_answered(const struct telling *t)
+static bool is_of_answered(const struct decision *t)
 {
 	for (size_t r = 0; r < t->policy->role_count; r++)
 		if (policy_rejects(t->policy, &t->policy->roles[r]) &&
@@ -285,14 +285,14 @@ static bool is_of_answered(const struct telling *t)
 	return false;
 }
 
-static void deny(struct telling *t)
+static void deny(struct decision *t)
 {
 	drops(t, FATE_DENIED, t->fate.inbound ? COUNT_DENIED_IN : COUNT_DENIED_OUT);
 }
 
 /* What opens a connection may get an answer: what comes to a protected role by who sends it, and what leaves one by
  * that role, unless the next attempt may find a name's address learned. */
-static void deny_new(struct telling *t, bool to_names)
+static void deny_new(struct decision *t, bool to_names)
 {
 	deny(t);
 	if (t->policy->mode != MODE_ENFORCE || !t->policy->reject_count || to_names ||
@@ -302,7 +302,7 @@ static void deny_new(struct telling *t, bool to_names)
 	t->fate.at_a_rate = true;
 }
 
-static void judge(struct telling *t, enum protocol protocol, bool mid_stream)
+static void judge(struct decision *t, enum protocol protocol, bool mid_stream)
 {
 	struct judgement j = judge_asked(t->policy, t->environment->names, t->asker, protocol, mid_stream);
 
@@ -325,7 +325,7 @@ static void judge(struct telling *t, enum protocol protocol, bool mid_stream)
 }
 
 /* Of what touches a protected address, in all three hooks alike. */
-static void judge_ours(struct telling *t)
+static void judge_ours(struct decision *t)
 {
 	enum protocol protocol;
 
@@ -355,7 +355,7 @@ static void judge_ours(struct telling *t)
 }
 
 /* A SYN to a port that no flow opens is gone before connection tracking begins. */
-static void tell_early(struct telling *t)
+static void decide_early(struct decision *t)
 {
 	const struct policy_role *role;
 
@@ -366,7 +366,7 @@ static void tell_early(struct telling *t)
 }
 
 /* Exactly the TCP connections of enabled flows: whatever the first packet is, it opens one for connection tracking. */
-static void tell_pin(struct telling *t)
+static void decide_pin(struct decision *t)
 {
 	static const uint8_t local = FIB_LOCAL;
 
@@ -379,7 +379,7 @@ static void tell_pin(struct telling *t)
 }
 
 /* True where it decides. */
-static bool tell_around(struct telling *t)
+static bool decide_around(struct decision *t)
 {
 	copies(t);
 	if (t->stage == STAGE_FORWARD ? is_source_routed(t) : is_own_reset(t))
@@ -392,20 +392,20 @@ static bool tell_around(struct telling *t)
 	return t->stage == STAGE_FORWARD ? is_directed_broadcast(t) : t->stage == STAGE_INPUT && is_noise(t);
 }
 
-static struct telling telling_of(const struct fate_view *view, enum fate_stage stage, const struct asker *asker)
+static struct decision decision_of(const struct fate_view *view, enum fate_stage stage, const struct asker *asker)
 {
-	return (struct telling){ .policy = view->policy,
-				 .environment = view->environment,
-				 .view = view,
-				 .asker = asker,
-				 .stage = stage,
-				 .fate = { .action = ACTION_ACCEPT, .reason = FATE_NOT_OURS } };
+	return (struct decision){ .policy = view->policy,
+				  .environment = view->environment,
+				  .view = view,
+				  .asker = asker,
+				  .stage = stage,
+				  .fate = { .action = ACTION_ACCEPT, .reason = FATE_NOT_OURS } };
 }
 
 bool fate_around(const struct fate_view *view, enum fate_stage stage, const struct asker *asker, struct fate *ret)
 {
-	struct telling t = telling_of(view, stage, asker);
-	bool decided = tell_around(&t);
+	struct decision t = decision_of(view, stage, asker);
+	bool decided = decide_around(&t);
 
 	*ret = t.fate;
 	return decided;
@@ -413,7 +413,7 @@ bool fate_around(const struct fate_view *view, enum fate_stage stage, const stru
 
 void fate_of_ours(const struct fate_view *view, const struct asker *asker, struct fate *fate)
 {
-	struct telling t = telling_of(view, STAGES, asker);
+	struct decision t = decision_of(view, STAGES, asker);
 
 	t.fate = *fate;
 	judge_ours(&t);
@@ -422,13 +422,13 @@ void fate_of_ours(const struct fate_view *view, const struct asker *asker, struc
 
 struct fate policy_fate(const struct fate_view *view, enum fate_stage stage, const struct asker *asker)
 {
-	struct telling t = telling_of(view, stage, asker);
+	struct decision t = decision_of(view, stage, asker);
 
 	if (stage == STAGE_EARLY)
-		tell_early(&t);
+		decide_early(&t);
 	else if (stage == STAGE_PIN)
-		tell_pin(&t);
-	else if (!tell_around(&t))
+		decide_pin(&t);
+	else if (!decide_around(&t))
 		judge_ours(&t);
 	return t.fate;
 }
