@@ -83,7 +83,7 @@ const struct config_key config_keys[] = {
 	  .manual = "Its time servers: the target of\n"
 		    ".Sq ntp-out .\n"
 		    "Without one that flow is off, and what the server asks for the time is denied,\n"
-		    "as time.windows.com is, which Windows asks unless it was told otherwise.\n"
+		    "as time.windows.com is, which Windows asks unless it is set otherwise.\n"
 		    "A member of a domain asks its domain controllers: name them here, or in a flow\n"
 		    "to them with 123/udp.\n" },
 	{ CONFIG_SERVER, "ephemeral_ports", LIST_REQUIRED(PORTS), CONFIG(ephemeral),

@@ -475,7 +475,7 @@ def going_back(tap):
         tap.equal(scene.policy(), "after", "rollback brings the file's members back, though it is gone")
         status = daemon.status()
         tap.ok(not status["config"]["matches_disk"] and "config-taken-back" in daemon.reason_codes(status),
-               "the file on disk is told to differ", status["reasons"])
+               "status says that the file on disk differs", status["reasons"])
         judged(daemon, "Config")
         target = os.path.join(daemon.dir, "back")
         done = daemon.ctl("config", "--files", target)

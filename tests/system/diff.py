@@ -24,7 +24,7 @@ enabled = no
 CHANGES = [("ews-out", "to", "ANY", "198.51.100.99"), ("icewarp-out", "enabled", "on", "off"),
            ("imap-in", "enabled", "on", "off")]
 
-# Each setting: (section, key, its value, and where another one: what it was and is, of whom the change is told).
+# Each setting: (section, key, its value, and where another one: what it was and is, in whose name the change is shown).
 SETTINGS = (
     ("server", "interface", "lan", "auto", None),
     ("server", "resolvers", DNS[4], "%s %s" % (DNS[4], DNS[6]), "dns-out"),
@@ -109,7 +109,7 @@ def foretell(tap):
         tap.equal((before["changes"], before["cut"], before["denied"], before["path"], before["removed"]),
                   ([], 0, 0, daemon.config, False), "the file that is in force: no difference")
         tap.ok(daemon.ctl("diff").stdout.startswith("no difference: %s against generation " % daemon.config),
-               "and it is told so")
+               "and reload shows it")
         frozen = daemon.call("Status")["generation"]
 
         daemon.write(lab.config(flows=OFF))
@@ -184,7 +184,7 @@ def files(tap):
                (done.returncode, done.stdout, done.stderr))
         done = as_member("diff", other)
         tap.equal((done.returncode, done.stdout), (4, ""), "but not for another file")
-        tap.ok("sudo spefwctl" in done.stderr, "and is told how", done.stderr)
+        tap.ok("sudo spefwctl" in done.stderr, "and the error says how", done.stderr)
 
         daemon.write("[server]\n")
         tap.equal(error_of(daemon), "ConfigInvalid", "a bad file")

@@ -142,7 +142,7 @@ def asks(tap):
         terminal.answer("DNS servers that it queries [198.51.100.53 2001:db8:51::53]: ", "")
         terminal.answer("Its time servers [none]: ", "192.0.2.1")
         shown = terminal.expect("Write this to %s? [Y/n] " % path)
-        tap.ok(not os.path.exists(path), "it writes nothing before it is told to")
+        tap.ok(not os.path.exists(path), "it writes nothing before it is confirmed")
         terminal.send("\n")
         tap.ok(terminal.end() == 0 and "mode = enforce in the file" in terminal.all,
                "then it does, and shows the steps", terminal.all)

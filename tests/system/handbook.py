@@ -102,7 +102,7 @@ class Page:
 # -- the gateway of the lab, with all that is installed in its place
 
 class Gateway(Lab):
-    """The lab; spefwd has the paths of a package, and starts when it is told to."""
+    """The lab; spefwd has the paths of a package, and is started by the page."""
 
     def __init__(self, tap):
         super().__init__(tap)
