@@ -93,7 +93,7 @@ def told(tap):
 
 
 def stopped(tap):
-    """A daemon that does not run is reported by who finds nobody listening: after a kill, after a stop, and back again."""
+    """A daemon that does not run is reported by who finds nobody listening: after a kill, a stop, and back again."""
     text = "spefwd is not running: the table stays as it was, and nothing is followed"
     with Lab(tap) as lab:
         lab.dns(NAMES)
