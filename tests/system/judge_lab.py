@@ -44,6 +44,8 @@ MODEST = """table inet modest {
 class JudgeLab(Lab):
     """A Lab whose gateway forwards to ROOM, with kernel_judge started."""
 
+    PROGRAM = "tests/system/kernel_judge"
+
     def __enter__(self):
         super().__enter__()
         try:
@@ -76,7 +78,7 @@ class JudgeLab(Lab):
     # -- kernel_judge
 
     def _start_judge(self):
-        binary = program("tests/system/kernel_judge")
+        binary = program(self.PROGRAM)
         if not os.path.exists(binary):
             raise Failed("%s is missing: make check builds it" % binary)
         self._judge = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True,
@@ -95,12 +97,15 @@ class JudgeLab(Lab):
         for addresses in GATEWAY.values():
             for address in addresses.values():
                 self.ask("place %s gateway" % address)
+        self._choose_marker()
+
+    def _choose_marker(self):
         self.ask("marker %s %s" % MARKER)
 
     def _end_judge(self):
         self._judge.stdin.close()
         if self._judge.wait(60) != 0:
-            raise Failed("kernel_judge ended with %d" % self._judge.returncode)
+            raise Failed("%s ended with %d" % (self.PROGRAM, self._judge.returncode))
         self._judge.stdout.close()
 
     def send(self, command):
@@ -122,7 +127,7 @@ class JudgeLab(Lab):
         self.send(command)
         well, rest, remarks = self.answer()
         if not well:
-            raise Failed("kernel_judge: %s: %s" % (command, remarks))
+            raise Failed("%s: %s: %s" % (self.PROGRAM, command, remarks))
         return rest
 
     def load(self, path):
