@@ -85,9 +85,9 @@ def mutants(tap):
             tap.equal((got["survivors"], got["misread"], got["wrong"], remarks), (0, 0, 0, []),
                       "%s: proof, small machine and kernel agree: %s" % (name, got))
     caught = totals["packet"] + totals["literal"]
-    tap.note("mutants %d, caught %d, equal %d, not proven %d, refused %d, survivors %d; packets %d, counterexamples that "
-             "the kernel shows %d" % (totals["mutants"], caught, totals["equal"], totals["unproven"], totals["refused"],
-                                      totals["survivors"], totals["sent"], totals["shown"]))
+    tap.note("mutants %d, caught %d, equal %d, not proven %d, refused %d, survivors %d; packets %d, mutants that the "
+             "kernel shows %d" % (totals["mutants"], caught, totals["equal"], totals["unproven"], totals["refused"],
+                                  totals["survivors"], totals["sent"], totals["shown"]))
     tap.ok(caught and totals["equal"] and totals["refused"] and totals["shown"], "each kind was to be seen", totals)
 
 
