@@ -164,7 +164,7 @@ struct vm_packet vm_packet_of(const struct fate_packet *p, enum fate_stage stage
 		.ip_option = p->source_route ? (p->target_port & 1 ? 131 : 137) : 0,
 		.routing = p->segments_left,
 		.segments_left = p->segments_left ? (uint8_t)(1 + p->target_port % 255) : 0,
-		.state = stage < STAGE_FORWARD ? CT_UNTRACKED : p->state,
+		.state = stage < STAGE_FORWARD ? CT_INVALID : p->state, /* not tracked yet: invalid, for the kernel */
 		.status = p->dnat ? CT_STATUS_DNAT : 0,
 		.reply = p->reply,
 		.original_port = p->original_port,
