@@ -62,9 +62,9 @@ libcore_a_SOURCES = \
 	daemon/core/policy_vendor.c daemon/core/policy_warnings.c \
 	daemon/core/printable.c daemon/core/printable.h \
 	daemon/core/proof.c daemon/core/proof.h daemon/core/proof_parts.h \
-	daemon/core/proof_ask.c daemon/core/proof_box.c \
+	daemon/core/proof_ask.c daemon/core/proof_box.c daemon/core/proof_confirm.c \
 	daemon/core/proof_domain.c daemon/core/proof_domain.h \
-	daemon/core/proof_program.c daemon/core/proof_program.h \
+	daemon/core/proof_outcome.c daemon/core/proof_program.c daemon/core/proof_program.h \
 	daemon/core/proof_questions.c daemon/core/proof_space.c daemon/core/proof_structure.c \
 	daemon/core/proof_values.c daemon/core/proof_values.h \
 	daemon/core/proof_walk.c \

@@ -25,55 +25,6 @@ bool proof_stopped(const struct prover *p)
 	return p->failure || p->no_memory || p->done || p->space.store.failed || p->steps > STEPS_MAX;
 }
 
-/* What the rules make of packets and what the policy does */
-
-static bool counts_equal(const struct tally *tally, const struct fate *fate, const struct policy *policy)
-{
-	for (int c = 0; c < COUNTS; c++)
-		if (tally->counts[c] != fate->counts[c] + (c == COUNT_UNOBSERVED && fate->copied))
-			return false;
-	return !tally->odd && (!fate->counts[COUNT_FLOW] || tally->flow == 1 + (uint32_t)(fate->flow - policy->flows));
-}
-
-/* Who is counted as denied or intercepted is copied, within the limit; nobody else is. */
-static bool copies_equal(const struct tally *tally, const struct fate *fate)
-{
-	static const enum fate_counter copied[] = { COUNT_DENIED_IN, COUNT_DENIED_OUT, COUNT_DENIED_EARLY,
-						    COUNT_INTERCEPTED };
-
-	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
-		if ((tally->counts[copied[i]] > 0) != ((tally->logs & 1U << copied[i]) != 0))
-			return false;
-	return fate->for_name == ((tally->logs & 1U << COUNT_FLOW) != 0);
-}
-
-static bool actions_equal(const struct ending *ending, const struct fate *fate)
-{
-	return ending->pinned == fate->pinned &&
-	       (ending->action == fate->action ||
-		(fate->at_a_rate && ending->tally.limited && ending->action == ACTION_DROP));
-}
-
-static bool outcomes_equal(const struct prover *p, const struct ending *ending, const struct fate *fate)
-{
-	return actions_equal(ending, fate) && counts_equal(&ending->tally, fate, p->view.policy) &&
-	       copies_equal(&ending->tally, fate);
-}
-
-static struct fate fate_of_ending(const struct prover *p, const struct ending *ending)
-{
-	struct fate fate = { .action = ending->action,
-			     .pinned = ending->pinned,
-			     .copied = ending->tally.counts[COUNT_UNOBSERVED] > 0,
-			     .for_name = (ending->tally.logs & 1U << COUNT_FLOW) != 0 };
-
-	memcpy(fate.counts, ending->tally.counts, sizeof(fate.counts));
-	fate.counts[COUNT_UNOBSERVED] = 0;
-	if (ending->tally.flow)
-		fate.flow = &p->view.policy->flows[ending->tally.flow - 1];
-	return fate;
-}
-
 static void report(struct prover *p, const struct box *box, const struct ending *ending, const struct fate *fate)
 {
 	struct proof_result *result = p->result;
@@ -417,13 +368,6 @@ struct both {
 	uint32_t chain; /* of the wanted ruleset */
 };
 
-static bool endings_equal(const struct ending *a, const struct ending *b)
-{
-	return a->action == b->action && a->pinned == b->pinned && a->tally.odd == b->tally.odd &&
-	       a->tally.flow == b->tally.flow && a->tally.logs == b->tally.logs &&
-	       memcmp(a->tally.counts, b->tally.counts, sizeof(a->tally.counts)) == 0;
-}
-
 /* Beyond a limit both are compared as well, but not the one side within it with the other beyond it. */
 static void compare_endings(struct prover *p, const struct box *box, const struct ending *wanted, void *context)
 {
@@ -483,6 +427,24 @@ static int prepare(struct prover *p, enum family family, const struct ruleset *f
 	return r;
 }
 
+/* What only seems to differ is no difference, and nothing is proven then. */
+static void confirm(struct prover *p)
+{
+	enum fate_stage stage = p->result->stage;
+	uint32_t found = base_chain(p->found.ruleset, stage_forms[stage].hook, stage_forms[stage].nat),
+		 wanted = p->wanted.ruleset
+				  ? base_chain(p->wanted.ruleset, stage_forms[stage].hook, stage_forms[stage].nat)
+				  : NOWHERE;
+
+	if (proof_confirm(p, found, wanted))
+		return;
+	*p->result = (struct proof_result){ .cells = p->result->cells };
+	if (proof_stopped(p))
+		return;
+	proof_fail(p, "a packet seemed to fare otherwise, but does not by itself");
+	p->failed_chain = NOWHERE;
+}
+
 static int prove_family(struct proof_result *result, const struct fate_view *view, enum family family,
 			const struct ruleset *found, const struct ruleset *wanted)
 {
@@ -496,6 +458,8 @@ static int prove_family(struct proof_result *result, const struct fate_view *vie
 		settle_pairs(&p, &pairs);
 	for (enum fate_stage stage = STAGE_FORWARD; r == 0 && wanted != found && stage < STAGES; stage++)
 		compare_established(&p, stage);
+	if (p.done)
+		confirm(&p);
 	result->cells += p.cells;
 	if (r == 0 && !p.done && proof_stopped(&p)) {
 		result->state = PROOF_FAILED;

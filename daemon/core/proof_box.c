@@ -115,9 +115,10 @@ static uint8_t choose_hop_limit(struct prover *p, const struct box *box)
 	return (uint8_t)choose(p, box, VARIABLE_HOP_LIMIT, &liked, 1).low;
 }
 
+const uint32_t packet_states[STATES] = { CT_INVALID, CT_ESTABLISHED, CT_RELATED, CT_NEW, CT_UNTRACKED };
+
 void box_example(struct prover *p, const struct box *box, struct proof_result *ret)
 {
-	static const uint32_t states[STATES] = { CT_INVALID, CT_ESTABLISHED, CT_RELATED, CT_NEW, CT_UNTRACKED };
 	static const struct key likely_state = { 0, STATE_NEW };
 	struct fate_packet *packet = &ret->packet;
 
@@ -135,7 +136,7 @@ void box_example(struct prover *p, const struct box *box, struct proof_result *r
 		.fib = (uint8_t)choose_number(p, box, VARIABLE_FIB).low,
 		.source_route = choose_number(p, box, VARIABLE_OPTION).low > 0,
 		.segments_left = choose_number(p, box, VARIABLE_ROUTING).low > 1,
-		.state = states[choose(p, box, VARIABLE_STATE, &likely_state, 1).low],
+		.state = packet_states[choose(p, box, VARIABLE_STATE, &likely_state, 1).low],
 		.dnat = choose_number(p, box, VARIABLE_DNAT).low,
 		.reply = choose_number(p, box, VARIABLE_DIRECTION).low,
 		.in = ret->in,
@@ -145,6 +146,7 @@ void box_example(struct prover *p, const struct box *box, struct proof_result *r
 	uint64_t flags = choose_number(p, box, VARIABLE_TCP_FLAGS).low, cut = choose_number(p, box, VARIABLE_CUT).low;
 	static const struct key extensions[] = { { 0, NEXT_IS_PROTOCOL }, { 0, 43 }, { 0, 60 }, { 0, 51 } };
 	uint64_t next = choose(p, box, VARIABLE_NEXT_HEADER, extensions, 4).low;
+	p->shown_next = (uint32_t)next;
 	ret->headers = (struct proof_headers){
 		.first_byte = (uint8_t)choose_number(p, box, VARIABLE_FIRST_BYTE).low,
 		.tcp_flags = (uint8_t)flags,

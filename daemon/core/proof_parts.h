@@ -66,7 +66,8 @@ struct prover {
 	const char *failure; /* sticky: why nothing can be proven; all loops end */
 	uint32_t failed_chain;
 	bool no_memory;
-	bool done; /* a difference was found */
+	bool done;           /* a difference was found */
+	uint32_t shown_next; /* VARIABLE_NEXT_HEADER of the packet that shows it */
 	struct proof_result *result;
 };
 
@@ -96,7 +97,20 @@ struct walk_calls {
 void proof_walk(struct prover *p, const struct program *program, const struct box *box, uint32_t chain,
 		const struct tally *tally, const struct walk_calls *calls);
 
+/* proof_outcome.c: whether what the rules have made of packets is what the policy makes of them. */
+bool counts_equal(const struct tally *tally, const struct fate *fate, const struct policy *policy);
+bool copies_equal(const struct tally *tally, const struct fate *fate);
+bool actions_equal(const struct ending *ending, const struct fate *fate);
+bool outcomes_equal(const struct prover *p, const struct ending *ending, const struct fate *fate); /* all of these */
+bool endings_equal(const struct ending *a, const struct ending *b);
+struct fate fate_of_ending(const struct prover *p, const struct ending *ending);
+
+/* proof_confirm.c: runs the packet of the result by itself, from these base chains on (NOWHERE: there is none), and
+ * asks the policy about it. False: no difference is to be seen, and so there is an error in the prover. */
+bool proof_confirm(struct prover *p, uint32_t found, uint32_t wanted);
+
 /* proof_box.c */
+extern const uint32_t packet_states[STATES]; /* CT_* */
 bool box_and(struct prover *p, const struct box *a, const struct box *b,
 	     struct box *ret);                                           /* false: nothing is in both */
 void box_add(struct prover *p, struct box *box, const struct box *more); /* the least box that holds both */

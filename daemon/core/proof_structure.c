@@ -75,7 +75,7 @@ static bool is_literal(const struct rule *rule)
 }
 
 /* Rules with limits and copies: the same ones, in the same order. */
-static bool copies_equal(const struct chain *found, const struct chain *wanted, struct proof_result *result)
+static bool chain_copies_equal(const struct chain *found, const struct chain *wanted, struct proof_result *result)
 {
 	for (size_t i = 0, j = 0;; i++, j++) {
 		while (i < wanted->count && !is_literal(&wanted->items[i]))
@@ -106,7 +106,7 @@ static bool chains_equal(const struct ruleset *found, const struct ruleset *want
 			result->chain = b->name;
 			return differs(result, "chain %s has rules of another program's making", b->name);
 		}
-		if (!copies_equal(b, a, result))
+		if (!chain_copies_equal(b, a, result))
 			return false;
 	}
 	for (size_t i = 0; i < found->chains.count; i++) {

@@ -2,7 +2,7 @@
 /* The prover: that it proves what is so, shows a packet where something is not, and claims nothing where it does not
  * know. How well it does is tests/unit/test_proof_mutants.c's. */
 #include "core/proof.h"
-#include "core/proof_domain.h"
+#include "core/proof_parts.h"
 #include "make.h"
 
 #include <errno.h>
@@ -79,6 +79,21 @@ static void put_first(const char *name, const struct term terms[2])
 	to->items[0] = (struct rule){ .items = malloc(2 * sizeof(*terms)), .count = 2, .capacity = 2 };
 	assert_non_null(to->items[0].items);
 	memcpy(to->items[0].items, terms, 2 * sizeof(*terms));
+}
+
+/* An error in the prover: it shows a packet that is not of the box that differs, but one of no concern here. */
+static bool shows_another;
+
+void __real_box_example(struct prover *p, const struct box *box, struct proof_result *ret);
+void __wrap_box_example(struct prover *p, const struct box *box, struct proof_result *ret);
+void __wrap_box_example(struct prover *p, const struct box *box, struct proof_result *ret)
+{
+	__real_box_example(p, box, ret);
+	if (!shows_another)
+		return;
+	bool ipv6 = p->space.family == FAMILY_6;
+	ret->packet.source = make_addr(ipv6 ? "2001:db8:77::1" : "198.51.100.201");
+	ret->packet.target = ret->packet.original = make_addr(ipv6 ? "2001:db8:78::1" : "198.51.100.202");
 }
 
 static void test_equal(void **state)
@@ -287,6 +302,24 @@ static void test_established(void **state)
 	end();
 }
 
+/* What is shown is looked at once more, by itself. */
+static void test_an_error_of_the_prover(void **state)
+{
+	(void)state;
+	for (int another = 0; another < 2; another++) {
+		begin(SERVER ADMINS);
+		drop_rule("SERVER_in", 0);
+		shows_another = another;
+		struct proof_result result = prove();
+		shows_another = false;
+		assert_int_equal(result.state, another ? PROOF_FAILED : PROOF_DIFFERS);
+		assert_int_equal(result.has_packet, !another);
+		if (another)
+			assert_string_equal(result.text, "a packet seemed to fare otherwise, but does not by itself");
+		end();
+	}
+}
+
 static void test_no_memory(void **state)
 {
 	struct proof_result result;
@@ -419,6 +452,7 @@ int main(void)
 		cmocka_unit_test(test_literal_differences),
 		cmocka_unit_test(test_what_is_not_known),
 		cmocka_unit_test(test_established),
+		cmocka_unit_test(test_an_error_of_the_prover),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_many_networks),
