@@ -456,7 +456,8 @@ static int prove_family(struct proof_result *result, const struct fate_view *vie
 		prove_stage(&p, stage, &pairs);
 	if (r == 0 && !proof_stopped(&p))
 		settle_pairs(&p, &pairs);
-	for (enum fate_stage stage = STAGE_FORWARD; r == 0 && wanted != found && stage < STAGES; stage++)
+	for (enum fate_stage stage = STAGE_FORWARD; r == 0 && wanted != found && stage < STAGES && !proof_stopped(&p);
+	     stage++)
 		compare_established(&p, stage);
 	if (p.done)
 		confirm(&p);

@@ -134,6 +134,7 @@ bool proof_confirm(struct prover *p, uint32_t found, uint32_t wanted)
 	struct box box = box_of_packet(p);
 	bool differs;
 
+	p->stage = p->result->stage;
 	p->done = false; /* or no rule would be looked at */
 	struct endings endings = run(p, &p->found, &box, found);
 	if (p->result->is_established) {
