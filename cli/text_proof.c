@@ -55,22 +55,28 @@ static void add_fact(struct facts *facts, const char *label, struct text *text)
 	text_free(text);
 }
 
+/* "dropped, counted by denied-in (line 12)" */
+static void add_fate(struct facts *facts, const char *label, const json_t *proof, const char *fate, const char *line)
+{
+	struct text text = { 0 };
+
+	text_add(&text, "%s", json_text_of(proof, fate));
+	if (json_number_of(proof, line))
+		text_add(&text, " (line %lld)", (long long)json_number_of(proof, line));
+	add_fact(facts, label, &text);
+}
+
 static void print_packet(const struct ctl *ctl, const json_t *proof)
 {
-	int64_t line = json_number_of(proof, "line"), rule = json_number_of(proof, "rule"),
-		handle = json_number_of(proof, "handle");
+	int64_t rule = json_number_of(proof, "rule"), handle = json_number_of(proof, "handle");
 	const char *chain = json_text_of(proof, "chain");
 	struct facts facts = { 0 };
 	struct text text = { 0 };
 
 	text_add(&text, "%s", json_text_of(proof, "packet"));
 	add_fact(&facts, "packet", &text);
-	text_add(&text, "%s", json_text_of(proof, "wanted"));
-	if (line)
-		text_add(&text, " (line %lld)", (long long)line);
-	add_fact(&facts, "policy", &text);
-	text_add(&text, "%s", json_text_of(proof, "found"));
-	add_fact(&facts, "table", &text);
+	add_fate(&facts, "policy", proof, "wanted", "line");
+	add_fate(&facts, "table", proof, "found", "found_line");
 	if (*chain)
 		text_add(&text, "table inet spefw, chain %s", chain);
 	if (*chain && rule)

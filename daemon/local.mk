@@ -74,6 +74,7 @@ libcore_a_SOURCES = \
 	daemon/core/record_effect.c daemon/core/record_effect.h \
 	daemon/core/ruleset.c daemon/core/ruleset.h \
 	daemon/core/ruleset_compare.c daemon/core/ruleset_compare.h \
+	daemon/core/ruleset_guards.c daemon/core/ruleset_guards.h \
 	daemon/core/compile.c daemon/core/compile.h daemon/core/compile_parts.h \
 	daemon/core/compile_answer.c daemon/core/compile_base.c daemon/core/compile_flow.c \
 	daemon/core/compile_guards.c \

@@ -28,6 +28,8 @@ json_t *report_proof(const struct seal_finding *finding, uint64_t generation)
 	if (r == 0)
 		r = add_number(out, "line", finding->line);
 	if (r == 0)
+		r = add_number(out, "found_line", finding->found_line);
+	if (r == 0)
 		r = add_text(out, "chain", finding->chain);
 	if (r == 0 && finding->chain[0])
 		r = add_number(out, "rule", finding->rule + 1);

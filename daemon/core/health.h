@@ -20,7 +20,9 @@
 	REASON(TABLE_REMOVED, "table-removed", true,                                                                  \
 	       "The table was removed on request; nothing is guarded until the next reload.", "`spefwctl reload`")    \
 	REASON(TABLE_OUTDATED, "table-outdated", true,                                                                \
-	       "The table could not be brought up to date, and what it holds is not known.", "")                      \
+	       "The table could not be brought up to date, and what it holds is not known, or is of a configuration " \
+	       "before.",                                                                                             \
+	       "")                                                                                                    \
 	REASON(CHANGE_FAILED, "change-failed", false,                                                                 \
 	       "The last change could not be made; the table holds what it held before. It is tried again.", "")      \
 	REASON(PROOF_DIFFERS, "proof-differs", true,                                                                  \

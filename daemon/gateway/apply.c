@@ -106,7 +106,6 @@ static int commit(struct gateway *gateway, const struct policy *policy, bool any
 		struct table_judge judge = prove_all(&proving);
 		r = table_commit(gateway->table, &wanted, name_margin_ms(policy->stale_ms) / 2, &judge, ret_replaced);
 	}
-	note_proof(gateway, r);
 	ruleset_free(&wanted);
 	surroundings_free(&surroundings);
 	return r;
@@ -122,7 +121,7 @@ static int apply_once(struct gateway *gateway, const struct policy *policy, bool
 	anyway |= gateway->started && !table_guards(gateway->table);
 	if (r == 0)
 		r = commit(gateway, policy, anyway, &replaced);
-	if (r == 0 && ((read && !first) || replaced))
+	if ((r == 0 || r == -ECANCELED) && table_is_known(gateway->table) && ((read && !first) || replaced))
 		cut_restore(gateway->cut);
 	return r;
 }
@@ -164,28 +163,33 @@ static int bring_up_to_date(struct gateway *gateway, bool anyway)
 		cut_require(gateway->cut, adopted);
 	int r = apply_policy(gateway, config_store_policy(gateway->config), anyway);
 	if (r < 0) {
+		note_proof(gateway, r);
 		apply_reason(gateway, r, "can't bring the kernel up to date", what);
-		if (r != -ECANCELED || !table_is_known(gateway->table))
+		if (r != -ECANCELED || !config_store_is_in_force(gateway->config))
 			table_set_failure(gateway->table, what);
 		if (r != -ECANCELED && !table_is_known(gateway->table))
 			note_unknown(gateway);
 		/* What was refused would be refused again, until something else changes. */
 		if (r != -ECANCELED)
 			retry_soon(gateway);
-		return r;
+	} else {
+		table_set_failure(gateway->table, NULL);
+		config_store_set_in_force(gateway->config);
+		note_proof(gateway, r);
 	}
-	table_set_failure(gateway->table, NULL);
-	config_store_set_in_force(gateway->config);
-	const char *why = cut_pending_reason(gateway->cut);
+	/* Also where the table went back to what it was. */
+	const char *why = table_is_known(gateway->table) && config_store_is_in_force(gateway->config)
+				  ? cut_pending_reason(gateway->cut)
+				  : NULL;
 	if (why)
 		cut_denied(gateway, why, NULL, NULL);
-	return 0;
+	return r;
 }
 
 int apply(struct gateway *gateway)
 {
-	/* What another program has made of the table is no better than what is wanted, whatever that is. */
-	return bring_up_to_date(gateway, table_is_altered(gateway->table));
+	/* What was built for want of better must not keep interfaces from being followed, or a grant from ending. */
+	return bring_up_to_date(gateway, gateway->differs_anyway);
 }
 
 int apply_anyway(struct gateway *gateway)

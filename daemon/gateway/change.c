@@ -21,6 +21,7 @@ struct change {
 int take_over(struct gateway *gateway, struct config_candidate *candidate, bool another, char what[GATEWAY_WHAT_MAX])
 {
 	const struct policy *policy = config_store_policy(gateway->config);
+	bool known = table_is_known(gateway->table);
 
 	/* Names of both are wanted while the change is under way: a refused one must lose nothing. */
 	int r = names_want(gateway->names, policy, &candidate->file.policy);
@@ -28,9 +29,10 @@ int take_over(struct gateway *gateway, struct config_candidate *candidate, bool 
 		r = apply_policy(gateway, &candidate->file.policy, false);
 	if (r < 0) {
 		names_want(gateway->names, policy, NULL);
+		note_proof(gateway, r);
 		apply_reason(gateway, r, "the new policy can't be applied", what);
 		/* What was refused has changed nothing. */
-		if (r != -ECANCELED || table_is_altered(gateway->table))
+		if (r != -ECANCELED || !known)
 			apply(gateway);
 		if (r != -ECANCELED)
 			table_set_failure(gateway->table, what);
@@ -41,6 +43,7 @@ int take_over(struct gateway *gateway, struct config_candidate *candidate, bool 
 	config_store_take(gateway->config, candidate, another);
 	config_store_set_in_force(gateway->config);
 	table_set_failure(gateway->table, NULL);
+	note_proof(gateway, r);
 	return 0;
 }
 

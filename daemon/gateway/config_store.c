@@ -114,6 +114,11 @@ void config_store_set_in_force(struct config_store *store)
 	archive_free(&store->arriving);
 }
 
+bool config_store_is_in_force(const struct config_store *store)
+{
+	return store->in_force;
+}
+
 /* Only files of this path may serve for it. */
 static int load_kept(struct config_store *store, uint64_t files)
 {

@@ -76,6 +76,7 @@ int config_store_open(const struct config_store *store);
 
 /* The kernel holds the policy that was loaded: only now may it be kept as a good one. */
 void config_store_set_in_force(struct config_store *store);
+bool config_store_is_in_force(const struct config_store *store);
 /* The policy in force comes into the history, with these files (NULL: the state directory has them): now if it takes
  * them, else by a later config_store_save(). A start may take these files again. Of origin how, by and the changes are
  * looked at. */

@@ -64,7 +64,7 @@ static void note_stop(struct gateway *gateway)
 
 	health_add(&health, HEALTH_STOPPED, "spefwd was stopped: the table stays as it is, and nothing is followed");
 	if (table_is_removed(gateway->table))
-		table_reasons(gateway->table, &health);
+		table_reasons(gateway->table, config_store_is_in_force(gateway->config), &health);
 	notice_stop(gateway->notice, &health);
 	health_free(&health);
 }
@@ -363,7 +363,7 @@ void gateway_reasons(struct gateway *gateway, struct health *ret)
 	bool removed = table_is_removed(gateway->table);
 
 	*ret = (struct health){ 0 };
-	table_reasons(gateway->table, ret);
+	table_reasons(gateway->table, config_store_is_in_force(gateway->config), ret);
 	if (!removed)
 		seal_reasons(gateway->seal, policy->proof, ret);
 	config_store_reasons(gateway->config, network_own_addresses(gateway->network), removed, ret);

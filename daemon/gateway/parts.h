@@ -46,6 +46,7 @@ struct gateway {
 
 	bool elements_remembered;   /* what the kernel held at the start is known to names and network */
 	bool interfaces_unfollowed; /* a change of interfaces or of this gateway's addresses is not in the policy yet */
+	bool differs_anyway;        /* the table was built although it is not the policy */
 	bool watched;               /* somebody wants to see what happens */
 	struct names_seen names_seen; /* what they have seen of names */
 	uint64_t repairs_seen;
@@ -89,8 +90,9 @@ int compile_all(struct gateway *gateway, const struct policy *policy, struct rul
 /* Brings the kernel to what is wanted now. 0 or a negative errno (then it is tried again later). */
 int apply(struct gateway *gateway);
 int apply_anyway(struct gateway *gateway); /* whatever is proven of it */
-/* The same for another policy: nothing is noted, or tried again later. -ECANCELED: it is proven that the table would
- * not be the policy, and nothing was changed; with `anyway` it is, and once the start is over where no table guards. */
+/* The same for another policy: nothing is noted, or tried again later; note_proof() is to follow. -ECANCELED: it is
+ * proven that the table would not be the policy, and it is what it was; with `anyway` the change is made, and once the
+ * start is over where no table guards. */
 int apply_policy(struct gateway *gateway, const struct policy *policy, bool anyway);
 /* "WHAT: why that failed". */
 void apply_reason(struct gateway *gateway, int r, const char *what, char text[GATEWAY_WHAT_MAX]);
@@ -132,7 +134,7 @@ struct table_judge prove_names(struct proving *proving);
 /* At a start whose configuration was refused: the newest one before it of which it is proven comes into force, or it
  * does so itself where there is no table. 0 or a negative errno: then the table stays as it was found. */
 int start_otherwise(struct gateway *gateway);
-/* What was proven of a change that was made (r: 0), or refused (-ECANCELED). */
+/* What was proven of a change that was made (r: 0, and its policy is in force), or refused (-ECANCELED). */
 void note_proof(struct gateway *gateway, int r);
 void note_unknown(struct gateway *gateway); /* the table could neither be read nor changed */
 

@@ -90,6 +90,7 @@ void note_proof(struct gateway *gateway, int r)
 		seal_doubt(gateway->seal, torn);
 	if (r == 0) {
 		note_held(gateway);
+		gateway->differs_anyway = seal_figures(gateway->seal).held->state == SEAL_DIFFERS;
 	} else if (r == -ECANCELED) {
 		seal_refuse(gateway->seal);
 		const struct seal_finding *refused = seal_figures(gateway->seal).refused;

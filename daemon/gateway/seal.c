@@ -51,8 +51,6 @@ static void name_rule(const struct ruleset *ruleset, const struct proof_result *
 
 static void describe(const struct ruleset *ruleset, const struct proof_result *result, struct seal_finding *ret)
 {
-	const struct policy_flow *flow = result->wanted.flow ? result->wanted.flow : result->found.flow;
-
 	name_rule(ruleset, result, ret);
 	snprintf(ret->why, sizeof(ret->why), "%s", result->text);
 	if (!result->has_packet)
@@ -62,7 +60,8 @@ static void describe(const struct ruleset *ruleset, const struct proof_result *r
 	fate_packet_text(&result->packet, result->stage, ret->packet + length, sizeof(ret->packet) - length);
 	fate_text(&result->wanted, ret->wanted, sizeof(ret->wanted));
 	fate_text(&result->found, ret->found, sizeof(ret->found));
-	ret->line = flow ? flow->line : 0;
+	ret->line = result->wanted.flow ? result->wanted.flow->line : 0;
+	ret->found_line = result->found.flow ? result->found.flow->line : 0;
 }
 
 const struct seal_finding *seal_prove(struct seal *seal, const struct policy *policy,
@@ -132,20 +131,29 @@ const struct seal_finding *seal_prove_names(struct seal *seal, const struct poli
 	return find_difference(seal, "", NULL);
 }
 
+enum { LINE_TEXT_MAX = 32 };
+
+static const char *line_text(unsigned line, char text[LINE_TEXT_MAX])
+{
+	text[0] = '\0';
+	if (line)
+		snprintf(text, LINE_TEXT_MAX, " (line %u)", line);
+	return text;
+}
+
 const char *seal_text(const struct seal_finding *finding, char text[SEAL_LINE_MAX])
 {
-	char line[32] = "", rule[SEAL_TEXT_MAX + 64] = "";
+	char line[LINE_TEXT_MAX], found_line[LINE_TEXT_MAX], rule[SEAL_TEXT_MAX + 64] = "";
 
 	if (!finding->packet[0]) {
 		snprintf(text, SEAL_LINE_MAX, "%s", finding->why);
 		return text;
 	}
-	if (finding->line)
-		snprintf(line, sizeof(line), " (line %u)", finding->line);
 	if (finding->chain[0])
 		snprintf(rule, sizeof(rule), " (chain %s, rule %zu)", finding->chain, finding->rule + 1);
-	snprintf(text, SEAL_LINE_MAX, "%.200s: by the policy %.200s%s, by the table %.200s%.150s", finding->packet,
-		 finding->wanted, line, finding->found, rule);
+	snprintf(text, SEAL_LINE_MAX, "%.200s: by the policy %.200s%s, by the table %.200s%s%.150s", finding->packet,
+		 finding->wanted, line_text(finding->line, line), finding->found,
+		 line_text(finding->found_line, found_line), rule);
 	return text;
 }
 

@@ -32,8 +32,9 @@ struct seal_finding {
 	char chain[SEAL_TEXT_MAX];                        /* where the table decides on it; "": nowhere */
 	size_t rule;                                      /* from 0 */
 	uint64_t handle;                                  /* the kernel's, of this rule; 0: not known */
-	unsigned line;           /* of the configuration, that the policy decides by; 0: none */
-	char why[SEAL_TEXT_MAX]; /* in words, where it is not equal */
+	unsigned line;                                    /* of the flow that the policy decides by; 0: none */
+	unsigned found_line;                              /* of the flow that the table takes it for; 0: none */
+	char why[SEAL_TEXT_MAX];                          /* in words, where it is not equal */
 };
 
 /* 0 or -ENOMEM. */

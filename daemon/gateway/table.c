@@ -2,6 +2,7 @@
 #include "gateway/table.h"
 #include "clock.h"
 #include "core/delta.h"
+#include "core/ruleset_guards.h"
 #include "log.h"
 #include "nft/monitor.h"
 #include "nft/read.h"
@@ -32,9 +33,11 @@ struct table {
 	struct ruleset current;
 	bool known;                   /* false: the kernel is to be read before the next change */
 	struct delta_options options; /* where it was just read: what was found; else that there is a table */
+	bool was_known;               /* current is of our making, or was taken for good */
+	struct ruleset held;          /* the last one that was: what is gone back to where nothing else may be made */
+	bool has_held;
 	bool removed;
-	bool was_known;
-	bool guards; /* there is a table, and it is not asleep */
+	bool guards; /* there is a table, with its rules, and it is not asleep */
 	bool torn;   /* what was read last may be of several moments */
 	char failure[200];
 	uint64_t commits, repaired;
@@ -149,6 +152,7 @@ void table_free(struct table *table)
 	timer_free(table->retire_timer);
 	nft_close(&table->socket);
 	ruleset_free(&table->current);
+	ruleset_free(&table->held);
 	free(table);
 }
 
@@ -172,14 +176,9 @@ bool table_is_torn(const struct table *table)
 	return table->torn;
 }
 
-bool table_is_altered(const struct table *table)
-{
-	return table->was_known && !table->known;
-}
-
 bool table_guards(const struct table *table)
 {
-	return table->guards;
+	return table->guards || table->has_held;
 }
 
 void table_suspect(struct table *table)
@@ -265,6 +264,26 @@ static void log_altered_chains(const struct ruleset *found)
 				   found->chains.items[i].name);
 }
 
+/* What was known until now is what is gone back to. */
+static void set_aside(struct table *table)
+{
+	if (!table->was_known) {
+		ruleset_free(&table->current);
+		return;
+	}
+	ruleset_free(&table->held);
+	table->held = table->current;
+	table->current = (struct ruleset){ 0 };
+	table->has_held = true;
+	table->was_known = false;
+}
+
+static void forget_held(struct table *table)
+{
+	ruleset_free(&table->held);
+	table->has_held = false;
+}
+
 int table_read(struct table *table)
 {
 	struct nft_table_state state;
@@ -281,13 +300,14 @@ int table_read(struct table *table)
 		return r;
 	table->options.exists = info.exists;
 	table->guards = info.exists && !(info.flags & NFT_TABLE_F_DORMANT);
-	ruleset_free(&table->current);
+	set_aside(table);
 	if (!info.exists || table->options.replace)
 		return 0;
 	r = nft_read_table(&table->socket, &found, now_ms(), &state);
 	if (r < 0)
 		return r;
 	table->current = found;
+	table->guards = ruleset_guards(&found);
 	table->torn = state.torn;
 	table->options.replace = state.foreign;
 	if (state.foreign)
@@ -319,7 +339,7 @@ static bool may_prepare(struct table *table, const struct delta *delta, const st
 {
 	struct ruleset after = { 0 };
 
-	if (!delta->prepare)
+	if (!delta->prepare || !judge)
 		return true;
 	bool known = delta_apply(&after, &table->current, delta->items, delta->prepare) == 0;
 	bool may = judge->may_prepare(judge->userdata, &table->current, known ? &after : NULL);
@@ -335,6 +355,8 @@ static bool may_become(struct table *table, const struct ruleset *wanted, const 
 	const struct ruleset *before = anew ? &nothing : &table->current;
 	struct ruleset after = { 0 };
 
+	if (!judge)
+		return true;
 	bool known = !delta->count || delta_apply(&after, before, delta->items, delta->count) == 0;
 	bool may = judge->may_become(judge->userdata, wanted, !delta->count ? before : known ? &after : NULL);
 	delta_applied_free(&after);
@@ -369,6 +391,7 @@ static int send_change(struct table *table, const struct delta *delta, bool repl
 	return r;
 }
 
+/* judge: NULL: nobody is asked. */
 static int change_kernel(struct table *table, struct ruleset *wanted, struct delta_options *options,
 			 const struct table_judge *judge)
 {
@@ -389,6 +412,34 @@ static int change_kernel(struct table *table, struct ruleset *wanted, struct del
 	return r;
 }
 
+/* The kernel holds it now; it is empty afterwards. */
+static void take_current(struct table *table, struct ruleset *ruleset)
+{
+	ruleset_free(&table->current);
+	table->current = *ruleset;
+	*ruleset = (struct ruleset){ 0 };
+	forget_held(table);
+	table->known = table->was_known = table->guards = true;
+	table->options = adopted;
+	timer_set(table->retire_timer, RETIRE_MS);
+}
+
+/* The judge is against what was wanted. What another program has made of the table must not stay for that: it becomes
+ * what it was. Where nobody has changed it since this daemon began, it stays as it was found, and is known. */
+static int keep_guarding(struct table *table, struct delta_options *options)
+{
+	if (table->has_held) {
+		int r = change_kernel(table, &table->held, options, NULL);
+		if (r < 0)
+			return r;
+		log_warning("table inet " TABLE_NAME " is what it was before other programs changed it");
+		take_current(table, &table->held);
+	} else if (table->guards && !table->torn && !options->replace) {
+		table->known = table->was_known = true;
+	}
+	return -ECANCELED;
+}
+
 int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, const struct table_judge *judge,
 		 bool *ret_replaced)
 {
@@ -401,19 +452,16 @@ int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, 
 	int r = table->known ? retire(table) : 0;
 	if (r == 0)
 		r = change_kernel(table, wanted, &options, judge);
-	if (r < 0)
-		return r;
-	*ret_replaced = options.replace;
-	ruleset_free(&table->current);
-	table->current = *wanted;
-	*wanted = (struct ruleset){ 0 };
+	if (r == 0) {
+		take_current(table, wanted);
+		table->removed = false;
+	} else if (r == -ECANCELED && was_read) {
+		r = keep_guarding(table, &options);
+	}
+	*ret_replaced = options.replace && table->known;
 	if (was_read)
 		malloc_trim(0); /* what was read lay below what stays */
-	table->known = table->was_known = table->guards = true;
-	table->options = adopted;
-	table->removed = false;
-	timer_set(table->retire_timer, RETIRE_MS);
-	return 0;
+	return r;
 }
 
 /* Of the table the sets that are in `wanted`, alone: they share their elements with it. 0 or -ENOMEM. */
@@ -475,6 +523,7 @@ int table_remove(struct table *table, bool *ret_removed)
 	table->events.counters_restarted(table->userdata);
 	*ret_removed = info.exists;
 	ruleset_free(&table->current);
+	forget_held(table);
 	table->known = table->was_known = table->guards = false;
 	table->removed = true;
 	table->commits++;
@@ -520,11 +569,12 @@ struct table_figures table_figures(const struct table *table)
 				       .owned = table->socket.abilities.owner };
 }
 
-void table_reasons(const struct table *table, struct health *health)
+void table_reasons(const struct table *table, bool in_force, struct health *health)
 {
 	if (table->removed)
 		health_add(health, HEALTH_TABLE_REMOVED,
 			   "the table was removed on request: nothing is guarded until the next reload");
 	else if (table->failure[0])
-		health_add(health, table->known ? HEALTH_CHANGE_FAILED : HEALTH_TABLE_OUTDATED, "%s", table->failure);
+		health_add(health, table->known && in_force ? HEALTH_CHANGE_FAILED : HEALTH_TABLE_OUTDATED, "%s",
+			   table->failure);
 }

@@ -49,10 +49,8 @@ int table_rule_handle(struct table *table, const char *chain, size_t index, uint
 
 /* What was read last was read while other programs changed tables, over and over: it may be of several moments. */
 bool table_is_torn(const struct table *table);
-/* What the kernel holds was known once, and is no longer: another program has changed it, or a change of ours failed.
- */
-bool table_is_altered(const struct table *table);
-/* There is a table, and it is not asleep: as far as is known. */
+/* There is a table, with its rules, and it is not asleep, as far as is known; or there was one that table_commit() goes
+ * back to. */
 bool table_guards(const struct table *table);
 /* Somebody has changed it without a notice, or what was read is no ground to stand on: as if a notice had come. */
 void table_suspect(struct table *table);
@@ -78,8 +76,9 @@ int table_look(struct table *table, struct ruleset *ret, bool *ret_torn);
 /* Brings the kernel from what it holds, which must be known or just have been read, to *wanted (compiled, finished), by
  * the difference. *wanted is empty afterwards where that worked. slack_ms: deadlines of elements that would move by
  * less stay. *ret_replaced: a new table has taken the place of the one that was there. 0 or a negative errno: then the
- * kernel holds what it held, or table_is_known() is false. -ECANCELED: the judge is against it. -ENOENT, -EEXIST,
- * -EBUSY where the kernel did not hold what it was thought to: to be read and tried again. */
+ * kernel holds what it held, or table_is_known() is false. -ECANCELED: the judge is against it; where the table was
+ * known before other programs changed it, it is that again, whatever the judge says of that. -ENOENT, -EEXIST, -EBUSY
+ * where the kernel did not hold what it was thought to: to be read and tried again. */
 int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, const struct table_judge *judge,
 		 bool *ret_replaced);
 /* Likewise, of the elements of the sets of *wanted alone, all of which the table has. */
@@ -102,6 +101,7 @@ struct table_figures {
 	bool owned;              /* the kernel keeps other programs from changing it */
 };
 struct table_figures table_figures(const struct table *table);
-void table_reasons(const struct table *table, struct health *health);
+/* in_force: what it holds is of a policy of this daemon's. */
+void table_reasons(const struct table *table, bool in_force, struct health *health);
 
 #endif

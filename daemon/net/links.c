@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/links.h"
+#include "clock.h"
 #include "core/array.h"
 #include "net/links_read.h"
 #include "log.h"
@@ -15,15 +16,17 @@ enum {
 	SETTLE_USEC = 50 * 1000,  /* a burst of changes is read once, this long after its first one */
 	RETRY_USEC = 1000 * 1000, /* where the kernel could not be read */
 	READS_A_TURN = 64,        /* others have their turn in a flood of notices */
+	SHARE = 4,                /* what follows from changes gets a part of the processor's time in so many */
 };
 
 struct links {
 	sd_event *event;
 	struct nl_sock *notices; /* joined to the groups; of what they hold only whether it matters is looked at */
 	struct nl_sock *questions;
-	bool confused; /* an answer was not read to its end */
-	bool unread;   /* the last change could not be read yet */
-	bool overrun;  /* notices were lost, and their queue was not empty since */
+	bool confused;   /* an answer was not read to its end */
+	bool unread;     /* the last change could not be read yet */
+	bool overrun;    /* notices were lost, and their queue was not empty since */
+	int64_t rest_ms; /* not before then is the next change looked at */
 	sd_event_source *source, *timer;
 	void (*changed)(void *userdata);
 	void *userdata;
@@ -154,12 +157,16 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct links *links = userdata;
 
+	int64_t began = processor_ms();
+
 	(void)source;
 	(void)usec;
 	int r = read_all(links);
 	if (r == 0) {
 		links->unread = false;
 		links->changed(links->userdata);
+		/* Of a thousand servers the table takes seconds to prove, and a link may come and go all the time. */
+		links->rest_ms = now_ms() + (processor_ms() - began) * (SHARE - 1);
 		return 0;
 	}
 	if (!links->unread)
@@ -210,7 +217,9 @@ static int on_notice(sd_event_source *source, int fd, uint32_t events, void *use
 	}
 	sd_event_source_get_enabled(links->timer, &on);
 	if (news && on == SD_EVENT_OFF) {
-		sd_event_source_set_time_relative(links->timer, SETTLE_USEC);
+		int64_t rest_usec = (links->rest_ms - now_ms()) * 1000;
+		sd_event_source_set_time_relative(links->timer,
+						  (uint64_t)(rest_usec > SETTLE_USEC ? rest_usec : SETTLE_USEC));
 		sd_event_source_set_enabled(links->timer, SD_EVENT_ONESHOT);
 	}
 	return 0;

@@ -40,7 +40,7 @@ FUZZ_RECORDS_SOURCES = tests/fuzz/fuzz_records.c daemon/core/addr.c daemon/core/
 FUZZ_REPLY_SOURCES = tests/fuzz/fuzz_reply.c
 FUZZ_RESOLVER_SOURCES = tests/fuzz/fuzz_resolver_records.c daemon/gateway/observer.c daemon/net/helper_records.c \
 	daemon/net/resolver.c
-FUZZ_ROUTES_SOURCES = tests/fuzz/fuzz_routes.c tests/fuzz/library_faults.h daemon/log.c
+FUZZ_ROUTES_SOURCES = tests/fuzz/fuzz_routes.c tests/fuzz/library_faults.h daemon/clock.c daemon/log.c
 FUZZ_ROUTES_LIBS = libcore.a $(NLROUTE_LIBS) $(SYSTEMD_LIBS)
 FUZZ_SEEN_SOURCES = tests/fuzz/fuzz_seen_packet.c daemon/core/addr.c daemon/core/dns_message.c \
 	daemon/core/dns_wire.c daemon/core/observed_queries.c daemon/core/seen_packet.c resolver/nflog_read.c

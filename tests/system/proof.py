@@ -265,6 +265,7 @@ def watched(tap):
                 daemon.reload(lab.config(flows=ERRS, gateway="proof = report"))
                 wait_for(lambda: len(events("proof")) > 1, "one that is made, too")
                 tap.equal(events("proof")[1]["done"], True, "of the table")
+                tap.equal(events("proof")[1]["proof"]["generation"], proof(daemon)["generation"], "of that policy")
             finally:
                 process.terminate()
                 process.wait()

@@ -1211,6 +1211,18 @@ static void test_refused_start_without_an_earlier_one(void **state)
 	assert_string_equal(health_word(&health), "failed");
 	assert_string_equal(reasons_text(&health), "proof-differs: the table is not the policy: new tcp syn "
 						   "203.0.113.9:40000 -> 192.0.2.25:7777 in forward\n");
+	/* It is no better than what comes after it: interfaces are followed. */
+	size_t batches = fake_nft.batches;
+	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan dmz");
+	fake_links_change();
+	fake_time_pass(SECOND);
+	assert_true(fake_nft.batches > batches);
+	assert_int_equal(proven(), SEAL_DIFFERS);
+	/* Another file is refused, as ever. */
+	assert_int_not_equal(reload(ASTRAY "[flow more-in]\nfrom = ANY\nto = SERVER\nprotocol = tcp\nport = 7778\n",
+				    NULL),
+			     0);
+	assert_null(ruleset_find_chain(&fake_nft.table, "SERVER_in_tcp_7778"));
 }
 
 /* Where no earlier one can be proven either, none of them is better than the one that is wanted. */
@@ -1275,9 +1287,14 @@ static void test_refused_adoption(void **state)
 	batches = fake_nft.batches;
 	start();
 	answer_license();
-	fake_time_pass(HOUR);
 	assert_int_equal(fake_nft.batches, batches);
 	assert_int_equal(fake_nft.owner, 0);
+	/* The flows of the table that is there stay open. */
+	for (int i = 0; i < 30; i++) {
+		fake_time_pass(HOUR);
+		answer_license();
+	}
+	assert_true(element("name_" LICENSE "_4", "198.51.100.77")->deadline_ms > now_ms());
 	assert_true(has_reason("table-outdated: can't bring the kernel up to date: the table would not be the policy"));
 	assert_true(has_reason("proof-refused"));
 }
@@ -1321,7 +1338,7 @@ static void test_torn_reading(void **state)
 	assert_string_equal(reasons(), "");
 }
 
-/* What another program has made of the table is no better, whatever is wanted. */
+/* What another program has made of the table is not left so, whatever is wanted: it is what it was. */
 static void test_repair_that_differs(void **state)
 {
 	(void)state;
@@ -1333,8 +1350,20 @@ static void test_repair_that_differs(void **state)
 	fake_nft_notice("table deleted by nft");
 	fake_time_pass(0);
 	assert_true(fake_nft.exists);
-	assert_int_equal(proven(), SEAL_DIFFERS);
-	assert_true(has_reason("proof-differs"));
+	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
+	assert_true(fake_log_has("is what it was before other programs changed it"));
+	assert_int_equal(proven(), SEAL_EQUAL);
+	assert_true(has_reason("proof-refused"));
+	/* and so with a reload that came before the notice was seen to */
+	fake_nft_flush();
+	fake_nft_notice("table deleted by nft");
+	assert_int_not_equal(reload(ASTRAY, NULL), 0);
+	assert_true(fake_nft.exists);
+	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
+	assert_true(has_reason("proof-refused"));
+	prover.rules = 0;
+	assert_int_equal(reload(GOOD, NULL), 0);
+	assert_string_equal(reasons(), "");
 }
 
 /* Nothing is said of a table that can't be read. */

@@ -720,7 +720,7 @@ static void assert_reason(const struct table *table, int code, const char *text)
 {
 	struct health health = { 0 };
 
-	table_reasons(table, &health);
+	table_reasons(table, true, &health);
 	assert_int_equal(health.reasons.count, code >= 0);
 	if (code >= 0) {
 		assert_int_equal(health.reasons.items[0].code, code);
@@ -934,7 +934,6 @@ static void test_judged(void **state)
 	assert_int_equal(commit(table, BASE, "", &replaced), -ECANCELED);
 	assert_false(fake_nft.exists);
 	assert_false(table_is_known(table));
-	assert_false(table_is_altered(table));
 	asked.refuses = false;
 	assert_int_equal(commit(table, BASE, "", &replaced), 0);
 	assert_int_equal(asked.prepared, 0); /* a new table is one batch */
@@ -972,13 +971,120 @@ static void test_judged(void **state)
 	assert_null(ruleset_find_set(&asked.foreseen, "protected_4")); /* no other one was looked at */
 	assert_false(asked.unknown);
 
-	/* what was changed by others is no table that is known to guard */
-	fake_nft_notice("table put to sleep");
-	assert_true(table_is_altered(table));
-	fake_nft.flags |= NFT_TABLE_F_DORMANT;
-	assert_int_equal(table_read(table), 0);
-	assert_false(table_guards(table));
 	table_free(table);
+}
+
+/* What other programs made of a table does not stay because what is wanted is refused: it is what it was, again. */
+static void test_goes_back(void **state)
+{
+	struct table *table = a_table();
+	bool replaced;
+
+	(void)state;
+	bring_up(table, NAMED, "a.example.net 198.51.100.1");
+	asked.refuses = true;
+
+	/* nobody changed it, whatever the notice said */
+	size_t batches = fake_nft.batches;
+	fake_nft_notice(NULL);
+	assert_int_equal(table_read(table), 0);
+	assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+	assert_true(table_is_known(table));
+	assert_int_equal(fake_nft.batches, batches);
+	assert_kernel(NAMED, "a.example.net 198.51.100.1");
+
+	/* a chain without its rules */
+	fake_nft_notice("rules deleted from chain deny_in, by nft");
+	struct chain *chain = ruleset_find_chain(&fake_nft.table, "deny_in");
+	while (chain->count)
+		free(chain->items[--chain->count].items);
+	assert_int_equal(table_read(table), 0);
+	assert_true(table_guards(table)); /* it will */
+	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -EPERM);
+	assert_int_equal(commit(table, MORE, "", &replaced), -EPERM);
+	assert_false(table_is_known(table));
+	fake_nft_fail(FAKE_NFT_READ_TABLE, 0, 1, -EPERM);
+	assert_int_equal(table_read(table), -EPERM);
+	assert_int_equal(table_read(table), 0);
+	assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+	assert_false(replaced);
+	assert_true(table_is_known(table));
+	assert_true(table_guards(table));
+	assert_kernel(NAMED, "a.example.net 198.51.100.1");
+	assert_true(fake_log_has("is what it was before other programs changed it"));
+
+	/* without any, and one that is put to sleep */
+	for (int i = 0; i < 2; i++) {
+		fake_nft_notice("table deleted, by nft");
+		if (i == 0)
+			fake_nft_flush();
+		else
+			fake_nft.flags |= NFT_TABLE_F_DORMANT;
+		reported.restarted = 0;
+		assert_int_equal(table_read(table), 0);
+		assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+		assert_int_equal(replaced, i);
+		assert_int_equal(reported.restarted, i);
+		assert_true(table_is_known(table));
+		assert_kernel(NAMED, "a.example.net 198.51.100.1");
+		assert_false(fake_nft.flags & NFT_TABLE_F_DORMANT);
+	}
+
+	/* what is known is changed by the difference, as ever */
+	asked.refuses = false;
+	assert_int_equal(commit(table, MORE, "", &replaced), 0);
+	assert_kernel(MORE, "");
+	bool removed;
+	assert_int_equal(table_remove(table, &removed), 0);
+	assert_false(table_guards(table));
+	asked.refuses = true;
+	assert_int_equal(table_read(table), 0);
+	assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+	assert_false(fake_nft.exists);
+	assert_false(table_is_known(table));
+	table_free(table);
+}
+
+/* A table that was found at the start, and what is wanted is refused: it stays, and its names are renewed. */
+static void test_found_and_kept(void **state)
+{
+	struct table *table = a_table();
+	bool replaced;
+
+	(void)state;
+	bring_up(table, NAMED, "a.example.net 198.51.100.1");
+	table_free(table);
+	table = a_table();
+	asked.refuses = true;
+	assert_int_equal(table_read(table), 0);
+	assert_true(table_guards(table));
+	assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+	assert_true(table_is_known(table));
+	asked.refuses = false;
+	struct ruleset wanted = sets_of(table, "a.example.net 198.51.100.2");
+	assert_int_equal(table_commit_sets(table, &wanted, SLACK, &table_judge), 0);
+	assert_kernel(NAMED, "a.example.net 198.51.100.2");
+	assert_int_equal(commit(table, MORE, "", &replaced), 0);
+	assert_kernel(MORE, "");
+	table_free(table);
+
+	/* one that is not known to guard, or not known as a whole */
+	for (int i = 0; i < 3; i++) {
+		struct chain *chain = ruleset_find_chain(&fake_nft.table, "forward");
+		size_t count = chain->count;
+		table = a_table();
+		chain->altered = i == 0;
+		chain->count = i < 2 ? 0 : count;
+		fake_nft.torn = i == 2;
+		assert_int_equal(table_read(table), 0);
+		assert_int_equal(table_guards(table), i == 2);
+		asked.refuses = true;
+		assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+		assert_false(table_is_known(table));
+		chain->altered = fake_nft.torn = false;
+		chain->count = count;
+		table_free(table);
+	}
 }
 
 static void test_looked_at(void **state)
@@ -1010,7 +1116,7 @@ static void test_looked_at(void **state)
 	assert_int_equal(table_look(table, &found, &torn), -EPERM);
 	/* somebody has changed it, and there was no notice */
 	table_suspect(table);
-	assert_true(table_is_altered(table));
+	assert_false(table_is_known(table));
 	fake_time_pass(0);
 	assert_int_equal(reported.changed, 1);
 	assert_int_equal(table_read(table), 0);
@@ -1044,6 +1150,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_without_memory, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_looked_at, reset, nothing_left),
 		cmocka_unit_test_setup_teardown(test_judged, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_goes_back, reset, nothing_left),
+		cmocka_unit_test_setup_teardown(test_found_and_kept, reset, nothing_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
