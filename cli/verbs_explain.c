@@ -24,7 +24,7 @@ static int report_invalid(const struct ctl *ctl, const char *why)
 static int answer(const struct ctl *ctl, const char *path, const struct explain_view *view)
 {
 	struct explain_context context = { .config = path };
-	struct question question;
+	struct explain_question question;
 	char why[QUESTION_WHY_MAX];
 	int status = EXIT_DONE;
 
@@ -51,15 +51,18 @@ static int explain_policy(const struct ctl *ctl, const char *path, const struct 
 	struct names_view none = { 0 };
 	struct ranges own = { 0 };
 	struct ruleset ruleset = { 0 };
+	struct packet_walks *walks = NULL;
 	int status = EXIT_FAILED;
 
 	if (local_addresses(&own) < 0)
 		ranges_free(&own);
 	struct environment environment = { .gateway = &own, .role_interfaces = interfaces, .names = &none };
-	if (!interfaces || compile(&ruleset, policy, &environment) < 0)
+	if (!interfaces || compile(&ruleset, policy, &environment) < 0 ||
+	    packet_walks_new(&walks, policy, &ruleset) < 0)
 		ctl_error(ctl, "out of memory");
 	else
-		status = answer(ctl, path, &(struct explain_view){ .policy = policy, .ruleset = &ruleset });
+		status = answer(ctl, path, &(struct explain_view){ policy, &environment, NULL, walks });
+	packet_walks_free(walks);
 	ruleset_free(&ruleset);
 	ranges_free(&own);
 	free(interfaces);

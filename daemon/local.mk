@@ -64,7 +64,8 @@ libcore_a_SOURCES = \
 	daemon/core/proof.c daemon/core/proof.h daemon/core/proof_parts.h \
 	daemon/core/proof_ask.c daemon/core/proof_box.c daemon/core/proof_confirm.c \
 	daemon/core/proof_domain.c daemon/core/proof_domain.h \
-	daemon/core/proof_outcome.c daemon/core/proof_program.c daemon/core/proof_program.h \
+	daemon/core/proof_outcome.c daemon/core/proof_packet.c daemon/core/proof_packet.h \
+	daemon/core/proof_program.c daemon/core/proof_program.h \
 	daemon/core/proof_questions.c daemon/core/proof_space.c daemon/core/proof_structure.c \
 	daemon/core/proof_values.c daemon/core/proof_values.h \
 	daemon/core/proof_walk.c \
@@ -82,7 +83,6 @@ libcore_a_SOURCES = \
 	daemon/core/compile_ports.c \
 	daemon/core/compile_role.c daemon/core/compile_rules.c daemon/core/compile_sets.c \
 	daemon/core/ruleset_text.c \
-	daemon/core/ruleset_walk.c daemon/core/ruleset_walk.h \
 	daemon/core/saved.c daemon/core/saved.h \
 	daemon/core/seen_connections.c daemon/core/seen_connections.h \
 	daemon/core/seen_packet.c daemon/core/seen_packet.h \

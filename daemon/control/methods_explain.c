@@ -4,7 +4,7 @@
 #include "control/report_explain.h"
 #include "control/report_others.h"
 #include "control/wire.h"
-#include "gateway/granting.h"
+#include "gateway/gateway.h"
 #include "clock.h"
 #include "core/drop_seen.h"
 
@@ -29,9 +29,8 @@ struct explaining {
 		bool waits;
 	} looked[OTHERS_MAX];
 	size_t count, waiting;
-	const struct policy *policy; /* while the reply is made */
-	bool others;                 /* they are asked for */
-	bool many;                   /* of packets: too many for that */
+	bool others; /* they are asked for */
+	bool many;   /* of packets: too many for that */
 };
 
 static void explaining_free(struct explaining *e)
@@ -118,7 +117,7 @@ static void add_seen(const struct gateway *gateway, json_t *out, const struct pa
 static void add_more(void *userdata, json_t *out, const struct packet *packet, const struct explanation *explanation)
 {
 	static const uint8_t protocols[PROTOCOLS][FAMILIES] = { { 6, 6 }, { 17, 17 }, { 1, 58 } };
-	const struct walk *walk = &explanation->walk;
+	const struct packet_walk *walk = &explanation->walk;
 	struct explaining *e = userdata;
 	uint64_t handle;
 
@@ -140,7 +139,7 @@ static void add_more(void *userdata, json_t *out, const struct packet *packet, c
 					     .target = packet->target,
 					     .protocol = protocols[packet->protocol][packet->source.family],
 					     .target_port = packet->target_port,
-					     .pinned = explain_pinned(e->policy, packet, explanation) } };
+					     .pinned = explanation->pinned } };
 }
 
 /* The reply comes later, unless nobody is to be asked. */
@@ -176,11 +175,11 @@ static void explain(struct service *service, struct control_call *call, const st
 					   .removed = table_is_removed(gateway_table(service->gateway)),
 					   .add = add_more,
 					   .userdata = e };
-	struct question question = { 0 };
+	struct explain_question question = { 0 };
 	char why[QUESTION_WHY_MAX];
 
 	if (e)
-		*e = (struct explaining){ .service = service, .call = call, .policy = view->policy, .others = others };
+		*e = (struct explaining){ .service = service, .call = call, .others = others };
 	int r = e ? question_read(&question, view->policy, view->names, words[0], words[1], words[2], why) : -ENOMEM;
 	if (r == 0) {
 		e->reply = report_explain(view, &question, &context);
@@ -214,13 +213,28 @@ static const char *read_parameters(const json_t *parameters, const char *words[3
 	return others && !json_is_boolean(others) && !json_is_null(others) ? "others" : NULL;
 }
 
-void run_explain(void *userdata, struct control_call *call, json_t *parameters)
+static int explain_now(struct service *service, struct control_call *call, const char *const words[3], bool others)
 {
-	struct service *service = userdata;
 	const struct policy *policy = config_store_policy(gateway_config(service->gateway));
 	const struct table *table = gateway_table(service->gateway);
+	struct surroundings surroundings;
+	struct environment environment;
+	struct packet_walks *walks = NULL;
+
+	int r = surroundings_read(service->gateway, policy, &surroundings, &environment);
+	if (r == 0 && table_is_known(table))
+		r = packet_walks_new(&walks, policy, table_current(table));
+	if (r == 0)
+		explain(service, call, &(struct explain_view){ policy, &environment, environment.names, walks }, words,
+			others);
+	packet_walks_free(walks);
+	surroundings_free(&surroundings);
+	return r;
+}
+
+void run_explain(void *userdata, struct control_call *call, json_t *parameters)
+{
 	const char *words[3];
-	struct names_view names;
 	bool others = true;
 
 	const char *bad = read_parameters(parameters, words, &others);
@@ -228,14 +242,7 @@ void run_explain(void *userdata, struct control_call *call, json_t *parameters)
 		control_fail(call, VARLINK_SERVICE ".InvalidParameter", json_pack("{s:s}", "parameter", bad));
 		return;
 	}
-	int r = gateway_view(service->gateway, policy, &names);
-	if (r == 0)
-		explain(service, call,
-			&(struct explain_view){ .policy = policy,
-						.names = &names,
-						.ruleset = table_is_known(table) ? table_current(table) : NULL },
-			words, others);
-	else
+	int r = explain_now(userdata, call, words, others);
+	if (r < 0)
 		fail(call, r);
-	names_view_free(&names);
 }

@@ -111,7 +111,7 @@ static const char *hook_word(enum hook hook)
 	return hook == HOOK_INPUT ? "input" : hook == HOOK_OUTPUT ? "output" : "forward";
 }
 
-static void add_walk(json_t *out, const struct walk *walk)
+static void add_walk(json_t *out, const struct packet_walk *walk)
 {
 	json_t *chains = json_array();
 
@@ -126,15 +126,12 @@ static void add_walk(json_t *out, const struct walk *walk)
 		json_object_set_new(out, "counter", json_printable(walk->counter));
 }
 
-static json_t *interface_list(const struct set *set)
+static json_t *interfaces_json(const struct interface_list *interfaces)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < set->count; i++) {
-		char name[KEY_SIZE_MAX + 1] = "";
-		memcpy(name, set->items[i].first, KEY_SIZE_MAX);
-		json_array_append_new(list, json_printable(name));
-	}
+	for (size_t i = 0; i < interfaces->count; i++)
+		json_array_append_new(list, json_printable(interfaces->names[i]));
 	return list;
 }
 
@@ -172,7 +169,7 @@ static json_t *explanation_json(const struct explain_view *view, const struct pa
 	json_object_set_new(out, "grantable",
 			    json_boolean(e->verdict == VERDICT_DENY && is_grantable(view, packet, &e->nearest)));
 	if (e->interfaces)
-		json_object_set_new(out, "interfaces", interface_list(e->interfaces));
+		json_object_set_new(out, "interfaces", interfaces_json(e->interfaces));
 	if (e->walked)
 		add_walk(out, &e->walk);
 	return out;
@@ -183,14 +180,15 @@ static json_t *result_of(const struct explain_view *view, const struct packet *p
 {
 	struct explanation e;
 
-	explain_packet(view, packet, &e);
+	if (explain_packet(view, packet, &e) < 0)
+		return NULL;
 	json_t *out = explanation_json(view, packet, &e);
 	if (out && context->add)
 		context->add(context->userdata, out, packet, &e);
 	return out;
 }
 
-static json_t *result_list(const struct explain_view *view, const struct question *question,
+static json_t *result_list(const struct explain_view *view, const struct explain_question *question,
 			   const struct explain_context *context)
 {
 	json_t *list = json_array();
@@ -243,7 +241,7 @@ int report_explain_fold(json_t *reply)
 	return r < 0 ? -ENOMEM : 0;
 }
 
-json_t *report_explain(const struct explain_view *view, const struct question *question,
+json_t *report_explain(const struct explain_view *view, const struct explain_question *question,
 		       const struct explain_context *context)
 {
 	json_t *out = json_pack("{s:o, s:s, s:b, s:b, s:s, s:o}", "config", json_printable(context->config), "mode",

@@ -17,7 +17,7 @@ struct explain_context {
 };
 
 /* With a result for each packet. NULL without memory. */
-json_t *report_explain(const struct explain_view *view, const struct question *question,
+json_t *report_explain(const struct explain_view *view, const struct explain_question *question,
 		       const struct explain_context *context);
 /* Packets with one and the same story are told once, all else is known by then. 0, or -ENOMEM. */
 int report_explain_fold(json_t *reply);

@@ -2,11 +2,11 @@
 #ifndef SPEFW_EXPLAIN_H
 #define SPEFW_EXPLAIN_H
 
-/* What happens to a new connection, and why: the question in an administrator's words, and what the judge, the nearest
+/* What happens to a new connection, and why: the question in an administrator's words, and what the policy, the nearest
  * flow and the chains of our table have to say to each packet that is meant. */
 
 #include "nearest.h"
-#include "ruleset_walk.h"
+#include "proof_packet.h"
 
 enum {
 	QUESTION_WORD_MAX = 300, /* bytes of each word of a question */
@@ -20,7 +20,7 @@ struct addr_list {
 	size_t count, capacity;
 };
 
-struct question {
+struct explain_question {
 	struct addr_list sources, targets;
 	enum protocol protocol;
 	uint16_t port; /* 0: icmp-echo */
@@ -30,9 +30,9 @@ struct question {
  * protocol (NULL or "": tcp) has ports. A role stands for its addresses where they are few. names NULL: there is nobody
  * to ask for their addresses. 0; -EINVAL: why has a sentence of what is wrong and what would be right; or -ENOMEM.
  * question_free() must follow in any case. */
-int question_read(struct question *ret, const struct policy *policy, const struct names_view *names, const char *source,
-		  const char *target, const char *protocol, char why[QUESTION_WHY_MAX]);
-void question_free(struct question *question);
+int question_read(struct explain_question *ret, const struct policy *policy, const struct names_view *names,
+		  const char *source, const char *target, const char *protocol, char why[QUESTION_WHY_MAX]);
+void question_free(struct explain_question *question);
 
 /* What the rules do beside the flows. */
 enum exception {
@@ -45,23 +45,26 @@ struct explanation {
 	struct judgement judgement;
 	struct nearest nearest; /* of what is denied */
 	enum exception exception;
-	enum verdict verdict; /* the judgement's, or by the exception: VERDICT_DENY */
+	enum verdict verdict; /* policy_fate()'s, or by the exception: VERDICT_DENY */
+	bool pinned;          /* `interception = prevent` keeps its connection from being translated by others */
 	enum hook hook;
-	const struct set *interfaces; /* by which the source has to come in, else it is spoofed; NULL: by any */
-	bool walked;                  /* walk is known */
-	bool differs;                 /* the chains decide otherwise: they are not what they should be */
-	struct walk walk;
+	const struct interface_list *interfaces; /* by which the source has to come in, else it is spoofed; NULL: any */
+	bool walked;                             /* walk is known */
+	bool differs; /* at some stage the chains decide or count otherwise than policy_fate(): they are not what they
+			 should be */
+	struct packet_walk walk; /* of the base chain that it ends in */
 };
 
 struct explain_view {
 	const struct policy *policy;
-	const struct names_view *names;
-	const struct ruleset *ruleset; /* NULL: what the kernel holds is not known */
+	const struct environment *environment;
+	const struct names_view *names; /* the environment's; NULL: those are none, since there is nobody to ask */
+	struct packet_walks *walks;     /* of the ruleset; NULL: what the kernel holds is not known */
 };
 
-/* In audit mode the verdict is what enforce would do, and the walk what the rules do. */
-void explain_packet(const struct explain_view *view, const struct packet *packet, struct explanation *ret);
-/* Whether `interception = prevent` keeps this packet's connection from being translated by others. */
-bool explain_pinned(const struct policy *policy, const struct packet *packet, const struct explanation *explanation);
+/* A packet that opens a connection, and is what it seems: it comes by the right interface, is translated by nobody, and
+ * belongs to nothing that was cut. In audit mode the verdict is what enforce would do, and the walk what the rules do.
+ * 0 or -ENOMEM. */
+int explain_packet(const struct explain_view *view, const struct packet *packet, struct explanation *ret);
 
 #endif

@@ -231,7 +231,7 @@ static int take_source(const struct reader *reader, const char *text, struct add
 	return r < 0 ? r : take_word(reader, host, list);
 }
 
-static int take_target(const struct reader *reader, const char *text, struct question *question)
+static int take_target(const struct reader *reader, const char *text, struct explain_question *question)
 {
 	char word[QUESTION_WORD_MAX], *host, *port;
 	bool echo = question->protocol == PROTOCOL_ICMP_ECHO;
@@ -260,7 +260,7 @@ static size_t count_of(const struct addr_list *list, enum family family)
 }
 
 /* Two of one family at least, and not more than one wants to read. */
-static int check_pairs(const struct reader *reader, const struct question *question, const char *source,
+static int check_pairs(const struct reader *reader, const struct explain_question *question, const char *source,
 		       const char *target)
 {
 	size_t pairs = 0;
@@ -276,12 +276,12 @@ static int check_pairs(const struct reader *reader, const struct question *quest
 	return 0;
 }
 
-int question_read(struct question *ret, const struct policy *policy, const struct names_view *names, const char *source,
-		  const char *target, const char *protocol, char why[QUESTION_WHY_MAX])
+int question_read(struct explain_question *ret, const struct policy *policy, const struct names_view *names,
+		  const char *source, const char *target, const char *protocol, char why[QUESTION_WHY_MAX])
 {
 	struct reader reader = { .policy = policy, .names = names, .why = why };
 
-	*ret = (struct question){ 0 };
+	*ret = (struct explain_question){ 0 };
 	why[0] = '\0';
 	if (strlen(source) >= QUESTION_WORD_MAX || strlen(target) >= QUESTION_WORD_MAX ||
 	    (protocol && strlen(protocol) >= QUESTION_WORD_MAX))
@@ -296,9 +296,9 @@ int question_read(struct question *ret, const struct policy *policy, const struc
 	return r;
 }
 
-void question_free(struct question *question)
+void question_free(struct explain_question *question)
 {
 	free(question->sources.items);
 	free(question->targets.items);
-	*question = (struct question){ 0 };
+	*question = (struct explain_question){ 0 };
 }

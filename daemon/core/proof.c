@@ -266,14 +266,6 @@ static void free_pairs(struct pairs *pairs)
 
 /* Stages */
 
-static uint32_t base_chain(const struct ruleset *ruleset, enum hook hook, bool nat)
-{
-	for (size_t i = 0; i < ruleset->chains.count; i++)
-		if (ruleset->chains.items[i].hook == hook && ruleset->chains.items[i].nat == nat)
-			return (uint32_t)i;
-	return NOWHERE;
-}
-
 static void no_interface(struct prover *p, struct box *box, enum variable variable, bool none)
 {
 	uint32_t class = domain_class(space_domain(&p->space, variable), (struct key){ 0, 0 });
@@ -333,21 +325,10 @@ static size_t stage_boxes(struct prover *p, enum fate_stage stage, bool establis
 
 static const struct tally no_tally;
 
-static const struct {
-	enum hook hook;
-	bool nat, defers;
-} stage_forms[STAGES] = {
-	[STAGE_EARLY] = { HOOK_PREROUTING, false, false }, [STAGE_PIN] = { HOOK_PREROUTING, true, false },
-	[STAGE_FORWARD] = { HOOK_FORWARD, false, true },   [STAGE_INPUT] = { HOOK_INPUT, false, true },
-	[STAGE_OUTPUT] = { HOOK_OUTPUT, false, true },
-};
-
 static void prove_stage(struct prover *p, enum fate_stage stage, struct pairs *pairs)
 {
-	uint32_t chain = base_chain(p->found.ruleset, stage_forms[stage].hook, stage_forms[stage].nat);
-	struct walk_calls calls = { .end = compare,
-				    .tail = stage_forms[stage].defers ? defer : NULL,
-				    .context = pairs };
+	uint32_t chain = stage_chain(p->found.ruleset, stage);
+	struct walk_calls calls = { .end = compare, .tail = stage >= STAGE_FORWARD ? defer : NULL, .context = pairs };
 	const struct ending accepted = { .action = ACTION_ACCEPT, .chain = NOWHERE };
 	struct box boxes[3];
 	size_t count = stage_boxes(p, stage, false, boxes);
@@ -393,8 +374,7 @@ static void walk_wanted(struct prover *p, const struct box *box, const struct en
 
 static void compare_established(struct prover *p, enum fate_stage stage)
 {
-	uint32_t found = base_chain(p->found.ruleset, stage_forms[stage].hook, false),
-		 wanted = base_chain(p->wanted.ruleset, stage_forms[stage].hook, false);
+	uint32_t found = stage_chain(p->found.ruleset, stage), wanted = stage_chain(p->wanted.ruleset, stage);
 	const struct walk_calls calls = { .end = walk_wanted, .context = &wanted };
 	struct box boxes[3];
 	size_t count = stage_boxes(p, stage, true, boxes);
@@ -430,13 +410,7 @@ static int prepare(struct prover *p, enum family family, const struct ruleset *f
 /* What only seems to differ is no difference, and nothing is proven then. */
 static void confirm(struct prover *p)
 {
-	enum fate_stage stage = p->result->stage;
-	uint32_t found = base_chain(p->found.ruleset, stage_forms[stage].hook, stage_forms[stage].nat),
-		 wanted = p->wanted.ruleset
-				  ? base_chain(p->wanted.ruleset, stage_forms[stage].hook, stage_forms[stage].nat)
-				  : NOWHERE;
-
-	if (proof_confirm(p, found, wanted))
+	if (proof_confirm(p))
 		return;
 	*p->result = (struct proof_result){ .cells = p->result->cells };
 	if (proof_stopped(p))

@@ -5,6 +5,7 @@
 /* What the files of the prover share. */
 
 #include "proof.h"
+#include "proof_packet.h"
 #include "proof_program.h"
 
 /* A set of packets: of each variable, the classes that it may have. */
@@ -92,6 +93,9 @@ struct walk_calls {
 	void (*end)(struct prover *p, const struct box *box, const struct ending *ending, void *context);
 	/* A goto from the base chain: true where somebody else follows it. NULL: nobody does. */
 	bool (*tail)(struct prover *p, const struct box *box, uint32_t chain, const struct tally *tally, void *context);
+	/* What some part of the box comes to: a chain, and a counter of the ruleset. NULL: nobody wants to know. */
+	void (*enter)(uint32_t chain, void *context);
+	void (*count)(uint32_t counter, void *context);
 	void *context;
 };
 void proof_walk(struct prover *p, const struct program *program, const struct box *box, uint32_t chain,
@@ -105,9 +109,23 @@ bool outcomes_equal(const struct prover *p, const struct ending *ending, const s
 bool endings_equal(const struct ending *a, const struct ending *b);
 struct fate fate_of_ending(const struct prover *p, const struct ending *ending);
 
-/* proof_confirm.c: runs the packet of the result by itself, from these base chains on (NOWHERE: there is none), and
- * asks the policy about it. False: no difference is to be seen, and so there is an error in the prover. */
-bool proof_confirm(struct prover *p, uint32_t found, uint32_t wanted);
+/* proof_packet.c: one packet by itself, from the base chain of p->stage on. Two ends: within limits and beyond them. */
+enum { ENDINGS_MAX = 16 };
+struct endings {
+	struct ending items[ENDINGS_MAX];
+	size_t count;
+};
+/* The packet as a box that holds nothing else; next: VARIABLE_NEXT_HEADER. */
+struct box packet_box(struct prover *p, const struct fate_packet *packet, const struct proof_headers *headers,
+		      uint64_t next);
+/* trace: NULL, or what is told of the first end, but for .differs. */
+struct endings packet_endings(struct prover *p, const struct program *program, const struct box *box,
+			      struct packet_walk *trace);
+bool packet_differs(const struct prover *p, const struct endings *endings, const struct fate *fate);
+
+/* proof_confirm.c: runs the packet of the result by itself, and asks the policy about it. False: no difference is to be
+ * seen, and so there is an error in the prover. */
+bool proof_confirm(struct prover *p);
 
 /* proof_box.c */
 extern const uint32_t packet_states[STATES]; /* CT_* */
@@ -119,7 +137,9 @@ struct box box_all(struct prover *p);
 /* A packet of the box, as the result's. */
 void box_example(struct prover *p, const struct box *box, struct proof_result *ret);
 
-/* proof_structure.c: what is compared without a packet. False: it differs, or is not known; *result says what. */
+/* proof_structure.c. The base chain that packets of the stage come to, of the ruleset; NOWHERE: there is none. */
+uint32_t stage_chain(const struct ruleset *ruleset, enum fate_stage stage);
+/* What is compared without a packet. False: it differs, or is not known; *result says what. */
 bool structure_equal(const struct ruleset *found, const struct ruleset *wanted, struct proof_result *result);
 
 #endif

@@ -9,6 +9,20 @@
  * are wanted have to be there, in the same form; base chains no others. What else is there can't hurt: nothing leads
  * to it. */
 
+uint32_t stage_chain(const struct ruleset *ruleset, enum fate_stage stage)
+{
+	static const enum hook hooks[STAGES] = {
+		[STAGE_EARLY] = HOOK_PREROUTING, [STAGE_PIN] = HOOK_PREROUTING, [STAGE_FORWARD] = HOOK_FORWARD,
+		[STAGE_INPUT] = HOOK_INPUT,      [STAGE_OUTPUT] = HOOK_OUTPUT,
+	};
+
+	for (size_t i = 0; i < ruleset->chains.count; i++)
+		if (ruleset->chains.items[i].hook == hooks[stage] &&
+		    ruleset->chains.items[i].nat == (stage == STAGE_PIN))
+			return (uint32_t)i;
+	return NOWHERE;
+}
+
 static bool differs(struct proof_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool differs(struct proof_result *result, const char *format, ...)
 {

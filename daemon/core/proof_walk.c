@@ -169,6 +169,8 @@ static bool go_to(struct walking *k, uint32_t chain, bool back)
 	}
 	w->chain = chain;
 	w->rule = w->step = 0;
+	if (k->calls->enter)
+		k->calls->enter(chain, k->calls->context);
 	return true;
 }
 
@@ -237,6 +239,8 @@ static void count(struct walking *k, uint32_t index)
 		proof_fail(k->p, "a counter that is not there");
 		return;
 	}
+	if (k->calls->count)
+		k->calls->count(index, k->calls->context);
 	uint8_t counter = k->program->counters[index];
 	uint32_t flow = k->program->counter_flows[index];
 	if (counter == COUNTS || (counter == COUNT_FLOW && tally->flow && tally->flow != flow)) {
@@ -363,6 +367,8 @@ void proof_walk(struct prover *p, const struct program *program, const struct bo
 		.p = p, .program = program, .calls = calls, .w = { .box = *box, .tally = *tally, .chain = chain }
 	};
 
+	if (calls->enter)
+		calls->enter(chain, calls->context);
 	for (;;) {
 		walk_to_end(&k);
 		if (proof_stopped(p) || p->walkers.count == base)

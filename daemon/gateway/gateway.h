@@ -17,6 +17,7 @@
 #include "gateway/seal.h"
 #include "gateway/table.h"
 #include "gateway/usage.h"
+#include "net/environment.h"
 
 #include <systemd/sd-event.h>
 
@@ -94,6 +95,16 @@ int gateway_cut_connection(struct gateway *gateway, const struct requester *by, 
 /* Before the daemon ends: what other programs have changed up to now is repaired, and what came through meanwhile is
  * cut. */
 void gateway_repair_last(struct gateway *gateway);
+
+/* What is to be known of the gateway for a policy; the environment points into it. 0 or a negative errno;
+ * surroundings_free() must follow in any case. */
+struct surroundings {
+	struct environment_store store;
+	struct names_view names;
+};
+int surroundings_read(struct gateway *gateway, const struct policy *policy, struct surroundings *ret,
+		      struct environment *ret_environment);
+void surroundings_free(struct surroundings *surroundings);
 
 /* For reports. What they return is valid until the next event. */
 int gateway_read_counters(struct gateway *gateway);           /* 0 or a negative errno */

@@ -111,16 +111,6 @@ void retry_soon(struct gateway *gateway);
 extern const struct grants_events grants_events;
 void end_all_grants(struct gateway *gateway); /* the table was removed */
 
-/* What is to be known of the gateway for a policy; the environment points into it. 0 or a negative errno;
- * surroundings_free() must follow in any case. */
-struct surroundings {
-	struct environment_store store;
-	struct names_view names;
-};
-int surroundings_read(struct gateway *gateway, const struct policy *policy, struct surroundings *ret,
-		      struct environment *ret_environment);
-void surroundings_free(struct surroundings *surroundings);
-
 /* prove.c */
 struct proving {
 	struct seal *seal;

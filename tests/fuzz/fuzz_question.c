@@ -53,8 +53,11 @@ static void make_view(struct explain_view *ret)
 	static struct names_view names;
 	static struct ruleset ruleset;
 	static struct interface_list interfaces[8];
-	struct ranges own = { 0 };
-	struct environment environment = { .gateway = &own, .role_interfaces = interfaces, .names = &names };
+	static const struct ranges own;
+	static const struct environment environment = { .gateway = &own,
+							.role_interfaces = interfaces,
+							.names = &names };
+	static struct packet_walks *walks;
 	struct config config;
 	struct diags diags = { 0 };
 
@@ -65,10 +68,10 @@ static void make_view(struct explain_view *ret)
 		config_free(&config);
 		diags_free(&diags);
 		make_names(&policy, &names);
-		if (compile(&ruleset, &policy, &environment) < 0)
+		if (compile(&ruleset, &policy, &environment) < 0 || packet_walks_new(&walks, &policy, &ruleset) < 0)
 			abort();
 	}
-	*ret = (struct explain_view){ &policy, &names, &ruleset };
+	*ret = (struct explain_view){ &policy, &environment, &names, walks };
 }
 
 int fuzz_one(const uint8_t *bytes, size_t size)
@@ -76,7 +79,7 @@ int fuzz_one(const uint8_t *bytes, size_t size)
 	struct explain_context context = { .config = "t.ini" };
 	char text[SIZE_MAX_], why[QUESTION_WHY_MAX], *rest = text;
 	struct explain_view view;
-	struct question question;
+	struct explain_question question;
 
 	if (size >= sizeof(text))
 		return 0;

@@ -43,6 +43,7 @@ UNIT_TESTS = \
 	tests/unit/test_policy_diff \
 	tests/unit/test_proof \
 	tests/unit/test_proof_mutants \
+	tests/unit/test_proof_packet \
 	tests/unit/test_query_pace \
 	tests/unit/test_record \
 	tests/unit/test_saved \
@@ -222,6 +223,9 @@ tests_unit_test_proof_mutants_SOURCES = tests/unit/test_proof_mutants.c tests/un
 	$(UNIT_FATE_SOURCES)
 tests_unit_test_proof_mutants_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_proof_mutants_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_proof_packet_SOURCES = tests/unit/test_proof_packet.c $(UNIT_FATE_SOURCES)
+tests_unit_test_proof_packet_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_proof_packet_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_foreign_SOURCES = tests/unit/test_foreign.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_foreign_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_foreign_LDADD = $(UNIT_MAKE_LIBS)

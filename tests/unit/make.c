@@ -143,31 +143,33 @@ void make_grants(const struct policy *policy, struct names_view *view, const cha
 	grants_free_list(&list);
 }
 
-int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct names_view *names)
+const struct environment *make_environment(const struct policy *policy, const struct names_view *names)
 {
 	static const struct names_view no_names;
-	char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" };
-	struct interface_list interfaces[8] = { 0 };
-	long left = allocations_left;
+	static char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" }, wan[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
+	static const struct interface_list resolvers = { wan, 1 };
+	static struct interface_list interfaces[8];
+	static struct range own[2], broadcast;
+	static const struct ranges gateway = { own, 2, 2 }, broadcasts = { &broadcast, 1, 1 };
+	static struct environment environment;
 
 	assert_true(policy->role_count <= COUNT_OF(interfaces));
 	for (size_t i = 0; i < policy->role_count; i++)
-		if (policy->roles[i].is_protected)
-			interfaces[i] = (struct interface_list){ lan, 1 };
-	allocations_left = -1;
-	struct ranges gateway = make_ranges("192.0.2.1 2001:db8:2::1");
-	struct ranges broadcasts = make_ranges("192.0.2.255");
-	allocations_left = left;
-	char wan[][CONFIG_INTERFACE_MAX + 1] = { "wan" };
-	const struct interface_list resolvers = { wan, 1 };
-	struct environment environment = { .gateway = &gateway,
-					   .role_interfaces = interfaces,
-					   .names = names ? names : &no_names,
-					   .towards = { lan, 1 },
-					   .broadcasts = &broadcasts,
-					   .resolvers = &resolvers };
-	int r = compile(ret, policy, &environment);
-	ranges_free(&gateway);
-	ranges_free(&broadcasts);
-	return r;
+		interfaces[i] = policy->roles[i].is_protected ? (struct interface_list){ lan, 1 }
+							      : (struct interface_list){ 0 };
+	own[0].first = own[0].last = make_addr("192.0.2.1");
+	own[1].first = own[1].last = make_addr("2001:db8:2::1");
+	broadcast.first = broadcast.last = make_addr("192.0.2.255");
+	environment = (struct environment){ .gateway = &gateway,
+					    .role_interfaces = interfaces,
+					    .names = names ? names : &no_names,
+					    .towards = { lan, 1 },
+					    .broadcasts = &broadcasts,
+					    .resolvers = &resolvers };
+	return &environment;
+}
+
+int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct names_view *names)
+{
+	return compile(ret, policy, make_environment(policy, names));
 }

@@ -34,8 +34,10 @@ struct addr make_addr(const char *text);
 /* Separated by blanks. Free by ranges_free(). */
 struct ranges make_ranges(const char *text);
 
-/* What compile() makes of a policy on a gateway that is 192.0.2.1 and 2001:db8:2::1 and has the interface lan.
- * names NULL: none. -ENOMEM as of compile(). */
+/* A gateway that is 192.0.2.1 and 2001:db8:2::1 and has the interfaces lan and wan. names NULL: none. It is valid until
+ * the next call. */
+const struct environment *make_environment(const struct policy *policy, const struct names_view *names);
+/* What compile() makes of a policy on this gateway. -ENOMEM as of compile(). */
 int make_ruleset(struct ruleset *ret, const struct policy *policy, const struct names_view *names);
 
 /* Allocations fail from the n-th one on (0: the next), or never (-1), where the test is linked with

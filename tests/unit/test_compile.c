@@ -168,9 +168,9 @@ static const char *cut_disagreement(const struct policy *policy, const struct na
  * none allows it. */
 static const char *explain_disagreement(const struct policy *policy, const struct names_view *names,
 					const struct packet *packet, const struct judgement *j,
-					const struct ruleset *ruleset)
+					const struct ruleset *ruleset, struct packet_walks *walks)
 {
-	struct explain_view view = { policy, names, ruleset };
+	struct explain_view view = { policy, make_environment(policy, names), names, walks };
 	struct vm_packet vm_packet = vm_packet_of(packet);
 	struct vm_result vm = { .action = ACTION_ACCEPT };
 	struct explanation e;
@@ -182,7 +182,7 @@ static const char *explain_disagreement(const struct policy *policy, const struc
 		allowed |= !flow_misses(policy, names, &policy->flows[i], packet);
 	if (j->verdict != VERDICT_NOT_OURS && allowed != (j->verdict == VERDICT_ALLOW))
 		return "a flow lacks nothing where none allows it, or the other way round";
-	explain_packet(&view, packet, &e);
+	assert_int_equal(explain_packet(&view, packet, &e), 0);
 	if (!e.walked || e.differs || e.hook != HOOK_FORWARD || e.exception || e.verdict != j->verdict)
 		return "the explanation's verdict is another one";
 	if ((e.nearest.flow != NULL) != (e.nearest.misses != 0) || (j->verdict != VERDICT_DENY && e.nearest.flow))
@@ -218,7 +218,7 @@ static void say_packet(const struct packet *packet, const struct judgement *j, c
 }
 
 static bool compare(const struct policy *policy, const struct names_view *names, const struct ruleset *ruleset,
-		    struct tally *tally)
+		    struct packet_walks *walks, struct tally *tally)
 {
 	for (int i = 0; i < 1500; i++) {
 		struct packet packet = random_packet(policy);
@@ -229,7 +229,7 @@ static bool compare(const struct policy *policy, const struct names_view *names,
 		if (!what)
 			what = cut_disagreement(policy, names, &packet, &j, ruleset);
 		if (!what)
-			what = explain_disagreement(policy, names, &packet, &j, ruleset);
+			what = explain_disagreement(policy, names, &packet, &j, ruleset, walks);
 		if (!what && policy->early_drop) {
 			vm = vm_run(ruleset, "early", &vm_packet);
 			what = early_disagreement(policy, names, &j, &packet, &vm);
@@ -260,15 +260,18 @@ static void leave_out_some(struct policy *policy)
 static void run_policy(const char *text, const struct policy *policy, struct tally *tally)
 {
 	struct names_view names = random_names(policy);
+	struct packet_walks *walks;
 	struct ruleset ruleset;
 
 	if (policy->flow_count)
 		add_random_grants(policy, &names);
 	tally->granted += names.granted_count;
 	assert_int_equal(make_ruleset(&ruleset, policy, &names), 0);
-	if (!compare(policy, &names, &ruleset, tally))
+	assert_int_equal(packet_walks_new(&walks, policy, &ruleset), 0);
+	if (!compare(policy, &names, &ruleset, walks, tally))
 		fail_msg("in the policy of\n%s", text);
 	tally->policies++;
+	packet_walks_free(walks);
 	ruleset_free(&ruleset);
 	names_view_free(&names);
 }
