@@ -241,7 +241,8 @@ static void rule_row(struct table *table, const json_t *result)
 	const json_t *chains = json_object_get(result, "chains");
 	size_t count = json_array_size(chains);
 	const char *last = json_text(json_array_get(chains, count - 1));
-	bool denied = strcmp(json_text_of(result, "verdict"), "denied") == 0;
+	/* It ends in the chains of what is denied, unless the rules are not the policy. */
+	bool denied = strcmp(json_text_of(result, "verdict"), "denied") == 0 && !json_truth_of(result, "differs");
 	bool rejected = strcmp(json_text_of(result, "effect"), "reject") == 0;
 	size_t from = count - 1 - (rejected && count > 1); /* what is answered goes through one chain more */
 	int64_t handle = json_number_of(result, "handle");
@@ -282,6 +283,19 @@ static void interfaces_row(struct table *table, const json_t *result)
 	add_row(table, "note", &text);
 }
 
+/* "they drop it, counted by spoofed". */
+static void differs_row(struct table *table, const json_t *result)
+{
+	const char *counter = json_text_of(result, "counter");
+	struct text text = { 0 };
+
+	if (!json_truth_of(result, "differs"))
+		return;
+	text_add(&text, "the rules in the kernel are not the policy: they %s it, counted by %s; see spefwctl verify",
+		 json_text_of(result, "effect"), *counter ? counter : "none");
+	add_row(table, "note", &text);
+}
+
 static void note_rows(struct table *table, const json_t *result)
 {
 	const char *hook = json_text_of(result, "hook");
@@ -291,8 +305,7 @@ static void note_rows(struct table *table, const json_t *result)
 	else if (strcmp(hook, "input") == 0)
 		note_row(table, "this gateway itself is the target");
 	interfaces_row(table, result);
-	if (json_truth_of(result, "differs"))
-		note_row(table, "the rules in the kernel decide otherwise: see spefwctl status, and reload");
+	differs_row(table, result);
 }
 
 /* What stops it for certain, what may, and what takes it elsewhere. */
@@ -365,6 +378,18 @@ static void others_rows(struct table *table, const json_t *result)
 			note_row(table, missing[i].text);
 }
 
+/* Where they do the opposite of what the policy has. */
+static const char *rules_word(const json_t *reply, const json_t *result)
+{
+	const char *effect = json_text_of(result, "effect");
+	bool passes = strcmp(effect, "accept") == 0, audit = strcmp(json_text_of(reply, "mode"), "audit") == 0;
+	bool should = audit || strcmp(json_text_of(result, "verdict"), "denied") != 0;
+
+	if (!json_truth_of(result, "differs") || !*effect || passes == should)
+		return "";
+	return passes ? ", but the rules in the kernel let it pass" : ", but the rules in the kernel stop it";
+}
+
 static void print_verdict(const struct ctl *ctl, const json_t *reply, const json_t *result)
 {
 	const char *verdict = json_text_of(result, "verdict"), *reason = json_text_of(result, "reason"),
@@ -388,8 +413,10 @@ static void print_verdict(const struct ctl *ctl, const json_t *reply, const json
 	} else {
 		text_add(&text, "%s by spefw", strcmp(reason, "ignored") == 0 ? "DROPPED" : "DENIED");
 	}
-	text_add(&text, "%s", others_word(result));
-	screen_text(&ctl->screen, allowed && *others_word(result) ? TONE_WARNING : tone, text_of(&text));
+	text_add(&text, "%s%s", rules_word(reply, result), others_word(result));
+	if (*rules_word(reply, result) || (allowed && *others_word(result)))
+		tone = TONE_WARNING;
+	screen_text(&ctl->screen, tone, text_of(&text));
 	putc('\n', ctl->screen.file);
 	text_free(&text);
 }

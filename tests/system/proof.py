@@ -9,7 +9,7 @@ import subprocess
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lab import LICENSE, Lab, VarlinkError, main, program, vendor, wait_for  # noqa: E402
+from lab import ADDRESS, LICENSE, Lab, VarlinkError, main, program, vendor, wait_for  # noqa: E402
 from lab.checks import content, differences, guarded, handles, with_all_and_none  # noqa: E402
 from lab.daemon import TOP  # noqa: E402
 from lab.varlink import Interface  # noqa: E402
@@ -184,8 +184,16 @@ def refused(tap):
         tap.ok(not guarded(lab), "packets: as the table is")
         done = daemon.ctl("verify", check=False)
         tap.ok(done.returncode == 1 and "policy  dropped" in done.stdout, "verify: a packet", done.stdout)
+        told = daemon.ctl("explain", ADDRESS[4]["client"], "server:8470").stdout
+        tap.ok(told.startswith("DENIED by spefw, but the rules in the kernel let it pass\n")
+               and "they accept it, counted by denied-in; see" in " ".join(told.split()), "explain says so, too", told)
+        told = daemon.ctl("explain", ADDRESS[4]["client"], "server:443").stdout
+        tap.ok(told.startswith("ALLOWED by spefw (https-in)\n") and "rules in the kernel" not in told,
+               "of this packet alone", told)
         daemon.reload(lab.config())
         tap.equal(states(daemon), ("ok", "equal", []), "a good file again")
+        told = daemon.ctl("explain", ADDRESS[4]["client"], "server:8470").stdout
+        tap.ok(told.startswith("DENIED by spefw\n") and "rules in the kernel" not in told, "explain says no more", told)
         tap.ok(guarded(lab), "guarded")
 
 

@@ -543,7 +543,7 @@ static void test_explain(void **state)
 					     "explain-removed", "explain-naming",    "explain-port",
 					     "explain-several", "explain-unguarded", "explain-ignored",
 					     "explain-others",  "explain-off",       "explain-file",
-					     "explain-hostile" };
+					     "explain-hostile", "explain-differs" };
 	struct fixture *f = *state;
 	size_t widest;
 
