@@ -132,20 +132,6 @@ static bool decode_plain(struct decoding *d, struct term *term, const uint8_t *m
 	return add(d, term);
 }
 
-static bool has_operand(enum field field)
-{
-	switch (field) {
-	case FIELD_CT_STATE:
-	case FIELD_CT_STATUS:
-	case FIELD_TCP_SYN_ACK:
-	case FIELD_FIB_LOCAL:
-	case FIELD_IP_LSRR:
-	case FIELD_IP_SSRR:
-	case FIELD_ROUTING: return false;
-	default: return true;
-	}
-}
-
 static bool needs_mask(enum field field)
 {
 	return field == FIELD_CT_STATE || field == FIELD_CT_STATUS || field == FIELD_TCP_SYN_ACK;
@@ -165,7 +151,7 @@ static bool decode_comparison(struct decoding *d, enum field field)
 	term.negate = op == NFT_CMP_NEQ;
 	if (op == NFT_CMP_GTE)
 		return decode_range(d, &term, value, loaded);
-	if (!has_operand(field))
+	if (!nft_has_operand(field))
 		return loaded == size && !mask == !needs_mask(field) && decode_plain(d, &term, mask, value);
 	if (field == FIELD_L4PROTO && !term.negate) {
 		d->l4proto = *value;

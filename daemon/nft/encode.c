@@ -92,15 +92,17 @@ void nft_batch_free(struct nft_batch *batch)
 
 static int encode_rule_add(struct nft_batch *batch, const struct op *op)
 {
-	struct nftnl_rule *rule = nft_encode_rule(op->name, op->rule);
-	struct nlmsghdr *header = rule ? nft_message(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND) : NULL;
+	struct nftnl_rule *rule;
+	int r = nft_encode_rule(op->name, op->rule, &rule);
 
+	if (r < 0)
+		return r;
+	struct nlmsghdr *header = nft_message(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 	if (header) {
 		nftnl_rule_nlmsg_build_payload(header, rule);
 		nft_message_done(batch, header);
 	}
-	if (rule)
-		nftnl_rule_free(rule);
+	nftnl_rule_free(rule);
 	return header ? 0 : -ENOMEM;
 }
 
@@ -289,11 +291,25 @@ static bool key_after(const uint8_t *last, size_t size, uint8_t *ret)
 
 enum element_use { ELEMENT_ADD, ELEMENT_DELETE, ELEMENT_UPDATE };
 
+/* Without intervals only one value is sent, and an element has no answers to give. */
+static bool can_be_said(const struct set *set, const struct element *element, enum element_use use)
+{
+	int order = memcmp(element->first, element->last, key_size(set->type));
+	bool leads = element->action == ACTION_JUMP || element->action == ACTION_GOTO;
+
+	if (order > 0 || (order < 0 && !(set->flags & SET_INTERVAL)))
+		return false;
+	if (use == ELEMENT_DELETE || !(set->flags & SET_VERDICTS))
+		return true;
+	return element->action > ACTION_NONE && element->action <= ACTION_GOTO && (!leads || element->chain);
+}
+
 static int add_start(struct nft_batch *batch, struct nftnl_set *out, const struct set *set,
 		     const struct element *element, enum element_use use)
 {
+	if (!can_be_said(set, element, use))
+		return -EBADMSG;
 	struct nftnl_set_elem *elem = nftnl_set_elem_alloc();
-
 	if (!elem)
 		return -ENOMEM;
 	nftnl_set_elem_add(out, elem);

@@ -33,8 +33,8 @@ struct nft_batch {
 	int64_t now_ms; /* CLOCK_BOOTTIME, for timeouts */
 };
 
-/* All return 0 or a negative errno (-ENOMEM; -EINVAL: the end of an empty batch); the batch is then only good for
- * nft_batch_free(). */
+/* All return 0 or a negative errno (-ENOMEM; -EINVAL: the end of an empty batch; -EBADMSG: a rule or an element that no
+ * message says, see below); the batch is then only good for nft_batch_free(). */
 int nft_batch_begin(struct nft_batch *ret, const struct nft_abilities *abilities, uint32_t sequence, int64_t now_ms);
 int nft_batch_add(struct nft_batch *batch, const struct op *ops, size_t count);
 int nft_batch_end(struct nft_batch *batch); /* the kernel acknowledges the last message before it, and no other */
@@ -47,8 +47,9 @@ void nft_message_done(struct nft_batch *batch, const struct nlmsghdr *header);
 /* A set of our table, by name; NULL without memory. nftnl_set_free() is the caller's. */
 struct nftnl_set *nft_make_set(const char *name);
 
-/* One rule, for the golden tests; NULL without memory. nftnl_rule_free() is the caller's. */
-struct nftnl_rule *nft_encode_rule(const char *chain, const struct rule *rule);
+/* One rule; nftnl_rule_free() is the caller's. 0; -ENOMEM; -EBADMSG: one of its terms has a form that can't be said as
+ * it is, such as a range of a field that is compared with one value. */
+int nft_encode_rule(const char *chain, const struct rule *rule, struct nftnl_rule **ret);
 uint32_t nft_verdict(enum action action);  /* as the kernel counts them */
 enum action nft_action(uint32_t verdict);  /* the other way; ACTION_NONE: none of ours */
 uint32_t nft_key_type(enum key_type type); /* as nft counts them */

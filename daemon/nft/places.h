@@ -15,6 +15,9 @@ struct nft_place {
 /* By enum field; those of several fields (FIELD_IP_TARGET_FIRST and what follows) have none. */
 extern const struct nft_place nft_places[FIELDS];
 
+/* Whether it is compared with a value; not those that say themselves what is looked for, nor those of several. */
+bool nft_has_operand(enum field field);
+
 /* Where in an IPv6 routing header the number of segments is that are left. */
 enum { SEGMENTS_LEFT_AT = 3 };
 

@@ -2,6 +2,7 @@
 #include "nft/encode.h"
 #include "nft/places.h"
 
+#include <errno.h>
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -397,7 +398,64 @@ static void encode_counter(struct rule_builder *b, const struct term *term)
 	text(b, expr, NFTNL_EXPR_OBJREF_IMM_NAME, term->name);
 }
 
-struct nftnl_rule *nft_encode_rule(const char *chain, const struct rule *rule)
+/* What no expressions are made of here, or would be but for others than the term says: no nearest form of it is sent.
+ * Nothing that compile() makes is such. */
+
+bool nft_has_operand(enum field field)
+{
+	switch (field) {
+	case FIELD_TCP_SYN_ACK:
+	case FIELD_TCP_RST:
+	case FIELD_IP_LSRR:
+	case FIELD_IP_SSRR:
+	case FIELD_ROUTING:
+	case FIELD_CT_STATE:
+	case FIELD_CT_STATUS:
+	case FIELD_FIB_LOCAL:
+	case FIELD_FIB_UNICAST: return false;
+	default: return !is_joined(field);
+	}
+}
+
+static bool can_match(const struct term *term)
+{
+	enum field field = (enum field)term->field;
+	size_t size = field_size(field);
+
+	if (!nft_has_operand(field))
+		return field == FIELD_CT_STATE || field == FIELD_CT_STATUS || field == FIELD_TCP_SYN_ACK ||
+		       (!term->negate && !is_joined(field));
+	int order = memcmp(term->first, term->last, size);
+	return order == 0 || (order < 0 && size > 1 && (!term->negate || prefix_bits(term, size) >= 0));
+}
+
+static bool can_act(const struct term *term)
+{
+	bool leads = term->action == ACTION_JUMP || term->action == ACTION_GOTO;
+
+	return term->action > ACTION_NONE && term->action <= ACTION_PROHIBIT && (!leads || term->name);
+}
+
+static bool can_be_said(const struct term *term)
+{
+	enum field field = (enum field)term->field;
+
+	if (field >= FIELDS)
+		return false;
+	switch (term->kind) {
+	case TERM_MATCH: return can_match(term);
+	case TERM_IN: return term->name && (nft_has_operand(field) || is_joined(field));
+	case TERM_MAP: return term->name && nft_has_operand(field) && !term->negate;
+	case TERM_COUNTER:
+	case TERM_LOG: return term->name;
+	case TERM_LIMIT: return true;
+	case TERM_PIN: return field == FIELD_IP_DADDR || field == FIELD_IP6_DADDR;
+	case TERM_ACTION: return can_act(term);
+	default: return false;
+	}
+}
+
+int nft_encode_rule(const char *chain, const struct rule *rule, struct nftnl_rule **ret)
 {
 	static void (*const encoders[])(struct rule_builder *, const struct term *) = {
 		[TERM_MATCH] = encode_match,     [TERM_IN] = encode_lookup,     [TERM_MAP] = encode_lookup,
@@ -405,17 +463,22 @@ struct nftnl_rule *nft_encode_rule(const char *chain, const struct rule *rule)
 		[TERM_PIN] = encode_pin,         [TERM_ACTION] = encode_action,
 	};
 	struct rule_builder b = { .rule = nftnl_rule_alloc() };
+	bool said = true;
 
 	if (!b.rule)
-		return NULL;
+		return -ENOMEM;
 	nftnl_rule_set_u32(b.rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
 	b.failed |= nftnl_rule_set_str(b.rule, NFTNL_RULE_TABLE, TABLE_NAME) < 0;
 	b.failed |= nftnl_rule_set_str(b.rule, NFTNL_RULE_CHAIN, chain) < 0;
-	for (size_t i = 0; i < rule->count; i++)
-		encoders[rule->items[i].kind](&b, &rule->items[i]);
-	if (b.failed) {
-		nftnl_rule_free(b.rule);
-		return NULL;
+	for (size_t i = 0; i < rule->count && said; i++) {
+		said = can_be_said(&rule->items[i]);
+		if (said)
+			encoders[rule->items[i].kind](&b, &rule->items[i]);
 	}
-	return b.rule;
+	if (said && !b.failed) {
+		*ret = b.rule;
+		return 0;
+	}
+	nftnl_rule_free(b.rule);
+	return said ? -ENOMEM : -EBADMSG;
 }

@@ -43,8 +43,8 @@ static void check_rules(const struct ruleset *ruleset)
 	for (size_t i = 0; i < ruleset->chains.count; i++) {
 		const struct chain *chain = &ruleset->chains.items[i];
 		for (size_t r = 0; r < chain->count; r++) {
-			struct nftnl_rule *rule = nft_encode_rule(chain->name, &chain->items[r]);
-			if (!rule)
+			struct nftnl_rule *rule;
+			if (nft_encode_rule(chain->name, &chain->items[r], &rule) < 0)
 				abort();
 			nftnl_rule_free(rule);
 		}

@@ -51,9 +51,10 @@ static void print_bytecode(const struct golden_case *g)
 	for (size_t c = 0; c < g->ruleset.chains.count; c++) {
 		const struct chain *chain = &g->ruleset.chains.items[c];
 		for (size_t i = 0; i < chain->count; i++) {
-			struct nftnl_rule *rule = nft_encode_rule(chain->name, &chain->items[i]);
+			struct nftnl_rule *rule;
 			char text[4096];
-			require_memory(rule != NULL);
+			if (nft_encode_rule(chain->name, &chain->items[i], &rule) < 0)
+				die("rule %zu of chain %s can't be encoded", i, chain->name);
 			nftnl_rule_snprintf(text, sizeof(text), rule, NFTNL_OUTPUT_DEFAULT, 0);
 			printf("%s\n", text);
 			nftnl_rule_free(rule);

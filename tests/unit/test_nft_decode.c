@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rules as they are sent, decoded: into the terms that they were made of. And rules that somebody has altered: never
- * into these. That the kernel lists them so is for tests/golden. */
+ * into these; what can't be sent as it is. That the kernel lists them so is for tests/golden. */
 #include "make.h"
 #include "nft/decode.h"
 
@@ -135,7 +135,8 @@ static void test_every_rule(void **state)
 	for (size_t c = 0; c < ruleset.chains.count; c++) {
 		const struct chain *chain = &ruleset.chains.items[c];
 		for (size_t i = 0; i < chain->count; i++, count++) {
-			struct nftnl_rule *rule = nft_encode_rule(chain->name, &chain->items[i]);
+			struct nftnl_rule *rule;
+			assert_int_equal(nft_encode_rule(chain->name, &chain->items[i], &rule), 0);
 			build(&message, rule);
 			assert_same(header_of(&message), &chain->items[i]);
 			nftnl_rule_free(rule);
@@ -210,9 +211,9 @@ static const struct rule rules[] = {
 
 static struct nftnl_rule *a_rule(size_t i)
 {
-	struct nftnl_rule *rule = nft_encode_rule("chain", &rules[i]);
+	struct nftnl_rule *rule;
 
-	assert_non_null(rule);
+	assert_int_equal(nft_encode_rule("chain", &rules[i], &rule), 0);
 	return rule;
 }
 
@@ -226,6 +227,82 @@ static void test_every_term(void **state)
 		build(&message, rule);
 		assert_same(header_of(&message), &rules[i]);
 		nftnl_rule_free(rule);
+	}
+}
+
+/* What no expressions say, or would say otherwise, is refused: a near form of it is another rule. */
+static void test_unsayable_terms(void **state)
+{
+	static const struct term terms[] = {
+		{ .kind = TERM_MATCH, .field = FIELD_L4PROTO, .first = { 6 }, .last = { 17 } },
+		{ .kind = TERM_MATCH, .field = FIELD_SEGMENTS_LEFT, .first = { 0 }, .last = { 1 } },
+		{ .kind = TERM_MATCH, .field = FIELD_TCP_DPORT, .first = { 2, 7 }, .last = { 1, 0 } },
+		{ .kind = TERM_MATCH, .field = FIELD_TCP_DPORT, .first = { 1, 0 }, .last = { 2, 7 }, .negate = true },
+		{ .kind = TERM_MATCH, .field = FIELD_TCP_RST, .negate = true },
+		{ .kind = TERM_MATCH, .field = FIELD_IP_LSRR, .negate = true },
+		{ .kind = TERM_MATCH, .field = FIELD_IP_SSRR, .negate = true },
+		{ .kind = TERM_MATCH, .field = FIELD_ROUTING, .negate = true },
+		{ .kind = TERM_MATCH, .field = FIELD_FIB_LOCAL, .negate = true },
+		{ .kind = TERM_MATCH, .field = FIELD_FIB_UNICAST, .negate = true },
+		{ .kind = TERM_MATCH, .field = FIELD_IP_TARGET_FIRST },
+		{ .kind = TERM_MATCH, .field = FIELDS },
+		{ .kind = TERM_IN, .field = FIELD_IP_SADDR },
+		{ .kind = TERM_IN, .field = FIELD_TCP_SYN_ACK, .name = "flags" },
+		{ .kind = TERM_IN, .field = FIELD_CT_STATE, .name = "states" },
+		{ .kind = TERM_MAP, .field = FIELD_IP_SADDR, .name = "map", .negate = true },
+		{ .kind = TERM_MAP, .field = FIELD_IP_SOURCE_FIRST, .name = "map" },
+		{ .kind = TERM_COUNTER },
+		{ .kind = TERM_LOG },
+		{ .kind = TERM_PIN, .field = FIELD_IP_SADDR },
+		{ .kind = TERM_ACTION, .action = ACTION_NONE },
+		{ .kind = TERM_ACTION, .action = ACTION_PROHIBIT + 1 },
+		{ .kind = TERM_ACTION, .action = ACTION_JUMP },
+		{ .kind = TERM_ACTION + 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(terms); i++) {
+		const struct rule rule = TERMS({ .kind = TERM_COUNTER, .name = "flow-x" }, terms[i]);
+		struct nftnl_rule *made;
+		assert_int_equal(nft_encode_rule("chain", &rule, &made), -EBADMSG);
+	}
+}
+
+static int add_element(enum op_kind kind, unsigned flags, struct element element)
+{
+	const struct set set = { .name = "map", .type = KEY_PORT, .flags = flags };
+	const struct element *elements[] = { &element };
+	const struct op op = { .kind = kind, .name = set.name, .set = &set, .elements = elements, .element_count = 1 };
+	struct nft_batch batch;
+
+	assert_int_equal(nft_batch_begin(&batch, &any, 0, 0), 0);
+	int r = nft_batch_add(&batch, &op, 1);
+	nft_batch_free(&batch);
+	return r;
+}
+
+static void test_unsayable_elements(void **state)
+{
+	static const struct {
+		unsigned flags;
+		struct element element;
+		int adding, deleting;
+	} all[] = {
+		{ 0, { ADDRESS(0, 80) }, 0, 0 },
+		{ 0, { .first = { 0, 80 }, .last = { 0, 81 } }, -EBADMSG, -EBADMSG },
+		{ SET_INTERVAL, { .first = { 0, 80 }, .last = { 0, 81 } }, 0, 0 },
+		{ SET_INTERVAL, { .first = { 0, 81 }, .last = { 0, 80 } }, -EBADMSG, -EBADMSG },
+		{ SET_VERDICTS, { ADDRESS(0, 80), .action = ACTION_GOTO, .chain = "deny_in" }, 0, 0 },
+		/* what another program has put in can be deleted */
+		{ SET_VERDICTS, { ADDRESS(0, 80) }, -EBADMSG, 0 },
+		{ SET_VERDICTS, { ADDRESS(0, 80), .action = ACTION_GOTO }, -EBADMSG, 0 },
+		{ SET_VERDICTS, { ADDRESS(0, 80), .action = ACTION_RESET }, -EBADMSG, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(all); i++) {
+		assert_int_equal(add_element(OP_ELEMENTS_ADD, all[i].flags, all[i].element), all[i].adding);
+		assert_int_equal(add_element(OP_ELEMENTS_DELETE, all[i].flags, all[i].element), all[i].deleting);
 	}
 }
 
@@ -531,6 +608,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_rule),        cmocka_unit_test(test_every_term),
+		cmocka_unit_test(test_unsayable_terms),   cmocka_unit_test(test_unsayable_elements),
 		cmocka_unit_test(test_altered),           cmocka_unit_test(test_more_expressions),
 		cmocka_unit_test(test_fewer_expressions), cmocka_unit_test(test_rule_attributes),
 		cmocka_unit_test(test_truncated),         cmocka_unit_test(test_every_bit),
