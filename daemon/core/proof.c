@@ -442,7 +442,7 @@ static int prove_family(struct proof_result *result, const struct fate_view *vie
 		result->chain = p.failure && p.failed_chain < found->chains.count
 					? found->chains.items[p.failed_chain].name
 					: NULL;
-		r = p.no_memory ? -ENOMEM : 0;
+		r = p.no_memory || (p.space.store.failed && !p.space.store.full) ? -ENOMEM : 0;
 	}
 	free_pairs(&pairs);
 	free(p.pending.items);

@@ -97,7 +97,8 @@ uint32_t values_of(struct values_store *store, const struct run *runs, size_t co
 			return store->buckets[at] - 1;
 	}
 	struct values_entry entry = { (uint32_t)store->runs.count, (uint32_t)count, hash };
-	if (store->sets.count >= SETS_MAX || store->runs.count + count >= UINT32_MAX)
+	store->full = store->sets.count >= SETS_MAX || store->runs.count + count >= UINT32_MAX;
+	if (store->full)
 		return failed(store);
 	for (size_t i = 0; i < count; i++)
 		if (ARRAY_PUSH(&store->runs, runs[i]) < 0)
@@ -222,6 +223,7 @@ static bool grow_cuts(struct values_store *store)
 	size_t capacity = store->cut_capacity * 2;
 	struct values_cut *cuts = capacity <= CUTS_MAX ? calloc(capacity, sizeof(*cuts)) : NULL;
 
+	store->full = capacity > CUTS_MAX;
 	if (!cuts)
 		return false;
 	for (size_t i = 0; i < store->cut_capacity; i++) {

@@ -33,6 +33,7 @@ struct values_store {
 		size_t count, capacity;
 	} scratch[2];
 	bool failed; /* sticky: no memory, or more sets than a proof may have; all answers are VALUES_NONE then */
+	bool full;   /* it was the latter */
 };
 
 int values_begin(struct values_store *store); /* 0 or -ENOMEM */

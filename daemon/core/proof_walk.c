@@ -131,7 +131,8 @@ static bool ends(struct walking *k, enum action action, bool pinned, bool in_rul
 				 .chain = in_rule ? k->w.chain : NOWHERE,
 				 .rule = k->w.rule };
 
-	k->calls->end(k->p, &k->w.box, &ending, k->calls->context);
+	if (!proof_stopped(k->p)) /* the box may be empty for want of memory */
+		k->calls->end(k->p, &k->w.box, &ending, k->calls->context);
 	return false;
 }
 

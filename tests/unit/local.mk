@@ -217,7 +217,7 @@ tests_unit_test_fate_SOURCES = tests/unit/test_fate.c $(UNIT_FATE_SOURCES)
 tests_unit_test_fate_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_fate_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_proof_SOURCES = tests/unit/test_proof.c $(UNIT_MAKE_SOURCES)
-tests_unit_test_proof_LDFLAGS = $(UNIT_WRAPPED) -Wl,--wrap=box_example
+tests_unit_test_proof_LDFLAGS = $(UNIT_WRAPPED) -Wl,--wrap=box_example,--wrap=values_split,--wrap=values_and
 tests_unit_test_proof_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_proof_mutants_SOURCES = tests/unit/test_proof_mutants.c tests/unit/mutate.c tests/unit/mutate.h \
 	$(UNIT_FATE_SOURCES)

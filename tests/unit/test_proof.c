@@ -285,16 +285,21 @@ static void test_what_is_not_known(void **state)
 	end();
 }
 
-/* The fast path is no part of the policy; it has to be that of the ruleset that is wanted. */
-static void test_established(void **state)
+static void drop_fast_path(void)
 {
-	(void)state;
-	begin(SERVER ADMINS);
 	for (size_t r = 0; r < chain("forward")->count; r++) {
 		struct rule *rule = &chain("forward")->items[r];
 		if (rule->items[0].field == FIELD_CT_STATE && rule->items[0].bits == CT_ESTABLISHED)
 			rule->items[rule->count - 1].action = ACTION_DROP;
 	}
+}
+
+/* The fast path is no part of the policy; it has to be that of the ruleset that is wanted. */
+static void test_established(void **state)
+{
+	(void)state;
+	begin(SERVER ADMINS);
+	drop_fast_path();
 	struct proof_result result = prove();
 	assert_int_equal(result.state, PROOF_DIFFERS);
 	assert_true(result.has_packet && result.is_established);
@@ -320,24 +325,98 @@ static void test_an_error_of_the_prover(void **state)
 	}
 }
 
+/* Nothing is proven without memory, and no difference is told. */
+static void check_memory(int r, const struct proof_result *result, bool refused, enum proof_state otherwise)
+{
+	assert_int_equal(r, refused ? -ENOMEM : 0);
+	assert_int_equal(result->state, refused ? PROOF_FAILED : otherwise);
+	assert_int_equal(result->has_packet, !refused && otherwise == PROOF_DIFFERS);
+	if (refused)
+		assert_string_equal(result->text, "out of memory");
+}
+
+/* Each allocation, alone or with all that follow it. */
+static void refuse_allocations(enum proof_state otherwise, const struct ruleset *wanted)
+{
+	for (int recover = 0; recover < 2; recover++) {
+		bool refused = true;
+		long n = 0;
+		for (; refused; n++) {
+			struct proof_result result;
+			unsigned long before = allocations_refused;
+			allocations_left = n;
+			allocations_recover = recover;
+			int r = proof_run(&result, &policy, &environment, &ruleset, wanted);
+			allocations_left = -1;
+			allocations_recover = 0;
+			refused = allocations_refused > before;
+			check_memory(r, &result, refused, otherwise);
+		}
+		assert_true(n > 100);
+	}
+}
+
+/* The store has room for so many sets that its own allocations are not met with above, but in preparation: here it has
+ * none for any set that is made on the way. */
+static long cuts_left = -1;
+static bool cut_refused;
+
+static void note_cut(struct values_store *store)
+{
+	if (cuts_left == 0)
+		store->failed = cut_refused = true;
+	else if (cuts_left > 0)
+		cuts_left--;
+}
+
+void __real_values_split(struct values_store *store, uint32_t a, uint32_t b, uint32_t *ret_in, uint32_t *ret_out);
+uint32_t __real_values_and(struct values_store *store, uint32_t a, uint32_t b);
+void __wrap_values_split(struct values_store *store, uint32_t a, uint32_t b, uint32_t *ret_in, uint32_t *ret_out);
+uint32_t __wrap_values_and(struct values_store *store, uint32_t a, uint32_t b);
+void __wrap_values_split(struct values_store *store, uint32_t a, uint32_t b, uint32_t *ret_in, uint32_t *ret_out)
+{
+	note_cut(store);
+	__real_values_split(store, a, b, ret_in, ret_out);
+}
+
+uint32_t __wrap_values_and(struct values_store *store, uint32_t a, uint32_t b)
+{
+	note_cut(store);
+	return __real_values_and(store, a, b);
+}
+
+/* Of thousands the first ones, and then some. */
+static void refuse_cuts(enum proof_state otherwise, const struct ruleset *wanted)
+{
+	size_t tried = 0;
+
+	cut_refused = true;
+	for (long n = 0; cut_refused; n += 1 + n / 30, tried++) {
+		struct proof_result result;
+		cut_refused = false;
+		cuts_left = n;
+		int r = proof_run(&result, &policy, &environment, &ruleset, wanted);
+		cuts_left = -1;
+		check_memory(r, &result, cut_refused, otherwise);
+	}
+	assert_true(tried > 50);
+}
+
 static void test_no_memory(void **state)
 {
-	struct proof_result result;
-	int r = -ENOMEM;
-	long n = 0;
+	struct ruleset wanted;
 
 	(void)state;
 	begin("[server]\naddress = 192.0.2.25\n[gateway]\npreset = none\n");
-	for (; r == -ENOMEM; n++) {
-		allocations_left = n;
-		r = proof_run(&result, &policy, &environment, &ruleset, NULL);
-		allocations_left = -1;
-		if (r < 0)
-			assert_int_equal(result.state, PROOF_FAILED);
-	}
-	assert_int_equal(r, 0);
-	assert_int_equal(result.state, PROOF_EQUAL);
-	assert_true(n > 100);
+	assert_int_equal(compile(&wanted, &policy, &environment), 0);
+	refuse_allocations(PROOF_EQUAL, NULL);
+	refuse_cuts(PROOF_EQUAL, &wanted);
+	drop_fast_path();
+	refuse_allocations(PROOF_DIFFERS, &wanted);
+	refuse_cuts(PROOF_DIFFERS, &wanted);
+	drop_rule("forward", 1);
+	refuse_cuts(PROOF_DIFFERS, &wanted);
+	ruleset_free(&wanted);
 	end();
 }
 
