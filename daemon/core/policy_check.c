@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy_check.h"
+#include "unfit.h"
 
 #include <errno.h>
 #include <string.h>
@@ -26,6 +27,20 @@ void complain_unknown_role(struct diags *diags, const struct config *config, con
 			   member->text, member->text);
 }
 
+/* Guarding what no machine has guards nothing, and a network of everything is other machines' as well. */
+static void check_protected_range(struct diags *diags, const struct policy_role *role, const struct member *member)
+{
+	const char *unfit = address_unfit(&member->range.first, true);
+	char text[RANGE_TEXT_MAX];
+
+	if (!unfit)
+		unfit = address_unfit(&member->range.last, true);
+	if (unfit)
+		diag_warning(diags, member->file, member->line,
+			     "%s in protected role %s: no machine has %s addresses: write those of %s alone",
+			     range_format(&member->range, text), role->name, unfit, role->name);
+}
+
 void check_protected_role(struct diags *diags, const struct config *config, const struct policy_role *role,
 			  const struct members *members)
 {
@@ -37,7 +52,9 @@ void check_protected_role(struct diags *diags, const struct config *config, cons
 		return;
 	}
 	for (size_t i = 0; members && i < members->count; i++)
-		if (members->items[i].kind == MEMBER_NAME)
+		if (members->items[i].kind == MEMBER_RANGE)
+			check_protected_range(diags, role, &members->items[i]);
+		else if (members->items[i].kind == MEMBER_NAME)
 			diag_error(diags, members->items[i].file, members->items[i].line,
 				   "%s in protected role %s: a protected role has addresses alone, no names",
 				   members->items[i].text, role->name);

@@ -32,6 +32,20 @@ static bool is_role_alone(const struct endpoint *endpoint, const char *role)
 	return endpoint->set && strcmp(endpoint->set, role) == 0;
 }
 
+/* ANY, or all of IPv4, or of IPv6. */
+static bool is_everybody(const struct endpoint *endpoint)
+{
+	bool everybody = endpoint->any;
+
+	for (size_t i = 0; i < endpoint->ranges.count; i++) {
+		const struct range *range = &endpoint->ranges.items[i];
+		struct addr first = { .family = range->first.family }, last = first;
+		memset(last.bytes, 0xff, addr_size((enum family)last.family));
+		everybody |= addr_compare(&range->first, &first) == 0 && addr_compare(&range->last, &last) == 0;
+	}
+	return everybody;
+}
+
 static void warn_administrators(struct diags *diags, const struct config *config, const struct policy *policy)
 {
 	static const struct {
@@ -44,7 +58,7 @@ static void warn_administrators(struct diags *diags, const struct config *config
 			adm = &policy->roles[i];
 	if (!adm)
 		return;
-	if (adm->members.any)
+	if (is_everybody(&adm->members))
 		diag_warning(diags, config->path, adm->line,
 			     "role ADM is ANY: the vendor says a computer or network used for administration: write "
 			     "members = NETWORK in [role ADM]");
@@ -67,11 +81,12 @@ static void warn_any(struct diags *diags, const struct config *config, const str
 
 	if (!written)
 		return;
-	if (flow->from.any && strcmp(builtin->from, "ANY") != 0 && !is_role_alone(&flow->from, builtin->from))
+	if (is_everybody(&flow->from) && strcmp(builtin->from, "ANY") != 0 &&
+	    !is_role_alone(&flow->from, builtin->from))
 		diag_warning(diags, config->path, written->from.line,
 			     "flow %s is open to ANY: the vendor says %s alone: write from = %s", flow->id,
 			     builtin->from, builtin->from);
-	if (flow->to.any && strcmp(builtin->to, "ANY") != 0 && strcmp(builtin->to, "CA") != 0)
+	if (is_everybody(&flow->to) && strcmp(builtin->to, "ANY") != 0 && strcmp(builtin->to, "CA") != 0)
 		diag_warning(diags, config->path, written->to.line,
 			     "flow %s goes to ANY: the vendor says %s alone: write to = %s", flow->id, builtin->to,
 			     builtin->to);
@@ -98,7 +113,7 @@ static void warn_open_ports(struct diags *diags, const struct config *config, co
 {
 	const struct config_flow *written = policy_written_flow(config, flow->id);
 
-	if (!flow->from.any || !written || !(flow->protocols & 1u << PROTOCOL_TCP) ||
+	if (!is_everybody(&flow->from) || !written || !(flow->protocols & 1u << PROTOCOL_TCP) ||
 	    !flow_opens_role(flow, &policy->roles[0]))
 		return;
 	for (size_t i = 0; i < builtin_flow_count; i++) {

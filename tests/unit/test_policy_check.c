@@ -29,6 +29,17 @@ static const struct {
 	{ QUIET "[role IH]\nprotected = yes\nmembers = 192.0.2.31 a.example.net b.example.net\n",
 	  "t.ini:10: a.example.net in protected role IH: a protected role has addresses alone, no names\n"
 	  "t.ini:10: b.example.net in protected role IH: a protected role has addresses alone, no names\n" },
+	{ QUIET "[role IH]\nprotected = yes\nmembers = 0.0.0.0/0\n 224.0.0.5 192.0.2.31\n fe80::1\n 10.0.0.0/8\n",
+	  "t.ini:10: warning: 0.0.0.0/0 in protected role IH: no machine has unspecified addresses: write those of IH "
+	  "alone\n"
+	  "t.ini:10: 192.0.2.25 is in two protected roles, SERVER and IH: leave it in one\n"
+	  "t.ini:11: warning: 224.0.0.5 in protected role IH: no machine has multicast addresses: write those of IH "
+	  "alone\n"
+	  "t.ini:12: warning: fe80::1 in protected role IH: no machine has link-local addresses: write those of IH "
+	  "alone\n" },
+	{ QUIET "[role IH]\nprotected = yes\nmembers = 192.0.2.31-255.255.255.255\n",
+	  "t.ini:10: warning: 192.0.2.31-255.255.255.255 in protected role IH: no machine has broadcast addresses: "
+	  "write those of IH alone\n" },
 	{ QUIET "[name my.mailstore.com]\nfamily = ipv4\n", "" },
 	{ QUIET "[name other.example.net]\nfamily = ipv4\n",
 	  "t.ini:8: warning: no enabled flow uses the name other.example.net, its section has no effect: take it "
