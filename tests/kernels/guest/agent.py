@@ -15,6 +15,9 @@ from common import STATE, Gateway, output, report, show  # noqa: E402
 from lab import ADDRESS, FAMILIES, Tap, vendor, wait_for  # noqa: E402
 from lab.checks import guarded  # noqa: E402
 
+# What a grant and an unconfirmed flow open to the client, until a reboot and over it.
+GRANTED, UNCONFIRMED, CONFIRM_S = 8470, 8890, 40
+MORE = "[flow unconfirmed-in]\nfrom = ANY\nto = SERVER\nprotocol = tcp\nport = %d\n" % UNCONFIRMED
 SERVER = ",".join(ADDRESS[family]["server"] for family in FAMILIES)
 ADM = "203.0.113.0/24,2001:db8:3::/64"
 OTHERS = ("nftables", "netfilter-persistent")
@@ -53,12 +56,21 @@ def witnessed():
         return guarded(lab, closed=(8470, 5985))
 
 
-def probe(lab):
+def probe(lab, port=443):
     try:
-        lab.connect("client", ADDRESS[6]["server"], 443).close()
+        lab.connect("client", ADDRESS[6]["server"], port).close()
         return True
     except OSError:
         return False
+
+
+def opened():
+    """Which of the two ports the client comes to."""
+    output("systemctl", "start", "lab-network")
+    with Gateway() as lab:
+        lab.serve("server", tcp=[443, GRANTED, UNCONFIRMED])
+        wait_for(lambda: probe(lab), "the server answers")
+        return [port for port in (GRANTED, UNCONFIRMED) if probe(lab, port)]
 
 
 # -- one boot after the other
@@ -167,6 +179,33 @@ def remember():
         json.dump(status()["denied"], file)
 
 
+def interrupted(tap):
+    """A grant, and a reload that nobody confirms before the machine goes down."""
+    for family in FAMILIES:
+        output("spefwctl", "grant", "console-in", ADDRESS[family]["client"], "--for", "2h")
+    with open("/etc/spefw/spefw.ini", "w", encoding="utf-8") as file:
+        file.write(Gateway.config(flows=MORE))
+    output("spefwctl", "reload", "--confirm=%ds" % CONFIRM_S)
+    tap.equal(opened(), [GRANTED, UNCONFIRMED], "the grant and the new flow are in force")
+
+
+def resumed(tap):
+    """The grant goes on, the reload is undone."""
+    wait_for(lambda: "waiting" not in status()["config"], "the reload is undone", bound=2 * CONFIRM_S)
+    log = output("journalctl", "-b", "--no-pager", "-u", "spefwd")
+    tap.ok("undo of the change by root (uid 0)" in log, "undone in this boot, after it came up with it", log)
+    tap.equal(opened(), [GRANTED], "packets: the grant goes on, the flow does not")
+    left = {grant["left_s"] for grant in json.loads(output("spefwctl", "grants", "--json"))["grants"]}
+    tap.ok(left and max(left) < 7200, "the time while the machine was down counts", left)
+    tap.equal(status()["config"]["matches_disk"], False, "the file that was undone is not taken at the next start")
+    for family in FAMILIES:
+        output("spefwctl", "revoke", "console-in", ADDRESS[family]["client"])
+    with open("/etc/spefw/spefw.ini", "w", encoding="utf-8") as file:
+        file.write(Gateway.config())
+    output("spefwctl", "reload")
+    tap.equal(opened(), [], "revoked")
+
+
 def short(tap, boot, *words):
     """It boots, is installed and enabled, goes down with others that flush."""
     if boot == 1:
@@ -175,7 +214,10 @@ def short(tap, boot, *words):
         prepare_down()
         tap.ok(witnessed(), "guarded")
         remember()
+        tap.section(interrupted)
         go_down("reboot", "systemctl", "reboot")
+    if boot == 2:
+        tap.section(resumed)
     tap.section(after_boot)
     tap.section(after_down)
     remember()
@@ -191,7 +233,10 @@ def life(tap, boot):
         prepare_down()
         tap.ok(witnessed(), "guarded")
         remember()
+        tap.section(interrupted)
         go_down("reboot", "systemctl", "reboot")
+    if boot == 2:
+        tap.section(resumed)
     tap.section(after_boot)
     tap.section(after_down)
     remember()
