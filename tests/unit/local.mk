@@ -319,8 +319,8 @@ tests_unit_test_gw_seal_SOURCES = tests/unit/test_gw_seal.c daemon/gateway/seal.
 tests_unit_test_gw_seal_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_gw_seal_LDADD = $(UNIT_MAKE_LIBS)
 # All of them together.
-UNIT_TESTS += tests/unit/test_gw_change tests/unit/test_gw_gateway
-UNIT_GATEWAY_SOURCES = $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
+UNIT_TESTS += tests/unit/test_gw_change tests/unit/test_gw_gateway tests/unit/test_gw_prove
+UNIT_GATEWAY_SOURCES = $(UNIT_OBJECT_SOURCES) tests/unit/gw_whole.c tests/unit/gw_whole.h $(UNIT_FAKE_CONNTRACK) \
 	$(UNIT_FAKE_HELPER) $(UNIT_FAKE_LINKS) $(UNIT_FAKE_NFLOG) $(UNIT_FAKE_NFT) $(UNIT_FAKE_RESOLVER) \
 	daemon/gateway/apply.c daemon/gateway/diff.c daemon/gateway/drops.c \
 	daemon/gateway/change.c daemon/gateway/kept.c \
@@ -337,8 +337,11 @@ UNIT_GATEWAY_SOURCES = $(UNIT_OBJECT_SOURCES) $(UNIT_FAKE_CONNTRACK) \
 UNIT_GATEWAY_LIBS = daemon/net/environment.$(OBJEXT) daemon/net/helper_records.$(OBJEXT) \
 	daemon/state_file.$(OBJEXT) $(MNL_LIBS) $(SYSTEMD_LIBS) $(UNIT_MAKE_LIBS)
 tests_unit_test_gw_gateway_SOURCES = tests/unit/test_gw_gateway.c $(UNIT_GATEWAY_SOURCES)
-tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED),--wrap=proof_run
+tests_unit_test_gw_gateway_LDFLAGS = $(UNIT_OBJECT_WRAPPED)
 tests_unit_test_gw_gateway_LDADD = $(UNIT_GATEWAY_LIBS)
+tests_unit_test_gw_prove_SOURCES = tests/unit/test_gw_prove.c $(UNIT_GATEWAY_SOURCES)
+tests_unit_test_gw_prove_LDFLAGS = $(UNIT_OBJECT_WRAPPED),--wrap=proof_run
+tests_unit_test_gw_prove_LDADD = $(UNIT_GATEWAY_LIBS)
 tests_unit_test_gw_change_SOURCES = tests/unit/test_gw_change.c daemon/gateway/config_pieces.c \
 	daemon/gateway/config_pieces.h $(UNIT_GATEWAY_SOURCES)
 tests_unit_test_gw_change_LDFLAGS = $(UNIT_OBJECT_WRAPPED)

@@ -1,38 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Another policy: a reload that waits for confirm, going back, and what a start makes of it. The whole gateway, as in
  * test_gw_gateway.c. */
-#include "gw_fixture.h"
+#include "gw_whole.h"
 
-#include "fake_conntrack.h"
-#include "fake_helper.h"
-#include "fake_links.h"
-#include "fake_nflog.h"
-#include "fake_nft.h"
-#include "fake_resolver.h"
-#include "fake_time.h"
 #include "gateway/config_pieces.h"
-#include "gateway/gateway.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#define SERVER "[server]\naddress = 192.0.2.25\nresolvers = 192.0.2.53\n"
+#define SERVER "[server]\naddress = 192.0.2.25 2001:db8:2::25\nresolvers = 192.0.2.53\n"
 #define FIRST SERVER "[role ADM]\nmembers = 203.0.113.0/24\n"
-#define SECOND SERVER "[role ADM]\nmembers = 203.0.113.200\n"
+#define OTHER SERVER "[role ADM]\nmembers = 203.0.113.200\n"
 #define THIRD SERVER "[role ADM]\nmembers = 203.0.113.201\n"
 #define BAD "[server]\naddress = nonsense\n"
 
-enum { NOW = 5000, WALL = 1700000000, SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS };
+enum { NOW = 5000 };
 
-static struct gateway *gateway;
-static const struct requester by = { "root (uid 0)", true, 0 };
 static char problem[200]; /* of the last change */
-
-static void ignore(void *userdata)
-{
-	(void)userdata;
-}
 
 static char news[1024]; /* kinds of what happened, a letter each */
 
@@ -52,47 +37,20 @@ static void on_happened(void *userdata, const struct happening *happening)
 
 static void start(void)
 {
-	static const struct gateway_events events = { .health_changed = ignore,
-						      .drops_changed = ignore,
-						      .happened = on_happened };
-	static char config[80], state[80];
-
-	snprintf(config, sizeof(config), "%s", directory_path("spefw.ini"));
-	snprintf(state, sizeof(state), "%s", directory);
-	struct gateway_paths paths = { config, state, NULL };
-	assert_int_equal(gateway_new(&gateway, NULL, &paths, &events, NULL), 0);
-	assert_int_equal(gateway_start(gateway, -1), 0);
+	gateway_run(&(struct gateway_events){ .happened = on_happened });
 	gateway_watch(gateway, true);
-}
-
-static void stop(void)
-{
-	gateway_free(gateway);
-	gateway = NULL;
 }
 
 static void restart(void)
 {
-	stop();
+	gateway_end();
 	start();
 }
 
 static int setup(void **state)
 {
 	(void)state;
-	allocations_left = -1;
-	fake_nft_reset();
-	fake_links_reset();
-	fake_resolver_reset();
-	fake_nflog_reset();
-	fake_helper_reset();
-	fake_conntrack_reset();
-	fake_time_reset(NOW, WALL);
-	fake_log_reset();
-	directory_new();
-	directory_write("spefw.ini", FIRST);
-	fake_links_set_own("192.0.2.1");
-	fake_links_set_towards("192.0.2.25", "lan");
+	gateway_set_up(FIRST, NOW);
 	news[0] = '\0';
 	start();
 	return 0;
@@ -101,21 +59,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	allocations_left = -1;
-	stop();
-	assert_int_equal(fake_timers, 0);
-	fake_nft_reset();
-	fake_links_reset();
-	directory_remove();
+	gateway_tear_down();
 	return 0;
-}
-
-static bool has_reason(const char *code)
-{
-	struct health health;
-
-	gateway_reasons(gateway, &health);
-	return strstr(reasons_text(&health), code) != NULL;
 }
 
 /* Which of the three the kernel holds: by the one set that differs. */
@@ -130,13 +75,9 @@ static int in_kernel(void)
 
 static int reload(const char *config, int64_t confirm_ms)
 {
-	struct diags diags = { 0 };
-	struct reload_result result = { 0 };
+	struct reload_result result;
 
-	if (config)
-		directory_write("spefw.ini", config);
-	int r = gateway_reload(gateway, &by, confirm_ms, &diags, &result);
-	diags_free(&diags);
+	int r = reload_file(config, confirm_ms, &result);
 	memcpy(problem, result.what, sizeof(problem));
 	return r;
 }
@@ -180,15 +121,15 @@ static const char *history_text(void)
 static void test_undone(void **state)
 {
 	(void)state;
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	assert_int_equal(reload(OTHER, MINUTE), 0);
 	assert_true(waits());
-	assert_int_equal(config_store_left_ms(gateway_config(gateway)), MINUTE_MS);
-	fake_time_pass(MINUTE_MS - 1);
+	assert_int_equal(config_store_left_ms(gateway_config(gateway)), MINUTE);
+	fake_time_pass(MINUTE - 1);
 	assert_int_equal(in_kernel(), 2);
 	assert_int_equal(reload(THIRD, 0), -EALREADY);
 	assert_int_equal(rollback(0, 0), -EALREADY);
 	assert_true(fake_log_has("reload by root (uid 0): refused, the change by root (uid 0) waits for confirm"));
-	directory_write("spefw.ini", SECOND);
+	directory_write("spefw.ini", OTHER);
 	fake_time_pass(1);
 	assert_int_equal(in_kernel(), 1);
 	assert_false(waits());
@@ -214,17 +155,17 @@ static void test_undone(void **state)
 static void test_confirmed(void **state)
 {
 	(void)state;
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	assert_int_equal(reload(OTHER, MINUTE), 0);
 	fake_wall_set(WALL + 1000000);
-	fake_time_pass(MINUTE_MS - 1);
+	fake_time_pass(MINUTE - 1);
 	assert_true(waits());
 	fake_wall_set(WALL - 1000000);
 	assert_int_equal(gateway_confirm(gateway, &by), 0);
 	assert_string_equal(news, "rc");
-	fake_time_pass(10 * MINUTE_MS);
+	fake_time_pass(10 * MINUTE);
 	assert_int_equal(in_kernel(), 2);
 	assert_string_equal(history_text(), "rs");
-	assert_int_equal(reload(NULL, MINUTE_MS), 0); /* nothing changes */
+	assert_int_equal(reload(NULL, MINUTE), 0); /* nothing changes */
 	assert_false(waits());
 	restart();
 	assert_int_equal(in_kernel(), 2);
@@ -234,27 +175,27 @@ static void test_confirmed(void **state)
 static void test_undo_fails(void **state)
 {
 	(void)state;
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	assert_int_equal(reload(OTHER, MINUTE), 0);
 	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -ENOMEM);
-	fake_time_pass(MINUTE_MS);
+	fake_time_pass(MINUTE);
 	assert_int_equal(in_kernel(), 2);
 	assert_true(waits());
 	assert_true(has_reason("undo-failed"));
 	assert_string_equal(news, "ru!");
 	assert_int_equal(fake_log_count("can't be undone, which is tried again"), 1);
-	fake_time_pass(5 * SECOND_MS);
+	fake_time_pass(5 * SECOND);
 	assert_int_equal(in_kernel(), 1);
 	assert_false(has_reason("undo-failed"));
 	assert_string_equal(news, "ru!u");
 
-	assert_int_equal(reload(THIRD, MINUTE_MS), 0);
+	assert_int_equal(reload(THIRD, MINUTE), 0);
 	fake_nft_fail(FAKE_NFT_COMMIT, 0, 100, -ENOMEM);
-	fake_time_pass(2 * MINUTE_MS);
+	fake_time_pass(2 * MINUTE);
 	assert_true(has_reason("undo-failed"));
 	fake_nft_fail(FAKE_NFT_COMMIT, 0, 0, 0);
 	assert_int_equal(gateway_confirm(gateway, &by), 0);
 	assert_false(has_reason("undo-failed"));
-	fake_time_pass(2 * MINUTE_MS);
+	fake_time_pass(2 * MINUTE);
 	assert_int_equal(in_kernel(), 3);
 }
 
@@ -263,11 +204,11 @@ static void test_not_applied(void **state)
 {
 	(void)state;
 	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -EINVAL);
-	assert_true(reload(SECOND, MINUTE_MS) < 0);
+	assert_true(reload(OTHER, MINUTE) < 0);
 	assert_false(waits());
 	assert_int_not_equal(access(directory_path("waiting"), F_OK), 0);
 	assert_int_equal(in_kernel(), 1);
-	assert_int_equal(reload(BAD, MINUTE_MS), -EINVAL);
+	assert_int_equal(reload(BAD, MINUTE), -EINVAL);
 	assert_false(waits());
 	restart();
 	assert_int_equal(in_kernel(), 1);
@@ -279,9 +220,9 @@ static void test_killed_before(void **state)
 {
 	(void)state;
 	char *history = directory_read("history"), *generation = directory_read("generation");
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	assert_int_equal(reload(OTHER, MINUTE), 0);
 	char *waiting = directory_read("waiting");
-	stop();
+	gateway_end();
 	directory_write("history", history);
 	directory_write("generation", generation);
 	directory_write("waiting", waiting);
@@ -292,13 +233,13 @@ static void test_killed_before(void **state)
 	assert_string_equal(history_text(), "s");
 	assert_int_not_equal(access(directory_path("waiting"), F_OK), 0);
 	/* It was undone, and killed again before that was saved. */
-	stop();
+	gateway_end();
 	directory_write("waiting", waiting);
 	start();
 	assert_int_equal(in_kernel(), 1);
 	/* The kernel had it, and its generation was saved. */
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
-	stop();
+	assert_int_equal(reload(OTHER, MINUTE), 0);
+	gateway_end();
 	directory_write("history", history);
 	directory_write("waiting", waiting);
 	start();
@@ -313,12 +254,12 @@ static void test_killed_before(void **state)
 static void test_killed_after(void **state)
 {
 	(void)state;
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	assert_int_equal(reload(OTHER, MINUTE), 0);
 	char *waiting = directory_read("waiting");
-	fake_time_pass(MINUTE_MS);
+	fake_time_pass(MINUTE);
 	assert_int_equal(in_kernel(), 1);
 	assert_int_equal(reload(THIRD, 0), 0);
-	stop();
+	gateway_end();
 	directory_write("waiting", waiting);
 	start();
 	assert_int_equal(in_kernel(), 3);
@@ -330,19 +271,19 @@ static void test_killed_after(void **state)
 static void test_restart_meanwhile(void **state)
 {
 	(void)state;
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
-	fake_time_pass(10 * SECOND_MS);
+	assert_int_equal(reload(OTHER, MINUTE), 0);
+	fake_time_pass(10 * SECOND);
 	directory_write("spefw.ini", BAD); /* whatever is on disk meanwhile */
 	restart();
 	assert_int_equal(in_kernel(), 2);
-	assert_int_equal(config_store_left_ms(gateway_config(gateway)), MINUTE_MS - 10 * SECOND_MS);
-	fake_time_pass(50 * SECOND_MS);
+	assert_int_equal(config_store_left_ms(gateway_config(gateway)), MINUTE - 10 * SECOND);
+	fake_time_pass(50 * SECOND);
 	assert_int_equal(in_kernel(), 1);
 	assert_false(waits());
 
-	assert_int_equal(reload(THIRD, MINUTE_MS), 0);
-	stop();
-	fake_time_pass(MINUTE_MS);
+	assert_int_equal(reload(THIRD, MINUTE), 0);
+	gateway_end();
+	fake_time_pass(MINUTE);
 	start();
 	assert_int_equal(in_kernel(), 1);
 	assert_false(waits());
@@ -357,8 +298,8 @@ static void test_restart_meanwhile(void **state)
 static void test_damaged_history(void **state)
 {
 	(void)state;
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
-	stop();
+	assert_int_equal(reload(OTHER, MINUTE), 0);
+	gateway_end();
 	directory_write("history", "damaged");
 	start();
 	assert_int_equal(in_kernel(), 1);
@@ -377,8 +318,8 @@ static void test_damaged_all(void **state)
 	const struct history_entry *entry = history_last(config_store_history(gateway_config(gateway)));
 
 	snprintf(first, sizeof(first), "configuration-%016llx", (unsigned long long)entry->files);
-	assert_int_equal(reload(SECOND, 0), 0);
-	stop();
+	assert_int_equal(reload(OTHER, 0), 0);
+	gateway_end();
 	directory_write("history", "damaged");
 	directory_write("spefw.ini", BAD);
 	start();
@@ -387,7 +328,7 @@ static void test_damaged_all(void **state)
 	assert_int_equal(access(directory_path(first), F_OK), 0);
 	entry = history_last(config_store_history(gateway_config(gateway)));
 	snprintf(first, sizeof(first), "configuration-%016llx", (unsigned long long)entry->files);
-	stop();
+	gateway_end();
 	directory_write("history", "damaged");
 	directory_write(first, "damaged");
 	start();
@@ -398,8 +339,8 @@ static void test_damaged_all(void **state)
 static void test_damaged_waiting(void **state)
 {
 	(void)state;
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
-	stop();
+	assert_int_equal(reload(OTHER, MINUTE), 0);
+	gateway_end();
 	directory_write("waiting", "damaged");
 	start();
 	assert_int_equal(in_kernel(), 2);
@@ -417,9 +358,9 @@ static void test_damaged(void **state)
 	(void)state;
 	const struct history_entry *before = history_last(config_store_history(gateway_config(gateway)));
 	snprintf(name, sizeof(name), "configuration-%016llx", (unsigned long long)before->files);
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	assert_int_equal(reload(OTHER, MINUTE), 0);
 	directory_write(name, "damaged");
-	fake_time_pass(MINUTE_MS);
+	fake_time_pass(MINUTE);
 	assert_int_equal(in_kernel(), 2);
 	assert_true(has_reason("undo-failed: a reload that nobody confirmed can't be undone: the configuration before "
 			       "can't be read"));
@@ -442,14 +383,14 @@ static void test_damaged_before(void **state)
 	char *text = directory_read(name);
 	text[strlen(text) / 2] ^= 1;
 	directory_write(name, text);
-	assert_true(reload(SECOND, MINUTE_MS) < 0);
+	assert_true(reload(OTHER, MINUTE) < 0);
 	assert_non_null(strstr(problem, "what to go back to is damaged in /"));
 	assert_non_null(strstr(problem, "reload without --confirm"));
 	assert_int_equal(in_kernel(), 1);
 	assert_false(waits());
 	assert_int_equal(reload(FIRST, 0), 0);
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
-	fake_time_pass(MINUTE_MS);
+	assert_int_equal(reload(OTHER, MINUTE), 0);
+	fake_time_pass(MINUTE);
 	assert_int_equal(in_kernel(), 1);
 	directory_write(name, text);
 	directory_write("spefw.ini", FIRST);
@@ -465,13 +406,13 @@ static void test_clear(void **state)
 	bool removed, dropped;
 
 	(void)state;
-	assert_int_equal(reload(SECOND, MINUTE_MS), 0);
+	assert_int_equal(reload(OTHER, MINUTE), 0);
 	assert_int_equal(gateway_clear(gateway, &by, &removed, &dropped), 0);
 	assert_true(dropped);
 	assert_false(waits());
-	fake_time_pass(2 * MINUTE_MS);
+	fake_time_pass(2 * MINUTE);
 	assert_false(fake_nft.exists);
-	assert_true(reload(SECOND, MINUTE_MS) < 0);
+	assert_true(reload(OTHER, MINUTE) < 0);
 	assert_non_null(strstr(problem, "reload without --confirm"));
 	restart();
 	assert_int_equal(in_kernel(), 1);
@@ -486,7 +427,7 @@ static void test_rollback(void **state)
 	(void)state;
 	assert_int_equal(rollback(0, 0), -ENOENT);
 	assert_int_equal(rollback(1, 0), -ENOENT);
-	assert_int_equal(reload(SECOND, 0), 0);
+	assert_int_equal(reload(OTHER, 0), 0);
 	assert_int_equal(reload(THIRD, 0), 0);
 	assert_int_equal(rollback(0, 0), 0);
 	assert_int_equal(in_kernel(), 2);
@@ -498,10 +439,10 @@ static void test_rollback(void **state)
 	restart();
 	assert_int_equal(in_kernel(), 1);
 	assert_true(has_reason("config-taken-back: "));
-	assert_int_equal(rollback(2, MINUTE_MS), 0); /* THIRD: which may be gone back to by its number */
+	assert_int_equal(rollback(2, MINUTE), 0); /* THIRD: which may be gone back to by its number */
 	assert_int_equal(in_kernel(), 3);
 	assert_true(matches_disk());
-	fake_time_pass(MINUTE_MS);
+	fake_time_pass(MINUTE);
 	assert_int_equal(in_kernel(), 1);
 	assert_string_equal(history_text(), "uBbBRRs");
 }

@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The whole gateway, its objects and their coordinator, on a kernel, a resolver, interfaces, connections and a clock
- * that the test has in its hands; its files are real ones. */
-#include "gw_fixture.h"
+/* The whole gateway: start, reload, repair, interfaces, names, cutting. */
+#include "gw_whole.h"
 
-#include "fake_conntrack.h"
-#include "fake_helper.h"
-#include "fake_links.h"
-#include "fake_nflog.h"
-#include "fake_nft.h"
-#include "fake_resolver.h"
-#include "fake_time.h"
 #include "clock.h"
 #include "core/array.h"
 #include "core/proof.h"
 #include "gateway/diff.h"
-#include "gateway/gateway.h"
 
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -27,58 +18,8 @@
 #define BAD "[server]\naddress = nonsense\n"
 #define LICENSE "my.mailstore.com"
 
-enum { NOW = 1000, WALL = 1700000000, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+enum { NOW = 1000 };
 
-static struct gateway *gateway;
-
-/* What the prover finds. */
-static struct {
-	enum proof_state state; /* of most tables */
-	int r;
-	const char *astray; /* a table differs that has this chain ... */
-	size_t rules;       /* ... or not so many rules in chain judge; 0: any number */
-	size_t runs;
-	int64_t cost_ms;
-} prover;
-
-int __wrap_proof_run(struct proof_result *ret, const struct policy *policy, const struct environment *environment,
-		     const struct ruleset *found, const struct ruleset *wanted);
-
-int __wrap_proof_run(struct proof_result *ret, const struct policy *policy, const struct environment *environment,
-		     const struct ruleset *found, const struct ruleset *wanted)
-{
-	const struct chain *judge = ruleset_find_chain(found, "judge");
-
-	(void)wanted;
-	assert_non_null(environment->names);
-	prover.runs++;
-	fake_processor_set(processor_ms() + prover.cost_ms);
-	*ret = (struct proof_result){ .state = prover.state, .cells = 24, .text = "the prover is ill" };
-	if ((prover.astray && ruleset_find_chain(found, prover.astray)) ||
-	    (prover.rules && (!judge || judge->count != prover.rules)))
-		*ret = (struct proof_result){
-			.state = PROOF_DIFFERS,
-			.cells = 12,
-			.text = "something else becomes of it",
-			.chain = "judge",
-			.rule = 1,
-			.has_packet = true,
-			.stage = STAGE_FORWARD,
-			.packet = { .source = make_addr("203.0.113.9"),
-				    .target = make_addr("192.0.2.25"),
-				    .protocol = 6,
-				    .source_port = 40000,
-				    .target_port = 7777,
-				    .syn = true,
-				    .state = CT_NEW },
-			.wanted = { .action = ACTION_ACCEPT, .flow = policy_flow(policy, "imap-in") },
-			.found = { .action = ACTION_DROP },
-		};
-	ret->wanted.counts[COUNT_FLOW] = ret->wanted.flow != NULL;
-	ret->found.counts[COUNT_DENIED_IN] = 1;
-	return prover.r;
-}
-static const struct requester by = { "root (uid 0)", true, 0 };
 static size_t health_changes;
 static void *answered;
 
@@ -124,49 +65,20 @@ static void on_happened(void *userdata, const struct happening *happening)
 	snprintf(news + length, sizeof(news) - length, "\n");
 }
 
-static int try_new(struct gateway **ret)
-{
-	static const struct gateway_events events = { .health_changed = on_health_changed,
-						      .drops_changed = on_drops_changed,
-						      .refreshed = on_refreshed,
-						      .happened = on_happened };
-	static char config[80], state[80];
-
-	snprintf(config, sizeof(config), "%s", directory_path("spefw.ini"));
-	snprintf(state, sizeof(state), "%s", directory);
-	struct gateway_paths paths = { config, state, NULL };
-	return gateway_new(ret, NULL, &paths, &events, NULL);
-}
+static const struct gateway_events events = { .health_changed = on_health_changed,
+					      .drops_changed = on_drops_changed,
+					      .refreshed = on_refreshed,
+					      .happened = on_happened };
 
 static void start(void)
 {
-	assert_int_equal(try_new(&gateway), 0);
-	assert_int_equal(gateway_start(gateway, -1), 0);
-}
-
-static void stop(void)
-{
-	gateway_free(gateway);
-	gateway = NULL;
+	gateway_run(&events);
 }
 
 static int setup(void **state)
 {
 	(void)state;
-	allocations_left = -1;
-	fake_nft_reset();
-	fake_links_reset();
-	fake_resolver_reset();
-	fake_nflog_reset();
-	fake_helper_reset();
-	fake_conntrack_reset();
-	fake_time_reset(NOW, WALL);
-	fake_log_reset();
-	memset(&prover, 0, sizeof(prover));
-	directory_new();
-	directory_write("spefw.ini", GOOD);
-	fake_links_set_own("192.0.2.1 2001:db8:2::1");
-	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan");
+	gateway_set_up(GOOD, NOW);
 	health_changes = 0;
 	answered = NULL;
 	news[0] = '\0';
@@ -176,69 +88,15 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	allocations_left = -1;
-	stop();
-	assert_int_equal(fake_timers, 0);
-	assert_int_equal(fake_nft.open, 0);
-	assert_int_equal(fake_resolvers, 0);
-	assert_int_equal(fake_nflogs, 0);
-	assert_int_equal(fake_helpers, 0);
-	assert_int_equal(fake_links_alive, 0);
-	fake_nft_reset();
-	fake_links_reset();
-	directory_remove();
+	gateway_tear_down();
 	return 0;
-}
-
-static const char *reasons(void)
-{
-	struct health health;
-
-	gateway_reasons(gateway, &health);
-	return reasons_text(&health);
-}
-
-static bool has_reason(const char *code)
-{
-	return strstr(reasons(), code) != NULL;
-}
-
-/* The element of a set of the kernel's table; NULL: none. */
-static const struct element *element(const char *set_name, const char *address)
-{
-	const struct set *set = ruleset_find_set(&fake_nft.table, set_name);
-	struct addr addr = make_addr(address);
-
-	for (size_t i = 0; set && i < set->count; i++)
-		if (memcmp(set->items[i].first, addr.bytes, addr_size(addr.family)) == 0)
-			return &set->items[i];
-	return NULL;
-}
-
-static void connect_as(const char *source, const char *target, uint16_t port)
-{
-	struct tracked tracked = {
-		.packet = { .source = make_addr(source),
-			    .target = make_addr(target),
-			    .protocol = PROTOCOL_TCP,
-			    .source_port = 50000,
-			    .target_port = port },
-		.answered = true,
-		.open = true,
-		.lives_s = 400000,
-		.id = port,
-	};
-	fake_conntrack_add(&tracked);
 }
 
 static int reload(const char *config, size_t *ret_cut)
 {
-	struct diags diags = { 0 };
-	struct reload_result result = { 0 };
+	struct reload_result result;
 
-	directory_write("spefw.ini", config);
-	int r = gateway_reload(gateway, &by, 0, &diags, &result);
-	diags_free(&diags);
+	int r = reload_file(config, 0, &result);
 	if (ret_cut)
 		*ret_cut = result.cut.count;
 	return r;
@@ -246,8 +104,7 @@ static int reload(const char *config, size_t *ret_cut)
 
 static void answer_license(void)
 {
-	fake_resolver_answer(LICENSE, FAMILY_4, "198.51.100.77", 300);
-	fake_resolver_answer(LICENSE, FAMILY_6, "", 300);
+	answer(LICENSE, "198.51.100.77");
 }
 
 static void test_start(void **state)
@@ -277,7 +134,7 @@ static void test_second_daemon(void **state)
 	(void)state;
 	start();
 	size_t commits = fake_nft.calls[FAKE_NFT_COMMIT];
-	assert_int_equal(try_new(&second), -EBUSY);
+	assert_int_equal(gateway_make(&second, &events), -EBUSY);
 	assert_null(second);
 	assert_int_equal(fake_nft.calls[FAKE_NFT_COMMIT], commits);
 }
@@ -286,14 +143,14 @@ static void test_bad_file(void **state)
 {
 	(void)state;
 	directory_write("spefw.ini", BAD);
-	assert_int_equal(try_new(&gateway), -EINVAL);
+	assert_int_equal(gateway_make(&gateway, &events), -EINVAL);
 	assert_null(gateway);
 	assert_false(fake_nft.exists);
 
 	/* One that was in force once is kept for such a day. */
 	directory_write("spefw.ini", GOOD);
 	start();
-	stop();
+	gateway_end();
 	directory_write("spefw.ini", BAD);
 	start();
 	assert_true(has_reason("config-refused"));
@@ -306,16 +163,16 @@ static void test_no_kernel(void **state)
 {
 	(void)state;
 	fake_nft_fail(FAKE_NFT_OPEN, 0, 1, -EPERM);
-	assert_int_equal(try_new(&gateway), 0);
+	assert_int_equal(gateway_make(&gateway, &events), 0);
 	assert_int_equal(gateway_start(gateway, -1), -EPERM);
-	stop();
+	gateway_end();
 	/* -EINVAL would speak of the configuration. */
 	fake_nft_fail(FAKE_NFT_PROBE, 0, 1, -EINVAL);
-	assert_int_equal(try_new(&gateway), 0);
+	assert_int_equal(gateway_make(&gateway, &events), 0);
 	assert_int_equal(gateway_start(gateway, -1), -EPROTO);
-	stop();
+	gateway_end();
 	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -EPERM);
-	assert_int_equal(try_new(&gateway), 0);
+	assert_int_equal(gateway_make(&gateway, &events), 0);
 	assert_int_equal(gateway_start(gateway, -1), -EPERM);
 }
 
@@ -738,7 +595,7 @@ static void test_restart_without_state(void **state)
 	answer_license();
 	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan vlan7");
 	fake_links_change();
-	stop();
+	gateway_end();
 	assert_int_equal(unlink(directory_path("addresses")), 0);
 	assert_int_equal(unlink(directory_path("held")), 0);
 	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan");
@@ -775,7 +632,7 @@ static void test_minute(void **state)
 	fake_nft_count("denied-in", 9, 900);
 	assert_int_equal(gateway_read_counters(gateway), 0);
 	assert_int_equal(counts_packets(gateway_counts(gateway), "denied-in"), 9);
-	stop(); /* the last word of the counters is saved */
+	gateway_end(); /* the last word of the counters is saved */
 	saved = directory_read("counters");
 	assert_non_null(saved);
 	assert_non_null(strstr(saved, "denied-in 9"));
@@ -1052,12 +909,12 @@ static void test_memory(void **state)
 	(void)state;
 	for (long i = 0; i < 4000; i += i < 40 ? 1 : 37) {
 		allocations_left = i;
-		int r = try_new(&gateway);
+		int r = gateway_make(&gateway, &events);
 		if (r == 0)
 			r = gateway_start(gateway, -1);
 		bool enough = allocations_left > 0;
 		allocations_left = -1;
-		stop();
+		gateway_end();
 		fake_nft_reset();
 		if (enough) {
 			assert_int_equal(r, 0);
@@ -1065,388 +922,6 @@ static void test_memory(void **state)
 		}
 	}
 	fail_msg("it takes more allocations than were tried");
-}
-
-/* The proof: what is said of the table, and which change is made. */
-
-#define ASTRAY GOOD "[flow astray-in]\nfrom = ANY\nto = SERVER\nprotocol = tcp\nport = 7777\n"
-#define ASTRAY_CHAIN "SERVER_in_tcp_7777"
-#define ASTRAY_PACKET                                                                 \
-	"new tcp syn 203.0.113.9:40000 -> 192.0.2.25:7777 in forward: by the policy " \
-	"accepted, counted by flow-imap-in, by the table dropped, counted by denied-in (chain judge, rule 2)"
-
-static enum seal_state proven(void)
-{
-	return seal_figures(gateway_seal(gateway)).held->state;
-}
-
-/* A proof, of the table or of a change that was refused. */
-static bool has_news(bool held)
-{
-	char line[32];
-
-	snprintf(line, sizeof(line), "%d  %d 0\n", HAPPENED_PROOF, held);
-	return strstr(news, line) != NULL;
-}
-
-static void test_refused_change(void **state)
-{
-	struct diags diags = { 0 };
-	struct reload_result result = { 0 };
-
-	(void)state;
-	start();
-	answer_license();
-	assert_int_equal(proven(), SEAL_EQUAL);
-	assert_true(fake_log_has("proven: the table is the policy for all packets, 24 cells"));
-	prover.astray = ASTRAY_CHAIN;
-	fake_time_pass(2 * SECOND);
-	size_t batches = fake_nft.batches;
-	uint64_t generation = config_store_generation(gateway_config(gateway));
-	directory_write("spefw.ini", ASTRAY);
-	gateway_watch(gateway, true);
-	assert_int_equal(gateway_reload(gateway, &by, 0, &diags, &result), -ECANCELED);
-	assert_string_equal(result.what,
-			    "the new policy can't be applied: the table would not be the policy: " ASTRAY_PACKET);
-	assert_true(fake_log_has("a change is refused: the table would not be the policy: " ASTRAY_PACKET));
-	assert_true(has_news(false)); /* of no table that is */
-	assert_int_equal(fake_nft.batches, batches);
-	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
-	assert_int_equal(config_store_generation(gateway_config(gateway)), generation);
-	assert_true(has_reason("config-changed"));
-	assert_true(has_reason("proof-refused: a change was refused: the table would not have been the policy: "
-			       "new tcp syn 203.0.113.9:40000 -> 192.0.2.25:7777 in forward"));
-	assert_false(has_reason("change-failed"));
-	assert_int_equal(proven(), SEAL_EQUAL);
-	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
-	/* nobody tries it again by himself */
-	size_t runs = prover.runs;
-	fake_time_pass(10 * SECOND);
-	assert_int_equal(prover.runs, runs);
-	assert_int_equal(reload(NARROW, NULL), 0);
-	assert_string_equal(reasons(), "");
-	assert_int_equal(seal_figures(gateway_seal(gateway)).refusals, 1);
-
-	/* it is made where the file has it so, and told */
-	assert_int_equal(reload(ASTRAY "[gateway]\nproof = report\n", NULL), 0);
-	assert_non_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
-	assert_string_equal(reasons(), "proof-reported: the table is not the policy: new tcp syn 203.0.113.9:40000 -> "
-				       "192.0.2.25:7777 in forward\n");
-	assert_true(has_news(true));
-	/* back */
-	assert_int_equal(reload(GOOD, NULL), 0);
-	assert_string_equal(reasons(), "");
-	gateway_watch(gateway, false);
-}
-
-/* The kernel's second half of a change is refused likewise: of the interfaces. */
-static void test_refused_interfaces(void **state)
-{
-	(void)state;
-	start();
-	answer_license();
-	prover.rules = 1;
-	size_t batches = fake_nft.batches;
-	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan dmz");
-	fake_links_change();
-	fake_time_pass(SECOND);
-	assert_int_equal(fake_nft.batches, batches);
-	assert_string_equal(reasons(), "proof-refused: a change was refused: the table would not have been the policy: "
-				       "new tcp syn 203.0.113.9:40000 -> 192.0.2.25:7777 in forward\n");
-	/* nor is it tried again by itself */
-	size_t runs = prover.runs;
-	fake_time_pass(20 * SECOND);
-	assert_int_equal(prover.runs, runs);
-	prover.rules = 0;
-	fake_links_change();
-	fake_time_pass(SECOND);
-	assert_true(fake_nft.batches > batches);
-	assert_string_equal(reasons(), "");
-}
-
-/* Without a table the server would be open: so what was proven before is built, or what there is. */
-static void test_refused_start(void **state)
-{
-	(void)state;
-	start();
-	answer_license();
-	stop();
-	fake_nft_flush();
-	directory_write("spefw.ini", ASTRAY);
-	prover.astray = ASTRAY_CHAIN;
-	start();
-	answer_license();
-	assert_true(fake_nft.exists);
-	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
-	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
-	assert_int_equal(proven(), SEAL_EQUAL);
-	assert_true(fake_log_has("an earlier configuration is in force"));
-	assert_true(has_reason("config-kept"));
-	assert_false(config_store_matches_disk(gateway_config(gateway)));
-	/* it was not forgotten: the next start is the same */
-	stop();
-	start();
-	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
-	assert_true(has_reason("config-kept"));
-	/* once it can be proven, it is taken */
-	prover.astray = NULL;
-	stop();
-	start();
-	answer_license();
-	assert_non_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
-	assert_string_equal(reasons(), "");
-}
-
-static void test_refused_start_without_an_earlier_one(void **state)
-{
-	(void)state;
-	directory_write("spefw.ini", ASTRAY);
-	prover.astray = ASTRAY_CHAIN;
-	start();
-	answer_license();
-	assert_non_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
-	assert_int_equal(proven(), SEAL_DIFFERS);
-	struct health health;
-	gateway_reasons(gateway, &health);
-	assert_string_equal(health_word(&health), "failed");
-	assert_string_equal(reasons_text(&health), "proof-differs: the table is not the policy: new tcp syn "
-						   "203.0.113.9:40000 -> 192.0.2.25:7777 in forward\n");
-	/* It is no better than what comes after it: interfaces are followed. */
-	size_t batches = fake_nft.batches;
-	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan dmz");
-	fake_links_change();
-	fake_time_pass(SECOND);
-	assert_true(fake_nft.batches > batches);
-	assert_int_equal(proven(), SEAL_DIFFERS);
-	/* Another file is refused, as ever. */
-	assert_int_not_equal(reload(ASTRAY "[flow more-in]\nfrom = ANY\nto = SERVER\nprotocol = tcp\nport = 7778\n",
-				    NULL),
-			     0);
-	assert_null(ruleset_find_chain(&fake_nft.table, "SERVER_in_tcp_7778"));
-}
-
-/* Where no earlier one can be proven either, none of them is better than the one that is wanted. */
-static void test_refused_start_with_none_that_is_proven(void **state)
-{
-	(void)state;
-	start();
-	stop();
-	fake_nft_flush();
-	directory_write("spefw.ini", ASTRAY);
-	prover.rules = 1;
-	start();
-	assert_non_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
-	assert_int_equal(proven(), SEAL_DIFFERS);
-	assert_false(fake_log_has("an earlier configuration is in force"));
-	assert_false(has_reason("config-kept"));
-}
-
-/* What failed at the start for another reason, and is refused later, must not leave the server open. */
-static void test_refused_after_the_start(void **state)
-{
-	(void)state;
-	prover.rules = 1;
-	fake_nft_fail(FAKE_NFT_READ_INFO, 0, 1, -ENOMEM);
-	start();
-	assert_false(fake_nft.exists);
-	fake_time_pass(5 * SECOND);
-	assert_true(fake_nft.exists);
-	assert_int_equal(proven(), SEAL_DIFFERS);
-	/* one that guards is found by the reading only */
-	stop();
-	size_t batches = fake_nft.batches;
-	directory_write("spefw.ini", ASTRAY);
-	fake_nft_fail(FAKE_NFT_READ_INFO, 0, 1, -ENOMEM);
-	start();
-	fake_time_pass(5 * SECOND);
-	assert_int_equal(fake_nft.batches, batches);
-	assert_true(has_reason("proof-refused"));
-}
-
-/* A table that is there guards: it stays. */
-static void test_refused_adoption(void **state)
-{
-	(void)state;
-	start();
-	answer_license();
-	stop();
-	fake_nft.owner = 0;
-	size_t batches = fake_nft.batches;
-	directory_write("spefw.ini", ASTRAY);
-	prover.astray = ASTRAY_CHAIN;
-	start();
-	answer_license();
-	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
-	assert_int_equal(fake_nft.owner, FAKE_NFT_PORT);
-	assert_int_equal(proven(), SEAL_EQUAL);
-	assert_true(has_reason("config-kept"));
-	stop();
-	/* none of them is proven */
-	prover.rules = 1;
-	fake_nft.owner = 0;
-	batches = fake_nft.batches;
-	start();
-	answer_license();
-	assert_int_equal(fake_nft.batches, batches);
-	assert_int_equal(fake_nft.owner, 0);
-	/* The flows of the table that is there stay open. */
-	for (int i = 0; i < 30; i++) {
-		fake_time_pass(HOUR);
-		answer_license();
-	}
-	assert_true(element("name_" LICENSE "_4", "198.51.100.77")->deadline_ms > now_ms());
-	assert_true(has_reason("table-outdated: can't bring the kernel up to date: the table would not be the policy"));
-	assert_true(has_reason("proof-refused"));
-}
-
-/* Whether it is right nobody knows: it is made, and that is told. */
-static void test_unproven_change(void **state)
-{
-	(void)state;
-	start();
-	answer_license();
-	prover.state = PROOF_FAILED;
-	assert_int_equal(reload(NARROW, NULL), 0);
-	assert_null(element("role_ADM_4", "203.0.113.0"));
-	assert_string_equal(reasons(),
-			    "not-proven: whether the table is the policy could not be proven: the prover is ill\n");
-	prover.state = PROOF_EQUAL;
-	prover.r = -ENOMEM;
-	assert_int_equal(reload(GOOD, NULL), 0);
-	assert_string_equal(reasons(), "not-proven: whether the table is the policy could not be proven: "
-				       "Cannot allocate memory\n");
-	prover.r = 0;
-	assert_int_equal(reload(NARROW, NULL), 0);
-	assert_string_equal(reasons(), "");
-}
-
-/* What was read while others changed their tables may be of several moments. */
-static void test_torn_reading(void **state)
-{
-	(void)state;
-	start();
-	answer_license();
-	stop();
-	fake_nft.torn = true;
-	start();
-	answer_license();
-	assert_int_equal(proven(), SEAL_UNPROVEN);
-	assert_true(has_reason("not-proven"));
-	fake_nft.torn = false;
-	fake_time_pass(MINUTE + SECOND);
-	assert_int_equal(proven(), SEAL_EQUAL);
-	assert_string_equal(reasons(), "");
-}
-
-/* What another program has made of the table is not left so, whatever is wanted: it is what it was. */
-static void test_repair_that_differs(void **state)
-{
-	(void)state;
-	start();
-	answer_license();
-	fake_time_pass(2 * SECOND);
-	prover.rules = 1;
-	fake_nft_flush();
-	fake_nft_notice("table deleted by nft");
-	fake_time_pass(0);
-	assert_true(fake_nft.exists);
-	assert_non_null(element("name_" LICENSE "_4", "198.51.100.77"));
-	assert_true(fake_log_has("is what it was before other programs changed it"));
-	assert_int_equal(proven(), SEAL_EQUAL);
-	assert_true(has_reason("proof-refused"));
-	/* and so with a reload that came before the notice was seen to */
-	fake_nft_flush();
-	fake_nft_notice("table deleted by nft");
-	assert_int_not_equal(reload(ASTRAY, NULL), 0);
-	assert_true(fake_nft.exists);
-	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
-	assert_true(has_reason("proof-refused"));
-	prover.rules = 0;
-	assert_int_equal(reload(GOOD, NULL), 0);
-	assert_string_equal(reasons(), "");
-}
-
-/* Nothing is said of a table that can't be read. */
-static void test_not_known(void **state)
-{
-	(void)state;
-	start();
-	answer_license();
-	fake_time_pass(2 * SECOND);
-	assert_int_equal(proven(), SEAL_EQUAL);
-	fake_nft_fail(FAKE_NFT_READ_TABLE, 0, 1, -ENOMEM);
-	fake_nft_notice("rule deleted by nft");
-	fake_time_pass(0);
-	assert_int_equal(proven(), SEAL_UNPROVEN);
-	fake_time_pass(5 * SECOND);
-	assert_int_equal(proven(), SEAL_EQUAL);
-	assert_string_equal(reasons(), "");
-}
-
-static void test_verify(void **state)
-{
-	struct seal_finding finding;
-	bool removed, dropped;
-
-	(void)state;
-	start();
-	answer_license();
-	fake_time_pass(2 * SECOND);
-	assert_int_equal(gateway_verify(gateway, &finding), 0);
-	assert_int_equal(finding.state, SEAL_EQUAL);
-	assert_int_equal(finding.cells, 24);
-
-	/* another program has changed it, and no notice came */
-	struct chain *judge = ruleset_find_chain(&fake_nft.table, "judge");
-	uint64_t handle = judge->items[1].handle;
-	prover.rules = judge->count;
-	free(judge->items[--judge->count].items);
-	fake_time_pass(SECOND);
-	assert_int_equal(gateway_verify(gateway, &finding), 0);
-	assert_int_equal(finding.state, SEAL_DIFFERS);
-	assert_int_equal(finding.handle, handle);
-	assert_string_equal(finding.packet, "new tcp syn 203.0.113.9:40000 -> 192.0.2.25:7777 in forward");
-	assert_string_equal(finding.wanted, "accepted, counted by flow-imap-in");
-	assert_string_equal(finding.found, "dropped, counted by denied-in");
-	assert_true(has_reason("proof-differs"));
-	/* which is repaired then */
-	fake_time_pass(0);
-	assert_int_equal(ruleset_find_chain(&fake_nft.table, "judge")->count, prover.rules);
-	assert_string_equal(reasons(), "");
-	fake_time_pass(SECOND);
-	assert_int_equal(gateway_verify(gateway, &finding), 0);
-	assert_int_equal(finding.state, SEAL_EQUAL);
-
-	fake_nft_fail(FAKE_NFT_READ_TABLE, 0, 1, -EPERM);
-	fake_time_pass(SECOND);
-	assert_int_equal(gateway_verify(gateway, &finding), -EPERM);
-	fake_nft_flush();
-	assert_int_equal(gateway_verify(gateway, &finding), -ENOENT);
-	fake_time_pass(0);
-	assert_true(fake_nft.exists);
-	assert_int_equal(gateway_clear(gateway, &by, &removed, &dropped), 0);
-	assert_int_equal(gateway_verify(gateway, &finding), -ENOENT);
-	assert_int_equal(proven(), SEAL_NONE);
-}
-
-/* Who asks again at once has an answer without a further look, but none of the policy before. */
-static void test_verify_again(void **state)
-{
-	struct seal_finding finding;
-
-	(void)state;
-	start();
-	answer_license();
-	fake_time_pass(2 * SECOND);
-	prover.cost_ms = SECOND;
-	assert_int_equal(gateway_verify(gateway, &finding), 0);
-	assert_int_equal(finding.state, SEAL_EQUAL);
-	prover.state = PROOF_FAILED;
-	assert_int_equal(reload(NARROW, NULL), 0);
-	size_t runs = prover.runs;
-	assert_int_equal(gateway_verify(gateway, &finding), 0);
-	assert_int_equal(finding.state, SEAL_UNPROVEN);
-	assert_int_equal(prover.runs, runs);
 }
 
 int main(void)
@@ -1484,19 +959,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_state_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_not_known, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_verify, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_verify_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_repair_that_differs, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_torn_reading, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unproven_change, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refused_start_with_none_that_is_proven, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refused_after_the_start, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refused_adoption, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refused_start_without_an_earlier_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refused_start, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refused_interfaces, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refused_change, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Grants in the whole gateway: on a kernel, interfaces, connections and a clock that the test has in its hands; its
  * files are real ones. */
-#include "gw_fixture.h"
+#include "gw_whole.h"
 
-#include "fake_conntrack.h"
-#include "fake_helper.h"
-#include "fake_links.h"
-#include "fake_nflog.h"
-#include "fake_nft.h"
-#include "fake_resolver.h"
-#include "fake_time.h"
 #include "gateway/granting.h"
 #include "gateway/grants.h"
 #include "state_file.h"
@@ -26,17 +19,10 @@
 #define GUARDS_PEER GOOD "[role IH]\nprotected = yes\nmembers = 10.32.0.50\n"
 #define PEER "10.32.0.50"
 
-enum { NOW = 1000000, WALL = 1700000000, SECOND = 1000, MINUTE = 60 * SECOND, HOUR_S = 3600, HOUR = HOUR_S * SECOND };
+enum { NOW = 1000000, HOUR_S = 3600 };
 
-static struct gateway *gateway;
-static const struct requester by = { "root (uid 0)", true, 0 };
 static struct grant_result result;
 static char news[1000];
-
-static void on_health_changed(void *userdata)
-{
-	(void)userdata;
-}
 
 static void on_happened(void *userdata, const struct happening *happening)
 {
@@ -53,45 +39,16 @@ static void on_happened(void *userdata, const struct happening *happening)
 
 static void start(void)
 {
-	static const struct gateway_events events = { .health_changed = on_health_changed,
-						      .drops_changed = on_health_changed,
-						      .happened = on_happened };
-	static char config[80], state[80];
-
-	snprintf(config, sizeof(config), "%s", directory_path("spefw.ini"));
-	snprintf(state, sizeof(state), "%s", directory);
-	struct gateway_paths paths = { config, state, NULL };
-	assert_int_equal(gateway_new(&gateway, NULL, &paths, &events, NULL), 0);
-	assert_int_equal(gateway_start(gateway, -1), 0);
+	gateway_run(&(struct gateway_events){ .happened = on_happened });
 	gateway_watch(gateway, true);
-	fake_resolver_answer("console.example.net", FAMILY_4, "198.51.100.9", 300);
-	fake_resolver_answer("console.example.net", FAMILY_6, "", 300);
-	fake_resolver_answer("my.mailstore.com", FAMILY_4, "198.51.100.77", 300);
-	fake_resolver_answer("my.mailstore.com", FAMILY_6, "", 300);
-}
-
-static void stop(void)
-{
-	gateway_free(gateway);
-	gateway = NULL;
+	answer("console.example.net", "198.51.100.9");
+	answer("my.mailstore.com", "198.51.100.77");
 }
 
 static int setup(void **state)
 {
 	(void)state;
-	allocations_left = -1;
-	fake_nft_reset();
-	fake_links_reset();
-	fake_resolver_reset();
-	fake_nflog_reset();
-	fake_helper_reset();
-	fake_conntrack_reset();
-	fake_time_reset(NOW, WALL);
-	fake_log_reset();
-	directory_new();
-	directory_write("spefw.ini", GOOD);
-	fake_links_set_own("192.0.2.1 2001:db8:2::1");
-	fake_links_set_towards("192.0.2.25 2001:db8:2::25", "lan");
+	gateway_set_up(GOOD, NOW);
 	news[0] = '\0';
 	start();
 	return 0;
@@ -100,13 +57,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	allocations_left = -1;
-	stop();
-	assert_int_equal(fake_timers, 0);
-	assert_int_equal(fake_nft.open, 0);
-	fake_nft_reset();
-	fake_links_reset();
-	directory_remove();
+	gateway_tear_down();
 	return 0;
 }
 
@@ -124,20 +75,9 @@ static int take_back(const char *flow, const char *address)
 
 static void reload(const char *config)
 {
-	struct diags diags = { 0 };
-	struct reload_result done = { 0 };
+	struct reload_result done;
 
-	directory_write("spefw.ini", config);
-	assert_int_equal(gateway_reload(gateway, &by, 0, &diags, &done), 0);
-	diags_free(&diags);
-}
-
-static bool has_reason(const char *code)
-{
-	struct health health;
-
-	gateway_reasons(gateway, &health);
-	return strstr(reasons_text(&health), code) != NULL;
+	assert_int_equal(reload_file(config, 0, &done), 0);
 }
 
 /* How long the kernel would let it in, ms; -1: it does not. */
@@ -173,16 +113,7 @@ static bool is_let_in(void)
 
 static void connect_peer(uint16_t port)
 {
-	struct tracked tracked = { .packet = { .source = make_addr(PEER),
-					       .target = make_addr("192.0.2.25"),
-					       .protocol = PROTOCOL_TCP,
-					       .source_port = 50000,
-					       .target_port = port },
-				   .answered = true,
-				   .open = true,
-				   .lives_s = 400000,
-				   .id = port };
-	fake_conntrack_add(&tracked);
+	connect_as(PEER, "192.0.2.25", port);
 }
 
 static void given_and_ended(void **state)
@@ -331,19 +262,19 @@ static void restarts(void **state)
 {
 	(void)state;
 	assert_int_equal(grant("console-in", PEER, HOUR_S), 0);
-	stop();
+	gateway_end();
 	fake_time_pass(20 * MINUTE);
 	start();
 	assert_true(is_let_in());
 	assert_int_equal(kernel_left("grant_console-in_4", PEER), 40 * MINUTE + GRANT_MARGIN_MS);
 	/* The wall clock was set back meanwhile: that prolongs nothing. */
-	stop();
+	gateway_end();
 	fake_time_pass(10 * MINUTE);
 	fake_wall_set(WALL - 100 * HOUR_S);
 	start();
 	assert_int_equal(kernel_left("grant_console-in_4", PEER), 30 * MINUTE + GRANT_MARGIN_MS);
 	connect_peer(8470);
-	stop();
+	gateway_end();
 	fake_time_pass(30 * MINUTE);
 	start();
 	assert_false(is_used("grant_console-in_4"));
@@ -358,7 +289,7 @@ static void reboot(int64_t off_s, int64_t wall_step_s)
 	struct grant_list list;
 	bool damaged;
 
-	stop();
+	gateway_end();
 	state_boot_id(boot);
 	text = directory_read(GRANTS_FILE);
 	assert_int_equal(grants_from_text(&list, text, boot, now_ms(), wall_s(), &damaged), 0);
@@ -440,7 +371,7 @@ static void clear_ends_all(void **state)
 	assert_int_equal(grant("console-in", PEER, HOUR_S), -ENODEV);
 	reload(GOOD);
 	assert_false(is_used("grant_console-in_4") || is_used("grant_ews-out_4"));
-	stop();
+	gateway_end();
 	start();
 	assert_int_equal(gateway_grants(gateway)->count, 0);
 }
@@ -459,7 +390,7 @@ static void full_disk(void **state)
 	directory_hide(false);
 	fake_time_pass(MINUTE);
 	assert_false(has_reason("grants-unsaved: "));
-	stop();
+	gateway_end();
 	start();
 	assert_true(is_let_in());
 }
@@ -483,14 +414,14 @@ static void revoked_on_a_full_disk(void **state)
 	free(before);
 	assert_int_equal(take_back("console-in", PEER), 0);
 	assert_true(has_reason("after a restart there are none"));
-	stop();
+	gateway_end();
 	start();
 	assert_int_equal(gateway_grants(gateway)->count, 0);
 	assert_false(is_let_in());
 	assert_int_equal(rmdir(room), 0);
 	assert_int_equal(grant("console-in", PEER, HOUR_S), 0);
 	assert_false(has_reason("grants-unsaved: "));
-	stop();
+	gateway_end();
 	start();
 	assert_true(is_let_in());
 }
@@ -509,7 +440,7 @@ static void kernel_refuses(void **state)
 	assert_int_equal(grant("ews-out", "203.0.113.201", 60), -ENOMEM);
 	fake_time_pass(10 * SECOND);
 	assert_true(kernel_left("grant_ews-out_4", "203.0.113.201") > HOUR - MINUTE);
-	stop();
+	gateway_end();
 	start();
 	assert_int_equal(gateway_grants(gateway)->count, 1);
 
@@ -532,11 +463,11 @@ static void killed_before_the_commit(void **state)
 	char *before = directory_read(GRANTS_FILE);
 	assert_int_equal(take_back("console-in", PEER), 0);
 	char *after = directory_read(GRANTS_FILE);
-	stop();
+	gateway_end();
 	directory_write(GRANTS_FILE, before); /* it was saved, and the kernel did not get it */
 	start();
 	assert_true(is_let_in());
-	stop();
+	gateway_end();
 	directory_write(GRANTS_FILE, after); /* likewise, of a revoke */
 	start();
 	assert_false(is_used("grant_console-in_4"));
@@ -549,7 +480,7 @@ static void damaged_file(void **state)
 {
 	(void)state;
 	assert_int_equal(grant("console-in", PEER, HOUR_S), 0);
-	stop();
+	gateway_end();
 	char *text = directory_read(GRANTS_FILE);
 	*strstr(text, PEER) = '2';
 	directory_write(GRANTS_FILE, text);
