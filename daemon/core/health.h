@@ -59,7 +59,7 @@
 	       "`spefwctl history`, then `spefwctl reload` or `spefwctl rollback`")                                   \
 	REASON(CONFIG_UNSAVED, "config-unsaved", false,                                                               \
 	       "The configuration and the history can't be kept, for a start with a bad file or a rollback.",         \
-	       "free disk space in <DIR>")                                                                            \
+	       "let spefwd write in <DIR>, or free disk space there")                                                 \
 	REASON(OWN_ADDRESS, "own-address", false,                                                                     \
 	       "A protected address is the gateway's own, and therefore not guarded.",                                \
 	       "take <ADDRESS> from this gateway, or out of the configuration")                                       \
@@ -114,9 +114,9 @@
 	REASON(GRANTS_UNSAVED, "grants-unsaved", false,                                                               \
 	       "Grants can't be saved: after a restart of `spefwd` they are as they were when they last could, or "   \
 	       "have all ended, where one was revoked or shortened meanwhile. It is tried again.",                    \
-	       "free disk space in <DIR>")                                                                            \
+	       "let spefwd write in <DIR>, or free disk space there")                                                 \
 	REASON(STATE_UNSAVED, "state-unsaved", false, "Addresses or counters can't be saved.",                        \
-	       "free disk space in <DIR>")
+	       "let spefwd write in <DIR>, or free disk space there")
 
 enum health_code {
 #define HEALTH_CODE(code, name, failed, meaning, remedy) HEALTH_##code,

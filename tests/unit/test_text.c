@@ -279,7 +279,7 @@ static void test_health(void **state)
 	health_fill(&health, "nothing was added");
 	health_add(&health, HEALTH_STATE_UNSAVED, "unsaved");
 	health_fill(&health, "/var");
-	assert_string_equal(health.reasons.items[0].remedy, "free disk space in /var");
+	assert_string_equal(health.reasons.items[0].remedy, "let spefwd write in /var, or free disk space there");
 	health_add(&health, HEALTH_CHANGE_FAILED, "for ever");
 	assert_null(health.reasons.items[1].remedy); /* there is none */
 	health_free(&health);
