@@ -88,18 +88,29 @@ static void set_interval(struct term *term, const uint8_t *value, const uint8_t 
 	}
 }
 
-/* cmp gte, cmp lte */
-static bool decode_range(struct decoding *d, struct term *term, const uint8_t *first, size_t size)
+/* `end` has the last value, in this attribute. */
+static bool decode_range(struct decoding *d, enum field field, const struct nft_expression *end, unsigned kind,
+			 const uint8_t *first, size_t size)
 {
-	const struct nft_expression *end = take(d, "cmp");
 	size_t end_size = 0;
-	const uint8_t *last = end ? nft_value(end, NFTA_CMP_DATA, &end_size) : NULL;
+	const uint8_t *last = end ? nft_value(end, kind, &end_size) : NULL;
+	struct term term = { .kind = TERM_MATCH, .field = (uint8_t)field };
 
-	if (!last || end_size != size)
+	if (!last || end_size != size || size > field_size(field))
 		return false;
-	memcpy(term->first, first, size);
-	memcpy(term->last, last, size);
-	return add(d, term);
+	memcpy(term.first, first, size);
+	memcpy(term.last, last, size);
+	return add(d, &term);
+}
+
+/* As nft 1.1 has it; ours are two comparisons. */
+static bool decode_whole_range(struct decoding *d, enum field field)
+{
+	const struct nft_expression *range = take(d, "range");
+	size_t size = 0;
+	const uint8_t *first = nft_value(range, NFTA_RANGE_FROM_DATA, &size);
+
+	return first && decode_range(d, field, range, NFTA_RANGE_TO_DATA, first, size);
 }
 
 /* A protocol that is asserted for the sake of what comes next: that has it from its field. */
@@ -150,7 +161,7 @@ static bool decode_comparison(struct decoding *d, enum field field)
 	uint32_t op = nft_number(cmp, NFTA_CMP_OP);
 	term.negate = op == NFT_CMP_NEQ;
 	if (op == NFT_CMP_GTE)
-		return decode_range(d, &term, value, loaded);
+		return decode_range(d, field, take(d, "cmp"), NFTA_CMP_DATA, value, loaded);
 	if (!nft_has_operand(field))
 		return loaded == size && !mask == !needs_mask(field) && decode_plain(d, &term, mask, value);
 	if (field == FIELD_L4PROTO && !term.negate) {
@@ -216,7 +227,7 @@ static bool decode_loaded(struct decoding *d)
 	if (take(d, "nat"))
 		return (field == FIELD_IP_DADDR || field == FIELD_IP6_DADDR) &&
 		       add(d, &(struct term){ .kind = TERM_PIN, .field = (uint8_t)field });
-	return decode_comparison(d, field);
+	return peek(d, 0, "range") ? decode_whole_range(d, field) : decode_comparison(d, field);
 }
 
 static bool decode_counter(struct decoding *d)

@@ -29,8 +29,9 @@ struct nft_expressions {
 
 /* False: it holds what no rule of ours has. What could be read until then is there. */
 bool nft_take_apart(const struct nlmsghdr *header, struct nft_expressions *ret);
-/* Whether they are the same but for what the kernel adds to a rule, or leaves out of it, because it means nothing. */
-bool nft_expressions_equal(const struct nft_expressions *a, const struct nft_expressions *b);
+/* Whether they are the same but for what the kernel adds to a rule, or leaves out of it, because it means nothing; and
+ * `read` may have one expression for a range, where `made` has two comparisons. */
+bool nft_expressions_equal(const struct nft_expressions *read, const struct nft_expressions *made);
 
 /* Of an attribute that is not there or of another size: 0, NULL. Numbers come in network byte order. */
 bool nft_has(const struct nft_expression *expression, unsigned kind);

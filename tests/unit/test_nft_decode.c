@@ -550,25 +550,94 @@ static void test_truncated(void **state)
 	}
 }
 
-/* No bit of a rule can be turned without notice. */
+/* No bit of it can be turned without notice. */
+static void assert_every_bit(struct message *message, const struct rule *rule)
+{
+	size_t begin = NLMSG_HDRLEN + sizeof(struct nfgenmsg) + 2 * (MNL_ATTR_HDRLEN + 8); /* table, chain */
+	bool equal;
+
+	for (size_t bit = begin * 8; bit < header_of(message)->nlmsg_len * (size_t)8; bit++) {
+		uint8_t *byte = (uint8_t *)&message->bytes[bit / 8], one = (uint8_t)(1 << bit % 8);
+		*byte = *byte ^ one;
+		decode(header_of(message), rule, &equal);
+		*byte = *byte ^ one;
+		if (equal && !(message->idle[bit / 8] & one))
+			fail_msg("bit %zu of byte %zu is not noticed", bit % 8, bit / 8);
+	}
+}
+
 static void test_every_bit(void **state)
 {
 	struct message message;
-	bool equal;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rules); i++) {
 		struct nftnl_rule *rule = a_rule(i);
 		build(&message, rule);
-		size_t begin = NLMSG_HDRLEN + sizeof(struct nfgenmsg) + 2 * (MNL_ATTR_HDRLEN + 8); /* table, chain */
-		for (size_t bit = begin * 8; bit < header_of(&message)->nlmsg_len * (size_t)8; bit++) {
-			uint8_t *byte = (uint8_t *)&message.bytes[bit / 8], one = (uint8_t)(1 << bit % 8);
-			*byte = *byte ^ one;
-			decode(header_of(&message), &rules[i], &equal);
-			*byte = *byte ^ one;
-			if (equal && !(message.idle[bit / 8] & one))
-				fail_msg("rule %zu: bit %zu of byte %zu is not noticed", i, bit % 8, bit / 8);
+		assert_every_bit(&message, &rules[i]);
+		nftnl_rule_free(rule);
+	}
+}
+
+/* The last two expressions, which compare with the ends of a range, become the one that nft 1.1 has for that. */
+static struct nftnl_expr *join_range(struct nftnl_rule *rule, int number)
+{
+	struct nftnl_expr *first = find(rule, "cmp", number), *last = find(rule, "cmp", number + 1),
+			  *range = nftnl_expr_alloc("range");
+	uint32_t size;
+
+	assert_non_null(range);
+	const void *value = nftnl_expr_get(first, NFTNL_EXPR_CMP_DATA, &size);
+	nftnl_expr_set(range, NFTNL_EXPR_RANGE_FROM_DATA, value, size);
+	value = nftnl_expr_get(last, NFTNL_EXPR_CMP_DATA, &size);
+	nftnl_expr_set(range, NFTNL_EXPR_RANGE_TO_DATA, value, size);
+	nftnl_expr_set_u32(range, NFTNL_EXPR_RANGE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(range, NFTNL_EXPR_RANGE_OP, NFT_RANGE_EQ);
+	nftnl_rule_del_expr(first);
+	nftnl_rule_del_expr(last);
+	nftnl_expr_free(first);
+	nftnl_expr_free(last);
+	nftnl_rule_add_expr(rule, range);
+	return range;
+}
+
+static void test_one_range(void **state)
+{
+	const struct rule ranges[] = {
+		TERMS({ .kind = TERM_MATCH, .field = FIELD_TCP_DPORT, .first = { 1, 0 }, .last = { 2, 7 } }),
+		TERMS({ .kind = TERM_MATCH,
+			.field = FIELD_IP_SADDR,
+			.first = { 10, 0, 0, 3 },
+			.last = { 10, 0, 0, 9 } }),
+	};
+	static const struct {
+		uint16_t attribute;
+		uint32_t value;
+	} altered[] = { { NFTNL_EXPR_RANGE_OP, NFT_RANGE_NEQ }, { NFTNL_EXPR_RANGE_SREG, NFT_REG_2 } };
+	struct message message;
+	bool equal;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ranges); i++) {
+		struct nftnl_rule *rule;
+		assert_int_equal(nft_encode_rule("chain", &ranges[i], &rule), 0);
+		struct nftnl_expr *range = join_range(rule, 1);
+		build(&message, rule);
+		assert_same(header_of(&message), &ranges[i]);
+		assert_every_bit(&message, &ranges[i]);
+		for (size_t a = 0; a < COUNT_OF(altered); a++) {
+			uint32_t before = nftnl_expr_get_u32(range, altered[a].attribute);
+			nftnl_expr_set_u32(range, altered[a].attribute, altered[a].value);
+			build(&message, rule);
+			decode(header_of(&message), &ranges[i], &equal);
+			assert_false(equal);
+			nftnl_expr_set_u32(range, altered[a].attribute, before);
 		}
+		/* and what would be too many bytes for the field */
+		nftnl_expr_set(range, NFTNL_EXPR_RANGE_FROM_DATA, "0123456789abcdef", 16);
+		nftnl_expr_set(range, NFTNL_EXPR_RANGE_TO_DATA, "0123456789abcdef", 16);
+		build(&message, rule);
+		assert_foreign(header_of(&message), &ranges[i]);
 		nftnl_rule_free(rule);
 	}
 }
@@ -612,7 +681,7 @@ int main(void)
 		cmocka_unit_test(test_altered),           cmocka_unit_test(test_more_expressions),
 		cmocka_unit_test(test_fewer_expressions), cmocka_unit_test(test_rule_attributes),
 		cmocka_unit_test(test_truncated),         cmocka_unit_test(test_every_bit),
-		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_one_range),         cmocka_unit_test(test_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
