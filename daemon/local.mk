@@ -35,6 +35,8 @@ libcore_a_SOURCES = \
 	daemon/core/environment.h \
 	daemon/core/expect.c daemon/core/expect.h \
 	daemon/core/explain.c daemon/core/explain.h daemon/core/explain_question.c \
+	daemon/core/fate_addresses.c \
+	daemon/core/fate_diff.c daemon/core/fate_diff.h daemon/core/fate_diff_parts.h daemon/core/fate_diff_text.c \
 	daemon/core/fate_text.c daemon/core/fate_text.h \
 	daemon/core/fate.c daemon/core/fate.h daemon/core/fate_packet.c \
 	daemon/core/flow_index.c daemon/core/flow_index.h \

@@ -341,6 +341,17 @@ uint32_t domain_class(const struct domain *domain, struct key key)
 	return domain->points.items[low].class;
 }
 
+struct span domain_span(const struct domain *domain, size_t point)
+{
+	struct span span = { domain->points.items[point].first, domain->max };
+
+	if (point + 1 < domain->points.count) {
+		struct key next = domain->points.items[point + 1].first;
+		span.last = (struct key){ next.high - (next.low == 0), next.low - 1 };
+	}
+	return span;
+}
+
 struct key domain_example(const struct domain *domain, uint32_t class)
 {
 	return domain->points.items[domain->example[class]].first;

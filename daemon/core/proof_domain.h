@@ -57,6 +57,7 @@ int domain_close(struct domain *domain, struct values_store *store);
 
 /* Once closed. */
 uint32_t domain_class(const struct domain *domain, struct key key);
+struct span domain_span(const struct domain *domain, size_t point); /* from this one of the points to the next */
 struct key domain_example(const struct domain *domain, uint32_t class);
 
 /* Bytes are in network order. */

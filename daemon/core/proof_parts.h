@@ -75,7 +75,7 @@ struct prover {
 void proof_fail(struct prover *p, const char *why);
 bool proof_stopped(const struct prover *p);
 
-/* proof_questions.c: what policy and environment may ask about. 0 or -ENOMEM. */
+/* proof_questions.c: what policy and environment may ask about; several of them, one call each. 0 or -ENOMEM. */
 int questions_begin(struct questions *questions, struct space *space, const struct fate_view *view);
 void questions_finish(struct questions *questions, struct space *space);
 void questions_free(struct questions *questions);

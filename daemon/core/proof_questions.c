@@ -185,9 +185,11 @@ static int role_order(const void *a, const void *b)
 static void add_roles(struct adding *a, const struct flow_index *index)
 {
 	struct asked_set *item = add(a, index->guarded, QUESTION_ROLE, 0, DOMAIN_ADDRESS);
-	struct role_range *sorted = malloc((index->guarded_count + 1) * sizeof(*sorted));
+	struct role_range *sorted = item ? malloc((index->guarded_count + 1) * sizeof(*sorted)) : NULL;
 
-	if (!item || !sorted || space_add_map(a->space, DOMAIN_ADDRESS, &item->index) < 0) {
+	if (!item)
+		return;
+	if (!sorted || space_add_map(a->space, DOMAIN_ADDRESS, &item->index) < 0) {
 		free(sorted);
 		a->result = -ENOMEM;
 		return;

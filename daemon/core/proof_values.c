@@ -37,7 +37,9 @@ static uint32_t hash_runs(const struct run *runs, size_t count)
 
 int values_begin(struct values_store *store)
 {
-	*store = (struct values_store){ .bucket_count = BUCKETS_START, .cut_capacity = CUTS_START };
+	*store = (struct values_store){
+		.bucket_count = BUCKETS_START, .cut_capacity = CUTS_START, .runs_max = UINT32_MAX, .cuts_max = CUTS_MAX
+	};
 	store->buckets = calloc(store->bucket_count, sizeof(*store->buckets));
 	store->cuts = calloc(store->cut_capacity, sizeof(*store->cuts));
 	if (!store->buckets || !store->cuts || ARRAY_PUSH(&store->sets, (struct values_entry){ 0 }) < 0) {
@@ -97,7 +99,7 @@ uint32_t values_of(struct values_store *store, const struct run *runs, size_t co
 			return store->buckets[at] - 1;
 	}
 	struct values_entry entry = { (uint32_t)store->runs.count, (uint32_t)count, hash };
-	store->full = store->sets.count >= SETS_MAX || store->runs.count + count >= UINT32_MAX;
+	store->full = store->sets.count >= SETS_MAX || store->runs.count + count >= store->runs_max;
 	if (store->full)
 		return failed(store);
 	for (size_t i = 0; i < count; i++)
@@ -221,9 +223,9 @@ static void split_runs(struct values_store *store, uint32_t a, uint32_t b)
 static bool grow_cuts(struct values_store *store)
 {
 	size_t capacity = store->cut_capacity * 2;
-	struct values_cut *cuts = capacity <= CUTS_MAX ? calloc(capacity, sizeof(*cuts)) : NULL;
+	struct values_cut *cuts = capacity <= store->cuts_max ? calloc(capacity, sizeof(*cuts)) : NULL;
 
-	store->full = capacity > CUTS_MAX;
+	store->full = capacity > store->cuts_max;
 	if (!cuts)
 		return false;
 	for (size_t i = 0; i < store->cut_capacity; i++) {

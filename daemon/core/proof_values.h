@@ -20,6 +20,7 @@ struct values_store {
 		struct run *items;
 		size_t count, capacity;
 	} runs;
+	size_t runs_max, cuts_max; /* whoever wants less than values_begin() allows */
 	struct {
 		struct values_entry *items;
 		size_t count, capacity;

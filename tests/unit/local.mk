@@ -18,6 +18,7 @@ UNIT_TESTS = \
 	tests/unit/test_expect \
 	tests/unit/test_explain \
 	tests/unit/test_fate \
+	tests/unit/test_fate_diff \
 	tests/unit/test_gw_names \
 	tests/unit/test_gw_observer \
 	tests/unit/test_health_note \
@@ -216,6 +217,9 @@ UNIT_FATE_SOURCES = tests/unit/fate_world.c tests/unit/fate_world.h tests/golden
 tests_unit_test_fate_SOURCES = tests/unit/test_fate.c $(UNIT_FATE_SOURCES)
 tests_unit_test_fate_LDFLAGS = $(UNIT_WRAPPED)
 tests_unit_test_fate_LDADD = $(UNIT_MAKE_LIBS)
+tests_unit_test_fate_diff_SOURCES = tests/unit/test_fate_diff.c $(UNIT_FATE_SOURCES)
+tests_unit_test_fate_diff_LDFLAGS = $(UNIT_WRAPPED)
+tests_unit_test_fate_diff_LDADD = $(UNIT_MAKE_LIBS)
 tests_unit_test_proof_SOURCES = tests/unit/test_proof.c $(UNIT_MAKE_SOURCES)
 tests_unit_test_proof_LDFLAGS = $(UNIT_WRAPPED) -Wl,--wrap=box_example,--wrap=values_split,--wrap=values_and
 tests_unit_test_proof_LDADD = $(UNIT_MAKE_LIBS)
