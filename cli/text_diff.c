@@ -187,6 +187,32 @@ static void print_denied(const struct ctl *ctl, const json_t *reply)
 		fputs("  (a network is judged by its first address)\n", ctl->screen.file);
 }
 
+/* -v */
+static void print_packets(const struct ctl *ctl, const json_t *reply)
+{
+	const json_t *list = json_object_get(reply, "packets");
+	const char *unknown = json_text_of(reply, "packets_unknown");
+	int64_t more = json_number_of(reply, "packets_more");
+	char number[32];
+
+	if (!list)
+		return;
+	if (*unknown) {
+		fprintf(ctl->screen.file, "Which new connections fare otherwise is not known: %s.\n", unknown);
+		return;
+	}
+	bool any = json_array_size(list) || more > 0;
+	fprintf(ctl->screen.file, "%s new connection%s otherwise%s\n", any ? "All" : "No",
+		any ? "s that fare" : " fares", any ? ":" : ".");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		fputs("  ", ctl->screen.file);
+		screen_line(&ctl->screen, 2, 4, TONE_PLAIN, json_text(json_array_get(list, i)));
+	}
+	if (more > 0)
+		fprintf(ctl->screen.file, "  and %s more kinds\n", format_count(more, number));
+	fputs("  (by flows and addresses: guards and mid-stream packets are left out)\n", ctl->screen.file);
+}
+
 static void print_notes(const struct ctl *ctl, const json_t *reply)
 {
 	struct text names = { 0 };
@@ -202,7 +228,8 @@ static void print_notes(const struct ctl *ctl, const json_t *reply)
 		fprintf(ctl->screen.file, "Of %s entries of the record nobody knows the addresses: not judged.\n",
 			format_count(json_number_of(reply, "unjudged"), number));
 	if (json_object_get(reply, "against"))
-		fputs("By the files alone: connections and the record are not looked at.\n", ctl->screen.file);
+		fputs("By the files alone: connections, the record and addresses of names are left out.\n",
+		      ctl->screen.file);
 	else if (!json_object_get(reply, "denied"))
 		fputs("No record is kept (record = no): who would be denied is not known.\n", ctl->screen.file);
 }
@@ -226,6 +253,7 @@ void text_diff(const struct ctl *ctl, const json_t *reply)
 	screen_line(&ctl->screen, 0, 2, TONE_STRONG, text_of(&title));
 	text_free(&title);
 	print_changes(ctl, changes);
+	print_packets(ctl, reply);
 	print_cut(ctl, reply);
 	print_denied(ctl, reply);
 	if (json_array_size(changes))

@@ -131,17 +131,17 @@ const struct verb verbs[] = {
 	  .arguments = "[FILE]",
 	  .arguments_max = 1,
 	  .help = "what a reload would change, cut and deny",
-	  .about = "What a reload would do: what is new, gone or another, as the keys of the file; the live "
-		   "connections that it would cut, the first 20 of them; and, by the record, who has used a flow in "
-		   "the last 30 days and could not any more, the 20 most recent ones. A network in the record is "
-		   "judged by its first address, and a name that is new has no address until it is resolved.\n"
-		   "Without <FILE> it is the daemon's file on disk. <FILE> is another one, of up to 768 kB with the "
-		   "files that it names, for root.\n"
-		   "With `-c`, <FILE> (or `/etc/spefw/spefw.ini`) is compared with the file of `-c`, without a daemon; "
-		   "connections and the record are not looked at. The exit status is 1 where a file has errors, and "
-		   "else 0.\n",
+	  .about = "What a reload would do: what is new, gone or another; 20 of the live connections that it would "
+		   "cut; and, by the record, who has used a flow in the last 30 days and could not any more, the 20 "
+		   "most recent ones, a network by its first address. A new name has no address until it is resolved. "
+		   "With `--verbose` also all new connections that fare otherwise, in up to 50 lines, by flows and "
+		   "addresses (a role's are the new ones): without guards and mid-stream packets.\n"
+		   "Without <FILE> it is the daemon's file. <FILE> is another one, of up to 768 kB with what it names, "
+		   "for root. With `-c`, <FILE> (or `/etc/spefw/spefw.ini`) is compared with the "
+		   "file of `-c`, without a daemon, connections, the record, and addresses of names. The exit status "
+		   "is 1 where a file has errors, else 0.\n",
 	  .example = "spefwctl diff",
-	  .options = OF(CONFIG),
+	  .options = OF(CONFIG) | OF(VERBOSE),
 	  .method = SPEFW_METHOD("Diff"),
 	  .timeout_s = TIMEOUT_S,
 	  .text = text_diff,

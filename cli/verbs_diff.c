@@ -30,6 +30,22 @@ static bool read_file(const struct ctl *ctl, const char *path, struct policy_fil
 	return r == 0;
 }
 
+/* Where it is asked for. Without a daemon no name has an address. */
+static int add_fates(const struct ctl *ctl, json_t *reply, const struct policy *before, const struct policy *after)
+{
+	const struct fate_side old = { .policy = before }, new = { .policy = after };
+	struct fate_diff diff;
+	int r = 0;
+
+	if (!ctl->values[OPTION_VERBOSE])
+		return 0;
+	r = fate_diff(&diff, &old, &new, FATE_LINES_MAX);
+	if (r == 0)
+		r = change_json_add_fates(reply, &diff);
+	fate_diff_free(&diff);
+	return r;
+}
+
 /* Of two files, without a daemon: flows and addresses. */
 static int compare(const struct ctl *ctl, const char *before_path, const char *path)
 {
@@ -44,11 +60,11 @@ static int compare(const struct ctl *ctl, const char *before_path, const char *p
 		json_t *reply =
 			json_pack("{s:o, s:o, s:s, s:o}", "path", json_printable(path), "against",
 				  json_printable(before_path), "mode", mode_name(file.policy.mode), "changes", changes);
-		if (reply)
+		status = reply && add_fates(ctl, reply, &before.policy, &file.policy) == 0 ? EXIT_DONE : EXIT_FAILED;
+		if (status == EXIT_DONE)
 			ctl->output->reply(ctl, reply);
 		else
 			ctl_error(ctl, "out of memory");
-		status = reply ? EXIT_DONE : EXIT_FAILED;
 		json_decref(reply);
 		policy_file_free(&file);
 	}
@@ -114,6 +130,14 @@ int verb_diff(struct ctl *ctl)
 		parameters = read_parameters(ctl, path);
 		if (!parameters)
 			return EXIT_FAILED;
+	}
+	if (ctl->values[OPTION_VERBOSE]) {
+		parameters = parameters ? parameters : json_object();
+		if (json_object_set_new(parameters, "packets", json_true()) < 0) {
+			ctl_error(ctl, "out of memory");
+			json_decref(parameters);
+			return EXIT_FAILED;
+		}
 	}
 	int status = ctl_call(ctl, parameters, &reply);
 	if (status == EXIT_DONE)

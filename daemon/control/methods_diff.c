@@ -53,13 +53,14 @@ static void fail_invalid(struct control_call *call, const struct diags *diags)
 	control_fail(call, SPEFW_ERROR("ConfigInvalid"), json_pack("{s:o}", "errors", errors));
 }
 
-static void answer(const struct service *service, struct control_call *call, const struct archive *files)
+static void answer(const struct service *service, struct control_call *call, const struct archive *files, bool packets)
 {
 	struct diags diags = { 0 };
 	struct gateway_diff diff;
 	json_t *changes = json_array(), *reply = NULL;
 
-	int r = changes ? gateway_diff(service->gateway, files, &diags, change_json_add, changes, &diff) : -ENOMEM;
+	int r = changes ? gateway_diff(service->gateway, files, packets, &diags, change_json_add, changes, &diff)
+			: -ENOMEM;
 	if (r == 0) {
 		reply = report_diff(service->gateway, &diff, changes);
 		gateway_diff_free(&diff);
@@ -76,9 +77,15 @@ static void answer(const struct service *service, struct control_call *call, con
 	diags_free(&diags);
 }
 
+static void fail_parameter(struct control_call *call, const char *name)
+{
+	control_fail(call, VARLINK_SERVICE ".InvalidParameter", json_pack("{s:s}", "parameter", name));
+}
+
 void run_diff(void *userdata, struct control_call *call, json_t *parameters)
 {
 	const struct service *service = userdata;
+	const json_t *packets = json_object_get(parameters, "packets");
 	struct archive files = { 0 };
 
 	int r = read_files(parameters, &files);
@@ -86,10 +93,12 @@ void run_diff(void *userdata, struct control_call *call, json_t *parameters)
 		control_fail(call, SPEFW_ERROR("PermissionDenied"),
 			     json_pack("{s:s}", "what", "Diff of other files is for root alone"));
 	else if (r == -EINVAL)
-		control_fail(call, VARLINK_SERVICE ".InvalidParameter", json_pack("{s:s}", "parameter", "files"));
+		fail_parameter(call, "files");
 	else if (r < 0)
 		fail(call, strerror(-r));
+	else if (packets && !json_is_boolean(packets) && !json_is_null(packets))
+		fail_parameter(call, "packets");
 	else
-		answer(service, call, r == 1 ? &files : NULL);
+		answer(service, call, r == 1 ? &files : NULL, json_is_true(packets));
 	archive_free(&files);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/report_diff.h"
 #include "clock.h"
+#include "control/change_json.h"
 #include "control/report_cut.h"
 #include "control/report_usage.h"
 #include "control/wire.h"
@@ -81,6 +82,10 @@ json_t *report_diff(const struct gateway *gateway, const struct gateway_diff *di
 				"changes", changes, "cut", (json_int_t)diff->cut, "cut_connections",
 				cut_list(gateway, diff), "new_names", new_names(diff));
 
+	if (out && diff->has_fates && change_json_add_fates(out, &diff->fates) < 0) {
+		json_decref(out);
+		return NULL;
+	}
 	if (!out || !diff->recorded)
 		return out;
 	json_object_set_new(out, "denied", json_integer((json_int_t)diff->record.count));

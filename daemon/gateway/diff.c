@@ -88,7 +88,25 @@ static int find_effects(struct gateway *gateway, struct gateway_diff *ret)
 	return r;
 }
 
-int gateway_diff(struct gateway *gateway, const struct archive *files, struct diags *diags,
+/* By what names have now. */
+static int find_fates(struct gateway *gateway, struct gateway_diff *ret)
+{
+	const struct policy *before = config_store_policy(gateway->config), *now = &ret->candidate.file.policy;
+	struct names_view names[2] = { 0 };
+
+	int r = gateway_view(gateway, before, &names[0]);
+	if (r == 0)
+		r = gateway_view(gateway, now, &names[1]);
+	if (r == 0)
+		r = fate_diff(&ret->fates, &(struct fate_side){ before, &names[0] },
+			      &(struct fate_side){ now, &names[1] }, FATE_LINES_MAX);
+	ret->has_fates = r == 0;
+	names_view_free(&names[0]);
+	names_view_free(&names[1]);
+	return r;
+}
+
+int gateway_diff(struct gateway *gateway, const struct archive *files, bool fates, struct diags *diags,
 		 void (*see)(void *userdata, const struct policy_change *change), void *userdata,
 		 struct gateway_diff *ret)
 {
@@ -102,6 +120,8 @@ int gateway_diff(struct gateway *gateway, const struct archive *files, struct di
 	if (r == 0) {
 		policy_diff(config_store_policy(gateway->config), &ret->candidate.file.policy, see, userdata);
 		r = find_effects(gateway, ret);
+		if (r == 0 && fates)
+			r = find_fates(gateway, ret);
 		if (r < 0)
 			gateway_diff_free(ret);
 	}
@@ -113,6 +133,7 @@ void gateway_diff_free(struct gateway_diff *diff)
 {
 	config_candidate_free(&diff->candidate);
 	names_view_free(&diff->held_before);
+	fate_diff_free(&diff->fates);
 	free(diff->new_names.items);
 	*diff = (struct gateway_diff){ 0 };
 }

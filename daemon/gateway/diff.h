@@ -4,6 +4,7 @@
 
 /* What a reload would do, and nothing of it done. */
 
+#include "core/fate_diff.h"
 #include "core/policy_diff.h"
 #include "core/record_effect.h"
 #include "gateway/gateway.h"
@@ -19,6 +20,8 @@ struct gateway_diff {
 		struct cut_cause cause;
 	} items[CUT_SHOWN_MAX];
 	size_t shown;
+	bool has_fates; /* they were asked for: */
+	struct fate_diff fates;
 	struct names_view held_before; /* every address that the names of the policy in force have held */
 	bool recorded;                 /* there is a record: */
 	struct record_effect record;
@@ -31,9 +34,9 @@ struct gateway_diff {
 };
 
 /* files: the first is the configuration, the others are what it names; NULL: those on disk. `see` gets each change.
- * 0; -EINVAL with the errors in diags; -EBUSY: that was done a moment ago; or another negative errno. After a 0,
- * gateway_diff_free() must follow; what *ret points to is valid until the next event. */
-int gateway_diff(struct gateway *gateway, const struct archive *files, struct diags *diags,
+ * fates: those are asked for. 0; -EINVAL with the errors in diags; -EBUSY: that was done a moment ago; or another
+ * negative errno. After a 0, gateway_diff_free() must follow; what *ret points to is valid until the next event. */
+int gateway_diff(struct gateway *gateway, const struct archive *files, bool fates, struct diags *diags,
 		 void (*see)(void *userdata, const struct policy_change *change), void *userdata,
 		 struct gateway_diff *ret);
 void gateway_diff_free(struct gateway_diff *diff);

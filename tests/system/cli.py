@@ -200,7 +200,7 @@ def replies(tap):
                 ("Status", None), ("Flows", None), ("Names", None), ("Reload", None), ("Refresh", None),
                 ("Refresh", {"names": [vendor.LICENSE_NAME]}), ("Refresh", {"names": [vendor.LICENSE_NAME] * 2}),
                 ("Policy", None), ("Export", {"format": "netsh"}), ("Clear", None), ("Status", None), ("Reload", None),
-                ("Status", {}), ("History", None), ("Config", None)):
+                ("Status", {}), ("History", None), ("Config", None), ("Diff", {"packets": True})):
             reply = daemon.call(method, parameters)
             tap.equal(interface.complaints(interface.methods[method][1], reply), [], "%s replies as described" % method)
         daemon.write(lab.config())
@@ -232,6 +232,8 @@ def replies(tap):
         for method, parameters, error in (("org.spefw.Gateway.Nonsense", {}, "org.varlink.service.MethodNotFound"),
                                           ("org.nonsense.Thing.Do", {}, "org.varlink.service.InterfaceNotFound"),
                                           ("org.spefw.Gateway.Refresh", {"names": 5},
+                                           "org.varlink.service.InvalidParameter"),
+                                          ("org.spefw.Gateway.Diff", {"packets": 5},
                                            "org.varlink.service.InvalidParameter")):
             reply = raw(daemon, json.dumps({"method": method, "parameters": parameters}).encode() + b"\0")
             tap.equal(reply and json.loads(reply.rstrip(b"\0").decode()).get("error"), error,

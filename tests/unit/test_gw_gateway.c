@@ -261,7 +261,7 @@ static int foretell(const char *config, const struct archive *files, struct gate
 	if (config)
 		directory_write("spefw.ini", config);
 	fake_time_pass(SECOND);
-	int r = gateway_diff(gateway, files, &diags, count_change, ret_changes, ret);
+	int r = gateway_diff(gateway, files, true, &diags, count_change, ret_changes, ret);
 	assert_int_equal(r == -EINVAL, diags_failed(&diags));
 	diags_free(&diags);
 	return r;
@@ -285,6 +285,9 @@ static void test_diff(void **state)
 	uint64_t generation = config_store_generation(gateway_config(gateway));
 	assert_int_equal(foretell(NULL, NULL, &diff, &changes), 0);
 	assert_int_equal(changes + diff.cut + diff.record.count, 0);
+	assert_true(diff.has_fates);
+	assert_null(diff.fates.failure);
+	assert_int_equal(diff.fates.count, 0);
 	gateway_diff_free(&diff);
 
 	assert_int_equal(foretell(NARROW, NULL, &diff, &changes), 0);
@@ -296,6 +299,11 @@ static void test_diff(void **state)
 	assert_true(diff.recorded);
 	assert_int_equal(diff.record.count, 1);
 	assert_int_equal(diff.record.items[0]->port, 8470);
+	assert_true(diff.fates.count > 0);
+	for (size_t i = 0; i < diff.fates.count; i++) {
+		assert_int_equal(diff.fates.items[i].before, OUTCOME_ALLOWED);
+		assert_int_equal(diff.fates.items[i].after, OUTCOME_DENIED);
+	}
 	gateway_diff_free(&diff);
 	assert_int_equal(fake_conntrack_count(), 31);
 	assert_int_equal(config_store_generation(gateway_config(gateway)), generation);
@@ -334,7 +342,7 @@ static void test_diff_memory(void **state)
 		directory_write("spefw.ini", NARROW);
 		fake_time_pass(SECOND);
 		allocations_left = i;
-		int r = gateway_diff(gateway, NULL, &diags, count_change, &changes, &diff);
+		int r = gateway_diff(gateway, NULL, true, &diags, count_change, &changes, &diff);
 		bool enough = allocations_left > 0;
 		allocations_left = -1;
 		if (r == 0)

@@ -624,7 +624,10 @@ static void test_explain_file(void **state)
 
 static void test_diff(void **state)
 {
-	static const char *const names[] = { "diff-full", "diff-none", "diff-audit", "diff-removed", "diff-hostile" };
+	static const char *const names[] = {
+		"diff-full",    "diff-none",    "diff-audit",        "diff-removed",
+		"diff-hostile", "diff-packets", "diff-packets_none", "diff-packets_unknown"
+	};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -647,10 +650,16 @@ static void test_diff_files(void **state)
 	write_file(old, text);
 	write_file(new, whole);
 	assert_int_equal(RUN(f, "-c", old, "diff", new), EXIT_DONE);
-	assert_non_null(strstr(f->out, "  - imap-in    off  line 6\n"
-				       "By the files alone: connections and the record are not looked at.\n"));
+	assert_non_null(strstr(f->out,
+			       "  - imap-in    off  line 6\n"
+			       "By the files alone: connections, the record and addresses of names are left out.\n"));
 	assert_int_equal(RUN(f, "-c", old, "--json", "diff", new), EXIT_DONE);
 	assert_non_null(strstr(f->out, "\"key\": \"enabled\", \"before\": \"on\", \"after\": \"off\", \"line\": 6"));
+	assert_null(strstr(f->out, "packets"));
+	assert_int_equal(RUN(f, "-c", old, "diff", "-v", new), EXIT_DONE);
+	assert_non_null(strstr(f->out, "All new connections that fare otherwise:\n"
+				       "  any -> SERVER tcp/143: allowed -> denied\n"
+				       "  (by flows and addresses: guards and mid-stream packets are left out)\n"));
 	assert_int_equal(RUN(f, "-c", old, "diff", old), EXIT_DONE);
 	assert_int_equal(strncmp(f->out, "no difference: ", 15), 0);
 	write_file(new, "[server]\n");
