@@ -79,6 +79,9 @@ static void add_port_chain(struct compiler *c, const struct policy_role *role, e
 	else if (direction == FROM_ROLE && named &&
 		 is_answered(c, role)) /* the next attempt may pass: it has to come */
 		rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_out");
+	/* Sources of one family and targets of the other: a chain without rules is taken for one that was emptied. */
+	else if (chain && !chain->count)
+		rule_action(c, chain_rule(c->out, chain), ACTION_RETURN, NULL);
 }
 
 /* Whether a flow lets all mid-stream packets of this port pass, or all its connections be pinned: then one chain, or

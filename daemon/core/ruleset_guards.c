@@ -13,12 +13,15 @@ static bool has_hooks(const struct ruleset *ruleset)
 	return true;
 }
 
-/* compile() makes no chain without rules. */
+/* compile() makes no chain without rules but for those ahead of forward, input and output, which it leaves empty in
+ * audit mode; none of these keeps anybody out whom the others would let in. */
 static bool has_rules(const struct ruleset *ruleset)
 {
-	for (size_t i = 0; i < ruleset->chains.count; i++)
-		if (!ruleset->chains.items[i].count || ruleset->chains.items[i].altered)
+	for (size_t i = 0; i < ruleset->chains.count; i++) {
+		const struct chain *chain = &ruleset->chains.items[i];
+		if ((!chain->count && chain->hook != HOOK_PREROUTING) || chain->altered)
 			return false;
+	}
 	return true;
 }
 

@@ -229,6 +229,9 @@ def audited(tap):
         daemon.reload(lab.config().replace("mode = enforce", "mode = audit"))
         [probe] = probe_all([("client", "192.0.2.25", 3389, True)])
         tap.ok(probe.open, "and back")
+        daemon.stop()
+        done = daemon.run("spefwd", "--inspect")
+        tap.ok("audit mode: it counts, and denies nothing" in done.stdout, "--inspect knows it", done.stdout)
 
 
 def bad_starts(tap):

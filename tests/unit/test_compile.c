@@ -3,6 +3,7 @@
  * ports, packet by packet, in an interpreter of rulesets (vm.c). SPEFW_SEED and SPEFW_ROUNDS in the environment change
  * the dice. */
 #include "core/explain.h"
+#include "core/ruleset_guards.h"
 #include "make.h"
 #include "random_policy.h"
 #include "vm.h"
@@ -831,6 +832,35 @@ static void test_no_memory(void **state)
 	policy_free(&policy);
 }
 
+/* Whatever the policy, a table that was made of it is taken for one that guards, in audit mode for one that counts; and
+ * no more once a chain was emptied that decides. */
+static void test_guards(void **state)
+{
+	(void)state;
+	random_seed(0x5eed);
+	for (int round = 0; round < 60; round++) {
+		char *text = random_config(true);
+		struct policy policy;
+		struct ruleset ruleset;
+		make_good_policy(&policy, text);
+		struct names_view names = random_names(&policy);
+		assert_int_equal(make_ruleset(&ruleset, &policy, &names), 0);
+		assert_true(ruleset_guards(&ruleset));
+		assert_int_equal(ruleset_audits(&ruleset), policy.mode == MODE_AUDIT);
+		for (size_t i = 0; i < ruleset.chains.count; i++) {
+			struct chain *chain = &ruleset.chains.items[i];
+			size_t count = chain->count;
+			chain->count = 0;
+			assert_int_equal(ruleset_guards(&ruleset), chain->hook == HOOK_PREROUTING);
+			chain->count = count;
+		}
+		ruleset_free(&ruleset);
+		names_view_free(&names);
+		policy_free(&policy);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -839,7 +869,7 @@ int main(void)
 		cmocka_unit_test(test_no_links),          cmocka_unit_test(test_links_of_two_roles),
 		cmocka_unit_test(test_observe),           cmocka_unit_test(test_not_observed),
 		cmocka_unit_test(test_many_names),        cmocka_unit_test(test_name_sets),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_memory),         cmocka_unit_test(test_guards),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
