@@ -10,7 +10,10 @@
 enum {
 	DEPTH_MAX = 16 /* the kernel's */,
 	RULES_MAX = 1 << 20 /* that one packet may come by */,
-	WALKERS_MAX = 1 << 20
+	WALKERS_MAX = 1 << 20,
+	IDLE_DEPTH = 3, /* so far is looked ahead */
+	IDLE_OUTCOMES = 64,
+	PASSED_OVER = UINT8_MAX /* no action: the next rule follows */
 };
 
 struct walker {
@@ -190,45 +193,193 @@ static bool act(struct walking *k, uint8_t action, uint32_t chain)
 	}
 }
 
-static bool follow_map(struct walking *k, const struct step *step)
+/* Rules that do nothing to any part of a box need not take it apart, and outcomes of a map that come to the same in the
+ * end are one: else what each of a thousand protected machines answers to each other one was a million kinds. */
+
+static bool is_idle(struct walking *k, const struct program_rule *rule, int depth);
+
+static bool is_mixed(const struct walking *k, uint8_t variable)
+{
+	uint32_t next = k->p->next_is_protocol, values = k->w.box.values[VARIABLE_NEXT_HEADER];
+
+	return variable == VARIABLE_NEXT_HEADER && values != next && values_meet(&k->p->space.store, values, next);
+}
+
+static bool may_begin(const struct walking *k, const struct program_rule *rule)
+{
+	const struct test *tests = &k->program->tests.items[rule->tests];
+
+	for (uint32_t i = 0; i < rule->test_count; i++)
+		if (is_mixed(k, tests[i].variable))
+			return true;
+	return !rule->never && may_pass(k, tests, rule->test_count);
+}
+
+/* The first rule that is not, or the number of rules. */
+static uint32_t skip_idle(struct walking *k, uint32_t chain, int depth)
+{
+	const struct program_chain *c = &k->program->chains.items[chain];
+	uint32_t r = 0;
+
+	while (r < c->rule_count && is_idle(k, &k->program->rules.items[c->rules + r], depth))
+		r++;
+	return r;
+}
+
+static bool is_known(const struct walking *k, uint32_t chain)
+{
+	return chain != NOWHERE && !k->program->chains.items[chain].chain->altered;
+}
+
+static bool is_idle_jump(struct walking *k, uint8_t action, uint32_t chain, int depth)
+{
+	return action == ACTION_JUMP && depth && is_known(k, chain) &&
+	       skip_idle(k, chain, depth - 1) == k->program->chains.items[chain].rule_count;
+}
+
+static bool is_idle(struct walking *k, const struct program_rule *rule, int depth)
+{
+	uint32_t outcomes[IDLE_OUTCOMES];
+
+	k->p->steps++;
+	if (!may_begin(k, rule) || rule->lead == rule->step_count)
+		return true;
+	const struct step *step = &k->program->steps.items[rule->steps + rule->lead];
+	if (step->kind != STEP_MAP || is_mixed(k, step->variable))
+		return false;
+	uint32_t values = k->w.box.values[variable_of(k, (enum variable)step->variable)];
+	size_t count = space_look_up(&k->p->space, step->index, values, outcomes, IDLE_OUTCOMES);
+	for (size_t i = 0; i < count; i++) {
+		const struct outcome *outcome = &k->p->space.outcomes.items[outcomes[i]];
+		if (i == IDLE_OUTCOMES || !is_idle_jump(k, outcome->action, outcome->index, depth))
+			return false;
+	}
+	return true;
+}
+
+/* The chain that a goto comes to in the end. */
+static uint32_t destination(struct walking *k, uint32_t chain)
+{
+	for (int i = 0; i < IDLE_DEPTH && is_known(k, chain); i++) {
+		const struct program_chain *c = &k->program->chains.items[chain];
+		uint32_t r = skip_idle(k, chain, IDLE_DEPTH);
+		const struct program_rule *rule = &k->program->rules.items[c->rules + r];
+		if (r == c->rule_count || rule->test_count || rule->step_count != 1)
+			break;
+		const struct step *step = &k->program->steps.items[rule->steps];
+		if (step->kind != STEP_ACTION || step->action != ACTION_GOTO)
+			break;
+		chain = step->index;
+	}
+	return chain;
+}
+
+/* A way on from a map. */
+struct way {
+	uint32_t values, index;
+	uint8_t action; /* or PASSED_OVER */
+};
+
+static int way_order(const void *a, const void *b)
+{
+	const struct way *x = a, *y = b;
+
+	if (x->action != y->action)
+		return x->action < y->action ? -1 : 1;
+	if (x->index != y->index)
+		return x->index < y->index ? -1 : 1;
+	return x->values < y->values ? -1 : x->values > y->values;
+}
+
+/* Two and two: one after the other would make large sets over and over. */
+static uint32_t unite(struct values_store *store, struct way *ways, size_t count)
+{
+	for (; count > 1; count = (count + 1) / 2)
+		for (size_t i = 0; i < count; i += 2)
+			ways[i / 2].values =
+				i + 1 < count ? values_or(store, ways[i].values, ways[i + 1].values) : ways[i].values;
+	return ways[0].values;
+}
+
+/* Where somebody wants to know each chain, nothing is taken together. Returns how many ways there are. */
+static size_t merge_ways(struct walking *k, enum variable variable, struct way *ways, size_t count)
+{
+	size_t merged = 0;
+
+	if (k->calls->enter || k->calls->tail || k->w.depth + IDLE_DEPTH >= DEPTH_MAX)
+		return count;
+	for (size_t i = 0; i < count && !proof_stopped(k->p); i++) {
+		k->w.box.values[variable] = ways[i].values;
+		if (is_idle_jump(k, ways[i].action, ways[i].index, IDLE_DEPTH))
+			ways[i] = (struct way){ .values = ways[i].values, .action = PASSED_OVER };
+		else if (ways[i].action == ACTION_GOTO)
+			ways[i].index = destination(k, ways[i].index);
+	}
+	qsort(ways, count, sizeof(*ways), way_order);
+	for (size_t i = 0; i < count;) {
+		size_t from = i;
+		while (i < count && ways[i].action == ways[from].action && ways[i].index == ways[from].index)
+			i++;
+		struct way way = ways[from];
+		way.values = unite(&k->p->space.store, &ways[from], i - from);
+		ways[merged++] = way;
+	}
+	return merged;
+}
+
+/* Also what the map has nothing of. NULL: no memory. The caller frees it. */
+static struct way *find_ways(struct walking *k, const struct step *step, enum variable variable, size_t *ret_count)
 {
 	struct space *space = &k->p->space;
+	uint32_t all = k->w.box.values[variable], some[64], *outcomes = some;
+	size_t count = space_look_up(space, step->index, all, some, 64);
+	struct way *ways = malloc((count + 1) * sizeof(*ways));
+
+	if (count > 64 && (outcomes = malloc(count * sizeof(*outcomes))))
+		space_look_up(space, step->index, all, outcomes, count);
+	for (size_t i = 0; ways && outcomes && i < count; i++) {
+		const struct outcome *outcome = &space->outcomes.items[outcomes[i]];
+		ways[i] = (struct way){ values_and(&space->store, all, outcome->values), outcome->index,
+					outcome->action };
+	}
+	uint32_t missed = values_without(&space->store, all, space->maps.items[step->index].covered);
+	if (ways && missed)
+		ways[count++] = (struct way){ .values = missed, .action = PASSED_OVER };
+	if (!ways || !outcomes) {
+		k->p->no_memory = true;
+		free(ways);
+		ways = NULL;
+	}
+	if (outcomes != some)
+		free(outcomes);
+	*ret_count = ways ? merge_ways(k, variable, ways, count) : 0;
+	return ways;
+}
+
+static bool follow_map(struct walking *k, const struct step *step)
+{
+	bool goes_on = false;
+	size_t count;
 
 	if (step->variable == VARIABLE_NEXT_HEADER)
 		part_next_header(k);
 	enum variable variable = variable_of(k, (enum variable)step->variable);
-	uint32_t all = k->w.box.values[variable], some[64], *outcomes = some;
-	size_t count = space_look_up(space, step->index, all, some, 64);
-	bool goes_on = false;
-
-	if (count > 64) {
-		outcomes = malloc(count * sizeof(*outcomes));
-		if (!outcomes) {
-			k->p->no_memory = true;
-			return false;
-		}
-		space_look_up(space, step->index, all, outcomes, count);
-	}
-	uint32_t missed = values_without(&space->store, all, space->maps.items[step->index].covered);
 	struct walker here = k->w;
+	struct way *ways = find_ways(k, step, variable, &count);
 	for (size_t i = 0; i < count && !proof_stopped(k->p); i++) {
-		const struct outcome *outcome = &space->outcomes.items[outcomes[i]];
 		k->w = here;
-		k->w.box.values[variable] = values_and(&space->store, all, outcome->values);
-		goes_on = act(k, outcome->action, outcome->index);
-		if (goes_on && (missed || i + 1 < count)) {
+		k->w.box.values[variable] = ways[i].values;
+		goes_on = true;
+		if (ways[i].action == PASSED_OVER)
+			next_rule(&k->w);
+		else
+			goes_on = act(k, ways[i].action, ways[i].index);
+		if (goes_on && i + 1 < count) {
 			put_aside(k, &k->w);
 			goes_on = false;
 		}
 	}
-	if (outcomes != some)
-		free(outcomes);
-	if (missed) {
-		k->w = here;
-		k->w.box.values[variable] = missed;
-		next_rule(&k->w);
-		return true;
-	}
+	free(ways);
 	return goes_on;
 }
 

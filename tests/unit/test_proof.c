@@ -13,7 +13,7 @@
 static struct policy policy;
 static struct names_view names;
 static struct ranges gateway, broadcasts;
-static struct interface_list interfaces[8];
+static struct interface_list interfaces[64];
 static struct environment environment;
 static struct ruleset ruleset;
 static char lan[][CONFIG_INTERFACE_MAX + 1] = { "lan" };
@@ -520,6 +520,59 @@ static void test_many_networks(void **state)
 	free(spans);
 }
 
+/* Protected machines, each with services of its own. Only administrators may use them: none answers another. */
+static void begin_servers(unsigned count)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	assert_non_null(out);
+	fputs("[gateway]\npreset = none\n" SERVER "[role ADM]\nmembers = 192.0.2.0/28\n", out);
+	for (unsigned s = 0; s < count; s++) {
+		fprintf(out, "[role S%u]\nmembers = 10.1.0.%u\nprotected = yes\n", s, s + 1);
+		for (unsigned f = 0; f < 5; f++)
+			fprintf(out, "[flow f%u-%u]\nfrom = ADM\nto = S%u\nprotocol = tcp\nport = %u\n", s, f, s,
+				1000 + f * 17 + s % 3);
+	}
+	assert_int_equal(fclose(out), 0);
+	begin(text);
+	free(text);
+}
+
+static uint64_t cells_of_servers(unsigned count)
+{
+	begin_servers(count);
+	struct proof_result result = prove();
+	assert_int_equal(result.state, PROOF_EQUAL);
+	end();
+	return result.cells;
+}
+
+/* What each may answer each other one is not as many kinds of packets: the rules that could tell them apart do nothing
+ * to them. Where one does, it is found. */
+static void test_many_servers(void **state)
+{
+	(void)state;
+	uint64_t few = cells_of_servers(10), many = cells_of_servers(50);
+	assert_true(many < 6 * few);
+
+	begin_servers(20);
+	struct addr sender = make_addr("10.1.0.8"), other = make_addr("10.1.0.4");
+	struct term to_other[] = { { .kind = TERM_MATCH, .field = FIELD_IP_DADDR },
+				   { .kind = TERM_ACTION, .action = ACTION_ACCEPT } };
+	memcpy(to_other[0].first, other.bytes, 4);
+	memcpy(to_other[0].last, other.bytes, 4);
+	put_first("S7_midstream_out_reply_tcp_1018", to_other);
+	struct proof_result result = prove();
+	assert_int_equal(result.state, PROOF_DIFFERS);
+	assert_int_equal(result.packet.source_port, 1018);
+	assert_int_equal(addr_compare(&result.packet.source, &sender), 0);
+	assert_int_equal(addr_compare(&result.packet.target, &other), 0);
+	assert_int_equal(result.found.action, ACTION_ACCEPT);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +588,7 @@ int main(void)
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_many_networks),
+		cmocka_unit_test(test_many_servers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
