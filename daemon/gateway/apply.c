@@ -115,6 +115,9 @@ static int apply_once(struct gateway *gateway, const struct policy *policy, bool
 {
 	bool read = !table_is_known(gateway->table), first = !cut_is_known(gateway->cut), replaced = false;
 
+	/* What was opened while the table was not there, or was another's, is in nobody's policy. */
+	if (read)
+		cut_require(gateway->cut, adopted);
 	int r = read ? read_kernel(gateway, policy) : 0;
 	/* An open server is the worst of all; at a start start_otherwise() knows better ones. Known only once it was
 	 * read. */
@@ -133,10 +136,8 @@ int apply_policy(struct gateway *gateway, const struct policy *policy, bool anyw
 	int r = apply_once(gateway, policy, anyway);
 	/* The kernel does not hold what it was thought to: another program's change was faster than the notice of it.
 	 */
-	if (known && !table_is_known(gateway->table) && (r == -ENOENT || r == -EEXIST || r == -EBUSY)) {
-		cut_require(gateway->cut, adopted);
+	if (known && !table_is_known(gateway->table) && (r == -ENOENT || r == -EEXIST || r == -EBUSY))
 		r = apply_once(gateway, policy, anyway);
-	}
 	return r;
 }
 
@@ -152,21 +153,34 @@ void apply_reason(struct gateway *gateway, int r, const char *what, char text[GA
 		snprintf(text, GATEWAY_WHAT_MAX, "%s: %s", what, table_reason(gateway->table, r));
 }
 
+/* By the policy that the table holds, or is to hold again: never by one that was refused at the start. */
+static const char *due_reason(const struct gateway *gateway)
+{
+	return config_store_is_in_force(gateway->config) ? cut_pending_reason(gateway->cut) : NULL;
+}
+
+void cut_due(struct gateway *gateway)
+{
+	const char *why = table_is_known(gateway->table) ? due_reason(gateway) : NULL;
+
+	if (why)
+		cut_denied(gateway, why, NULL, NULL);
+}
+
 static int bring_up_to_date(struct gateway *gateway, bool anyway)
 {
 	char what[GATEWAY_WHAT_MAX];
 
 	if (table_is_removed(gateway->table))
 		return 0;
-	/* What was opened while the table was not there, or was another's, is in nobody's policy. */
-	if (!table_is_known(gateway->table))
-		cut_require(gateway->cut, adopted);
 	int r = apply_policy(gateway, config_store_policy(gateway->config), anyway);
 	if (r < 0) {
 		note_proof(gateway, r);
 		apply_reason(gateway, r, "can't bring the kernel up to date", what);
 		if (r != -ECANCELED || !config_store_is_in_force(gateway->config))
 			table_set_failure(gateway->table, what);
+		else if (table_is_known(gateway->table))
+			table_set_failure(gateway->table, NULL);
 		if (r != -ECANCELED && !table_is_known(gateway->table))
 			note_unknown(gateway);
 		/* What was refused would be refused again, until something else changes. */
@@ -177,12 +191,7 @@ static int bring_up_to_date(struct gateway *gateway, bool anyway)
 		config_store_set_in_force(gateway->config);
 		note_proof(gateway, r);
 	}
-	/* Also where the table went back to what it was. */
-	const char *why = table_is_known(gateway->table) && config_store_is_in_force(gateway->config)
-				  ? cut_pending_reason(gateway->cut)
-				  : NULL;
-	if (why)
-		cut_denied(gateway, why, NULL, NULL);
+	cut_due(gateway); /* also where the table went back to what it was */
 	return r;
 }
 
@@ -289,7 +298,7 @@ void gateway_repair_last(struct gateway *gateway)
 		bool changed = table_drain(gateway->table);
 		if (!table_is_known(gateway->table))
 			apply(gateway);
-		const char *why = cut_pending_reason(gateway->cut);
+		const char *why = due_reason(gateway);
 		if (!why)
 			why = cut_repeat_reason(gateway->cut);
 		if (!changed && table_is_known(gateway->table) && !why)

@@ -21,7 +21,6 @@ struct change {
 int take_over(struct gateway *gateway, struct config_candidate *candidate, bool another, char what[GATEWAY_WHAT_MAX])
 {
 	const struct policy *policy = config_store_policy(gateway->config);
-	bool known = table_is_known(gateway->table);
 
 	/* Names of both are wanted while the change is under way: a refused one must lose nothing. */
 	int r = names_want(gateway->names, policy, &candidate->file.policy);
@@ -31,8 +30,8 @@ int take_over(struct gateway *gateway, struct config_candidate *candidate, bool 
 		names_want(gateway->names, policy, NULL);
 		note_proof(gateway, r);
 		apply_reason(gateway, r, "the new policy can't be applied", what);
-		/* What was refused has changed nothing. */
-		if (r != -ECANCELED || !known)
+		/* What was refused has changed nothing, unless the table was another program's by then. */
+		if (r != -ECANCELED || (config_store_is_in_force(gateway->config) && cut_pending_reason(gateway->cut)))
 			apply(gateway);
 		if (r != -ECANCELED)
 			table_set_failure(gateway->table, what);

@@ -105,6 +105,8 @@ void cut_denied(struct gateway *gateway, const char *why, const struct policy *b
 /* The same where the table is there, and held_before is what that policy let in, which may be the one in force. */
 void cut_denied_since(struct gateway *gateway, const char *why, const struct policy *before,
 		      const struct names_view *held_before, struct cut_result *ret);
+/* What is still to be cut, as soon as the table is there and the policy in force. */
+void cut_due(struct gateway *gateway);
 void retry_soon(struct gateway *gateway);
 
 /* granting.c */

@@ -92,7 +92,8 @@ void note_proof(struct gateway *gateway, int r)
 		note_held(gateway);
 		gateway->differs_anyway = seal_figures(gateway->seal).held->state == SEAL_DIFFERS;
 	} else if (r == -ECANCELED) {
-		seal_refuse(gateway->seal);
+		if (!seal_refuse(gateway->seal)) /* as what is tried again by itself */
+			return;
 		const struct seal_finding *refused = seal_figures(gateway->seal).refused;
 		log_error("a change is refused: the table would not be the policy: %s", seal_text(refused, text));
 		report_finding(gateway, refused, false);
@@ -114,6 +115,7 @@ static bool serves(struct gateway *gateway, struct config_candidate *candidate)
 		return false;
 	log_error("%s is not taken, since the table would not be the policy: an earlier configuration is in force",
 		  gateway->paths.config);
+	cut_due(gateway);
 	config_store_keep(gateway->config, NULL, &(struct history_entry){ .how = HISTORY_START });
 	if (names_follow(gateway->names, config_store_file(gateway->config)) < 0)
 		retry_soon(gateway);

@@ -157,20 +157,28 @@ const char *seal_text(const struct seal_finding *finding, char text[SEAL_LINE_MA
 	return text;
 }
 
+static bool is_another(const struct seal_finding *a, const struct seal_finding *b)
+{
+	return a->state != b->state || strcmp(a->packet, b->packet) != 0 || strcmp(a->why, b->why) != 0;
+}
+
 bool seal_hold(struct seal *seal)
 {
-	bool news = seal->held.state != seal->last.state || strcmp(seal->held.packet, seal->last.packet) != 0;
+	bool news = is_another(&seal->held, &seal->last);
 
 	seal->held = seal->last;
 	seal->is_refused = false;
 	return news;
 }
 
-void seal_refuse(struct seal *seal)
+bool seal_refuse(struct seal *seal)
 {
+	bool news = !seal->is_refused || is_another(&seal->refused, &seal->last);
+
 	seal->refused = seal->last;
 	seal->is_refused = true;
 	seal->refusals++;
+	return news;
 }
 
 void seal_forget(struct seal *seal)

@@ -61,7 +61,7 @@ const char *seal_text(const struct seal_finding *finding, char text[SEAL_LINE_MA
 
 /* What was found last is of the table that the kernel has now; or of a change that was refused. True: that is news. */
 bool seal_hold(struct seal *seal);
-void seal_refuse(struct seal *seal);
+bool seal_refuse(struct seal *seal);
 void seal_forget(struct seal *seal); /* there is no table any more */
 
 struct seal_figures {

@@ -183,6 +183,13 @@ static void test_refused_interfaces(void **state)
 	size_t runs = prover.runs;
 	fake_time_pass(20 * SECOND);
 	assert_int_equal(prover.runs, runs);
+	/* the same once more is no news */
+	assert_string_equal(news, "refused differs 1\n");
+	fake_links_change();
+	fake_time_pass(SECOND);
+	assert_true(prover.runs > runs);
+	assert_int_equal(seal_figures(gateway_seal(gateway)).refusals, 2);
+	assert_string_equal(news, "refused differs 1\n");
 	prover.rules = 0;
 	fake_links_change();
 	fake_time_pass(SECOND);
@@ -198,6 +205,7 @@ static void test_refused_start(void **state)
 	answer_license();
 	gateway_end();
 	fake_nft_flush();
+	connect_as("198.51.100.200", "192.0.2.25", 3389);
 	directory_write("spefw.ini", ASTRAY);
 	prover.astray = ASTRAY_CHAIN;
 	start();
@@ -209,6 +217,7 @@ static void test_refused_start(void **state)
 	assert_true(fake_log_has("an earlier configuration is in force"));
 	assert_true(has_reason("config-kept"));
 	assert_false(config_store_matches_disk(gateway_config(gateway)));
+	assert_int_equal(fake_conntrack_count(), 0); /* what was opened without a table is in nobody's policy */
 	/* it was not forgotten: the next start is the same */
 	gateway_end();
 	start();
@@ -310,10 +319,12 @@ static void test_refused_adoption(void **state)
 	prover.rules = 1;
 	fake_nft.owner = 0;
 	batches = fake_nft.batches;
+	directory_write("spefw.ini", NARROW);
+	connect_as("203.0.113.5", "192.0.2.25", 8470);
 	start();
 	answer_license();
-	assert_int_equal(fake_nft.batches, batches);
-	assert_int_equal(fake_nft.owner, 0);
+	assert_int_equal(fake_nft.batches, batches + 1); /* it is claimed */
+	assert_int_equal(fake_nft.owner, FAKE_NFT_PORT);
 	/* The flows of the table that is there stay open. */
 	for (int i = 0; i < 30; i++) {
 		fake_time_pass(HOUR);
@@ -322,6 +333,9 @@ static void test_refused_adoption(void **state)
 	assert_true(element("name_" LICENSE "_4", "198.51.100.77")->deadline_ms > now_ms());
 	assert_true(has_reason("table-outdated: can't bring the kernel up to date: the table would not be the policy"));
 	assert_true(has_reason("proof-refused"));
+	/* Nothing is cut by a policy that was never in force. */
+	gateway_repair_last(gateway);
+	assert_int_equal(fake_conntrack_count(), 1);
 }
 
 /* Whether it is right nobody knows: it is made, and that is told. */
@@ -381,9 +395,11 @@ static void test_repair_that_differs(void **state)
 	assert_true(has_reason("proof-refused"));
 	/* and so with a reload that came before the notice was seen to */
 	fake_nft_flush();
+	connect_as("198.51.100.200", "192.0.2.25", 3389);
 	fake_nft_notice("table deleted by nft");
 	assert_int_not_equal(reload(ASTRAY), 0);
 	assert_true(fake_nft.exists);
+	assert_int_equal(fake_conntrack_count(), 0);
 	assert_null(ruleset_find_chain(&fake_nft.table, ASTRAY_CHAIN));
 	assert_true(has_reason("proof-refused"));
 	prover.rules = 0;
