@@ -284,6 +284,22 @@ static void forget_held(struct table *table)
 	table->has_held = false;
 }
 
+/* Of a table that can't be adopted nothing else is of use; what can't be read is not known to guard. */
+static void look_whether_it_guards(struct table *table, const struct nft_table_info *info)
+{
+	struct nft_table_state state;
+	struct ruleset found;
+
+	table->guards = false;
+	if (info->flags & NFT_TABLE_F_DORMANT)
+		return;
+	if (nft_read_table(&table->socket, &found, now_ms(), &state) == 0) {
+		table->guards = ruleset_guards(&found);
+		ruleset_free(&found);
+	}
+	table->socket.error[0] = '\0';
+}
+
 int table_read(struct table *table)
 {
 	struct nft_table_state state;
@@ -299,8 +315,10 @@ int table_read(struct table *table)
 	if (r < 0)
 		return r;
 	table->options.exists = info.exists;
-	table->guards = info.exists && !(info.flags & NFT_TABLE_F_DORMANT);
+	table->guards = info.exists;
 	set_aside(table);
+	if (table->options.replace)
+		look_whether_it_guards(table, &info);
 	if (!info.exists || table->options.replace)
 		return 0;
 	r = nft_read_table(&table->socket, &found, now_ms(), &state);
@@ -424,20 +442,34 @@ static void take_current(struct table *table, struct ruleset *ruleset)
 	timer_set(table->retire_timer, RETIRE_MS);
 }
 
+/* A table that stays as it was found is ours nevertheless. */
+static int claim(struct table *table)
+{
+	const struct op op = { .kind = OP_TABLE_CLAIM };
+
+	int r = table->options.claim ? nft_commit(&table->socket, &op, 1, now_ms()) : 0;
+	if (r == 0)
+		table->options = adopted;
+	return r;
+}
+
 /* The judge is against what was wanted. What another program has made of the table must not stay for that: it becomes
  * what it was. Where nobody has changed it since this daemon began, it stays as it was found, and is known. */
 static int keep_guarding(struct table *table, struct delta_options *options)
 {
+	int r = 0;
+
 	if (table->has_held) {
-		int r = change_kernel(table, &table->held, options, NULL);
+		r = change_kernel(table, &table->held, options, NULL);
 		if (r < 0)
 			return r;
 		log_warning("table inet " TABLE_NAME " is what it was before other programs changed it");
 		take_current(table, &table->held);
 	} else if (table->guards && !table->torn && !options->replace) {
-		table->known = table->was_known = true;
+		r = claim(table);
+		table->known = table->was_known = r == 0;
 	}
-	return -ECANCELED;
+	return r < 0 ? r : -ECANCELED;
 }
 
 int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, const struct table_judge *judge,
@@ -447,6 +479,7 @@ int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, 
 	bool was_read = !table->known;
 
 	options.renew_slack_ms = slack_ms;
+	struct delta_options back = options;
 	*ret_replaced = false;
 	table->socket.error[0] = '\0';
 	int r = table->known ? retire(table) : 0;
@@ -456,7 +489,8 @@ int table_commit(struct table *table, struct ruleset *wanted, int64_t slack_ms, 
 		take_current(table, wanted);
 		table->removed = false;
 	} else if (r == -ECANCELED && was_read) {
-		r = keep_guarding(table, &options);
+		r = keep_guarding(table, &back);
+		options.replace = back.replace; /* what was refused would have had to */
 	}
 	*ret_replaced = options.replace && table->known;
 	if (was_read)

@@ -1056,10 +1056,30 @@ static void test_found_and_kept(void **state)
 	table_free(table);
 	table = a_table();
 	asked.refuses = true;
+	fake_nft.owner = 0;
 	assert_int_equal(table_read(table), 0);
 	assert_true(table_guards(table));
+	fake_nft_fail(FAKE_NFT_COMMIT, 0, 1, -EPERM);
+	assert_int_equal(commit(table, MORE, "", &replaced), -EPERM);
+	assert_false(table_is_known(table));
+	/* what is wanted has a set of another form: it would take a new table */
+	struct set *set = ruleset_find_set(&fake_nft.table, "gateway_4");
+	set->size = 99;
+	assert_int_equal(table_read(table), 0);
+	assert_int_equal(commit(table, NAMED "; anew\n", "", &replaced), -ECANCELED);
+	assert_true(table_is_known(table));
+	assert_false(replaced);
+	set->size = 0;
+	table_free(table);
+	table = a_table();
+	fake_nft.owner = 0;
+	assert_int_equal(table_read(table), 0);
 	assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
 	assert_true(table_is_known(table));
+	assert_int_equal(fake_nft.owner, FAKE_NFT_PORT); /* it is claimed as it is */
+	size_t batches = fake_nft.batches;
+	assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
+	assert_int_equal(fake_nft.batches, batches);
 	asked.refuses = false;
 	struct ruleset wanted = sets_of(table, "a.example.net 198.51.100.2");
 	assert_int_equal(table_commit_sets(table, &wanted, SLACK, &table_judge), 0);
@@ -1082,6 +1102,21 @@ static void test_found_and_kept(void **state)
 		assert_int_equal(commit(table, MORE, "", &replaced), -ECANCELED);
 		assert_false(table_is_known(table));
 		chain->altered = fake_nft.torn = false;
+		chain->count = count;
+		table_free(table);
+	}
+
+	/* one that can't be adopted, by its looks */
+	for (int i = 0; i < 3; i++) {
+		struct chain *chain = ruleset_find_chain(&fake_nft.table, "forward");
+		size_t count = chain->count;
+		table = a_table();
+		fake_nft.layout = TABLE_LAYOUT - 1;
+		chain->count = i == 1 ? 0 : count;
+		if (i == 2)
+			fake_nft_fail(FAKE_NFT_READ_TABLE, 0, 1, -EPERM);
+		assert_int_equal(table_read(table), 0);
+		assert_int_equal(table_guards(table), i == 0);
 		chain->count = count;
 		table_free(table);
 	}
