@@ -117,29 +117,32 @@ struct work {
 
 static int add_new_objects(struct work *w)
 {
+	size_t at = 0;
+
 	for (size_t i = 0; i < w->new->counters.count; i++)
-		if (!ruleset_has_counter(w->old, w->new->counters.items[i]) &&
+		if (!ruleset_next_counter(w->old, w->new->counters.items[i], &at) &&
 		    push(w->delta, (struct op){ .kind = OP_COUNTER_ADD, .name = w->new->counters.items[i] }) < 0)
 			return -ENOMEM;
+	at = 0;
 	for (size_t i = 0; i < w->known_sets; i++) {
 		const struct set *set = &w->new->sets.items[i];
-		if (!ruleset_find_set(w->old, set->name) &&
+		if (!ruleset_next_set(w->old, set->name, &at) &&
 		    push(w->delta, (struct op){ .kind = OP_SET_ADD, .name = set->name, .set = set }) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static bool is_new_chain(const struct work *w, const struct chain *chain, bool base)
+static bool is_new_chain(const struct work *w, const struct chain *chain, bool base, size_t *at)
 {
-	return (chain->hook != HOOK_NONE) == base && !ruleset_find_chain(w->old, chain->name);
+	return (chain->hook != HOOK_NONE) == base && !ruleset_next_chain(w->old, chain->name, at);
 }
 
 static int add_new_chains(struct work *w, bool base)
 {
-	for (size_t i = 0; i < w->new->chains.count; i++) {
+	for (size_t i = 0, at = 0; i < w->new->chains.count; i++) {
 		const struct chain *chain = &w->new->chains.items[i];
-		if (is_new_chain(w, chain, base) &&
+		if (is_new_chain(w, chain, base, &at) &&
 		    push(w->delta, (struct op){ .kind = OP_CHAIN_ADD, .name = chain->name, .chain = chain }) < 0)
 			return -ENOMEM;
 	}
@@ -148,8 +151,8 @@ static int add_new_chains(struct work *w, bool base)
 
 static int add_rules_of_new_chains(struct work *w, bool base)
 {
-	for (size_t i = 0; i < w->new->chains.count; i++)
-		if (is_new_chain(w, &w->new->chains.items[i], base) &&
+	for (size_t i = 0, at = 0; i < w->new->chains.count; i++)
+		if (is_new_chain(w, &w->new->chains.items[i], base, &at) &&
 		    push_rules(w->delta, &w->new->chains.items[i]) < 0)
 			return -ENOMEM;
 	return 0;
@@ -157,8 +160,8 @@ static int add_rules_of_new_chains(struct work *w, bool base)
 
 static int fill_new_sets(struct work *w)
 {
-	for (size_t i = 0; i < w->known_sets; i++)
-		if (!ruleset_find_set(w->old, w->new->sets.items[i].name) &&
+	for (size_t i = 0, at = 0; i < w->known_sets; i++)
+		if (!ruleset_next_set(w->old, w->new->sets.items[i].name, &at) &&
 		    push_all_elements(w->delta, OP_ELEMENTS_ADD, &w->new->sets.items[i]) < 0)
 			return -ENOMEM;
 	return 0;
@@ -166,9 +169,9 @@ static int fill_new_sets(struct work *w)
 
 static int flush_old_rules(struct work *w)
 {
-	for (size_t i = 0; i < w->old->chains.count; i++) {
+	for (size_t i = 0, at = 0; i < w->old->chains.count; i++) {
 		const struct chain *old = &w->old->chains.items[i];
-		const struct chain *new = ruleset_find_chain(w->new, old->name);
+		const struct chain *new = ruleset_next_chain(w->new, old->name, &at);
 		if (new &&chain_rules_equal(old, new))
 			continue;
 		if (push(w->delta, (struct op){ .kind = OP_RULES_FLUSH, .name = old->name }) < 0)
@@ -180,9 +183,9 @@ static int flush_old_rules(struct work *w)
 
 static int change_elements(struct work *w)
 {
-	for (size_t i = 0; i < w->known_sets; i++) {
+	for (size_t i = 0, at = 0; i < w->known_sets; i++) {
 		struct set *new = &w->new->sets.items[i];
-		const struct set *old = ruleset_find_set(w->old, new->name);
+		const struct set *old = ruleset_next_set(w->old, new->name, &at);
 		if (!old)
 			continue;
 		if (compare_set(&w->changes[i], old, new, w->options->renew_slack_ms) < 0)
@@ -223,9 +226,9 @@ static void keep_handles(const struct chain *old, struct chain *new)
 
 static int add_changed_rules(struct work *w)
 {
-	for (size_t i = 0; i < w->new->chains.count; i++) {
+	for (size_t i = 0, at = 0; i < w->new->chains.count; i++) {
 		struct chain *new = &w->new->chains.items[i];
-		const struct chain *old = ruleset_find_chain(w->old, new->name);
+		const struct chain *old = ruleset_next_chain(w->old, new->name, &at);
 		if (old && chain_rules_equal(old, new))
 			keep_handles(old, new);
 		else if (old && push_rules(w->delta, new) < 0)
@@ -236,8 +239,8 @@ static int add_changed_rules(struct work *w)
 
 static int delete_old_chains(struct work *w)
 {
-	for (size_t i = 0; i < w->old->chains.count; i++)
-		if (!ruleset_find_chain(w->new, w->old->chains.items[i].name) &&
+	for (size_t i = 0, at = 0; i < w->old->chains.count; i++)
+		if (!ruleset_next_chain(w->new, w->old->chains.items[i].name, &at) &&
 		    push(w->delta, (struct op){ .kind = OP_CHAIN_DELETE, .name = w->old->chains.items[i].name }) < 0)
 			return -ENOMEM;
 	return 0;
@@ -246,12 +249,15 @@ static int delete_old_chains(struct work *w)
 /* What the kernel keeps although the new ruleset no longer has it. */
 static int keep_old_objects(struct work *w)
 {
+	size_t at = 0;
+
 	for (size_t i = 0; i < w->old->counters.count; i++)
-		if (!ruleset_has_counter(w->new, w->old->counters.items[i]))
+		if (!ruleset_next_counter(w->new, w->old->counters.items[i], &at))
 			ruleset_counter(w->new, ruleset_string(w->new, "%s", w->old->counters.items[i]));
+	at = 0;
 	for (size_t i = 0; i < w->old->sets.count; i++) {
 		const struct set *old = &w->old->sets.items[i];
-		if (ruleset_find_set(w->new, old->name))
+		if (ruleset_next_set(w->new, old->name, &at))
 			continue;
 		struct set *kept = ruleset_set(w->new, ruleset_string(w->new, "%s", old->name), old->type, old->flags);
 		if (kept)
@@ -262,16 +268,19 @@ static int keep_old_objects(struct work *w)
 
 static bool same_forms(const struct ruleset *old, const struct ruleset *new)
 {
+	size_t at = 0;
+
 	for (size_t i = 0; i < new->sets.count; i++) {
-		const struct set *set = ruleset_find_set(old, new->sets.items[i].name);
+		const struct set *set = ruleset_next_set(old, new->sets.items[i].name, &at);
 		/* Of a retired set nobody knows what it holds: nothing of that may come back into use. */
 		if (set && (set->retired || set->type != new->sets.items[i].type ||
 			    set->flags != new->sets.items[i].flags || set->size != new->sets.items[i].size))
 			return false;
 	}
+	at = 0;
 	for (size_t i = 0; i < new->chains.count; i++) {
 		const struct chain *is = &new->chains.items[i];
-		const struct chain *was = ruleset_find_chain(old, is->name);
+		const struct chain *was = ruleset_next_chain(old, is->name, &at);
 		if (was && (was->hook != is->hook || was->priority != is->priority || was->nat != is->nat))
 			return false;
 	}
@@ -372,8 +381,8 @@ int delta_sets(struct delta *ret, const struct ruleset *old, struct ruleset *new
 
 void delta_take_sets(struct ruleset *old, struct ruleset *new)
 {
-	for (size_t i = 0; i < new->sets.count; i++) {
-		struct set *from = &new->sets.items[i], *to = ruleset_find_set(old, from->name);
+	for (size_t i = 0, at = 0; i < new->sets.count; i++) {
+		struct set *from = &new->sets.items[i], *to = ruleset_next_set(old, from->name, &at);
 		struct element *items = to->items;
 		to->items = from->items;
 		from->items = items;

@@ -94,10 +94,13 @@ static int borrow(struct ruleset *ret, const struct ruleset *old)
 	return 0;
 }
 
+/* Where the next one is looked for: changes come in the order that the ruleset has. */
+struct places {
+	size_t set, chain;
+};
+
 static int add_counter(struct ruleset *out, const char *name)
 {
-	if (ruleset_has_counter(out, name))
-		return 0;
 	return ARRAY_PUSH(&out->counters, name) < 0 ? -ENOMEM : 0;
 }
 
@@ -105,8 +108,6 @@ static int add_set(struct ruleset *out, const struct set *set)
 {
 	struct set added = *set;
 
-	if (ruleset_find_set(out, set->name))
-		return -EEXIST;
 	added.items = NULL;
 	added.count = added.capacity = 0;
 	return ARRAY_PUSH(&out->sets, added) < 0 ? -ENOMEM : 0;
@@ -128,8 +129,6 @@ static int add_chain(struct ruleset *out, const struct chain *chain)
 {
 	struct chain added = *chain;
 
-	if (ruleset_find_chain(out, chain->name))
-		return -EEXIST;
 	added.items = NULL;
 	added.count = added.capacity = 0;
 	added.altered = false;
@@ -148,9 +147,9 @@ static int delete_chain(struct ruleset *out, const char *name)
 	return 0;
 }
 
-static int flush_rules(struct ruleset *out, const char *name)
+static int flush_rules(struct ruleset *out, const char *name, struct places *places)
 {
-	struct chain *chain = ruleset_find_chain(out, name);
+	struct chain *chain = ruleset_next_chain(out, name, &places->chain);
 
 	if (!chain)
 		return -ENOENT;
@@ -159,10 +158,10 @@ static int flush_rules(struct ruleset *out, const char *name)
 }
 
 /* Rules come chain by chain: the last one that was found is right for most. */
-static int add_rule(struct ruleset *out, const struct op *op, struct chain **last)
+static int add_rule(struct ruleset *out, const struct op *op, struct chain **last, struct places *places)
 {
 	if (!*last || strcmp((*last)->name, op->name) != 0)
-		*last = ruleset_find_chain(out, op->name);
+		*last = ruleset_next_chain(out, op->name, &places->chain);
 	if (!*last)
 		return -ENOENT;
 	int r = own_rules(*last);
@@ -233,9 +232,9 @@ static int renew_elements(struct set *set, const struct op *op)
 	return 0;
 }
 
-static int change_elements(struct ruleset *out, const struct op *op)
+static int change_elements(struct ruleset *out, const struct op *op, struct places *places)
 {
-	struct set *set = ruleset_find_set(out, op->set->name);
+	struct set *set = ruleset_next_set(out, op->set->name, &places->set);
 
 	if (!set)
 		return -ENOENT;
@@ -247,7 +246,7 @@ static int change_elements(struct ruleset *out, const struct op *op)
 	return op->kind == OP_ELEMENTS_DELETE ? delete_elements(set, op) : renew_elements(set, op);
 }
 
-static int apply_one(struct ruleset *out, const struct op *op, struct chain **last)
+static int apply_one(struct ruleset *out, const struct op *op, struct chain **last, struct places *places)
 {
 	if (op->kind != OP_RULE_ADD)
 		*last = NULL; /* chains may move */
@@ -260,19 +259,58 @@ static int apply_one(struct ruleset *out, const struct op *op, struct chain **la
 	case OP_SET_DELETE: return delete_set(out, op->name);
 	case OP_CHAIN_ADD: return add_chain(out, op->chain);
 	case OP_CHAIN_DELETE: return delete_chain(out, op->name);
-	case OP_RULES_FLUSH: return flush_rules(out, op->name);
-	case OP_RULE_ADD: return add_rule(out, op, last);
-	default: return change_elements(out, op);
+	case OP_RULES_FLUSH: return flush_rules(out, op->name, places);
+	case OP_RULE_ADD: return add_rule(out, op, last, places);
+	default: return change_elements(out, op, places);
 	}
+}
+
+static int name_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Whether one of these is there twice: each begins with its name. 0, -EEXIST or -ENOMEM. */
+static int find_twice(const void *items, size_t count, size_t size)
+{
+	const char **names = malloc((count + 1) * sizeof(*names));
+	int r = 0;
+
+	if (!names)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		memcpy(&names[i], (const char *)items + i * size, sizeof(*names));
+	qsort(names, count, sizeof(*names), name_order);
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(names[i - 1], names[i]) == 0)
+			r = -EEXIST;
+	free(names);
+	return r;
+}
+
+/* Added to what there was already, for one: looked at once, not with each. */
+static int check_names(const struct ruleset *out)
+{
+	_Static_assert(offsetof(struct set, name) == 0 && offsetof(struct chain, name) == 0, "names first");
+
+	int r = find_twice(out->sets.items, out->sets.count, sizeof(*out->sets.items));
+	if (r == 0)
+		r = find_twice(out->chains.items, out->chains.count, sizeof(*out->chains.items));
+	if (r == 0)
+		r = find_twice(out->counters.items, out->counters.count, sizeof(*out->counters.items));
+	return r;
 }
 
 int delta_apply(struct ruleset *ret, const struct ruleset *old, const struct op *ops, size_t count)
 {
+	struct places places = { 0 };
 	struct chain *last = NULL;
 
 	int r = borrow(ret, old);
 	for (size_t i = 0; r == 0 && i < count; i++)
-		r = apply_one(ret, &ops[i], &last);
+		r = apply_one(ret, &ops[i], &last, &places);
+	if (r == 0 && count)
+		r = check_names(ret);
 	if (r < 0)
 		delta_applied_free(ret);
 	return r;

@@ -35,37 +35,14 @@ static bool differs(struct proof_result *result, const char *format, ...)
 	return false;
 }
 
-/* Both rulesets have their things in much the same order: one is looked for first where the other was found. */
-static const struct chain *find_chain(const struct ruleset *ruleset, const char *name, size_t guess)
-{
-	if (guess < ruleset->chains.count && strcmp(ruleset->chains.items[guess].name, name) == 0)
-		return &ruleset->chains.items[guess];
-	return ruleset_find_chain(ruleset, name);
-}
-
-static const struct set *find_set(const struct ruleset *ruleset, const char *name, size_t guess)
-{
-	if (guess < ruleset->sets.count && strcmp(ruleset->sets.items[guess].name, name) == 0)
-		return &ruleset->sets.items[guess];
-	return ruleset_find_set(ruleset, name);
-}
-
-static bool has_counter(const struct ruleset *ruleset, const char *name, size_t guess)
-{
-	if (guess < ruleset->counters.count && strcmp(ruleset->counters.items[guess], name) == 0)
-		return true;
-	return ruleset_has_counter(ruleset, name);
-}
-
 static bool sets_equal(const struct ruleset *found, const struct ruleset *wanted, struct proof_result *result)
 {
-	for (size_t i = 0, at = 0; i < wanted->sets.count; i++, at++) {
-		const struct set *a = &wanted->sets.items[i], *b = find_set(found, a->name, at);
+	for (size_t i = 0, at = 0; i < wanted->sets.count; i++) {
+		const struct set *a = &wanted->sets.items[i], *b = ruleset_next_set(found, a->name, &at);
 		if (a->retired)
 			continue;
 		if (!b)
 			return differs(result, "set %s is not there", a->name);
-		at = (size_t)(b - found->sets.items);
 		if (a->type != b->type || a->flags != b->flags || a->size != b->size)
 			return differs(result, "set %s has another type, other flags or another size", a->name);
 	}
@@ -74,8 +51,8 @@ static bool sets_equal(const struct ruleset *found, const struct ruleset *wanted
 
 static bool counters_equal(const struct ruleset *found, const struct ruleset *wanted, struct proof_result *result)
 {
-	for (size_t i = 0; i < wanted->counters.count; i++)
-		if (!has_counter(found, wanted->counters.items[i], i))
+	for (size_t i = 0, at = 0; i < wanted->counters.count; i++)
+		if (!ruleset_next_counter(found, wanted->counters.items[i], &at))
 			return differs(result, "counter %s is not there", wanted->counters.items[i]);
 	return true;
 }
@@ -109,11 +86,10 @@ static bool chain_copies_equal(const struct chain *found, const struct chain *wa
 
 static bool chains_equal(const struct ruleset *found, const struct ruleset *wanted, struct proof_result *result)
 {
-	for (size_t i = 0, at = 0; i < wanted->chains.count; i++, at++) {
-		const struct chain *a = &wanted->chains.items[i], *b = find_chain(found, a->name, at);
+	for (size_t i = 0, at = 0; i < wanted->chains.count; i++) {
+		const struct chain *a = &wanted->chains.items[i], *b = ruleset_next_chain(found, a->name, &at);
 		if (!b)
 			return differs(result, "chain %s is not there", a->name);
-		at = (size_t)(b - found->chains.items);
 		if (a->hook != b->hook || a->nat != b->nat || (a->hook != HOOK_NONE && a->priority != b->priority))
 			return differs(result, "chain %s has another hook, type or priority", a->name);
 		if (b->altered) {
@@ -125,7 +101,7 @@ static bool chains_equal(const struct ruleset *found, const struct ruleset *want
 	}
 	for (size_t i = 0; i < found->chains.count; i++) {
 		const struct chain *b = &found->chains.items[i];
-		if (b->hook != HOOK_NONE && !find_chain(wanted, b->name, i))
+		if (b->hook != HOOK_NONE && !ruleset_find_chain(wanted, b->name))
 			return differs(result, "base chain %s is not wanted", b->name);
 	}
 	return true;

@@ -92,9 +92,43 @@ struct chain *ruleset_find_chain(const struct ruleset *ruleset, const char *name
 
 bool ruleset_has_counter(const struct ruleset *ruleset, const char *name)
 {
-	for (size_t i = 0; i < ruleset->counters.count; i++)
-		if (strcmp(ruleset->counters.items[i], name) == 0)
+	return ruleset_next_counter(ruleset, name, &(size_t){ 0 });
+}
+
+struct set *ruleset_next_set(const struct ruleset *ruleset, const char *name, size_t *at)
+{
+	struct set *found = *at < ruleset->sets.count ? &ruleset->sets.items[*at] : NULL;
+
+	if (!found || strcmp(found->name, name) != 0)
+		found = ruleset_find_set(ruleset, name);
+	if (found)
+		*at = (size_t)(found - ruleset->sets.items) + 1;
+	return found;
+}
+
+struct chain *ruleset_next_chain(const struct ruleset *ruleset, const char *name, size_t *at)
+{
+	struct chain *found = *at < ruleset->chains.count ? &ruleset->chains.items[*at] : NULL;
+
+	if (!found || strcmp(found->name, name) != 0)
+		found = ruleset_find_chain(ruleset, name);
+	if (found)
+		*at = (size_t)(found - ruleset->chains.items) + 1;
+	return found;
+}
+
+bool ruleset_next_counter(const struct ruleset *ruleset, const char *name, size_t *at)
+{
+	if (*at < ruleset->counters.count && strcmp(ruleset->counters.items[*at], name) == 0) {
+		++*at;
+		return true;
+	}
+	for (size_t i = 0; i < ruleset->counters.count; i++) {
+		if (strcmp(ruleset->counters.items[i], name) == 0) {
+			*at = i + 1;
 			return true;
+		}
+	}
 	return false;
 }
 

@@ -188,6 +188,11 @@ void rule_add(struct ruleset *ruleset, struct rule *rule, const struct term *ter
 struct set *ruleset_find_set(const struct ruleset *ruleset, const char *name);     /* NULL: none */
 struct chain *ruleset_find_chain(const struct ruleset *ruleset, const char *name); /* NULL: none */
 bool ruleset_has_counter(const struct ruleset *ruleset, const char *name);
+/* The same for one name after the other of another ruleset, which has its things in much the same order: it is looked
+ * for at *at first, which becomes the place behind what was found. */
+struct set *ruleset_next_set(const struct ruleset *ruleset, const char *name, size_t *at);
+struct chain *ruleset_next_chain(const struct ruleset *ruleset, const char *name, size_t *at);
+bool ruleset_next_counter(const struct ruleset *ruleset, const char *name, size_t *at);
 
 /* Sorts the elements of all sets. 0, or -ENOMEM where anything failed before. */
 int ruleset_finish(struct ruleset *ruleset);

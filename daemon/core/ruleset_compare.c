@@ -25,41 +25,21 @@ static bool same_chain(const struct chain *a, const struct chain *b)
 	return a->hook == b->hook && a->priority == b->priority && a->nat == b->nat && chain_rules_equal(a, b);
 }
 
-/* What was there is at its old place, as a rule. */
-
-static const struct set *find_set(const struct ruleset *ruleset, size_t place, const char *name)
-{
-	bool there = place < ruleset->sets.count && strcmp(ruleset->sets.items[place].name, name) == 0;
-	return there ? &ruleset->sets.items[place] : ruleset_find_set(ruleset, name);
-}
-
-static const struct chain *find_chain(const struct ruleset *ruleset, size_t place, const char *name)
-{
-	bool there = place < ruleset->chains.count && strcmp(ruleset->chains.items[place].name, name) == 0;
-	return there ? &ruleset->chains.items[place] : ruleset_find_chain(ruleset, name);
-}
-
-static bool has_counter(const struct ruleset *ruleset, size_t place, const char *name)
-{
-	return (place < ruleset->counters.count && strcmp(ruleset->counters.items[place], name) == 0) ||
-	       ruleset_has_counter(ruleset, name);
-}
-
 const char *ruleset_find_altered(const struct ruleset *before, const struct ruleset *after)
 {
-	for (size_t i = 0; i < before->sets.count; i++) {
-		const struct set *set = &before->sets.items[i], *is = find_set(after, i, set->name);
+	for (size_t i = 0, at = 0; i < before->sets.count; i++) {
+		const struct set *set = &before->sets.items[i], *is = ruleset_next_set(after, set->name, &at);
 		if (!is || !same_set(set, is))
 			return set->name;
 	}
-	for (size_t i = 0; i < before->chains.count; i++) {
-		const struct chain *chain = &before->chains.items[i], *is = find_chain(after, i, chain->name);
+	for (size_t i = 0, at = 0; i < before->chains.count; i++) {
+		const struct chain *chain = &before->chains.items[i], *is = ruleset_next_chain(after, chain->name, &at);
 		/* Rules that are not of our making can't be compared; they are in the way of any proof. */
 		if (!is || (!chain->altered && !same_chain(chain, is)))
 			return chain->name;
 	}
-	for (size_t i = 0; i < before->counters.count; i++)
-		if (!has_counter(after, i, before->counters.items[i]))
+	for (size_t i = 0, at = 0; i < before->counters.count; i++)
+		if (!ruleset_next_counter(after, before->counters.items[i], &at))
 			return before->counters.items[i];
 	for (size_t i = 0; i < after->chains.count; i++) {
 		const struct chain *chain = &after->chains.items[i];

@@ -13,6 +13,7 @@
 struct rules {
 	struct ruleset *out;
 	struct chain *chain; /* of the last rule: they come chain by chain */
+	size_t next;         /* where the next one is looked for */
 	struct nft_batch batch;
 	bool foreign; /* a rule of no chain that there was */
 };
@@ -46,7 +47,8 @@ static int take_rule(struct rules *rules, const struct nlmsghdr *header)
 	if (expressions.table && strcmp(expressions.table, TABLE_NAME) != 0)
 		return 0;
 	if (!rules->chain || !expressions.chain || strcmp(rules->chain->name, expressions.chain) != 0)
-		rules->chain = expressions.chain ? ruleset_find_chain(rules->out, expressions.chain) : NULL;
+		rules->chain =
+			expressions.chain ? ruleset_next_chain(rules->out, expressions.chain, &rules->next) : NULL;
 	if (!rules->chain) {
 		rules->foreign = true;
 		return 0;

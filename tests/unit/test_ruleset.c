@@ -390,12 +390,43 @@ static void test_sizes(void **state)
 		assert_int_equal(field_size(fields[i].field), fields[i].size);
 }
 
+/* One after the other, whatever the order is; the place goes along. */
+static void test_next(void **state)
+{
+	static const char *const names[] = { "a", "b", "c", "d" };
+	static const struct {
+		const char *name;
+		size_t found, next; /* found: 1 + its place */
+	} steps[] = { { "a", 1, 1 }, { "b", 2, 2 }, { "d", 4, 4 }, { "c", 3, 3 },
+		      { "x", 0, 3 }, { "d", 4, 4 }, { "x", 0, 4 }, { "a", 1, 1 } };
+	struct ruleset r = { 0 };
+	size_t set = 0, chain = 0, counter = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		ruleset_set(&r, names[i], KEY_PORT, 0);
+		ruleset_chain(&r, names[i]);
+		ruleset_counter(&r, names[i]);
+	}
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		const char *name = steps[i].name;
+		size_t found = steps[i].found;
+		assert_ptr_equal(ruleset_next_set(&r, name, &set), found ? &r.sets.items[found - 1] : NULL);
+		assert_ptr_equal(ruleset_next_chain(&r, name, &chain), found ? &r.chains.items[found - 1] : NULL);
+		assert_int_equal(ruleset_next_counter(&r, name, &counter), found != 0);
+		assert_int_equal(set, steps[i].next);
+		assert_int_equal(chain, steps[i].next);
+		assert_int_equal(counter, steps[i].next);
+	}
+	ruleset_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rule_equal), cmocka_unit_test(test_building),   cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_matches),    cmocka_unit_test(test_statements), cmocka_unit_test(test_table),
-		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_sizes),      cmocka_unit_test(test_next),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
