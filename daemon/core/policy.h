@@ -121,7 +121,7 @@ struct granted_addresses {
 };
 
 struct names_view {
-	struct name_addresses (*names)[FAMILIES]; /* policy.name_count of them */
+	struct name_addresses (*names)[FAMILIES]; /* policy.name_count of them; no address that is protected */
 	size_t count;
 	struct granted_addresses *granted; /* ascending by endpoint, unique */
 	size_t granted_count;

@@ -412,7 +412,7 @@ static void confirm(struct prover *p)
 {
 	if (proof_confirm(p))
 		return;
-	*p->result = (struct proof_result){ .cells = p->result->cells };
+	*p->result = (struct proof_result){ .state = PROOF_FAILED, .cells = p->result->cells };
 	if (proof_stopped(p))
 		return;
 	proof_fail(p, "a packet seemed to fare otherwise, but does not by itself");

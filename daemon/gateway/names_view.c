@@ -58,14 +58,22 @@ static bool counts(const struct policy_name *name, const struct book_address *ad
 	return name->observed || address->origin != ORIGIN_OBSERVED;
 }
 
-static int view_of(const struct policy_name *name, const struct book_entry *entry, int64_t stale_ms, int64_t margin_ms,
+/* The book refuses these by the policy in force; the one that is looked at may protect more. */
+static bool is_protected(const struct policy *policy, const struct addr *addr)
+{
+	return ranges_contains(&policy->protected_all, addr);
+}
+
+static int view_of(const struct policy *policy, const struct policy_name *name, const struct book_entry *entry,
 		   struct name_addresses *ret)
 {
+	int64_t stale_ms = policy->stale_ms, margin_ms = name_margin_ms(stale_ms);
+
 	ret->items = calloc(entry->address_count + 1, sizeof(*ret->items));
 	if (!ret->items)
 		return -ENOMEM;
 	for (size_t i = 0; i < entry->address_count; i++)
-		if (counts(name, &entry->addresses[i]))
+		if (counts(name, &entry->addresses[i]) && !is_protected(policy, &entry->addresses[i].addr))
 			ret->items[ret->count++] =
 				(struct name_address){ entry->addresses[i].addr,
 						       deadline(&entry->addresses[i], stale_ms, margin_ms) };
@@ -81,7 +89,6 @@ static int new_view(const struct policy *policy, struct names_view *ret)
 
 int names_view(const struct names *names, const struct policy *policy, struct names_view *ret)
 {
-	int64_t margin = name_margin_ms(policy->stale_ms);
 	struct book_entry entry;
 
 	if (new_view(policy, ret) < 0)
@@ -90,14 +97,14 @@ int names_view(const struct names *names, const struct policy *policy, struct na
 		for (enum family family = 0; family < FAMILIES; family++)
 			if (has_family(&policy->names[i], family) &&
 			    addrbook_find(names->book, policy->names[i].name, family, &entry) == 0 &&
-			    view_of(&policy->names[i], &entry, policy->stale_ms, margin, &ret->names[i][family]) < 0)
+			    view_of(policy, &policy->names[i], &entry, &ret->names[i][family]) < 0)
 				return -ENOMEM;
 	return 0;
 }
 
 /* What the name has held, and what it has now: both ascend. */
-static int held_view_of(const struct policy_name *name, const struct held_address *held, size_t count,
-			const struct book_entry *entry, struct name_addresses *ret)
+static int held_view_of(const struct policy *policy, const struct policy_name *name, const struct held_address *held,
+			size_t count, const struct book_entry *entry, struct name_addresses *ret)
 {
 	size_t h = 0, b = 0;
 
@@ -109,7 +116,8 @@ static int held_view_of(const struct policy_name *name, const struct held_addres
 			    : b == entry->address_count ? -1
 							: addr_compare(&held[h].addr, &entry->addresses[b].addr);
 		const struct addr *addr = order > 0 ? &entry->addresses[b].addr : &held[h].addr;
-		if (addr->family == entry->family && (order <= 0 || counts(name, &entry->addresses[b])))
+		if (addr->family == entry->family && !is_protected(policy, addr) &&
+		    (order <= 0 || counts(name, &entry->addresses[b])))
 			ret->items[ret->count++].addr = *addr;
 		h += order <= 0;
 		b += order >= 0;
@@ -130,7 +138,7 @@ int names_held_view(struct names *names, const struct policy *policy, struct nam
 			if (!has_family(&policy->names[i], family))
 				continue;
 			addrbook_find(names->book, policy->names[i].name, family, &entry);
-			if (held_view_of(&policy->names[i], held, count, &entry, &ret->names[i][family]) < 0)
+			if (held_view_of(policy, &policy->names[i], held, count, &entry, &ret->names[i][family]) < 0)
 				return -ENOMEM;
 		}
 	}

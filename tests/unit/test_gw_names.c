@@ -698,6 +698,17 @@ static void test_refused(void **state)
 	assert_string_equal(view(one, false), "");
 }
 
+/* The policy in force does not protect what its candidate does: there the name gives it nothing. */
+static void test_protected_by_a_candidate(void **state)
+{
+	(void)state;
+	open_names();
+	fake_resolver_answer(peer, FAMILY_4, "192.0.2.25 198.51.100.9", 30);
+	assert_events("changed peer.example.net=192.0.2.25,198.51.100.9;");
+	assert_string_equal(view(peer, false), "198.51.100.9");
+	assert_string_equal(view(peer, true), "198.51.100.9");
+}
+
 static int refresh(const char *waiter, const char *first, const char *second)
 {
 	const char *wanted[] = { first, second }, *unknown = "";
@@ -1476,6 +1487,7 @@ int main(void)
 		TEST(test_remembered),
 		TEST(test_damaged_files),
 		TEST(test_refused),
+		TEST(test_protected_by_a_candidate),
 		TEST(test_refresh),
 		TEST(test_refresh_fails_at_once),
 		TEST(test_refresh_forgotten),
