@@ -249,9 +249,11 @@ static bool is_idle(struct walking *k, const struct program_rule *rule, int dept
 		return false;
 	uint32_t values = k->w.box.values[variable_of(k, (enum variable)step->variable)];
 	size_t count = space_look_up(&k->p->space, step->index, values, outcomes, IDLE_OUTCOMES);
+	if (count > IDLE_OUTCOMES)
+		return false;
 	for (size_t i = 0; i < count; i++) {
 		const struct outcome *outcome = &k->p->space.outcomes.items[outcomes[i]];
-		if (i == IDLE_OUTCOMES || !is_idle_jump(k, outcome->action, outcome->index, depth))
+		if (!is_idle_jump(k, outcome->action, outcome->index, depth))
 			return false;
 	}
 	return true;

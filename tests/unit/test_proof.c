@@ -529,6 +529,11 @@ static void begin_servers(unsigned count)
 
 	assert_non_null(out);
 	fputs("[gateway]\npreset = none\n" SERVER "[role ADM]\nmembers = 192.0.2.0/28\n", out);
+	/* One of them has so many services that it is not looked ahead to all of them. */
+	fputs("[flow many]\nfrom = ADM\nto = S0\nprotocol = tcp\nport =", out);
+	for (unsigned port = 0; port < 100; port++)
+		fprintf(out, "\n %u", 2000 + 2 * port);
+	fputs("\n", out);
 	for (unsigned s = 0; s < count; s++) {
 		fprintf(out, "[role S%u]\nmembers = 10.1.0.%u\nprotected = yes\n", s, s + 1);
 		for (unsigned f = 0; f < 5; f++)
