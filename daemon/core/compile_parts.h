@@ -126,6 +126,8 @@ const char *add_echo_chain(struct compiler *c, const struct policy_role *role, e
 bool any_flow_at(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol,
 		 uint16_t port);
 bool any_flow_of(struct compiler *c, const struct policy_role *role, enum direction direction, enum protocol protocol);
+/* Whether TCP connections to the role may come from protected machines. Neither a name nor a grant has such. */
+bool any_flow_between(struct compiler *c, const struct policy_role *role);
 void free_listed(struct compiler *c);
 bool any_port_range(struct compiler *c, const struct policy_role *role, enum direction direction);
 void add_ports(struct compiler *c, const char *set_name, unsigned flags, uint16_t first, uint16_t last,

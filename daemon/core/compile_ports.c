@@ -167,6 +167,19 @@ bool any_flow_of(struct compiler *c, const struct policy_role *role, enum direct
 	return false;
 }
 
+bool any_flow_between(struct compiler *c, const struct policy_role *role)
+{
+	const struct flow_refs *flows = flows_of(c, role, MIDSTREAM_OUT_REPLY);
+
+	for (size_t i = 0; i < flows->count; i++) {
+		const struct policy_flow *flow = flows->items[i];
+		if (flow->protocols & 1u << PROTOCOL_TCP &&
+		    (flow->from.any || ranges_overlap_any(&flow->from.ranges, &c->policy->protected_all)))
+			return true;
+	}
+	return false;
+}
+
 bool any_port_range(struct compiler *c, const struct policy_role *role, enum direction direction)
 {
 	const struct flow_refs *flows = flows_of(c, role, direction);

@@ -114,10 +114,10 @@ static const char *add_mid_stream_out(struct compiler *c, const struct policy_ro
 /* What one protected machine sends another as the reply of a connection that was opened to it. */
 static void add_replies(struct compiler *c, const struct policy_role *role)
 {
+	if (!any_flow_between(c, role))
+		return;
 	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_replies", role->name));
-
-	if (any_flow_of(c, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP))
-		rule_port_map(c, chain, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP);
+	rule_port_map(c, chain, role, MIDSTREAM_OUT_REPLY, PROTOCOL_TCP);
 	rule_action(c, chain_rule(c->out, chain), ACTION_GOTO, "deny_in");
 }
 

@@ -520,7 +520,8 @@ static void test_many_networks(void **state)
 	free(spans);
 }
 
-/* Protected machines, each with services of its own. Only administrators may use them: none answers another. */
+/* Protected machines, each with services of its own, for administrators: these may use all machines, S0 is one of them,
+ * and no other machine has anything to answer another. */
 static void begin_servers(unsigned count)
 {
 	char *text = NULL;
@@ -528,7 +529,7 @@ static void begin_servers(unsigned count)
 	FILE *out = open_memstream(&text, &length);
 
 	assert_non_null(out);
-	fputs("[gateway]\npreset = none\n" SERVER "[role ADM]\nmembers = 192.0.2.0/28\n", out);
+	fputs("[gateway]\npreset = none\n" SERVER "[role ADM]\nmembers = 192.0.2.0/28 10.1.0.1\n", out);
 	/* One of them has so many services that it is not looked ahead to all of them. */
 	fputs("[flow many]\nfrom = ADM\nto = S0\nprotocol = tcp\nport =", out);
 	for (unsigned port = 0; port < 100; port++)
