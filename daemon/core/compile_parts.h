@@ -26,10 +26,10 @@ struct compiler {
 	const struct policy *policy;
 	const struct environment *environment;
 	bool early; /* early_drop in effect */
-	struct {
-		const struct policy_role *role; /* of which the flows are listed */
-		struct flow_refs in, out;       /* that open it; that leave it for what is not protected */
-	} listed;
+	struct listed_flows {
+		bool known;
+		struct flow_refs in, out; /* that open it; that leave it for what is not protected */
+	} * listed;                       /* one a role; NULL: none was asked for yet */
 };
 
 static inline char family_digit(enum family family)

@@ -26,32 +26,44 @@ static void list(struct compiler *c, struct flow_refs *refs, const struct policy
 		c->out->failed = true;
 }
 
+static void list_flows(struct compiler *c, const struct policy_role *role, struct listed_flows *ret)
+{
+	ret->known = true;
+	for (size_t i = 0; i < c->policy->flow_count; i++) {
+		const struct policy_flow *flow = &c->policy->flows[i];
+		if (flow_opens_role(flow, role))
+			list(c, &ret->in, flow);
+		if (flow_leaves_role(flow, role) && (flow->to.any || flow->to.name_count ||
+						     !ranges_cover_all(&c->policy->protected_all, &flow->to.ranges)))
+			list(c, &ret->out, flow);
+	}
+}
+
 /* The flows that are judged for the role in this direction. A flow that goes to protected addresses alone is judged
  * where they are. */
 static const struct flow_refs *flows_of(struct compiler *c, const struct policy_role *role, enum direction direction)
 {
-	bool in = direction_forms[direction].opens;
+	static const struct flow_refs none;
 
-	if (c->listed.role != role) {
-		c->listed.role = role;
-		c->listed.in.count = c->listed.out.count = 0;
-		for (size_t i = 0; i < c->policy->flow_count; i++) {
-			const struct policy_flow *flow = &c->policy->flows[i];
-			if (flow_opens_role(flow, role))
-				list(c, &c->listed.in, flow);
-			if (flow_leaves_role(flow, role) &&
-			    (flow->to.any || flow->to.name_count ||
-			     !ranges_cover_all(&c->policy->protected_all, &flow->to.ranges)))
-				list(c, &c->listed.out, flow);
-		}
+	if (!c->listed)
+		c->listed = calloc(c->policy->role_count, sizeof(*c->listed));
+	if (!c->listed) {
+		c->out->failed = true;
+		return &none;
 	}
-	return in ? &c->listed.in : &c->listed.out;
+	struct listed_flows *listed = &c->listed[role - c->policy->roles];
+	if (!listed->known)
+		list_flows(c, role, listed);
+	return direction_forms[direction].opens ? &listed->in : &listed->out;
 }
 
 void free_listed(struct compiler *c)
 {
-	free(c->listed.in.items);
-	free(c->listed.out.items);
+	for (size_t r = 0; c->listed && r < c->policy->role_count; r++) {
+		free(c->listed[r].in.items);
+		free(c->listed[r].out.items);
+	}
+	free(c->listed);
 }
 
 /* The flows of one port (0: icmp-echo), in their own chain. */

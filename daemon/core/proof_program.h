@@ -150,7 +150,10 @@ struct program_rule {
 	uint32_t tests, test_count; /* all that stand ahead of the first step that is more than tests, in any order */
 	uint32_t lead;              /* this step, whose tests are among them */
 	bool never;                 /* no packet of this family passes them */
+	uint32_t reach;             /* of VARIABLE_TARGET: to packets with no other one it does nothing */
 };
+
+enum { BLOCK_RULES = 32 };
 
 struct program_chain {
 	uint32_t rules, rule_count;
@@ -183,6 +186,7 @@ struct program {
 		} * items;
 		size_t count, capacity;
 	} sets;
+	uint32_t *blocks;        /* of so many rules one after the other: what they reach together */
 	uint8_t *counters;       /* of each of the ruleset's: enum fate_counter; COUNTS: no packet's */
 	uint32_t *counter_flows; /* 1 + the flow */
 };

@@ -170,9 +170,11 @@ bool values_meet(struct values_store *store, uint32_t a, uint32_t b)
 		x = y;
 		y = swap;
 	}
-	if (!x->count)
+	if (!x->count || !y->count)
 		return false;
-	struct run run = store->runs.items[x->at];
+	struct run run = store->runs.items[x->at], only = store->runs.items[y->at];
+	if (y->count == 1)
+		return only.first <= run.last && run.first <= only.last;
 	size_t low = y->at, high = y->at + y->count;
 	while (low < high) { /* the first that does not end before it begins */
 		size_t middle = low + (high - low) / 2;

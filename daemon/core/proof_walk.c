@@ -91,14 +91,19 @@ static void part_next_header(struct walking *k)
 static bool may_pass(const struct walking *k, const struct test *tests, uint32_t count)
 {
 	struct values_store *store = &k->p->space.store;
+	bool simple = true;
 
-	for (int simple = 1; simple >= 0; simple--) {
-		for (uint32_t i = 0; i < count; i++) {
-			uint32_t values = k->w.box.values[variable_of(k, (enum variable)tests[i].variable)];
-			if (values_simple(store, values, tests[i].values) == simple &&
-			    !values_meet(store, values, tests[i].values))
-				return false;
-		}
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t values = k->w.box.values[variable_of(k, (enum variable)tests[i].variable)];
+		if (!values_simple(store, values, tests[i].values))
+			simple = false;
+		else if (!values_meet(store, values, tests[i].values))
+			return false;
+	}
+	for (uint32_t i = 0; !simple && i < count; i++) {
+		uint32_t values = k->w.box.values[variable_of(k, (enum variable)tests[i].variable)];
+		if (!values_meet(store, values, tests[i].values))
+			return false;
 	}
 	return true;
 }
@@ -198,6 +203,12 @@ static bool act(struct walking *k, uint8_t action, uint32_t chain)
 
 static bool is_idle(struct walking *k, const struct program_rule *rule, int depth);
 
+/* Whether what has this reach may do something to the box. */
+static bool reaches(const struct walking *k, uint32_t reach)
+{
+	return values_meet(&k->p->space.store, k->w.box.values[VARIABLE_TARGET], reach);
+}
+
 static bool is_mixed(const struct walking *k, uint8_t variable)
 {
 	uint32_t next = k->p->next_is_protocol, values = k->w.box.values[VARIABLE_NEXT_HEADER];
@@ -242,7 +253,7 @@ static bool is_idle(struct walking *k, const struct program_rule *rule, int dept
 	uint32_t outcomes[IDLE_OUTCOMES];
 
 	k->p->steps++;
-	if (!may_begin(k, rule) || rule->lead == rule->step_count)
+	if (!reaches(k, rule->reach) || !may_begin(k, rule) || rule->lead == rule->step_count)
 		return true;
 	const struct step *step = &k->program->steps.items[rule->steps + rule->lead];
 	if (step->kind != STEP_MAP || is_mixed(k, step->variable))
@@ -479,6 +490,23 @@ static bool begin_rule(struct walking *k, const struct program_rule *rule)
 	return take_step(k, rule, &k->program->steps.items[rule->steps + rule->lead]);
 }
 
+/* Past the rules that do nothing to the box. Where somebody wants to know each chain, they are not skipped. */
+static void skip_rules(struct walking *k, const struct program_chain *chain)
+{
+	struct walker *w = &k->w;
+
+	while (!k->calls->enter && w->step == 0 && w->rule < chain->rule_count) {
+		uint32_t at = chain->rules + w->rule;
+		if (at % BLOCK_RULES == 0 && w->rule + BLOCK_RULES <= chain->rule_count &&
+		    !reaches(k, k->program->blocks[at / BLOCK_RULES]))
+			w->rule += BLOCK_RULES;
+		else if (!reaches(k, k->program->rules.items[at].reach))
+			w->rule++;
+		else
+			break;
+	}
+}
+
 static bool go_on(struct walking *k)
 {
 	struct walker *w = &k->w;
@@ -490,6 +518,7 @@ static bool go_on(struct walking *k)
 		proof_fail(k->p, "a chain with rules of another program's making");
 		return false;
 	}
+	skip_rules(k, chain);
 	if (w->rule >= chain->rule_count)
 		return go_back(k);
 	const struct program_rule *rule = &k->program->rules.items[chain->rules + w->rule];
