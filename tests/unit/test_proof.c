@@ -537,6 +537,7 @@ static void begin_servers(unsigned count)
 	fputs("\n", out);
 	for (unsigned s = 0; s < count; s++) {
 		fprintf(out, "[role S%u]\nmembers = 10.1.0.%u\nprotected = yes\n", s, s + 1);
+		fprintf(out, "[flow out-%u]\nfrom = S%u\nto = any\nprotocol = tcp\nport = 443\n", s, s);
 		for (unsigned f = 0; f < 5; f++)
 			fprintf(out, "[flow f%u-%u]\nfrom = ADM\nto = S%u\nprotocol = tcp\nport = %u\n", s, f, s,
 				1000 + f * 17 + s % 3);
@@ -579,6 +580,34 @@ static void test_many_servers(void **state)
 	end();
 }
 
+/* Of a long chain no rule is passed over that does something: wherever there is one more for the first machine. */
+static void test_long_chains(void **state)
+{
+	struct addr first = make_addr("10.1.0.1");
+	struct term more[] = { { .kind = TERM_MATCH, .field = FIELD_IP_DADDR },
+			       { .kind = TERM_PIN, .field = FIELD_IP_DADDR } };
+
+	(void)state;
+	memcpy(more[0].first, first.bytes, 4);
+	memcpy(more[0].last, first.bytes, 4);
+	begin_servers(40);
+	assert_int_equal(prove().state, PROOF_EQUAL);
+	put_first("pin", more);
+	struct chain *pins = chain("pin");
+	assert_true(pins->count > 2 * BLOCK_RULES);
+	for (size_t i = 0; i + 1 < pins->count; i++) {
+		struct proof_result result = prove();
+		assert_int_equal(result.state, PROOF_DIFFERS);
+		assert_int_equal(result.stage, STAGE_PIN);
+		assert_true(result.found.pinned);
+		struct rule rule = pins->items[i];
+		pins->items[i] = pins->items[i + 1];
+		pins->items[i + 1] = rule;
+	}
+	assert_int_equal(prove().state, PROOF_DIFFERS);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -595,6 +624,7 @@ int main(void)
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_many_networks),
 		cmocka_unit_test(test_many_servers),
+		cmocka_unit_test(test_long_chains),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
