@@ -1063,13 +1063,12 @@ static void test_found_and_kept(void **state)
 	assert_int_equal(commit(table, MORE, "", &replaced), -EPERM);
 	assert_false(table_is_known(table));
 	/* what is wanted has a set of another form: it would take a new table */
-	struct set *set = ruleset_find_set(&fake_nft.table, "gateway_4");
-	set->size = 99;
+	ruleset_find_set(&fake_nft.table, "gateway_4")->size = 99;
 	assert_int_equal(table_read(table), 0);
 	assert_int_equal(commit(table, NAMED "; anew\n", "", &replaced), -ECANCELED);
 	assert_true(table_is_known(table));
 	assert_false(replaced);
-	set->size = 0;
+	ruleset_find_set(&fake_nft.table, "gateway_4")->size = 0;
 	table_free(table);
 	table = a_table();
 	fake_nft.owner = 0;
