@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile_parts.h"
 
-#include <stdlib.h>
-
 /* interception = prevent: an identity DNAT right after connection tracking, and so before every usual nat chain. The
  * connection then counts as translated already, and no later redirect or dnat touches it. That holds for connections
  * that a flow allows, and for no others. */
@@ -15,41 +13,47 @@ static void add_pinned_ports(struct compiler *c, const struct policy_role *role)
 	add_port_map(c, role, PIN_IN, PROTOCOL_TCP, role_ports(c, role, PIN_IN, labels[1]));
 }
 
-/* A rule for what the role is an end of; NULL: there are no such ports. What goes to a protected address is judged by
- * the flows to that. */
-static struct rule *rule_of_role(struct compiler *c, struct chain *chain, const struct match *own, enum family family,
-				 bool inbound, const char *ports)
+static void add_family(struct compiler *c, struct chain *chain, enum family family, const char *ports)
 {
-	if (!ports || !ruleset_find_set(c->out, ports))
-		return NULL;
 	struct rule *rule = chain_rule(c->out, chain);
-	rule_match(c, rule, inbound ? daddr_field(family) : saddr_field(family), own);
-	if (!inbound)
-		rule_in(c, rule, daddr_field(family), true,
-			ruleset_string(c->out, "protected_%c", family_digit(family)));
-	return rule;
+
+	rule_in(c, rule, FIELD_TCP_DPORT, false, ports);
+	rule_pin(c, rule, family);
 }
 
-static void add_role_pin(struct compiler *c, struct chain *chain, const struct policy_role *role, enum family family,
-			 bool inbound)
+/* What is pinned of the role's connections in this direction. */
+static void add_role_chain(struct compiler *c, const struct policy_role *role, bool inbound)
 {
-	enum direction direction = inbound ? PIN_IN : PIN_OUT;
-	const char *all = role_ports(c, role, direction, labels[inbound]);
-	const char *some = ruleset_string(c->out, "%s_pin_%s_tcp", role->name, inbound ? "in" : "out");
-	struct matches own = { 0 };
+	const char *name = ruleset_string(c->out, "%s_pin_%s", role->name, inbound ? "in" : "out"),
+		   *all = role_ports(c, role, inbound ? PIN_IN : PIN_OUT, labels[inbound]),
+		   *some = ruleset_string(c->out, "%s_tcp", name);
+	bool has_all = all && ruleset_find_set(c->out, all), has_some = some && ruleset_find_set(c->out, some);
 
-	match_ranges(c, &own, &role->guarded, family, ruleset_string(c->out, "guarded_%s", role->name), false);
-	for (size_t i = 0; i < own.count; i++) {
-		struct rule *rule = rule_of_role(c, chain, &own.items[i], family, inbound, all);
-		if (rule) {
-			rule_in(c, rule, FIELD_TCP_DPORT, false, all);
-			rule_pin(c, rule, family);
-		}
-		rule = rule_of_role(c, chain, &own.items[i], family, inbound, some);
-		if (rule)
-			rule_map(c, rule, FIELD_TCP_DPORT, some);
+	if (!has_all && !has_some)
+		return;
+	struct chain *chain = ruleset_chain(c->out, name);
+	for (enum family family = 0; family < FAMILIES; family++)
+		if (has_all && ranges_have(&role->guarded, family))
+			add_family(c, chain, family, all);
+	if (has_some)
+		rule_map(c, chain_rule(c->out, chain), FIELD_TCP_DPORT, some);
+}
+
+/* Where an address leads, of each protected role: to what is pinned there, or to nothing. */
+static void add_map(struct compiler *c, struct chain *chain, enum family family, bool inbound)
+{
+	const char *name = ruleset_string(c->out, "pin_%s_%c", inbound ? "dst" : "src", family_digit(family));
+	struct set *map = ruleset_set(c->out, name, family_key(family), SET_INTERVAL | SET_VERDICTS);
+
+	for (size_t r = 0; r < c->policy->role_count; r++) {
+		const struct policy_role *role = &c->policy->roles[r];
+		const char *to = ruleset_string(c->out, "%s_pin_%s", role->name, inbound ? "in" : "out");
+		if (role->is_protected && to)
+			add_ranges(c, map, &role->guarded, family,
+				   ruleset_find_chain(c->out, to) ? ACTION_GOTO : ACTION_RETURN,
+				   ruleset_find_chain(c->out, to) ? to : NULL);
 	}
-	free(own.items);
+	rule_map(c, chain_rule(c->out, chain), inbound ? daddr_field(family) : saddr_field(family), name);
 }
 
 /* Whether a flow has the port of DNS: else no pin is for it. */
@@ -70,9 +74,13 @@ void add_pin(struct compiler *c)
 	const struct policy *policy = c->policy;
 	bool pins = policy->mode == MODE_ENFORCE;
 
-	for (size_t r = 0; pins && r < policy->role_count; r++)
-		if (policy->roles[r].is_protected)
-			add_pinned_ports(c, &policy->roles[r]);
+	for (size_t r = 0; pins && r < policy->role_count; r++) {
+		if (!policy->roles[r].is_protected)
+			continue;
+		add_pinned_ports(c, &policy->roles[r]);
+		add_role_chain(c, &policy->roles[r], true);
+		add_role_chain(c, &policy->roles[r], false);
+	}
 	struct chain *chain = base_chain(c, "pin", HOOK_PREROUTING, -199);
 	if (!chain)
 		return;
@@ -86,8 +94,8 @@ void add_pin(struct compiler *c)
 	return_excepted(c, chain, target);
 	if (any_dns(c))
 		return_dns(c, chain, FIELD_TCP_DPORT);
-	for (size_t r = 0; r < policy->role_count; r++)
-		for (int inbound = 0; policy->roles[r].is_protected && inbound < 2; inbound++)
-			for (enum family family = 0; family < FAMILIES; family++)
-				add_role_pin(c, chain, &policy->roles[r], family, inbound);
+	/* What goes to a protected address is judged by the flows to that. */
+	for (int inbound = 1; inbound >= 0; inbound--)
+		for (enum family family = 0; family < FAMILIES; family++)
+			add_map(c, chain, family, inbound);
 }
