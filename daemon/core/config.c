@@ -45,6 +45,7 @@ void config_free(struct config *config)
 	free(config->names);
 	free(config->roles);
 	free(config->flows);
+	free(config->flow_ids);
 	free(config->strings);
 	free(config->key_lines);
 	free(config->path);
@@ -112,6 +113,29 @@ static void check_section_name(const struct config *config, enum config_section 
 			   name);
 }
 
+/* Where in flow_ids it is, or belongs. */
+static size_t flow_id_at(const struct config *config, const char *id)
+{
+	size_t low = 0, high = config->flow_id_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (strcmp(config->flows[config->flow_ids[middle]].id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static const struct config_flow *find_flow(const struct config *config, const char *id)
+{
+	size_t at = flow_id_at(config, id);
+	const struct config_flow *flow = at < config->flow_id_count ? &config->flows[config->flow_ids[at]] : NULL;
+
+	return flow && strcmp(flow->id, id) == 0 ? flow : NULL;
+}
+
 /* The line of the section of that name that was given already; 0 = none. */
 static unsigned line_of_section(const struct config *config, enum config_section section, const char *name)
 {
@@ -123,10 +147,8 @@ static unsigned line_of_section(const struct config *config, enum config_section
 	for (size_t i = 0; section == CONFIG_ROLE && i < config->role_count; i++)
 		if (strcmp(config->roles[i].name, name) == 0)
 			return config->roles[i].line;
-	for (size_t i = 0; section == CONFIG_FLOW && i < config->flow_count; i++)
-		if (strcmp(config->flows[i].id, name) == 0)
-			return config->flows[i].line;
-	return 0;
+	const struct config_flow *flow = section == CONFIG_FLOW ? find_flow(config, name) : NULL;
+	return flow ? flow->line : 0;
 }
 
 /* Room for one more, doubling at each power of two. */
@@ -135,6 +157,23 @@ static void *grow(void *items, size_t count, size_t size)
 	if (count & (count - 1))
 		return items;
 	return realloc(items, (count ? count * 2 : 1) * size);
+}
+
+/* The last of the flows, where there was none of that id. */
+static int enter_flow_id(struct config *config)
+{
+	uint32_t last = (uint32_t)config->flow_count - 1, *ids = config->flow_ids;
+	size_t at = flow_id_at(config, config->flows[last].id);
+
+	if (find_flow(config, config->flows[last].id))
+		return 0;
+	ids = grow(ids, config->flow_id_count, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	config->flow_ids = ids;
+	memmove(ids + at + 1, ids + at, (config->flow_id_count++ - at) * sizeof(*ids));
+	ids[at] = last;
+	return 0;
 }
 
 /* A section with a wrong name is kept as well: its keys are to be judged, and nothing is made of a failed
@@ -168,6 +207,7 @@ static int open_section(struct config *config, enum config_section section, cons
 		flows[config->flow_count] = (struct config_flow){ .line = line };
 		set_defaults(CONFIG_FLOW, &flows[config->flow_count]);
 		snprintf(flows[config->flow_count++].id, sizeof(flows->id), "%s", name);
+		return enter_flow_id(config);
 	} else if (!config->section_lines[section]) {
 		config->section_lines[section] = line;
 	}

@@ -173,8 +173,10 @@ struct config {
 	size_t name_count;
 	struct config_role *roles;
 	size_t role_count;
-	struct config_flow *flows;
+	struct config_flow *flows; /* in the order of their lines */
 	size_t flow_count;
+	uint32_t *flow_ids; /* which of them, by id; owned */
+	size_t flow_id_count;
 
 	char **strings; /* owns every text and file of the members */
 	size_t string_count, string_capacity;

@@ -16,6 +16,7 @@ struct building {
 	const struct policy *policy;
 	struct flow_index *index;
 	struct collected (*flows)[DIRECTIONS]; /* one a role */
+	struct collected between_any;          /* those of ANY that open something, which all roles have */
 };
 
 static int push(struct collected *list, uint32_t flow)
@@ -57,6 +58,30 @@ static int list_guarded(struct building *b)
 	return 0;
 }
 
+/* The first that does not end before the address. */
+static size_t guarded_from(const struct flow_index *index, const struct addr *addr)
+{
+	size_t low = 0, high = index->guarded_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (addr_compare(&index->guarded[middle].range.last, addr) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int flow_index_role(const struct flow_index *index, const struct addr *addr)
+{
+	size_t at = guarded_from(index, addr);
+
+	return at < index->guarded_count && range_contains(&index->guarded[at].range, addr)
+		       ? (int)index->guarded[at].role
+		       : -1;
+}
+
 /* The flow goes to each role that guards some of these addresses. */
 static int collect_ranges(struct building *b, const struct ranges *ranges, int direction, uint32_t flow)
 {
@@ -64,17 +89,10 @@ static int collect_ranges(struct building *b, const struct ranges *ranges, int d
 
 	for (size_t i = 0; i < ranges->count; i++) {
 		const struct range *range = &ranges->items[i];
-		size_t low = 0, high = index->guarded_count;
-		while (low < high) { /* the first that does not end before it begins */
-			size_t middle = low + (high - low) / 2;
-			if (addr_compare(&index->guarded[middle].range.last, &range->first) < 0)
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		for (; low < index->guarded_count && addr_compare(&index->guarded[low].range.first, &range->last) <= 0;
-		     low++)
-			if (push(&b->flows[index->guarded[low].role][direction], flow) < 0)
+		for (size_t at = guarded_from(index, &range->first);
+		     at < index->guarded_count && addr_compare(&index->guarded[at].range.first, &range->last) <= 0;
+		     at++)
+			if (push(&b->flows[index->guarded[at].role][direction], flow) < 0)
 				return -1;
 	}
 	return 0;
@@ -85,13 +103,13 @@ static bool may_leave(const struct policy *policy, const struct policy_flow *flo
 	return flow->to.any || flow->to.name_count || !ranges_cover_all(&policy->protected_all, &flow->to.ranges);
 }
 
-/* The flow goes to each role that one of its sources is in. */
-static int collect_sources(struct building *b, const struct policy_flow *flow, int direction, uint32_t number)
+/* It leaves each role that one of its sources is in. */
+static int collect_sources(struct building *b, const struct policy_flow *flow, uint32_t number)
 {
 	if (!flow->from.any)
-		return collect_ranges(b, &flow->from.ranges, direction, number);
+		return collect_ranges(b, &flow->from.ranges, OUT, number);
 	for (size_t r = 0; r < b->policy->role_count; r++)
-		if (b->policy->roles[r].is_protected && push(&b->flows[r][direction], number) < 0)
+		if (b->policy->roles[r].is_protected && push(&b->flows[r][OUT], number) < 0)
 			return -1;
 	return 0;
 }
@@ -102,10 +120,12 @@ static int collect_flow(struct building *b, uint32_t number)
 
 	if (!flow->enabled)
 		return 0;
-	if (collect_ranges(b, &flow->to.opens, IN, number) < 0 ||
-	    (flow->to.opens.count && collect_sources(b, flow, BETWEEN, number) < 0))
+	if (collect_ranges(b, &flow->to.opens, IN, number) < 0)
 		return -1;
-	return may_leave(b->policy, flow) ? collect_sources(b, flow, OUT, number) : 0;
+	if (flow->to.opens.count && (flow->from.any ? push(&b->between_any, number)
+						    : collect_ranges(b, &flow->from.ranges, BETWEEN, number)) < 0)
+		return -1;
+	return may_leave(b->policy, flow) ? collect_sources(b, flow, number) : 0;
 }
 
 static int edge_order(const void *a, const void *b)
@@ -169,6 +189,15 @@ static size_t segment_at(const struct flow_list *list, uint32_t port)
 	return low;
 }
 
+const uint32_t *flow_list_at(const struct flow_list *list, uint16_t port, size_t *ret_count)
+{
+	const struct port_segment *segment = list->segment_count ? &list->segments[segment_at(list, port)] : NULL;
+	bool has = segment && segment->ports.first <= port && port <= segment->ports.last;
+
+	*ret_count = has ? segment->count : 0;
+	return has ? list->flows + segment->flow : NULL;
+}
+
 /* Twice over the flows: how many each segment has, and then which. */
 static int fill_segments(const struct policy *policy, const struct collected *flows, enum protocol protocol,
 			 struct flow_list *list)
@@ -225,15 +254,52 @@ static int make_list(const struct policy *policy, const struct collected *flows,
 	return 0;
 }
 
+/* Both ascend, and no flow is in both. */
+static int merge(const struct collected *a, const struct collected *b, struct collected *ret)
+{
+	size_t i = 0, j = 0;
+	int r = 0;
+
+	*ret = (struct collected){ 0 };
+	while (r == 0 && (i < a->count || j < b->count)) {
+		bool from_a = j == b->count || (i < a->count && a->items[i] < b->items[j]);
+		r = push(ret, from_a ? a->items[i++] : b->items[j++]);
+	}
+	return r;
+}
+
+/* With a thousand protected roles most are opened to ANY: a list each would be a million flows. */
+static int make_between(struct building *b, size_t role)
+{
+	struct role_flows *flows = &b->index->roles[role];
+	const struct collected *own = &b->flows[role][BETWEEN];
+	struct collected all;
+
+	if (!b->policy->roles[role].is_protected)
+		return 0;
+	if (!own->count) {
+		flows->between = b->index->between_any;
+		flows->between_shared = true;
+		return 0;
+	}
+	int r = merge(&b->between_any, own, &all);
+	if (r == 0)
+		r = make_list(b->policy, &all, PROTOCOL_TCP, &flows->between);
+	free(all.items);
+	return r;
+}
+
 static int make_lists(struct building *b)
 {
+	if (make_list(b->policy, &b->between_any, PROTOCOL_TCP, &b->index->between_any) < 0)
+		return -1;
 	for (size_t r = 0; r < b->index->role_count; r++) {
 		struct role_flows *flows = &b->index->roles[r];
 		for (enum protocol p = 0; p < PROTOCOLS; p++)
 			if (make_list(b->policy, &b->flows[r][IN], p, &flows->in[p]) < 0 ||
 			    make_list(b->policy, &b->flows[r][OUT], p, &flows->out[p]) < 0)
 				return -1;
-		if (make_list(b->policy, &b->flows[r][BETWEEN], PROTOCOL_TCP, &flows->between) < 0)
+		if (make_between(b, r) < 0)
 			return -1;
 	}
 	return 0;
@@ -259,6 +325,7 @@ struct flow_index *flow_index_new(const struct policy *policy)
 		for (int direction = 0; direction < DIRECTIONS; direction++)
 			free(b.flows[i][direction].items);
 	free(b.flows);
+	free(b.between_any.items);
 	if (r < 0) {
 		flow_index_free(b.index);
 		return NULL;
@@ -281,8 +348,10 @@ void flow_index_free(struct flow_index *index)
 			free_list(&index->roles[r].in[p]);
 			free_list(&index->roles[r].out[p]);
 		}
-		free_list(&index->roles[r].between);
+		if (!index->roles[r].between_shared)
+			free_list(&index->roles[r].between);
 	}
+	free_list(&index->between_any);
 	free(index->roles);
 	free(index->guarded);
 	free(index);

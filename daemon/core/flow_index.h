@@ -30,6 +30,7 @@ struct role_flows {
 					    not protected */
 	struct flow_list between;        /* TCP: that one of its addresses is a source of, and that open a protected
 					    address */
+	bool between_shared;             /* these are ANY's alone, which all roles have */
 };
 
 struct flow_index {
@@ -37,7 +38,13 @@ struct flow_index {
 	size_t guarded_count;
 	struct role_flows *roles; /* one a policy role, same index */
 	size_t role_count;
+	struct flow_list between_any; /* TCP: those of ANY that open a protected address */
 };
+
+/* Of policy.roles, the one that guards the address; -1: none does. */
+int flow_index_role(const struct flow_index *index, const struct addr *addr);
+/* The flows of the list that have the port, as in a segment; they live as long as the index. */
+const uint32_t *flow_list_at(const struct flow_list *list, uint16_t port, size_t *ret_count);
 
 /* NULL without memory. To be made anew when what is guarded changes. */
 struct flow_index *flow_index_new(const struct policy *policy);

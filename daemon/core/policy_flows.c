@@ -126,7 +126,21 @@ static int make_flow(struct builder *b, const struct builtin_flow *builtin, cons
 	return r;
 }
 
-const struct config_flow *policy_written_flow(const struct config *config, const char *id)
+static int line_order(const void *line, const void *flow)
+{
+	unsigned a = *(const unsigned *)line, b = ((const struct config_flow *)flow)->line;
+	return a < b ? -1 : a > b;
+}
+
+/* Sections are in the order of their lines. */
+const struct config_flow *policy_written_flow(const struct config *config, const struct policy_flow *flow)
+{
+	if (!flow->line)
+		return NULL;
+	return bsearch(&flow->line, config->flows, config->flow_count, sizeof(*config->flows), line_order);
+}
+
+static const struct config_flow *find_written(const struct config *config, const char *id)
 {
 	for (size_t i = 0; i < config->flow_count; i++)
 		if (strcmp(config->flows[i].id, id) == 0)
@@ -142,9 +156,21 @@ static bool is_builtin(const char *id)
 	return false;
 }
 
-static unsigned flow_rank(const struct policy_flow *flow)
+/* Most specific first; of equals, the order of the table stays. */
+static int order_flows(struct policy *policy)
 {
-	return flow->from.rank + flow->to.rank;
+	struct policy_flow *ordered = calloc(policy->flow_count + 1, sizeof(*ordered));
+	size_t count = 0;
+
+	if (!ordered)
+		return -ENOMEM;
+	for (unsigned rank = 0; rank <= 4; rank++) /* 2 of either end */
+		for (size_t i = 0; i < policy->flow_count; i++)
+			if (policy->flows[i].from.rank + policy->flows[i].to.rank == rank)
+				ordered[count++] = policy->flows[i];
+	free(policy->flows);
+	policy->flows = ordered;
+	return 0;
 }
 
 int policy_make_flows(struct builder *b)
@@ -156,7 +182,7 @@ int policy_make_flows(struct builder *b)
 	if (!policy->flows)
 		return -ENOMEM;
 	for (size_t i = 0; i < builtin_flow_count; i++) {
-		const struct config_flow *written = policy_written_flow(config, builtin_flows[i].id);
+		const struct config_flow *written = find_written(config, builtin_flows[i].id);
 		check_builtin_flow(b->diags, config, &builtin_flows[i], written);
 		if (make_flow(b, &builtin_flows[i], written) < 0)
 			return -ENOMEM;
@@ -169,14 +195,8 @@ int policy_make_flows(struct builder *b)
 			return -ENOMEM;
 	}
 
-	/* Most specific first; insertion keeps the order of the table among equals. */
-	for (size_t i = 1; i < policy->flow_count; i++) {
-		struct policy_flow flow = policy->flows[i];
-		size_t at = i;
-		for (; at > 0 && flow_rank(&policy->flows[at - 1]) > flow_rank(&flow); at--)
-			policy->flows[at] = policy->flows[at - 1];
-		policy->flows[at] = flow;
-	}
+	if (order_flows(policy) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < policy->flow_count; i++) {
 		policy->flows[i].from.granted = 2 * i + 1;
 		policy->flows[i].to.granted = 2 * i + 2;

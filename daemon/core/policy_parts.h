@@ -35,8 +35,8 @@ int policy_make_ports(const struct port_range *ports, size_t count, struct port_
 int policy_make_roles(struct builder *b);
 
 /* policy_flows.c */
-/* What is written of a flow; NULL: nothing. */
-const struct config_flow *policy_written_flow(const struct config *config, const char *id);
+/* What is written of a flow that was made of this configuration; NULL: nothing. */
+const struct config_flow *policy_written_flow(const struct config *config, const struct policy_flow *flow);
 int policy_make_flows(struct builder *b);
 
 #endif

@@ -77,7 +77,7 @@ static void warn_administrators(struct diags *diags, const struct config *config
 static void warn_any(struct diags *diags, const struct config *config, const struct policy_flow *flow,
 		     const struct builtin_flow *builtin)
 {
-	const struct config_flow *written = policy_written_flow(config, flow->id);
+	const struct config_flow *written = policy_written_flow(config, flow);
 
 	if (!written)
 		return;
@@ -111,7 +111,7 @@ static unsigned common_port(const struct policy_flow *a, const struct policy_flo
 static void warn_open_ports(struct diags *diags, const struct config *config, const struct policy *policy,
 			    const struct policy_flow *flow)
 {
-	const struct config_flow *written = policy_written_flow(config, flow->id);
+	const struct config_flow *written = policy_written_flow(config, flow);
 
 	if (!is_everybody(&flow->from) || !written || !(flow->protocols & 1u << PROTOCOL_TCP) ||
 	    !flow_opens_role(flow, &policy->roles[0]))
@@ -135,7 +135,7 @@ static void warn_open_ports(struct diags *diags, const struct config *config, co
 static void warn_moved(struct diags *diags, const struct config *config, const struct policy_flow *flow,
 		       const struct builtin_flow *builtin)
 {
-	const struct config_flow *written = policy_written_flow(config, flow->id);
+	const struct config_flow *written = policy_written_flow(config, flow);
 
 	if (strcmp(flow->id, "api-in") != 0 || !written || flow_has_port(flow, PROTOCOL_TCP, builtin->port))
 		return;
@@ -182,7 +182,7 @@ static bool goes_to(const struct policy *policy, const struct policy_flow *flow,
 static unsigned name_line(const struct config *config, const struct policy_flow *flow, const char *name,
 			  const char **ret_file)
 {
-	const struct config_flow *written = policy_written_flow(config, flow->id);
+	const struct config_flow *written = policy_written_flow(config, flow);
 	const struct members *list = written ? &written->to : NULL;
 
 	for (size_t r = 0; r <= config->role_count; r++) {

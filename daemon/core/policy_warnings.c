@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy_parts.h"
 #include "config_keys.h"
+#include "flow_index.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -71,18 +72,56 @@ static bool flow_covers(const struct policy_flow *wide, const struct policy_flow
  */
 static bool is_shaped(const struct config *config, const struct policy_flow *flow)
 {
-	const struct config_flow *written = policy_written_flow(config, flow->id);
+	const struct config_flow *written = policy_written_flow(config, flow);
 
 	return written && (written->from.line || written->to.line || written->ports.line || written->protocol_line);
+}
+
+/* A protected role that the flow opens, else one that it leaves; -1: it does neither. */
+static int a_role_of(const struct policy *policy, const struct policy_flow *flow)
+{
+	const struct flow_index *index = policy->index;
+
+	if (flow->to.opens.count)
+		return flow_index_role(index, &flow->to.opens.items[0].first);
+	for (size_t i = 0; i < index->guarded_count; i++)
+		if (flow->from.any || ranges_overlap(&flow->from.ranges, &index->guarded[i].range))
+			return (int)index->guarded[i].role;
+	return -1;
+}
+
+/* Whom to compare it with: all that open the same role, or leave it, at the same port. Those that cover it are among
+ * them if it is so itself. NULL: it is not; all. */
+static const uint32_t *neighbours(const struct policy *policy, const struct policy_flow *flow, size_t *ret_count)
+{
+	enum protocol protocol = 0;
+	int role = a_role_of(policy, flow);
+
+	while (!(flow->protocols & 1u << protocol))
+		protocol++;
+	if (role < 0)
+		return NULL;
+	const struct role_flows *flows = &policy->index->roles[role];
+	const struct flow_list *list = &(flow->to.opens.count ? flows->in : flows->out)[protocol];
+	const uint32_t *found = flow_list_at(list, flow->port_count ? flow->ports[0].first : 0, ret_count);
+	for (size_t i = 0; found && i < *ret_count; i++)
+		if (&policy->flows[found[i]] == flow)
+			return found;
+	return NULL;
 }
 
 static void warn_shadowed(struct diags *diags, const struct config *config, const struct policy *policy,
 			  const struct policy_flow *flow)
 {
+	size_t count = policy->flow_count;
+
 	if (!is_shaped(config, flow))
 		return;
-	for (size_t i = 0; i < policy->flow_count; i++) {
-		const struct policy_flow *wide = &policy->flows[i];
+	const uint32_t *near = neighbours(policy, flow, &count);
+	if (!near)
+		count = policy->flow_count;
+	for (size_t i = 0; i < count; i++) {
+		const struct policy_flow *wide = &policy->flows[near ? near[i] : i];
 		if (wide == flow || !flow_covers(wide, flow))
 			continue;
 		/* Of two that open the same, the one that was written later is the one to mention. */
@@ -256,7 +295,7 @@ static int warn_roles(struct diags *diags, const struct config *config, const st
 /* Off, and nobody wrote enabled = no: what an end that was written stands for is empty. */
 static void warn_empty(struct diags *diags, const struct config *config, const struct policy_flow *flow)
 {
-	const struct config_flow *written = policy_written_flow(config, flow->id);
+	const struct config_flow *written = policy_written_flow(config, flow);
 
 	if (!written)
 		return;

@@ -258,8 +258,11 @@ static void add_policy(struct adding *a, const struct fate_view *view)
 			add_segments(a, &policy->index->roles[i].in[protocol]);
 			add_segments(a, &policy->index->roles[i].out[protocol]);
 		}
-		add_segments(a, &policy->index->roles[i].between);
+		if (!policy->index->roles[i].between_shared)
+			add_segments(a, &policy->index->roles[i].between);
 	}
+	if (policy->index)
+		add_segments(a, &policy->index->between_any);
 	add_ports(a, &fate_dns_port, 1);
 }
 

@@ -148,6 +148,11 @@ static void bench_networks(const char *path)
 	bench_end(&b);
 }
 
+static void growth(double ratio)
+{
+	printf("%-42s %10.1f times as long, of 10 times as many\n", "", ratio);
+}
+
 /* Each server with its own flows: of administrators, of one address, to one address and to all. */
 static char *servers_text(unsigned servers)
 {
@@ -182,19 +187,26 @@ static char *servers_text(unsigned servers)
 static void bench_servers(void)
 {
 	static const unsigned counts[] = { 1, 10, 100, 1000 };
-	double before = 0;
+	double before = 0, read_before = 0;
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		char *text = servers_text(counts[i]), what[64];
 		struct bench b = { 0 };
 		uint64_t cells;
+		double begin = milliseconds();
 		bench_begin(&b, "servers.ini", text);
+		double read = milliseconds() - begin;
 		double time = median(&b, &b.ruleset, 3, &cells);
 		snprintf(what, sizeof(what), "proof: %u protected servers, %d flows each", counts[i], FLOWS);
 		row(what, time, cells);
 		if (i)
-			printf("%-42s %10.1f times as long, of 10 times as many\n", "", time / before);
+			growth(time / before);
+		snprintf(what, sizeof(what), "read and compiled: %u protected servers", counts[i]);
+		printf("%-42s %10.2f ms\n", what, read);
+		if (i)
+			growth(read / read_before);
 		before = time;
+		read_before = read;
 		bench_end(&b);
 		free(text);
 	}
