@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile_parts.h"
 
+#include <stdlib.h>
+
 /* The whole table, in its order; and the chains that others lead to: denials, what opens nothing, what was cut. */
 
 void rules_denied(struct compiler *c, struct chain *chain, const char *direction)
@@ -129,6 +131,7 @@ int compile(struct ruleset *ret, const struct policy *policy, const struct envir
 		add_pin(&c);
 
 	free_listed(&c);
+	free(c.names.slots);
 	int r = ruleset_finish(ret);
 	if (r < 0)
 		ruleset_free(ret);

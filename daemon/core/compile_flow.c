@@ -14,7 +14,7 @@ const char *flow_counter(struct compiler *c, const struct policy_flow *flow)
 
 const char *ranges_set(struct compiler *c, const struct ranges *ranges, enum family family, const char *name)
 {
-	if (name && !ruleset_find_set(c->out, name))
+	if (name && !made_set(c, name))
 		add_ranges(c, ruleset_set(c->out, name, family_key(family), SET_INTERVAL), ranges, family, ACTION_NONE,
 			   NULL);
 	return name;

@@ -38,7 +38,7 @@ const char *name_set_of(struct compiler *c, size_t index, enum family family)
 
 	name_set(c->policy->names[index].name, base);
 	const char *name = ruleset_string(c->out, "%s_%c", base, family_digit(family));
-	if (!name || ruleset_find_set(c->out, name))
+	if (!name || made_set(c, name))
 		return name;
 	struct set *set = ruleset_set(c->out, name, family_key(family), SET_TIMEOUT);
 	if (index < c->environment->names->count)
@@ -54,7 +54,7 @@ const char *granted_set_of(struct compiler *c, const struct policy_flow *flow, c
 	if (!granted || !granted->addresses[family].count)
 		return NULL;
 	const char *name = ruleset_string(c->out, "grant_%s_%c", flow->id, family_digit(family));
-	if (!name || ruleset_find_set(c->out, name))
+	if (!name || made_set(c, name))
 		return name;
 	struct set *set = ruleset_set(c->out, name, family_key(family), SET_TIMEOUT);
 	if (set)

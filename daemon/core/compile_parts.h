@@ -30,6 +30,11 @@ struct compiler {
 		bool known;
 		struct flow_refs in, out; /* that open it; that leave it for what is not protected */
 	} * listed;                       /* one a role; NULL: none was asked for yet */
+	struct {
+		uint32_t *slots; /* 1 + which of out->sets; 0: free */
+		size_t size;     /* a power of two */
+		size_t sets;     /* so many of them have a slot */
+	} names;
 };
 
 static inline char family_digit(enum family family)
@@ -71,6 +76,8 @@ void rule_pin(struct compiler *c, struct rule *rule, enum family family); /* tha
 void rule_drop(struct compiler *c, struct rule *rule);                    /* in audit mode: accept */
 void rule_reset(struct compiler *c, struct rule *rule);                   /* likewise */
 
+/* What the compiler has made so far, without a look at all of it. NULL: there is none of this name. */
+struct set *made_set(struct compiler *c, const char *name);
 /* The interval set of this name, made at first use. */
 const char *ranges_set(struct compiler *c, const struct ranges *ranges, enum family family, const char *name);
 const char *flow_counter(struct compiler *c, const struct policy_flow *flow);

@@ -21,21 +21,36 @@ static void add_family(struct compiler *c, struct chain *chain, enum family fami
 	rule_pin(c, rule, family);
 }
 
+static const char *role_chain_name(struct compiler *c, const struct policy_role *role, bool inbound)
+{
+	return ruleset_string(c->out, "%s_pin_%s", role->name, inbound ? "in" : "out");
+}
+
+/* The set of ports of which all connections are pinned, and the map of those of which some are; NULL: none. */
+static const char *pinned_ports(struct compiler *c, const struct policy_role *role, bool inbound, bool all)
+{
+	const char *name = all ? role_ports(c, role, inbound ? PIN_IN : PIN_OUT, labels[inbound])
+			       : ruleset_string(c->out, "%s_pin_%s_tcp", role->name, inbound ? "in" : "out");
+	return name && made_set(c, name) ? name : NULL;
+}
+
+static bool has_pins(struct compiler *c, const struct policy_role *role, bool inbound)
+{
+	return pinned_ports(c, role, inbound, true) || pinned_ports(c, role, inbound, false);
+}
+
 /* What is pinned of the role's connections in this direction. */
 static void add_role_chain(struct compiler *c, const struct policy_role *role, bool inbound)
 {
-	const char *name = ruleset_string(c->out, "%s_pin_%s", role->name, inbound ? "in" : "out"),
-		   *all = role_ports(c, role, inbound ? PIN_IN : PIN_OUT, labels[inbound]),
-		   *some = ruleset_string(c->out, "%s_tcp", name);
-	bool has_all = all && ruleset_find_set(c->out, all), has_some = some && ruleset_find_set(c->out, some);
+	const char *all = pinned_ports(c, role, inbound, true), *some = pinned_ports(c, role, inbound, false);
 
-	if (!has_all && !has_some)
+	if (!all && !some)
 		return;
-	struct chain *chain = ruleset_chain(c->out, name);
+	struct chain *chain = ruleset_chain(c->out, role_chain_name(c, role, inbound));
 	for (enum family family = 0; family < FAMILIES; family++)
-		if (has_all && ranges_have(&role->guarded, family))
+		if (all && ranges_have(&role->guarded, family))
 			add_family(c, chain, family, all);
-	if (has_some)
+	if (some)
 		rule_map(c, chain_rule(c->out, chain), FIELD_TCP_DPORT, some);
 }
 
@@ -47,11 +62,11 @@ static void add_map(struct compiler *c, struct chain *chain, enum family family,
 
 	for (size_t r = 0; r < c->policy->role_count; r++) {
 		const struct policy_role *role = &c->policy->roles[r];
-		const char *to = ruleset_string(c->out, "%s_pin_%s", role->name, inbound ? "in" : "out");
-		if (role->is_protected && to)
-			add_ranges(c, map, &role->guarded, family,
-				   ruleset_find_chain(c->out, to) ? ACTION_GOTO : ACTION_RETURN,
-				   ruleset_find_chain(c->out, to) ? to : NULL);
+		const char *to = role->is_protected ? role_chain_name(c, role, inbound) : NULL;
+		bool pins = to && has_pins(c, role, inbound);
+		if (to)
+			add_ranges(c, map, &role->guarded, family, pins ? ACTION_GOTO : ACTION_RETURN,
+				   pins ? to : NULL);
 	}
 	rule_map(c, chain_rule(c->out, chain), inbound ? daddr_field(family) : saddr_field(family), name);
 }

@@ -214,7 +214,7 @@ void add_ports(struct compiler *c, const char *set_name, unsigned flags, uint16_
 				   .last = { last >> 8, last & 0xff },
 				   .action = action,
 				   .chain = chain };
-	struct set *set = set_name ? ruleset_find_set(c->out, set_name) : NULL;
+	struct set *set = set_name ? made_set(c, set_name) : NULL;
 
 	if (!set)
 		set = ruleset_set(c->out, set_name, KEY_PORT, flags);

@@ -51,7 +51,7 @@ static const char *ephemeral_set(struct compiler *c, const struct policy_role *r
 {
 	const char *name = ruleset_string(c->out, "%s_ephemeral", role->name);
 
-	if (name && !ruleset_find_set(c->out, name))
+	if (name && !made_set(c, name))
 		for (size_t i = 0; i < role->ephemeral_count; i++)
 			add_ports(c, name, SET_INTERVAL, role->ephemeral[i].first, role->ephemeral[i].last, ACTION_NONE,
 				  NULL);
@@ -165,7 +165,7 @@ static void add_role_early(struct compiler *c, const struct policy_role *role)
 	const char *open = role_ports(c, role, TO_ROLE, "open");
 	struct chain *chain = ruleset_chain(c->out, ruleset_string(c->out, "%s_early", role->name));
 
-	if (open && ruleset_find_set(c->out, open)) {
+	if (open && made_set(c, open)) {
 		struct rule *rule = chain_rule(c->out, chain);
 		rule_in(c, rule, FIELD_TCP_DPORT, false, open);
 		rule_action(c, rule, ACTION_RETURN, NULL);

@@ -2,6 +2,7 @@
 #include "compile_parts.h"
 #include "cut_list.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Counters, and the sets and maps that every table has. */
@@ -12,6 +13,52 @@ const char *const guard_counters[] = {
 };
 
 const size_t guard_counter_count = sizeof(guard_counters) / sizeof(guard_counters[0]);
+
+static size_t hash(const char *name)
+{
+	size_t h = 5381;
+
+	while (*name)
+		h = h * 33 ^ (uint8_t)*name++;
+	return h;
+}
+
+/* Where the name is, or would be: there are free slots. */
+static uint32_t *slot_of(struct compiler *c, const char *name)
+{
+	size_t at = hash(name) & (c->names.size - 1);
+
+	while (c->names.slots[at] && strcmp(c->out->sets.items[c->names.slots[at] - 1].name, name) != 0)
+		at = (at + 1) & (c->names.size - 1);
+	return &c->names.slots[at];
+}
+
+static bool grow_slots(struct compiler *c)
+{
+	size_t size = c->names.size ? 4 * c->names.size : 256;
+	uint32_t *slots = calloc(size, sizeof(*slots));
+
+	if (!slots) {
+		c->out->failed = true;
+		return false;
+	}
+	free(c->names.slots);
+	c->names.slots = slots;
+	c->names.size = size;
+	c->names.sets = 0;
+	return true;
+}
+
+struct set *made_set(struct compiler *c, const char *name)
+{
+	while (2 * c->out->sets.count >= c->names.size)
+		if (!grow_slots(c))
+			return NULL;
+	for (; c->names.sets < c->out->sets.count; c->names.sets++)
+		*slot_of(c, c->out->sets.items[c->names.sets].name) = (uint32_t)c->names.sets + 1;
+	uint32_t slot = *slot_of(c, name);
+	return slot ? &c->out->sets.items[slot - 1] : NULL;
+}
 
 void add_counters(struct compiler *c)
 {
