@@ -38,7 +38,7 @@ class Scene(Peers):
 
 
 def sysctl(lab, name, value):
-    lab.run("gateway", "sysctl", "-qw", "net.netfilter.nf_conntrack_%s=%d" % (name, value))
+    lab.run("gateway", "sh", "-c", "echo %d >/proc/sys/net/netfilter/nf_conntrack_%s" % (value, name))
 
 
 def flows(daemon):

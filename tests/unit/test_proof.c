@@ -70,15 +70,18 @@ static void drop_rule(const char *name, size_t at)
 	from->count--;
 }
 
+static void put_at(struct chain *to, size_t at, const struct term terms[2])
+{
+	assert_non_null(chain_rule(&ruleset, to));
+	memmove(&to->items[at + 1], &to->items[at], (to->count - 1 - at) * sizeof(*to->items));
+	to->items[at] = (struct rule){ .items = malloc(2 * sizeof(*terms)), .count = 2, .capacity = 2 };
+	assert_non_null(to->items[at].items);
+	memcpy(to->items[at].items, terms, 2 * sizeof(*terms));
+}
+
 static void put_first(const char *name, const struct term terms[2])
 {
-	struct chain *to = chain(name);
-
-	assert_non_null(chain_rule(&ruleset, to));
-	memmove(&to->items[1], &to->items[0], (to->count - 1) * sizeof(*to->items));
-	to->items[0] = (struct rule){ .items = malloc(2 * sizeof(*terms)), .count = 2, .capacity = 2 };
-	assert_non_null(to->items[0].items);
-	memcpy(to->items[0].items, terms, 2 * sizeof(*terms));
+	put_at(chain(name), 0, terms);
 }
 
 /* An error in the prover: it shows a packet that is not of the box that differs, but one of no concern here. */
@@ -591,11 +594,23 @@ static void test_long_chains(void **state)
 	memcpy(more[0].first, first.bytes, 4);
 	memcpy(more[0].last, first.bytes, 4);
 	begin_servers(40);
+	struct chain *pins = chain("pin");
+	/* What its maps do by address, once more, one rule after the other. */
+	for (unsigned i = 0; i < 80; i++) {
+		struct addr addr = first;
+		struct term again[] = { { .kind = TERM_MATCH, .field = FIELD_IP_DADDR },
+					{ .kind = TERM_MAP, .field = FIELD_TCP_DPORT } };
+		addr.bytes[3] = (uint8_t)(1 + i / 2);
+		again[1].name = ruleset_string(&ruleset, "S%u_pin_in_tcp", i / 2);
+		memcpy(again[0].first, addr.bytes, 4);
+		memcpy(again[0].last, addr.bytes, 4);
+		assert_non_null(ruleset_find_set(&ruleset, again[1].name));
+		put_at(pins, pins->count - 2 * FAMILIES, again);
+	}
 	assert_int_equal(prove().state, PROOF_EQUAL);
 	put_first("pin", more);
-	struct chain *pins = chain("pin");
 	assert_true(pins->count > 2 * BLOCK_RULES);
-	for (size_t i = 0; i + 1 < pins->count; i++) {
+	for (size_t i = 0; i + 2 * FAMILIES < pins->count; i++) {
 		struct proof_result result = prove();
 		assert_int_equal(result.state, PROOF_DIFFERS);
 		assert_int_equal(result.stage, STAGE_PIN);
@@ -604,7 +619,8 @@ static void test_long_chains(void **state)
 		pins->items[i] = pins->items[i + 1];
 		pins->items[i + 1] = rule;
 	}
-	assert_int_equal(prove().state, PROOF_DIFFERS);
+	/* behind the map that has the machine */
+	assert_int_equal(prove().state, PROOF_EQUAL);
 	end();
 }
 
