@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import time
 
+from .tap import wait_for
+
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
@@ -60,7 +62,12 @@ class Browser:
         self._process.kill()
         self._process.wait()
         os.close(self._in)
-        shutil.rmtree(self._folder, ignore_errors=True)
+
+        def removed():
+            # Its children live a moment longer, and write there.
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return not os.path.exists(self._folder)
+        wait_for(removed, "the browser's folder is removed")
 
     def _message(self, end):
         while b"\0" not in self._buffer:
