@@ -68,7 +68,8 @@ libcore_a_SOURCES = \
 	daemon/core/proof_domain.c daemon/core/proof_domain.h \
 	daemon/core/proof_outcome.c daemon/core/proof_packet.c daemon/core/proof_packet.h \
 	daemon/core/proof_program.c daemon/core/proof_program.h \
-	daemon/core/proof_questions.c daemon/core/proof_space.c daemon/core/proof_structure.c \
+	daemon/core/proof_questions.c daemon/core/proof_reach.c \
+	daemon/core/proof_space.c daemon/core/proof_structure.c \
 	daemon/core/proof_values.c daemon/core/proof_values.h \
 	daemon/core/proof_walk.c \
 	daemon/core/question.c daemon/core/question.h \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "compile_parts.h"
 #include "cut_list.h"
+#include "hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,19 +15,10 @@ const char *const guard_counters[] = {
 
 const size_t guard_counter_count = sizeof(guard_counters) / sizeof(guard_counters[0]);
 
-static size_t hash(const char *name)
-{
-	size_t h = 5381;
-
-	while (*name)
-		h = h * 33 ^ (uint8_t)*name++;
-	return h;
-}
-
 /* Where the name is, or would be: there are free slots. */
 static uint32_t *slot_of(struct compiler *c, const char *name)
 {
-	size_t at = hash(name) & (c->names.size - 1);
+	size_t at = (size_t)hash_bytes(HASH_START, name, strlen(name)) & (c->names.size - 1);
 
 	while (c->names.slots[at] && strcmp(c->out->sets.items[c->names.slots[at] - 1].name, name) != 0)
 		at = (at + 1) & (c->names.size - 1);

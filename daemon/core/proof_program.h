@@ -197,5 +197,7 @@ int program_begin(struct program *program, struct space *space, const struct rul
 /* Once the space is closed. */
 int program_finish(struct program *program, struct space *space);
 void program_free(struct program *program);
+/* What its rules reach, a part of program_finish(); 0 or -ENOMEM. */
+int program_find_reach(struct program *program, struct space *space);
 
 #endif
