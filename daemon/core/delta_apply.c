@@ -273,9 +273,11 @@ static int name_order(const void *a, const void *b)
 /* Whether one of these is there twice: each begins with its name. 0, -EEXIST or -ENOMEM. */
 static int find_twice(const void *items, size_t count, size_t size)
 {
-	const char **names = malloc((count + 1) * sizeof(*names));
+	const char **names = count ? calloc(count, sizeof(*names)) : NULL;
 	int r = 0;
 
+	if (!count)
+		return 0;
 	if (!names)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)

@@ -97,10 +97,9 @@ bool ruleset_has_counter(const struct ruleset *ruleset, const char *name)
 
 struct set *ruleset_next_set(const struct ruleset *ruleset, const char *name, size_t *at)
 {
-	struct set *found = *at < ruleset->sets.count ? &ruleset->sets.items[*at] : NULL;
-
-	if (!found || strcmp(found->name, name) != 0)
-		found = ruleset_find_set(ruleset, name);
+	if (*at < ruleset->sets.count && strcmp(ruleset->sets.items[*at].name, name) == 0)
+		return &ruleset->sets.items[(*at)++];
+	struct set *found = ruleset_find_set(ruleset, name);
 	if (found)
 		*at = (size_t)(found - ruleset->sets.items) + 1;
 	return found;
@@ -108,10 +107,9 @@ struct set *ruleset_next_set(const struct ruleset *ruleset, const char *name, si
 
 struct chain *ruleset_next_chain(const struct ruleset *ruleset, const char *name, size_t *at)
 {
-	struct chain *found = *at < ruleset->chains.count ? &ruleset->chains.items[*at] : NULL;
-
-	if (!found || strcmp(found->name, name) != 0)
-		found = ruleset_find_chain(ruleset, name);
+	if (*at < ruleset->chains.count && strcmp(ruleset->chains.items[*at].name, name) == 0)
+		return &ruleset->chains.items[(*at)++];
+	struct chain *found = ruleset_find_chain(ruleset, name);
 	if (found)
 		*at = (size_t)(found - ruleset->chains.items) + 1;
 	return found;
