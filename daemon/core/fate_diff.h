@@ -13,7 +13,7 @@ enum fate_outcome {
 	OUTCOME_ALLOWED,
 	OUTCOME_UNGUARDED, /* touches no protected address */
 	OUTCOME_AUDITED,   /* denied, but for mode = audit */
-	OUTCOME_ANSWERED,  /* denied, and the source is told */
+	OUTCOME_ANSWERED,  /* denied, and the source gets an answer */
 	OUTCOME_DENIED,
 	OUTCOMES
 };
@@ -21,7 +21,7 @@ enum fate_outcome {
 /* Of what is not for the guards. */
 enum fate_outcome fate_outcome(const struct fate *fate);
 
-/* What passes that did not, what does not that did, and the rest: changes are told in this order. */
+/* What passes that did not, what does not that did, and the rest: changes are shown in this order. */
 enum fate_change { CHANGE_OPENS, CHANGE_CLOSES, CHANGE_ELSE, CHANGES };
 enum fate_change fate_change(enum fate_outcome before, enum fate_outcome after);
 

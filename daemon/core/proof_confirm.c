@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proof_parts.h"
 
-/* A difference is found by boxes, hulls and pairs. Before it is told, its packet alone goes the whole way: a proof that
+/* A difference is found by boxes, hulls and pairs. Before it is said, its packet alone goes the whole way: a proof that
  * errs there must not have a good table replaced. */
 
 static bool differs_from_policy(struct prover *p, const struct endings *found)

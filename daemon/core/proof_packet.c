@@ -79,7 +79,7 @@ struct box packet_box(struct prover *p, const struct fate_packet *packet, const 
 struct tracing {
 	struct endings endings;
 	const struct ruleset *ruleset;
-	struct packet_walk *walk; /* NULL, or what is told of the first end */
+	struct packet_walk *walk; /* NULL, or what is found of the first end */
 };
 
 static void note_ending(struct prover *p, const struct box *box, const struct ending *ending, void *context)

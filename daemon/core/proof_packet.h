@@ -2,7 +2,7 @@
 #ifndef SPEFW_PROOF_PACKET_H
 #define SPEFW_PROOF_PACKET_H
 
-/* Single packets on their way through a ruleset, by the interpreter that the proof goes by: what is told of one packet
+/* Single packets on their way through a ruleset, by the interpreter that the proof goes by: what is found of one packet
  * here is what is proven of all. */
 
 #include "fate.h"

@@ -118,7 +118,7 @@ struct endings {
 /* The packet as a box that holds nothing else; next: VARIABLE_NEXT_HEADER. */
 struct box packet_box(struct prover *p, const struct fate_packet *packet, const struct proof_headers *headers,
 		      uint64_t next);
-/* trace: NULL, or what is told of the first end, but for .differs. */
+/* trace: NULL, or what is found of the first end, but for .differs. */
 struct endings packet_endings(struct prover *p, const struct program *program, const struct box *box,
 			      struct packet_walk *trace);
 bool packet_differs(const struct prover *p, const struct endings *endings, const struct fate *fate);

@@ -502,7 +502,7 @@ def judge(tap, title, classes, probes, before, after):
 
 
 def judge_answers(tap, title, scene, classes, probes, told, seen):
-    """Whether those are told that they are denied, and no others, of whom their class says it."""
+    """Whether those get an answer that they are denied, and no others, of whom their class says it."""
     arrived, answered = seen
     of = [one for one in classes if getattr(one, told) == ANSWERED and not one.is_inside()]
     wrong = [probe for probe in probes if probe in answered - arrived and
@@ -525,18 +525,18 @@ def packets(tap):
         daemon.wait_status(lambda status: len(daemon.addresses("partner.example.net", status)) == 2,
                            "the name is known")
         daemon.call("Grant", {"flow": "api", "address": ADDRESS[4]["client"], "seconds": 3600})
-        tap.ok("packets" not in diff(), "nobody is told who has not asked")
+        tap.ok("packets" not in diff(), "only who asks for them gets them")
         for title, config in MOVES:
             daemon.write(config)
             told = diff(packets=True)
             tap.ok("packets_more" not in told and "packets_unknown" not in told and
-                   "more" not in "".join(told["packets"]), title + ": all is told", told)
+                   "more" not in "".join(told["packets"]), title + ": all of them are shown", told)
             named = dict(PARTNER, ADM=["203.0.113.0/24", "2001:db8:3::/64"],
                          SERVER=re.search("^address = (.*)", config, re.M).group(1).split())
             classes = [Class(line, named) for line in told["packets"]]
             for one in classes:
                 tap.note(one.line)
-            tap.equal(bool(classes), "the same" not in title, title + ": something is told")
+            tap.equal(bool(classes), "the same" not in title, title + ": there are some")
             probes = scene.probes(classes)
             before = scene.send(probes)
             judge_answers(tap, title, scene, classes, probes, "before", before)

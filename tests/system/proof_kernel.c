@@ -578,7 +578,7 @@ static void say_misread(struct world *w, const struct proof_result *sent, const 
 	complain(w, "as it was read, the proof says otherwise", text);
 }
 
-/* A set is such for its type, which the kernel is told: the flag itself is not. */
+/* A set is such for its type, which the kernel gets: the flag itself is not. */
 static bool is_kept_alone(const struct world *w)
 {
 	const struct set *set = w->mutant->set, *before = set ? ruleset_find_set(&w->pristine, set->name) : NULL;
@@ -619,7 +619,7 @@ static void try_packets(struct world *w, const struct proof_result *result)
 	}
 }
 
-/* What was read is told the same of as what was sent; and the kernel does what is told. */
+/* The proof finds the same of what was read as of what was sent; and the kernel does what it found. */
 static void try_loaded(struct world *w, const struct proof_result *sent)
 {
 	struct nft_table_state state;

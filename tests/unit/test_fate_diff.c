@@ -105,7 +105,7 @@ static void test_modes(void **state)
 	changes(SERVER ADMINS, reject, "ADM -> SERVER tcp, udp, other protocols: denied -> denied with an answer\n");
 }
 
-/* What opens something is told first. */
+/* What opens something comes first. */
 static void test_bound(void **state)
 {
 	static const char before[] = SERVER FLOW("203.0.113.0/24", "tcp", "443"),
@@ -137,7 +137,7 @@ static void test_order(void **state)
 		"203.0.113.7 -> 192.0.2.25 tcp/443: allowed -> not guarded\n");
 }
 
-/* Of many ranges the first ones are told. */
+/* Of many ranges the first ones are shown. */
 static void test_many(void **state)
 {
 	static char before[50000], text[49000];

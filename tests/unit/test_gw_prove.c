@@ -338,7 +338,7 @@ static void test_refused_adoption(void **state)
 	assert_int_equal(fake_conntrack_count(), 1);
 }
 
-/* Whether it is right nobody knows: it is made, and that is told. */
+/* Whether it is right nobody knows: it is made, and reported. */
 static void test_unproven_change(void **state)
 {
 	(void)state;

@@ -328,7 +328,7 @@ static void test_an_error_of_the_prover(void **state)
 	}
 }
 
-/* Nothing is proven without memory, and no difference is told. */
+/* Nothing is proven without memory, and no difference is reported. */
 static void check_memory(int r, const struct proof_result *result, bool refused, enum proof_state otherwise)
 {
 	assert_int_equal(r, refused ? -ENOMEM : 0);

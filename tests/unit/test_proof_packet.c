@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is told of a single packet, where it ends and what counts it, is what policy_fate() and the small machine say:
- * for the golden policies and random ones, at each stage, and as explain() tells it. And what is told where the rules
+/* What is found of a single packet, where it ends and what counts it, is what policy_fate() and the small machine say:
+ * for the golden policies and random ones, at each stage, and as explain() tells it. And what is said where the rules
  * are not the policy, or not known. SPEFW_SEED, SPEFW_ROUNDS and SPEFW_PACKETS in the environment change the dice. */
 #include "core/explain.h"
 #include "fate_world.h"
