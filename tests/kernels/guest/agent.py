@@ -16,7 +16,7 @@ from lab import ADDRESS, FAMILIES, Tap, vendor, wait_for  # noqa: E402
 from lab.checks import guarded  # noqa: E402
 
 # What a grant and an unconfirmed flow open to the client, until a reboot and over it.
-GRANTED, UNCONFIRMED, CONFIRM_S = 8470, 8890, 40
+GRANTED, UNCONFIRMED, CONFIRM_S = 8470, 8890, 90
 MORE = "[flow unconfirmed-in]\nfrom = ANY\nto = SERVER\nprotocol = tcp\nport = %d\n" % UNCONFIRMED
 SERVER = ",".join(ADDRESS[family]["server"] for family in FAMILIES)
 ADM = "203.0.113.0/24,2001:db8:3::/64"
