@@ -4,7 +4,6 @@
 
 #include "clock.h"
 #include "core/array.h"
-#include "core/proof.h"
 #include "gateway/diff.h"
 
 #include <errno.h>
